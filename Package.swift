@@ -1,0 +1,42 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target is built with: Swift 6 concurrency, explicit unsafety, no warning left.
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+/// One room of the gateway: a target and what it may use. Arrows point one way only.
+func room(_ name: String, uses: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: uses, swiftSettings: strict)
+}
+
+func tests(of name: String, uses: [Target.Dependency] = []) -> Target {
+  .testTarget(name: "\(name)Tests", dependencies: [.target(name: name)] + uses, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "blnk-gateway",
+  products: [.executable(name: "blnk-gateway", targets: ["blnk-gateway"])],
+  targets: [
+    .target(name: "CLinux"),
+    .target(name: "CLibcurl", linkerSettings: [.linkedLibrary("curl")]),
+    room("HTTP1"),
+    room("Policy", uses: ["HTTP1"]),
+    room("Reactor", uses: ["CLinux"]),
+    room("Telemetry", uses: ["Reactor"]),
+    room("Upstream", uses: ["CLibcurl", "HTTP1", "Reactor"]),
+    room("Background", uses: ["CLibcurl"]),
+    room("Gateway", uses: ["Background", "HTTP1", "Policy", "Reactor", "Telemetry", "Upstream"]),
+    room("SandboxCore", uses: ["HTTP1", "Reactor"]),
+    .executableTarget(
+      name: "blnk-gateway", dependencies: ["Gateway", "Policy", "SandboxCore"], swiftSettings: strict),
+    tests(of: "HTTP1"),
+    tests(of: "Policy", uses: ["HTTP1"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
