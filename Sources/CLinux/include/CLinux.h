@@ -1,12 +1,8 @@
-// The Linux calls that Swift's Glibc overlay does not show.
+// The Linux calls that Swift's Glibc module lacks.
 #pragma once
-#define _GNU_SOURCE 1
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
-// accept4 is a GNU extension: its declaration depends on _GNU_SOURCE, which an importer cannot set.
+// accept4 is declared for _GNU_SOURCE only, which would make this module's C types differ from Glibc's.
 int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);

@@ -1,0 +1,130 @@
+import Glibc
+
+/// A growable run of bytes that sockets read into and write from; it never moves unless it grows or is compacted.
+///
+/// A class, so that a connection, its exchange and the loop's free list can pass it on without copies.
+@safe package final class ByteBuffer {
+  package private(set) var capacity: Int
+  /// How many bytes it holds.
+  package private(set) var count = 0
+  private var storage: UnsafeMutablePointer<UInt8>
+
+  package init(capacity: Int) {
+    self.capacity = capacity
+    unsafe storage = UnsafeMutablePointer.allocate(capacity: capacity)
+  }
+
+  deinit { unsafe storage.deallocate() }
+
+  @inlinable package var isEmpty: Bool { count == 0 }
+  @inlinable package var freeCapacity: Int { capacity - count }
+
+  /// Lends the bytes from `offset` on to `body`.
+  package func withBytes<Result, Failure: Error>(
+    from offset: Int = 0, _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    precondition(offset >= 0 && offset <= count)
+    let span = unsafe Span(_unsafeStart: UnsafePointer(storage + offset), count: count - offset)
+    return try body(span)
+  }
+
+  package subscript(index: Int) -> UInt8 {
+    precondition(index >= 0 && index < count)
+    return unsafe storage[index]
+  }
+
+  // MARK: Appending
+
+  package func append(_ byte: UInt8) {
+    reserve(1)
+    unsafe storage[count] = byte
+    count += 1
+  }
+
+  package func append(_ text: StaticString) {
+    reserve(text.utf8CodeUnitCount)
+    unsafe (storage + count).update(from: text.utf8Start, count: text.utf8CodeUnitCount)
+    count += text.utf8CodeUnitCount
+  }
+
+  package func append(_ bytes: Span<UInt8>) {
+    guard !bytes.isEmpty else { return }
+    reserve(bytes.count)
+    unsafe bytes.withUnsafeBufferPointer { source in
+      unsafe (storage + count).update(from: source.baseAddress!, count: source.count)
+    }
+    count += bytes.count
+  }
+
+  package func append(_ bytes: Span<UInt8>, _ range: Range<Int>) { append(bytes.extracting(range)) }
+
+  package func append(_ bytes: [UInt8]) { append(bytes.span) }
+
+  /// Appends a number of at most 19 digits as decimal text.
+  package func append(decimal value: Int) {
+    var digits = InlineArray<20, UInt8>(repeating: 0)
+    var first = 20
+    var rest = value.magnitude
+    repeat {
+      first -= 1
+      digits[first] = UInt8(truncatingIfNeeded: 48 + rest % 10)
+      rest /= 10
+    } while rest > 0
+    if value < 0 { append(UInt8(ascii: "-")) }
+    append(digits.span, first..<20)
+  }
+
+  /// Appends `value` as lower-case hexadecimal text, with zeros in front up to `width` digits (at most 16).
+  package func append(hex value: UInt64, width: Int = 1) {
+    var digits = InlineArray<16, UInt8>(repeating: 48)
+    var first = 16
+    var rest = value
+    while rest > 0 {
+      first -= 1
+      let digit = UInt8(truncatingIfNeeded: rest & 15)
+      digits[first] = digit < 10 ? 48 + digit : 87 + digit
+      rest >>= 4
+    }
+    append(digits.span, min(first, 16 - width)..<16)
+  }
+
+  // MARK: Removing
+
+  package func removeAll() { count = 0 }
+
+  /// Takes `range` out; the bytes behind it move forward.
+  package func remove(_ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    let behind = count - range.upperBound
+    if behind > 0 { unsafe memmove(storage + range.lowerBound, storage + range.upperBound, behind) }
+    count -= range.count
+  }
+
+  // MARK: Room
+
+  /// Makes room for `more` bytes, by doubling; who appends bounds what he appends.
+  package func reserve(_ more: Int) {
+    guard freeCapacity < more else { return }
+    grow(to: max(capacity * 2, count + more))
+  }
+
+  package func grow(to newCapacity: Int) {
+    guard newCapacity > capacity else { return }
+    let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: newCapacity)
+    unsafe grown.update(from: storage, count: count)
+    unsafe storage.deallocate()
+    unsafe storage = grown
+    capacity = newCapacity
+  }
+
+  // MARK: For system calls and libcurl
+
+  /// Where the bytes from `offset` on stand, until the buffer grows.
+  package func address(at offset: Int) -> UnsafeMutablePointer<UInt8> { unsafe storage + offset }
+
+  /// Counts in the bytes that a call wrote behind the present ones.
+  package func didReceive(_ bytes: Int) {
+    precondition(bytes >= 0 && bytes <= freeCapacity)
+    count += bytes
+  }
+}

@@ -1,0 +1,21 @@
+import Glibc
+
+/// The number of a failed system call, with its text.
+package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
+  package let number: Int32
+
+  package init(_ number: Int32) { self.number = number }
+
+  /// The errno of the call that has just failed on this thread.
+  package static var last: Errno { Errno(errno) }
+
+  package static let again = Errno(EAGAIN)
+  package static let interrupted = Errno(EINTR)
+  package static let addressInUse = Errno(EADDRINUSE)
+  package static let tooManyOpenFiles = Errno(EMFILE)
+
+  package var description: String {
+    guard let text = unsafe strerror(number) else { return "error \(number)" }
+    return unsafe String(cString: text)
+  }
+}

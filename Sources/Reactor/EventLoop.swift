@@ -1,0 +1,182 @@
+import CLinux
+import Glibc
+
+/// What a loop tells about one registration.
+package protocol EventHandler: AnyObject {
+  /// The descriptor became ready, or `again` was asked for (then `readiness` is empty).
+  func ready(_ readiness: Readiness)
+  func deadlinePassed()
+}
+
+/// What a loop tells its owner.
+package protocol EventLoopDelegate: AnyObject {
+  /// Another thread handed over a connected socket: register it.
+  func adopted(_ descriptor: consuming FileDescriptor)
+  /// Another thread called `wake`.
+  func woken()
+  /// All events of a turn are handled.
+  func turnEnded()
+}
+
+/// Names a registration in one of its lives.
+package struct Registration: Equatable, Sendable {
+  fileprivate let place: UInt32
+  fileprivate let life: UInt32
+  /// No registration at all.
+  package static let none = Registration(place: .max, life: .max)
+}
+
+/// One thread's event loop: descriptors, deadlines, and the objects that handle them.
+///
+/// Confined to its thread. A handler is held from `register` to `unregister`, and freed after the turn, never inside
+/// it, so that a handler may end itself and others while events of the same turn still name them.
+package final class EventLoop {
+  private struct Place {
+    var handler: (any EventHandler)?
+    var life: UInt32 = 0
+  }
+
+  package let handle: LoopHandle
+  /// Read once a turn: monotonic milliseconds.
+  package private(set) var now: Int64
+  /// Read once a turn: monotonic nanoseconds.
+  package private(set) var nowNanoseconds: Int64
+  /// Read once a turn: microseconds since 1970.
+  package private(set) var wallMicroseconds: Int64
+
+  private let selector: Selector
+  private var places: [Place] = []
+  private var freePlaces: [UInt32] = []
+  private var deadlines: Deadlines
+  private var again: [Registration] = []
+  private var agains: [Registration] = []
+  private var leaving: [any EventHandler] = []
+  private unowned let delegate: any EventLoopDelegate
+  private var isStopping = false
+
+  package init(handle: LoopHandle, delegate: any EventLoopDelegate) throws(Errno) {
+    self.handle = handle
+    self.delegate = delegate
+    selector = Selector(epoll: handle.epoll.number)
+    nowNanoseconds = MonotonicClock.nanoseconds
+    now = nowNanoseconds / 1_000_000
+    wallMicroseconds = MonotonicClock.wallMicroseconds
+    deadlines = Deadlines(now: now)
+    // Place 0 is the wake-up itself and has no handler.
+    places.append(Place())
+    try selector.add(
+      handle.wakeUp.number, EventTag(place: 0, life: 0), interest: EPOLLIN.rawValue | EPOLLET.rawValue)
+  }
+
+  // MARK: Running
+
+  /// Takes turns until `stop`.
+  package func run() {
+    while !isStopping { turn() }
+  }
+
+  package func stop() { isStopping = true }
+
+  private func turn() {
+    let timeout: Int64? = again.isEmpty ? deadlines.untilNext(now: MonotonicClock.nanoseconds / 1_000_000) : 0
+    let count = selector.wait(timeout: timeout)
+    readClocks()
+    for index in 0..<count {
+      let event = selector.event(index)
+      dispatch(event.tag, event.readiness)
+    }
+    callAgain()
+    while let place = deadlines.popDue(now: now) { places[Int(place)].handler?.deadlinePassed() }
+    delegate.turnEnded()
+    leaving.removeAll(keepingCapacity: true)
+  }
+
+  private func readClocks() {
+    nowNanoseconds = MonotonicClock.nanoseconds
+    now = nowNanoseconds / 1_000_000
+    wallMicroseconds = MonotonicClock.wallMicroseconds
+  }
+
+  private func dispatch(_ tag: EventTag, _ readiness: Readiness) {
+    if let descriptor = tag.newDescriptor {
+      delegate.adopted(FileDescriptor(owning: descriptor))
+    } else if tag.place == 0 {
+      var wakes: eventfd_t = 0
+      _ = unsafe eventfd_read(handle.wakeUp.number, &wakes)
+      delegate.woken()
+    } else if places[Int(tag.place)].life == tag.life {
+      places[Int(tag.place)].handler?.ready(readiness)
+    }
+  }
+
+  private func callAgain() {
+    guard !again.isEmpty else { return }
+    swap(&again, &agains)
+    for registration in agains where isCurrent(registration) {
+      places[Int(registration.place)].handler?.ready([])
+    }
+    agains.removeAll(keepingCapacity: true)
+  }
+
+  // MARK: Registrations
+
+  /// Gives `handler` a place, still without a descriptor.
+  package func register(_ handler: any EventHandler) -> Registration {
+    let place: UInt32
+    if let free = freePlaces.popLast() {
+      place = free
+    } else {
+      place = UInt32(places.count)
+      places.append(Place())
+    }
+    places[Int(place)].handler = handler
+    return Registration(place: place, life: places[Int(place)].life)
+  }
+
+  /// Ends a registration; a deadline goes with it. The descriptor leaves epoll when it is closed, or by `unwatch`.
+  package func unregister(_ registration: Registration) {
+    guard isCurrent(registration) else { return }
+    let place = Int(registration.place)
+    if let handler = places[place].handler { leaving.append(handler) }
+    places[place].handler = nil
+    places[place].life = (places[place].life + 1) & 0x7FFF_FFFF
+    deadlines.clear(registration.place)
+    freePlaces.append(registration.place)
+  }
+
+  private func isCurrent(_ registration: Registration) -> Bool {
+    registration != .none && places[Int(registration.place)].life == registration.life
+  }
+
+  /// Watches a descriptor both ways, edge-triggered; its present readiness is told in the next turn.
+  package func watch(_ descriptor: Int32, for registration: Registration) throws(Errno) {
+    try selector.add(descriptor, EventTag(place: registration.place, life: registration.life))
+  }
+
+  /// The same for a descriptor that another thread has added to this loop's epoll.
+  package func watchAdopted(_ descriptor: Int32, for registration: Registration) throws(Errno) {
+    try selector.modify(descriptor, EventTag(place: registration.place, life: registration.life))
+  }
+
+  /// Watches a descriptor level-triggered, for what `readiness` names: for listeners, and for libcurl while it connects.
+  package func watch(_ descriptor: Int32, for registration: Registration, level readiness: Readiness) throws(Errno) {
+    let tag = EventTag(place: registration.place, life: registration.life)
+    do throws(Errno) {
+      try selector.add(descriptor, tag, interest: readiness.rawValue)
+    } catch {
+      guard error.number == EEXIST else { throw error }
+      try selector.modify(descriptor, tag, interest: readiness.rawValue)
+    }
+  }
+
+  package func unwatch(_ descriptor: Int32) { selector.remove(descriptor) }
+
+  /// Calls `ready` of this registration once more in the next turn: for work that must not hold up the others.
+  package func again(_ registration: Registration) { again.append(registration) }
+
+  /// Sets the one deadline of a registration (monotonic milliseconds; `.max`: none).
+  package func setDeadline(_ due: Int64, for registration: Registration) {
+    guard isCurrent(registration) else { return }
+    deadlines.set(registration.place, at: due)
+  }
+}

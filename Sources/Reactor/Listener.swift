@@ -1,0 +1,118 @@
+import CLinux
+import Glibc
+
+/// Where a listener waits.
+package enum ListenAddress: Hashable, Sendable {
+  /// A numeric IPv4 or IPv6 address.
+  case tcp(host: String, port: UInt16)
+  case unix(path: String)
+}
+
+/// A socket that accepts connections.
+package struct Listener: ~Copyable {
+  package let descriptor: FileDescriptor
+
+  private static let backlog: Int32 = 4096
+
+  package init(_ address: ListenAddress) throws(Errno) {
+    let opened = try Self.open(address)
+    guard listen(opened.number, Self.backlog) == 0 else { throw Errno.last }
+    descriptor = opened
+  }
+
+  private static func open(_ address: ListenAddress) throws(Errno) -> FileDescriptor {
+    switch address {
+    case .tcp(let host, let port): try listenTCP(host, port)
+    case .unix(let path): try listenUnix(path)
+    }
+  }
+
+  /// The address that is bound, with the port that the system chose for port 0.
+  package var localAddress: SocketAddress? {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let result = unsafe withUnsafeMutableBytes(of: &storage) {
+      unsafe getsockname(descriptor.number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
+    }
+    return result == 0 ? SocketAddress(storage) : nil
+  }
+
+  /// The next waiting connection, non-blocking and close-on-exec; nil when there is none.
+  package func accept() throws(Errno) -> FileDescriptor? {
+    let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    let accepted = accept4(descriptor.number, nil, nil, flags)
+    if accepted >= 0 { return FileDescriptor(owning: accepted) }
+    let error = Errno.last
+    switch error.number {
+    // The connection was gone before we came to it (accept(2), "Error handling").
+    case EAGAIN, EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENETUNREACH, EHOSTUNREACH: return nil
+    default: throw error
+    }
+  }
+
+  private static func listenTCP(_ host: String, _ port: UInt16) throws(Errno) -> FileDescriptor {
+    var ipv4 = sockaddr_in()
+    ipv4.sin_family = sa_family_t(AF_INET)
+    ipv4.sin_port = port.bigEndian
+    if unsafe inet_pton(AF_INET, host, &ipv4.sin_addr) == 1 {
+      return try bound(AF_INET, &ipv4)
+    }
+    var ipv6 = sockaddr_in6()
+    ipv6.sin6_family = sa_family_t(AF_INET6)
+    ipv6.sin6_port = port.bigEndian
+    guard unsafe inet_pton(AF_INET6, host, &ipv6.sin6_addr) == 1 else { throw Errno(EADDRNOTAVAIL) }
+    return try bound(AF_INET6, &ipv6)
+  }
+
+  /// A socket file that a dead process has left is replaced; one that answers is in use.
+  private static func listenUnix(_ path: String) throws(Errno) -> FileDescriptor {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { room in
+      guard path.utf8.count < room.count else { return false }
+      unsafe room.copyBytes(from: path.utf8)
+      return true
+    }
+    guard fits else { throw Errno(ENAMETOOLONG) }
+    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard probe >= 0 else { throw Errno.last }
+    let prober = FileDescriptor(owning: probe)
+    let answer = unsafe withSocketAddress(&address) { unsafe connect(prober.number, $0, $1) }
+    if answer == 0 { throw .addressInUse }
+    if errno == ECONNREFUSED { unsafe _ = unlink(path) }
+    return try bound(AF_UNIX, &address)
+  }
+
+  private static func bound<Address>(_ family: Int32, _ address: inout Address) throws(Errno) -> FileDescriptor {
+    let flags = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    let number = socket(family, flags, 0)
+    guard number >= 0 else { throw Errno.last }
+    let descriptor = FileDescriptor(owning: number)
+    var one: Int32 = 1
+    let size = socklen_t(MemoryLayout<Int32>.size)
+    if family != AF_UNIX { unsafe _ = setsockopt(number, SOL_SOCKET, SO_REUSEADDR, &one, size) }
+    // An IPv6 listener is for IPv6 alone: the operator names each address he wants.
+    if family == AF_INET6 { unsafe _ = setsockopt(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
+    guard unsafe withSocketAddress(&address, { unsafe bind(number, $0, $1) }) == 0 else { throw Errno.last }
+    return descriptor
+  }
+
+  private static func withSocketAddress<Address>(
+    _ address: inout Address, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+  ) -> Int32 {
+    let size = socklen_t(MemoryLayout<Address>.size)
+    return unsafe withUnsafeBytes(of: &address) {
+      unsafe body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), size)
+    }
+  }
+}
+
+/// The address of the peer of a connected socket.
+package func peerAddress(of descriptor: Int32) -> SocketAddress? {
+  var storage = sockaddr_storage()
+  var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+  let result = unsafe withUnsafeMutableBytes(of: &storage) {
+    unsafe getpeername(descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
+  }
+  return result == 0 ? SocketAddress(storage) : nil
+}

@@ -1,0 +1,33 @@
+import CLinux
+import Glibc
+package import Synchronization
+
+/// What other threads may do with a loop: wake it, and hand it a connection.
+package final class LoopHandle: Sendable {
+  let epoll: FileDescriptor
+  let wakeUp: FileDescriptor
+  /// How many connections the loop holds; written by the loop and by who hands it one.
+  package let connections = Atomic<Int>(0)
+
+  package init() throws(Errno) {
+    let epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+    guard epoll >= 0 else { throw Errno.last }
+    self.epoll = FileDescriptor(owning: epoll)
+    let wakeUp = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+    guard wakeUp >= 0 else { throw Errno.last }
+    self.wakeUp = FileDescriptor(owning: wakeUp)
+  }
+
+  /// Makes the loop take its next turn at once, and call its delegate's `woken`.
+  package func wake() {
+    _ = eventfd_write(wakeUp.number, 1)
+  }
+
+  /// Hands over a non-blocking socket; the loop builds the connection at the socket's first event.
+  package func adopt(_ descriptor: consuming FileDescriptor) throws(Errno) {
+    let number = descriptor.number
+    try Selector.control(epoll.number, EPOLL_CTL_ADD, number, EventTag(newDescriptor: number), Selector.bothWays)
+    connections.add(1, ordering: .relaxed)
+    _ = descriptor.release()
+  }
+}

@@ -1,0 +1,16 @@
+import Glibc
+
+/// Time that only goes forward, for deadlines and durations.
+package enum MonotonicClock {
+  /// Nanoseconds since some moment in the past (CLOCK_MONOTONIC).
+  package static var nanoseconds: Int64 { read(CLOCK_MONOTONIC) }
+
+  /// Microseconds since 1970 in UTC (CLOCK_REALTIME), for logs and expiry only.
+  package static var wallMicroseconds: Int64 { read(CLOCK_REALTIME) / 1_000 }
+
+  private static func read(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    unsafe clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+}

@@ -1,0 +1,88 @@
+import CLinux
+import Glibc
+
+/// What a descriptor is ready for; edge-triggered, so each edge is told once.
+package struct Readiness: OptionSet, Sendable {
+  package let rawValue: UInt32
+  package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
+  package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+  /// The peer has closed its sending side.
+  package static let inputEnded = Readiness(rawValue: EPOLLRDHUP.rawValue)
+  /// The connection is gone in both directions.
+  package static let hungUp = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
+}
+
+/// What comes back with an event: which registration, in which of its lives.
+///
+/// The life number makes an event of a reused place stale: it is told apart and dropped.
+struct EventTag: Equatable {
+  var bits: UInt64
+
+  /// The descriptor is new to this loop: the low half is its number.
+  private static let newBit: UInt64 = 1 << 63
+
+  init(bits: UInt64) { self.bits = bits }
+  init(place: UInt32, life: UInt32) { bits = UInt64(life & 0x7FFF_FFFF) << 32 | UInt64(place) }
+  init(newDescriptor: Int32) { bits = Self.newBit | UInt64(UInt32(bitPattern: newDescriptor)) }
+
+  var newDescriptor: Int32? { bits & Self.newBit == 0 ? nil : Int32(truncatingIfNeeded: bits) }
+  var place: UInt32 { UInt32(truncatingIfNeeded: bits) }
+  var life: UInt32 { UInt32(truncatingIfNeeded: bits >> 32) & 0x7FFF_FFFF }
+}
+
+/// The one place of all epoll calls.
+@safe struct Selector: ~Copyable {
+  static let eventsMax = 256
+  static let bothWays = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+
+  private let epoll: Int32
+  private let events: UnsafeMutablePointer<epoll_event>
+
+  /// - Parameter epoll: the descriptor; its owner outlives the selector.
+  init(epoll: Int32) {
+    self.epoll = epoll
+    unsafe events = UnsafeMutablePointer.allocate(capacity: Self.eventsMax)
+  }
+
+  deinit { unsafe events.deallocate() }
+
+  /// Waits for events, at most `timeout` milliseconds (nil: for ever); returns how many there are.
+  func wait(timeout: Int64?) -> Int {
+    let milliseconds = timeout.map { Int32(clamping: $0) } ?? -1
+    let count = unsafe epoll_wait(epoll, events, Int32(Self.eventsMax), milliseconds)
+    if count < 0 {
+      precondition(errno == EINTR, "epoll_wait: \(Errno.last)")
+      return 0
+    }
+    return Int(count)
+  }
+
+  func event(_ index: Int) -> (tag: EventTag, readiness: Readiness) {
+    precondition(index >= 0 && index < Self.eventsMax)
+    return unsafe (EventTag(bits: events[index].data.u64), Readiness(rawValue: events[index].events))
+  }
+
+  func add(_ descriptor: Int32, _ tag: EventTag, interest: UInt32 = bothWays) throws(Errno) {
+    try Self.control(epoll, EPOLL_CTL_ADD, descriptor, tag, interest)
+  }
+
+  func modify(_ descriptor: Int32, _ tag: EventTag, interest: UInt32 = bothWays) throws(Errno) {
+    try Self.control(epoll, EPOLL_CTL_MOD, descriptor, tag, interest)
+  }
+
+  func remove(_ descriptor: Int32) {
+    _ = epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil)
+  }
+
+  /// epoll_ctl may be called from any thread: that is how a connection is handed to another loop.
+  static func control(
+    _ epoll: Int32, _ operation: Int32, _ descriptor: Int32, _ tag: EventTag, _ interest: UInt32
+  ) throws(Errno) {
+    var event = unsafe epoll_event()
+    unsafe event.events = interest
+    unsafe event.data.u64 = tag.bits
+    guard unsafe epoll_ctl(epoll, operation, descriptor, &event) == 0 else { throw Errno.last }
+  }
+}
