@@ -1,0 +1,134 @@
+import CLibcurl
+
+/// One libcurl connection: a private multi with a single CONNECT_ONLY handle.
+///
+/// Private, because a shared multi closes CONNECT_ONLY connections older than MAXAGE_CONN while they are in use.
+/// libcurl resolves, connects and does TLS; what is sent, and that it is sent once, is the gateway's business
+/// (<https://curl.se/libcurl/c/CURLOPT_CONNECT_ONLY.html>).
+@safe struct CurlHandle: ~Copyable {
+  /// Room for a whole read of a large body; a read of libcurl's otherwise stops at 16 KiB.
+  private static let readBytesMax = 256 * 1024
+  /// The system's trust as a folder of hashed names: the bundle file would be parsed for each connection.
+  private static let systemTrust = "/etc/ssl/certs"
+
+  private let multi: UnsafeMutableRawPointer
+  private let easy: UnsafeMutableRawPointer
+  private let errorText: UnsafeMutablePointer<CChar>
+  private var connectTo: UnsafeMutablePointer<curl_slist>?
+
+  init?(_ settings: UpstreamSettings, names: NameCache) {
+    guard let multi = unsafe curl_multi_init() else { return nil }
+    guard let easy = unsafe curl_easy_init() else {
+      unsafe curl_multi_cleanup(multi)
+      return nil
+    }
+    unsafe self.multi = multi
+    unsafe self.easy = easy
+    unsafe errorText = UnsafeMutablePointer.allocate(capacity: Int(CURL_ERROR_SIZE))
+    unsafe errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    if let target = settings.connectTo { unsafe connectTo = curl_slist_append(nil, target) }
+    configure(settings, names)
+  }
+
+  deinit {
+    unsafe curl_multi_remove_handle(multi, easy)
+    unsafe curl_easy_cleanup(easy)
+    unsafe curl_multi_cleanup(multi)
+    unsafe curl_slist_free_all(connectTo)
+    unsafe errorText.deallocate()
+  }
+
+  private func configure(_ settings: UpstreamSettings, _ names: NameCache) {
+    set(CURLOPT_URL, settings.url)
+    set(CURLOPT_CONNECT_ONLY, 1)
+    // Without it a hung name resolution blocks the loop in curl_multi_remove_handle.
+    set(CURLOPT_QUICK_EXIT, 1)
+    set(CURLOPT_NOSIGNAL, 1)
+    // Otherwise ALPN picks h2, and the answer would be HTTP/2.
+    set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+    set(CURLOPT_PROXY, "")
+    set(CURLOPT_PROTOCOLS_STR, "http,https")
+    set(CURLOPT_TCP_NODELAY, 1)
+    set(CURLOPT_BUFFERSIZE, Self.readBytesMax)
+    unsafe _ = curl_easy_set_pointer(easy, CURLOPT_SHARE, names.share)
+    unsafe _ = curl_easy_set_pointer(easy, CURLOPT_ERRORBUFFER, errorText)
+    if unsafe connectTo != nil { unsafe _ = curl_easy_set_pointer(easy, CURLOPT_CONNECT_TO, connectTo) }
+    if settings.isSecure { configureTLS(settings.tls) }
+  }
+
+  private func configureTLS(_ tls: UpstreamSettings.TLS) {
+    set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+    set(CURLOPT_SSL_VERIFYPEER, 1)
+    set(CURLOPT_SSL_VERIFYHOST, 2)
+    set(CURLOPT_CAINFO, tls.authorityFile)
+    set(CURLOPT_CAPATH, tls.authorityFile == nil ? Self.systemTrust : nil)
+    set(CURLOPT_SSLCERT, tls.certificateFile)
+    set(CURLOPT_SSLKEY, tls.keyFile)
+  }
+
+  private func set(_ option: CURLoption, _ value: Int) {
+    let result = unsafe curl_easy_set_long(easy, option, value)
+    precondition(result == CURLE_OK, "libcurl refuses option \(option.rawValue)")
+  }
+
+  /// A string that libcurl copies; nil takes back libcurl's default.
+  private func set(_ option: CURLoption, _ value: String?) {
+    let result = unsafe curl_easy_set_string(easy, option, value)
+    precondition(result == CURLE_OK, "libcurl refuses option \(option.rawValue)")
+  }
+
+  // MARK: Connecting
+
+  /// Starts to connect. The callbacks come with `owner`, during `drive` and at the end of the handle only.
+  func begin(
+    owner: UnsafeMutableRawPointer, openSocket: @escaping curl_opensocket_callback,
+    socketChanged: @escaping curl_socket_callback, timerChanged: @escaping curl_multi_timer_callback
+  ) {
+    unsafe _ = curl_easy_set_pointer(easy, CURLOPT_OPENSOCKETDATA, owner)
+    unsafe _ = curl_easy_set_opensocket(easy, openSocket)
+    unsafe _ = curl_multi_set_pointer(multi, CURLMOPT_SOCKETDATA, owner)
+    unsafe _ = curl_multi_set_pointer(multi, CURLMOPT_TIMERDATA, owner)
+    unsafe _ = curl_multi_set_socket(multi, socketChanged)
+    unsafe _ = curl_multi_set_timer(multi, timerChanged)
+    unsafe curl_multi_add_handle(multi, easy)
+  }
+
+  /// Tells libcurl that a socket is ready (a mask of CURL_CSELECT_…), or that its time has come.
+  ///
+  /// - Returns: how the connect ended, nil while it is under way.
+  func drive(_ socket: curl_socket_t, _ ready: Int32) -> CURLcode? {
+    var running: Int32 = 0
+    unsafe curl_multi_socket_action(multi, socket, ready, &running)
+    let result = unsafe curl_multi_take_result(multi)
+    return result < 0 ? nil : CURLcode(rawValue: UInt32(result))
+  }
+
+  /// The connected socket, which stays libcurl's.
+  var activeSocket: Int32? {
+    var socket = CURL_SOCKET_BAD
+    guard unsafe curl_easy_get_socket(easy, &socket) == CURLE_OK, socket != CURL_SOCKET_BAD else { return nil }
+    return socket
+  }
+
+  /// What libcurl says about a failed connect.
+  func describe(_ code: CURLcode) -> String {
+    let text = unsafe String(cString: errorText)
+    return text.isEmpty ? unsafe String(cString: curl_easy_strerror(code)) : text
+  }
+
+  // MARK: Bytes
+
+  /// <https://curl.se/libcurl/c/curl_easy_recv.html>
+  func receive(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) -> (code: CURLcode, count: Int) {
+    var received = 0
+    let code = unsafe curl_easy_recv(easy, bytes, count, &received)
+    return (code, received)
+  }
+
+  /// <https://curl.se/libcurl/c/curl_easy_send.html>; after CURLE_AGAIN over TLS the same bytes go again.
+  func send(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) -> (code: CURLcode, count: Int) {
+    var sent = 0
+    let code = unsafe curl_easy_send(easy, bytes, count, &sent)
+    return (code, sent)
+  }
+}

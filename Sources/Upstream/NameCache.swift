@@ -1,0 +1,17 @@
+import CLibcurl
+
+/// A loop's cache of resolved names, shared by its connections.
+///
+/// Without it each connect would start a resolver thread of its own. It has no lock functions: only its loop uses it,
+/// and it must outlive the loop's connections.
+@safe package final class NameCache {
+  let share: UnsafeMutableRawPointer
+
+  package init() {
+    guard let share = unsafe curl_share_init() else { preconditionFailure("libcurl: no memory for a share") }
+    unsafe self.share = share
+    _ = unsafe curl_share_set_lock_data(share, CURL_LOCK_DATA_DNS)
+  }
+
+  deinit { unsafe curl_share_cleanup(share) }
+}

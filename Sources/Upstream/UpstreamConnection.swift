@@ -1,0 +1,314 @@
+import CLibcurl
+import Glibc
+package import Reactor
+
+/// Who uses a connection for one exchange.
+package protocol Lessee: AnyObject {
+  /// The connection is there; called outside of the lessee's own calls.
+  func leaseGranted(_ connection: UpstreamConnection)
+  func connectFailed(_ fault: ConnectFault)
+  /// Bytes may have come, or room to write: see `isReadable` and `isWritable`.
+  func upstreamReady()
+}
+
+/// One connection to an upstream: connecting, idle in its pool, or leased to one exchange.
+///
+/// While it connects its descriptors belong to libcurl. From then on it is watched both ways, edge-triggered, and never
+/// modified; `isReadable` and `isWritable` remember the edges.
+package final class UpstreamConnection: EventHandler {
+  package enum Phase: Sendable {
+    case connecting, idle, leased, closed
+  }
+
+  package private(set) var phase = Phase.connecting
+  package private(set) var isReadable = false
+  package private(set) var isWritable = false
+  /// Whether an earlier exchange was served on it.
+  package private(set) var isReused = false
+  /// When it came back to the pool (monotonic milliseconds).
+  private(set) var idleSince: Int64 = 0
+
+  private let pool: Pool
+  private let loop: EventLoop
+  private var curl: CurlHandle?
+  private var registration = Registration.none
+  private var lessee: (any Lessee)?
+  private var connectSockets: [ConnectSocket] = []
+  /// When libcurl wants to be called again, and when connecting has taken too long (monotonic milliseconds).
+  private var timerDue = Int64.max
+  private var connectDue = Int64.max
+  private var ageDue = Int64.max
+  private var inputEnded = false
+  private(set) var isResolving: Bool
+
+  init(pool: Pool, loop: EventLoop, lessee: any Lessee) {
+    self.pool = pool
+    self.loop = loop
+    self.lessee = lessee
+    isResolving = pool.settings.hasName
+  }
+
+  // MARK: Connecting
+
+  func connect(names: NameCache) {
+    registration = loop.register(self)
+    connectDue = loop.now + pool.settings.connectMilliseconds
+    curl = CurlHandle(pool.settings, names: names)
+    guard curl != nil else { return loop.again(registration) }
+    let owner = unsafe Unmanaged.passUnretained(self).toOpaque()
+    unsafe curl?.begin(
+      owner: owner, openSocket: onOpenSocket, socketChanged: onSocketChange, timerChanged: onTimerChange)
+    // Never from within the caller's own turn: a connect on loopback can end at once.
+    timerDue = loop.now
+    loop.again(registration)
+  }
+
+  /// Makes a socket for libcurl: the name is resolved, and no child process inherits the descriptor.
+  func openSocket(_ family: Int32, _ type: Int32, _ proto: Int32) -> curl_socket_t {
+    isResolving = false
+    return socket(family, type | Int32(SOCK_CLOEXEC.rawValue), proto)
+  }
+
+  /// What libcurl wants to know of one of its sockets; called from within `drive`.
+  func watch(_ socket: curl_socket_t, _ what: Int32) {
+    let index = connectSockets.firstIndex { $0.descriptor == socket }
+    guard what != CURL_POLL_REMOVE else {
+      if let index { connectSockets.remove(at: index).end() }
+      return
+    }
+    let connectSocket = index.map { connectSockets[$0] } ?? ConnectSocket(socket, self, loop)
+    if index == nil { connectSockets.append(connectSocket) }
+    connectSocket.watch(what)
+  }
+
+  func callAgain(after milliseconds: Int) {
+    timerDue = milliseconds < 0 ? .max : loop.now + Int64(milliseconds)
+  }
+
+  func drive(_ socket: curl_socket_t, _ ready: Int32) {
+    guard phase == .connecting else { return }
+    guard let result = curl?.drive(socket, ready) else {
+      guard timerDue <= loop.now else { return loop.setDeadline(min(timerDue, connectDue), for: registration) }
+      return loop.again(registration)
+    }
+    if result == CURLE_OK { connected() } else { failed(ConnectFault.kind(of: result), curl?.describe(result) ?? "") }
+  }
+
+  private func connected() {
+    guard let socket = curl?.activeSocket else { return failed(.refused, "libcurl shows no socket") }
+    endConnectSockets()
+    do throws(Errno) {
+      try loop.watch(socket, for: registration)
+    } catch {
+      return failed(.refused, "epoll: \(error)")
+    }
+    loop.setDeadline(.max, for: registration)
+    ageDue = loop.now + pool.settings.ageMilliseconds
+    isWritable = true
+    isReadable = true
+    phase = .leased
+    pool.didConnect(self)
+    guard let lessee else { return pool.release(self, isReusable: true) }
+    lessee.leaseGranted(self)
+  }
+
+  private func failed(_ kind: ConnectFault.Kind, _ detail: String) {
+    let lessee = lessee
+    close()
+    lessee?.connectFailed(ConnectFault(kind, detail))
+  }
+
+  private func endConnectSockets() {
+    for socket in connectSockets { socket.end() }
+    connectSockets.removeAll()
+  }
+
+  // MARK: Events
+
+  package func ready(_ readiness: Readiness) {
+    switch phase {
+    case .connecting:
+      guard curl != nil else { return failed(.refused, "libcurl: no memory") }
+      timerDue = .max
+      drive(CURL_SOCKET_TIMEOUT, 0)
+    case .idle:
+      note(readiness)
+      // A pooled connection has nothing to say: whatever comes, or its end, throws it away.
+      if isReadable, !isEmpty() { close() }
+    case .leased:
+      note(readiness)
+      lessee?.upstreamReady()
+    case .closed:
+      break
+    }
+  }
+
+  private func note(_ readiness: Readiness) {
+    if !readiness.isDisjoint(with: [.inputEnded, .hungUp]) { inputEnded = true }
+    if inputEnded || readiness.contains(.readable) { isReadable = true }
+    if readiness.contains(.writable) || readiness.contains(.hungUp) { isWritable = true }
+  }
+
+  package func deadlinePassed() {
+    switch phase {
+    case .connecting:
+      if loop.now >= connectDue { return failed(.timedOut, "no connection within \(pool.settings.connectMilliseconds) ms") }
+      timerDue = .max
+      drive(CURL_SOCKET_TIMEOUT, 0)
+    case .idle: close()
+    case .leased, .closed: break
+    }
+  }
+
+  // MARK: Leases
+
+  /// Gives the connection to `lessee`, when it is still good for one more exchange.
+  ///
+  /// - Parameter provingAfter: it must show that it is open and empty when it idled for longer (milliseconds).
+  func lease(to lessee: any Lessee, provingAfter: Int64) -> Bool {
+    precondition(phase == .idle)
+    guard loop.now < ageDue, loop.now - idleSince < pool.settings.idleMilliseconds else { return false }
+    if loop.now - idleSince > provingAfter || isReadable, !isEmpty() { return false }
+    phase = .leased
+    isReused = true
+    self.lessee = lessee
+    loop.setDeadline(.max, for: registration)
+    return true
+  }
+
+  func isLeased(to other: any Lessee) -> Bool { lessee === other }
+
+  /// Ends the lease for good: the lessee hears nothing more.
+  func endLease() { lessee = nil }
+
+  /// Readies the connection for the pool; false when it is not to be used again.
+  func rest() -> Bool {
+    guard phase == .leased, loop.now < ageDue else { return false }
+    // Any byte behind the answer is not ours: a second answer can wait in the kernel without a new edge.
+    guard !isReadable || isEmpty() else { return false }
+    phase = .idle
+    idleSince = loop.now
+    loop.setDeadline(min(ageDue, loop.now + pool.settings.idleMilliseconds), for: registration)
+    return true
+  }
+
+  /// Whether the connection is open and has no byte for us.
+  ///
+  /// Only libcurl can tell: over TLS a session ticket is bytes on the wire, yet nothing to read.
+  private func isEmpty() -> Bool {
+    var byte: UInt8 = 0
+    guard let code = unsafe curl?.receive(&byte, 1).code, code == CURLE_AGAIN else { return false }
+    isReadable = false
+    return true
+  }
+
+  // MARK: Bytes
+
+  /// Reads into the free room of `buffer`.
+  package func receive(into buffer: ByteBuffer) -> Transfer {
+    let room = buffer.freeCapacity
+    guard let (code, count) = unsafe curl?.receive(buffer.address(at: buffer.count), room) else { return .ended }
+    switch code {
+    case CURLE_OK where count > 0:
+      buffer.didReceive(count)
+      // Plain sockets: a short read has emptied it. TLS reads record by record, so only AGAIN tells.
+      if count < room, !pool.settings.isSecure, !inputEnded { isReadable = false }
+      return .bytes(count)
+    case CURLE_OK: return .ended
+    case CURLE_AGAIN:
+      isReadable = false
+      return .wouldBlock
+    default: return .failed(.last)
+    }
+  }
+
+  /// Writes a range of `buffer`; after `.wouldBlock` the very same range must be written next.
+  package func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
+    precondition(range.upperBound <= buffer.count)
+    guard let (code, count) = unsafe curl?.send(buffer.address(at: range.lowerBound), range.count) else {
+      return .ended
+    }
+    switch code {
+    case CURLE_OK:
+      if count < range.count { isWritable = false }
+      return .bytes(count)
+    case CURLE_AGAIN:
+      isWritable = false
+      return .wouldBlock
+    default: return .failed(.last)
+    }
+  }
+
+  // MARK: The end
+
+  func close() {
+    guard phase != .closed else { return }
+    let last = phase
+    phase = .closed
+    lessee = nil
+    // libcurl may still call back while it ends its sockets.
+    curl = nil
+    endConnectSockets()
+    loop.unregister(registration)
+    pool.didClose(self, last)
+  }
+}
+
+/// A descriptor that libcurl uses while it connects.
+final class ConnectSocket: EventHandler {
+  let descriptor: Int32
+  private unowned let connection: UpstreamConnection
+  private let loop: EventLoop
+  private var registration = Registration.none
+
+  init(_ descriptor: Int32, _ connection: UpstreamConnection, _ loop: EventLoop) {
+    self.descriptor = descriptor
+    self.connection = connection
+    self.loop = loop
+    registration = loop.register(self)
+  }
+
+  /// - Parameter what: one of CURL_POLL_IN, OUT, INOUT.
+  func watch(_ what: Int32) {
+    var readiness: Readiness = []
+    if what & CURL_POLL_IN != 0 { readiness.insert(.readable) }
+    if what & CURL_POLL_OUT != 0 { readiness.insert(.writable) }
+    // Should epoll refuse, the connect ends at its deadline.
+    try? loop.watch(descriptor, for: registration, level: readiness)
+  }
+
+  func ready(_ readiness: Readiness) {
+    var mask: Int32 = 0
+    if readiness.contains(.readable) { mask |= CURL_CSELECT_IN }
+    if readiness.contains(.writable) { mask |= CURL_CSELECT_OUT }
+    if !readiness.isDisjoint(with: .hungUp) { mask |= CURL_CSELECT_ERR }
+    connection.drive(descriptor, mask)
+  }
+
+  func deadlinePassed() {}
+
+  func end() {
+    loop.unwatch(descriptor)
+    loop.unregister(registration)
+  }
+}
+
+// libcurl's callbacks: find the connection, tell it, return.
+
+private let onOpenSocket: curl_opensocket_callback = { owner, _, address in
+  guard let owner = unsafe owner, let address = unsafe address?.pointee else { return CURL_SOCKET_BAD }
+  let connection = unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue()
+  return connection.openSocket(address.family, address.socktype, address.protocol)
+}
+
+private let onSocketChange: curl_socket_callback = { _, socket, what, owner, _ in
+  guard let owner = unsafe owner else { return 0 }
+  unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue().watch(socket, what)
+  return 0
+}
+
+private let onTimerChange: curl_multi_timer_callback = { _, milliseconds, owner in
+  guard let owner = unsafe owner else { return 0 }
+  unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue().callAgain(after: milliseconds)
+  return 0
+}

@@ -1,0 +1,55 @@
+/// How one upstream is reached and how much of it a loop may use.
+package struct UpstreamSettings: Hashable, Sendable {
+  /// Files and names for an https upstream; nil fields mean libcurl's and the system's defaults.
+  package struct TLS: Hashable, Sendable {
+    /// A small private CA bundle instead of the system's trust.
+    package var authorityFile: String?
+    package var certificateFile: String?
+    package var keyFile: String?
+    /// The name in the certificate, when it is not the host of the URL.
+    package var serverName: String?
+
+    package init(
+      authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil, serverName: String? = nil
+    ) {
+      self.authorityFile = authorityFile
+      self.certificateFile = certificateFile
+      self.keyFile = keyFile
+      self.serverName = serverName
+    }
+  }
+
+  package var isSecure: Bool
+  /// A name or a numeric address; IPv6 without brackets.
+  package var host: String
+  package var port: UInt16
+  package var tls = TLS()
+  /// Connections of one loop.
+  package var connectionsMax = 64
+  /// Exchanges of one loop that may wait for a connection.
+  package var waitersMax = 256
+  package var connectMilliseconds: Int64 = 5_000
+  package var idleMilliseconds: Int64 = 60_000
+  package var ageMilliseconds: Int64 = 300_000
+
+  package init(isSecure: Bool, host: String, port: UInt16) {
+    self.isSecure = isSecure
+    self.host = host
+    self.port = port
+  }
+
+  /// Whether connecting needs a resolver: a thread of libcurl's that nothing can stop.
+  var hasName: Bool { !host.contains(":") && !host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || (48...57).contains($0) } }
+
+  /// The URL that libcurl connects to; requests are written by the gateway.
+  var url: String {
+    let name = tls.serverName ?? host
+    return "\(isSecure ? "https" : "http")://\(name.contains(":") ? "[\(name)]" : name):\(port)/"
+  }
+
+  /// libcurl's CONNECT_TO form where the certificate bears another name than the host.
+  var connectTo: String? {
+    guard tls.serverName != nil else { return nil }
+    return "::\(host.contains(":") ? "[\(host)]" : host):\(port)"
+  }
+}
