@@ -1,0 +1,40 @@
+/// A host with an optional port, as `Host` and an absolute target name it (RFC 9110 §7.2).
+enum Authority {
+  /// Whether `range` is `uri-host [":" port]` with a host: a name of unreserved bytes, or an IPv6 address in brackets.
+  ///
+  /// Narrower than RFC 3986 §3.2.2: sub-delims and escapes are no part of a name that resolves, and the comma is what a
+  /// joined field line would hold. Userinfo is refused with them (RFC 9110 §4.2.4).
+  static func isValid(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+    guard let end = endOfHost(bytes, range), end > range.lowerBound else { return false }
+    guard end < range.upperBound else { return true }
+    return bytes[end] == UInt8(ascii: ":") && isPort(bytes, end + 1..<range.upperBound)
+  }
+
+  private static func endOfHost(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int? {
+    guard let first = range.first else { return nil }
+    if bytes[first] == UInt8(ascii: "[") { return endOfAddress(bytes, range) }
+    var index = first
+    while index < range.upperBound, ByteSet.unreserved.contains(bytes[index]) { index += 1 }
+    return index
+  }
+
+  private static func endOfAddress(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int? {
+    guard let bracket = bytes.first(UInt8(ascii: "]"), in: range), bracket > range.lowerBound + 1 else { return nil }
+    for index in range.lowerBound + 1..<bracket {
+      let byte = bytes[index]
+      guard byte.hexValue != nil || byte == UInt8(ascii: ":") || byte == UInt8(ascii: ".") else { return nil }
+    }
+    return bracket + 1
+  }
+
+  /// Digits up to 65535; none at all is the default port (RFC 3986 §3.2.3).
+  private static func isPort(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+    guard range.count <= 5 else { return false }
+    var port = 0
+    for index in range {
+      guard bytes[index].isDigit else { return false }
+      port = port * 10 + Int(bytes[index] - UInt8(ascii: "0"))
+    }
+    return port <= 65535
+  }
+}

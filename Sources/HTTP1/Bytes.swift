@@ -1,0 +1,109 @@
+/// A set of ASCII bytes as two words, so that a test of membership is a shift and a mask.
+struct ByteSet {
+  let low: UInt64
+  let high: UInt64
+
+  /// tchar: letters, digits and ``!#$%&'*+-.^_`|~`` (RFC 9110 §5.6.2).
+  static let token = ByteSet(low: 0x03ff_6cfa_0000_0000, high: 0x57ff_ffff_c7ff_fffe)
+  /// Letters, digits and `-._~` (RFC 3986 §2.3).
+  static let unreserved = ByteSet(low: 0x03ff_6000_0000_0000, high: 0x47ff_fffe_87ff_fffe)
+
+  @inline(__always)
+  func contains(_ byte: UInt8) -> Bool {
+    guard byte < 0x80 else { return false }
+    let word = byte < 0x40 ? low : high
+    return (word &>> UInt64(byte & 0x3f)) & 1 == 1
+  }
+}
+
+extension UInt8 {
+  static let tab = UInt8(ascii: "\t")
+  static let lf = UInt8(ascii: "\n")
+  static let cr = UInt8(ascii: "\r")
+  static let space = UInt8(ascii: " ")
+
+  /// May stand in a field value, once trimmed: everything but control bytes, HTAB excepted (RFC 9110 §5.5).
+  @inline(__always)
+  var isFieldContent: Bool { self >= 0x20 ? self != 0x7f : self == .tab }
+
+  /// VCHAR, the only bytes a request target has (RFC 9112 §3.2).
+  var isVisible: Bool { (0x21...0x7e).contains(self) }
+
+  /// OWS (RFC 9110 §5.6.3).
+  @inline(__always)
+  var isBlank: Bool { self == .space || self == .tab }
+
+  var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
+
+  /// The value of a hex digit in either case.
+  var hexValue: UInt8? {
+    switch self {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+
+  @inline(__always)
+  var lowercased: UInt8 { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) ? self | 0x20 : self }
+}
+
+extension Span<UInt8> {
+  /// Whether the bytes of `range` are `text`, case included.
+  func has(_ text: String, at range: Range<Int>) -> Bool {
+    guard text.utf8.count == range.count else { return false }
+    var index = range.lowerBound
+    for byte in text.utf8 {
+      guard self[index] == byte else { return false }
+      index += 1
+    }
+    return true
+  }
+
+  /// Whether the bytes of `range` are `text`, which is lower case, with ASCII case ignored.
+  func has(anyCaseOf text: String, at range: Range<Int>) -> Bool {
+    guard text.utf8.count == range.count else { return false }
+    var index = range.lowerBound
+    for byte in text.utf8 {
+      guard self[index].lowercased == byte else { return false }
+      index += 1
+    }
+    return true
+  }
+
+  /// Whether two ranges hold the same bytes with ASCII case ignored.
+  func areSame(anyCaseOf left: Range<Int>, _ right: Range<Int>) -> Bool {
+    guard left.count == right.count else { return false }
+    for step in 0..<left.count where self[left.lowerBound + step].lowercased != self[right.lowerBound + step].lowercased
+    {
+      return false
+    }
+    return true
+  }
+
+  /// `range` without OWS at its ends.
+  func trimmed(_ range: Range<Int>) -> Range<Int> {
+    var lower = range.lowerBound
+    var upper = range.upperBound
+    while lower < upper, self[lower].isBlank { lower += 1 }
+    while upper > lower, self[upper - 1].isBlank { upper -= 1 }
+    return lower..<upper
+  }
+
+  /// The first place of `byte` in `range`.
+  func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
+    var index = range.lowerBound
+    while index < range.upperBound {
+      if self[index] == byte { return index }
+      index += 1
+    }
+    return nil
+  }
+
+  /// Whether `range` is a token (RFC 9110 §5.6.2): at least one byte, all of them tchar.
+  func isToken(_ range: Range<Int>) -> Bool {
+    for index in range where !ByteSet.token.contains(self[index]) { return false }
+    return !range.isEmpty
+  }
+}

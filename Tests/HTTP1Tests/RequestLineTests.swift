@@ -1,0 +1,112 @@
+import HTTP1
+import Testing
+
+@Suite struct RequestLineTests {
+  @Test func `says what a request head holds`() throws {
+    let head = "POST /proxy/balances?a=1&b=?2 HTTP/1.1\r\nHost: h:80\r\nX:\t v w \t\r\nY:\r\nContent-Length: 5\r\n\r\n"
+    let expected = RequestFacts(
+      method: "POST", target: "/proxy/balances?a=1&b=?2", path: "/proxy/balances", query: "a=1&b=?2", version: .http11,
+      fields: ["Host:h:80", "X:v w", "Y:", "Content-Length:5"], framing: .length(5), hasContentLength: true,
+      keepAlive: true, expectsContinue: false, byteCount: head.utf8.count)
+    #expect(facts(head) == expected)
+    #expect(facts(head + "GET") == expected)
+  }
+
+  @Test(arguments: Method.allCases.filter { $0 != .other })
+  func `knows the methods of RFC 9110 §9 in upper case only`(method: Method) throws {
+    func parsed(_ name: String) throws -> Method {
+      var parser = RequestHeadParser(limits: HeadLimits())
+      #expect(try parser.parse(Array("\(name) / HTTP/1.1\r\nHost: h\r\n\r\n".utf8).span))
+      return parser.head.method
+    }
+    let name = "\(method.text)"
+    #expect(try parsed(name) == method)
+    #expect(try parsed(name.lowercased()) == .other)
+    #expect(try parsed(name + "X") == .other)
+  }
+
+  /// RFC 9112 §2.2, §2.3, §3, §3.2.
+  @Test(
+    arguments: [
+      ("GET  / HTTP/1.1", .malformed(.requestLine)),
+      ("GET /  HTTP/1.1", .malformed(.version)),
+      ("GET / HTTP/1.1 ", .malformed(.version)),
+      (" GET / HTTP/1.1", .malformed(.methodNoToken)),
+      ("GET\t/ HTTP/1.1", .malformed(.methodNoToken)),
+      ("GET /\tHTTP/1.1", .malformed(.targetByte)),
+      ("GET /", .malformed(.requestLine)),
+      ("GET", .malformed(.requestLine)),
+      ("GET ", .malformed(.requestLine)),
+      ("G(T / HTTP/1.1", .malformed(.methodNoToken)),
+      ("G\u{e9}T / HTTP/1.1", .malformed(.methodNoToken)),
+      ("GET /a b HTTP/1.1", .malformed(.version)),
+      ("GET /\u{e9} HTTP/1.1", .malformed(.targetByte)),
+      ("GET /a#b HTTP/1.1", .malformed(.targetByte)),
+      ("GET / HTTP/1.1x", .malformed(.version)),
+      ("GET / http/1.1", .malformed(.version)),
+      ("GET / HTTP/11", .malformed(.version)),
+      ("GET / HTTP/1,1", .malformed(.version)),
+      ("GET / HTTP/a.1", .malformed(.version)),
+      ("GET / HTTP/1.a", .malformed(.version)),
+      ("GET / HTTP/1.2", .versionUnsupported),
+      ("GET / HTTP/2.0", .versionUnsupported),
+      ("GET / HTTP/0.9", .versionUnsupported),
+      ("GET / HTTP/1.1\n", .malformed(.bareLF)),
+      ("GET / HTTP/1.1\rX", .malformed(.bareCR)),
+      ("GET /\u{0} HTTP/1.1", .malformed(.controlByte)),
+      ("GET /\u{7f} HTTP/1.1", .malformed(.controlByte)),
+      ("\u{16}\u{3}\u{1}\u{2}\u{0}", .malformed(.controlByte)),
+    ] as [(String, HeadFault)])
+  func `refuses a malformed request line`(line: String, expected: HeadFault) {
+    #expect(fault(line + "\r\nHost: h\r\n\r\n") == expected)
+  }
+
+  @Test(
+    arguments: [
+      ("http://h/a?q", "/a", "q"), ("HTTPS://h/", "/", nil), ("/", "/", nil), ("/?", "/", ""), ("//x", "//x", nil),
+      ("http://h/a?http://x/b", "/a", "http://x/b"),
+    ] as [(String, String, String?)])
+  func `reads path and query of origin-form and absolute-form (RFC 9112 §3.2)`(
+    target: String, path: String, query: String?
+  ) {
+    let facts = facts("GET \(target) HTTP/1.1\r\nHost: h\r\n\r\n")
+    #expect(facts?.target == target)
+    #expect(facts?.path == path)
+    #expect(facts?.query == query)
+  }
+
+  @Test(
+    arguments: [
+      ("h:80", .targetForm), ("*", .targetForm), ("http://h", .targetForm), ("http://h?a/b", .targetForm),
+      ("ftp://h/", .targetForm), ("http:/h/", .targetForm), ("a/b", .targetForm), ("http://", .targetForm),
+      ("http:?//", .targetForm), ("?", .targetForm), ("http://?/", .targetForm),
+      ("http:///a", .targetAuthority), ("http://u@h/", .targetAuthority), ("http://h:x/", .targetAuthority),
+      ("http://other/", .hostNotTarget), ("http://h:80/", .hostNotTarget),
+    ] as [(String, HeadFault.Reason)])
+  func `refuses other forms of target and a Host that is not the target's`(target: String, reason: HeadFault.Reason) {
+    #expect(fault("GET \(target) HTTP/1.1\r\nHost: h\r\n\r\n") == .malformed(reason))
+  }
+
+  @Test func `compares Host and target with case ignored`() {
+    #expect(facts("GET http://Example.org:80/ HTTP/1.1\r\nHost: eXAMPLE.org:80\r\n\r\n") != nil)
+  }
+
+  @Test func `ignores a bounded number of empty lines before the request line (RFC 9112 §2.2)`() {
+    let head = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    let most = String(repeating: "\r\n", count: RequestHeadParser.emptyLinesMax)
+    #expect(facts(most + head)?.byteCount == (most + head).utf8.count)
+    #expect(fault(most + "\r\n") == .malformed(.emptyLines))
+    #expect(fault("\n" + head) == .malformed(.bareLF))
+  }
+
+  @Test func `bounds the request line at its first byte too much (RFC 9112 §3)`() {
+    let limits = HeadLimits(requestLineBytesMax: 20)
+    let longest = "GET /12345 HTTP/1.1\r"  // 19 bytes and a CR
+    #expect(parseRequest(latin1(longest), limits: limits) == .needsMore)
+    #expect(parseRequest(latin1("GET /123456 HTTP/1.1\r\n"), limits: limits) == .needsMore)
+    #expect(parseRequest(latin1("GET /123456 HTTP/1.1"), limits: limits) == .needsMore)
+    #expect(fault("GET /1234567 HTTP/1.1", limits: limits) == .targetTooLong)
+    #expect(fault("GET /1234567 HTTP/1.1\r\nHost: h\r\n\r\n", limits: limits) == .targetTooLong)
+    #expect(fault("\r\n\r\nGET /1234567 HTTP/1.1", limits: limits) == .targetTooLong)
+  }
+}
