@@ -1,0 +1,27 @@
+/// The head of an answer as offsets into the bytes that were parsed; 0 is the first byte given to the parser.
+package struct ResponseHead: Sendable {
+  /// 100...599, but never 101.
+  package internal(set) var status = 0
+  /// As sent; may be empty.
+  package internal(set) var reason = 0..<0
+  package internal(set) var version = Version.http11
+  /// In the order sent. Copying this array out makes the parser's next head allocate.
+  package internal(set) var fields: [FieldLine] = []
+  package internal(set) var framing = BodyFraming.none
+  /// Whether a Content-Length was sent; with `.none` as framing it may still tell a length, as in an answer to HEAD.
+  package internal(set) var hasContentLength = false
+  /// Whether the upstream connection persists after the body (RFC 9112 §9.3).
+  package internal(set) var keepAlive = false
+  /// Bytes of the whole head, the empty line that ends it included.
+  package internal(set) var byteCount = 0
+
+  /// Whether another head follows for the same request (RFC 9110 §15.2).
+  package var isInterim: Bool { status < 200 }
+}
+
+/// Why the head of an answer is refused: upstream is at fault, and its connection is of no more use.
+package enum ResponseFault: Error, Equatable, Sendable {
+  case malformed(HeadFault.Reason)
+  /// A bound of `HeadLimits` was passed.
+  case headTooLarge
+}
