@@ -1,0 +1,140 @@
+/// Why a chunked body is refused: where it ends is unknown, so the connection closes.
+package enum ChunkFault: Error, Equatable, Sendable {
+  /// No hex digit where a size begins, or another byte behind it than `;` or CRLF.
+  case sizeMalformed
+  /// More than `ChunkedDecoder.sizeDigitsMax` digits.
+  case sizeTooLarge
+  /// A control byte in a chunk extension.
+  case extensionMalformed
+  /// More than `ChunkedDecoder.extensionBytesMax` in one body.
+  case extensionsTooLong
+  /// Data goes on where its size says that it ends.
+  case dataTooLong
+  case trailerMalformed
+  /// More than `ChunkedDecoder.trailerBytesMax`.
+  case trailersTooLong
+  /// CR without LF.
+  case bareCR
+}
+
+/// Finds the data in a chunked body, cut anywhere (RFC 9112 §7.1); extensions and trailers are read and dropped.
+package struct ChunkedDecoder: Sendable {
+  /// Hex digits of a size, leading zeros included: 15 of them cannot overflow.
+  package static let sizeDigitsMax = 15
+  /// Bytes of all extensions of one body (RFC 9112 §7.1.1 wants a limit).
+  package static let extensionBytesMax = 4096
+  /// Bytes of all trailer lines of one body.
+  package static let trailerBytesMax = 8192
+
+  package enum Step: Equatable, Sendable {
+    /// The next run of body bytes; never empty.
+    case data(Range<Int>)
+    /// Every byte given was read.
+    case needsMore
+    /// The offset behind the last byte of the body; repeated calls return the offset they were given.
+    case end(Int)
+  }
+
+  private enum Phase {
+    case size, paddingBeforeExtension, extensions, sizeLF
+    case data, dataCR, dataLF
+    case trailerStart, trailerName, trailerValue, trailerLF, lastLF
+    case ended
+  }
+
+  private var phase = Phase.size
+  /// The size being read, then the bytes of data left.
+  private var remaining = 0
+  private var sizeDigits = 0
+  private var extensionBytes = 0
+  private var trailerBytes = 0
+
+  package init() {}
+
+  /// Looks at bytes from `offset`, at most `bytes.count`, and returns the next run of body bytes, advancing `offset` behind it.
+  package mutating func next(_ bytes: Span<UInt8>, _ offset: inout Int) throws(ChunkFault) -> Step {
+    while phase != .ended {
+      guard offset < bytes.count else { return .needsMore }
+      if phase == .data {
+        let run = offset..<offset + min(remaining, bytes.count - offset)
+        remaining -= run.count
+        offset = run.upperBound
+        if remaining == 0 { phase = .dataCR }
+        return .data(run)
+      }
+      phase = try read(bytes[offset])
+      offset += 1
+    }
+    return .end(offset)
+  }
+
+  /// Reads one byte of the framing, and returns the phase behind it.
+  private mutating func read(_ byte: UInt8) throws(ChunkFault) -> Phase {
+    switch phase {
+    case .size: return try readSize(byte)
+    case .paddingBeforeExtension, .extensions: return try readExtension(byte)
+    case .sizeLF:
+      guard byte == .lf else { throw .bareCR }
+      sizeDigits = 0
+      return remaining == 0 ? .trailerStart : .data
+    case .dataCR:
+      guard byte == .cr else { throw .dataTooLong }
+      return .dataLF
+    case .dataLF:
+      guard byte == .lf else { throw .bareCR }
+      return .size
+    case .trailerStart, .trailerName, .trailerValue: return try readTrailer(byte)
+    case .trailerLF:
+      guard byte == .lf else { throw .bareCR }
+      return .trailerStart
+    case .lastLF:
+      guard byte == .lf else { throw .bareCR }
+      return .ended
+    case .data, .ended: preconditionFailure("no framing byte here")
+    }
+  }
+
+  private mutating func readSize(_ byte: UInt8) throws(ChunkFault) -> Phase {
+    if let digit = byte.hexValue {
+      guard sizeDigits < Self.sizeDigitsMax else { throw .sizeTooLarge }
+      sizeDigits += 1
+      remaining = remaining << 4 | Int(digit)
+      return .size
+    }
+    guard sizeDigits > 0 else { throw .sizeMalformed }
+    switch byte {
+    case .cr: return .sizeLF
+    case UInt8(ascii: ";"): return .extensions
+    // RFC 9112 §7.1.1 has BWS before the semicolon, RFC 9110 §5.6.3 wants it read.
+    case .space, .tab: return .paddingBeforeExtension
+    default: throw .sizeMalformed
+    }
+  }
+
+  private mutating func readExtension(_ byte: UInt8) throws(ChunkFault) -> Phase {
+    extensionBytes += 1
+    guard extensionBytes <= Self.extensionBytesMax else { throw .extensionsTooLong }
+    if phase == .paddingBeforeExtension {
+      if byte == UInt8(ascii: ";") { return .extensions }
+      guard byte.isBlank else { throw .sizeMalformed }
+      return .paddingBeforeExtension
+    }
+    if byte == .cr { return .sizeLF }
+    guard byte.isFieldContent else { throw .extensionMalformed }
+    return .extensions
+  }
+
+  private mutating func readTrailer(_ byte: UInt8) throws(ChunkFault) -> Phase {
+    if phase == .trailerStart, byte == .cr { return .lastLF }
+    trailerBytes += 1
+    guard trailerBytes <= Self.trailerBytesMax else { throw .trailersTooLong }
+    if phase == .trailerValue {
+      if byte == .cr { return .trailerLF }
+      guard byte.isFieldContent else { throw .trailerMalformed }
+      return .trailerValue
+    }
+    if phase == .trailerName, byte == UInt8(ascii: ":") { return .trailerValue }
+    guard ByteSet.token.contains(byte) else { throw .trailerMalformed }
+    return .trailerName
+  }
+}
