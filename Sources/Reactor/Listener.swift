@@ -1,26 +1,25 @@
 import CLinux
 import Glibc
 
-/// Where a listener waits.
-package enum ListenAddress: Hashable, Sendable {
-  /// A numeric IPv4 or IPv6 address.
-  case tcp(host: String, port: UInt16)
-  case unix(path: String)
-}
-
 /// A socket that accepts connections.
 package struct Listener: ~Copyable {
+  package enum Address: Hashable, Sendable {
+    /// A numeric IPv4 or IPv6 address.
+    case tcp(host: String, port: UInt16)
+    case unix(path: String)
+  }
+
   package let descriptor: FileDescriptor
 
   private static let backlog: Int32 = 4096
 
-  package init(_ address: ListenAddress) throws(Errno) {
+  package init(_ address: Address) throws(Errno) {
     let opened = try Self.open(address)
     guard listen(opened.number, Self.backlog) == 0 else { throw Errno.last }
     descriptor = opened
   }
 
-  private static func open(_ address: ListenAddress) throws(Errno) -> FileDescriptor {
+  private static func open(_ address: Address) throws(Errno) -> FileDescriptor {
     switch address {
     case .tcp(let host, let port): try listenTCP(host, port)
     case .unix(let path): try listenUnix(path)
@@ -83,7 +82,7 @@ package struct Listener: ~Copyable {
     return try bound(AF_UNIX, &address)
   }
 
-  private static func bound<Address>(_ family: Int32, _ address: inout Address) throws(Errno) -> FileDescriptor {
+  private static func bound<Raw>(_ family: Int32, _ address: inout Raw) throws(Errno) -> FileDescriptor {
     let flags = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let number = socket(family, flags, 0)
     guard number >= 0 else { throw Errno.last }
@@ -97,10 +96,10 @@ package struct Listener: ~Copyable {
     return descriptor
   }
 
-  private static func withSocketAddress<Address>(
-    _ address: inout Address, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+  private static func withSocketAddress<Raw>(
+    _ address: inout Raw, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
   ) -> Int32 {
-    let size = socklen_t(MemoryLayout<Address>.size)
+    let size = socklen_t(MemoryLayout<Raw>.size)
     return unsafe withUnsafeBytes(of: &address) {
       unsafe body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), size)
     }

@@ -1,0 +1,83 @@
+/// What can have become of a request at Core.
+enum Outcome: Equatable, Sendable {
+  /// Not a byte of it was written.
+  case notSent
+  /// Core may have executed it.
+  case unknown
+
+  var text: StaticString {
+    switch self {
+    case .notSent: "not_sent"
+    case .unknown: "unknown"
+    }
+  }
+}
+
+/// Something failed after a request was admitted: upstream's fault, or the client's while it sent its body.
+enum Fault: Equatable, Sendable, CaseIterable {
+  // Upstream.
+  case refused, unresolved, tlsFailed, connectTimedOut, busy, broken, malformed, timedOut
+  // Downstream, in the middle of a body.
+  case bodyTooLarge, bodyMalformed, bodyTimedOut
+
+  var status: Int {
+    switch self {
+    case .refused, .unresolved, .tlsFailed, .broken, .malformed: 502
+    case .connectTimedOut, .timedOut: 504
+    case .busy: 503
+    case .bodyTooLarge: 413
+    case .bodyMalformed: 400
+    case .bodyTimedOut: 408
+    }
+  }
+
+  var code: StaticString {
+    switch self {
+    case .refused: "GATEWAY_UPSTREAM_REFUSED"
+    case .unresolved: "GATEWAY_UPSTREAM_UNRESOLVED"
+    case .tlsFailed: "GATEWAY_UPSTREAM_TLS_FAILED"
+    case .connectTimedOut: "GATEWAY_UPSTREAM_CONNECT_TIMEOUT"
+    case .busy: "GATEWAY_UPSTREAM_BUSY"
+    case .broken: "GATEWAY_UPSTREAM_BROKEN"
+    case .malformed: "GATEWAY_UPSTREAM_MALFORMED"
+    case .timedOut: "GATEWAY_UPSTREAM_TIMEOUT"
+    case .bodyTooLarge: "GATEWAY_BODY_TOO_LARGE"
+    case .bodyMalformed: "GATEWAY_REQUEST_MALFORMED"
+    case .bodyTimedOut: "GATEWAY_REQUEST_TIMEOUT"
+    }
+  }
+
+  var message: StaticString {
+    switch self {
+    case .refused: "the instance refuses connections; the request was not sent"
+    case .unresolved: "the instance's name cannot be resolved; the request was not sent"
+    case .tlsFailed: "no trusted TLS connection to the instance; the request was not sent"
+    case .connectTimedOut: "the instance did not accept a connection in time; the request was not sent"
+    case .busy: "all connections to the instance are in use; the request was not sent"
+    case .broken: "the instance ended the connection without an answer; it may have executed the request"
+    case .malformed: "the instance's answer is not valid HTTP; it may have executed the request"
+    case .timedOut: "the instance did not answer in time; it may have executed the request"
+    case .bodyTooLarge: "the request body is larger than this route takes"
+    case .bodyMalformed: "the request body's chunks are malformed"
+    case .bodyTimedOut: "the request body did not arrive in time"
+    }
+  }
+
+  /// Seconds after which another try makes sense; nil where the status does not call for it.
+  var retryAfterSeconds: Int? {
+    switch self {
+    case .busy: 1
+    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .broken, .malformed, .timedOut, .bodyTooLarge,
+      .bodyMalformed, .bodyTimedOut:
+      nil
+    }
+  }
+
+  /// Whether the framing of the client's connection is in doubt, or its body unread.
+  var isDownstreams: Bool {
+    switch self {
+    case .bodyTooLarge, .bodyMalformed, .bodyTimedOut: true
+    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .busy, .broken, .malformed, .timedOut: false
+    }
+  }
+}

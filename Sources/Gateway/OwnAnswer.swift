@@ -1,0 +1,174 @@
+import HTTP1
+import Policy
+import Reactor
+
+/// An answer in the gateway's own name: a refusal, or a fault.
+struct OwnAnswer {
+  let status: Int
+  let code: StaticString
+  let message: StaticString
+  /// The value of WWW-Authenticate.
+  var challenge: StaticString?
+  /// The value of Allow.
+  var allow: StaticString?
+  var retryAfterSeconds: Int?
+  var outcome: Outcome?
+  /// Whether the connection must end: where the next request begins is in doubt.
+  var closes = false
+}
+
+extension OwnAnswer {
+  init(_ rejection: Rejection) {
+    self.init(
+      status: rejection.status, code: rejection.code, message: rejection.message, challenge: rejection.challenge,
+      allow: rejection.allow)
+  }
+
+  init(_ fault: Fault, outcome: Outcome) {
+    self.init(
+      status: fault.status, code: fault.code, message: fault.message, retryAfterSeconds: fault.retryAfterSeconds,
+      outcome: outcome, closes: fault.isDownstreams)
+  }
+
+  /// Every fault of a head leaves the framing in doubt (RFC 9112 §2.2, §6.3).
+  init(_ fault: HeadFault) {
+    switch fault {
+    case .malformed(let reason):
+      self.init(status: 400, code: "GATEWAY_REQUEST_MALFORMED", message: reason.text, closes: true)
+    case .targetTooLong:
+      self.init(status: 414, code: "GATEWAY_TARGET_TOO_LONG", message: "the request line is too long", closes: true)
+    case .headersTooLarge:
+      self.init(
+        status: 431, code: "GATEWAY_HEADERS_TOO_LARGE", message: "the header fields are too large or too many",
+        closes: true)
+    case .notImplemented:
+      self.init(
+        status: 501, code: "GATEWAY_NOT_IMPLEMENTED", message: "the transfer coding is not known here", closes: true)
+    case .versionUnsupported:
+      self.init(
+        status: 505, code: "GATEWAY_VERSION_UNSUPPORTED", message: "only HTTP/1.1 and HTTP/1.0 are spoken here",
+        closes: true)
+    case .expectationUnsupported:
+      self.init(
+        status: 417, code: "GATEWAY_EXPECTATION_UNSUPPORTED", message: "only Expect: 100-continue is known here",
+        closes: true)
+    }
+  }
+
+  /// The head of a request did not come within its time.
+  static let headTimedOut = OwnAnswer(
+    status: 408, code: "GATEWAY_REQUEST_TIMEOUT", message: "the request did not arrive in time", closes: true)
+
+  static let bodyTooLarge = OwnAnswer(.bodyTooLarge, outcome: .notSent)
+
+  static let draining = OwnAnswer(
+    status: 503, code: "GATEWAY_DRAINING", message: "the gateway is shutting down; the request was not sent",
+    retryAfterSeconds: 1, outcome: .notSent, closes: true)
+}
+
+// MARK: Writing
+
+extension OwnAnswer {
+  /// Appends the answer, in the error form of Blnk's own, so that its SDKs understand it.
+  ///
+  /// - Parameters:
+  ///   - dateLine: the ready `Date` line.
+  ///   - keepsAlive: whether the connection stays open.
+  ///   - hasBody: false in answer to HEAD.
+  func write(
+    to output: ByteBuffer, id: RequestID, dateLine: [UInt8], keepsAlive: Bool, version: Version, hasBody: Bool
+  ) {
+    output.append("HTTP/1.1 ")
+    output.append(decimal: status)
+    output.append(" ")
+    output.append(Self.reason(status))
+    output.append("\r\nContent-Type: application/json\r\n")
+    output.append(dateLine)
+    if let challenge {
+      output.append("WWW-Authenticate: ")
+      output.append(challenge)
+      output.append("\r\n")
+    }
+    if let allow {
+      output.append("Allow: ")
+      output.append(allow)
+      output.append("\r\n")
+    }
+    if let retryAfterSeconds {
+      output.append("Retry-After: ")
+      output.append(decimal: retryAfterSeconds)
+      output.append("\r\n")
+    }
+    output.appendConnection(keepsAlive: keepsAlive, version: version)
+    output.append("Content-Length: ")
+    output.append(decimal: bodyByteCount)
+    output.append("\r\n")
+    output.appendRequestIDLine(id)
+    output.append("\r\n")
+    if hasBody { writeBody(to: output, id: id) }
+  }
+
+  private func writeBody(to output: ByteBuffer, id: RequestID) {
+    output.append(#"{"error":""#)
+    output.append(message)
+    output.append(#"","error_detail":{"code":""#)
+    output.append(code)
+    output.append(#"","message":""#)
+    output.append(message)
+    output.append(#""},"request_id":""#)
+    output.append(hex: id.high, width: 16)
+    output.append(hex: id.low, width: 16)
+    if let outcome {
+      output.append(#"","outcome":""#)
+      output.append(outcome.text)
+    }
+    output.append("\"}")
+  }
+
+  private var bodyByteCount: Int {
+    let fixed = 10 + 26 + 13 + 17 + 32 + 2
+    let outcomeBytes = outcome.map { 13 + $0.text.utf8CodeUnitCount } ?? 0
+    return fixed + 2 * message.utf8CodeUnitCount + code.utf8CodeUnitCount + outcomeBytes
+  }
+
+  /// RFC 9110 §15.
+  private static func reason(_ status: Int) -> StaticString {
+    switch status {
+    case 400: "Bad Request"
+    case 401: "Unauthorized"
+    case 403: "Forbidden"
+    case 404: "Not Found"
+    case 405: "Method Not Allowed"
+    case 408: "Request Timeout"
+    case 413: "Content Too Large"
+    case 414: "URI Too Long"
+    case 417: "Expectation Failed"
+    case 429: "Too Many Requests"
+    case 431: "Request Header Fields Too Large"
+    case 501: "Not Implemented"
+    case 502: "Bad Gateway"
+    case 503: "Service Unavailable"
+    case 504: "Gateway Timeout"
+    case 505: "HTTP Version Not Supported"
+    default: "Error"
+    }
+  }
+}
+
+extension ByteBuffer {
+  func appendRequestIDLine(_ id: RequestID) {
+    append("X-Request-Id: ")
+    append(hex: id.high, width: 16)
+    append(hex: id.low, width: 16)
+    append("\r\n")
+  }
+
+  /// Persistence is the default of HTTP/1.1 only (RFC 9112 §9.3).
+  func appendConnection(keepsAlive: Bool, version: Version) {
+    switch (keepsAlive, version) {
+    case (false, _): append("Connection: close\r\n")
+    case (true, .http10): append("Connection: keep-alive\r\n")
+    case (true, .http11): break
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/// A request's id: 128 bits, written as 32 hexadecimal digits.
+struct RequestID: Equatable, Sendable {
+  let high: UInt64
+  let low: UInt64
+}
+
+/// Makes a loop's request ids: unique and fast; nothing rests on their being hard to guess.
+struct RequestIDGenerator {
+  private let high: UInt64
+  private var state: UInt64
+
+  /// - Parameter random: where the loop's own 128 bits come from.
+  init(using random: inout some RandomNumberGenerator) {
+    high = random.next() | 1
+    state = random.next()
+  }
+
+  mutating func next() -> RequestID {
+    // SplitMix64 (Steele, Lea, Flood 2014): a bijection of a counter, so that no id of a loop comes twice.
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return RequestID(high: high, low: mixed ^ (mixed >> 31))
+  }
+}

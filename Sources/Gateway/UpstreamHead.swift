@@ -1,0 +1,139 @@
+import HTTP1
+import Policy
+import Reactor
+
+/// What the gateway says of a connection to Core.
+struct PeerLines {
+  /// `X-Forwarded-For: …` and `X-Forwarded-Proto: …`, ready to be written.
+  let bytes: [UInt8]
+}
+
+/// Writes the head of a request as Core gets it.
+///
+/// Everything that a client could use to pass for someone else is left out first; only then come the gateway's own
+/// fields, so that `Connection: X-Blnk-Key` cannot remove the key.
+struct UpstreamHead {
+  let route: UpstreamRoute
+  let id: RequestID
+  let peer: [UInt8]
+
+  func write(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, to output: ByteBuffer
+  ) {
+    writeRequestLine(head, bytes, admission, to: output)
+    output.append(route.hostAndKeyLines)
+    let trace = writeFields(head, bytes, to: output)
+    writeFraming(head, to: output)
+    output.appendRequestIDLine(id)
+    output.append(peer)
+    output.append("Via: 1.1 blnk-gateway\r\n")
+    writeTraceParent(trace, bytes, to: output)
+    output.append("\r\n")
+  }
+
+  private func writeRequestLine(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, to output: ByteBuffer
+  ) {
+    output.append(bytes, head.methodRange)
+    output.append(" ")
+    output.append(route.pathPrefix)
+    output.append(bytes, admission.corePath)
+    writeQuery(bytes, admission, to: output)
+    output.append(" HTTP/1.1\r\n")
+  }
+
+  /// The query without the pair that names the instance; every other byte as sent.
+  private func writeQuery(_ bytes: Span<UInt8>, _ admission: Admission, to output: ByteBuffer) {
+    guard let query = admission.query else { return }
+    guard let cut = admission.instanceParameter else {
+      output.append("?")
+      return output.append(bytes, query)
+    }
+    guard cut != query else { return }
+    output.append("?")
+    if cut.lowerBound == query.lowerBound {
+      // The separator behind the pair goes with it, or the one in front of it.
+      output.append(bytes, cut.upperBound + 1..<query.upperBound)
+    } else {
+      output.append(bytes, query.lowerBound..<cut.lowerBound - 1)
+      output.append(bytes, cut.upperBound..<query.upperBound)
+    }
+  }
+
+  /// Writes the end-to-end fields of the client's; returns the trace that they continue.
+  private func writeFields(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, to output: ByteBuffer
+  ) -> TraceContext? {
+    let trace = Self.trace(head, bytes)
+    for index in head.fields.indices {
+      let field = head.fields[index]
+      guard !field.isNamedByConnection else { continue }
+      switch field.kind {
+      case .other, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate, .via:
+        output.append(field: field, of: bytes)
+      case .tracestate:
+        if trace != nil { output.append(field: field, of: bytes) }
+      case .host, .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .contentLength, .expect,
+        .authorization, .coreKey, .proxy, .forwarding, .idempotencyKey, .requestID, .traceparent:
+        break
+      }
+    }
+    return trace
+  }
+
+  /// Two `traceparent` fields are none (W3C Trace Context §3.2).
+  private static func trace(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> TraceContext? {
+    var found: Range<Int>?
+    for index in head.fields.indices where head.fields[index].kind == .traceparent {
+      guard found == nil else { return nil }
+      found = head.fields[index].value
+    }
+    return found.flatMap { TraceContext(bytes, $0) }
+  }
+
+  private func writeFraming(_ head: borrowing RequestHead, to output: ByteBuffer) {
+    switch head.framing {
+    case .none, .untilClose:
+      if head.hasContentLength { output.append("Content-Length: 0\r\n") }
+    case .length(let count):
+      output.append("Content-Length: ")
+      output.append(decimal: count)
+      output.append("\r\n")
+    case .chunked:
+      output.append("Transfer-Encoding: chunked\r\n")
+    }
+  }
+
+  /// The gateway is a span of the client's trace, or begins one that bears the request's id.
+  private func writeTraceParent(_ trace: TraceContext?, _ bytes: Span<UInt8>, to output: ByteBuffer) {
+    output.append("traceparent: 00-")
+    if let trace {
+      output.append(bytes, trace.traceID)
+    } else {
+      output.append(hex: id.high, width: 16)
+      output.append(hex: id.low, width: 16)
+    }
+    output.append("-")
+    output.append(hex: id.low | 1, width: 16)
+    output.append("-")
+    if let trace { output.append(bytes, trace.flags) } else { output.append("00") }
+    output.append("\r\n")
+  }
+}
+
+extension ByteBuffer {
+  /// One field line, name and value as sent.
+  func append(field: FieldLine, of bytes: Span<UInt8>) {
+    append(bytes, field.name)
+    append(": ")
+    append(bytes, field.value)
+    append("\r\n")
+  }
+}
+
+/// What stands ready of an instance: the bytes that its requests begin with.
+struct UpstreamRoute: Sendable {
+  let pathPrefix: [UInt8]
+  /// `Host` and `X-Blnk-Key`: never to be logged.
+  let hostAndKeyLines: [UInt8]
+}
