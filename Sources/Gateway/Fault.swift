@@ -5,7 +5,7 @@ enum Outcome: Equatable, Sendable {
   /// Core may have executed it.
   case unknown
 
-  var text: StaticString {
+  var text: String {
     switch self {
     case .notSent: "not_sent"
     case .unknown: "unknown"
@@ -31,7 +31,7 @@ enum Fault: Equatable, Sendable, CaseIterable {
     }
   }
 
-  var code: StaticString {
+  var code: String {
     switch self {
     case .refused: "GATEWAY_UPSTREAM_REFUSED"
     case .unresolved: "GATEWAY_UPSTREAM_UNRESOLVED"
@@ -47,7 +47,7 @@ enum Fault: Equatable, Sendable, CaseIterable {
     }
   }
 
-  var message: StaticString {
+  var message: String {
     switch self {
     case .refused: "the instance refuses connections; the request was not sent"
     case .unresolved: "the instance's name cannot be resolved; the request was not sent"

@@ -5,12 +5,12 @@ import Reactor
 /// An answer in the gateway's own name: a refusal, or a fault.
 struct OwnAnswer {
   let status: Int
-  let code: StaticString
-  let message: StaticString
+  let code: String
+  let message: String
   /// The value of WWW-Authenticate.
-  var challenge: StaticString?
+  var challenge: String?
   /// The value of Allow.
-  var allow: StaticString?
+  var allow: String?
   var retryAfterSeconds: Int?
   var outcome: Outcome?
   /// Whether the connection must end: where the next request begins is in doubt.
@@ -21,7 +21,8 @@ extension OwnAnswer {
   init(_ rejection: Rejection) {
     self.init(
       status: rejection.status, code: rejection.code, message: rejection.message, challenge: rejection.challenge,
-      allow: rejection.allow)
+      allow: rejection.allow, retryAfterSeconds: rejection.retryAfterSeconds,
+      outcome: rejection.retryAfterSeconds == nil ? nil : .notSent)
   }
 
   init(_ fault: Fault, outcome: Outcome) {
@@ -34,7 +35,7 @@ extension OwnAnswer {
   init(_ fault: HeadFault) {
     switch fault {
     case .malformed(let reason):
-      self.init(status: 400, code: "GATEWAY_REQUEST_MALFORMED", message: reason.text, closes: true)
+      self.init(status: 400, code: "GATEWAY_REQUEST_MALFORMED", message: reason.text.description, closes: true)
     case .targetTooLong:
       self.init(status: 414, code: "GATEWAY_TARGET_TOO_LONG", message: "the request line is too long", closes: true)
     case .headersTooLarge:
@@ -86,12 +87,12 @@ extension OwnAnswer {
     output.append(dateLine)
     if let challenge {
       output.append("WWW-Authenticate: ")
-      output.append(challenge)
+      output.append(text: challenge)
       output.append("\r\n")
     }
     if let allow {
       output.append("Allow: ")
-      output.append(allow)
+      output.append(text: allow)
       output.append("\r\n")
     }
     if let retryAfterSeconds {
@@ -110,25 +111,25 @@ extension OwnAnswer {
 
   private func writeBody(to output: ByteBuffer, id: RequestID) {
     output.append(#"{"error":""#)
-    output.append(message)
+    output.append(text: message)
     output.append(#"","error_detail":{"code":""#)
-    output.append(code)
+    output.append(text: code)
     output.append(#"","message":""#)
-    output.append(message)
+    output.append(text: message)
     output.append(#""},"request_id":""#)
     output.append(hex: id.high, width: 16)
     output.append(hex: id.low, width: 16)
     if let outcome {
       output.append(#"","outcome":""#)
-      output.append(outcome.text)
+      output.append(text: outcome.text)
     }
     output.append("\"}")
   }
 
   private var bodyByteCount: Int {
     let fixed = 10 + 26 + 13 + 17 + 32 + 2
-    let outcomeBytes = outcome.map { 13 + $0.text.utf8CodeUnitCount } ?? 0
-    return fixed + 2 * message.utf8CodeUnitCount + code.utf8CodeUnitCount + outcomeBytes
+    let outcomeBytes = outcome.map { 13 + $0.text.utf8.count } ?? 0
+    return fixed + 2 * message.utf8.count + code.utf8.count + outcomeBytes
   }
 
   /// RFC 9110 §15.

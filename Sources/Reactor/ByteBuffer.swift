@@ -47,6 +47,16 @@ import Glibc
     count += text.utf8CodeUnitCount
   }
 
+  package func append(text: String) {
+    var text = text
+    text.withUTF8 { utf8 in
+      guard let source = utf8.baseAddress else { return }
+      reserve(utf8.count)
+      unsafe (storage + count).update(from: source, count: utf8.count)
+      count += utf8.count
+    }
+  }
+
   package func append(_ bytes: Span<UInt8>) {
     guard !bytes.isEmpty else { return }
     reserve(bytes.count)

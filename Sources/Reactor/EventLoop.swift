@@ -51,12 +51,11 @@ package final class EventLoop {
   private var again: [Registration] = []
   private var agains: [Registration] = []
   private var leaving: [any EventHandler] = []
-  private unowned let delegate: any EventLoopDelegate
+  private var delegate: (any EventLoopDelegate)?
   private var isStopping = false
 
-  package init(handle: LoopHandle, delegate: any EventLoopDelegate) throws(Errno) {
+  package init(handle: LoopHandle) throws(Errno) {
     self.handle = handle
-    self.delegate = delegate
     selector = Selector(epoll: handle.epoll.number)
     nowNanoseconds = MonotonicClock.nanoseconds
     now = nowNanoseconds / 1_000_000
@@ -71,8 +70,10 @@ package final class EventLoop {
   // MARK: Running
 
   /// Takes turns until `stop`.
-  package func run() {
+  package func run(for delegate: any EventLoopDelegate) {
+    self.delegate = delegate
     while !isStopping { turn() }
+    self.delegate = nil
   }
 
   package func stop() { isStopping = true }
@@ -87,7 +88,7 @@ package final class EventLoop {
     }
     callAgain()
     while let place = deadlines.popDue(now: now) { places[Int(place)].handler?.deadlinePassed() }
-    delegate.turnEnded()
+    delegate?.turnEnded()
     leaving.removeAll(keepingCapacity: true)
   }
 
@@ -99,11 +100,11 @@ package final class EventLoop {
 
   private func dispatch(_ tag: EventTag, _ readiness: Readiness) {
     if let descriptor = tag.newDescriptor {
-      delegate.adopted(FileDescriptor(owning: descriptor))
+      delegate?.adopted(FileDescriptor(owning: descriptor))
     } else if tag.place == 0 {
       var wakes: eventfd_t = 0
       _ = unsafe eventfd_read(handle.wakeUp.number, &wakes)
-      delegate.woken()
+      delegate?.woken()
     } else if places[Int(tag.place)].life == tag.life {
       places[Int(tag.place)].handler?.ready(readiness)
     }

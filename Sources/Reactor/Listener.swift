@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// A socket that accepts connections.
-package struct Listener: ~Copyable {
+package final class Listener: Sendable {
   package enum Address: Hashable, Sendable {
     /// A numeric IPv4 or IPv6 address.
     case tcp(host: String, port: UInt16)

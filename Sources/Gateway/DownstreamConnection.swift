@@ -1,0 +1,262 @@
+import HTTP1
+import Policy
+import Reactor
+
+/// A client's connection: reads heads, hands each request to an exchange, and outlives it while it is kept alive.
+///
+/// Idle it holds no buffer. One exchange runs at a time; pipelined requests wait in the input buffer.
+final class DownstreamConnection: EventHandler {
+  private enum Phase {
+    /// Waiting for the first byte of a request.
+    case idle
+    case readingHead
+    case exchanging
+    /// The last answer is out: what still comes is read over, so that a reset does not destroy the answer.
+    case lingering
+    case closed
+  }
+
+  let socket: Socket
+  /// The peer as the policy sees it.
+  let peer: PeerAddress
+  /// `X-Forwarded-For` and `X-Forwarded-Proto`, ready to be written.
+  let forwardingLines: [UInt8]
+  let peerText: [UInt8]
+  private(set) var isReadable = true
+  private(set) var isWritable = true
+  /// The client has sent all that it will ever send.
+  private(set) var inputEnded = false
+  private(set) var input: RequestInput?
+  private(set) var registration = Registration.none
+
+  private let worker: Worker
+  private var phase = Phase.idle
+  private var exchange: Exchange?
+  private var isServing = false
+  private var lingeredBytes = 0
+  /// Where the worker keeps this connection.
+  var place = 0
+  /// When the first byte of the head that is being read came (monotonic milliseconds).
+  private var headSince: Int64 = 0
+
+  /// Requests of one connection that are served in one turn; the others wait for the next, behind other connections.
+  private static let requestsInOneTurnMax = 16
+  private static let lingerMilliseconds: Int64 = 1_000
+  private static let lingerBytesMax = 1 << 20
+
+  init(_ socket: consuming Socket, peer: PeerAddress, peerText: [UInt8], worker: Worker) {
+    self.socket = socket
+    self.peer = peer
+    self.peerText = peerText
+    self.worker = worker
+    forwardingLines =
+      Array("X-Forwarded-For: ".utf8) + peerText + Array("\r\nX-Forwarded-Proto: http\r\n".utf8)
+    registration = worker.loop.register(self)
+  }
+
+  /// Begins to serve; the descriptor stands in the loop's epoll already.
+  func open() throws(Errno) {
+    try worker.loop.watchAdopted(socket.descriptor.number, for: registration)
+    setIdleDeadline()
+  }
+
+  // MARK: Events
+
+  func ready(_ readiness: Readiness) {
+    if readiness.contains(.inputEnded) { inputEnded = true }
+    if !readiness.isDisjoint(with: [.readable, .inputEnded, .hungUp]) { isReadable = true }
+    if readiness.contains(.writable) { isWritable = true }
+    switch phase {
+    case .exchanging:
+      if readiness.contains(.hungUp) { exchange?.clientLeft() } else { exchange?.resume() }
+    case .idle, .readingHead: serve()
+    case .lingering: linger()
+    case .closed: break
+    }
+  }
+
+  func deadlinePassed() {
+    switch phase {
+    case .exchanging: exchange?.deadlinePassed()
+    case .readingHead: beginExchange { $0.refuse(.headTimedOut) }
+    case .idle, .lingering: close()
+    case .closed: break
+    }
+  }
+
+  // MARK: Requests
+
+  /// Reads heads and serves them, one after the other.
+  func serve() {
+    guard !isServing else { return }
+    isServing = true
+    defer { isServing = false }
+    var served = 0
+    while phase == .idle || phase == .readingHead {
+      guard served < Self.requestsInOneTurnMax else { return worker.loop.again(registration) }
+      guard readHead() else { return }
+      served += 1
+    }
+  }
+
+  /// Reads until a head is whole, and begins its exchange; false when there is nothing more to do now.
+  private func readHead() -> Bool {
+    let input = input ?? worker.takeInput()
+    self.input = input
+    while true {
+      if !input.buffer.isEmpty {
+        do throws(HeadFault) {
+          if try input.parse() {
+            beginExchange { $0.begin(input) }
+            return true
+          }
+        } catch {
+          beginExchange { $0.refuse(OwnAnswer(error)) }
+          return true
+        }
+      }
+      guard isReadable else { return awaitHead() }
+      // The parser refuses a head beyond its bounds before the buffer reaches its largest size.
+      if input.buffer.freeCapacity == 0 { input.buffer.grow(to: input.buffer.capacity + RequestInput.growthBytes) }
+      switch receive() {
+      case .bytes: break
+      case .wouldBlock: return awaitHead()
+      case .ended, .failed:
+        close()
+        return false
+      }
+    }
+  }
+
+  /// Reads into the input buffer.
+  func receive() -> Transfer {
+    guard let input else { return .ended }
+    let room = input.buffer.freeCapacity
+    let transfer = socket.receive(into: input.buffer)
+    switch transfer {
+    case .bytes(let count):
+      // A short read has emptied the socket; its end is still to be read.
+      if count < room, !inputEnded { isReadable = false }
+    case .wouldBlock: isReadable = false
+    case .ended: inputEnded = true
+    case .failed: break
+    }
+    return transfer
+  }
+
+  private func awaitHead() -> Bool {
+    guard let input, !input.buffer.isEmpty else {
+      phase = .idle
+      returnInput()
+      setIdleDeadline()
+      return false
+    }
+    if phase == .idle {
+      phase = .readingHead
+      headSince = worker.loop.now
+    }
+    worker.loop.setDeadline(headSince + Int64(worker.timeouts.headMilliseconds), for: registration)
+    return false
+  }
+
+  private func setIdleDeadline() {
+    worker.loop.setDeadline(worker.loop.now + Int64(worker.timeouts.idleMilliseconds), for: registration)
+  }
+
+  private func beginExchange(_ begin: (Exchange) -> Void) {
+    phase = .exchanging
+    let exchange = worker.takeExchange(for: self)
+    self.exchange = exchange
+    begin(exchange)
+  }
+
+  /// The exchange is over and recorded.
+  ///
+  /// - Parameter consumed: the bytes of the input that were its request; what follows belongs to the next one.
+  func exchangeEnded(consumed: Int, keepsAlive: Bool) {
+    guard phase == .exchanging else { return }
+    exchange = nil
+    guard keepsAlive, !worker.isDraining else { return endOutput() }
+    input?.next(consumed)
+    phase = .idle
+    // A pipelined request waits for the next turn, behind other connections.
+    if isServing { return }
+    if isReadable || input?.buffer.isEmpty == false { worker.loop.again(registration) } else { _ = awaitHead() }
+  }
+
+  /// Ends the connection without a further answer: nothing that follows could be told apart from it.
+  func cut() {
+    exchange = nil
+    close()
+  }
+
+  // MARK: The end
+
+  /// Whether a request is under way: then draining waits for it.
+  var isBusy: Bool { phase == .exchanging || phase == .readingHead }
+
+  /// The gateway is shutting down.
+  func drain() {
+    if phase == .idle { close() }
+  }
+
+  private func endOutput() {
+    returnInput()
+    // Everything was read: closing cannot reset the connection under the answer.
+    if inputEnded || !isReadable { return close() }
+    socket.endOutput()
+    phase = .lingering
+    worker.loop.setDeadline(worker.loop.now + Self.lingerMilliseconds, for: registration)
+    linger()
+  }
+
+  private func linger() {
+    let scratch = worker.takeBuffer()
+    defer { worker.giveBack(scratch) }
+    while lingeredBytes < Self.lingerBytesMax {
+      scratch.removeAll()
+      guard case .bytes(let count) = socket.receive(into: scratch) else { break }
+      lingeredBytes += count
+    }
+    if inputEnded || lingeredBytes >= Self.lingerBytesMax { close() }
+  }
+
+  func close() {
+    guard phase != .closed else { return }
+    phase = .closed
+    returnInput()
+    worker.connectionClosed(self)
+    worker.loop.unregister(registration)
+  }
+
+  private func returnInput() {
+    guard let input else { return }
+    self.input = nil
+    worker.giveBack(input)
+  }
+}
+
+/// What a connection holds while a request is in flight: the bytes that came, and the parser that reads them.
+///
+/// The head stays in front until the exchange ends; body bytes behind it are taken out as they are passed on.
+final class RequestInput {
+  static let growthBytes = 32 << 10
+
+  let buffer: ByteBuffer
+  private(set) var parser: RequestHeadParser
+
+  init(buffer: ByteBuffer, limits: HeadLimits) {
+    self.buffer = buffer
+    parser = RequestHeadParser(limits: limits)
+  }
+
+  func parse() throws(HeadFault) -> Bool {
+    try buffer.withBytes { bytes throws(HeadFault) in try parser.parse(bytes) }
+  }
+
+  /// Drops `consumed` bytes, a whole request, and makes ready for the next one.
+  func next(_ consumed: Int) {
+    buffer.remove(0..<consumed)
+    parser.reset()
+  }
+}

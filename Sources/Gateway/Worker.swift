@@ -1,0 +1,240 @@
+import HTTP1
+import Policy
+import Reactor
+import Synchronization
+import Telemetry
+import Upstream
+
+/// What other threads tell a worker; read when its loop is woken.
+final class Mailbox: Sendable {
+  enum Message: Sendable {
+    /// Take no new connections, end the idle ones, and stop when the last is gone.
+    case drain
+    /// Stop now; what is in flight is cut.
+    case stop
+  }
+
+  private let messages = Mutex<[Message]>([])
+
+  func post(_ message: Message) { messages.withLock { $0.append(message) } }
+
+  func takeAll() -> [Message] {
+    messages.withLock { messages in
+      defer { messages = [] }
+      return messages
+    }
+  }
+}
+
+/// All that one loop's thread owns: its connections, exchanges, pools and buffers. Nothing of it is shared.
+final class Worker: EventLoopDelegate, EventHandler {
+  let loop: EventLoop
+  private(set) var snapshot: Snapshot
+  private(set) var isDraining = false
+
+  private let mailbox: Mailbox
+  private let log: AccessLogBuffer?
+  private let report: @Sendable (String) -> Void
+  private let headLimits: HeadLimits
+  private var acceptors: [Acceptor] = []
+  private var connections: [DownstreamConnection] = []
+  private var pools: [Pool] = []
+  private var ids: RequestIDGenerator
+  private var date = HTTPDate()
+  private var registration = Registration.none
+  private var isTicking = false
+
+  private let buffers = BufferPool(capacity: bufferBytes, keptMax: 1_024)
+  private let largeBuffers = BufferPool(capacity: largeBufferBytes, keptMax: 16)
+  private var inputs: [RequestInput] = []
+  private var exchanges: [Exchange] = []
+
+  private static let bufferBytes = 16 << 10
+  private static let largeBufferBytes = 256 << 10
+  private static let keptMax = 1_024
+  /// Log lines are looked after so often: half of the longest that one may wait.
+  private static let tickMilliseconds: Int64 = 500
+
+  init(
+    handle: LoopHandle, loops: Int, policy: Policy, mailbox: Mailbox, log: AccessLogBuffer?,
+    report: @escaping @Sendable (String) -> Void
+  ) throws(Errno) {
+    loop = try EventLoop(handle: handle)
+    self.mailbox = mailbox
+    self.log = log
+    self.report = report
+    let limits = policy.settings.limits
+    headLimits = HeadLimits(
+      requestLineBytesMax: limits.requestLineBytesMax, headerBytesMax: limits.headerBytesMax,
+      fieldsMax: limits.headerFieldsMax)
+    var random = SystemRandomNumberGenerator()
+    ids = RequestIDGenerator(using: &random)
+    let (loop, names) = (loop, NameCache())
+    let budget = ConnectionBudget(connectionsMax: (limits.upstreamConnectionsMax + loops - 1) / loops)
+    snapshot = Snapshot(policy: policy) { instance in
+      Pool(settings: UpstreamSettings(instance, loops: loops), loop: loop, names: names, budget: budget)
+    }
+    registration = loop.register(self)
+  }
+
+  var timeouts: GatewayTimeouts { snapshot.policy.settings.timeouts }
+  var bodyBytesPerSecondMin: Int { snapshot.policy.settings.limits.bodyBytesPerSecondMin }
+
+  // MARK: Running
+
+  /// Serves until it is told to stop.
+  func run(_ listeners: [Reactor.Listener], sharedBy loops: [LoopHandle]) {
+    for listener in listeners {
+      acceptors.append(
+        Acceptor(
+          listener, loop: loop, targets: loops, connectionsMax: snapshot.policy.settings.limits.connectionsMax,
+          report: report))
+    }
+    loop.run(for: self)
+    log?.close()
+  }
+
+  func adopted(_ descriptor: consuming FileDescriptor) {
+    let address = peerAddress(of: descriptor.number)
+    let socket = Socket(descriptor)
+    socket.disableDelay()
+    let connection = DownstreamConnection(
+      socket, peer: PeerAddress(address), peerText: PeerAddress(address).textForLogs, worker: self)
+    connection.place = connections.count
+    connections.append(connection)
+    do throws(Errno) { try connection.open() } catch { connection.close() }
+  }
+
+  func connectionClosed(_ connection: DownstreamConnection) {
+    let last = connections.removeLast()
+    if last !== connection {
+      connections[connection.place] = last
+      last.place = connection.place
+    }
+    loop.handle.connections.subtract(1, ordering: .relaxed)
+  }
+
+  func woken() {
+    for message in mailbox.takeAll() {
+      switch message {
+      case .drain: drain()
+      case .stop: loop.stop()
+      }
+    }
+  }
+
+  func turnEnded() {
+    if isDraining, connections.isEmpty { loop.stop() }
+  }
+
+  private func drain() {
+    isDraining = true
+    for acceptor in acceptors { acceptor.close() }
+    acceptors = []
+    for connection in connections { connection.drain() }
+  }
+
+  // MARK: Free lists
+
+  var bufferCapacity: Int { Self.bufferBytes }
+
+  func takeBuffer() -> ByteBuffer { buffers.take() }
+  func takeLargeBuffer() -> ByteBuffer { largeBuffers.take() }
+
+  func giveBack(_ buffer: ByteBuffer) {
+    (buffer.capacity == Self.largeBufferBytes ? largeBuffers : buffers).give(back: buffer)
+  }
+
+  func takeInput() -> RequestInput {
+    inputs.popLast() ?? RequestInput(buffer: ByteBuffer(capacity: Self.bufferBytes), limits: headLimits)
+  }
+
+  func giveBack(_ input: RequestInput) {
+    guard input.buffer.capacity == Self.bufferBytes, inputs.count < Self.keptMax else { return }
+    input.next(input.buffer.count)
+    inputs.append(input)
+  }
+
+  func takeExchange(for connection: DownstreamConnection) -> Exchange {
+    let exchange = exchanges.popLast() ?? Exchange(worker: self)
+    exchange.attach(to: connection)
+    return exchange
+  }
+
+  func giveBack(_ exchange: Exchange) {
+    if exchanges.count < Self.keptMax { exchanges.append(exchange) }
+  }
+
+  func nextRequestID() -> RequestID { ids.next() }
+
+  /// The `Date` line of the present second.
+  func dateLine() -> [UInt8] { date.line(at: loop.wallMicroseconds / 1_000_000) }
+
+  // MARK: Recording
+
+  /// Writes one exchange into the log.
+  func record(
+    _ record: inout ExchangeRecord, of connection: DownstreamConnection, method: HTTP1.Method, admission: Admission?,
+    snapshot: Snapshot?
+  ) {
+    guard let log else { return }
+    record.peer = connection.peerText
+    if let admission, let policy = snapshot?.policy { record.name(admission, policy) }
+    connection.withRequestNames { method, path in
+      log.append(record, method: method, path: path, now: loop.nowNanoseconds / 1_000)
+    }
+    tick()
+  }
+
+  /// A fault's cause, for the operator: the client is told the kind alone.
+  func report(_ fault: ConnectFault, of admission: Admission?, _ snapshot: Snapshot?) {
+    guard let admission, let instance = snapshot?.policy.instances[Int(admission.instanceIndex)] else { return }
+    report("instance \(instance.id.text): \(fault.detail)")
+  }
+
+  private func tick() {
+    guard !isTicking else { return }
+    isTicking = true
+    loop.setDeadline(loop.now + Self.tickMilliseconds, for: registration)
+  }
+
+  func ready(_ readiness: Readiness) {}
+
+  func deadlinePassed() {
+    isTicking = false
+    guard let log else { return }
+    log.flushIfDue(now: loop.nowNanoseconds / 1_000)
+    if !log.isEmpty { tick() }
+  }
+}
+
+extension ExchangeRecord {
+  /// Names who asked for what, once a request is admitted.
+  fileprivate mutating func name(_ admission: Admission, _ policy: Policy) {
+    let route = policy.routes.routes[Int(admission.routeIndex)]
+    client = policy.clients[Int(admission.clientIndex)].id.bytes
+    tokenNote = policy.tokens.notes[Int(admission.tokenIndex)]
+    tokenDigestPrefix = policy.tokens.entries[Int(admission.tokenIndex)].digest.prefix
+    instance = policy.instances[Int(admission.instanceIndex)].id.bytes
+    routePattern = route.pattern
+    operation = route.operation
+  }
+}
+
+extension PeerAddress {
+  init(_ address: SocketAddress?) {
+    switch address {
+    case .ipv4(let address, _): self = .ip(IPAddress(ipv4: address))
+    case .ipv6(let high, let low, _): self = .ip(IPAddress(high: high, low: low))
+    // A peer without an address is never within anybody's networks.
+    case .unix, nil: self = .unix
+    }
+  }
+
+  var textForLogs: [UInt8] {
+    switch self {
+    case .ip(let address): Array(address.description.utf8)
+    case .unix: Array("unix".utf8)
+    }
+  }
+}
