@@ -17,7 +17,15 @@ struct LineScanner: Sendable {
   mutating func next(_ bytes: Span<UInt8>, endMax: Int) throws(HeadFault.Reason) -> Step {
     let end = min(bytes.count, endMax - 1)
     var index = position
-    while index < end, bytes[index].isFieldContent { index += 1 }
+    while index < end {
+      // Eight bytes at once as long as all of them are plain.
+      if end - index >= 8, Self.arePlain(bytes.word(at: index)) {
+        index += 8
+      } else {
+        guard bytes[index].isFieldContent else { break }
+        index += 1
+      }
+    }
     position = index
     guard index < end else { return index >= endMax - 1 ? .tooLong : .needsMore }
     switch bytes[index] {
@@ -31,5 +39,14 @@ struct LineScanner: Sendable {
     lineStart = index + 2
     position = lineStart
     return .line(line)
+  }
+
+  /// Whether none of eight bytes is below 0x20 or DEL.
+  @inline(__always)
+  private static func arePlain(_ word: UInt64) -> Bool {
+    let deletes = word ^ 0x7f7f_7f7f_7f7f_7f7f
+    let low = (word &- 0x2020_2020_2020_2020) & ~word
+    let zero = (deletes &- 0x0101_0101_0101_0101) & ~deletes
+    return (low | zero) & 0x8080_8080_8080_8080 == 0
   }
 }

@@ -1,0 +1,52 @@
+import HTTP1
+import Testing
+
+private func kind(_ name: String) throws -> FieldName {
+  var parser = RequestHeadParser(limits: HeadLimits())
+  #expect(try parser.parse(Array("GET / HTTP/1.0\r\n\(name):h\r\n\r\n".utf8).span))
+  return parser.head.fields[0].kind
+}
+
+@Suite struct FieldNameTests {
+  @Test(
+    arguments: [
+      ("Host", .host), ("Connection", .connection), ("Keep-Alive", .keepAlive), ("TE", .te), ("Trailer", .trailer),
+      ("Upgrade", .upgrade), ("Authorization", .authorization), ("X-Blnk-Key", .coreKey),
+      ("Proxy-Authorization", .proxy),
+      ("Proxy-", .proxy), ("Proxy", .proxy), ("Proxy-Connection-Of-Many-Many-Bytes", .proxy),
+      ("X-Forwarded-For", .forwarding), ("X-Forwarded-Proto", .forwarding), ("X-Forwarded", .forwarding),
+      ("X-Real-IP", .forwarding), ("Forwarded", .forwarding), ("Idempotency-Key", .idempotencyKey),
+      ("X-Request-Id", .requestID), ("Traceparent", .traceparent), ("Tracestate", .tracestate), ("Via", .via),
+      ("Date", .date), ("Server", .server), ("Location", .location), ("Content-Type", .contentType),
+      ("Retry-After", .retryAfter), ("WWW-Authenticate", .wwwAuthenticate),
+    ] as [(String, FieldName)])
+  func `knows a name in any case`(name: String, expected: FieldName) throws {
+    let isFamily = name.hasPrefix("Proxy") || name.hasPrefix("X-Forwarded")
+    for spelling in [name, name.lowercased(), name.uppercased()] { #expect(try kind(spelling) == expected) }
+    if !isFamily {
+      #expect(try kind(name + "-") == .other)
+      #expect(try kind(String(name.dropLast())) == .other)
+    }
+    #expect(try kind("-" + name) == .other)
+  }
+
+  @Test(
+    arguments: [
+      ("X_Blnk_Key", .coreKey), ("x.blnk-KEY", .coreKey), ("X_BLNK.KEY", .coreKey),
+      ("Idempotency_Key", .idempotencyKey),
+      ("idempotency.key", .idempotencyKey), ("Proxy_Authorization", .proxy), ("PROXY.authorization", .proxy),
+      ("X_Forwarded_For", .forwarding), ("x.forwarded-for", .forwarding), ("X_Real.IP", .forwarding),
+      ("X_Request_Id", .requestID),
+    ] as [(String, FieldName)])
+  func `knows credentials, forwarding fields and ids with other separators`(name: String, expected: FieldName) throws {
+    #expect(try kind(name) == expected)
+  }
+
+  @Test(arguments: [
+    "Content_Length", "Transfer.Encoding", "Keep_Alive", "Content_Type", "XBlnkKey", "X--Blnk-Key", "X~Blnk~Key",
+    "X-Blnk-Keys", "X-Blnk-Key-Of-A-Length-Above-24", "T", "O", "X-Forwarde", "Prox", "Hos\u{74}s",
+  ])
+  func `takes other spellings for other fields`(name: String) throws {
+    #expect(try kind(name) == .other)
+  }
+}
