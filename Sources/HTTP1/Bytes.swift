@@ -62,24 +62,20 @@ extension Span<UInt8> {
   }
 
   /// Whether the bytes of `range` are `text`, case included.
+  @inline(__always)
   func has(_ text: String, at range: Range<Int>) -> Bool {
-    guard text.utf8.count == range.count else { return false }
-    var index = range.lowerBound
-    for byte in text.utf8 {
-      guard self[index] == byte else { return false }
-      index += 1
-    }
+    let expected = text.utf8Span.span
+    guard expected.count == range.count else { return false }
+    for step in 0..<range.count where self[range.lowerBound + step] != expected[step] { return false }
     return true
   }
 
   /// Whether the bytes of `range` are `text`, which is lower case, with ASCII case ignored.
+  @inline(__always)
   func has(anyCaseOf text: String, at range: Range<Int>) -> Bool {
-    guard text.utf8.count == range.count else { return false }
-    var index = range.lowerBound
-    for byte in text.utf8 {
-      guard self[index].lowercased == byte else { return false }
-      index += 1
-    }
+    let expected = text.utf8Span.span
+    guard expected.count == range.count else { return false }
+    for step in 0..<range.count where self[range.lowerBound + step].lowercased != expected[step] { return false }
     return true
   }
 

@@ -16,16 +16,7 @@ struct LineScanner: Sendable {
   @inline(__always)
   mutating func next(_ bytes: Span<UInt8>, endMax: Int) throws(HeadFault.Reason) -> Step {
     let end = min(bytes.count, endMax - 1)
-    var index = position
-    while index < end {
-      // Eight bytes at once as long as all of them are plain.
-      if end - index >= 8, Self.arePlain(bytes.word(at: index)) {
-        index += 8
-      } else {
-        guard bytes[index].isFieldContent else { break }
-        index += 1
-      }
-    }
+    let index = Self.firstControl(bytes, from: position, end)
     position = index
     guard index < end else { return index >= endMax - 1 ? .tooLong : .needsMore }
     switch bytes[index] {
@@ -41,12 +32,30 @@ struct LineScanner: Sendable {
     return .line(line)
   }
 
-  /// Whether none of eight bytes is below 0x20 or DEL.
+  /// The first byte that no field value has, or `end`.
   @inline(__always)
-  private static func arePlain(_ word: UInt64) -> Bool {
+  private static func firstControl(_ bytes: Span<UInt8>, from start: Int, _ end: Int) -> Int {
+    var index = start
+    while end - index >= 8 {
+      let marks = marksOfControls(bytes.word(at: index))
+      guard marks != 0 else {
+        index += 8
+        continue
+      }
+      index += marks.trailingZeroBitCount / 8
+      guard bytes[index].isFieldContent else { return index }
+      index += 1
+    }
+    while index < end, bytes[index].isFieldContent { index += 1 }
+    return index
+  }
+
+  /// The top bit of the first byte that is below 0x20 or DEL, and of no byte before it; zero if there is none.
+  @inline(__always)
+  private static func marksOfControls(_ word: UInt64) -> UInt64 {
     let deletes = word ^ 0x7f7f_7f7f_7f7f_7f7f
     let low = (word &- 0x2020_2020_2020_2020) & ~word
     let zero = (deletes &- 0x0101_0101_0101_0101) & ~deletes
-    return (low | zero) & 0x8080_8080_8080_8080 == 0
+    return (low | zero) & 0x8080_8080_8080_8080
   }
 }
