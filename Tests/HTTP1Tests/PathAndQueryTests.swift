@@ -1,0 +1,70 @@
+import HTTP1
+import Testing
+
+private func pathFault(_ path: String) -> PathFault? {
+  let bytes = latin1("?" + path + "/../")
+  do throws(PathFault) { try checkPath(bytes.span, 1..<bytes.count - 4) } catch { return error }
+  return nil
+}
+
+private func pairs(_ query: String) -> [String] {
+  let bytes = latin1("?" + query + "#")
+  var parameters = QueryParameters(1..<bytes.count - 1)
+  var found: [String] = []
+  while let parameter = parameters.next(bytes.span) {
+    found.append([parameter.key, parameter.value, parameter.pair].map { text(bytes[$0]) }.joined(separator: "|"))
+  }
+  return found
+}
+
+@Suite struct PathAndQueryTests {
+  @Test(arguments: [
+    "/", "/a", "/a/", "/a/b.c", "/...", "/.a", "/a.", "/a%40b", "/%20", "/%c3%A9", "/%3b", "/a:b@c!$&'()*+,=", "/~",
+  ])
+  func `takes a path that means one thing`(path: String) {
+    #expect(pathFault(path) == nil)
+  }
+
+  @Test(
+    arguments: [
+      ("", .notRooted), ("a", .notRooted), ("//", .emptySegment), ("//a", .emptySegment), ("/a//b", .emptySegment),
+      ("/.", .dotSegment), ("/..", .dotSegment), ("/./a", .dotSegment), ("/a/../b", .dotSegment),
+      ("/a/..", .dotSegment),
+      ("/%", .escapeMalformed), ("/%4", .escapeMalformed), ("/%zz", .escapeMalformed), ("/%4/", .escapeMalformed),
+      ("/%%41", .escapeMalformed), ("/a%2", .escapeMalformed),
+      ("/%2F", .escapeForbidden), ("/%2f", .escapeForbidden), ("/%5c", .escapeForbidden), ("/%25", .escapeForbidden),
+      ("/%7F", .escapeForbidden), ("/%00", .escapeForbidden), ("/%1f", .escapeForbidden), ("/%2e", .escapeForbidden),
+      ("/%62", .escapeForbidden), ("/%5A", .escapeForbidden), ("/%2D", .escapeForbidden), ("/%7e", .escapeForbidden),
+      ("/%5f", .escapeForbidden), ("/%39", .escapeForbidden),
+      ("/a\\b", .byteForbidden), ("/a;b", .byteForbidden), ("/a b", .byteForbidden), ("/\u{e9}", .byteForbidden),
+      ("/\u{0}", .byteForbidden), ("/\u{7f}", .byteForbidden),
+    ] as [(String, PathFault)])
+  func `refuses a path that could mean another`(path: String, fault: PathFault) {
+    #expect(pathFault(path) == fault)
+  }
+
+  @Test(
+    arguments: [
+      ("", []), ("a", ["a||a"]), ("a=", ["a||a="]), ("a=b", ["a|b|a=b"]), ("a=b=c", ["a|b=c|a=b=c"]), ("=b", ["|b|=b"]),
+      ("a&b=1", ["a||a", "b|1|b=1"]), ("&", ["||", "||"]), ("a&", ["a||a", "||"]), ("&&a=1", ["||", "||", "a|1|a=1"]),
+      ("a;b=1", ["a;b|1|a;b=1"]), ("?", ["?||?"]),
+    ] as [(String, [String])])
+  func `finds every pair of a query`(query: String, expected: [String]) {
+    #expect(pairs(query) == expected)
+  }
+
+  @Test(
+    arguments: [
+      ("instance_id", .literal), ("instance%5fid", .disguised), ("%69nstance_id", .disguised),
+      ("instance_i%64", .disguised),
+      ("%69%6e%73%74%61%6E%63%65%5F%69%64", .disguised), ("instance_ID", .different), ("instance_i", .different),
+      ("instance_idd", .different), ("instance_id%00", .different), ("instance+id", .different),
+      ("%2569nstance_id", .different),
+      ("instance_i%6", .different), ("instance_i%", .different), ("instance%zzid", .different), ("", .different),
+      ("instance_id%", .different), ("%20instance_id", .different),
+    ] as [(String, QueryParameters.KeyMatch)])
+  func `tells a key from its disguises`(key: String, expected: QueryParameters.KeyMatch) {
+    let bytes = latin1("64" + key + "64")
+    #expect(QueryParameters.match(bytes.span, key: 2..<bytes.count - 2, "instance_id") == expected)
+  }
+}
