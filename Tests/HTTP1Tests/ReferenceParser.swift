@@ -1,0 +1,118 @@
+import HTTP1
+
+/// The rules of a request head written as plainly as possible over strings, to hold the fast parser against.
+///
+/// It wants the whole head at once and tells no reason; nil is a refusal or a head that goes on.
+struct ReferenceParser {
+  let limits: HeadLimits
+
+  func parse(_ bytes: [UInt8]) -> RequestFacts? {
+    // "\r\n" is one Character, a bare CR or LF is another.
+    let all = text(bytes).split(separator: "\r\n" as Character, omittingEmptySubsequences: false).map(String.init)
+    let lines = Array(all.drop { $0.isEmpty })
+    guard all.count - lines.count <= RequestHeadParser.emptyLinesMax, let end = lines.firstIndex(of: ""),
+      end < lines.count - 1
+    else { return nil }
+    let fieldLines = lines[1..<end]
+    let headerBytes = fieldLines.map { $0.unicodeScalars.count + 2 }.reduce(2, +)
+    guard lines[0].unicodeScalars.count <= limits.requestLineBytesMax, headerBytes <= limits.headerBytesMax,
+      fieldLines.count <= limits.fieldsMax, lines[0...end].allSatisfy({ $0.allSatisfy(isFieldContent) })
+    else { return nil }
+
+    guard var facts = requestLine(lines[0]) else { return nil }
+    var fields: [(name: String, value: String)] = []
+    for line in fieldLines {
+      guard let colon = line.firstIndex(of: ":"), isToken(line[..<colon]) else { return nil }
+      fields.append((String(line[..<colon]), trimmed(line[line.index(after: colon)...])))
+    }
+    func values(_ name: String) -> [String] { fields.filter { $0.name.lowercased() == name }.map(\.value) }
+
+    let hosts = values("host")
+    guard hosts.count == 1 || hosts.isEmpty && facts.version == .http10, hosts.allSatisfy(isAuthority),
+      isHostOfTarget(facts.target, hosts.first)
+    else { return nil }
+
+    let lengths = values("content-length")
+    let codings = values("transfer-encoding").map { $0.lowercased() }
+    guard lengths.count + codings.count <= 1, codings.isEmpty || codings == ["chunked"] && facts.version == .http11,
+      lengths.allSatisfy({ (1...18).contains($0.count) && $0.allSatisfy("0123456789".contains) })
+    else { return nil }
+    if let length = lengths.first.flatMap({ Int($0) }), length > 0 { facts.framing = .length(length) }
+    if !codings.isEmpty { facts.framing = .chunked }
+    facts.hasContentLength = !lengths.isEmpty
+
+    let options = values("connection").flatMap(members).map { $0.lowercased() }
+    guard options.count <= 64, options.allSatisfy(isToken) else { return nil }
+    facts.keepAlive = !options.contains("close") && (facts.version == .http11 || options.contains("keep-alive"))
+    let expectations = values("expect").map { $0.lowercased() }
+    guard expectations.allSatisfy({ $0 == "100-continue" }) else { return nil }
+    facts.expectsContinue = !expectations.isEmpty && facts.version == .http11 && facts.framing != .none
+
+    let named = options.filter { !["close", "keep-alive"].contains($0) }
+    facts.fields = fields.map { $0.name + (named.contains($0.name.lowercased()) ? "*" : "") + ":" + $0.value }
+    facts.byteCount = (all.count - lines.count) * 2 + lines[0].unicodeScalars.count + 2 + headerBytes
+    return facts
+  }
+
+  private func requestLine(_ line: String) -> RequestFacts? {
+    let parts = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 3, isToken(parts[0]), !parts[1].isEmpty, ["HTTP/1.0", "HTTP/1.1"].contains(parts[2]),
+      parts[1].unicodeScalars.allSatisfy({ (0x21...0x7e).contains($0.value) && $0 != "#" })
+    else { return nil }
+    var rest = parts[1][...]
+    if let authority = authority(parts[1]) {
+      guard isAuthority(authority), let scheme = rest.firstRange(of: "//") else { return nil }
+      rest = rest[scheme.upperBound...].dropFirst(authority.count)
+    }
+    guard rest.hasPrefix("/") else { return nil }
+    let question = rest.firstIndex(of: "?")
+    return RequestFacts(
+      method: parts[0], target: parts[1], path: String(rest[..<(question ?? rest.endIndex)]),
+      query: question.map { String(rest[$0...].dropFirst()) }, version: parts[2] == "HTTP/1.0" ? .http10 : .http11,
+      fields: [], framing: .none, hasContentLength: false, keepAlive: false, expectsContinue: false, byteCount: 0)
+  }
+
+  /// What follows the scheme of an absolute-form.
+  private func authority(_ target: String) -> String? {
+    let lower = target.lowercased()
+    guard let scheme = ["http://", "https://"].first(where: lower.hasPrefix) else { return nil }
+    return String(target.dropFirst(scheme.count).prefix { $0 != "/" && $0 != "?" })
+  }
+
+  private func isHostOfTarget(_ target: String, _ host: String?) -> Bool {
+    guard let host, let authority = authority(target) else { return true }
+    return host.lowercased() == authority.lowercased()
+  }
+
+  private func isAuthority(_ text: String) -> Bool {
+    let isAddress = text.hasPrefix("[")
+    let host = isAddress ? text.prefix { $0 != "]" } + "]" : text.prefix { $0 != ":" }
+    guard text.hasPrefix(host) else { return false }
+    let inside = isAddress ? host.dropFirst().dropLast() : host
+    let port = text.dropFirst(host.count)
+    return !inside.isEmpty && inside.allSatisfy((isAddress ? "0123456789abcdefABCDEF:." : unreserved).contains)
+      && (port.isEmpty || port.hasPrefix(":")) && port.count <= 6 && port.dropFirst().allSatisfy("0123456789".contains)
+      && (Int(port.dropFirst()) ?? 0) <= 65535
+  }
+
+  private func members(_ value: String) -> [String] {
+    value.split(separator: ",").map { trimmed($0) }.filter { !$0.isEmpty }
+  }
+
+  private func trimmed(_ text: some StringProtocol) -> String {
+    let start = text.drop { blanks.contains($0) }
+    return String(String(start.reversed().drop { blanks.contains($0) }.reversed()))
+  }
+
+  private func isToken(_ text: some StringProtocol) -> Bool {
+    !text.isEmpty && text.allSatisfy { "!#$%&'*+-.^_`|~".contains($0) || letters.contains($0) }
+  }
+
+  private func isFieldContent(_ character: Character) -> Bool {
+    character.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f || $0 == "\t" }
+  }
+}
+
+private let blanks = " \t"
+private let letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+private let unreserved = letters + "-._~"
