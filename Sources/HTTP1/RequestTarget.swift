@@ -18,7 +18,7 @@ struct RequestTarget {
     }
     // A gateway has to take absolute-form (RFC 9112 §3.2.2). Authority-form and asterisk-form are for CONNECT and
     // OPTIONS, which nothing here answers.
-    guard let start = Self.endOfScheme(bytes, target), start <= pathEnd,
+    guard let start = Self.endOfScheme(bytes, target),
       let slash = bytes.first(UInt8(ascii: "/"), in: start..<pathEnd)
     else { throw .targetForm }
     guard Authority.isValid(bytes, start..<slash) else { throw .targetAuthority }

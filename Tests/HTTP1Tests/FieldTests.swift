@@ -10,7 +10,8 @@ private func head(_ lines: String, version: String = "1.1") -> String {
   /// RFC 9112 §2.2, §5, §5.1, §5.2; RFC 9110 §5.5, §5.6.2.
   @Test(
     arguments: [
-      ("nocolon", .colonMissing), ("X", .colonMissing), (": v", .fieldNameNoToken), ("X : v", .fieldNameNoToken),
+      ("nocolon", .colonMissing), ("X", .colonMissing), ("x-name-of-more-than-24-bytes", .colonMissing),
+      (": v", .fieldNameNoToken), ("X : v", .fieldNameNoToken),
       ("X\t: v", .fieldNameNoToken), ("X[]: v", .fieldNameNoToken), ("X\u{e4}: v", .fieldNameNoToken),
       ("X\u{e4}", .fieldNameNoToken), ("a b", .fieldNameNoToken),
       ("x-name-of-more-than-24-bytes(: v", .fieldNameNoToken),

@@ -36,7 +36,8 @@ private func pairs(_ query: String) -> [String] {
       ("/%7F", .escapeForbidden), ("/%00", .escapeForbidden), ("/%1f", .escapeForbidden), ("/%2e", .escapeForbidden),
       ("/%62", .escapeForbidden), ("/%5A", .escapeForbidden), ("/%2D", .escapeForbidden), ("/%7e", .escapeForbidden),
       ("/%5f", .escapeForbidden), ("/%39", .escapeForbidden),
-      ("/a\\b", .byteForbidden), ("/a;b", .byteForbidden), ("/a b", .byteForbidden), ("/\u{e9}", .byteForbidden),
+      ("/%40%2f", .escapeForbidden), ("/%40//", .emptySegment), ("/%40\\", .byteForbidden), ("/a\\b", .byteForbidden),
+      ("/a;b", .byteForbidden), ("/a b", .byteForbidden), ("/\u{e9}", .byteForbidden),
       ("/\u{0}", .byteForbidden), ("/\u{7f}", .byteForbidden),
     ] as [(String, PathFault)])
   func `refuses a path that could mean another`(path: String, fault: PathFault) {
