@@ -1,0 +1,69 @@
+/// A SHA-256 value: 32 bytes, held as four big-endian words.
+package struct Digest: Sendable {
+  let words: (UInt64, UInt64, UInt64, UInt64)
+
+  init(words: (UInt64, UInt64, UInt64, UInt64)) {
+    self.words = words
+  }
+
+  /// The digest that 64 hex digits (either case) spell; nil for any other text.
+  package init?(hex text: String) {
+    let digits = Array(text.utf8)
+    guard digits.count == 64 else { return nil }
+    var words = [UInt64](repeating: 0, count: 4)
+    for (index, digit) in digits.enumerated() {
+      guard let value = hexValue(digit) else { return nil }
+      words[index / 16] = words[index / 16] << 4 | UInt64(value)
+    }
+    self.init(words: (words[0], words[1], words[2], words[3]))
+  }
+
+  /// 64 lower-case hex digits.
+  package var hex: String {
+    String(
+      decoding: [words.0, words.1, words.2, words.3].flatMap { word in hexDigits(of: word, count: 16) }, as: UTF8.self)
+  }
+
+  /// The first 8 lower-case hex digits, as a log line names a token.
+  package var hexPrefix: InlineArray<8, UInt8> {
+    let word = words.0
+    return InlineArray { index in lowerHexDigit(UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * index)) & 15) }
+  }
+}
+
+extension Digest: Hashable {
+  /// Looks at every byte whatever the first difference, so that the time taken tells nothing about a stored digest.
+  package static func == (left: Digest, right: Digest) -> Bool {
+    let difference =
+      (left.words.0 ^ right.words.0) | (left.words.1 ^ right.words.1)
+      | (left.words.2 ^ right.words.2) | (left.words.3 ^ right.words.3)
+    return difference == 0
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(words.0)
+    hasher.combine(words.1)
+  }
+}
+
+extension Digest: CustomStringConvertible {
+  package var description: String { hex }
+}
+
+private func hexDigits(of word: UInt64, count: Int) -> [UInt8] {
+  (0..<count).map { index in lowerHexDigit(UInt8(truncatingIfNeeded: word >> UInt64(4 * (count - 1 - index))) & 15) }
+}
+
+private func lowerHexDigit(_ value: UInt8) -> UInt8 {
+  value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
+}
+
+/// The value of one hex digit of either case, nil for any other byte.
+func hexValue(_ digit: UInt8) -> UInt8? {
+  switch digit {
+  case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+  case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+  case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+  default: nil
+  }
+}

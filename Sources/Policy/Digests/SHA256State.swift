@@ -1,0 +1,79 @@
+/// The eight working words of SHA-256 (FIPS 180-4 §5.3.3) between blocks.
+struct SHA256State {
+  typealias Block = InlineArray<16, UInt32>
+
+  private var h0: UInt32 = 0x6a09_e667
+  private var h1: UInt32 = 0xbb67_ae85
+  private var h2: UInt32 = 0x3c6e_f372
+  private var h3: UInt32 = 0xa54f_f53a
+  private var h4: UInt32 = 0x510e_527f
+  private var h5: UInt32 = 0x9b05_688c
+  private var h6: UInt32 = 0x1f83_d9ab
+  private var h7: UInt32 = 0x5be0_cd19
+
+  /// FIPS 180-4 §6.2.2 for one block; the message schedule is kept as its last 16 words.
+  mutating func compress(_ block: Block) {
+    var schedule = block
+    var (a, b, c, d, e, f, g, h) = (h0, h1, h2, h3, h4, h5, h6, h7)
+    for round in 0..<64 {
+      if round >= 16 { extend(&schedule, to: round) }
+      let choice = (e & f) ^ (~e & g)
+      let first = h &+ bigSigma1(e) &+ choice &+ roundConstants[round] &+ schedule[round & 15]
+      let majority = (a & b) ^ (a & c) ^ (b & c)
+      let second = bigSigma0(a) &+ majority
+      (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ second)
+    }
+    h0 &+= a
+    h1 &+= b
+    h2 &+= c
+    h3 &+= d
+    h4 &+= e
+    h5 &+= f
+    h6 &+= g
+    h7 &+= h
+  }
+
+  var digest: Digest {
+    Digest(words: (join(h0, h1), join(h2, h3), join(h4, h5), join(h6, h7)))
+  }
+}
+
+@inline(__always)
+private func extend(_ schedule: inout SHA256State.Block, to round: Int) {
+  let early = schedule[(round &+ 1) & 15]
+  let late = schedule[(round &+ 14) & 15]
+  let sigma0 = rotated(early, by: 7) ^ rotated(early, by: 18) ^ (early >> 3)
+  let sigma1 = rotated(late, by: 17) ^ rotated(late, by: 19) ^ (late >> 10)
+  schedule[round & 15] = schedule[round & 15] &+ sigma0 &+ schedule[(round &+ 9) & 15] &+ sigma1
+}
+
+@inline(__always)
+private func bigSigma0(_ word: UInt32) -> UInt32 {
+  rotated(word, by: 2) ^ rotated(word, by: 13) ^ rotated(word, by: 22)
+}
+
+@inline(__always)
+private func bigSigma1(_ word: UInt32) -> UInt32 {
+  rotated(word, by: 6) ^ rotated(word, by: 11) ^ rotated(word, by: 25)
+}
+
+@inline(__always)
+private func rotated(_ word: UInt32, by count: UInt32) -> UInt32 {
+  (word &>> count) | (word &<< (32 &- count))
+}
+
+private func join(_ high: UInt32, _ low: UInt32) -> UInt64 {
+  UInt64(high) << 32 | UInt64(low)
+}
+
+/// FIPS 180-4 §4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes.
+private let roundConstants: InlineArray<64, UInt32> = [
+  0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+  0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+  0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+  0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+  0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+  0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+  0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+  0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+]

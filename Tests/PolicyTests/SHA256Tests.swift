@@ -1,0 +1,48 @@
+import Testing
+
+@testable import Policy
+
+@Suite struct SHA256Tests {
+  @Test(arguments: [
+    // FIPS 180-4 examples (NIST CSRC, SHA256.pdf), and the empty message.
+    ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    (
+      "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+    ),
+    (
+      "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+      "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"
+    ),
+  ])
+  func `gives the digests of the FIPS 180-4 examples`(message: String, hex: String) {
+    #expect(SHA256.digest(of: Array(message.utf8).span).hex == hex)
+  }
+
+  @Test func `gives the digest of one million a`() {
+    let message = [UInt8](repeating: UInt8(ascii: "a"), count: 1_000_000)
+    #expect(
+      SHA256.digest(of: message.span).hex == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
+  }
+
+  @Test(arguments: Array(sha256ByLength.enumerated()))
+  func `gives the digest of every length to 200`(length: Int, hex: String) {
+    let message = (0..<length).map { index in UInt8(truncatingIfNeeded: 31 * index + length) }
+    #expect(SHA256.digest(of: message.span).hex == hex)
+  }
+
+  @Test func `reads and prints hex`() throws {
+    let upper = try #require(Digest(hex: sha256ByLength[7].uppercased()))
+    #expect(upper.hex == sha256ByLength[7])
+    #expect(upper == Digest(hex: sha256ByLength[7]))
+    #expect(upper != Digest(hex: sha256ByLength[8]))
+    let prefix = upper.hexPrefix
+    #expect(String(decoding: (0..<8).map { prefix[$0] }, as: UTF8.self) == sha256ByLength[7].prefix(8))
+  }
+
+  @Test(arguments: ["", "ab", String(repeating: "0", count: 63), String(repeating: "g", count: 64)])
+  func `refuses what is not 64 hex digits`(text: String) {
+    #expect(Digest(hex: text) == nil)
+  }
+}
