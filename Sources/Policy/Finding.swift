@@ -1,0 +1,45 @@
+/// One thing that is wrong, or looks wrong, in the policy files.
+package struct Finding: Hashable, Sendable {
+  /// An error keeps the policy from being loaded; a warning does not.
+  package enum Severity: Hashable, Sendable { case error, warning }
+
+  package let severity: Severity
+  /// The file as the operator named its folder, such as `policies/clients.json`.
+  package let file: String
+  /// From 1; nil when the finding is about the file as a whole.
+  package let line: Int?
+  /// Such as `clients.demo-app.tokens[0].sha256`; empty when the finding is about the file as a whole.
+  package let keyPath: String
+  package let message: String
+
+  package init(_ severity: Severity, file: String, line: Int? = nil, keyPath: String = "", message: String) {
+    self.severity = severity
+    self.file = file
+    self.line = line
+    self.keyPath = keyPath
+    self.message = message
+  }
+}
+
+extension Finding: CustomStringConvertible {
+  /// One line: `policies/clients.json:12: clients.demo-app.scope: unknown key (did you mean "scopes"?)`.
+  package var description: String {
+    let place = line.map { line in "\(file):\(line)" } ?? file
+    let label = severity == .warning ? "warning: " : ""
+    let subject = keyPath.isEmpty ? "" : "\(keyPath): "
+    return "\(place): \(label)\(subject)\(message)"
+  }
+}
+
+/// Collects findings while files are read, so that an operator sees all of them at once.
+final class FindingLog {
+  private(set) var findings: [Finding] = []
+
+  var hasErrors: Bool {
+    findings.contains { finding in finding.severity == .error }
+  }
+
+  func append(_ finding: Finding) {
+    findings.append(finding)
+  }
+}

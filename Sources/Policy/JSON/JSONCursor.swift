@@ -1,0 +1,89 @@
+/// A place in a JSON text, and the tokens that can stand there.
+struct JSONCursor {
+  let bytes: [UInt8]
+  var offset = 0
+  private(set) var line = 1
+  private var lineStart = 0
+
+  init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+
+  var column: Int { offset - lineStart + 1 }
+
+  var isAtEnd: Bool { offset == bytes.count }
+
+  /// The byte here; nil at the end.
+  var peek: UInt8? { isAtEnd ? nil : bytes[offset] }
+
+  var startsWithByteOrderMark: Bool { bytes.starts(with: [0xef, 0xbb, 0xbf]) }
+
+  mutating func advance() {
+    offset += 1
+  }
+
+  mutating func skip(_ byte: UInt8) -> Bool {
+    guard peek == byte else { return false }
+    offset += 1
+    return true
+  }
+
+  /// RFC 8259 §2: space, tab, line feed and carriage return.
+  mutating func skipWhitespace() {
+    while let byte = peek {
+      switch byte {
+      case 0x20, 0x09, 0x0d: offset += 1
+      case 0x0a:
+        offset += 1
+        line += 1
+        lineStart = offset
+      default: return
+      }
+    }
+  }
+
+  mutating func skip(literal: StaticString) -> Bool {
+    let text = Array(literal.description.utf8)
+    guard bytes[offset...].starts(with: text) else { return false }
+    offset += text.count
+    return true
+  }
+
+  /// RFC 8259 §6: no plus sign, no leading zero, digits around the point; NaN and Infinity are no numbers.
+  mutating func number() throws(JSONFault) -> String {
+    let start = offset
+    _ = skip(UInt8(ascii: "-"))
+    if !skip(UInt8(ascii: "0")) { try digits() }
+    if let byte = peek, isDigit(byte) { throw fault("a number does not begin with 0") }
+    if skip(UInt8(ascii: ".")) { try digits() }
+    if skip(UInt8(ascii: "e")) || skip(UInt8(ascii: "E")) {
+      if !skip(UInt8(ascii: "+")) { _ = skip(UInt8(ascii: "-")) }
+      try digits()
+    }
+    return String(decoding: bytes[start..<offset], as: UTF8.self)
+  }
+
+  private mutating func digits() throws(JSONFault) {
+    let start = offset
+    while let byte = peek, isDigit(byte) { offset += 1 }
+    guard offset > start else { throw unexpected("a digit") }
+  }
+
+  private func isDigit(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+  }
+
+  func fault(_ message: String) -> JSONFault {
+    JSONFault(line: line, column: column, keyPath: "", message: "\(message) (column \(column))")
+  }
+
+  func unexpected(_ expected: String) -> JSONFault {
+    guard let byte = peek else { return fault("the file ends where \(expected) is expected") }
+    switch byte {
+    case UInt8(ascii: "/"), UInt8(ascii: "#"): return fault("comments are not JSON; expected \(expected)")
+    case UInt8(ascii: "'"): return fault("single quotes are not JSON; expected \(expected)")
+    case 0x21...0x7e: return fault("expected \(expected), found \"\(Character(UnicodeScalar(byte)))\"")
+    default: return fault("expected \(expected), found byte 0x\(String(byte, radix: 16))")
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import Testing
+
+@testable import Policy
+
+@Suite struct JSONReaderTests {
+  @Test(arguments: [
+    ("{}", "{}"), (" [ ] ", "[]"), ("null", "null"), ("true", "true"), ("false", "false"), ("\t\r\n0\n", "0"),
+    ("-0.5e+10", "-0.5e+10"), ("1E-2", "1E-2"), ("12345678901234567890", "12345678901234567890"),
+    (#""aé\n\u00e9\ud83d\ude00\"\\\/\b\f\r\t""#, "<aé\né😀\"\\/\u{8}\u{c}\r\t>"),
+    (#"{"a":[1,{"b":null}],"c":"d"}"#, "{a:[1,{b:null}],c:<d>}"),
+  ])
+  func `reads JSON`(text: String, dump: String) throws {
+    let (root, faults) = JSONReader.read(Array(text.utf8))
+    #expect(faults.isEmpty)
+    #expect(try #require(root).dump == dump)
+  }
+
+  @Test(arguments: [
+    ("", 1, "ends where a value"), ("[1,]", 1, "comma before"), ("{\"a\":1,\n}", 2, "comma before"),
+    ("{\"a\":1 // no\n}", 1, "comments are not JSON"), ("# no", 1, "comments"), ("NaN", 1, "expected a value"),
+    ("[Infinity]", 1, "expected a value"), ("-", 1, "a digit"), ("01", 1, "does not begin with 0"),
+    ("+1", 1, "expected a value"), (".5", 1, "expected a value"), ("1.", 1, "a digit"), ("1e", 1, "a digit"),
+    ("0x10", 1, "the end of the file"), ("nulls", 1, "the end of the file"), ("[1 2]", 1, "\",\" or \"]\""),
+    ("{a:1}", 1, "a key in double quotes"), ("{'a':1}", 1, "single quotes"), ("{\"a\" 1}", 1, "\":\" after"),
+    ("{\"a\":}", 1, "expected a value"), ("[\n\n1,\n", 4, "ends where"), ("\"abc", 1, "closing quote"),
+    ("\"a\nb\"", 1, "control character"), ("\"\\x\"", 1, "escape that JSON does not have"),
+    ("\"\\u12g4\"", 1, "four hex digits"), ("\"\\ud800\"", 1, "surrogate"), ("\"\\udc00\"", 1, "surrogate"),
+    ("\"\\ud800\\u0041\"", 1, "surrogate"), ("\"\\ud800\\n\"", 1, "surrogate"), ("{} {}", 1, "the end of the file"),
+    ("\u{feff}{}", 1, "byte order mark"), ("\"\\", 1, "rest of an escape"), ("\u{a0}1", 1, "byte 0xc2"),
+    (String(repeating: "[", count: 33), 1, "deeper than 32"),
+  ])
+  func `refuses what is not JSON`(text: String, line: Int, words: String) throws {
+    let (root, faults) = JSONReader.read(Array(text.utf8))
+    let fault = try #require(faults.first)
+    #expect(root == nil)
+    #expect(fault.line == line)
+    #expect(fault.message.contains(words), "\(fault.message)")
+  }
+
+  @Test(arguments: [
+    [0x22, 0xff, 0x22], [0x22, 0xc0, 0xaf, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0x22, 0xe2, 0x82, 0x22],
+  ])
+  func `refuses strings that are not UTF-8`(bytes: [UInt8]) {
+    #expect(JSONReader.read(bytes).faults.first?.message.contains("not UTF-8") == true)
+  }
+
+  @Test func `names every repeated key with both lines`() {
+    let (root, faults) = JSONReader.read(Array("{\"a\": [{\"b\": 1,\n\"\\u0062\": 2}],\n\"a\": 3, \"a\": 4}".utf8))
+    #expect(root != nil)
+    #expect(faults.map(\.keyPath) == ["a[0].b", "a", "a"])
+    #expect(faults.map(\.line) == [2, 3, 3])
+    #expect(faults.allSatisfy { $0.message == "repeated key (first on line 1)" })
+  }
+
+  @Test func `takes 32 levels and refuses 16 MiB and a byte`() {
+    let deep = String(repeating: "[", count: 32) + String(repeating: "]", count: 32)
+    #expect(JSONReader.read(Array(deep.utf8)).root != nil)
+    #expect(JSONReader.read([UInt8](repeating: 0x20, count: 16 << 20) + [0x31]).root == nil)
+  }
+
+  @Test func `knows line and column of a value`() throws {
+    let root = try #require(JSONReader.read(Array("{\n  \"a\": {\n    \"b\": 7}}".utf8)).root)
+    guard case .object(let members) = root.value, case .object(let inner) = members[0].node.value else {
+      Issue.record("no object")
+      return
+    }
+    #expect((inner[0].line, inner[0].node.column) == (3, 10))
+  }
+
+  @Test func `survives every cut of a text`() {
+    let text = Array(#"{"a":[1.5e3,{"b":null}],"c":"\ud83d\ude00é","d":true}"#.utf8)
+    for end in 0..<text.count { #expect(JSONReader.read(Array(text[..<end])).root == nil) }
+  }
+}
+
+extension JSONNode {
+  /// A short form for tests; strings in angle brackets.
+  fileprivate var dump: String {
+    switch value {
+    case .null: "null"
+    case .bool(let value): "\(value)"
+    case .number(let text): text
+    case .string(let text): "<\(text)>"
+    case .array(let elements): "[" + elements.map(\.dump).joined(separator: ",") + "]"
+    case .object(let members): "{" + members.map { "\($0.key):\($0.node.dump)" }.joined(separator: ",") + "}"
+    }
+  }
+}
