@@ -1,0 +1,59 @@
+/// An IPv4 or IPv6 address; an IPv4-mapped IPv6 address is the IPv4 address it carries.
+package struct IPAddress: Hashable, Sendable {
+  /// The first and the last 8 of the 16 bytes, big-endian; IPv4 as `::ffff:a.b.c.d`.
+  package let high: UInt64
+  package let low: UInt64
+
+  package init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+
+  /// From the four bytes as one number, 127.0.0.1 being 0x7f00_0001.
+  package init(ipv4: UInt32) {
+    self.init(high: 0, low: 0xffff << 32 | UInt64(ipv4))
+  }
+
+  package var isIPv4: Bool { high == 0 && low >> 32 == 0xffff }
+
+  /// The four bytes as one number; meaningless for IPv6.
+  package var ipv4: UInt32 { UInt32(truncatingIfNeeded: low) }
+
+  /// The eight 16-bit groups of an IPv6 address.
+  var groups: [UInt16] {
+    (0..<8).map { index in
+      UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> UInt64(48 - 16 * (index & 3)))
+    }
+  }
+}
+
+/// Who a connection comes from.
+package enum PeerAddress: Hashable, Sendable {
+  case ip(IPAddress)
+  case unix
+}
+
+extension IPAddress: CustomStringConvertible {
+  /// Dotted decimal, or the canonical form of RFC 5952 §4: lower case, the longest run of zero groups as `::`.
+  package var description: String {
+    guard !isIPv4 else {
+      return (0..<4).map { index in "\(ipv4 >> UInt32(24 - 8 * index) & 0xff)" }.joined(separator: ".")
+    }
+    let groups = groups
+    let run = longestZeroRun(in: groups)
+    let text = { (part: ArraySlice<UInt16>) in part.map { group in String(group, radix: 16) }.joined(separator: ":") }
+    guard run.count >= 2 else { return text(groups[...]) }
+    return "\(text(groups[..<run.lowerBound]))::\(text(groups[run.upperBound...]))"
+  }
+}
+
+/// RFC 5952 §4.2.3: the longest run, the first of equals.
+private func longestZeroRun(in groups: [UInt16]) -> Range<Int> {
+  var longest = 0..<0
+  var start = 0
+  for (index, group) in groups.enumerated() {
+    if group != 0 { start = index + 1 }
+    if index + 1 - start > longest.count { longest = start..<index + 1 }
+  }
+  return longest
+}

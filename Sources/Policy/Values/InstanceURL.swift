@@ -1,0 +1,92 @@
+/// Where a Core is: `http` or `https`, a host, a port and perhaps a path prefix.
+package struct InstanceURL: Hashable, Sendable {
+  package let isTLS: Bool
+  /// A DNS name in lower case or an IP address; IPv6 without brackets.
+  package let host: String
+  package let port: UInt16
+  /// Empty, or `/a/b` without a slash at the end.
+  package let pathPrefix: String
+
+  /// The `Host` field's value: the host, in brackets if IPv6, with the port unless it is the scheme's own.
+  package var authority: String {
+    let name = host.contains(":") ? "[\(host)]" : host
+    return port == (isTLS ? 443 : 80) ? name : "\(name):\(port)"
+  }
+
+  /// Why a text is no such URL. The text itself is not shown: it may carry a password.
+  struct Fault: Error {
+    let message: String
+  }
+
+  init(_ text: String) throws(Fault) {
+    guard let scheme = text.firstRange(of: "://") else { throw Fault(message: "must begin with http:// or https://") }
+    switch text[..<scheme.lowerBound].lowercased() {
+    case "http": isTLS = false
+    case "https": isTLS = true
+    default: throw Fault(message: "must begin with http:// or https://")
+    }
+    let rest = text[scheme.upperBound...]
+    guard !rest.contains("?"), !rest.contains("#") else { throw Fault(message: "must not have a query or a fragment") }
+    let authority = rest.prefix { character in character != "/" }
+    guard !authority.contains("@") else { throw Fault(message: "must not have a user name or password") }
+    (host, port) = try hostAndPort(authority, default: isTLS ? 443 : 80)
+    pathPrefix = try prefix(rest[authority.endIndex...])
+  }
+}
+
+private func hostAndPort(_ authority: Substring, default port: UInt16) throws(InstanceURL.Fault) -> (String, UInt16) {
+  if authority.first == "[" {
+    guard let bracket = authority.firstIndex(of: "]"), authority[..<bracket].contains(":"),
+      let address = IPAddress(String(authority[..<bracket].dropFirst())), !address.isIPv4
+    else { throw InstanceURL.Fault(message: "must have an IPv6 address between the brackets") }
+    return (address.description, try portNumber(authority[bracket...].dropFirst(), default: port))
+  }
+  let host = authority.prefix { character in character != ":" }
+  guard isHostName(host) || IPAddress(String(host)) != nil else {
+    throw InstanceURL.Fault(
+      message: "must have a host name of letters, digits, \"-\", \"_\" and \".\", or an IP address")
+  }
+  return (host.lowercased(), try portNumber(authority[host.endIndex...], default: port))
+}
+
+/// `:5001`, or nothing for the default.
+private func portNumber(_ suffix: Substring, default port: UInt16) throws(InstanceURL.Fault) -> UInt16 {
+  if suffix.isEmpty { return port }
+  guard suffix.first == ":", let number = parsePort(suffix.dropFirst()), number > 0 else {
+    throw InstanceURL.Fault(message: "must have a port of 1 to 65535 after the colon")
+  }
+  return number
+}
+
+/// RFC 1123 labels, and `_`, which container networks use. A last label of digits only would be read as an address.
+private func isHostName(_ host: Substring) -> Bool {
+  let labels = host.split(separator: ".", omittingEmptySubsequences: false)
+  guard host.utf8.count <= 253, let last = labels.last, !last.utf8.allSatisfy(isDecimalDigit) else { return false }
+  return labels.allSatisfy { label in
+    (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+      && label.utf8.allSatisfy { byte in
+        isAlphanumeric(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+      }
+  }
+}
+
+/// Segments of unreserved characters (RFC 3986 §2.3), at most 256 bytes in all; one slash at the end is dropped.
+private func prefix(_ path: Substring) throws(InstanceURL.Fault) -> String {
+  let trimmed = path.last == "/" ? path.dropLast() : path
+  if trimmed.isEmpty { return "" }
+  let segments = trimmed.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+  let isPlain = segments.allSatisfy { segment in
+    !segment.isEmpty && segment != "." && segment != ".." && segment.utf8.allSatisfy(isUnreserved)
+  }
+  guard isPlain, trimmed.utf8.count <= 256 else {
+    throw InstanceURL.Fault(message: "must have a plain path: letters, digits and -._~ between single slashes")
+  }
+  return String(trimmed)
+}
+
+func isUnreserved(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"): true
+  default: isAlphanumeric(byte)
+  }
+}

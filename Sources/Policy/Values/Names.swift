@@ -1,0 +1,66 @@
+/// The name of one Blnk Core: 1 to 64 bytes of letters, digits, `_`, `-` and `.`, a letter or digit first.
+package struct InstanceID: Hashable, Sendable {
+  static let byteCountMax = 64
+
+  package let text: String
+
+  /// nil for text that is not such a name.
+  package init?(_ text: String) {
+    guard isName(text, byteCountMax: Self.byteCountMax) else { return nil }
+    self.text = text
+  }
+}
+
+/// The name of a holder of tokens: 1 to 64 bytes of letters, digits, `_`, `-` and `.`, a letter or digit first.
+package struct ClientID: Hashable, Sendable {
+  static let byteCountMax = 64
+
+  package let text: String
+
+  /// nil for text that is not such a name.
+  package init?(_ text: String) {
+    guard isName(text, byteCountMax: Self.byteCountMax) else { return nil }
+    self.text = text
+  }
+}
+
+/// What a client may do, in the operator's word: an RFC 6749 §3.3 scope-token of at most 128 bytes.
+package struct Scope: Hashable, Sendable {
+  static let read = Scope(known: "proxy:read")
+  static let write = Scope(known: "proxy:write")
+
+  package let text: String
+
+  /// nil for text that is not a scope-token, and for `*`, which stands for all scopes.
+  package init?(_ text: String) {
+    guard (1...128).contains(text.utf8.count), text != "*", text.utf8.allSatisfy(isScopeByte) else { return nil }
+    self.text = text
+  }
+
+  private init(known text: String) {
+    self.text = text
+  }
+}
+
+let nameRule = "must be 1 to 64 of A-Z a-z 0-9 _ - . with a letter or digit first"
+
+private func isName(_ text: String, byteCountMax: Int) -> Bool {
+  guard let first = text.utf8.first, isAlphanumeric(first), text.utf8.count <= byteCountMax else { return false }
+  return text.utf8.allSatisfy { byte in
+    isAlphanumeric(byte) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
+  }
+}
+
+/// RFC 6749 §3.3: %x21 / %x23-5B / %x5D-7E.
+private func isScopeByte(_ byte: UInt8) -> Bool {
+  (0x21...0x7e).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+}
+
+func isAlphanumeric(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+    UInt8(ascii: "a")...UInt8(ascii: "z"):
+    true
+  default: false
+  }
+}

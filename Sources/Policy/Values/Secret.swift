@@ -1,0 +1,19 @@
+/// Bytes that no message, description or dump shows.
+package struct Secret: Sendable {
+  private let bytes: [UInt8]
+
+  init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+
+  /// The bytes themselves: 1 to 4096 of visible ASCII and spaces, no space at either end.
+  package func reveal() -> [UInt8] {
+    bytes
+  }
+}
+
+extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  package var description: String { "<secret>" }
+  package var debugDescription: String { description }
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}
