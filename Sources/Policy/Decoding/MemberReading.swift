@@ -1,0 +1,36 @@
+/// Reading into a place that already holds the default: it stays when the key is absent or an error is noted.
+extension Members {
+  func read(_ key: String, into place: inout Bool) {
+    if let value = self[key]?.bool() { place = value }
+  }
+
+  func read(_ key: String, in bounds: ClosedRange<Int>, into place: inout Int) {
+    if let value = self[key]?.integer(in: bounds) { place = value }
+  }
+
+  /// `place` is in milliseconds.
+  func read(_ key: String, inSeconds bounds: ClosedRange<Double>, into place: inout Int) {
+    if let value = self[key]?.milliseconds(inSeconds: bounds) { place = value }
+  }
+}
+
+extension Field {
+  func listenAddress() -> ListenAddress? {
+    guard let text = string() else { return nil }
+    guard let address = ListenAddress(text) else { return refused(ListenAddress.rule) }
+    return address
+  }
+
+  func networks() -> [Network]? {
+    guard let fields = elements() else { return nil }
+    return fields.compactMap { field in field.network() }
+  }
+
+  private func network() -> Network? {
+    guard let text = string() else { return nil }
+    guard let network = Network(text) else {
+      return refused("must be a network such as 10.0.0.0/8 or 2001:db8::/32, without set bits behind the prefix")
+    }
+    return network
+  }
+}

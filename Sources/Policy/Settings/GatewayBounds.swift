@@ -1,0 +1,43 @@
+extension GatewayLimits {
+  /// What the file states, with the defaults for the rest.
+  init(_ field: Field) {
+    self.init()
+    let known = [
+      "request_line_bytes", "header_bytes", "header_fields", "body_bytes", "body_bytes_per_second_min", "connections",
+      "connections_per_address", "upstream_connections",
+    ]
+    guard let members = field.members(known) else { return }
+    members.read("request_line_bytes", in: 256...32768, into: &requestLineBytesMax)
+    members.read("header_bytes", in: 1024...Self.headBytesMax, into: &headerBytesMax)
+    members.read("header_fields", in: 1...1000, into: &headerFieldsMax)
+    members.read("body_bytes", in: bodyBytesBounds, into: &bodyBytesMax)
+    members.read("body_bytes_per_second_min", in: 0...1_000_000_000, into: &bodyBytesPerSecondMin)
+    members.read("connections", in: 1...1_000_000, into: &connectionsMax)
+    members.read("connections_per_address", in: 0...1_000_000, into: &connectionsPerAddressMax)
+    members.read("upstream_connections", in: 1...1_000_000, into: &upstreamConnectionsMax)
+    statesConnections = members["connections"] != nil
+    statesUpstreamConnections = members["upstream_connections"] != nil
+    if requestLineBytesMax + headerBytesMax > Self.headBytesMax {
+      field.error("\"request_line_bytes\" and \"header_bytes\" must be at most \(Self.headBytesMax) together")
+    }
+  }
+}
+
+/// Up to 1 TiB; 0: no body.
+let bodyBytesBounds = 0...1 << 40
+
+/// A day, the longest deadline.
+let dayInSeconds = 86_400.0
+
+extension GatewayTimeouts {
+  /// What the file states, with the defaults for the rest.
+  init(_ field: Field) {
+    self.init()
+    guard let members = field.members(["head_s", "body_idle_s", "idle_s", "drain_s", "drain_delay_s"]) else { return }
+    members.read("head_s", inSeconds: 0.01...dayInSeconds, into: &headMilliseconds)
+    members.read("body_idle_s", inSeconds: 0.01...dayInSeconds, into: &bodyIdleMilliseconds)
+    members.read("idle_s", inSeconds: 0.01...dayInSeconds, into: &idleMilliseconds)
+    members.read("drain_s", inSeconds: 0...dayInSeconds, into: &drainMilliseconds)
+    members.read("drain_delay_s", inSeconds: 0...dayInSeconds, into: &drainDelayMilliseconds)
+  }
+}

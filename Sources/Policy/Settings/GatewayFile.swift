@@ -1,0 +1,98 @@
+/// Decodes `gateway.json`; every key has a default.
+struct GatewayFile {
+  let surroundings: Surroundings
+  /// What relative paths of logs are relative to.
+  let stateFolder: String
+
+  func settings(_ root: Field) -> GatewaySettings {
+    var settings = GatewaySettings()
+    let known = [
+      "listen", "admin", "loops", "trusted_proxies", "access_log", "audit_log", "audit_key", "watch",
+      "health_on_listen",
+      "limits", "timeouts",
+    ]
+    guard let members = root.members(known) else { return settings }
+    if let listeners = members["listen"].flatMap(listeners) { settings.listeners = listeners }
+    if let field = members["admin"] { settings.admin = admin(field) }
+    members.read("loops", in: 0...256, into: &settings.loops)
+    if let networks = members["trusted_proxies"]?.networks() { settings.trustedProxies = networks }
+    if let field = members["access_log"] { settings.accessLog = log(field, allowsStandardOutput: true) }
+    if let field = members["audit_log"] { settings.auditLog = log(field, allowsStandardOutput: false) }
+    if let field = members["audit_key"], !field.isNull { settings.auditKey = field.secret(in: surroundings) }
+    members.read("watch", into: &settings.watchesFolder)
+    members.read("health_on_listen", into: &settings.answersHealthOnListeners)
+    if let field = members["limits"] { settings.limits = GatewayLimits(field) }
+    if let field = members["timeouts"] { settings.timeouts = GatewayTimeouts(field) }
+    checkAudit(members)
+    return settings
+  }
+
+  private func listeners(_ field: Field) -> [Listener]? {
+    guard case .array = field.node.value else { return listener(field).map { listener in [listener] } }
+    guard let fields = field.elements() else { return nil }
+    guard (1...16).contains(fields.count) else { return field.refused("must have 1 to 16 addresses") }
+    var listeners: [Listener] = []
+    for field in fields {
+      guard let listener = listener(field) else { continue }
+      let isRepeated = listeners.contains { other in other.address == listener.address && !listener.address.isAnyPort }
+      if isRepeated { field.error("the same address twice") }
+      listeners.append(listener)
+    }
+    return listeners
+  }
+
+  private func listener(_ field: Field) -> Listener? {
+    guard case .object = field.node.value else { return field.listenAddress().map { Listener(address: $0) } }
+    guard let members = field.members(["address", "proxy_protocol"]),
+      let address = members.required("address")?.listenAddress()
+    else { return nil }
+    var listener = Listener(address: address)
+    members.read("proxy_protocol", into: &listener.expectsProxyHeader)
+    return listener
+  }
+
+  private func admin(_ field: Field) -> AdminSettings? {
+    if field.isNull { return nil }
+    guard case .object = field.node.value else { return field.listenAddress().map { AdminSettings(address: $0) } }
+    guard let members = field.members(["address", "token"]),
+      let address = members.required("address")?.listenAddress()
+    else { return nil }
+    return AdminSettings(address: address, token: members["token"]?.secret(in: surroundings))
+  }
+
+  private func log(_ field: Field, allowsStandardOutput: Bool) -> LogDestination? {
+    if field.isNull { return nil }
+    guard let text = field.label(byteCountMax: 4096) else { return nil }
+    if text == "-" {
+      return allowsStandardOutput ? .standardOutput : field.refused("must be a path of a file, or null")
+    }
+    let path = resolved(text, in: stateFolder)
+    // A log that grows in the folder would load the policy anew with each line, and publish who calls.
+    guard !isWithin(path, surroundings.folder) else {
+      return field.refused(
+        "the log would be inside the policy folder; name a path outside it or another --state folder")
+    }
+    return .file(path: path)
+  }
+
+  private func isWithin(_ path: String, _ folder: String) -> Bool {
+    let outer = canonical(folder)
+    return canonical(path) == outer || canonical(path).hasPrefix(outer == "/" ? "/" : outer + "/")
+  }
+
+  private func checkAudit(_ members: Members) {
+    if let log = members["audit_log"], !log.isNull, members["audit_key"].map(\.isNull) ?? true {
+      log.warning("without \"audit_key\" the chain finds accidents, not forgery")
+    }
+    if let key = members["audit_key"], !key.isNull, members["audit_log"].map(\.isNull) ?? true {
+      key.warning("has no effect without \"audit_log\"")
+    }
+  }
+}
+
+extension ListenAddress {
+  fileprivate var isAnyPort: Bool {
+    if case .ip(_, port: 0) = self { return true }
+    return false
+  }
+}

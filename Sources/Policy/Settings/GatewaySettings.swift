@@ -1,0 +1,72 @@
+/// How the gateway runs: `gateway.json`.
+package struct GatewaySettings: Sendable {
+  /// 1 to 16, all different.
+  package var listeners = [Listener(address: .ip(IPAddress(ipv4: 0x7f00_0001), port: 8080))]
+  /// nil: off.
+  package var admin: AdminSettings? = AdminSettings(address: .ip(IPAddress(ipv4: 0x7f00_0001), port: 9901))
+  /// 0 to 256 event loops; 0: one a core.
+  package var loops = 0
+  /// Whose `X-Forwarded-For` and PROXY header are believed.
+  package var trustedProxies: [Network] = []
+  /// nil: off.
+  package var accessLog: LogDestination? = .standardOutput
+  /// nil: off.
+  package var auditLog: LogDestination?
+  /// nil: the chain is plain SHA-256.
+  package var auditKey: Secret?
+  /// Whether a change of the folder loads it anew.
+  package var watchesFolder = true
+  /// `/livez` and `/readyz` on the proxy listeners too.
+  package var answersHealthOnListeners = false
+  package var limits = GatewayLimits()
+  package var timeouts = GatewayTimeouts()
+}
+
+/// One listening socket for clients.
+package struct Listener: Hashable, Sendable {
+  package let address: ListenAddress
+  /// Whether trusted peers begin a connection with a PROXY header.
+  package var expectsProxyHeader = false
+}
+
+/// The listener for operators.
+package struct AdminSettings: Sendable {
+  package let address: ListenAddress
+  /// What a caller presents; nil: nothing.
+  package var token: Secret?
+}
+
+package enum LogDestination: Hashable, Sendable {
+  case standardOutput
+  /// Absolute, or relative to the working directory if the state directory is.
+  case file(path: String)
+}
+
+/// Bounds of `gateway.json`, each the greatest that is accepted unless its name says otherwise.
+package struct GatewayLimits: Hashable, Sendable {
+  /// Request line and header section together fit in one large input buffer.
+  static let headBytesMax = 48 << 10
+
+  package var requestLineBytesMax = 8192
+  package var headerBytesMax = 32768
+  package var headerFieldsMax = 100
+  package var bodyBytesMax = 5_242_880
+  /// 0: no least rate.
+  package var bodyBytesPerSecondMin = 500
+  package var connectionsMax = 12000
+  /// 0: no bound.
+  package var connectionsPerAddressMax = 0
+  package var upstreamConnectionsMax = 2048
+  /// A bound that the file states is never shrunk to fit the descriptor limit.
+  package var statesConnections = false
+  package var statesUpstreamConnections = false
+}
+
+/// Deadlines of `gateway.json`, in milliseconds.
+package struct GatewayTimeouts: Hashable, Sendable {
+  package var headMilliseconds = 10_000
+  package var bodyIdleMilliseconds = 10_000
+  package var idleMilliseconds = 75_000
+  package var drainMilliseconds = 65_000
+  package var drainDelayMilliseconds = 0
+}

@@ -1,0 +1,54 @@
+/// One Blnk Core and how it is reached: an entry of `instances.json`.
+package struct Instance: Sendable {
+  package let id: InstanceID
+  package let url: InstanceURL
+  /// 1 to 8; the one to try first at the front.
+  package let keys: [Secret]
+  /// false: maintenance.
+  package var acceptsWrites = true
+  package var tls = TLSSettings()
+  package var limits = InstanceLimits()
+  package var timeouts = InstanceTimeouts()
+  package var health = HealthSettings()
+  package var breaker = BreakerSettings()
+}
+
+/// Paths of PEM files, and the name to ask for and to verify; nil: the system's trust, no certificate, the URL's host.
+package struct TLSSettings: Hashable, Sendable {
+  package var caFile: String?
+  package var certificateFile: String?
+  package var keyFile: String?
+  package var serverName: String?
+}
+
+/// Greatest numbers for all loops together.
+package struct InstanceLimits: Hashable, Sendable {
+  package var connectionsMax = 64
+  /// Exchanges that wait for a connection.
+  package var queueMax = 256
+  /// Exchanges under way; 0: no bound beyond connections and queue.
+  package var concurrentMax = 0
+}
+
+/// Deadlines of exchanges and ages of connections, in milliseconds.
+package struct InstanceTimeouts: Hashable, Sendable {
+  package var connectMilliseconds = 5000
+  package var queueMilliseconds = 5000
+  package var firstByteMilliseconds = 30_000
+  package var betweenBytesMilliseconds = 30_000
+  package var totalMilliseconds = 60_000
+  package var poolIdleMilliseconds = 60_000
+  package var poolAgeMilliseconds = 300_000
+}
+
+package struct HealthSettings: Hashable, Sendable {
+  /// 0: no probes.
+  package var intervalMilliseconds = 0
+}
+
+package struct BreakerSettings: Hashable, Sendable {
+  /// Faults in a row that open it; 0: never.
+  package var failuresMax = 5
+  package var openMilliseconds = 1000
+  package var openMillisecondsMax = 60_000
+}

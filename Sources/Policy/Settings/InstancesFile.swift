@@ -1,0 +1,70 @@
+/// Decodes `instances.json`.
+struct InstancesFile {
+  static let instancesMax = 100_000
+
+  let surroundings: Surroundings
+
+  func instances(_ root: Field) -> [Instance] {
+    guard let members = root.members(["instances"]), let field = members.required("instances"),
+      let entries = field.entries()
+    else { return [] }
+    guard entries.count <= Self.instancesMax else { return field.refused("has more than \(Self.instancesMax)") ?? [] }
+    return entries.compactMap { entry in instance(entry.name, entry.field) }
+  }
+
+  private func instance(_ name: String, _ field: Field) -> Instance? {
+    let id = InstanceID(name)
+    if id == nil { field.error("the name of an instance \(nameRule)") }
+    let known = ["url", "key", "writes", "tls", "limits", "timeouts", "health", "breaker"]
+    guard let members = field.members(known) else { return nil }
+    let url = members.required("url").flatMap(url)
+    let keys = members.required("key")?.secrets(in: surroundings)
+    let tls = members["tls"].map { field in self.tls(field, isTLS: url?.isTLS ?? true) }
+    let limits = members["limits"].map(InstanceLimits.init)
+    let timeouts = members["timeouts"].map(InstanceTimeouts.init)
+    let health = members["health"].map(HealthSettings.init)
+    let breaker = members["breaker"].map(BreakerSettings.init)
+    var acceptsWrites = true
+    members.read("writes", into: &acceptsWrites)
+    guard let id, let url, let keys else { return nil }
+    return Instance(
+      id: id, url: url, keys: keys, acceptsWrites: acceptsWrites, tls: tls ?? TLSSettings(),
+      limits: limits ?? InstanceLimits(), timeouts: timeouts ?? InstanceTimeouts(), health: health ?? HealthSettings(),
+      breaker: breaker ?? BreakerSettings())
+  }
+
+  private func url(_ field: Field) -> InstanceURL? {
+    guard let text = field.string() else { return nil }
+    do throws(InstanceURL.Fault) {
+      return try InstanceURL(text)
+    } catch {
+      return field.refused(error.message)
+    }
+  }
+
+  private func tls(_ field: Field, isTLS: Bool) -> TLSSettings {
+    var tls = TLSSettings()
+    guard let members = field.members(["ca_file", "cert_file", "key_file", "server_name"]) else { return tls }
+    tls.caFile = members["ca_file"].flatMap(existingFile)
+    tls.certificateFile = members["cert_file"].flatMap(existingFile)
+    tls.keyFile = members["key_file"].flatMap(existingFile)
+    tls.serverName = members["server_name"].flatMap { field in field.isNull ? nil : field.label() }
+    let hasCertificate = members["cert_file"].map { field in !field.isNull } ?? false
+    let hasKey = members["key_file"].map { field in !field.isNull } ?? false
+    if hasCertificate != hasKey { field.error("\"cert_file\" and \"key_file\" go together") }
+    if !isTLS, tls != TLSSettings() { field.warning("has no effect on an http:// URL") }
+    return tls
+  }
+
+  private func existingFile(_ field: Field) -> String? {
+    if field.isNull { return nil }
+    guard let name = field.label(byteCountMax: 4096) else { return nil }
+    let path = resolved(name, in: surroundings.folder)
+    do throws(FileFault) {
+      _ = try readFile(path, byteCountMax: 16 << 20)
+      return path
+    } catch {
+      return field.refused("the file \(path) \(error.message)")
+    }
+  }
+}
