@@ -1,8 +1,26 @@
 import FoundationEssentials
 
-/// Why a file could not be read, as the end of a sentence about it.
-struct FileFault: Error {
-  let message: String
+/// Why a file could not be read.
+enum FileFault: Error, Equatable {
+  case absent
+  case noFile
+  case tooLong(byteCountMax: Int)
+  case unreadable
+
+  /// The end of a sentence about the file.
+  var message: String {
+    switch self {
+    case .absent: "does not exist"
+    case .noFile: "is not a file"
+    case .tooLong(let byteCountMax): "is longer than \(byteCountMax) bytes"
+    case .unreadable: "cannot be read by this user"
+    }
+  }
+}
+
+func folderExists(_ path: String) -> Bool {
+  var isFolder = false
+  return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder
 }
 
 /// All bytes of a regular file, or of what a link to one names.
@@ -10,13 +28,13 @@ func readFile(_ path: String, byteCountMax: Int) throws(FileFault) -> [UInt8] {
   let url = URL(filePath: path).resolvingSymlinksInPath()
   // A pipe or device would block the start, or never end.
   let attributes = try? FileManager.default.attributesOfItem(atPath: url.path)
-  guard let attributes else { throw FileFault(message: "does not exist") }
-  guard attributes[.type] as? FileAttributeType == .typeRegular else { throw FileFault(message: "is not a file") }
+  guard let attributes else { throw .absent }
+  guard attributes[.type] as? FileAttributeType == .typeRegular else { throw .noFile }
   guard let size = attributes[.size] as? Int ?? (attributes[.size] as? UInt64).map(Int.init), size <= byteCountMax
   else {
-    throw FileFault(message: "is longer than \(byteCountMax) bytes")
+    throw .tooLong(byteCountMax: byteCountMax)
   }
-  guard let data = try? Data(contentsOf: url) else { throw FileFault(message: "cannot be read by this user") }
+  guard let data = try? Data(contentsOf: url) else { throw .unreadable }
   return Array(data)
 }
 

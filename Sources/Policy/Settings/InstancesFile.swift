@@ -4,6 +4,14 @@ struct InstancesFile {
 
   let surroundings: Surroundings
 
+  /// The names of all entries, faulty ones too.
+  static func names(_ root: Field) -> Set<String> {
+    guard case .object(let members) = root.node.value else { return [] }
+    let entries = members.first { member in member.key == "instances" }
+    guard case .object(let instances)? = entries?.node.value else { return [] }
+    return Set(instances.map(\.key))
+  }
+
   func instances(_ root: Field) -> [Instance] {
     guard let members = root.members(["instances"]), let field = members.required("instances"),
       let entries = field.entries()

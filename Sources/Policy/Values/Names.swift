@@ -1,27 +1,29 @@
 /// The name of one Blnk Core: 1 to 64 bytes of letters, digits, `_`, `-` and `.`, a letter or digit first.
 package struct InstanceID: Hashable, Sendable {
-  static let byteCountMax = 64
+  static let byteCountMax = nameBytesMax
 
-  package let text: String
+  package let bytes: [UInt8]
 
   /// nil for text that is not such a name.
   package init?(_ text: String) {
-    guard isName(text, byteCountMax: Self.byteCountMax) else { return nil }
-    self.text = text
+    guard isName(text) else { return nil }
+    bytes = Array(text.utf8)
   }
+
+  package var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 
 /// The name of a holder of tokens: 1 to 64 bytes of letters, digits, `_`, `-` and `.`, a letter or digit first.
 package struct ClientID: Hashable, Sendable {
-  static let byteCountMax = 64
-
-  package let text: String
+  package let bytes: [UInt8]
 
   /// nil for text that is not such a name.
   package init?(_ text: String) {
-    guard isName(text, byteCountMax: Self.byteCountMax) else { return nil }
-    self.text = text
+    guard isName(text) else { return nil }
+    bytes = Array(text.utf8)
   }
+
+  package var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 
 /// What a client may do, in the operator's word: an RFC 6749 §3.3 scope-token of at most 128 bytes.
@@ -42,10 +44,12 @@ package struct Scope: Hashable, Sendable {
   }
 }
 
-let nameRule = "must be 1 to 64 of A-Z a-z 0-9 _ - . with a letter or digit first"
+private let nameBytesMax = 64
 
-private func isName(_ text: String, byteCountMax: Int) -> Bool {
-  guard let first = text.utf8.first, isAlphanumeric(first), text.utf8.count <= byteCountMax else { return false }
+let nameRule = "must be 1 to \(nameBytesMax) of A-Z a-z 0-9 _ - . with a letter or digit first"
+
+private func isName(_ text: String) -> Bool {
+  guard let first = text.utf8.first, isAlphanumeric(first), text.utf8.count <= nameBytesMax else { return false }
   return text.utf8.allSatisfy { byte in
     isAlphanumeric(byte) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
   }

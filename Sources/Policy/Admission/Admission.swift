@@ -1,0 +1,31 @@
+/// What an admitted request is and where it goes. Ranges lie in the bytes of its head.
+package struct Admission: Sendable {
+  /// The place in `Policy.clients`.
+  package let clientIndex: Int32
+  /// The place in `Policy.tokens.entries`.
+  package let tokenIndex: Int32
+  /// The place in `Policy.instances`.
+  package let instanceIndex: Int32
+  /// The place in `Policy.routes.routes`.
+  package let routeIndex: Int32
+  package let isWrite: Bool
+  /// What Core gets, behind the instance's path prefix: begins with a slash.
+  package let corePath: Range<Int>
+  /// As sent, without the question mark.
+  package let query: Range<Int>?
+  /// The pair of `query` that Core does not get, without the `&` beside it.
+  package let instanceParameter: Range<Int>?
+  /// The route's bound, else the gateway's.
+  package let bodyBytesMax: Int
+}
+
+/// How far admission came: what the record of a request says whether or not it was admitted.
+package struct AdmissionTrace: Equatable, Sendable {
+  /// Places as in `Admission`; -1: not known.
+  package internal(set) var clientIndex: Int32 = -1
+  package internal(set) var tokenIndex: Int32 = -1
+  package internal(set) var instanceIndex: Int32 = -1
+  package internal(set) var routeIndex: Int32 = -1
+
+  package init() {}
+}

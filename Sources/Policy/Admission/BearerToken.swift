@@ -1,0 +1,62 @@
+import HTTP1
+
+/// The one b64token that a head presents as `Authorization: Bearer …` (RFC 6750 §2.1).
+func bearerToken(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) throws(Rejection) -> Range<Int> {
+  var credentials: Range<Int>?
+  for index in head.fields.indices where head.fields[index].kind == .authorization {
+    // Two readers could each take another one.
+    guard credentials == nil else { throw .authorizationMalformed }
+    credentials = head.fields[index].value
+  }
+  guard let credentials else { throw .tokenRequired }
+  return try bearerToken(in: credentials, bytes)
+}
+
+/// RFC 9110 §11.4: scheme, one or more spaces, token. Credentials of another scheme are none of ours.
+private func bearerToken(in credentials: Range<Int>, _ bytes: Span<UInt8>) throws(Rejection) -> Range<Int> {
+  var index = credentials.lowerBound
+  while index < credentials.upperBound, isTokenCharacter(bytes[index]) { index += 1 }
+  let scheme = credentials.lowerBound..<index
+  guard !scheme.isEmpty, index == credentials.upperBound || bytes[index] == UInt8(ascii: " ") else {
+    throw .authorizationMalformed
+  }
+  guard isBearer(bytes, scheme) else { throw .tokenRequired }
+  while index < credentials.upperBound, bytes[index] == UInt8(ascii: " ") { index += 1 }
+  let token = index..<credentials.upperBound
+  guard isB64Token(bytes, token) else { throw .authorizationMalformed }
+  return token
+}
+
+/// RFC 9110 §11.1: schemes are compared without case.
+private func isBearer(_ bytes: Span<UInt8>, _ scheme: Range<Int>) -> Bool {
+  guard scheme.count == 6 else { return false }
+  var index = scheme.lowerBound
+  for letter in "bearer".utf8 {
+    guard bytes[index] | 0x20 == letter else { return false }
+    index += 1
+  }
+  return true
+}
+
+/// 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+private func isB64Token(_ bytes: Span<UInt8>, _ token: Range<Int>) -> Bool {
+  var index = token.lowerBound
+  while index < token.upperBound, isB64Character(bytes[index]) { index += 1 }
+  guard index > token.lowerBound else { return false }
+  while index < token.upperBound, bytes[index] == UInt8(ascii: "=") { index += 1 }
+  return index == token.upperBound
+}
+
+private func isB64Character(_ byte: UInt8) -> Bool {
+  isUnreserved(byte) || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "/")
+}
+
+/// RFC 9110 §5.6.2.
+private func isTokenCharacter(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"),
+    UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "^"), UInt8(ascii: "`"), UInt8(ascii: "|"):
+    true
+  default: isUnreserved(byte)
+  }
+}

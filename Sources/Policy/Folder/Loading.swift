@@ -1,0 +1,41 @@
+/// What became of a policy folder.
+package struct LoadResult: Sendable {
+  /// nil if one of the findings is an error.
+  package let policy: Policy?
+  /// In the order in which they were met: by file, then from top to bottom as far as the file is read so.
+  package let findings: [Finding]
+}
+
+extension Policy {
+  /// Reads the whole folder and validates it; collects everything that is wrong, not only the first. Reads the key
+  /// files that it names, too; does not touch the network.
+  package static func load(_ folder: PolicyFolder, now: UnixSeconds) -> LoadResult {
+    let log = FindingLog()
+    let policy = read(folder, now: now, log: log)
+    return LoadResult(policy: log.hasErrors ? nil : policy, findings: log.findings)
+  }
+
+  private static func read(_ folder: PolicyFolder, now: UnixSeconds, log: FindingLog) -> Policy? {
+    guard folderExists(folder.path) else {
+      let message = "there is no such folder; name one with --policies DIR or in $BLNK_GATEWAY_POLICIES"
+      log.append(Finding(.error, file: folder.path, message: message))
+      return nil
+    }
+    let instancesRoot = folder.root(of: "instances.json", whenAbsent: #"write {"instances": {…}} into it"#, log: log)
+    let clientsRoot = folder.root(of: "clients.json", whenAbsent: #"write {"clients": {…}} into it"#, log: log)
+    let gatewayFile = GatewayFile(surroundings: folder.surroundings, stateFolder: folder.stateFolder)
+    let settings = folder.root(of: "gateway.json", log: log).map(gatewayFile.settings) ?? GatewaySettings()
+    let definitions = folder.root(of: "routes.json", log: log).map(RoutesFile().routes) ?? defaultRoutes
+    let instances = instancesRoot.map(InstancesFile(surroundings: folder.surroundings).instances) ?? []
+    // Too many scopes for a table is an error that the decoder has noted.
+    guard Set(definitions.map(\.scope)).count <= RouteTable.scopesMax else { return nil }
+    let routes = RouteTable(definitions)
+    let names = instancesRoot.map(InstancesFile.names)
+    var clientsFile = ClientsFile(instances: instances, declared: names, scopes: routes.scopes, now: now)
+    if let clientsRoot { clientsFile.read(clientsRoot) }
+    guard !log.hasErrors else { return nil }
+    return Policy(
+      settings: settings, instances: instances, directory: InstanceDirectory(instances.map(\.id)),
+      clients: clientsFile.clients, tokens: TokenTable(clientsFile.tokens, notes: clientsFile.notes), routes: routes)
+  }
+}

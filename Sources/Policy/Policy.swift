@@ -1,0 +1,11 @@
+/// The immutable whole of how the gateway runs and of clients, instances and routes.
+package struct Policy: Sendable {
+  package let settings: GatewaySettings
+  /// In the order of the files; `instanceIndex` counts here.
+  package let instances: [Instance]
+  package let directory: InstanceDirectory
+  /// In the order of the files; `clientIndex` counts here.
+  package let clients: [Client]
+  package let tokens: TokenTable
+  package let routes: RouteTable
+}

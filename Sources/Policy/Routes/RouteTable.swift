@@ -1,0 +1,100 @@
+package import HTTP1
+
+/// Finds the route of a request; a tree of segments in flat arrays.
+package struct RouteTable: Sendable {
+  static let scopesMax = 64
+
+  /// In the order of their definition; `Admission.routeIndex` counts here.
+  package let routes: [Route]
+  /// Every scope that a route asks for, at most 64.
+  let scopes: [Scope]
+  let nodes: [Node]
+  let edges: [Edge]
+  /// The literals of all edges, one after the other.
+  let literals: [UInt8]
+  let endpoints: [Endpoint]
+
+  struct Node: Sendable {
+    /// Literal segments that may follow.
+    var edges = 0..<0
+    /// The node behind a parameter; -1: none.
+    var parameterChild = -1
+    /// What a path that ends here answers; -1: nothing.
+    var endpoint = -1
+  }
+
+  struct Edge: Sendable {
+    let literal: Range<Int>
+    let child: Int
+  }
+
+  /// A path that exists, with its routes by method.
+  struct Endpoint: Sendable {
+    var allow: MethodSet = []
+    /// By the method's raw value; -1: none.
+    var routes = InlineArray<10, Int32>(repeating: -1)
+  }
+
+  /// What a path is, whatever the method.
+  package struct Match: Sendable {
+    let endpoint: Int
+  }
+
+  /// The endpoint of a path, which lies in `bytes` and begins with `/proxy/`; nil when no pattern matches. Literals
+  /// win over parameters, from the left.
+  package func match(_ bytes: Span<UInt8>, path: Range<Int>) -> Match? {
+    guard let start = proxyPathStart(bytes, path) else { return nil }
+    return find(bytes, start..<path.upperBound, below: 0).map(Match.init)
+  }
+
+  /// The place in `routes` of a method there; HEAD takes GET's.
+  package func route(_ method: Method, at match: Match) throws(Rejection) -> Int32 {
+    let route = endpoints[match.endpoint].routes[Int(method.rawValue)]
+    guard route >= 0 else { throw .methodNotAllowed(allow: endpoints[match.endpoint].allow) }
+    return route
+  }
+
+  /// Visits a node at most once a path, so the work is bounded by the operator's table.
+  private func find(_ bytes: Span<UInt8>, _ rest: Range<Int>, below node: Int) -> Int? {
+    var end = rest.lowerBound
+    while end < rest.upperBound, bytes[end] != UInt8(ascii: "/") { end &+= 1 }
+    let segment = rest.lowerBound..<end
+    guard !segment.isEmpty else { return nil }
+    if let child = literalChild(bytes, segment, of: node), let found = endpoint(bytes, segment, rest, at: child) {
+      return found
+    }
+    let parameterChild = nodes[node].parameterChild
+    return parameterChild < 0 ? nil : endpoint(bytes, segment, rest, at: parameterChild)
+  }
+
+  private func endpoint(_ bytes: Span<UInt8>, _ segment: Range<Int>, _ rest: Range<Int>, at node: Int) -> Int? {
+    guard segment.upperBound == rest.upperBound else {
+      return find(bytes, segment.upperBound + 1..<rest.upperBound, below: node)
+    }
+    let endpoint = nodes[node].endpoint
+    return endpoint < 0 ? nil : endpoint
+  }
+
+  private func literalChild(_ bytes: Span<UInt8>, _ segment: Range<Int>, of node: Int) -> Int? {
+    for index in nodes[node].edges {
+      let literal = edges[index].literal
+      guard literal.count == segment.count else { continue }
+      var offset = 0
+      while offset < segment.count, literals[literal.lowerBound + offset] == bytes[segment.lowerBound + offset] {
+        offset &+= 1
+      }
+      if offset == segment.count { return edges[index].child }
+    }
+    return nil
+  }
+}
+
+/// Where the first segment behind `/proxy/` begins.
+private func proxyPathStart(_ bytes: Span<UInt8>, _ path: Range<Int>) -> Int? {
+  var index = path.lowerBound
+  for byte in "/proxy/".utf8 {
+    guard index < path.upperBound, bytes[index] == byte else { return nil }
+    index &+= 1
+  }
+  return index
+}

@@ -1,0 +1,67 @@
+import HTTP1
+
+/// Decodes `routes.json`, which replaces the default table.
+struct RoutesFile {
+  static let pathsMax = 4096
+
+  func routes(_ root: Field) -> [RouteDefinition] {
+    guard let members = root.members(["routes"]), let field = members.required("routes"), let entries = field.entries()
+    else { return [] }
+    guard entries.count <= Self.pathsMax else { return field.refused("has more than \(Self.pathsMax) paths") ?? [] }
+    var firstTexts: [[RoutePattern.Segment]: String] = [:]
+    var definitions: [RouteDefinition] = []
+    for entry in entries {
+      guard let pattern = RoutePattern(entry.name) else {
+        entry.field.error(RoutePattern.rule)
+        continue
+      }
+      if let first = firstTexts.updateValue(pattern.text, forKey: pattern.segments) {
+        entry.field.error("matches the same paths as \(first)")
+      }
+      definitions += methods(of: pattern, entry.field)
+    }
+    if Set(definitions.map(\.scope)).count > RouteTable.scopesMax {
+      field.error("has more than \(RouteTable.scopesMax) scopes")
+    }
+    return definitions
+  }
+
+  private func methods(of pattern: RoutePattern, _ field: Field) -> [RouteDefinition] {
+    let methods: [HTTP1.Method] = [.get, .post, .put, .patch, .delete]
+    guard let members = field.members(methods.map(\.text.description)) else { return [] }
+    if members.members.isEmpty { field.error("must have at least one method") }
+    return methods.compactMap { method in
+      members[method.text.description].flatMap { field in definition(pattern, method, field) }
+    }
+  }
+
+  private func definition(_ pattern: RoutePattern, _ method: HTTP1.Method, _ field: Field) -> RouteDefinition? {
+    guard let members = field.members(["scope", "operation", "body_bytes"]) else { return nil }
+    let scope = members.required("scope").flatMap(scope)
+    let operation = members.required("operation").flatMap(operation)
+    let bodyBytesMax = members["body_bytes"]?.integer(in: bodyBytesBounds)
+    guard let scope, let operation else { return nil }
+    return RouteDefinition(
+      pattern: pattern, method: method, scope: scope, operation: operation, bodyBytesMax: bodyBytesMax)
+  }
+
+  private func scope(_ field: Field) -> Scope? {
+    guard let text = field.string() else { return nil }
+    guard let scope = Scope(text) else { return field.refused(scopeRule) }
+    return scope
+  }
+
+  /// A label of metrics and logs.
+  private func operation(_ field: Field) -> String? {
+    guard let text = field.string() else { return nil }
+    let isPlain = text.utf8.allSatisfy { byte in
+      isAlphanumeric(byte) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
+    }
+    guard isPlain, (1...64).contains(text.utf8.count) else {
+      return field.refused("must be 1 to 64 of A-Z a-z 0-9 _ .")
+    }
+    return text
+  }
+}
+
+let scopeRule = "must be 1 to 128 visible ASCII characters without quotes and backslashes (RFC 6749 §3.3)"

@@ -1,0 +1,54 @@
+/// Finds an instance by the bytes of its id: open addressing over flat arrays, at most half full.
+package struct InstanceDirectory: Sendable {
+  /// All ids, one after the other.
+  private let bytes: [UInt8]
+  private let ranges: [Range<Int>]
+  /// An index of `ranges` plus 1; 0: empty.
+  private let slots: [UInt32]
+
+  /// The ids must be different from one another.
+  init(_ ids: [InstanceID]) {
+    var bytes: [UInt8] = []
+    var ranges: [Range<Int>] = []
+    var slots = [UInt32](repeating: 0, count: slotCount(for: ids.count))
+    for id in ids {
+      ranges.append(bytes.count..<bytes.count + id.bytes.count)
+      bytes += id.bytes
+      var slot = hash(id.bytes.span, 0..<id.bytes.count) & (slots.count - 1)
+      while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
+      slots[slot] = UInt32(ranges.count)
+    }
+    self.bytes = bytes
+    self.ranges = ranges
+    self.slots = slots
+  }
+
+  /// The place in `Policy.instances` of the instance whose id is the bytes at `range`, whatever they are.
+  package func index(of name: Span<UInt8>, _ range: Range<Int>) -> Int32? {
+    guard range.count <= InstanceID.byteCountMax else { return nil }
+    var slot = hash(name, range) & (slots.count - 1)
+    while slots[slot] != 0 {
+      let index = Int(slots[slot]) - 1
+      if isName(name, range, at: ranges[index]) { return Int32(truncatingIfNeeded: index) }
+      slot = (slot + 1) & (slots.count - 1)
+    }
+    return nil
+  }
+
+  private func isName(_ name: Span<UInt8>, _ range: Range<Int>, at stored: Range<Int>) -> Bool {
+    guard stored.count == range.count else { return false }
+    for offset in 0..<range.count where bytes[stored.lowerBound + offset] != name[range.lowerBound + offset] {
+      return false
+    }
+    return true
+  }
+}
+
+/// FNV-1a of 64 bits, folded so that its low bits depend on all of it.
+private func hash(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
+  var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+  for index in range {
+    hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01b3
+  }
+  return Int(truncatingIfNeeded: hash ^ hash >> 32)
+}

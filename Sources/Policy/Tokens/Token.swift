@@ -1,0 +1,69 @@
+/// An access token as `token new` makes them; what is presented need not look so.
+///
+/// `blnk_at_`, 43 base62 characters of 256 random bits, and 6 of the CRC-32 of all before, by which scanners for leaked
+/// secrets and people who type one know it. It protects nothing: tokens are compared by digest.
+package struct Token: Sendable {
+  private static let prefix = "blnk_at_"
+  private static let randomCharacters = 43
+  private static let checksumCharacters = 6
+
+  /// To be shown once to the one who asked for it, and to nobody else.
+  package let text: String
+
+  /// A new token. `generator` must be fit for keys, such as `SystemRandomNumberGenerator`.
+  package static func mint(using generator: inout some RandomNumberGenerator) -> Token {
+    let words = (0..<4).map { _ in generator.next() as UInt64 }
+    let body = prefix + base62(words, count: randomCharacters)
+    return Token(text: body + checksum(of: body))
+  }
+
+  private init(text: String) {
+    self.text = text
+  }
+
+  package var digest: Digest { SHA256.digest(of: Array(text.utf8).span) }
+
+  /// Whether a text has the form of a minted token and its own checksum; false for a typing error.
+  package static func checksumHolds(_ text: String) -> Bool {
+    let body = text.dropLast(checksumCharacters)
+    guard text.hasPrefix(prefix), body.utf8.count == prefix.utf8.count + randomCharacters,
+      body.utf8.dropFirst(prefix.utf8.count).allSatisfy(isAlphanumeric)
+    else { return false }
+    return text.dropFirst(body.count) == checksum(of: String(body))
+  }
+
+  private static func checksum(of body: String) -> String {
+    base62([UInt64(crc32(Array(body.utf8)))], count: checksumCharacters)
+  }
+}
+
+extension Token: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  package var description: String { "<token \(digest.hex.prefix(8))>" }
+  package var debugDescription: String { description }
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// `count` digits 0-9 A-Z a-z, the least significant last, of a number given as big-endian words; it has to fit.
+private func base62(_ words: [UInt64], count: Int) -> String {
+  let digits = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
+  var words = words
+  var text: [UInt8] = []
+  for _ in 0..<count {
+    var remainder: UInt64 = 0
+    for index in words.indices {
+      (words[index], remainder) = UInt64(62).dividingFullWidth((remainder, words[index]))
+    }
+    text.append(digits[Int(remainder)])
+  }
+  return String(decoding: text.reversed(), as: UTF8.self)
+}
+
+/// CRC-32 of IEEE 802.3, as zlib computes it.
+func crc32(_ bytes: [UInt8]) -> UInt32 {
+  var crc = ~UInt32(0)
+  for byte in bytes {
+    crc ^= UInt32(byte)
+    for _ in 0..<8 { crc = crc >> 1 ^ (crc & 1 == 1 ? 0xedb8_8320 : 0) }
+  }
+  return ~crc
+}
