@@ -23,7 +23,8 @@ extension Field {
 
   func networks() -> [Network]? {
     guard let fields = elements() else { return nil }
-    return fields.compactMap { field in field.network() }
+    let networks = fields.compactMap { field in field.network() }
+    return networks.count == fields.count ? networks : nil
   }
 
   private func network() -> Network? {

@@ -43,7 +43,13 @@ func resolved(_ path: String, in folder: String) -> String {
   path.hasPrefix("/") ? path : "\(folder)/\(path)"
 }
 
-/// Absolute, without dots and links, so that two names of one place compare equal.
+/// Absolute, without dots and links, so that two names of one place compare equal; the place need not exist.
 func canonical(_ path: String) -> String {
-  URL(filePath: path).standardizedFileURL.resolvingSymlinksInPath().path
+  let url = URL(filePath: path).standardizedFileURL
+  // Links are resolved only in paths that exist, so what does not exist yet is set aside.
+  guard !FileManager.default.fileExists(atPath: url.path), url.path != "/" else {
+    return url.resolvingSymlinksInPath().path
+  }
+  let folder = canonical(url.deletingLastPathComponent().path)
+  return folder == "/" ? "/\(url.lastPathComponent)" : "\(folder)/\(url.lastPathComponent)"
 }

@@ -30,7 +30,7 @@ extension Policy {
     // Too many scopes for a table is an error that the decoder has noted.
     guard Set(definitions.map(\.scope)).count <= RouteTable.scopesMax else { return nil }
     let routes = RouteTable(definitions)
-    let names = instancesRoot.map(InstancesFile.names)
+    let names = instancesRoot.flatMap(InstancesFile.names)
     var clientsFile = ClientsFile(instances: instances, declared: names, scopes: routes.scopes, now: now)
     if let clientsRoot { clientsFile.read(clientsRoot) }
     guard !log.hasErrors else { return nil }

@@ -4,11 +4,11 @@ struct InstancesFile {
 
   let surroundings: Surroundings
 
-  /// The names of all entries, faulty ones too.
-  static func names(_ root: Field) -> Set<String> {
-    guard case .object(let members) = root.node.value else { return [] }
+  /// The names of all entries, faulty ones too; nil if there is no object of them.
+  static func names(_ root: Field) -> Set<String>? {
+    guard case .object(let members) = root.node.value else { return nil }
     let entries = members.first { member in member.key == "instances" }
-    guard case .object(let instances)? = entries?.node.value else { return [] }
+    guard case .object(let instances)? = entries?.node.value else { return nil }
     return Set(instances.map(\.key))
   }
 

@@ -1,0 +1,242 @@
+import Foundation
+import Testing
+
+@testable import Policy
+
+@Suite struct PolicyFileFaultTests {
+  @Test(arguments: [
+    ("[]", "policies/gateway.json:1: must be an object, not a list"),
+    (#"{"listne": 1}"#, #"policies/gateway.json:1: listne: unknown key (did you mean "listen"?)"#),
+    (#"{"listen": 8080}"#, "policies/gateway.json:1: listen: must be a string, not a number"),
+    (#"{"listen": ":8080"}"#, "policies/gateway.json:1: listen: " + ListenAddress.rule),
+    (#"{"listen": []}"#, "policies/gateway.json:1: listen: must have 1 to 16 addresses"),
+    (#"{"listen": {"proxy_protocol": true}}"#, #"policies/gateway.json:1: listen: "address" is missing"#),
+    (#"{"listen": ["[::1]:1", "[::1]:1"]}"#, "policies/gateway.json:1: listen[1]: the same address twice"),
+    ("{\n\"admin\": {\"address\": \"x\"}}", "policies/gateway.json:2: admin.address: " + ListenAddress.rule),
+    (
+      #"{"admin": {"address": "[::1]:1", "token": "abc"}}"#,
+      #"policies/gateway.json:1: admin.token: must be {"env": "NAME"} or {"file": "PATH"}, never the key itself"#
+    ),
+    (#"{"loops": 257}"#, "policies/gateway.json:1: loops: must be 0 to 256"),
+    (
+      #"{"loops": 1.0}"#,
+      "policies/gateway.json:1: loops: must be a whole number, written without point or exponent"
+    ),
+    (#"{"loops": null}"#, "policies/gateway.json:1: loops: must be a whole number, not null"),
+    (
+      #"{"trusted_proxies": ["10.0.0.1/8"]}"#,
+      "policies/gateway.json:1: trusted_proxies[0]: must be a network such as 10.0.0.0/8 or 2001:db8::/32, "
+        + "without set bits behind the prefix"
+    ),
+    (#"{"trusted_proxies": "10.0.0.0/8"}"#, "policies/gateway.json:1: trusted_proxies: must be a list, not a string"),
+    (
+      #"{"access_log": ""}"#,
+      "policies/gateway.json:1: access_log: must be 1 to 4096 bytes without control characters"
+    ),
+    (
+      #"{"audit_log": "-", "audit_key": {"env": "DEMO_KEY"}}"#,
+      "policies/gateway.json:1: audit_log: must be a path of a file, or null"
+    ),
+    (#"{"watch": "yes"}"#, "policies/gateway.json:1: watch: must be true or false, not a string"),
+    (#"{"health_on_listen": 1}"#, "policies/gateway.json:1: health_on_listen: must be true or false, not a number"),
+    (
+      #"{"limits": {"body_byte": 1}}"#,
+      #"policies/gateway.json:1: limits.body_byte: unknown key (did you mean "body_bytes"?)"#
+    ),
+    (#"{"limits": {"connections": 0}}"#, "policies/gateway.json:1: limits.connections: must be 1 to 1000000"),
+    (
+      #"{"limits": {"request_line_bytes": 16385}}"#,
+      #"policies/gateway.json:1: limits: "request_line_bytes" and "header_bytes" must be at most 49152 together"#
+    ),
+    (#"{"timeouts": {"head_s": 0}}"#, "policies/gateway.json:1: timeouts.head_s: must be 0.01 to 86400"),
+    (
+      #"{"timeouts": {"head_s": "10"}}"#,
+      "policies/gateway.json:1: timeouts.head_s: must be a number of seconds, not a string"
+    ),
+    (#"{"timeouts": {"head_s": 1.0005}}"#, "policies/gateway.json:1: timeouts.head_s: is finer than a millisecond"),
+    (#"{"timeouts": {"idle_s": -1}}"#, "policies/gateway.json:1: timeouts.idle_s: must be 0.01 to 86400"),
+    (#"{"watch": true, "watch": true}"#, "policies/gateway.json:1: watch: repeated key (first on line 1)"),
+    ("{,}", #"policies/gateway.json:1: expected a key in double quotes, found "," (column 2)"#),
+  ])
+  func `names what is wrong in gateway.json`(text: String, finding: String) throws {
+    let result = try FolderFiles(["gateway.json": text]).load()
+    #expect(result.findings.map(\.description) == [finding])
+    #expect(result.policy == nil)
+  }
+
+  @Test(arguments: [
+    ("{}", #"policies/instances.json:1: "instances" is missing"#),
+    ("{\"instances\": []}", "policies/instances.json:1: instances: must be an object, not a list"),
+    (instance(""), #"policies/instances.json:1: instances.inst_demo: "url" is missing"#),
+    (instance(#""url": "http://a@b""#), "instances.inst_demo.url: must not have a user name or password"),
+    (instance(#""url": 1"#), "instances.inst_demo.url: must be a string, not a number"),
+    (instance(#""url": "http://b", "keys": 1"#), #"instances.inst_demo.keys: unknown key (did you mean "key"?)"#),
+    (instance(#""url": "http://b", "writes": 1"#), "instances.inst_demo.writes: must be true or false, not a number"),
+    (
+      instance(#""url": "https://b", "tls": {"ca_file": "no.pem"}"#),
+      "tls.ca_file: the file policies/no.pem does not exist"
+    ),
+    (
+      instance(#""url": "https://b", "tls": {"cert_file": "gateway.json"}"#),
+      #"tls: "cert_file" and "key_file" go together"#
+    ),
+    (instance(#""url": "https://b", "tls": {"server_name": ""}"#), "tls.server_name: must be 1 to 256 bytes"),
+    (instance(#""url": "http://b", "limits": {"queue": -1}"#), "limits.queue: must be 0 to 1000000"),
+    (instance(#""url": "http://b", "limits": {"connections": 0}"#), "limits.connections: must be 1 to 100000"),
+    (instance(#""url": "http://b", "limits": {"concurrent": true}"#), "limits.concurrent: must be a whole number"),
+    (instance(#""url": "http://b", "timeouts": {"total_s": 86401}"#), "timeouts.total_s: must be 0.01 to 86400"),
+    (instance(#""url": "http://b", "timeouts": {"conect_s": 1}"#), #"unknown key (did you mean "connect_s"?)"#),
+    (instance(#""url": "http://b", "health": {"interval_s": -1}"#), "health.interval_s: must be 0 to 86400"),
+    (instance(#""url": "http://b", "breaker": {"failures": -1}"#), "breaker.failures: must be 0 to 1000000"),
+    (instance(#""url": "http://b", "breaker": {"open_s": 61}"#), #"breaker: "open_max_s" must be at least "open_s""#),
+    (
+      #"{"instances": {"inst_demo": {"url": "http://b", "key": {"env": "DEMO_KEY"}}, "a b": {"url": "http://b", "key": {"env": "DEMO_KEY"}}}}"#,
+      "instances.a b: the name of an instance must be 1 to 64 of"
+    ),
+  ])
+  func `names what is wrong in instances.json`(text: String, words: String) throws {
+    let result = try FolderFiles(["instances.json": text, "gateway.json": "{}"]).load()
+    let lines = result.findings.map(\.description)
+    #expect(lines.count == 1 && lines[0].contains(words), "\(lines)")
+    #expect(result.policy == nil)
+  }
+
+  @Test(arguments: [
+    ("{}", #"policies/clients.json:1: "clients" is missing"#),
+    (client("\n\"scope\": []"), #"policies/clients.json:2: clients.demo.scope: unknown key (did you mean "scopes"?)"#),
+    (#"{"clients": {"demo": {"instances": []}}}"#, #"clients.demo: "scopes" is missing"#),
+    (#"{"clients": {"demo": {"scopes": []}}}"#, #"clients.demo: "instances" is missing"#),
+    (#"{"clients": {"de mo": {"scopes": [], "instances": []}}}"#, "clients.de mo: the name of a client must be"),
+    (
+      #"{"clients": {"demo": {"scopes": ["a b"], "instances": []}}}"#,
+      "clients.demo.scopes[0]: must be 1 to 128 visible"
+    ),
+    (#"{"clients": {"demo": {"scopes": ["*", "a"], "instances": []}}}"#, "clients.demo.scopes: \"*\" stands for all"),
+    (
+      #"{"clients": {"demo": {"scopes": [], "instances": ["inst_dmo"]}}}"#,
+      #"clients.demo.instances[0]: there is no such instance (did you mean "inst_demo"?)"#
+    ),
+    (
+      #"{"clients": {"demo": {"scopes": [], "instances": ["*", "*"]}}}"#, "clients.demo.instances: \"*\" stands for all"
+    ),
+    (client(#""name": """#), "clients.demo.name: must be 1 to 256 bytes"),
+    (client(#""default_instance": "inst_second""#), #"default_instance: must be one of the client's "instances""#),
+    (client(#""default_instance": "x""#), "default_instance: there is no such instance"),
+    (client(#""revoked": "no""#), "clients.demo.revoked: must be true or false, not a string"),
+    (client(#""networks": []"#), "clients.demo.networks: an empty list lets nobody in"),
+    (client(#""networks": ["10.0.0.0/40"]"#), "clients.demo.networks[0]: must be a network such as"),
+    (client(#""tokens": {}"#), "clients.demo.tokens: must be a list, not an object"),
+    (client(#""tokens": [{}]"#), #"clients.demo.tokens[0]: "sha256" is missing"#),
+    (client(#""tokens": [{"sha256": "secret"}]"#), "tokens[0].sha256: must be the 64 hex digits"),
+    (client(#""tokens": [{"sha256": "\#(zeros)", "expires": "2027-01-01"}]"#), "tokens[0].expires: must be a time"),
+    (client(#""tokens": [{"sha256": "\#(zeros)", "expiry": 1}]"#), #"(did you mean "expires"?)"#),
+    (client(#""tokens": [{"sha256": "\#(zeros)", "note": "a\u0007"}]"#), "tokens[0].note: must be 1 to 256 bytes"),
+    (
+      client(#""tokens": [{"sha256": "\#(zeros)"}, {"sha256": "\#(zeros)"}]"#),
+      "clients.demo.tokens[1].sha256: the same token as clients.demo.tokens[0]"
+    ),
+    (client(#""limits": {"requests_per_second": 0}"#), "limits.requests_per_second: must be 0.001 to 1000000"),
+    (client(#""limits": {"burst": 5}"#), #"limits: "requests_per_second" is missing"#),
+    (client(#""limits": {"read": {"burst": 5}}"#), #"limits.read: "requests_per_second" is missing"#),
+    (client(#""limits": {"read": {"requests_per_second": 1, "burst": 0}}"#), "limits.read.burst: must be 1 to 1000000"),
+    (client(#""limits": {"requests_per_second": 1, "write": {"requests_per_second": 1}}"#), "limits: must have either"),
+    (client(#""limits": {"concurent": 5}"#), #"(did you mean "concurrent"?)"#),
+  ])
+  func `names what is wrong in clients.json`(text: String, words: String) throws {
+    let result = try FolderFiles(["clients.json": text]).load()
+    let lines = result.findings.map(\.description)
+    #expect(lines.count == 1 && lines[0].contains(words), "\(lines)")
+    #expect(result.policy == nil)
+  }
+
+  @Test(arguments: [
+    ("{}", #"policies/routes.json:1: "routes" is missing"#),
+    (#"{"routes": {"/balances": {}}}"#, "routes./balances: must be /proxy followed by"),
+    (#"{"routes": {"/proxy": {}}}"#, "routes./proxy: must be /proxy followed by"),
+    (#"{"routes": {"/proxy/a/": {}}}"#, "must be /proxy followed by"),
+    (#"{"routes": {"/proxy/a//b": {}}}"#, "must be /proxy followed by"),
+    (#"{"routes": {"/proxy/a/../b": {}}}"#, "must be /proxy followed by"),
+    (#"{"routes": {"/proxy/a%20": {}}}"#, "must be /proxy followed by"),
+    (#"{"routes": {"/proxy/:": {}}}"#, "must be /proxy followed by"),
+    (#"{"routes": {"/proxy/a": {}}}"#, "routes./proxy/a: must have at least one method"),
+    (
+      #"{"routes": {"/proxy/a": {"HEAD": {}, "GET": {"scope": "s", "operation": "o"}}}}"#,
+      "routes./proxy/a.HEAD: unknown key"
+    ),
+    (#"{"routes": {"/proxy/a": {"get": {"scope": "s", "operation": "o"}}}}"#, "unknown key"),
+    (#"{"routes": {"/proxy/a": {"GET": {"scope": "s"}}}}"#, #"routes./proxy/a.GET: "operation" is missing"#),
+    (#"{"routes": {"/proxy/a": {"GET": {"operation": "s"}}}}"#, #"routes./proxy/a.GET: "scope" is missing"#),
+    (#"{"routes": {"/proxy/a": {"GET": {"scope": "*", "operation": "s"}}}}"#, "GET.scope: must be 1 to 128"),
+    (#"{"routes": {"/proxy/a": {"GET": {"scope": "s", "operation": "a-b"}}}}"#, "GET.operation: must be 1 to 64"),
+    (
+      #"{"routes": {"/proxy/a": {"GET": {"scope": "s", "operation": "a", "body_bytes": -1}}}}"#,
+      "GET.body_bytes: must be 0 to"
+    ),
+    (
+      #"{"routes": {"/proxy/:a/x": {"GET": {"scope": "s", "operation": "o"}}, "/proxy/:b/x": {"GET": {"scope": "s", "operation": "o"}}}}"#,
+      "routes./proxy/:b/x: matches the same paths as /proxy/:a/x"
+    ),
+  ])
+  func `names what is wrong in routes.json`(text: String, words: String) throws {
+    let result = try FolderFiles(["routes.json": text]).load()
+    let lines = result.findings.filter { $0.severity == .error }.map(\.description)
+    #expect(lines.count == 1 && lines[0].contains(words), "\(lines)")
+    #expect(result.policy == nil)
+  }
+
+  @Test func `refuses more scopes than a bitset holds`() throws {
+    let paths = (0..<65).map { #""/proxy/p\#($0)": {"GET": {"scope": "s\#($0)", "operation": "o"}}"# }
+    let result = try FolderFiles(["routes.json": "{\"routes\": {\(paths.joined(separator: ","))}}"]).load()
+    #expect(result.findings.map(\.description) == ["policies/routes.json:1: routes: has more than 64 scopes"])
+  }
+
+  @Test func `names missing files and folders with the way out`() throws {
+    let result = try FolderFiles(["instances.json": nil, "clients.json": nil]).load()
+    #expect(
+      result.findings.map(\.description) == [
+        #"policies/instances.json: the file does not exist; write {"instances": {…}} into it"#,
+        #"policies/clients.json: the file does not exist; write {"clients": {…}} into it"#,
+      ])
+    let none = Policy.load(PolicyFolder(path: "/nonexistent/", environment: [:]), now: UnixSeconds(0))
+    #expect(
+      none.findings.map(\.description) == [
+        "/nonexistent: there is no such folder; name one with --policies DIR or in $BLNK_GATEWAY_POLICIES"
+      ])
+  }
+
+  @Test func `collects the findings of all files`() throws {
+    let result = try FolderFiles([
+      "gateway.json": #"{"lop": 1, "loops": -1}"#, "instances.json": instance(#""url": "x""#), "clients.json": "{",
+    ]).load()
+    #expect(result.findings.count == 4)
+  }
+
+  @Test func `warns and goes on`() throws {
+    let text = client(
+      #""scopes": ["proxy:raed"], "tokens": [{"sha256": "\#(zeros)", "expires": "2020-01-01T00:00:00Z"}]"#, scopes: "")
+    let result = try FolderFiles([
+      "clients.json": text, "gateway.json": #"{"audit_log": "/tmp/audit"}"#,
+      "instances.json": FolderFiles.instances.replacing(
+        "\"http://127.0.0.1:5001\",", with: "\"http://127.0.0.1:5001\", \"tls\": {\"server_name\": \"x\"},"),
+    ]).load()
+    #expect(
+      result.findings.map(\.description) == [
+        "policies/gateway.json:1: warning: audit_log: without \"audit_key\" the chain finds accidents, not forgery",
+        "policies/instances.json:2: warning: instances.inst_demo.tls: has no effect on an http:// URL",
+        "policies/clients.json:1: warning: clients.demo.scopes[0]: no route asks for this scope (did you mean \"proxy:read\"?)",
+        "policies/clients.json:1: warning: clients.demo.tokens[0].expires: the token has expired",
+      ])
+    #expect(result.policy != nil)
+  }
+}
+
+private let zeros = String(repeating: "0", count: 64)
+
+private func instance(_ members: String) -> String {
+  let rest = members.isEmpty ? "" : ", \(members)"
+  return "{\"instances\": {\"inst_demo\": {\"key\": {\"env\": \"DEMO_KEY\"}\(rest)}}}"
+}
+
+private func client(_ members: String, scopes: String = "\"scopes\": [],") -> String {
+  "{\"clients\": {\"demo\": {\(scopes) \"instances\": [\"inst_demo\"], \(members)}}}"
+}

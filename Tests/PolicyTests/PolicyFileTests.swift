@@ -1,0 +1,153 @@
+import Foundation
+import Testing
+
+@testable import Policy
+
+@Suite struct PolicyFileTests {
+  @Test func `has defaults for every key of gateway.json`() throws {
+    for changes in [[:], ["gateway.json": "{}"], ["gateway.json": #"{"limits": {}, "timeouts": {}}"#]] {
+      let settings = try #require(try FolderFiles(changes).load().policy).settings
+      #expect(settings.listeners.map(\.address.description) == ["127.0.0.1:8080"])
+      #expect(settings.admin?.address.description == "127.0.0.1:9901")
+      #expect(settings.accessLog == .standardOutput && settings.auditLog == nil && settings.loops == 0)
+      #expect(settings.limits == GatewayLimits() && settings.timeouts == GatewayTimeouts())
+      #expect(settings.watchesFolder && !settings.answersHealthOnListeners && settings.trustedProxies.isEmpty)
+    }
+  }
+
+  @Test func `reads every key of gateway.json`() throws {
+    let text = #"""
+      { "listen": ["0.0.0.0:80", {"address": "unix:/run/a", "proxy_protocol": true}],
+        "admin": {"address": "[::1]:9", "token": {"env": "DEMO_KEY"}}, "loops": 3, "trusted_proxies": ["10.0.0.0/8"],
+        "access_log": "access.log", "audit_log": "/var/audit.log", "audit_key": {"env": "DEMO_KEY"}, "watch": false,
+        "health_on_listen": true,
+        "limits": {"request_line_bytes": 1000, "header_bytes": 2000, "header_fields": 3, "body_bytes": 4,
+          "body_bytes_per_second_min": 5, "connections": 6, "connections_per_address": 7, "upstream_connections": 8},
+        "timeouts": {"head_s": 0.5, "body_idle_s": 2, "idle_s": 3e1, "drain_s": 0, "drain_delay_s": 1.25} }
+      """#
+    let result = try FolderFiles(["gateway.json": text]).load()
+    let settings = try #require(result.policy).settings
+    #expect(result.findings.isEmpty)
+    #expect(settings.listeners.map(\.address.description) == ["0.0.0.0:80", "unix:/run/a"])
+    #expect(settings.listeners.map(\.expectsProxyHeader) == [false, true])
+    #expect(settings.admin?.token?.reveal() == Array("hunter2".utf8))
+    #expect(settings.loops == 3 && settings.trustedProxies == [Network("10.0.0.0/8")])
+    #expect(settings.accessLog == .file(path: "/nonexistent/access.log"))
+    #expect(settings.auditLog == .file(path: "/var/audit.log") && settings.auditKey != nil)
+    #expect(!settings.watchesFolder && settings.answersHealthOnListeners)
+    let limits = GatewayLimits(
+      requestLineBytesMax: 1000, headerBytesMax: 2000, headerFieldsMax: 3, bodyBytesMax: 4, bodyBytesPerSecondMin: 5,
+      connectionsMax: 6, connectionsPerAddressMax: 7, upstreamConnectionsMax: 8, statesConnections: true,
+      statesUpstreamConnections: true)
+    #expect(settings.limits == limits)
+    let timeouts = GatewayTimeouts(
+      headMilliseconds: 500, bodyIdleMilliseconds: 2000, idleMilliseconds: 30_000, drainMilliseconds: 0,
+      drainDelayMilliseconds: 1250)
+    #expect(settings.timeouts == timeouts)
+  }
+
+  @Test func `turns off what is null`() throws {
+    let text = #"{"admin": null, "access_log": null, "audit_log": null, "audit_key": null}"#
+    let settings = try #require(try FolderFiles(["gateway.json": text]).load().policy).settings
+    #expect(settings.admin == nil && settings.accessLog == nil && settings.auditLog == nil)
+  }
+
+  @Test func `reads every key of instances.json`() throws {
+    let text = #"""
+      { "instances": { "inst_demo": { "url": "https://core:1/a", "key": [{"env": "DEMO_KEY"}, {"file": "key"}],
+        "writes": false, "tls": {"ca_file": "key", "cert_file": "key", "key_file": "key", "server_name": "n"},
+        "limits": {"connections": 1, "queue": 2, "concurrent": 3},
+        "timeouts": {"connect_s": 1, "queue_s": 2, "first_byte_s": 3, "between_bytes_s": 4, "total_s": 5, "pool_idle_s": 6,
+          "pool_age_s": 7.5}, "health": {"interval_s": 8}, "breaker": {"failures": 9, "open_s": 10, "open_max_s": 11} } } }
+      """#
+    let result = try FolderFiles(["instances.json": text, "key": "file key\r\n"]).load()
+    let instance = try #require(result.policy?.instances.first)
+    #expect(result.findings.isEmpty)
+    #expect(instance.keys.map { String(decoding: $0.reveal(), as: UTF8.self) } == ["hunter2", "file key"])
+    #expect(!instance.acceptsWrites && instance.url.pathPrefix == "/a" && instance.tls.serverName == "n")
+    #expect(instance.tls.caFile?.hasSuffix("/key") == true && instance.tls.certificateFile == instance.tls.keyFile)
+    #expect(instance.limits == InstanceLimits(connectionsMax: 1, queueMax: 2, concurrentMax: 3))
+    let timeouts = InstanceTimeouts(
+      connectMilliseconds: 1000, queueMilliseconds: 2000, firstByteMilliseconds: 3000, betweenBytesMilliseconds: 4000,
+      totalMilliseconds: 5000, poolIdleMilliseconds: 6000, poolAgeMilliseconds: 7500)
+    #expect(instance.timeouts == timeouts && instance.health.intervalMilliseconds == 8000)
+    let breaker = BreakerSettings(failuresMax: 9, openMilliseconds: 10_000, openMillisecondsMax: 11_000)
+    #expect(instance.breaker == breaker)
+  }
+
+  @Test func `reads every key of clients.json`() throws {
+    let digest = Digest(hex: String(repeating: "ab", count: 32))
+    let text = #"""
+      { "clients": {
+        "a": { "name": "A é", "scopes": ["*"], "instances": ["*"], "default_instance": "inst_second", "revoked": true,
+          "tokens": [{"sha256": "\#(String(repeating: "AB", count: 32))", "expires": "2036-01-01T00:00:00Z", "note": "laptop"}],
+          "networks": ["10.0.0.0/8"],
+          "limits": {"read": {"requests_per_second": 50.5}, "write": {"requests_per_second": 1, "burst": 9}, "concurrent": 32} },
+        "b": { "scopes": [], "instances": [], "default_instance": null, "networks": ["::/0", "0.0.0.0/0"],
+          "limits": {"requests_per_second": 2, "burst": 3} } } }
+      """#
+    let policy = try #require(try FolderFiles(["clients.json": text]).load().policy)
+    let (a, b) = (policy.clients[0], policy.clients[1])
+    #expect(a.name == "A é" && a.scopes == .all && a.instances == .all && a.defaultInstance == 1 && a.isRevoked)
+    #expect(a.networks == .only([Network("10.0.0.0/8")!]))
+    let rates = (read: RateLimit(requestsPerSecond: 50.5, burst: 51), write: RateLimit(requestsPerSecond: 1, burst: 9))
+    #expect(a.limits == ClientLimits(rates: .separate(read: rates.read, write: rates.write), concurrentMax: 32))
+    #expect(b.name == "b" && b.scopes == ScopeSet() && b.instances == .only([]) && b.defaultInstance == nil)
+    #expect(b.networks == .all && b.limits.rates == .shared(RateLimit(requestsPerSecond: 2, burst: 3)))
+    #expect(policy.tokens.index(of: try #require(digest)) == 0 && policy.tokens.notes == [Array("laptop".utf8)])
+    #expect(policy.tokens.entries[0].expiry?.rawValue == 2_082_758_400)
+  }
+
+  @Test(arguments: [
+    ("", "the environment variable DEMO_KEY is empty; put the key of the Core into it"),
+    ("\n", "the environment variable DEMO_KEY is empty; put the key of the Core into it"),
+    ("hunter2\n\n", "has bytes that a header field cannot carry; a key is one line of visible ASCII"),
+    ("hunter2\u{0}", "has bytes that a header field cannot carry; a key is one line of visible ASCII"),
+    ("hunter2é", "has bytes that a header field cannot carry; a key is one line of visible ASCII"),
+    (" hunter2", "begins or ends with a space; remove it"), ("hunter2 \n", "begins or ends with a space; remove it"),
+    (String(repeating: "hunter2.", count: 513), "is longer than 4096 bytes"),
+  ])
+  func `refuses keys that a field cannot carry and does not show them`(key: String, words: String) throws {
+    var files = FolderFiles(["instances.json": keyed(#"{"env": "DEMO_KEY"}"#)])
+    files.environment["DEMO_KEY"] = key
+    let lines = try files.load().findings.map(\.description)
+    #expect(lines.count == 1 && lines[0].contains(words) && !lines[0].contains("hunter2"), "\(lines)")
+    #expect(lines[0].hasPrefix("policies/instances.json:1: instances.inst_demo.key.env: the environment variable"))
+  }
+
+  @Test(arguments: [
+    (#""hunter2""#, "never the key itself"), (#"[]"#, "must have 1 to 8 keys"), (#"{}"#, #"must have either "env" or"#),
+    (#"{"env": "A", "file": "b"}"#, #"must have either "env" or "file""#),
+    (#"{"env": "hunter-2"}"#, "must be the name of"),
+    (#"{"env": "UNSET"}"#, "the environment variable UNSET is not set; set it, or name a file"),
+    (#"{"file": "none"}"#, "the file policies/none does not exist; write the key into it"),
+    (#"{"file": "."}"#, "the file policies/. is not a file"), (#"{"env": 1}"#, "must be a string"),
+    (#"[{"env": "DEMO_KEY"}, "hunter2"]"#, "inst_demo.key[1]: must be"), (#"{"vault": "x"}"#, "unknown key"),
+  ])
+  func `refuses key sources that name no key`(source: String, words: String) throws {
+    let lines = try FolderFiles(["instances.json": keyed(source)]).load().findings.map(\.description)
+    #expect(lines.first?.contains(words) == true && !lines.joined().contains("hunter2"), "\(lines)")
+  }
+
+  @Test func `refuses a log inside the policy folder, by whatever name`() throws {
+    let path = NSTemporaryDirectory() + "policy-tests-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path + "/real", withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(atPath: path + "/link", withDestinationPath: path + "/real")
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try Data(#"{"access_log": "../link/access.log"}"#.utf8).write(to: URL(filePath: path + "/real/gateway.json"))
+    let folder = PolicyFolder(path: path + "/real", stateFolder: path + "/real", environment: [:])
+    let findings = Policy.load(folder, now: UnixSeconds(0)).findings
+    #expect(findings.contains { $0.keyPath == "access_log" && $0.message.hasPrefix("the log would be inside") })
+  }
+
+  @Test func `never shows a key in a dump of the policy`() throws {
+    let policy = try #require(try FolderFiles().load().policy)
+    var text = ""
+    dump(policy, to: &text)
+    #expect(!text.contains("hunter2") && !text.contains("104") && text.contains("inst"))
+  }
+}
+
+private func keyed(_ source: String) -> String {
+  "{\"instances\": {\"inst_demo\": {\"url\": \"http://b\", \"key\": \(source)}}}"
+}

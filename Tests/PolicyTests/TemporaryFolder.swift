@@ -1,0 +1,37 @@
+import Foundation
+
+@testable import Policy
+
+/// The files of a folder that is valid unless a test says otherwise.
+struct FolderFiles {
+  static let instances = """
+    { "instances": {
+      "inst_demo": { "url": "http://127.0.0.1:5001", "key": { "env": "DEMO_KEY" } },
+      "inst_second": { "url": "https://core.example/blnk", "key": { "env": "DEMO_KEY" }, "writes": false } } }
+    """
+  static let clients = #"{ "clients": { "demo": { "scopes": ["proxy:read"], "instances": ["inst_demo"] } } }"#
+
+  var files = ["instances.json": Self.instances, "clients.json": Self.clients]
+  var environment = ["DEMO_KEY": "hunter2"]
+  var now = UnixSeconds(1_800_000_000)
+
+  init(_ changes: [String: String?] = [:]) {
+    for (name, text) in changes { files[name] = text }
+  }
+
+  /// Loads them from a folder of their own; findings name it `policies`.
+  func load() throws -> LoadResult {
+    let path = NSTemporaryDirectory() + "policy-tests-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    for (name, text) in files { try Data(text.utf8).write(to: URL(filePath: "\(path)/\(name)")) }
+    let folder = PolicyFolder(path: path, stateFolder: "/nonexistent", environment: environment)
+    let result = Policy.load(folder, now: now)
+    let findings = result.findings.map { finding in
+      Finding(
+        finding.severity, file: finding.file.replacingOccurrences(of: path, with: "policies"), line: finding.line,
+        keyPath: finding.keyPath, message: finding.message.replacingOccurrences(of: path, with: "policies"))
+    }
+    return LoadResult(policy: result.policy, findings: findings)
+  }
+}
