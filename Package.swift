@@ -15,8 +15,9 @@ func room(_ name: String, uses: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: uses, swiftSettings: strict)
 }
 
-func tests(of name: String, uses: [Target.Dependency] = []) -> Target {
-  .testTarget(name: "\(name)Tests", dependencies: [.target(name: name)] + uses, swiftSettings: strict)
+func tests(of name: String, uses: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.target(name: name)] + uses, resources: resources, swiftSettings: strict)
 }
 
 let package = Package(
@@ -37,6 +38,7 @@ let package = Package(
       name: "blnk-gateway", dependencies: ["Gateway", "Policy", "SandboxCore"], swiftSettings: strict),
     tests(of: "HTTP1"),
     tests(of: "Policy", uses: ["HTTP1"]),
+    tests(of: "SandboxCore", resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )
