@@ -1,0 +1,174 @@
+/// Amounts of one currency in one ledger.
+struct Balance {
+  let id: String
+  let ledgerID: String
+  var identityID: String
+  let indicator: String
+  let currency: String
+  let createdAt: GoTime
+  var metaData: JSONValue
+  let tracksFundLineage: Bool
+  let allocationStrategy: String
+  /// Counts the changes of the amounts.
+  var version = 1
+  var amounts = BalanceAmounts()
+
+  static let shape = BodyShape(
+    type: "model.CreateBalance",
+    fields: [
+      ("ledger_id", .string), ("identity_id", .string), ("indicator", .string), ("currency", .string),
+      ("track_fund_lineage", .bool), ("allocation_strategy", .string), ("meta_data", .map),
+    ])
+
+  init(_ body: [UInt8], id: String, createdAt: GoTime) throws(CoreRefusal) {
+    let bound = try Self.shape.read(body)
+    ledgerID = bound.string("ledger_id")
+    identityID = bound.string("identity_id")
+    indicator = bound.string("indicator")
+    currency = bound.string("currency")
+    tracksFundLineage = bound.bool("track_fund_lineage")
+    allocationStrategy = bound.string("allocation_strategy").isEmpty ? "FIFO" : bound.string("allocation_strategy")
+    metaData = bound.map("meta_data")
+    self.id = id
+    self.createdAt = createdAt
+    let complaints = self.complaints
+    guard complaints.isEmpty else { throw .invalid(complaints) }
+  }
+
+  private var complaints: [(field: String, text: String)] {
+    var all: [(field: String, text: String)] = []
+    if ledgerID.isEmpty { all.append(("ledger_id", "cannot be blank")) }
+    if currency.isEmpty { all.append(("currency", "cannot be blank")) }
+    if tracksFundLineage, identityID.isEmpty {
+      all.append(("identity_id", "identity_id is required when track_fund_lineage is enabled"))
+    }
+    if !indicator.isEmpty, ledgerID != SandboxLedger.generalLedgerID {
+      let text = "indicator is only allowed for General Ledger balances (ledger_id = general_ledger_id)"
+      all.append(("indicator", text))
+    }
+    if !["FIFO", "LIFO", "PROPORTIONAL"].contains(allocationStrategy) {
+      all.append(("allocation_strategy", "must be a valid value"))
+    }
+    return all
+  }
+}
+
+/// The amounts of a balance, in its currency's smallest unit.
+struct BalanceAmounts: Equatable {
+  var credit: Int128 = 0
+  var debit: Int128 = 0
+  var queuedCredit: Int128 = 0
+  var queuedDebit: Int128 = 0
+
+  var balance: Int128 { credit - debit }
+}
+
+/// What an answer shows of a balance beside its own fields.
+struct BalanceView {
+  enum Reading {
+    case created, one, listed
+  }
+
+  let reading: Reading
+  var withQueued = false
+  var identity: Identity?
+  var ledger: Ledger?
+
+  func json(_ balance: Balance) -> JSONValue {
+    var members: [JSONMember] = []
+    func add(_ name: String, _ value: JSONValue) { members.append(JSONMember(name, value)) }
+    func addAmount(_ name: String, _ amount: Int128) { add(name, .integer(amount)) }
+    let amounts = balance.amounts
+    addAmount("balance", amounts.balance)
+    // Core's lists read neither the version nor what is about lineage; a creation does not read the version.
+    add("version", .integer(reading == .one ? balance.version : 0))
+    addAmount("inflight_balance", 0)
+    addAmount("credit_balance", amounts.credit)
+    addAmount("inflight_credit_balance", 0)
+    addAmount("debit_balance", amounts.debit)
+    addAmount("inflight_debit_balance", 0)
+    if withQueued {
+      addAmount("queued_debit_balance", amounts.queuedDebit)
+      addAmount("queued_credit_balance", amounts.queuedCredit)
+    }
+    add("ledger_id", .string(balance.ledgerID))
+    add("identity_id", .string(balance.identityID))
+    add("balance_id", .string(balance.id))
+    if !balance.indicator.isEmpty { add("indicator", .string(balance.indicator)) }
+    add("currency", .string(balance.currency))
+    if let identity { add("identity", identity.includedJSON) }
+    if let ledger { add("ledger", ledger.includedJSON) }
+    let createdAt = reading == .created ? balance.createdAt : balance.createdAt.roundedToMicroseconds
+    add("created_at", .string(createdAt.text))
+    add("inflight_expires_at", .string(GoTime.zeroText))
+    add("meta_data", balance.metaData)
+    add("track_fund_lineage", .bool(reading != .listed && balance.tracksFundLineage))
+    if reading != .listed { add("allocation_strategy", .string(balance.allocationStrategy)) }
+    return .object(members)
+  }
+}
+
+extension Ledger {
+  /// As a balance includes it: without metadata.
+  fileprivate var includedJSON: JSONValue {
+    Ledger(id: id, name: name, createdAt: createdAt, metaData: .null).json
+  }
+}
+
+extension SandboxLedger {
+  func balance(_ id: String) throws(CoreRefusal) -> Balance {
+    guard let balance = balances[id] else { throw .missing("Balance", code: "BAL_NOT_FOUND", id: id) }
+    return balance
+  }
+
+  mutating func createBalance(_ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+    let balance = try Balance(body, id: makeID("bln"), createdAt: now())
+    // Core names the ledger even when the identity is the unknown one.
+    guard ledgers[balance.ledgerID] != nil, balance.identityID.isEmpty || identities[balance.identityID] != nil else {
+      throw CoreRefusal(400, "GEN_BAD_REQUEST", "Invalid ledger ID", shape: .errorWithDetails)
+    }
+    guard balance.indicator.isEmpty || self.balance(indicator: balance.indicator, currency: balance.currency) == nil
+    else {
+      throw CoreRefusal(
+        409, "GEN_CONFLICT", "Balance already exists for indicator '\(balance.indicator)' and '\(balance.currency)'",
+        shape: .errorWithDetails)
+    }
+    try checkRoom()
+    balances.insert(balance, id: balance.id)
+    return .json(201, BalanceView(reading: .created).json(balance))
+  }
+
+  func listBalances(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
+    let page = try SandboxPage(query, invalid: "invalid")
+    return .json(200, .list(page.cut(balances.newestFirst).map(BalanceView(reading: .listed).json)))
+  }
+
+  func getBalance(_ id: String, _ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
+    let balance = try balance(id)
+    let includes = query.all("include")
+    let view = BalanceView(
+      reading: .one, withQueued: query["with_queued"] == "true",
+      identity: includes.contains("identity") ? identities[balance.identityID] : nil,
+      ledger: includes.contains("ledger") ? ledgers[balance.ledgerID] : nil)
+    return .json(200, view.json(balance))
+  }
+
+  mutating func linkIdentity(balance id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+    let identityID = try Self.linkShape.read(body).string("identity_id")
+    guard !identityID.isEmpty else {
+      throw .malformed(
+        "Key: 'UpdateBalanceIdentity.IdentityId' Error:Field validation for 'IdentityId' failed on the 'required' tag")
+    }
+    _ = try balance(id)
+    // Core gives the balance's code for the unknown identity.
+    guard identities[identityID] != nil else { throw .missing("Identity", code: "BAL_NOT_FOUND", id: identityID) }
+    balances.update(id) { $0.identityID = identityID }
+    return .json(200, ["message": "Balance identity updated successfully"])
+  }
+
+  func balance(indicator: String, currency: String) -> Balance? {
+    balances.newestFirst.first { $0.indicator == indicator && $0.currency == currency }
+  }
+
+  private static let linkShape = BodyShape(type: "model.UpdateBalanceIdentity", fields: [("identity_id", .string)])
+}

@@ -1,0 +1,114 @@
+import Foundation
+
+/// A moment as Core writes and reads it: RFC 3339 in UTC.
+struct GoTime: Comparable, Hashable {
+  /// Nanoseconds since 1970.
+  let nanoseconds: Int64
+
+  /// What Go's zero time looks like in an answer.
+  static let zeroText = "0001-01-01T00:00:00Z"
+
+  static func < (left: GoTime, right: GoTime) -> Bool { left.nanoseconds < right.nanoseconds }
+
+  /// As PostgreSQL keeps it.
+  var roundedToMicroseconds: GoTime { GoTime(nanoseconds: (nanoseconds + 500) / 1000 * 1000) }
+
+  /// `2026-11-20T17:06:09.4861Z`: the fraction without trailing zeros.
+  var text: String {
+    let fraction = nanoseconds % 1_000_000_000
+    guard fraction > 0 else { return wholeSecondsText }
+    let digits = String(1_000_000_000 + fraction).dropFirst()
+    let trailing = digits.reversed().prefix { $0 == "0" }.count
+    return wholeSecondsText.dropLast() + "." + digits.dropLast(trailing) + "Z"
+  }
+
+  var wholeSecondsText: String {
+    Date(timeIntervalSince1970: TimeInterval(nanoseconds / 1_000_000_000)).formatted(.iso8601)
+  }
+}
+
+/// A text in RFC 3339 form, split the way Go's `time.Parse` walks its layout.
+struct GoTimeText {
+  /// The moment in seconds since 1970, whole.
+  let seconds: Int
+
+  private static let layout = "2006-01-02T15:04:05Z07:00"
+
+  init(_ text: String) throws(GoTimeFault) {
+    var rest = Substring(text)
+    func fault(_ what: String) -> GoTimeFault {
+      GoTimeFault(message: "parsing time \(quoted(text)) as \"\(Self.layout)\": \(what)")
+    }
+    func digits(_ count: Int, _ element: String) throws(GoTimeFault) -> Int {
+      let part = rest.prefix(count)
+      guard part.utf8.count == count, part.utf8.allSatisfy(\.isDigit), let value = Int(part) else {
+        throw fault("cannot parse \(quoted(rest)) as \"\(element)\"")
+      }
+      rest = rest.dropFirst(count)
+      return value
+    }
+    func literal(_ mark: String) throws(GoTimeFault) {
+      guard rest.hasPrefix(mark) else { throw fault("cannot parse \(quoted(rest)) as \"\(mark)\"") }
+      rest = rest.dropFirst()
+    }
+    let year = try digits(4, "2006")
+    try literal("-")
+    let month = try digits(2, "01")
+    guard (1...12).contains(month) else { throw fault("month out of range") }
+    try literal("-")
+    let day = try digits(2, "02")
+    try literal("T")
+    let hour = try digits(2, "15")
+    guard hour < 24 else { throw fault("hour out of range") }
+    try literal(":")
+    let minute = try digits(2, "04")
+    guard minute < 60 else { throw fault("minute out of range") }
+    try literal(":")
+    let second = try digits(2, "05")
+    guard second < 60 else { throw fault("second out of range") }
+    if rest.hasPrefix("."), rest.dropFirst().utf8.first?.isDigit == true {
+      rest = rest.dropFirst().drop { $0.isASCII && $0.isNumber }
+    }
+    let zone = rest
+    var offset = 0
+    if rest.hasPrefix("Z") {
+      rest = rest.dropFirst()
+    } else {
+      let parts = zone.prefix(6).utf8.map(\.self)
+      guard parts.count == 6, parts[0] == UInt8(ascii: "+") || parts[0] == UInt8(ascii: "-"),
+        parts[3] == UInt8(ascii: ":"), [1, 2, 4, 5].allSatisfy({ parts[$0].isDigit }),
+        let hours = Int(zone.dropFirst().prefix(2)), let minutes = Int(zone.dropFirst(4).prefix(2)),
+        hours < 25, minutes < 60
+      else { throw fault("cannot parse \(quoted(zone)) as \"Z07:00\"") }
+      offset = (hours * 60 + minutes) * (parts[0] == UInt8(ascii: "-") ? -60 : 60)
+      rest = rest.dropFirst(6)
+    }
+    guard rest.isEmpty else { throw fault("extra text: \(quoted(rest))") }
+    guard day >= 1, day <= Self.days(in: month, of: year) else { throw fault("day out of range") }
+    seconds = Self.daysSince1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset
+  }
+
+  private static func days(in month: Int, of year: Int) -> Int {
+    let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    return switch month {
+    case 2: isLeap ? 29 : 28
+    case 4, 6, 9, 11: 30
+    default: 31
+    }
+  }
+
+  /// Days of the proleptic Gregorian calendar, counted from a year that begins in March.
+  private static func daysSince1970(_ year: Int, _ month: Int, _ day: Int) -> Int {
+    let year = month > 2 ? year : year - 1
+    let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
+    return 365 * year + year / 4 - year / 100 + year / 400 + dayOfYear - 719_468
+  }
+}
+
+struct GoTimeFault: Error {
+  let message: String
+}
+
+private func quoted(_ text: some StringProtocol) -> String {
+  String(decoding: JSONValue.string(String(text)).bytes, as: UTF8.self)
+}

@@ -1,0 +1,56 @@
+/// A ledger: a name that balances belong to.
+struct Ledger {
+  let id: String
+  let name: String
+  let createdAt: GoTime
+  let metaData: JSONValue
+
+  private static let shape = BodyShape(type: "model.CreateLedger", fields: [("name", .string), ("meta_data", .map)])
+
+  init(id: String, name: String, createdAt: GoTime, metaData: JSONValue) {
+    self.id = id
+    self.name = name
+    self.createdAt = createdAt
+    self.metaData = metaData
+  }
+
+  /// Core's ledgers tell a malformed body in the validation shape.
+  init(_ body: [UInt8], id: String, createdAt: GoTime) throws(CoreRefusal) {
+    let bound: BoundBody
+    do { bound = try Self.shape.read(body) } catch {
+      throw CoreRefusal(error.status, error.code, error.message, shape: .validation)
+    }
+    let name = bound.string("name")
+    guard !name.isEmpty else { throw .invalid([("name", "cannot be blank")]) }
+    self.init(id: id, name: name, createdAt: createdAt, metaData: bound.map("meta_data"))
+  }
+
+  var json: JSONValue { json(createdAt: createdAt.roundedToMicroseconds) }
+
+  func json(createdAt: GoTime) -> JSONValue {
+    [
+      "ledger_id": .string(id), "name": .string(name), "created_at": .string(createdAt.text), "meta_data": metaData,
+    ]
+  }
+}
+
+extension SandboxLedger {
+  mutating func createLedger(_ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+    let ledger = try Ledger(body, id: makeID("ldg"), createdAt: now())
+    try checkRoom()
+    ledgers.insert(ledger, id: ledger.id)
+    return .json(201, ledger.json(createdAt: ledger.createdAt))
+  }
+
+  func listLedgers(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
+    let page = try SandboxPage(query, invalid: "Invalid")
+    return .json(200, .list(page.cut(ledgers.newestFirst).map(\.json)))
+  }
+
+  func getLedger(_ id: String) throws(CoreRefusal) -> SandboxAnswer {
+    guard let ledger = ledgers[id] else {
+      throw CoreRefusal(404, "LGR_NOT_FOUND", "Ledger not found", shape: .errorWithDetails)
+    }
+    return .json(200, ledger.json)
+  }
+}

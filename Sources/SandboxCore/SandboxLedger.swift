@@ -1,0 +1,111 @@
+/// A stand-in for one Blnk Core v0.15, whole in memory: it answers as Core does and keeps nothing.
+package struct SandboxLedger: Sendable {
+  /// Core's own ledger, which every installation has.
+  static let generalLedgerID = "general_ledger_id"
+
+  private let key: String
+  private let recordsMax: Int
+  private let clock: @Sendable () -> Int64
+  private let makeUUID: @Sendable () -> String
+
+  var ledgers = SandboxTable<Ledger>()
+  var identities = SandboxTable<Identity>()
+  var balances = SandboxTable<Balance>()
+
+  /// - Parameters:
+  ///   - key: what `X-Blnk-Key` has to be.
+  ///   - recordsMax: of all kinds together; creating more is refused.
+  ///   - clock: nanoseconds since 1970.
+  ///   - makeUUID: a new UUID in small letters at each call.
+  package init(
+    key: String, recordsMax: Int = 100_000, clock: @escaping @Sendable () -> Int64,
+    makeUUID: @escaping @Sendable () -> String
+  ) {
+    self.key = key
+    self.recordsMax = recordsMax
+    self.clock = clock
+    self.makeUUID = makeUUID
+    let general = Ledger(
+      id: Self.generalLedgerID, name: "General Ledger", createdAt: GoTime(nanoseconds: clock()), metaData: .null)
+    ledgers.insert(general, id: general.id)
+  }
+
+  package mutating func answer(_ request: SandboxRequest) -> SandboxAnswer {
+    if request.method == "OPTIONS", request.target == "*" { return .serverOptions }
+    guard let target = SandboxTarget(request.target) else { return .badTarget }
+    let route = SandboxRoute(method: request.method, segments: target.segments)
+    if route == nil, let redirect = redirect(request, target) { return redirect }
+    do {
+      if SandboxRoute.needsKey(target.segments) { try authenticate(request) }
+      guard let route else { return .pageNotFound }
+      return try answer(route, target.query, request.body)
+    } catch {
+      return error.answer
+    }
+  }
+
+  private func authenticate(_ request: SandboxRequest) throws(CoreRefusal) {
+    let presented = request.key?.trimmingBlanks ?? ""
+    guard !presented.isEmpty else {
+      throw CoreRefusal(401, "AUTH_MISSING_API_KEY", "Authentication required. Use X-Blnk-Key header")
+    }
+    guard String(presented).hasSameBytes(as: key) else {
+      throw CoreRefusal(401, "AUTH_INVALID_API_KEY", "Invalid API key")
+    }
+  }
+
+  /// A path that is a route without its last slash is sent there.
+  private func redirect(_ request: SandboxRequest, _ target: SandboxTarget) -> SandboxAnswer? {
+    guard target.segments.firstIndex(of: "") == target.segments.count - 1, target.segments.count > 1,
+      target.path.hasSuffix("/"), SandboxRoute(method: request.method, segments: target.segments.dropLast()) != nil
+    else { return nil }
+    let query = target.rawQuery.map { "?\($0)" } ?? ""
+    return .redirect(
+      method: request.method, to: (request.forwardedPrefix ?? "") + target.path.dropLast() + query)
+  }
+
+  private mutating func answer(
+    _ route: SandboxRoute, _ query: SandboxQuery, _ body: [UInt8]
+  ) throws(CoreRefusal) -> SandboxAnswer {
+    switch route {
+    case .root: .json(200, "server running...")
+    case .health: .json(200, ["status": "UP"])
+    case .createLedger: try createLedger(body)
+    case .listLedgers: try listLedgers(query)
+    case .getLedger(let id): try getLedger(id)
+    case .createIdentity: try createIdentity(body)
+    case .listIdentities: .json(200, .list(identities.newestFirst.map(\.json)))
+    case .getIdentity(let id): .json(200, try identity(id).json)
+    case .updateIdentity(let id): try updateIdentity(id, body)
+    case .deleteIdentity(let id): try deleteIdentity(id)
+    case .createBalance: try createBalance(body)
+    case .listBalances: try listBalances(query)
+    case .getBalance(let id): try getBalance(id, query)
+    case .linkIdentity(let id): try linkIdentity(balance: id, body)
+    }
+  }
+
+  func now() -> GoTime { GoTime(nanoseconds: clock()) }
+
+  func makeID(_ prefix: String) -> String { "\(prefix)_\(makeUUID())" }
+
+  func checkRoom() throws(CoreRefusal) {
+    guard ledgers.count + identities.count + balances.count < recordsMax else {
+      throw CoreRefusal(500, "GEN_INTERNAL_ERROR", "this stand-in keeps at most \(recordsMax) records")
+    }
+  }
+}
+
+extension JSONValue {
+  /// A list as Core writes it: an empty one is a nil slice, so `null`.
+  static func list(_ elements: [JSONValue]) -> JSONValue { elements.isEmpty ? .null : .array(elements) }
+}
+
+extension String {
+  fileprivate var trimmingBlanks: Substring {
+    var rest = Substring(self)
+    while rest.first == " " || rest.first == "\t" { rest.removeFirst() }
+    while rest.last == " " || rest.last == "\t" { rest.removeLast() }
+    return rest
+  }
+}

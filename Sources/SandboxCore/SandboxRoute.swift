@@ -1,0 +1,73 @@
+/// The routes of Core that the stand-in knows.
+enum SandboxRoute {
+  case root
+  case health
+  case createLedger
+  case listLedgers
+  case getLedger(String)
+  case createIdentity
+  case listIdentities
+  case getIdentity(String)
+  case updateIdentity(String)
+  case deleteIdentity(String)
+  case createBalance
+  case listBalances
+  case getBalance(String)
+  case linkIdentity(balance: String)
+
+  /// Method and path decide together: there is no 405 at Core.
+  init?(method: String, segments: [String]) {
+    switch method {
+    case "GET": self.init(get: segments)
+    case "POST": self.init(post: segments)
+    case "PUT": self.init(put: segments)
+    case "DELETE": self.init(delete: segments)
+    default: return nil
+    }
+  }
+
+  /// Whether Core asks for its key before it looks for a route.
+  static func needsKey(_ segments: [String]) -> Bool {
+    guard segments.count == 1 else { return true }
+    return !["", "health", "metrics"].contains(segments[0])
+  }
+
+  private init?(get path: [String]) {
+    switch (path.count, path[0]) {
+    case (1, ""): self = .root
+    case (1, "health"): self = .health
+    case (1, "ledgers"): self = .listLedgers
+    case (1, "identities"): self = .listIdentities
+    case (1, "balances"): self = .listBalances
+    case (2, _) where path[1].isEmpty: return nil
+    case (2, "ledgers"): self = .getLedger(path[1])
+    case (2, "identities"): self = .getIdentity(path[1])
+    case (2, "balances"): self = .getBalance(path[1])
+    default: return nil
+    }
+  }
+
+  private init?(post path: [String]) {
+    switch (path.count, path[0]) {
+    case (1, "ledgers"): self = .createLedger
+    case (1, "identities"): self = .createIdentity
+    case (1, "balances"): self = .createBalance
+    default: return nil
+    }
+  }
+
+  private init?(put path: [String]) {
+    switch (path.count, path[0]) {
+    case (2, "identities") where !path[1].isEmpty: self = .updateIdentity(path[1])
+    case (3, "balances") where !path[1].isEmpty && path[2] == "identity": self = .linkIdentity(balance: path[1])
+    default: return nil
+    }
+  }
+
+  private init?(delete path: [String]) {
+    switch (path.count, path[0]) {
+    case (2, "identities") where !path[1].isEmpty: self = .deleteIdentity(path[1])
+    default: return nil
+    }
+  }
+}
