@@ -39,6 +39,7 @@ let package = Package(
     tests(of: "HTTP1"),
     tests(of: "Policy", uses: ["HTTP1"]),
     tests(of: "SandboxCore", resources: [.copy("Fixtures")]),
+    tests(of: "Telemetry"),
   ],
   swiftLanguageModes: [.v6]
 )

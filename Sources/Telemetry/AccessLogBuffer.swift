@@ -1,0 +1,103 @@
+import Synchronization
+
+/// One loop's end of the access log: it collects lines and hands them over whole, and never waits.
+package final class AccessLogBuffer {
+  /// A buffer of this size is handed over.
+  package static let bytesMax = 64 * 1024
+  /// A line waits for the writer no longer than this, in microseconds.
+  package static let ageMax: Int64 = 1_000_000
+
+  private let channel: AccessLogChannel
+  private let wake: @Sendable () -> Void
+  private var line = AccessLogLine()
+  private var bytes: [UInt8] = []
+  private var lines = 0
+  /// When the oldest line was appended; on the clock that the loop passes in.
+  private var oldestAt: Int64 = 0
+
+  init(_ channel: AccessLogChannel, wake: @escaping @Sendable () -> Void) {
+    self.channel = channel
+    self.wake = wake
+    bytes.reserveCapacity(Self.bytesMax + AccessLogChannel.lineBytesMax)
+  }
+
+  /// Appends the line of an exchange; when this buffer and the one before it are both full, the line is dropped and
+  /// counted.
+  ///
+  /// - Parameter now: microseconds on any clock that does not go back.
+  package func append(_ record: borrowing ExchangeRecord, method: Span<UInt8>, path: Span<UInt8>, now: Int64) {
+    guard bytes.count < Self.bytesMax || handOver() else {
+      channel.countDropped(1)
+      return
+    }
+    if bytes.isEmpty { oldestAt = now }
+    line.append(record, method: method, path: path, to: &bytes)
+    lines += 1
+    if bytes.count >= Self.bytesMax { handOver() }
+  }
+
+  /// Hands over what is older than `ageMax`; for each turn of the loop.
+  package func flushIfDue(now: Int64) {
+    if !bytes.isEmpty, now - oldestAt >= Self.ageMax { handOver() }
+  }
+
+  /// Hands over the rest at the end of the loop, also when the writer is behind; before `AccessLog.close`.
+  package func close() {
+    channel.handOverLast(bytes, lines: lines)
+    bytes = []
+    lines = 0
+  }
+
+  @discardableResult
+  private func handOver() -> Bool {
+    guard channel.handOver(&bytes, lines: lines) else { return false }
+    lines = 0
+    wake()
+    return true
+  }
+}
+
+/// What one loop and the writer share: the buffer that waits to be written.
+final class AccessLogChannel: Sendable {
+  /// A path of 8 KiB in escapes, and the rest; a longer line makes the buffer grow once.
+  static let lineBytesMax = 52 * 1024
+
+  private struct Waiting {
+    var bytes: [UInt8] = []
+    var lines = 0
+  }
+
+  private let waiting = Mutex(Waiting())
+  private let dropped = Atomic<Int>(0)
+
+  var droppedLines: Int { dropped.load(ordering: .relaxed) }
+
+  func countDropped(_ lines: Int) { dropped.add(lines, ordering: .relaxed) }
+
+  /// Swaps a full buffer for an empty one that the writer is done with; false where the writer is behind.
+  func handOver(_ bytes: inout [UInt8], lines: Int) -> Bool {
+    waiting.withLock { waiting in
+      guard waiting.bytes.isEmpty else { return false }
+      swap(&waiting.bytes, &bytes)
+      waiting.lines = lines
+      return true
+    }
+  }
+
+  func handOverLast(_ bytes: [UInt8], lines: Int) {
+    waiting.withLock { waiting in
+      waiting.bytes += bytes
+      waiting.lines += lines
+    }
+  }
+
+  /// Swaps the waiting buffer for the writer's empty one; the number of its lines, 0 for none.
+  func take(_ bytes: inout [UInt8]) -> Int {
+    waiting.withLock { waiting in
+      guard !waiting.bytes.isEmpty else { return 0 }
+      swap(&waiting.bytes, &bytes)
+      defer { waiting.lines = 0 }
+      return waiting.lines
+    }
+  }
+}

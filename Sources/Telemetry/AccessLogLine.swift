@@ -1,0 +1,98 @@
+/// Writes an exchange as one line of JSON, by hand: no String, no allocation once the buffer has its size.
+struct AccessLogLine {
+  private var date = CachedDate()
+
+  mutating func append(
+    _ record: borrowing ExchangeRecord, method: Span<UInt8>, path: Span<UInt8>, to out: inout [UInt8]
+  ) {
+    out.append(contentsOf: #"{"time":""#.utf8)
+    date.append(record.startedAt, to: &out)
+    out.append(contentsOf: #"","request_id":""#.utf8)
+    Self.appendHex(record.requestIDHigh, digits: 16, to: &out)
+    Self.appendHex(record.requestIDLow, digits: 16, to: &out)
+    out.append(UInt8(ascii: "\""))
+    Self.append(#","client":"#, record.client.span, to: &out)
+    Self.append(#","token":"#, record.tokenNote.span, to: &out)
+    if let prefix = record.tokenDigestPrefix {
+      out.append(contentsOf: #","token_sha256":""#.utf8)
+      Self.appendHex(UInt64(prefix), digits: 8, to: &out)
+      out.append(UInt8(ascii: "\""))
+    }
+    Self.append(#","instance":"#, record.instance.span, to: &out)
+    Self.append(#","method":"#, method, to: &out)
+    Self.append(#","route":"#, record.routePattern.span, to: &out)
+    Self.append(#","path":"#, path, to: &out)
+    Self.append(#","operation":"#, record.operation.span, to: &out)
+    Self.append(#","status":"#, record.status, to: &out)
+    Self.append(#","code":""#, literal: record.code, to: &out)
+    Self.append(#","outcome":""#, literal: record.outcome, to: &out)
+    Self.append(#","bytes_in":"#, record.bytesIn, to: &out)
+    Self.append(#","bytes_out":"#, record.bytesOut, to: &out)
+    Self.append(#","total_ms":"#, microseconds: record.total, to: &out)
+    Self.append(#","first_byte_ms":"#, microseconds: record.firstByte, to: &out)
+    Self.append(#","connect_ms":"#, microseconds: record.connect, to: &out)
+    Self.append(#","queue_ms":"#, microseconds: record.queue, to: &out)
+    Self.append(#","tries":"#, record.tries, to: &out)
+    if let pooled = record.pooled {
+      out.append(contentsOf: (pooled ? #","pooled":true"# : #","pooled":false"#).utf8)
+    }
+    Self.append(#","peer":"#, record.peer.span, to: &out)
+    out.append(contentsOf: "}\n".utf8)
+  }
+
+  private static func append(_ name: String, _ text: Span<UInt8>, to out: inout [UInt8]) {
+    guard !text.isEmpty else { return }
+    out.append(contentsOf: name.utf8)
+    JSONText.append(text, to: &out)
+  }
+
+  private static func append(_ name: String, literal: String?, to out: inout [UInt8]) {
+    guard let literal else { return }
+    out.append(contentsOf: name.utf8)
+    out.append(contentsOf: literal.utf8)
+    out.append(UInt8(ascii: "\""))
+  }
+
+  private static func append(_ name: String, _ number: Int, to out: inout [UInt8]) {
+    out.append(contentsOf: name.utf8)
+    if number < 0 { out.append(UInt8(ascii: "-")) }
+    appendDecimal(UInt64(number.magnitude), to: &out)
+  }
+
+  /// Milliseconds with three decimals.
+  private static func append(_ name: String, microseconds: Int64?, to out: inout [UInt8]) {
+    guard let microseconds else { return }
+    out.append(contentsOf: name.utf8)
+    if microseconds < 0 { out.append(UInt8(ascii: "-")) }
+    let (whole, rest) = microseconds.magnitude.quotientAndRemainder(dividingBy: 1000)
+    appendDecimal(whole, to: &out)
+    out.append(UInt8(ascii: "."))
+    appendDigits(rest, count: 3, to: &out)
+  }
+
+  private static func appendDecimal(_ number: UInt64, to out: inout [UInt8]) {
+    var count = 1
+    var rest = number
+    while rest >= 10 {
+      rest /= 10
+      count += 1
+    }
+    appendDigits(number, count: count, to: &out)
+  }
+
+  private static func appendHex(_ number: UInt64, digits: Int, to out: inout [UInt8]) {
+    for index in stride(from: (digits - 1) * 4, through: 0, by: -4) {
+      out.append(JSONText.hexDigit(UInt8(truncatingIfNeeded: number >> UInt64(index)) & 0xF))
+    }
+  }
+}
+
+/// The last `count` decimal digits, with leading zeros.
+func appendDigits(_ number: UInt64, count: Int, to out: inout [UInt8]) {
+  var divisor: UInt64 = 1
+  for _ in 1..<count { divisor *= 10 }
+  while divisor > 0 {
+    out.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
+    divisor /= 10
+  }
+}

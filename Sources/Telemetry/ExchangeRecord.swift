@@ -1,0 +1,43 @@
+/// What is known of one exchange when it is over, refused and broken ones included.
+///
+/// Texts are bytes as they came; an empty one is left out of the log line. Plain values and shared arrays only, so
+/// making one allocates nothing.
+package struct ExchangeRecord {
+  package var requestIDHigh: UInt64
+  package var requestIDLow: UInt64
+  /// Microseconds since 1970.
+  package var startedAt: Int64
+  package var status: Int
+
+  package var client: [UInt8] = []
+  package var tokenNote: [UInt8] = []
+  /// The first four bytes of the token's SHA-256, to tell the tokens of a client apart.
+  package var tokenDigestPrefix: UInt32?
+  package var instance: [UInt8] = []
+  package var routePattern: [UInt8] = []
+  package var operation: [UInt8] = []
+  package var peer: [UInt8] = []
+
+  /// The gateway's own code where it answered itself; a literal.
+  package var code: String?
+  /// `not_sent` or `unknown` where the upstream failed; a literal.
+  package var outcome: String?
+  package var bytesIn = 0
+  package var bytesOut = 0
+  package var tries = 0
+  /// Whether the upstream connection came from the pool; nil without one.
+  package var pooled: Bool?
+
+  /// Durations in microseconds; nil for a step that was not reached.
+  package var total: Int64 = 0
+  package var firstByte: Int64?
+  package var connect: Int64?
+  package var queue: Int64?
+
+  package init(requestIDHigh: UInt64, requestIDLow: UInt64, startedAt: Int64, status: Int) {
+    self.requestIDHigh = requestIDHigh
+    self.requestIDLow = requestIDLow
+    self.startedAt = startedAt
+    self.status = status
+  }
+}

@@ -1,0 +1,115 @@
+import Foundation
+import Testing
+
+@testable import Telemetry
+
+struct AccessLogLineTests {
+  private func line(_ record: ExchangeRecord, method: String = "GET", path: [UInt8]) -> String {
+    var out: [UInt8] = []
+    var line = AccessLogLine()
+    line.append(record, method: Array(method.utf8).span, path: path.span, to: &out)
+    return String(decoding: out, as: UTF8.self)
+  }
+
+  private func parsed(_ line: String) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+  }
+
+  @Test
+  func `writes every field in its order`() throws {
+    var record = ExchangeRecord(
+      requestIDHigh: 0x0123_4567_89ab_cdef, requestIDLow: 0xf, startedAt: 1_795_194_369_000_042, status: 502)
+    record.client = Array("demo-app".utf8)
+    record.tokenNote = Array("Ann's \"laptop\"".utf8)
+    record.tokenDigestPrefix = 0x00ab_cdef
+    record.instance = Array("inst_demo".utf8)
+    record.routePattern = Array("/proxy/balances/:id".utf8)
+    record.operation = Array("balances.get".utf8)
+    record.peer = Array("[::1]:5".utf8)
+    record.code = "GATEWAY_UPSTREAM_BROKEN"
+    record.outcome = "unknown"
+    record.bytesIn = 0
+    record.bytesOut = 1234
+    record.tries = 2
+    record.pooled = true
+    record.total = 1_234_567
+    record.firstByte = 1000
+    record.connect = 0
+    record.queue = 9
+    let expected =
+      #"{"time":"2026-11-20T17:06:09.000042Z","request_id":"0123456789abcdef000000000000000f","client":"demo-app","#
+      + #""token":"Ann's \"laptop\"","token_sha256":"00abcdef","instance":"inst_demo","method":"GET","#
+      + #""route":"/proxy/balances/:id","path":"/proxy/balances/1","operation":"balances.get","status":502,"#
+      + #""code":"GATEWAY_UPSTREAM_BROKEN","outcome":"unknown","bytes_in":0,"bytes_out":1234,"total_ms":1234.567,"#
+      + #""first_byte_ms":1.000,"connect_ms":0.000,"queue_ms":0.009,"tries":2,"pooled":true,"peer":"[::1]:5"}"#
+    #expect(line(record, path: Array("/proxy/balances/1".utf8)) == expected + "\n")
+    #expect(try parsed(expected).count == 22)
+  }
+
+  @Test
+  func `leaves out what is not known`() throws {
+    let record = ExchangeRecord(requestIDHigh: 0, requestIDLow: 0, startedAt: 0, status: 400)
+    let expected =
+      #"{"time":"1970-01-01T00:00:00.000000Z","request_id":"00000000000000000000000000000000","status":400,"#
+      + #""bytes_in":0,"bytes_out":0,"total_ms":0.000,"tries":0}"#
+    #expect(line(record, method: "", path: []) == expected + "\n")
+  }
+
+  @Test
+  func `survives the largest and smallest numbers`() throws {
+    var record = ExchangeRecord(requestIDHigh: .max, requestIDLow: .max, startedAt: .min, status: .min)
+    record.bytesIn = .max
+    record.bytesOut = .min
+    record.total = .min
+    record.queue = .max
+    let fields = try parsed(line(record, path: []))
+    #expect(fields["bytes_in"] as? Int == .max)
+    #expect(fields["bytes_out"] as? Int == .min)
+    #expect(line(record, path: []).contains(#""total_ms":-9223372036854775.808"#))
+    record.startedAt = .max
+    _ = try parsed(line(record, path: []))
+  }
+
+  @Test(arguments: 0..<256)
+  func `escapes every byte so that it reads back`(value: Int) throws {
+    let byte = UInt8(value)
+    let record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: 4)
+    for path in [[byte], [0x61, byte], [byte, 0x61], [byte, byte], [0x61, byte, 0x22, byte, 0x5C]] {
+      let text = line(record, path: path)
+      let expected = String(String.UnicodeScalarView(path.map { Unicode.Scalar($0) }))
+      #expect(try parsed(text)["path"] as? String == expected)
+      #expect(text.utf8.filter { $0 == 0x0A }.count == 1)
+    }
+  }
+
+  @Test(arguments: [
+    ("é€😀", Array("é€😀".utf8)),
+    ("\u{C0}\u{80}", [0xC0, 0x80]),  // overlong
+    ("\u{ED}\u{A0}\u{80}", [0xED, 0xA0, 0x80]),  // a surrogate
+    ("\u{F4}\u{90}\u{80}\u{80}", [0xF4, 0x90, 0x80, 0x80]),  // past U+10FFFF
+    ("\u{E2}\u{82}", [0xE2, 0x82]),  // cut short
+    ("\u{E2}a\u{82}", [0xE2, 0x61, 0x82]),
+    ("\u{F0}\u{9F}\u{98}é", [0xF0, 0x9F, 0x98, 0xC3, 0xA9]),
+    ("\u{7F}\u{85}", [0x7F, 0x85]),
+  ])
+  func `keeps well-formed sequences and spells out the rest`(text: String, path: [UInt8]) throws {
+    let record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: 4)
+    let fields = try parsed(line(record, path: path))
+    #expect(fields["path"] as? String == text)
+  }
+
+  @Test
+  func `knows every day from 1970 to 2400`() {
+    var date = CachedDate()
+    let format = Date.ISO8601FormatStyle()
+    for day in stride(from: Int64(0), to: 157_100, by: 1) {
+      let second = day * 86_400 + day % 86_400
+      var out: [UInt8] = []
+      date.append(second * 1_000_000 + 7, to: &out)
+      let expected = Date(timeIntervalSince1970: Double(second)).formatted(format).dropLast() + ".000007Z"
+      guard String(decoding: out, as: UTF8.self) != expected else { continue }
+      Issue.record("\(expected)")
+      return
+    }
+  }
+}

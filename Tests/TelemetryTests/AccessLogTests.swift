@@ -1,0 +1,246 @@
+import Foundation
+import Glibc
+import Synchronization
+import Telemetry
+import Testing
+
+struct AccessLogTests {
+  /// A folder of the test's own, and the reports of the log under test.
+  private final class Place: Sendable {
+    let folder: URL
+    let reports = Mutex<[String]>([])
+
+    init() throws {
+      folder = FileManager.default.temporaryDirectory.appending(path: "access-log-\(UUID().uuidString)")
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    func path(_ name: String = "access.log") -> String { folder.appending(path: name).path }
+
+    func open(_ path: String) throws -> AccessLog {
+      try AccessLog(path: path) { [self] report in reports.withLock { $0.append(report) } }
+    }
+
+    func lines(_ name: String = "access.log") throws -> [Substring] {
+      try String(contentsOf: folder.appending(path: name), encoding: .utf8).split(separator: "\n")
+    }
+  }
+
+  private func append(_ buffer: AccessLogBuffer, _ status: Int, now: Int64 = 0, path: String = "/") {
+    let record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: status)
+    buffer.append(record, method: Array("GET".utf8).span, path: Array(path.utf8).span, now: now)
+  }
+
+  private func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
+    for _ in 0..<500 {
+      if try condition() { return true }
+      Thread.sleep(forTimeInterval: 0.01)
+    }
+    return false
+  }
+
+  @Test
+  func `writes the lines of all loops and keeps the order of each`() throws {
+    let place = try Place()
+    let log = try place.open(place.path())
+    DispatchQueue.concurrentPerform(iterations: 4) { loop in
+      let buffer = log.makeBuffer()
+      for index in 0..<5000 { append(buffer, loop * 10_000 + index) }
+      buffer.close()
+    }
+    #expect(log.close())
+    let statuses = try place.lines().map { line in
+      let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+      return try #require(fields?["status"] as? Int)
+    }
+    for loop in 0..<4 {
+      let own = statuses.filter { $0 / 10_000 == loop }
+      #expect(own == own.sorted())
+    }
+    #expect(statuses.count + log.droppedLines == 20_000)
+    #expect(Set(statuses).count == statuses.count)
+  }
+
+  @Test
+  func `makes the file for its group to read and appends to what is there`() throws {
+    let place = try Place()
+    for status in 1...2 {
+      let log = try place.open(place.path())
+      let buffer = log.makeBuffer()
+      append(buffer, status)
+      buffer.close()
+      log.close()
+    }
+    #expect(try place.lines().count == 2)
+    let mode = try FileManager.default.attributesOfItem(atPath: place.path())[.posixPermissions] as? Int
+    #expect(mode == 0o640)
+  }
+
+  @Test
+  func `appends behind what another process has written`() throws {
+    let place = try Place()
+    let log = try place.open(place.path())
+    try Data("another\n".utf8).write(to: place.folder.appending(path: "access.log"))
+    let buffer = log.makeBuffer()
+    append(buffer, 1)
+    buffer.close()
+    log.close()
+    #expect(try place.lines().count == 2)
+  }
+
+  @Test
+  func `hands over after a second and not before`() throws {
+    let place = try Place()
+    let log = try place.open(place.path())
+    defer { log.close() }
+    let buffer = log.makeBuffer()
+    append(buffer, 1, now: 5_000_000)
+    append(buffer, 2, now: 5_900_000)
+    buffer.flushIfDue(now: 5_999_999)
+    Thread.sleep(forTimeInterval: 0.05)
+    #expect(try place.lines().isEmpty)
+    buffer.flushIfDue(now: 6_000_000)
+    #expect(try eventually { try place.lines().count == 2 })
+    append(buffer, 3, now: 6_500_000)
+    buffer.flushIfDue(now: 7_400_000)
+    Thread.sleep(forTimeInterval: 0.05)
+    #expect(try place.lines().count == 2)
+  }
+
+  @Test
+  func `hands over at 64 KiB`() throws {
+    let place = try Place()
+    let log = try place.open(place.path())
+    defer { log.close() }
+    let buffer = log.makeBuffer()
+    let path = String(repeating: "a", count: 8000)
+    for status in 1...8 { append(buffer, status, path: path) }
+    Thread.sleep(forTimeInterval: 0.05)
+    #expect(try place.lines().isEmpty)
+    append(buffer, 9, path: path)
+    #expect(try eventually { try place.lines().count == 9 })
+  }
+
+  @Test
+  func `drops and counts lines while nobody reads, and never waits`() throws {
+    let place = try Place()
+    let pipe = Pipe()
+    let log = try place.open("/proc/self/fd/\(pipe.fileHandleForWriting.fileDescriptor)")
+    let buffer = log.makeBuffer()
+    let path = String(repeating: "a", count: 8000)
+    let start = ContinuousClock.now
+    for status in 0..<200 {
+      append(buffer, status, path: path)
+      Thread.sleep(forTimeInterval: 0.0005)
+    }
+    #expect(ContinuousClock.now - start < .seconds(5))
+    let dropped = log.droppedLines
+    #expect((100..<190).contains(dropped))
+    buffer.close()
+    #expect(log.close(within: 0.05) == false)
+    try pipe.fileHandleForWriting.close()
+    let lines = try pipe.fileHandleForReading.readToEnd()?.split(separator: UInt8(ascii: "\n")) ?? []
+    #expect(lines.count == 200 - dropped)
+  }
+
+  @Test
+  func `keeps lines whole on a pipe that does not block`() throws {
+    let place = try Place()
+    let pipe = Pipe()
+    let descriptor = pipe.fileHandleForWriting.fileDescriptor
+    let log = try place.open("/proc/self/fd/\(descriptor)")
+    let own = try #require(try ownDescriptor(of: descriptor))
+    #expect(fcntl(own, F_SETFL, O_NONBLOCK | O_APPEND) == 0)
+    let buffer = log.makeBuffer()
+    for status in 0..<2000 { append(buffer, status) }
+    buffer.close()
+    let reader = Thread {
+      Thread.sleep(forTimeInterval: 0.1)
+      log.close()
+      try? pipe.fileHandleForWriting.close()
+      _ = close(own)
+    }
+    reader.start()
+    let lines = try pipe.fileHandleForReading.readToEnd()?.split(separator: UInt8(ascii: "\n")) ?? []
+    #expect(lines.count + log.droppedLines == 2000)
+    for line in lines { #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(line)) } }
+  }
+
+  /// The log's own descriptor of a pipe that has been opened again through /proc.
+  private func ownDescriptor(of pipe: Int32) throws -> Int32? {
+    let folder = "/proc/self/fd"
+    let target = try FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(pipe)")
+    let all = try FileManager.default.contentsOfDirectory(atPath: folder).compactMap(Int32.init)
+    return all.filter {
+      $0 > pipe && (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")) == target
+    }
+    .max()
+  }
+
+  @Test
+  func `counts what a full disk refuses and says so once`() throws {
+    let place = try Place()
+    let log = try place.open("/dev/full")
+    let buffer = log.makeBuffer()
+    for round in 1...3 {
+      append(buffer, 1, now: 0)
+      append(buffer, 2, now: 0)
+      buffer.flushIfDue(now: 1_000_000)
+      #expect(eventually { log.droppedLines == round * 2 })
+    }
+    log.close()
+    #expect(
+      place.reports.withLock(\.self) == [
+        "access log: cannot write /dev/full: no space left on device; lines are dropped"
+      ])
+  }
+
+  @Test
+  func `goes on in a new file after a rotation`() throws {
+    let place = try Place()
+    let log = try place.open(place.path())
+    let buffer = log.makeBuffer()
+    append(buffer, 1)
+    buffer.flushIfDue(now: 1_000_000)
+    #expect(try eventually { try place.lines().count == 1 })
+    try FileManager.default.moveItem(atPath: place.path(), toPath: place.path("old.log"))
+    log.reopen()
+    #expect(eventually { FileManager.default.fileExists(atPath: place.path()) })
+    append(buffer, 2)
+    buffer.close()
+    log.close()
+    #expect(try place.lines("old.log").count == 1)
+    #expect(try place.lines().count == 1)
+  }
+
+  @Test
+  func `stays with the old file when the new one cannot be opened`() throws {
+    let place = try Place()
+    let folder = place.folder.appending(path: "logs")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let log = try place.open(place.path("logs/access.log"))
+    try FileManager.default.moveItem(at: folder, to: place.folder.appending(path: "moved"))
+    log.reopen()
+    #expect(eventually { !place.reports.withLock(\.isEmpty) })
+    let buffer = log.makeBuffer()
+    append(buffer, 1)
+    buffer.close()
+    log.close()
+    #expect(try place.lines("moved/access.log").count == 1)
+  }
+
+  @Test(arguments: [
+    ("none/access.log", "no such folder"),
+    ("", "it is a folder"),
+    ("file/access.log", "no such folder"),
+  ])
+  func `says why a file cannot be opened`(name: String, reason: String) throws {
+    let place = try Place()
+    try Data().write(to: place.folder.appending(path: "file"))
+    let path = name.isEmpty ? place.folder.path : place.path(name)
+    let fault = try #require(throws: LogFileFault.self) { try place.open(path) }
+    #expect(fault.description == "cannot open \(path): \(reason)")
+  }
+}
