@@ -1,4 +1,5 @@
 import Reactor
+import Synchronization
 
 /// Accepts connections on the first loop, and hands each to the loop that has the fewest.
 ///

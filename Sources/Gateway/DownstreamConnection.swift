@@ -229,6 +229,14 @@ final class DownstreamConnection: EventHandler {
     worker.loop.unregister(registration)
   }
 
+  /// Lends the method and path of the request that is under way; empty ones where the head was not whole.
+  func withRequestNames(_ body: (_ method: Span<UInt8>, _ path: Span<UInt8>) -> Void) {
+    guard let input, input.parser.isComplete else { return body(Span(), Span()) }
+    input.buffer.withBytes { bytes in
+      body(bytes.extracting(input.parser.head.methodRange), bytes.extracting(input.parser.head.path))
+    }
+  }
+
   private func returnInput() {
     guard let input else { return }
     self.input = nil

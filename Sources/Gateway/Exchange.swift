@@ -15,6 +15,7 @@ final class Exchange: Lessee {
   private var machine = ExchangeMachine(isWrite: false, mayRetry: false)
   private var snapshot: Snapshot?
   private var admission: Admission?
+  private var trace = AdmissionTrace()
   private var access: InstanceAccess?
   private var upstream: UpstreamConnection?
 
@@ -80,6 +81,7 @@ final class Exchange: Lessee {
     upstreamKeepsAlive = false
     keepsAlive = false
     sendFailed = false
+    trace = AdmissionTrace()
     clock.begin(at: loop.now)
     times = ExchangeTimes(started: loop.nowNanoseconds)
     record = ExchangeRecord(
@@ -118,7 +120,8 @@ final class Exchange: Lessee {
     guard let connection else { preconditionFailure("an exchange without a connection") }
     return try input.buffer.withBytes { bytes throws(Rejection) in
       try snapshot.policy.admit(
-        input.parser.head, bytes, from: connection.peer, at: UnixSeconds(loop.wallMicroseconds / 1_000_000))
+        input.parser.head, bytes, from: connection.peer, at: UnixSeconds(loop.wallMicroseconds / 1_000_000),
+        noting: &trace)
     }
   }
 
@@ -156,10 +159,10 @@ final class Exchange: Lessee {
     let acquisition = fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: admission?.isWrite ?? true)
     switch acquisition {
     case .leased(let connection): lease(connection)
-    case .connecting: await(.connect)
+    case .connecting: wait(for: .connect)
     case .queued:
       machine.queued()
-      await(.slot)
+      wait(for: .slot)
     case .full: perform(machine.queueWasFull())
     }
   }
@@ -180,7 +183,7 @@ final class Exchange: Lessee {
   }
 
   func connectFailed(_ fault: ConnectFault) {
-    worker.report(fault, of: admission, snapshot)
+    worker.report(fault, of: trace, snapshot)
     perform(machine.connectFailed(fault.kind))
   }
 
@@ -228,7 +231,7 @@ final class Exchange: Lessee {
       // Small requests go head and body with one call.
       if requestSent == 0 || requestSent == request.count, !body.isComplete, !fillFromInput(request) { return }
       while requestSent < request.count {
-        guard upstream.isWritable else { return await(.upstreamRoom) }
+        guard upstream.isWritable else { return wait(for: .upstreamRoom) }
         machine.sendingBegan()
         switch upstream.send(request, requestSent..<request.count) {
         case .bytes(let count):
@@ -244,7 +247,7 @@ final class Exchange: Lessee {
       if body.isComplete { break }
     }
     machine.requestSent()
-    await(.answerHead)
+    wait(for: .answerHead)
     if upstream.isReadable { receiveAnswer() }
   }
 
@@ -276,7 +279,7 @@ final class Exchange: Lessee {
     }
     if owesContinue { sendContinue() }
     guard connection.isReadable else {
-      await(.clientBody)
+      wait(for: .clientBody)
       return false
     }
     input.reserve(1)
@@ -285,7 +288,7 @@ final class Exchange: Lessee {
       clock.progressed(loop.now)
       return true
     case .wouldBlock:
-      await(.clientBody)
+      wait(for: .clientBody)
       return false
     case .ended, .failed:
       perform(machine.clientLeft())
@@ -309,7 +312,7 @@ final class Exchange: Lessee {
       guard flush() else { return }
       if answerBody.isComplete, machine.state == .relaying { return perform(machine.answerEnded()) }
       if sendFailed, !upstream.isReadable { return upstreamBroke() }
-      guard upstream.isReadable else { return await(machine.state == .relaying ? .answerBody : .answerHead) }
+      guard upstream.isReadable else { return wait(for: machine.state == .relaying ? .answerBody : .answerHead) }
       guard reads < Self.readsInOneTurnMax else { return again() }
       reads += 1
       switch upstream.receive(into: roomForAnswer()) {
@@ -425,7 +428,7 @@ final class Exchange: Lessee {
         outputSent += fromOutput
         direct = direct.lowerBound + (count - fromOutput)..<direct.upperBound
       case .wouldBlock:
-        await(.clientRoom)
+        wait(for: .clientRoom)
         return false
       case .ended, .failed:
         perform(machine.clientLeft())
@@ -437,7 +440,7 @@ final class Exchange: Lessee {
   private func send(_ socket: borrowing Socket, _ waiting: Int) -> Transfer {
     guard let answer, !direct.isEmpty else {
       guard let output else { return .bytes(0) }
-      return socket.send(output, from: outputSent)
+      return socket.send(output, outputSent..<output.count)
     }
     guard let output, waiting > 0 else { return socket.send(answer, direct) }
     return socket.send(output, from: outputSent, then: answer, direct)
@@ -479,7 +482,7 @@ final class Exchange: Lessee {
 
   // MARK: Waiting
 
-  private func await(_ wait: Wait) {
+  private func wait(for wait: Wait) {
     clock.wait(for: wait, loop.now)
     arm()
   }
@@ -521,7 +524,7 @@ final class Exchange: Lessee {
     record.bytesIn = body.byteCount
     record.tries = machine.tries
     times.write(to: &record, ended: loop.nowNanoseconds)
-    worker.record(&record, of: connection, method: method, admission: admission, snapshot: snapshot)
+    worker.record(&record, of: connection, trace, snapshot)
   }
 
   private func dropUpstream() {

@@ -174,12 +174,11 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   /// Writes one exchange into the log.
   func record(
-    _ record: inout ExchangeRecord, of connection: DownstreamConnection, method: HTTP1.Method, admission: Admission?,
-    snapshot: Snapshot?
+    _ record: inout ExchangeRecord, of connection: DownstreamConnection, _ trace: AdmissionTrace, _ snapshot: Snapshot?
   ) {
     guard let log else { return }
     record.peer = connection.peerText
-    if let admission, let policy = snapshot?.policy { record.name(admission, policy) }
+    if let policy = snapshot?.policy { record.name(trace, policy) }
     connection.withRequestNames { method, path in
       log.append(record, method: method, path: path, now: loop.nowNanoseconds / 1_000)
     }
@@ -187,8 +186,8 @@ final class Worker: EventLoopDelegate, EventHandler {
   }
 
   /// A fault's cause, for the operator: the client is told the kind alone.
-  func report(_ fault: ConnectFault, of admission: Admission?, _ snapshot: Snapshot?) {
-    guard let admission, let instance = snapshot?.policy.instances[Int(admission.instanceIndex)] else { return }
+  func report(_ fault: ConnectFault, of trace: AdmissionTrace, _ snapshot: Snapshot?) {
+    guard let instance = snapshot?.policy.instances[Int(trace.instanceIndex)] else { return }
     report("instance \(instance.id.text): \(fault.detail)")
   }
 
@@ -209,15 +208,18 @@ final class Worker: EventLoopDelegate, EventHandler {
 }
 
 extension ExchangeRecord {
-  /// Names who asked for what, once a request is admitted.
-  fileprivate mutating func name(_ admission: Admission, _ policy: Policy) {
-    let route = policy.routes.routes[Int(admission.routeIndex)]
-    client = policy.clients[Int(admission.clientIndex)].id.bytes
-    tokenNote = policy.tokens.notes[Int(admission.tokenIndex)]
-    tokenDigestPrefix = policy.tokens.entries[Int(admission.tokenIndex)].digest.prefix
-    instance = policy.instances[Int(admission.instanceIndex)].id.bytes
-    routePattern = route.pattern
-    operation = route.operation
+  /// Names who asked for what, as far as admission came.
+  fileprivate mutating func name(_ trace: AdmissionTrace, _ policy: Policy) {
+    if trace.clientIndex >= 0 { client = policy.clients[Int(trace.clientIndex)].id.bytes }
+    if trace.tokenIndex >= 0 {
+      tokenNote = policy.tokens.notes[Int(trace.tokenIndex)]
+      tokenDigestPrefix = policy.tokens.entries[Int(trace.tokenIndex)].digest.prefix
+    }
+    if trace.instanceIndex >= 0 { instance = policy.instances[Int(trace.instanceIndex)].id.bytes }
+    if trace.routeIndex >= 0 {
+      routePattern = policy.routes.routes[Int(trace.routeIndex)].pattern
+      operation = policy.routes.routes[Int(trace.routeIndex)].operation
+    }
   }
 }
 

@@ -9,6 +9,7 @@ package struct RequestHeadParser: Sendable {
 
   /// Whole after `parse` returned true.
   package private(set) var head = RequestHead()
+  package var isComplete: Bool { phase == .complete }
   private let limits: HeadLimits
   private let names = FieldNameTable.shared
   private var phase = Phase.requestLine

@@ -1,6 +1,6 @@
 /// The immutable whole of how the gateway runs and of clients, instances and routes.
 package struct Policy: Sendable {
-  package let settings: GatewaySettings
+  package var settings: GatewaySettings
   /// In the order of the files; `instanceIndex` counts here.
   package let instances: [Instance]
   package let directory: InstanceDirectory

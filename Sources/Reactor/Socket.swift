@@ -28,10 +28,11 @@ package struct Socket: ~Copyable {
     return count == 0 ? .ended : Self.failure()
   }
 
-  /// Writes the bytes of `buffer` from `offset` on.
-  package func send(_ buffer: ByteBuffer, from offset: Int) -> Transfer {
+  /// Writes a range of `buffer`.
+  package func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
+    precondition(range.upperBound <= buffer.count)
     let count = unsafe Glibc.send(
-      descriptor.number, buffer.address(at: offset), buffer.count - offset, Int32(MSG_NOSIGNAL))
+      descriptor.number, buffer.address(at: range.lowerBound), range.count, Int32(MSG_NOSIGNAL))
     return count >= 0 ? .bytes(count) : Self.failure()
   }
 

@@ -4,8 +4,8 @@ import Synchronization
 package final class AccessLogBuffer {
   /// A buffer of this size is handed over.
   package static let bytesMax = 64 * 1024
-  /// A line waits for the writer no longer than this, in microseconds.
-  package static let ageMax: Int64 = 1_000_000
+  /// A line older than this is handed over at the loop's next look, in microseconds.
+  package static let ageMax: Int64 = 500_000
 
   private let channel: AccessLogChannel
   private let wake: @Sendable () -> Void
@@ -47,6 +47,8 @@ package final class AccessLogBuffer {
     bytes = []
     lines = 0
   }
+
+  package var isEmpty: Bool { bytes.isEmpty }
 
   @discardableResult
   private func handOver() -> Bool {

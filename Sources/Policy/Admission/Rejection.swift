@@ -34,7 +34,7 @@ extension Rejection {
   }
 
   /// `error_detail.code`, the reason in logs and the label in metrics.
-  package var code: StaticString {
+  package var code: String {
     switch self {
     case .tokenRequired: "GATEWAY_TOKEN_REQUIRED"
     case .authorizationMalformed: "GATEWAY_AUTHORIZATION_MALFORMED"
@@ -55,7 +55,7 @@ extension Rejection {
   }
 
   /// One sentence for the caller's developer; needs no escape in JSON.
-  package var message: StaticString {
+  package var message: String {
     switch self {
     case .tokenRequired: "Send an access token as Authorization: Bearer <token>."
     case .authorizationMalformed: "Send exactly one Authorization field of the form Bearer <token>."

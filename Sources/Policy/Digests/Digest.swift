@@ -24,11 +24,8 @@ package struct Digest: Sendable {
       decoding: [words.0, words.1, words.2, words.3].flatMap { word in hexDigits(of: word, count: 16) }, as: UTF8.self)
   }
 
-  /// The first 8 lower-case hex digits, as a log line names a token.
-  package var hexPrefix: InlineArray<8, UInt8> {
-    let word = words.0
-    return InlineArray { index in lowerHexDigit(UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * index)) & 15) }
-  }
+  /// The first 4 bytes, as a log line names a token.
+  package var prefix: UInt32 { UInt32(truncatingIfNeeded: words.0 >> 32) }
 }
 
 extension Digest: Hashable {

@@ -1,0 +1,16 @@
+import Glibc
+
+/// How many descriptors the process may have open.
+package enum DescriptorLimit {
+  /// Raises the soft limit to the hard one; returns what holds then.
+  package static func raise() -> Int {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1_024 }
+    let hard = limit.rlim_max
+    if limit.rlim_cur < hard {
+      limit.rlim_cur = hard
+      if unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 { return 1_024 }
+    }
+    return Int(clamping: hard)
+  }
+}
