@@ -1,0 +1,80 @@
+import HTTP1
+import Testing
+
+@testable import Policy
+
+let near = PeerAddress.ip(IPAddress(ipv4: 0x0a01_0203))
+
+/// A request line and fields, parsed as the gateway parses them.
+struct Request {
+  let bytes: [UInt8]
+
+  /// A character below U+0100 becomes one byte.
+  init(_ line: String, _ fields: [String]) {
+    let text = ([line + " HTTP/1.1", "Host: gate"] + fields).map { $0 + "\r\n" }.joined() + "\r\n"
+    bytes = text.unicodeScalars.map { UInt8($0.value) }
+  }
+
+  func text(_ range: Range<Int>) -> String {
+    String(decoding: bytes[range], as: UTF8.self)
+  }
+
+  func admit(from peer: PeerAddress = near) throws -> Admission {
+    var trace = AdmissionTrace()
+    return try admit(from: peer, noting: &trace)
+  }
+
+  func rejection(from peer: PeerAddress = near) -> Rejection? {
+    var trace = AdmissionTrace()
+    return rejection(from: peer, noting: &trace)
+  }
+
+  func rejection(from peer: PeerAddress = near, noting trace: inout AdmissionTrace) -> Rejection? {
+    do {
+      _ = try admit(from: peer, noting: &trace)
+      return nil
+    } catch let rejection as Rejection {
+      return rejection
+    } catch {
+      Issue.record(error)
+      return nil
+    }
+  }
+
+  private func admit(from peer: PeerAddress, noting trace: inout AdmissionTrace) throws -> Admission {
+    var parser = RequestHeadParser(limits: HeadLimits())
+    guard try parser.parse(bytes.span) else { throw Incomplete() }
+    return try AdmitTests.policy.admit(
+      parser.head, bytes.span, from: peer, at: UnixSeconds(1_800_000_000), noting: &trace)
+  }
+
+  private struct Incomplete: Error {}
+}
+
+/// Clients named after their tokens: `c-reader` holds the token `reader`.
+func admissionPolicy() -> Policy {
+  let entries = [
+    entry("reader", #""scopes": ["proxy:read"], "instances": ["inst_a"]"#),
+    entry("writer", #""scopes": ["proxy:write"], "instances": ["inst_a"]"#),
+    entry("star", #""scopes": ["*"], "instances": ["*"]"#),
+    entry("expired", #""scopes": ["*"], "instances": ["*"]"#, expires: "2027-01-15T08:00:00Z"),
+    entry("revoked", #""scopes": ["*"], "instances": ["*"], "revoked": true"#),
+    entry("none", #""scopes": [], "instances": ["inst_a"]"#),
+    entry("near", #""scopes": ["proxy:read"], "instances": ["inst_a"], "networks": ["10.0.0.0/8", "2001:db8::/32"]"#),
+  ]
+  let instance = #"{ "url": "http://127.0.0.1:1", "key": {"env": "DEMO_KEY"} }"#
+  let off = #"{ "url": "http://127.0.0.1:1", "key": {"env": "DEMO_KEY"}, "writes": false }"#
+  let files = FolderFiles([
+    "clients.json": "{\"clients\": {\(entries.joined(separator: ",\n"))}}",
+    "instances.json": "{\"instances\": {\"inst_a\": \(instance), \"inst_b\": \(instance), \"inst_off\": \(off)}}",
+  ])
+  guard let policy = try? files.load().policy else { preconditionFailure("the policy of the tests is refused") }
+  return policy
+}
+
+private func entry(_ token: String, _ members: String, expires: String = "2100-01-01T00:00:00Z") -> String {
+  let digest = SHA256.digest(of: Array(token.utf8).span).hex
+  return """
+    "c-\(token)": { \(members), "tokens": [{"sha256": "\(digest)", "note": "note \(token)", "expires": "\(expires)"}] }
+    """
+}

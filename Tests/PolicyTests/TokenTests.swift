@@ -1,0 +1,83 @@
+import Testing
+
+@testable import Policy
+
+@Suite struct TokenTests {
+  @Test func `mints tokens of the documented form`() {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<200 {
+      let token = Token.mint(using: &random).text
+      #expect(token.utf8.count == 57 && token.hasPrefix("blnk_at_"))
+      #expect(token.utf8.dropFirst(8).allSatisfy(isAlphanumeric))
+      #expect(Token.checksumHolds(token))
+    }
+  }
+
+  @Test func `carries all 256 bits`() {
+    var ones = Fixed(word: .max)
+    var zeros = Fixed(word: 0)
+    // 2^256 - 1 in base 62, from Python's integers; CRC-32 from zlib.
+    #expect(Token.mint(using: &ones).text == "blnk_at_yhjskwdA6OZ1AL1YmHWZWm8LLG7HjnuCA2j5rOw8Xp10bX9Tr")
+    #expect(Token.mint(using: &zeros).text.hasPrefix("blnk_at_" + String(repeating: "0", count: 43)))
+  }
+
+  @Test func `finds every changed character`() {
+    var random = SplitMix(state: 7)
+    let token = Array(Token.mint(using: &random).text)
+    for index in token.indices {
+      var changed = token
+      changed[index] = changed[index] == "x" ? "y" : "x"
+      #expect(!Token.checksumHolds(String(changed)))
+    }
+    #expect(!Token.checksumHolds(String(token.dropLast())) && !Token.checksumHolds(String(token) + "0"))
+    #expect(!Token.checksumHolds("") && !Token.checksumHolds("blnk_at_"))
+  }
+
+  @Test func `computes the CRC-32 of zlib`() {
+    #expect(crc32(Array("123456789".utf8)) == 0xcbf4_3926)
+  }
+
+  @Test func `does not show a token by accident`() {
+    var random = SplitMix(state: 7)
+    let token = Token.mint(using: &random)
+    var dumped = ""
+    dump(token, to: &dumped)
+    #expect(!"\(token) \(String(reflecting: token)) \(dumped)".contains(token.text.dropFirst(8).prefix(10)))
+    #expect("\(token)" == "<token \(token.digest.hex.prefix(8))>")
+  }
+
+  @Test func `finds tokens among many and no others`() {
+    let digests = (0..<1000).map { SHA256.digest(of: Array("token \($0)".utf8).span) }
+    let entries = digests.enumerated().map { TokenTable.Entry(digest: $1, clientIndex: Int32($0 % 7), expiry: nil) }
+    let table = TokenTable(entries, notes: entries.map { _ in [] })
+    for (index, digest) in digests.enumerated() { #expect(table.index(of: digest) == Int32(index)) }
+    for index in 1000..<2000 { #expect(table.index(of: SHA256.digest(of: Array("token \(index)".utf8).span)) == nil) }
+    #expect(TokenTable([], notes: []).index(of: digests[0]) == nil)
+  }
+
+  @Test func `finds digests that begin in the same slot`() {
+    let digests = (0..<20).map { Digest(words: (0, 0, 0, UInt64($0))) }
+    let entries = digests.map { TokenTable.Entry(digest: $0, clientIndex: 0, expiry: nil) }
+    let table = TokenTable(entries, notes: entries.map { _ in [] })
+    for (index, digest) in digests.enumerated() { #expect(table.index(of: digest) == Int32(index)) }
+    #expect(table.index(of: Digest(words: (0, 0, 0, 20))) == nil)
+  }
+
+  @Test func `finds instances among many and no others`() throws {
+    let ids = try (0..<1000).map { try #require(InstanceID("inst_\($0)")) }
+    let directory = InstanceDirectory(ids)
+    for (index, id) in ids.enumerated() {
+      let bytes = Array("x\(id.text)y".utf8)
+      #expect(directory.index(of: bytes.span, 1..<bytes.count - 1) == Int32(index))
+      #expect(directory.index(of: bytes.span, 0..<bytes.count) == nil)
+    }
+    let long = [UInt8](repeating: 0x61, count: 65)
+    #expect(directory.index(of: long.span, 0..<65) == nil && directory.index(of: long.span, 0..<0) == nil)
+    #expect(InstanceDirectory([]).index(of: long.span, 0..<5) == nil)
+  }
+}
+
+private struct Fixed: RandomNumberGenerator {
+  let word: UInt64
+  mutating func next() -> UInt64 { word }
+}
