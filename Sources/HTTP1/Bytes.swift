@@ -50,17 +50,6 @@ extension UInt8 {
 }
 
 extension Span<UInt8> {
-  /// The eight bytes from `index` on, the first one lowest: one load once compiled.
-  @inline(__always)
-  func word(at index: Int) -> UInt64 {
-    let eight = extracting(index..<index + 8)
-    let low =
-      UInt32(eight[0]) | UInt32(eight[1]) << 8 | UInt32(eight[2]) << 16 | UInt32(eight[3]) << 24
-    let high =
-      UInt32(eight[4]) | UInt32(eight[5]) << 8 | UInt32(eight[6]) << 16 | UInt32(eight[7]) << 24
-    return UInt64(low) | UInt64(high) << 32
-  }
-
   /// Whether the bytes of `range` are `text`, case included.
   @inline(__always)
   func has(_ text: String, at range: Range<Int>) -> Bool {

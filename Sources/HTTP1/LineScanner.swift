@@ -16,7 +16,12 @@ struct LineScanner: Sendable {
   @inline(__always)
   mutating func next(_ bytes: Span<UInt8>, endMax: Int) throws(HeadFault.Reason) -> Step {
     let end = min(bytes.count, endMax - 1)
-    let index = Self.firstControl(bytes, from: position, end)
+    // The line before may have ended right at the bound, which is behind `end` then.
+    let index = bytes.firstStop(in: position..<max(position, end)) { word in
+      word.marks(below: 0x20) | word.marks(of: 0x7f)
+    } where: {
+      !$0.isFieldContent
+    }
     position = index
     guard index < end else { return index >= endMax - 1 ? .tooLong : .needsMore }
     switch bytes[index] {
@@ -30,32 +35,5 @@ struct LineScanner: Sendable {
     lineStart = index + 2
     position = lineStart
     return .line(line)
-  }
-
-  /// The first byte that no field value has, or `end`.
-  @inline(__always)
-  private static func firstControl(_ bytes: Span<UInt8>, from start: Int, _ end: Int) -> Int {
-    var index = start
-    while end - index >= 8 {
-      let marks = marksOfControls(bytes.word(at: index))
-      guard marks != 0 else {
-        index += 8
-        continue
-      }
-      index += marks.trailingZeroBitCount / 8
-      guard bytes[index].isFieldContent else { return index }
-      index += 1
-    }
-    while index < end, bytes[index].isFieldContent { index += 1 }
-    return index
-  }
-
-  /// The top bit of the first byte that is below 0x20 or DEL, and of no byte before it; zero if there is none.
-  @inline(__always)
-  private static func marksOfControls(_ word: UInt64) -> UInt64 {
-    let deletes = word ^ 0x7f7f_7f7f_7f7f_7f7f
-    let low = (word &- 0x2020_2020_2020_2020) & ~word
-    let zero = (deletes &- 0x0101_0101_0101_0101) & ~deletes
-    return (low | zero) & 0x8080_8080_8080_8080
   }
 }

@@ -91,19 +91,11 @@ package struct RequestHeadParser: Sendable {
     head.method = Method(bytes, at: head.methodRange)
 
     let targetStart = index + 1
-    index = targetStart
-    var question: Int?
-    while index < line.upperBound, bytes[index] != .space {
-      let byte = bytes[index]
-      // A fragment never reaches a server (RFC 9110 §4.2.5).
-      guard byte.isVisible, byte != UInt8(ascii: "#") else { throw .malformed(.targetByte) }
-      if byte == UInt8(ascii: "?"), question == nil { question = index }
-      index += 1
-    }
-    guard index < line.upperBound, index > targetStart else { throw .malformed(.requestLine) }
-    head.target = targetStart..<index
+    let (targetEnd, question) = try endOfTarget(bytes, targetStart..<line.upperBound)
+    guard targetEnd < line.upperBound, targetEnd > targetStart else { throw .malformed(.requestLine) }
+    head.target = targetStart..<targetEnd
 
-    switch Version.read(bytes, at: index + 1..<line.upperBound) {
+    switch Version.read(bytes, at: targetEnd + 1..<line.upperBound) {
     case .understood(let version): head.version = version
     case .unsupported: throw .versionUnsupported
     case .malformed: throw .malformed(.version)
@@ -111,6 +103,26 @@ package struct RequestHeadParser: Sendable {
     try readTarget(bytes, question: question)
     fieldsStart = scanner.lineStart
     phase = .fields
+  }
+
+  /// Where the space behind the target is, or the end of the line, and where its first question mark is.
+  private func endOfTarget(_ bytes: Span<UInt8>, _ rest: Range<Int>) throws(HeadFault) -> (end: Int, question: Int?) {
+    var question: Int?
+    var index = rest.lowerBound
+    while index < rest.upperBound {
+      index = bytes.firstStop(in: index..<rest.upperBound) { word in
+        word.marks(below: 0x21) | word.marksBeyondASCII | word.marks(of: UInt8(ascii: "#"))
+          | word.marks(of: UInt8(ascii: "?")) | word.marks(of: 0x7f)
+      } where: {
+        !$0.isVisible || $0 == UInt8(ascii: "#") || $0 == UInt8(ascii: "?")
+      }
+      guard index < rest.upperBound, bytes[index] != .space else { break }
+      // A fragment never reaches a server (RFC 9110 §4.2.5).
+      guard bytes[index] == UInt8(ascii: "?") else { throw .malformed(.targetByte) }
+      if question == nil { question = index }
+      index += 1
+    }
+    return (index, question)
   }
 
   private mutating func readTarget(_ bytes: Span<UInt8>, question: Int?) throws(HeadFault) {

@@ -28,10 +28,9 @@ struct RequestTarget {
 
   /// Where `http://` or `https://` ends.
   private static func endOfScheme(_ bytes: Span<UInt8>, _ target: Range<Int>) -> Int? {
-    for scheme in ["http://", "https://"] where target.count >= scheme.utf8.count {
-      let end = target.lowerBound + scheme.utf8.count
-      if bytes.has(anyCaseOf: scheme, at: target.lowerBound..<end) { return end }
-    }
+    let start = target.lowerBound
+    if target.count >= 7, bytes.has(anyCaseOf: "http://", at: start..<start + 7) { return start + 7 }
+    if target.count >= 8, bytes.has(anyCaseOf: "https://", at: start..<start + 8) { return start + 8 }
     return nil
   }
 }

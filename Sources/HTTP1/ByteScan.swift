@@ -1,0 +1,55 @@
+/// Looking for a byte eight at a time: a byte's place in a word is where the top bit of a mark is.
+///
+/// Marks are exact up to the first one; behind it, a carry may set or clear some. Only the first is ever used.
+extension UInt64 {
+  private static let topBits: UInt64 = 0x8080_8080_8080_8080
+  private static let ones: UInt64 = 0x0101_0101_0101_0101
+
+  /// Marks the bytes of this word that are `byte`.
+  @inline(__always)
+  func marks(of byte: UInt8) -> UInt64 {
+    let difference = self ^ (UInt64(byte) &* Self.ones)
+    return (difference &- Self.ones) & ~difference & Self.topBits
+  }
+
+  /// Marks the bytes of this word that are less than `byte`, which is ASCII.
+  @inline(__always)
+  func marks(below byte: UInt8) -> UInt64 {
+    (self &- (UInt64(byte) &* Self.ones)) & ~self & Self.topBits
+  }
+
+  /// Marks the bytes of this word that are 0x80 or more.
+  @inline(__always)
+  var marksBeyondASCII: UInt64 { self & Self.topBits }
+}
+
+extension Span<UInt8> {
+  /// The first place in `range` where `isStop` holds, or its end; `marks` marks at least all stops of a word.
+  @inline(__always)
+  func firstStop(
+    in range: Range<Int>, marks: (UInt64) -> UInt64, where isStop: (UInt8) -> Bool
+  ) -> Int {
+    var index = range.lowerBound
+    while range.upperBound &- index >= 8 {
+      let found = marks(word(at: index))
+      guard found != 0 else {
+        index &+= 8
+        continue
+      }
+      index &+= found.trailingZeroBitCount / 8
+      guard !isStop(self[index]) else { return index }
+      index &+= 1
+    }
+    while index < range.upperBound, !isStop(self[index]) { index &+= 1 }
+    return index
+  }
+
+  /// The eight bytes from `index` on, the first one lowest: one load once compiled.
+  @inline(__always)
+  private func word(at index: Int) -> UInt64 {
+    let eight = extracting(index..<index &+ 8)
+    let low = UInt32(eight[0]) | UInt32(eight[1]) << 8 | UInt32(eight[2]) << 16 | UInt32(eight[3]) << 24
+    let high = UInt32(eight[4]) | UInt32(eight[5]) << 8 | UInt32(eight[6]) << 16 | UInt32(eight[7]) << 24
+    return UInt64(low) | UInt64(high) << 32
+  }
+}
