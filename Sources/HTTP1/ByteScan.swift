@@ -5,6 +5,13 @@ extension UInt64 {
   private static let topBits: UInt64 = 0x8080_8080_8080_8080
   private static let ones: UInt64 = 0x0101_0101_0101_0101
 
+  /// The lowest `count` bytes of a word, none if it is negative.
+  @inline(__always)
+  static func mask(bytes count: Int) -> UInt64 {
+    if count <= 0 { return 0 }
+    return count >= 8 ? .max : (1 &<< UInt64(count &* 8)) &- 1
+  }
+
   /// Marks the bytes of this word that are `byte`.
   @inline(__always)
   func marks(of byte: UInt8) -> UInt64 {
@@ -42,6 +49,15 @@ extension Span<UInt8> {
     }
     while index < range.upperBound, !isStop(self[index]) { index &+= 1 }
     return index
+  }
+
+  /// The first eight bytes of `range`, the first one lowest, with zeros for those that it has not.
+  @inline(__always)
+  func packed(_ range: Range<Int>) -> UInt64 {
+    if count &- range.lowerBound >= 8 { return word(at: range.lowerBound) & .mask(bytes: range.count) }
+    var word: UInt64 = 0
+    for index in range.reversed() { word = word << 8 | UInt64(self[index]) }
+    return word
   }
 
   /// The eight bytes from `index` on, the first one lowest: one load once compiled.

@@ -13,14 +13,12 @@ struct PackedName: Sendable {
   /// Packs the token at the start of `range`; `count` tells where it ended.
   @inline(__always)
   init(tokenIn bytes: Span<UInt8>, from range: Range<Int>) {
-    var index = range.lowerBound
-    first = packWord(bytes, &index, range.upperBound)
-    if index == range.lowerBound + 8 { second = packWord(bytes, &index, range.upperBound) }
-    if index == range.lowerBound + 16 { third = packWord(bytes, &index, range.upperBound) }
-    if index == range.lowerBound + 24 {
-      while index < range.upperBound, ByteSet.token.contains(bytes[index]) { index += 1 }
-    }
-    count = index - range.lowerBound
+    var end = range.lowerBound
+    while end < range.upperBound, ByteSet.token.contains(bytes[end]) { end &+= 1 }
+    count = end - range.lowerBound
+    first = normalise(bytes.packed(range.lowerBound..<end))
+    if count > 8 { second = normalise(bytes.packed(range.lowerBound + 8..<end)) }
+    if count > 16 { third = normalise(bytes.packed(range.lowerBound + 16..<end)) }
   }
 
   init(_ text: String) {
@@ -38,28 +36,8 @@ struct PackedName: Sendable {
   @inline(__always)
   func hasPrefix(_ prefix: PackedName) -> Bool {
     // A packed name is zero behind its end, so the bytes of the prefix are a mask of its length.
-    first & Self.mask(prefix.count) == prefix.first && second & Self.mask(prefix.count - 8) == prefix.second
-  }
-
-  /// The lowest `count` bytes of a word.
-  @inline(__always)
-  private static func mask(_ count: Int) -> UInt64 {
-    if count <= 0 { return 0 }
-    return count >= 8 ? .max : (1 &<< UInt64(count * 8)) - 1
-  }
-
-  @inline(__always)
-  private mutating func packWord(_ bytes: Span<UInt8>, _ index: inout Int, _ end: Int) -> UInt64 {
-    var word: UInt64 = 0
-    var shift: UInt64 = 0
-    while shift < 64, index < end {
-      let byte = bytes[index]
-      guard ByteSet.token.contains(byte) else { break }
-      word |= UInt64(byte) &<< shift
-      shift += 8
-      index += 1
-    }
-    return normalise(word)
+    first & UInt64.mask(bytes: prefix.count) == prefix.first
+      && second & UInt64.mask(bytes: prefix.count - 8) == prefix.second
   }
 
   /// Lower case and one separator, on eight ASCII bytes at once.
