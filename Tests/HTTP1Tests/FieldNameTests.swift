@@ -44,7 +44,8 @@ private func kind(_ name: String) throws -> FieldName {
 
   @Test(arguments: [
     "Content_Length", "Transfer.Encoding", "Keep_Alive", "Content_Type", "XBlnkKey", "X--Blnk-Key", "X~Blnk~Key",
-    "X-Blnk-Keys", "X-Blnk-Key-Of-A-Length-Above-24", "T", "O", "X-Forwarde", "Prox", "Hos\u{74}s",
+    "X-Blnk-Keys", "X-Blnk-Key-Of-A-Length-Above-24", "T", "O", "X-Forwarde", "Forwardex", "X-Real-IQ",
+    "Transfer-Encodinx", "Prox", "Hos\u{74}s",
   ])
   func `takes other spellings for other fields`(name: String) throws {
     #expect(try kind(name) == .other)

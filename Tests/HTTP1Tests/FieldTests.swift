@@ -129,6 +129,7 @@ private func head(_ lines: String, version: String = "1.1") -> String {
     #expect(fault(start + "X: 4567\r\nY:\r\n", limits: bytes) == .headersTooLarge)
     #expect(fault(start + "X: 45678\r\n\r\n", limits: bytes) == nil)
     #expect(fault(start + "X: 456789\r\n\r\n", limits: bytes) == .headersTooLarge)
+    #expect(fault(start + "X: 4567890\r\n\r\n", limits: bytes) == .headersTooLarge)
     #expect(fault(start + "X: 45678901", limits: bytes) == .headersTooLarge)
     let lines = HeadLimits(fieldsMax: 2)
     #expect(fault(start + "A:\r\nB:\r\n\r\n", limits: lines) == nil)
