@@ -35,7 +35,7 @@ let package = Package(
     room("Gateway", uses: ["Background", "HTTP1", "Policy", "Reactor", "Telemetry", "Upstream"]),
     room("SandboxCore", uses: ["HTTP1", "Reactor"]),
     .executableTarget(
-      name: "blnk-gateway", dependencies: ["Gateway", "Policy", "SandboxCore"], swiftSettings: strict),
+      name: "blnk-gateway", dependencies: ["Gateway", "Policy", "Reactor", "SandboxCore"], swiftSettings: strict),
     tests(of: "HTTP1"),
     tests(of: "Policy", uses: ["HTTP1"]),
     tests(of: "SandboxCore", resources: [.copy("Fixtures")]),
