@@ -64,11 +64,11 @@ struct RequestBody {
     } catch {
       throw .bodyMalformed
     }
+    if case .data(let run) = step { byteCount += run.count }
+    // What a chunk announces counts at once: a size is no promise to wait for.
+    guard byteCount + (decoder?.chunkBytesLeft ?? 0) <= bytesMax else { throw .bodyTooLarge }
     switch step {
-    case .data(let run):
-      byteCount += run.count
-      guard byteCount <= bytesMax else { throw .bodyTooLarge }
-      return run
+    case .data(let run): return run
     case .end:
       isComplete = true
       return nil

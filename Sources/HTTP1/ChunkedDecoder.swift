@@ -51,6 +51,9 @@ package struct ChunkedDecoder: Sendable {
 
   package init() {}
 
+  /// How many data bytes the present chunk still owes; a bound on the body can be judged before they come.
+  package var chunkBytesLeft: Int { phase == .data ? remaining : 0 }
+
   /// Looks at bytes from `offset`, at most `bytes.count`, and returns the next run of body bytes, advancing `offset` behind it.
   package mutating func next(_ bytes: Span<UInt8>, _ offset: inout Int) throws(ChunkFault) -> Step {
     while phase != .ended {
