@@ -27,8 +27,20 @@ extension Finding: CustomStringConvertible {
     let place = line.map { line in "\(file):\(line)" } ?? file
     let label = severity == .warning ? "warning: " : ""
     let subject = keyPath.isEmpty ? "" : "\(keyPath): "
-    return "\(place): \(label)\(subject)\(message)"
+    return oneLine("\(place): \(label)\(subject)\(message)")
   }
+
+  /// Names come from files, and could end the line or steer a terminal.
+  private func oneLine(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: \.isControl) else { return text }
+    return text.unicodeScalars.reduce(into: "") { line, scalar in
+      line += scalar.isControl ? scalar.escaped(asASCII: true) : String(scalar)
+    }
+  }
+}
+
+extension UnicodeScalar {
+  var isControl: Bool { properties.generalCategory == .control }
 }
 
 /// Collects findings while files are read, so that an operator sees all of them at once.

@@ -204,6 +204,11 @@ import Testing
       ])
   }
 
+  @Test func `keeps a finding on one line`() throws {
+    let result = try FolderFiles(["gateway.json": #"{"a\nb\u001b[1m": 1}"#]).load()
+    #expect(result.findings.map(\.description) == [#"policies/gateway.json:1: a\nb\u{1B}[1m: unknown key"#])
+  }
+
   @Test func `collects the findings of all files`() throws {
     let result = try FolderFiles([
       "gateway.json": #"{"lop": 1, "loops": -1}"#, "instances.json": instance(#""url": "x""#), "clients.json": "{",

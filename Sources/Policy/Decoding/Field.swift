@@ -141,7 +141,3 @@ extension JSONNode.Value {
     }
   }
 }
-
-extension UnicodeScalar {
-  fileprivate var isControl: Bool { properties.generalCategory == .control }
-}

@@ -47,7 +47,7 @@ extension Field {
     do throws(FileFault) {
       return key(try readFile(path, byteCountMax: Self.keyBytesMax + 2), from: "the file \(path)")
     } catch {
-      return refused("the file \(path) \(error.message); write the key into it")
+      return refused("the file \(path) \(error.message)\(error == .absent ? "; write the key into it" : "")")
     }
   }
 

@@ -6,10 +6,11 @@ package struct PolicyFolder: Sendable {
   package let stateFolder: String
   package let environment: [String: String]
 
-  /// Without a `stateFolder` it is `$STATE_DIRECTORY`, else the working directory.
+  /// Without a `stateFolder` it is the first of `$STATE_DIRECTORY` (systemd.exec(5)), else the working directory.
   package init(path: String, stateFolder: String? = nil, environment: [String: String]) {
     self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-    self.stateFolder = stateFolder ?? environment["STATE_DIRECTORY"] ?? "."
+    let stateFolders = environment["STATE_DIRECTORY"]?.split(separator: ":") ?? []
+    self.stateFolder = stateFolder ?? stateFolders.first.map(String.init) ?? "."
     self.environment = environment
   }
 

@@ -31,7 +31,7 @@ package struct RouteTable: Sendable {
   /// A path that exists, with its routes by method.
   struct Endpoint: Sendable {
     var allow: MethodSet = []
-    /// By the method's raw value; -1: none.
+    /// By the raw value of each of the ten methods; -1: none.
     var routes = InlineArray<10, Int32>(repeating: -1)
   }
 
