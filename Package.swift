@@ -36,7 +36,11 @@ let package = Package(
     room("SandboxCore", uses: ["HTTP1", "Reactor"]),
     .executableTarget(
       name: "blnk-gateway", dependencies: ["Gateway", "Policy", "Reactor", "SandboxCore"], swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["Gateway", "Policy", "Reactor"], path: "Tests/TestSupport",
+      swiftSettings: strict),
     tests(of: "HTTP1"),
+    tests(of: "Gateway", uses: ["HTTP1", "Policy", "Reactor", "TestSupport", "Upstream"]),
     tests(of: "Policy", uses: ["HTTP1"]),
     tests(of: "SandboxCore", resources: [.copy("Fixtures")]),
     tests(of: "Telemetry"),

@@ -47,7 +47,8 @@ struct AnswerBody {
   /// Takes what `bytes` holds of the body from `offset` on.
   ///
   /// - Returns: the run that is to be sent as it stands, behind what was appended to `output`.
-  mutating func relay(_ bytes: Span<UInt8>, _ offset: inout Int, to output: ByteBuffer) throws(ChunkFault) -> Range<Int> {
+  mutating func relay(_ bytes: Span<UInt8>, _ offset: inout Int, to output: ByteBuffer) throws(ChunkFault) -> Range<Int>
+  {
     switch passage {
     case .none: return offset..<offset
     case .length(let remaining):

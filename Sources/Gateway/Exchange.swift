@@ -156,7 +156,8 @@ final class Exchange: Lessee {
     dropUpstream()
     requestSent = 0
     sendFailed = false
-    let acquisition = fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: admission?.isWrite ?? true)
+    let acquisition =
+      fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: admission?.isWrite ?? true)
     switch acquisition {
     case .leased(let connection): lease(connection)
     case .connecting: wait(for: .connect)
@@ -343,7 +344,9 @@ final class Exchange: Lessee {
       buffer.reserve(1)
       return buffer
     }
-    if let buffer = answer, buffer.capacity == worker.bufferCapacity, (answerBody.remaining ?? 0) > Self.largeAnswerBytes {
+    if let buffer = answer, buffer.capacity == worker.bufferCapacity,
+      (answerBody.remaining ?? 0) > Self.largeAnswerBytes
+    {
       worker.giveBack(buffer)
       answer = worker.takeLargeBuffer()
     }
@@ -464,7 +467,8 @@ final class Exchange: Lessee {
     let output = output ?? worker.takeBuffer()
     self.output = output
     own.write(
-      to: output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive, version: version, hasBody: method != .head)
+      to: output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive, version: version,
+      hasBody: method != .head)
     advance()
   }
 

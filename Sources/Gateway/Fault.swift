@@ -14,7 +14,7 @@ enum Outcome: Equatable, Sendable {
 }
 
 /// Something failed after a request was admitted: upstream's fault, or the client's while it sent its body.
-enum Fault: Error, Equatable, Sendable, CaseIterable {
+enum Fault: Error, Hashable, Sendable, CaseIterable {
   // Upstream.
   case refused, unresolved, tlsFailed, connectTimedOut, busy, broken, malformed, timedOut
   // Downstream, in the middle of a body.

@@ -2,6 +2,7 @@ import Dispatch
 import Foundation
 package import Policy
 import Reactor
+import Synchronization
 import Telemetry
 import Upstream
 
@@ -38,6 +39,9 @@ package final class Server: Sendable {
     self.log = log
     self.workers = workers
   }
+
+  /// How many downstream connections each loop holds.
+  package var connectionCounts: [Int] { workers.map { $0.loop.connections.load(ordering: .relaxed) } }
 
   /// Ends in order: no new connections, every exchange to its end, at most for `drain_s`, then the log to its end.
   ///

@@ -1,0 +1,94 @@
+import Glibc
+package import Reactor
+
+/// A blocking loopback connection for tests: every call ends within `patience`.
+package final class TestSocket: Sendable {
+  /// How long a test waits for what must come (seconds).
+  package static let patience = 10
+
+  private let descriptor: FileDescriptor
+
+  package init(owning number: Int32) {
+    descriptor = FileDescriptor(owning: number)
+    var time = timeval(tv_sec: Self.patience, tv_usec: 0)
+    let size = socklen_t(MemoryLayout<timeval>.size)
+    unsafe _ = setsockopt(number, SOL_SOCKET, SO_RCVTIMEO, &time, size)
+    unsafe _ = setsockopt(number, SOL_SOCKET, SO_SNDTIMEO, &time, size)
+    setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+  }
+
+  /// Connects to a port of 127.0.0.1.
+  package convenience init(port: UInt16, receiveBuffer: Int32? = nil) throws(Errno) {
+    let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard number >= 0 else { throw Errno.last }
+    if var receiveBuffer {
+      unsafe _ = setsockopt(number, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
+    }
+    self.init(owning: number)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    let result = unsafe withUnsafeBytes(of: &address) {
+      unsafe connect(
+        number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(MemoryLayout<sockaddr_in>.size))
+    }
+    guard result == 0 else { throw Errno.last }
+  }
+
+  private func setOption(_ level: Int32, _ name: Int32, _ value: Int32) {
+    var value = value
+    unsafe _ = setsockopt(descriptor.number, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  package func send(_ bytes: [UInt8]) throws(Errno) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = unsafe rest.withUnsafeBytes {
+        unsafe Glibc.send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
+      guard count > 0 else { throw Errno.last }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  package func send(_ text: String) throws(Errno) { try send(Array(text.utf8)) }
+
+  /// The next bytes; empty at the end of the stream.
+  package func receive(atMost count: Int = 65_536) throws(Errno) -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: count)
+    let received = unsafe buffer.withUnsafeMutableBytes {
+      unsafe recv(descriptor.number, $0.baseAddress, $0.count, 0)
+    }
+    guard received >= 0 else { throw Errno.last }
+    return Array(buffer[..<received])
+  }
+
+  /// All bytes to the end of the stream.
+  package func receiveToEnd() throws(Errno) -> [UInt8] {
+    var all: [UInt8] = []
+    while true {
+      let more = try receive()
+      if more.isEmpty { return all }
+      all += more
+    }
+  }
+
+  /// Whether nothing comes within so many milliseconds, not even the end.
+  package func isQuiet(milliseconds: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&entry, 1, milliseconds) == 0
+  }
+
+  package func endOutput() { shutdown(descriptor.number, Int32(SHUT_WR)) }
+
+  /// Closing sends a reset instead of an end.
+  package func resetOnClose() {
+    var linger = linger(l_onoff: 1, l_linger: 0)
+    unsafe _ = setsockopt(
+      descriptor.number, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+  }
+
+  /// Ends both directions now, whoever still holds the socket.
+  package func end() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+}
