@@ -112,4 +112,18 @@ struct AccessLogLineTests {
       return
     }
   }
+
+  @Test
+  func `moves on with every second`() {
+    var date = CachedDate()
+    var out: [UInt8] = []
+    for time in [59_999_999, 60_000_000, 61_000_000, 61_500_000, 59_000_000] {
+      date.append(Int64(time), to: &out)
+      out.append(UInt8(ascii: " "))
+    }
+    #expect(
+      String(decoding: out, as: UTF8.self)
+        == "1970-01-01T00:00:59.999999Z 1970-01-01T00:01:00.000000Z 1970-01-01T00:01:01.000000Z "
+        + "1970-01-01T00:01:01.500000Z 1970-01-01T00:00:59.000000Z ")
+  }
 }
