@@ -10,8 +10,10 @@ struct Balance {
   let tracksFundLineage: Bool
   let allocationStrategy: String
   /// Counts the changes of the amounts.
-  var version = 1
-  var amounts = BalanceAmounts()
+  private(set) var version = 1
+  private(set) var amounts = BalanceAmounts()
+  /// The amounts after each change, oldest first.
+  private var history: [(time: GoTime, amounts: BalanceAmounts)] = []
 
   static let shape = BodyShape(
     type: "model.CreateBalance",
@@ -33,6 +35,10 @@ struct Balance {
     self.createdAt = createdAt
     let complaints = self.complaints
     guard complaints.isEmpty else { throw .invalid(complaints) }
+  }
+
+  func amounts(at seconds: Int) -> BalanceAmounts {
+    history.last { $0.time.nanoseconds / 1_000_000_000 <= Int64(seconds) }?.amounts ?? BalanceAmounts()
   }
 
   private var complaints: [(field: String, text: String)] {

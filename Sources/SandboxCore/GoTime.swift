@@ -31,6 +31,8 @@ struct GoTime: Comparable, Hashable {
 struct GoTimeText {
   /// The moment in seconds since 1970, whole.
   let seconds: Int
+  /// Without the fraction, in the zone that it was given in.
+  let wholeSecondsText: String
 
   private static let layout = "2006-01-02T15:04:05Z07:00"
 
@@ -85,6 +87,7 @@ struct GoTimeText {
     }
     guard rest.isEmpty else { throw fault("extra text: \(quoted(rest))") }
     guard day >= 1, day <= Self.days(in: month, of: year) else { throw fault("day out of range") }
+    wholeSecondsText = String(text.prefix(19) + (offset == 0 ? "Z" : zone))
     seconds = Self.daysSince1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset
   }
 

@@ -82,6 +82,9 @@ package struct SandboxLedger: Sendable {
     case .listBalances: try listBalances(query)
     case .getBalance(let id): try getBalance(id, query)
     case .linkIdentity(let id): try linkIdentity(balance: id, body)
+    case .balanceByIndicator(let indicator, let currency): try getBalance(indicator: indicator, currency: currency)
+    case .balanceAt(let id): try getBalanceAt(id, query)
+    case .balanceLineage(let id): try getLineage(id)
     }
   }
 

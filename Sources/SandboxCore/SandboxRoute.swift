@@ -14,6 +14,9 @@ enum SandboxRoute {
   case listBalances
   case getBalance(String)
   case linkIdentity(balance: String)
+  case balanceByIndicator(String, currency: String)
+  case balanceAt(String)
+  case balanceLineage(String)
 
   /// Method and path decide together: there is no 405 at Core.
   init?(method: String, segments: [String]) {
@@ -43,8 +46,23 @@ enum SandboxRoute {
     case (2, "ledgers"): self = .getLedger(path[1])
     case (2, "identities"): self = .getIdentity(path[1])
     case (2, "balances"): self = .getBalance(path[1])
+    case (3, "balances") where !path[1].isEmpty: self.init(getOfBalance: path[1], path[2])
+    case (5, "balances"): self.init(getByIndicator: path)
     default: return nil
     }
+  }
+
+  private init?(getOfBalance id: String, _ what: String) {
+    switch what {
+    case "at": self = .balanceAt(id)
+    case "lineage": self = .balanceLineage(id)
+    default: return nil
+    }
+  }
+
+  private init?(getByIndicator path: [String]) {
+    guard path[1] == "indicator", path[3] == "currency", !path[2].isEmpty, !path[4].isEmpty else { return nil }
+    self = .balanceByIndicator(path[2], currency: path[4])
   }
 
   private init?(post path: [String]) {

@@ -15,9 +15,9 @@ struct ReplayTests {
     "POST detokenize fields", "POST detokenize all", "POST detokenize, empty body", "POST metadata",
     "GET /balances/:id?include=identity&include=ledger", "POST /balances/filter",
     "POST /balances/filter without count", "POST /balances/filter unknown field",
-    "POST /balances/filter unknown operator", "POST /balances/filter bad logical_operator", "GET indicator",
-    "GET indicator, encoded @ (general ledger)", "GET indicator unknown", "GET lineage (lineage balance)",
-    "GET lineage (balance without lineage)", "GET lineage unknown", "query key instance_id passed through",
+    "POST /balances/filter unknown operator", "POST /balances/filter bad logical_operator",
+    "GET indicator, encoded @ (general ledger)",
+    "query key instance_id passed through",
     "If-None-Match / ETag?", "traceparent + X-Request-ID + forwarded headers sent",
   ]
 
