@@ -8,6 +8,8 @@ struct Identity {
   private(set) var birth: String
   let createdAt: GoTime
   var metaData: JSONValue
+  /// What stands behind the tokens, by Go name.
+  var originals: [String: String] = [:]
 
   /// In the order of an answer.
   private static let textFields = [
@@ -39,10 +41,14 @@ struct Identity {
     return !changed.isEmpty || !newBirth.isEmpty || newMetaData != .null
   }
 
+  func text(_ name: String) -> String { texts[name] ?? "" }
+
+  mutating func setText(_ name: String, _ text: String) { texts[name] = text }
+
   var json: JSONValue { json(createdAt: createdAt.roundedToMicroseconds) }
 
   func json(createdAt: GoTime) -> JSONValue {
-    let texts = Self.textFields.map { JSONMember($0, .string(self.texts[$0] ?? "")) }
+    let texts = Self.textFields.map { JSONMember($0, .string(text($0))) }
     return .object(
       [JSONMember("identity_id", .string(id))] + texts + [
         JSONMember("dob", .string(birth)), JSONMember("created_at", .string(createdAt.text)),

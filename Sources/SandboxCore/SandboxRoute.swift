@@ -10,6 +10,11 @@ enum SandboxRoute {
   case getIdentity(String)
   case updateIdentity(String)
   case deleteIdentity(String)
+  case tokenizedFields(String)
+  case tokenizeField(String, field: String)
+  case tokenize(String)
+  case detokenizeField(String, field: String)
+  case detokenize(String)
   case createBalance
   case listBalances
   case getBalance(String)
@@ -46,6 +51,9 @@ enum SandboxRoute {
     case (2, "ledgers"): self = .getLedger(path[1])
     case (2, "identities"): self = .getIdentity(path[1])
     case (2, "balances"): self = .getBalance(path[1])
+    case (3, "identities") where !path[1].isEmpty && path[2] == "tokenized-fields": self = .tokenizedFields(path[1])
+    case (4, "identities") where !path[1].isEmpty && path[2] == "detokenize" && !path[3].isEmpty:
+      self = .detokenizeField(path[1], field: path[3])
     case (3, "balances") where !path[1].isEmpty: self.init(getOfBalance: path[1], path[2])
     case (5, "balances"): self.init(getByIndicator: path)
     default: return nil
@@ -70,6 +78,10 @@ enum SandboxRoute {
     case (1, "ledgers"): self = .createLedger
     case (1, "identities"): self = .createIdentity
     case (1, "balances"): self = .createBalance
+    case (3, "identities") where !path[1].isEmpty && path[2] == "tokenize": self = .tokenize(path[1])
+    case (3, "identities") where !path[1].isEmpty && path[2] == "detokenize": self = .detokenize(path[1])
+    case (4, "identities") where !path[1].isEmpty && path[2] == "tokenize" && !path[3].isEmpty:
+      self = .tokenizeField(path[1], field: path[3])
     default: return nil
     }
   }
