@@ -144,11 +144,6 @@ extension SandboxLedger {
     return .json(201, BalanceView(reading: .created).json(balance))
   }
 
-  func listBalances(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
-    let page = try SandboxPage(query, invalid: "invalid")
-    return .json(200, .list(page.cut(balances.newestFirst).map(BalanceView(reading: .listed).json)))
-  }
-
   func getBalance(_ id: String, _ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
     let balance = try balance(id)
     let includes = query.all("include")

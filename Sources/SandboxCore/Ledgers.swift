@@ -42,11 +42,6 @@ extension SandboxLedger {
     return .json(201, ledger.json(createdAt: ledger.createdAt))
   }
 
-  func listLedgers(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
-    let page = try SandboxPage(query, invalid: "Invalid")
-    return .json(200, .list(page.cut(ledgers.newestFirst).map(\.json)))
-  }
-
   func getLedger(_ id: String) throws(CoreRefusal) -> SandboxAnswer {
     guard let ledger = ledgers[id] else {
       throw CoreRefusal(404, "LGR_NOT_FOUND", "Ledger not found", shape: .errorWithDetails)

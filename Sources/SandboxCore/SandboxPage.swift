@@ -15,5 +15,10 @@ struct SandboxPage {
     self.offset = offset
   }
 
-  func cut<Element>(_ all: some Sequence<Element>) -> [Element] { Array(all.dropFirst(offset).prefix(limit)) }
+  /// Takes the defaults for what is no page.
+  init(lenient query: SandboxQuery) {
+    let limit = query["limit"].flatMap { Int($0) } ?? 0
+    self.limit = (1...100).contains(limit) ? limit : 20
+    offset = max(query["offset"].flatMap { Int($0) } ?? 0, 0)
+  }
 }

@@ -5,8 +5,10 @@ enum SandboxRoute {
   case createLedger
   case listLedgers
   case getLedger(String)
+  case filterLedgers
   case createIdentity
   case listIdentities
+  case filterIdentities
   case getIdentity(String)
   case updateIdentity(String)
   case deleteIdentity(String)
@@ -17,6 +19,7 @@ enum SandboxRoute {
   case detokenize(String)
   case createBalance
   case listBalances
+  case filterBalances
   case getBalance(String)
   case linkIdentity(balance: String)
   case balanceByIndicator(String, currency: String)
@@ -78,6 +81,9 @@ enum SandboxRoute {
     case (1, "ledgers"): self = .createLedger
     case (1, "identities"): self = .createIdentity
     case (1, "balances"): self = .createBalance
+    case (2, "ledgers") where path[1] == "filter": self = .filterLedgers
+    case (2, "identities") where path[1] == "filter": self = .filterIdentities
+    case (2, "balances") where path[1] == "filter": self = .filterBalances
     case (3, "identities") where !path[1].isEmpty && path[2] == "tokenize": self = .tokenize(path[1])
     case (3, "identities") where !path[1].isEmpty && path[2] == "detokenize": self = .detokenize(path[1])
     case (4, "identities") where !path[1].isEmpty && path[2] == "tokenize" && !path[3].isEmpty:
