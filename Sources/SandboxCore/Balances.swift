@@ -37,6 +37,27 @@ struct Balance {
     guard complaints.isEmpty else { throw .invalid(complaints) }
   }
 
+  /// A balance of the general ledger.
+  init(indicator: String, currency: String, id: String, createdAt: GoTime) {
+    self.id = id
+    self.indicator = indicator
+    self.currency = currency
+    self.createdAt = createdAt
+    ledgerID = SandboxLedger.generalLedgerID
+    identityID = ""
+    metaData = .null
+    tracksFundLineage = false
+    allocationStrategy = "FIFO"
+  }
+
+  /// Sums beyond 38 digits stay at the largest number.
+  mutating func move(debit: Int128 = 0, credit: Int128 = 0, at time: GoTime) {
+    amounts.debit = amounts.debit.addingSaturated(debit)
+    amounts.credit = amounts.credit.addingSaturated(credit)
+    version += 1
+    history.append((time, amounts))
+  }
+
   func amounts(at seconds: Int) -> BalanceAmounts {
     history.last { $0.time.nanoseconds / 1_000_000_000 <= Int64(seconds) }?.amounts ?? BalanceAmounts()
   }
@@ -67,6 +88,14 @@ struct BalanceAmounts: Equatable {
   var queuedDebit: Int128 = 0
 
   var balance: Int128 { credit - debit }
+}
+
+extension Int128 {
+  /// For numbers that are not negative.
+  fileprivate func addingSaturated(_ other: Int128) -> Int128 {
+    let (sum, isOverflow) = addingReportingOverflow(other)
+    return isOverflow ? .max : sum
+  }
 }
 
 /// What an answer shows of a balance beside its own fields.

@@ -3,7 +3,7 @@ struct Ledger {
   let id: String
   let name: String
   let createdAt: GoTime
-  let metaData: JSONValue
+  var metaData: JSONValue
 
   private static let shape = BodyShape(type: "model.CreateLedger", fields: [("name", .string), ("meta_data", .map)])
 

@@ -11,6 +11,7 @@ package struct SandboxLedger: Sendable {
   var ledgers = SandboxTable<Ledger>()
   var identities = SandboxTable<Identity>()
   var balances = SandboxTable<Balance>()
+  var transactions = SandboxTable<Transaction>()
 
   /// - Parameters:
   ///   - key: what `X-Blnk-Key` has to be.
@@ -93,6 +94,10 @@ package struct SandboxLedger: Sendable {
     case .balanceByIndicator(let indicator, let currency): try getBalance(indicator: indicator, currency: currency)
     case .balanceAt(let id): try getBalanceAt(id, query)
     case .balanceLineage(let id): try getLineage(id)
+    case .updateMetadata(let id): try updateMetadata(id, body)
+    case .createTransaction: try createTransaction(body)
+    case .getTransaction(let id): try getTransaction(id)
+    case .transactionByReference(let reference): try getTransaction(reference: reference)
     }
   }
 
@@ -101,7 +106,7 @@ package struct SandboxLedger: Sendable {
   func makeID(_ prefix: String) -> String { "\(prefix)_\(makeUUID())" }
 
   func checkRoom() throws(CoreRefusal) {
-    guard ledgers.count + identities.count + balances.count < recordsMax else {
+    guard ledgers.count + identities.count + balances.count + transactions.count < recordsMax else {
       throw CoreRefusal(500, "GEN_INTERNAL_ERROR", "this stand-in keeps at most \(recordsMax) records")
     }
   }

@@ -25,6 +25,10 @@ enum SandboxRoute {
   case balanceByIndicator(String, currency: String)
   case balanceAt(String)
   case balanceLineage(String)
+  case updateMetadata(String)
+  case createTransaction
+  case getTransaction(String)
+  case transactionByReference(String)
 
   /// Method and path decide together: there is no 405 at Core.
   init?(method: String, segments: [String]) {
@@ -54,6 +58,9 @@ enum SandboxRoute {
     case (2, "ledgers"): self = .getLedger(path[1])
     case (2, "identities"): self = .getIdentity(path[1])
     case (2, "balances"): self = .getBalance(path[1])
+    case (2, "transactions"): self = .getTransaction(path[1])
+    case (3, "transactions") where path[1] == "reference" && !path[2].isEmpty:
+      self = .transactionByReference(path[2])
     case (3, "identities") where !path[1].isEmpty && path[2] == "tokenized-fields": self = .tokenizedFields(path[1])
     case (4, "identities") where !path[1].isEmpty && path[2] == "detokenize" && !path[3].isEmpty:
       self = .detokenizeField(path[1], field: path[3])
@@ -81,6 +88,8 @@ enum SandboxRoute {
     case (1, "ledgers"): self = .createLedger
     case (1, "identities"): self = .createIdentity
     case (1, "balances"): self = .createBalance
+    case (1, "transactions"): self = .createTransaction
+    case (2, _) where path[1] == "metadata" && !path[0].isEmpty: self = .updateMetadata(path[0])
     case (2, "ledgers") where path[1] == "filter": self = .filterLedgers
     case (2, "identities") where path[1] == "filter": self = .filterIdentities
     case (2, "balances") where path[1] == "filter": self = .filterBalances

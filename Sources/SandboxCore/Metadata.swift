@@ -1,0 +1,42 @@
+/// `POST /:id/metadata`: merges members into the metadata of whatever the id belongs to.
+extension SandboxLedger {
+  private static let shape = BodyShape(type: "model.UpdateMetadataRequest", fields: [("meta_data", .map)])
+
+  mutating func updateMetadata(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+    let added = try Self.shape.read(body).map("meta_data")
+    guard added != .null else {
+      throw .malformed(
+        "Key: 'UpdateMetadataRequest.MetaData' Error:Field validation for 'MetaData' failed on the 'required' tag")
+    }
+    let merged = try metaData(of: id).merging(added)
+    ledgers.update(id) { $0.metaData = merged }
+    identities.update(id) { $0.metaData = merged }
+    balances.update(id) { $0.metaData = merged }
+    transactions.update(id) { $0.metaData = merged }
+    return .json(200, ["meta_data": merged])
+  }
+
+  private func metaData(of id: String) throws(CoreRefusal) -> JSONValue {
+    if let ledger = ledgers[id] { return ledger.metaData }
+    if let identity = identities[id] { return identity.metaData }
+    if let balance = balances[id] { return balance.metaData }
+    if let transaction = transactions[id] { return transaction.metaData }
+    switch id.prefix(4) {
+    case "idt_": throw .missing("Identity", code: "IDT_NOT_FOUND", id: id)
+    case "bln_": throw .missing("Balance", code: "BAL_NOT_FOUND", id: id)
+    case "txn_": throw .missing("Transaction", code: "TXN_NOT_FOUND", id: id)
+    default: throw CoreRefusal(404, "LGR_NOT_FOUND", "Ledger not found", shape: .errorWithDetails)
+    }
+  }
+}
+
+extension JSONValue {
+  /// The members of both, sorted as Go writes a map; those of `added` win.
+  func merging(_ added: JSONValue) -> JSONValue {
+    guard case .object(let new) = added else { return self }
+    var kept: [JSONMember] = []
+    if case .object(let own) = self { kept = own }
+    kept.removeAll { member in new.contains { $0.key.hasSameBytes(as: member.key) } }
+    return .object((kept + new).sorted { $0.key.precedesByBytes($1.key) })
+  }
+}

@@ -1,0 +1,150 @@
+/// A movement of an amount from one balance to one or several others.
+struct Transaction {
+  /// Where a part of the amount goes.
+  struct Destination {
+    let identifier: String
+    /// `20%`, an amount, or `left`.
+    let distribution: String
+    let transactionID: String
+  }
+
+  let id: String
+  let preciseAmount: Int128
+  /// As Go writes the number.
+  let amount: String
+  let precision: Int
+  /// An indicator stays one while the transaction is queued.
+  var source: String
+  var destination: String
+  let destinations: [Destination]
+  let reference: String
+  let currency: String
+  let description: String
+  let allowsOverdraft: Bool
+  let skipsQueue: Bool
+  let createdAt: GoTime
+  var metaData: JSONValue
+
+  private static let shape = BodyShape(
+    type: "model.RecordTransaction",
+    fields: [
+      ("amount", .number), ("precise_amount", .number), ("precision", .number), ("currency", .string),
+      ("reference", .string), ("description", .string), ("source", .string), ("destination", .string),
+      ("destinations", .any), ("allow_overdraft", .bool), ("skip_queue", .bool), ("meta_data", .map),
+    ])
+
+  init(_ body: [UInt8], id: String, createdAt: GoTime, makeID: () -> String) throws(CoreRefusal) {
+    let bound = try Self.shape.read(body)
+    self.id = id
+    self.createdAt = createdAt
+    reference = bound.string("reference")
+    currency = bound.string("currency")
+    description = bound.string("description")
+    source = bound.string("source")
+    destination = bound.string("destination")
+    destinations = Self.destinations(bound.value("destinations"), makeID: makeID)
+    allowsOverdraft = bound.bool("allow_overdraft")
+    skipsQueue = bound.bool("skip_queue")
+    precision = max(Int(bound.number("precision") ?? "1") ?? 1, 1)
+    (amount, preciseAmount) = try Self.amount(bound, precision: precision)
+    var added = bound.map("meta_data")
+    if !skipsQueue { added = added.merging(["QUEUED_PARENT_TRANSACTION": .string(id)]) }
+    if allowsOverdraft { added = added.merging(["allow_overdraft": true]) }
+    metaData = added
+    let complaints = self.complaints
+    guard complaints.isEmpty else { throw .invalid(complaints, code: "TXN_VALIDATION_ERROR") }
+  }
+
+  private var complaints: [(field: String, text: String)] {
+    var all: [(field: String, text: String)] = []
+    for (name, text) in [("currency", currency), ("description", description), ("reference", reference)]
+    where text.isEmpty { all.append((name, "cannot be blank")) }
+    if preciseAmount <= 0 { all.append(("amount", "cannot be blank")) }
+    if source.isEmpty { all.append(("source", "either source or sources is required, not both")) }
+    if destination.isEmpty == destinations.isEmpty {
+      all.append(("destination", "either destination or destinations is required, not both"))
+    }
+    return all
+  }
+
+  private static func amount(_ bound: BoundBody, precision: Int) throws(CoreRefusal) -> (String, Int128) {
+    let number = bound.number("precise_amount") ?? bound.number("amount") ?? "0"
+    let isPrecise = bound.number("precise_amount") != nil
+    guard let precise = PreciseAmount.value(number, times: isPrecise ? 1 : precision) else {
+      throw CoreRefusal(400, "TXN_VALIDATION_ERROR", "this stand-in counts no amount of more than 38 digits")
+    }
+    let amount = isPrecise ? GoNumber.text(Double(precise) / Double(precision)) : GoNumber.text(number) ?? number
+    return (amount, precise)
+  }
+
+  private static func destinations(_ value: JSONValue?, makeID: () -> String) -> [Destination] {
+    guard case .array(let elements) = value else { return [] }
+    return elements.map {
+      Destination(
+        identifier: $0["identifier"]?.text ?? "", distribution: $0["distribution"]?.text ?? "", transactionID: makeID())
+    }
+  }
+}
+
+/// What an answer shows of a transaction.
+struct TransactionView {
+  enum Reading {
+    case created, byID, byReference
+  }
+
+  let reading: Reading
+
+  func json(_ transaction: Transaction) -> JSONValue {
+    var members: [JSONMember] = []
+    func add(_ name: String, _ value: JSONValue) { members.append(JSONMember(name, value)) }
+    // Core keeps what the request asked for in no column of its own, and reads no precision and hash by reference.
+    let isCreated = reading == .created
+    add("precise_amount", .integer(transaction.preciseAmount))
+    add("amount", .number(transaction.amount))
+    add("precision", .integer(reading == .byReference ? 0 : transaction.precision))
+    add("overdraft_limit", .integer(0))
+    add("transaction_id", .string(transaction.id))
+    add("parent_transaction", "")
+    add("source", .string(transaction.source))
+    if transaction.destinations.isEmpty { add("destination", .string(transaction.destination)) }
+    add("reference", .string(transaction.reference))
+    add("currency", .string(transaction.currency))
+    add("description", .string(transaction.description))
+    add("status", transaction.skipsQueue ? "APPLIED" : "QUEUED")
+    add("hash", .string(reading == .byReference ? "" : transaction.hash))
+    add("allow_overdraft", .bool(isCreated && transaction.allowsOverdraft))
+    add("inflight", false)
+    add("skip_queue", .bool(isCreated && transaction.skipsQueue))
+    add("atomic", false)
+    if !transaction.destinations.isEmpty { add("destinations", .array(transaction.destinations.map(\.json))) }
+    let time = isCreated ? transaction.createdAt : transaction.createdAt.roundedToMicroseconds
+    add("created_at", .string(time.text))
+    if isCreated { add("effective_date", .string(time.text)) }
+    for name in ["scheduled_for", "inflight_expiry_date", "inflight_commit_date"] {
+      add(name, .string(GoTime.zeroText))
+    }
+    add("meta_data", transaction.metaData)
+    return .object(members)
+  }
+}
+
+extension Transaction.Destination {
+  fileprivate var json: JSONValue {
+    [
+      "identifier": .string(identifier), "distribution": .string(distribution),
+      "transaction_id": .string(transactionID),
+    ]
+  }
+}
+
+extension Transaction {
+  /// 64 hexadecimal digits that are the same for the same movement, as Core's; but FNV-1a, and worth nothing as proof.
+  fileprivate var hash: String {
+    let text = "\(preciseAmount)|\(reference)|\(currency)|\(source)|\(destination)"
+    return (0..<4).map { (part: UInt64) in
+      let sum = text.utf8.reduce(0xCBF2_9CE4_8422_2325 &+ part) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+      let digits = String(sum, radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
+  }
+}
