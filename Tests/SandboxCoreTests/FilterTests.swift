@@ -60,6 +60,14 @@ struct FilterTests {
     #expect(names(ledger.create("/identities/filter", #"{"filters":[],\#(options)}"#)) == found)
   }
 
+  @Test(arguments: [(100, 30), (101, 20), (21, 21)])
+  func `gives at most a hundred and without a valid limit twenty`(limit: Int, found: Int) {
+    var ledger = SandboxLedger.numbered(key: Self.key)
+    for _ in 0..<30 { ledger.create("/identities", #"{"first_name":"a"}"#) }
+    let answer = ledger.create("/identities/filter", #"{"filters":[],"limit":\#(limit)}"#)
+    #expect(names(answer).split(separator: " ").count == found)
+  }
+
   @Test
   func `joins conditions by and, or by or`() {
     var ledger = Self.ledger()

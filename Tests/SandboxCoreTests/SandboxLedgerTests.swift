@@ -108,6 +108,17 @@ struct SandboxLedgerTests {
   }
 
   @Test
+  func `gives the time of making in nanoseconds first and rounded to microseconds later`() {
+    var ledger = SandboxLedger.numbered(key: Self.key)
+    let made = answer(&ledger, "POST", "/ledgers", #"{"name":"n"}"#).body
+    #expect(made.contains(#""created_at":"2026-11-20T17:06:09.427443233Z""#), "\(made)")
+    let listed = answer(&ledger, "GET", "/ledgers?limit=1").body
+    #expect(listed.contains(#""created_at":"2026-11-20T17:06:09.427443Z""#), "\(listed)")
+    var half = SandboxLedger(key: Self.key, clock: { 1_500 }, makeUUID: { "u" })
+    #expect(answer(&half, "GET", "/ledgers").body.contains(#""1970-01-01T00:00:00.000002Z""#))
+  }
+
+  @Test
   func `sends no redirect for what is no route`() {
     var ledger = SandboxLedger.numbered(key: Self.key)
     #expect(answer(&ledger, "GET", "/nope/").status == 404)
