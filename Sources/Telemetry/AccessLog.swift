@@ -24,8 +24,8 @@ package final class AccessLog: Sendable {
     writer.start()
   }
 
-  /// A loop's own buffer; made before the loop runs and used by it alone.
-  package func makeBuffer() -> AccessLogBuffer {
+  /// A buffer for one loop, made on any thread and used by that loop alone.
+  package func makeBuffer() -> sending AccessLogBuffer {
     let channel = AccessLogChannel()
     channels.withLock { $0.append(channel) }
     let wake = wake
