@@ -74,5 +74,6 @@ final class Acceptor: EventHandler {
   func close() {
     loop.unwatch(listener.descriptor.number)
     loop.unregister(registration)
+    listener.stop()
   }
 }

@@ -200,6 +200,11 @@ final class DownstreamConnection: EventHandler {
     if phase == .idle { close() }
   }
 
+  /// The gateway waits no longer.
+  func abort() {
+    if let exchange { exchange.abort() } else { close() }
+  }
+
   private func endOutput() {
     returnInput()
     // Everything was read: closing cannot reset the connection under the answer.

@@ -206,6 +206,13 @@ final class Exchange: Lessee {
     if machine.state != .finished { advance() }
   }
 
+  /// The gateway ends, and waits no longer for this exchange.
+  func abort() {
+    record.code = OwnAnswer.draining.code
+    record.outcome = machine.outcome.text
+    end(.cut)
+  }
+
   func deadlinePassed() {
     guard clock.isDue(loop.now) else { return arm() }
     perform(machine.deadlinePassed(waitingFor: clock.wait))

@@ -118,7 +118,9 @@ final class Worker: EventLoopDelegate, EventHandler {
     for message in mailbox.takeAll() {
       switch message {
       case .drain: drain()
-      case .stop: loop.stop()
+      case .stop:
+        for connection in connections { connection.abort() }
+        loop.stop()
       }
     }
   }

@@ -49,6 +49,9 @@ package final class Listener: Sendable {
     }
   }
 
+  /// Refuses connections from now on, whoever still holds the listener; those that nobody has accepted are reset.
+  package func stop() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+
   private static func listenTCP(_ host: String, _ port: UInt16) throws(Errno) -> FileDescriptor {
     var ipv4 = sockaddr_in()
     ipv4.sin_family = sa_family_t(AF_INET)

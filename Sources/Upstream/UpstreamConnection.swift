@@ -152,7 +152,9 @@ package final class UpstreamConnection: EventHandler {
   package func deadlinePassed() {
     switch phase {
     case .connecting:
-      if loop.now >= connectDue { return failed(.timedOut, "no connection within \(pool.settings.connectMilliseconds) ms") }
+      if loop.now >= connectDue {
+        return failed(.timedOut, "no connection within \(pool.settings.connectMilliseconds) ms")
+      }
       timerDue = .max
       drive(CURL_SOCKET_TIMEOUT, 0)
     case .idle: close()

@@ -39,7 +39,9 @@ package struct UpstreamSettings: Hashable, Sendable {
   }
 
   /// Whether connecting needs a resolver: a thread of libcurl's that nothing can stop.
-  var hasName: Bool { !host.contains(":") && !host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || (48...57).contains($0) } }
+  var hasName: Bool {
+    !host.contains(":") && !host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || (48...57).contains($0) }
+  }
 
   /// The URL that libcurl connects to; requests are written by the gateway.
   var url: String {

@@ -1,6 +1,4 @@
 import Foundation
-import Glibc
-import Reactor
 import Synchronization
 
 /// A Core whose every byte a test decides: it counts connections, keeps each request, and answers by script.
@@ -23,96 +21,78 @@ package final class ScriptedUpstream: Sendable {
     case stall([UInt8])
   }
 
-  package let port: UInt16
-  private let listener: FileDescriptor
-  private let script: @Sendable (Request) -> Answer
   private struct Seen: Sendable {
     var requests: [Request] = []
-    var connections: [TestSocket] = []
-    var isStopped = false
+    var connectionCount = 0
   }
-  private let seen = Mutex(Seen())
+
+  private let upstream: RawUpstream
+  private let seen: SharedSeen
+
+  /// What the connections' threads write down.
+  private final class SharedSeen: Sendable {
+    let value = Mutex(Seen())
+  }
 
   /// - Parameter script: called for each whole request, on its connection's thread.
   package init(_ script: @escaping @Sendable (Request) -> Answer) throws {
-    let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard number >= 0 else { throw Errno.last }
-    let listener = FileDescriptor(owning: number)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = unsafe withUnsafeMutableBytes(of: &address) {
-      let pointer = unsafe $0.baseAddress!.assumingMemoryBound(to: sockaddr.self)
-      return unsafe bind(number, pointer, size) | listen(number, 128) | getsockname(number, pointer, &size)
+    let seen = SharedSeen()
+    self.seen = seen
+    upstream = try RawUpstream { socket, connection in
+      seen.value.withLock { $0.connectionCount += 1 }
+      var reader = TestMessageReader(socket)
+      var number = 0
+      while let message = try? reader.next() {
+        let request = Request(message: message, connection: connection, number: number)
+        seen.value.withLock { $0.requests.append(request) }
+        number += 1
+        guard Self.play(script(request), on: socket) else { return }
+      }
     }
-    guard result == 0 else { throw Errno.last }
-    port = UInt16(bigEndian: address.sin_port)
-    self.listener = listener
-    self.script = script
-    Thread { [self] in acceptAll() }.start()
   }
 
   package convenience init(answer: String) throws {
     try self.init { _ in .bytes(Array(answer.utf8)) }
   }
 
-  package var requests: [Request] { seen.withLock { $0.requests } }
-  package var connectionCount: Int { seen.withLock { $0.connections.count } }
-
-  /// Ends all connections and the listener.
-  package func stop() {
-    let connections = seen.withLock { seen in
-      seen.isStopped = true
-      return seen.connections
+  /// Sends an answer; false when the connection is to end.
+  private static func play(_ answer: Answer, on socket: TestSocket) -> Bool {
+    switch answer {
+    case .bytes(let bytes):
+      try? socket.send(bytes)
+      return true
+    case .last(let bytes):
+      try? socket.send(bytes)
+      socket.end()
+      return false
+    case .reset(let bytes):
+      try? socket.send(bytes)
+      socket.resetOnClose()
+      return false
+    case .stall(let bytes):
+      try? socket.send(bytes)
+      // Ends with the peer, or with the test.
+      _ = try? socket.receive()
+      return false
     }
-    shutdown(listener.number, Int32(SHUT_RDWR))
-    for connection in connections { connection.end() }
+  }
+
+  package var port: UInt16 { upstream.port }
+  package var requests: [Request] { seen.value.withLock { $0.requests } }
+  package var connectionCount: Int { seen.value.withLock { $0.connectionCount } }
+
+  /// Sends bytes that nobody asked for on the connection that is open.
+  package func send(_ bytes: [UInt8]) throws {
+    for connection in upstream.connections { try connection.send(bytes) }
   }
 
   /// Ends the connections that are open, as a Core that restarts does.
   package func endConnections() {
-    for connection in seen.withLock({ $0.connections }) { connection.end() }
+    for connection in upstream.connections { connection.end() }
   }
 
-  private func acceptAll() {
-    while true {
-      let number = accept(listener.number, nil, nil)
-      guard number >= 0 else { return }
-      let socket = TestSocket(owning: number)
-      let index = seen.withLock { seen in
-        seen.connections.append(socket)
-        return seen.isStopped ? nil : seen.connections.count - 1
-      }
-      guard let index else { return }
-      Thread { [self] in serve(socket, index) }.start()
-    }
-  }
-
-  private func serve(_ socket: TestSocket, _ connection: Int) {
-    var reader = TestMessageReader(socket)
-    var number = 0
-    while let message = try? reader.next() {
-      let request = Request(message: message, connection: connection, number: number)
-      seen.withLock { $0.requests.append(request) }
-      number += 1
-      switch script(request) {
-      case .bytes(let bytes):
-        try? socket.send(bytes)
-      case .last(let bytes):
-        try? socket.send(bytes)
-        return socket.end()
-      case .reset(let bytes):
-        try? socket.send(bytes)
-        socket.resetOnClose()
-        return seen.withLock { $0.connections[connection] = TestSocket(owning: -1) }
-      case .stall(let bytes):
-        try? socket.send(bytes)
-        while !seen.withLock(\.isStopped) { Thread.sleep(forTimeInterval: 0.02) }
-        return
-      }
-    }
-  }
+  /// Ends all connections and the listener.
+  package func stop() { upstream.stop() }
 
   /// An answer with a JSON body and its length.
   package static func json(_ body: String, status: String = "200 OK") -> [UInt8] {

@@ -1,0 +1,132 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Whoever keeps the gateway waiting meets a deadline, with its own answer.
+@Suite struct DeadlineTests {
+  static let target = "/proxy/balances?instance_id=one"
+
+  @Test func `an instance that does not answer is 504, and what it did is unknown`() throws {
+    let core = try ScriptedUpstream { _ in .stall([]) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["timeouts": ["first_byte_s": 0.1]])
+    let answer = try gateway.ask("POST", Self.target, body: "{}")
+    #expect(answer?.status == 504 && answer?.member("code") == "GATEWAY_UPSTREAM_TIMEOUT")
+    #expect(answer?.member("outcome") == "unknown")
+    #expect(try gateway.stopAndReadLog().first?["outcome"] as? String == "unknown")
+  }
+
+  @Test func `an answer that stalls after its head is cut`() throws {
+    let core = try ScriptedUpstream { _ in .stall(Array("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".utf8)) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["timeouts": ["between_bytes_s": 0.1]])
+    defer { gateway.stop() }
+    let socket = try gateway.connect()
+    try socket.send(RunningGateway.request("GET", Self.target))
+    #expect(String(decoding: try socket.receiveToEnd(), as: UTF8.self).hasSuffix("\r\n\r\nhalf"))
+  }
+
+  @Test func `an answer that drips is cut when the whole has taken too long`() throws {
+    let core = try RawUpstream { socket in
+      _ = try? socket.receive()
+      try? socket.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+      for _ in 0..<100 {
+        Thread.sleep(forTimeInterval: 0.03)
+        if (try? socket.send("x")) == nil { return }
+      }
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)], instance: ["timeouts": ["between_bytes_s": 0.2, "total_s": 0.4]])
+    defer { gateway.stop() }
+    let socket = try gateway.connect()
+    try socket.send(RunningGateway.request("GET", Self.target))
+    let bytes = try socket.receiveToEnd()
+    #expect(bytes.count(where: { $0 == UInt8(ascii: "x") }) < 60)
+  }
+
+  static let slowHeads = ["GET /proxy/bal", "GET /proxy/balances HTTP/1.1\r\nHost: x\r\n"]
+
+  @Test(arguments: slowHeads)
+  func `a head that does not come is 408 and recorded`(sent: String) throws {
+    let core = try ScriptedUpstream(answer: "")
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["head_s": 0.1]])
+    let socket = try gateway.connect()
+    try socket.send(sent)
+    let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
+    #expect(text.hasPrefix("HTTP/1.1 408 ") && text.contains("GATEWAY_REQUEST_TIMEOUT"))
+    #expect(try gateway.stopAndReadLog().first?["status"] as? Int == 408)
+  }
+
+  @Test func `a head that drips meets the same deadline`() throws {
+    let core = try ScriptedUpstream(answer: "")
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["head_s": 0.3]])
+    defer { gateway.stop() }
+    let socket = try gateway.connect()
+    let start = ContinuousClock.now
+    try socket.send("GET /proxy/balances HTTP/1.1\r\n")
+    while socket.isQuiet(milliseconds: 50), ContinuousClock.now - start < .seconds(5) {
+      try socket.send("X: y\r\n")
+    }
+    #expect(ContinuousClock.now - start < .seconds(2))
+    #expect(String(decoding: try socket.receive(), as: UTF8.self).hasPrefix("HTTP/1.1 408 "))
+  }
+
+  @Test func `a body that does not come is 408`() throws {
+    let core = try ScriptedUpstream(answer: "")
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["body_idle_s": 0.1]])
+    defer { gateway.stop() }
+    let socket = try gateway.connect()
+    try socket.send(RunningGateway.request("POST", Self.target, fields: ["Content-Length: 10"]) + "half")
+    let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
+    #expect(text.hasPrefix("HTTP/1.1 408 ") && text.contains("GATEWAY_REQUEST_TIMEOUT"))
+    #expect(core.requests.isEmpty)
+  }
+
+  @Test func `a body that drips below the minimum rate is 408`() throws {
+    let core = try ScriptedUpstream(answer: "")
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)],
+      gateway: ["timeouts": ["body_idle_s": 0.3], "limits": ["body_bytes_per_second_min": 100_000]])
+    defer { gateway.stop() }
+    let socket = try gateway.connect()
+    let start = ContinuousClock.now
+    try socket.send(RunningGateway.request("POST", Self.target, fields: ["Content-Length: 1000"]))
+    while socket.isQuiet(milliseconds: 50), ContinuousClock.now - start < .seconds(5) { try socket.send("x") }
+    #expect(String(decoding: try socket.receive(), as: UTF8.self).hasPrefix("HTTP/1.1 408 "))
+    #expect(ContinuousClock.now - start < .seconds(2))
+  }
+
+  @Test func `an idle connection is closed without a word`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["idle_s": 0.2]])
+    let fresh = try gateway.connect()
+    #expect(try fresh.receiveToEnd().isEmpty)
+    let used = try gateway.connect()
+    try used.send(RunningGateway.request("GET", Self.target))
+    var reader = TestMessageReader(used)
+    #expect(try reader.next()?.status == 200)
+    #expect(try used.receiveToEnd().isEmpty)
+    #expect(try gateway.stopAndReadLog().count == 1)
+  }
+
+  @Test func `a client that does not read its answer is cut, and Core's connection is free again`() throws {
+    let large = String(repeating: "x", count: 8 << 20)
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(large)) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)], instance: ["limits": ["connections": 1]],
+      gateway: ["timeouts": ["body_idle_s": 0.3]])
+    let slow = try gateway.connect(receiveBuffer: 4_096)
+    try slow.send(RunningGateway.request("GET", Self.target))
+    let quick = try gateway.ask("GET", Self.target)
+    #expect(quick?.body.count == large.utf8.count)
+    let codes = try gateway.stopAndReadLog().map { $0["code"] as? String }
+    #expect(codes.contains("GATEWAY_ANSWER_CUT"))
+  }
+}

@@ -1,0 +1,217 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What fails at the upstream: the answer, the outcome, and that nothing is sent twice.
+@Suite struct FaultTests {
+  static let target = "/proxy/balances?instance_id=one"
+
+  @Test(arguments: ["GET", "POST"])
+  func `a refused connection is 502, and nothing was sent`(method: String) throws {
+    let gone = try ScriptedUpstream(answer: "")
+    gone.stop()
+    let gateway = try RunningGateway(upstreams: [("one", gone.port)])
+    let answer = try gateway.ask(method, Self.target, body: method == "POST" ? "{}" : nil)
+    #expect(answer?.status == 502 && answer?.member("code") == "GATEWAY_UPSTREAM_REFUSED")
+    #expect(answer?.member("outcome") == "not_sent")
+    let record = try #require(try gateway.stopAndReadLog().first)
+    #expect(record["outcome"] as? String == "not_sent" && record["code"] as? String == "GATEWAY_UPSTREAM_REFUSED")
+  }
+
+  @Test(arguments: ["", "HTTP/1.1 200 OK\r\nContent-Le"])
+  func `a write whose connection ends without an answer is unknown and sent once`(begun: String) throws {
+    let core = try ScriptedUpstream { _ in .last(Array(begun.utf8)) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    let answer = try gateway.ask("POST", Self.target, body: "{}")
+    #expect(answer?.status == 502 && answer?.member("code") == "GATEWAY_UPSTREAM_BROKEN")
+    #expect(answer?.member("outcome") == "unknown")
+    #expect(try gateway.stopAndReadLog().count == 1)
+    #expect(core.requests.count == 1)
+  }
+
+  /// The first request of each connection is answered; the second finds the connection reset or ended.
+  private static func dyingCore(afterReset: Bool) throws -> ScriptedUpstream {
+    try ScriptedUpstream { request in
+      if request.number == 0 { return .bytes(ScriptedUpstream.json("{}")) }
+      return afterReset ? .reset([]) : .last([])
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func `a read that met a dead pooled connection is tried once more, on a fresh one`(afterReset: Bool) throws {
+    let core = try Self.dyingCore(afterReset: afterReset)
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    #expect(core.connectionCount == 2 && core.requests.map(\.connection) == [0, 0, 1])
+    #expect(try gateway.stopAndReadLog().map { $0["tries"] as? Int } == [1, 2])
+  }
+
+  @Test(arguments: [true, false])
+  func `a write that met a dead pooled connection is not sent again`(afterReset: Bool) throws {
+    let core = try Self.dyingCore(afterReset: afterReset)
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    #expect(try gateway.ask("POST", Self.target, body: "1")?.status == 200)
+    let answer = try gateway.ask("POST", Self.target, body: "2")
+    #expect(answer?.status == 502 && answer?.member("outcome") == "unknown")
+    #expect(core.requests.map(\.message.bodyText) == ["1", "2"] && core.connectionCount == 1)
+  }
+
+  @Test func `a write does not take a pooled connection that Core has ended`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    #expect(try gateway.ask("POST", Self.target, body: "1")?.status == 200)
+    core.endConnections()
+    Thread.sleep(forTimeInterval: 0.15)
+    #expect(try gateway.ask("POST", Self.target, body: "2")?.status == 200)
+    #expect(core.requests.map(\.connection) == [0, 1])
+  }
+
+  static let malformed = [
+    "nonsense", "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+  ]
+
+  @Test(arguments: malformed)
+  func `an answer that is not valid HTTP never reaches the client as a whole one`(bytes: String) throws {
+    let core = try ScriptedUpstream { request in
+      request.connection == 0 ? .bytes(Array(bytes.utf8)) : .bytes(ScriptedUpstream.json("{}"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let answer = try gateway.ask("POST", Self.target, body: "{}")
+    let isCut = bytes.contains("zz")
+    #expect(isCut ? answer == nil : answer?.status == 502 && answer?.member("code") == "GATEWAY_UPSTREAM_MALFORMED")
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    #expect(core.requests.map(\.connection) == [0, 1])
+  }
+
+  @Test func `more bytes than the answer declared throw the connection away`() throws {
+    let core = try ScriptedUpstream { request in
+      request.connection == 0
+        ? .bytes(ScriptedUpstream.json("{}") + ScriptedUpstream.json("another's"))
+        : .bytes(ScriptedUpstream.json("own"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    #expect(try gateway.ask("GET", Self.target)?.bodyText == "{}")
+    #expect(try gateway.ask("GET", Self.target)?.bodyText == "own")
+  }
+
+  @Test func `a late second answer is never given to the next request`() throws {
+    let core = try ScriptedUpstream { request in
+      request.connection == 0 ? .bytes(ScriptedUpstream.json("{}")) : .bytes(ScriptedUpstream.json("own"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    #expect(try gateway.ask("GET", Self.target)?.bodyText == "{}")
+    try core.send(ScriptedUpstream.json("stray"))
+    Thread.sleep(forTimeInterval: 0.05)
+    #expect(try gateway.ask("GET", Self.target)?.bodyText == "own")
+  }
+
+  static let broken = [
+    "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+  ]
+
+  @Test(arguments: broken)
+  func `an answer that breaks after its head is cut, never ended as if whole`(bytes: String) throws {
+    let core = try ScriptedUpstream { _ in .last(Array(bytes.utf8)) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    let socket = try gateway.connect()
+    try socket.send(RunningGateway.request("GET", Self.target))
+    let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
+    #expect(text.hasPrefix("HTTP/1.1 200 OK\r\n") && !text.hasSuffix("0\r\n\r\n"))
+    #expect(try gateway.stopAndReadLog().first?["code"] as? String == "GATEWAY_ANSWER_CUT")
+  }
+
+  @Test func `an answer before the whole request is relayed, and both connections close`() throws {
+    let core = try EarlyUpstream()
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let socket = try gateway.connect()
+    try socket.send(RunningGateway.request("POST", Self.target, fields: ["Content-Length: 1000000"]) + "some")
+    let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
+    #expect(text.hasPrefix("HTTP/1.1 400 Early\r\n") && text.hasSuffix("\r\n\r\nearly"))
+    #expect(core.sawEnd())
+  }
+
+  @Test func `a full queue is 503 with Retry-After, and nothing was sent`() throws {
+    let core = try ScriptedUpstream { request in
+      request.message.startLine.contains("hold") ? .stall([]) : .bytes(ScriptedUpstream.json("{}"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)],
+      instance: ["limits": ["connections": 1, "queue": 1], "timeouts": ["queue_s": 0.3, "first_byte_s": 2]])
+    defer { gateway.stop() }
+    let holder = try gateway.connect()
+    try holder.send(RunningGateway.request("GET", "/proxy/balances/hold?instance_id=one"))
+    while core.requests.isEmpty { Thread.sleep(forTimeInterval: 0.01) }
+    let waiter = try gateway.connect()
+    try waiter.send(RunningGateway.request("POST", Self.target, body: "{}"))
+    Thread.sleep(forTimeInterval: 0.05)
+    let full = try gateway.ask("GET", Self.target)
+    #expect(full?.status == 503 && full?.member("code") == "GATEWAY_UPSTREAM_BUSY" && full?["Retry-After"] == "1")
+    var reader = TestMessageReader(waiter)
+    let waited = try reader.next()
+    #expect(waited?.member("code") == "GATEWAY_UPSTREAM_BUSY" && waited?.member("outcome") == "not_sent")
+    #expect(core.requests.count == 1)
+  }
+
+  @Test func `who waits for a connection is served when one comes free`() throws {
+    let core = try ScriptedUpstream { request in
+      if request.message.startLine.contains("slow") { Thread.sleep(forTimeInterval: 0.1) }
+      return .bytes(ScriptedUpstream.json(request.message.startLine))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)], instance: ["limits": ["connections": 1, "queue": 8]])
+    defer { gateway.stop() }
+    var sockets: [TestSocket] = []
+    for number in 0..<6 {
+      let socket = try gateway.connect()
+      try socket.send(RunningGateway.request("GET", "/proxy/balances/slow\(number)?instance_id=one"))
+      sockets.append(socket)
+    }
+    for (number, socket) in sockets.enumerated() {
+      var reader = TestMessageReader(socket)
+      #expect(try reader.next()?.bodyText == "GET /balances/slow\(number) HTTP/1.1")
+    }
+    #expect(core.connectionCount == 1)
+  }
+}
+
+/// Answers before it has read the request, and reads on until the end.
+final class EarlyUpstream: Sendable {
+  let port: UInt16
+  private let upstream: RawUpstream
+
+  init() throws {
+    upstream = try RawUpstream { socket in
+      _ = try? socket.receive(atMost: 100)
+      try? socket.send("HTTP/1.1 400 Early\r\nContent-Length: 5\r\n\r\nearly")
+      while let bytes = try? socket.receive(), !bytes.isEmpty {}
+    }
+    port = upstream.port
+  }
+
+  /// Whether the gateway has ended the connection.
+  func sawEnd() -> Bool { upstream.waitUntilServed() }
+  func stop() { upstream.stop() }
+}
