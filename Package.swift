@@ -40,6 +40,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Gateway", "Policy", "Reactor"], path: "Tests/TestSupport",
       swiftSettings: strict),
     tests(of: "HTTP1"),
+    .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     tests(of: "Gateway", uses: ["HTTP1", "Policy", "Reactor", "TestSupport", "Upstream"]),
     tests(of: "Policy", uses: ["HTTP1"]),
     tests(of: "SandboxCore", resources: [.copy("Fixtures")]),

@@ -20,7 +20,7 @@ import Testing
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
     for number in 0..<200 {
-      try socket.send(RunningGateway.request("GET", "/proxy/balances?n=\(number)&instance_id=one"))
+      try socket.send(testRequest("GET", "/proxy/balances?n=\(number)&instance_id=one"))
       #expect(try reader.next()?.bodyText == "GET /balances?n=\(number) HTTP/1.1|")
     }
     #expect(core.connectionCount <= 2)
@@ -35,11 +35,11 @@ import Testing
     var sent = ""
     for number in 0..<50 {
       switch number % 3 {
-      case 0: sent += RunningGateway.request("GET", "/proxy/balances?n=\(number)&instance_id=one")
+      case 0: sent += testRequest("GET", "/proxy/balances?n=\(number)&instance_id=one")
       case 1:
-        sent += RunningGateway.request("POST", "/proxy/balances?n=\(number)&instance_id=one", body: "body \(number)")
+        sent += testRequest("POST", "/proxy/balances?n=\(number)&instance_id=one", body: "body \(number)")
       default:
-        sent += RunningGateway.request("GET", "/proxy/nothing", token: number % 2 == 0 ? nil : RunningGateway.token)
+        sent += testRequest("GET", "/proxy/nothing", token: number % 2 == 0 ? nil : TestPolicyFolder.token)
       }
     }
     try socket.send(sent)
@@ -59,7 +59,7 @@ import Testing
     defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     defer { gateway.stop() }
-    let request = Array(RunningGateway.request("POST", Self.target, body: "hello").utf8)
+    let request = Array(testRequest("POST", Self.target, body: "hello").utf8)
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
     for cut in 1..<request.count {
@@ -75,13 +75,13 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(RunningGateway.request("POST", Self.target, fields: ["Transfer-Encoding: chunked"]))
+    try socket.send(testRequest("POST", Self.target, fields: ["Transfer-Encoding: chunked"]))
     try socket.send("4;x=\"y\"\r\nwiki\r\n5\r\npedia\r\n0\r\nX-Trailer: 1\r\n\r\n")
     var reader = TestMessageReader(socket)
     #expect(try reader.next()?.bodyText == "POST /balances HTTP/1.1|wikipedia")
     let request = try #require(core.requests.first?.message)
     #expect(request.values("Transfer-Encoding") == ["chunked"] && request.values("Content-Length") == [])
-    try socket.send(RunningGateway.request("GET", Self.target))
+    try socket.send(testRequest("GET", Self.target))
     #expect(try reader.next()?.status == 200)
   }
 
@@ -100,7 +100,7 @@ import Testing
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
     for _ in 0..<3 {
-      try socket.send(RunningGateway.request(method, Self.target))
+      try socket.send(testRequest(method, Self.target))
       let got = try #require(try reader.next(hasBody: hasBody))
       #expect(got.status == (answer.contains(" 103 ") ? 200 : Int(answer.split(separator: " ")[1])))
     }
@@ -115,7 +115,7 @@ import Testing
     let answer = try gateway.ask("GET", Self.target)
     #expect(answer?.values("Transfer-Encoding") == ["chunked"] && answer?.bodyText == "until the end")
     let old = try gateway.connect()
-    try old.send(RunningGateway.request("GET", Self.target).replacing("HTTP/1.1", with: "HTTP/1.0"))
+    try old.send(testRequest("GET", Self.target).replacing("HTTP/1.1", with: "HTTP/1.0"))
     let text = String(decoding: try old.receiveToEnd(), as: UTF8.self)
     #expect(text.hasSuffix("\r\n\r\nuntil the end") && !text.contains("chunked"))
   }
@@ -129,12 +129,12 @@ import Testing
     var reader = TestMessageReader(kept)
     for _ in 0..<2 {
       try kept.send(
-        RunningGateway.request("GET", Self.target, fields: ["Connection: keep-alive"]).replacing(
+        testRequest("GET", Self.target, fields: ["Connection: keep-alive"]).replacing(
           "HTTP/1.1", with: "HTTP/1.0"))
       #expect(try reader.next()?.values("Connection") == ["keep-alive"])
     }
     let closed = try gateway.connect()
-    try closed.send(RunningGateway.request("GET", Self.target).replacing("HTTP/1.1", with: "HTTP/1.0"))
+    try closed.send(testRequest("GET", Self.target).replacing("HTTP/1.1", with: "HTTP/1.0"))
     #expect(String(decoding: try closed.receiveToEnd(), as: UTF8.self).contains("\r\nConnection: close\r\n"))
   }
 
@@ -146,12 +146,12 @@ import Testing
     let fields = ["Expect: 100-continue", "Content-Length: 5"]
     let admitted = try gateway.connect()
     var reader = TestMessageReader(admitted)
-    try admitted.send(RunningGateway.request("POST", Self.target, fields: fields))
+    try admitted.send(testRequest("POST", Self.target, fields: fields))
     #expect(try reader.next()?.status == 100)
     try admitted.send("hello")
     #expect(try reader.next()?.bodyText == "POST /balances HTTP/1.1|hello")
     let refused = try gateway.connect()
-    try refused.send(RunningGateway.request("POST", Self.target, fields: fields, token: "nobody"))
+    try refused.send(testRequest("POST", Self.target, fields: fields, token: "nobody"))
     let text = String(decoding: try refused.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 401 ") && text.contains("\r\nConnection: close\r\n"))
   }
@@ -165,9 +165,9 @@ import Testing
     var reader = TestMessageReader(socket)
     for _ in 0..<3 {
       try socket.send(
-        RunningGateway.request("POST", Self.target, body: "GET /proxy/balances HTTP/1.1", token: "nobody"))
+        testRequest("POST", Self.target, body: "GET /proxy/balances HTTP/1.1", token: "nobody"))
       #expect(try reader.next()?.status == 401)
-      try socket.send(RunningGateway.request("GET", Self.target))
+      try socket.send(testRequest("GET", Self.target))
       #expect(try reader.next()?.status == 200)
     }
     #expect(core.requests.count == 3)
@@ -179,8 +179,8 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(RunningGateway.request("POST", Self.target, fields: ["Content-Length: 100000"], token: "nobody"))
-    try socket.send(RunningGateway.request("GET", Self.target))
+    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 100000"], token: "nobody"))
+    try socket.send(testRequest("GET", Self.target))
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 401 ") && text.split(separator: "HTTP/1.1 ").count == 1)
     #expect(core.requests.isEmpty)
@@ -192,7 +192,7 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(RunningGateway.request("POST", Self.target, body: "hello"))
+    try socket.send(testRequest("POST", Self.target, body: "hello"))
     socket.endOutput()
     #expect(String(decoding: try socket.receiveToEnd(), as: UTF8.self).hasSuffix("POST /balances HTTP/1.1|hello"))
   }
@@ -204,7 +204,7 @@ import Testing
     defer { gateway.stop() }
     var sockets: [TestSocket] = []
     for _ in 0..<64 { sockets.append(try gateway.connect()) }
-    for socket in sockets { try socket.send(RunningGateway.request("GET", Self.target)) }
+    for socket in sockets { try socket.send(testRequest("GET", Self.target)) }
     for socket in sockets {
       var reader = TestMessageReader(socket)
       #expect(try reader.next()?.status == 200)

@@ -22,7 +22,7 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["timeouts": ["between_bytes_s": 0.1]])
     defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(RunningGateway.request("GET", Self.target))
+    try socket.send(testRequest("GET", Self.target))
     #expect(String(decoding: try socket.receiveToEnd(), as: UTF8.self).hasSuffix("\r\n\r\nhalf"))
   }
 
@@ -40,7 +40,7 @@ import Testing
       upstreams: [("one", core.port)], instance: ["timeouts": ["between_bytes_s": 0.2, "total_s": 0.4]])
     defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(RunningGateway.request("GET", Self.target))
+    try socket.send(testRequest("GET", Self.target))
     let bytes = try socket.receiveToEnd()
     #expect(bytes.count(where: { $0 == UInt8(ascii: "x") }) < 60)
   }
@@ -80,7 +80,7 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["body_idle_s": 0.1]])
     defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(RunningGateway.request("POST", Self.target, fields: ["Content-Length: 10"]) + "half")
+    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 10"]) + "half")
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 408 ") && text.contains("GATEWAY_REQUEST_TIMEOUT"))
     #expect(core.requests.isEmpty)
@@ -95,7 +95,7 @@ import Testing
     defer { gateway.stop() }
     let socket = try gateway.connect()
     let start = ContinuousClock.now
-    try socket.send(RunningGateway.request("POST", Self.target, fields: ["Content-Length: 1000"]))
+    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 1000"]))
     while socket.isQuiet(milliseconds: 50), ContinuousClock.now - start < .seconds(5) { try socket.send("x") }
     #expect(String(decoding: try socket.receive(), as: UTF8.self).hasPrefix("HTTP/1.1 408 "))
     #expect(ContinuousClock.now - start < .seconds(2))
@@ -108,7 +108,7 @@ import Testing
     let fresh = try gateway.connect()
     #expect(try fresh.receiveToEnd().isEmpty)
     let used = try gateway.connect()
-    try used.send(RunningGateway.request("GET", Self.target))
+    try used.send(testRequest("GET", Self.target))
     var reader = TestMessageReader(used)
     #expect(try reader.next()?.status == 200)
     #expect(try used.receiveToEnd().isEmpty)
@@ -123,7 +123,7 @@ import Testing
       upstreams: [("one", core.port)], instance: ["limits": ["connections": 1]],
       gateway: ["timeouts": ["body_idle_s": 0.3]])
     let slow = try gateway.connect(receiveBuffer: 4_096)
-    try slow.send(RunningGateway.request("GET", Self.target))
+    try slow.send(testRequest("GET", Self.target))
     let quick = try gateway.ask("GET", Self.target)
     #expect(quick?.body.count == large.utf8.count)
     let codes = try gateway.stopAndReadLog().map { $0["code"] as? String }

@@ -17,7 +17,7 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let idle = try gateway.connect()
     let busy = try gateway.connect()
-    try busy.send(RunningGateway.request("POST", Self.target, body: "{}"))
+    try busy.send(testRequest("POST", Self.target, body: "{}"))
     while core.requests.isEmpty { Thread.sleep(forTimeInterval: 0.01) }
     let isDrained = Mutex<Bool?>(nil)
     let drained = DispatchSemaphore(value: 0)
@@ -39,7 +39,7 @@ import Testing
     defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["drain_s": 0.2]])
     let busy = try gateway.connect()
-    try busy.send(RunningGateway.request("POST", Self.target, body: "{}"))
+    try busy.send(testRequest("POST", Self.target, body: "{}"))
     while core.requests.isEmpty { Thread.sleep(forTimeInterval: 0.01) }
     let records = try gateway.stopAndReadLog()
     #expect(records.map { $0["outcome"] as? String } == ["unknown"])

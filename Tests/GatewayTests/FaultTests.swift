@@ -133,7 +133,7 @@ import Testing
     defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let socket = try gateway.connect()
-    try socket.send(RunningGateway.request("GET", Self.target))
+    try socket.send(testRequest("GET", Self.target))
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 200 OK\r\n") && !text.hasSuffix("0\r\n\r\n"))
     #expect(try gateway.stopAndReadLog().first?["code"] as? String == "GATEWAY_ANSWER_CUT")
@@ -145,7 +145,7 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(RunningGateway.request("POST", Self.target, fields: ["Content-Length: 1000000"]) + "some")
+    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 1000000"]) + "some")
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 400 Early\r\n") && text.hasSuffix("\r\n\r\nearly"))
     #expect(core.sawEnd())
@@ -161,10 +161,10 @@ import Testing
       instance: ["limits": ["connections": 1, "queue": 1], "timeouts": ["queue_s": 0.3, "first_byte_s": 2]])
     defer { gateway.stop() }
     let holder = try gateway.connect()
-    try holder.send(RunningGateway.request("GET", "/proxy/balances/hold?instance_id=one"))
+    try holder.send(testRequest("GET", "/proxy/balances/hold?instance_id=one"))
     while core.requests.isEmpty { Thread.sleep(forTimeInterval: 0.01) }
     let waiter = try gateway.connect()
-    try waiter.send(RunningGateway.request("POST", Self.target, body: "{}"))
+    try waiter.send(testRequest("POST", Self.target, body: "{}"))
     Thread.sleep(forTimeInterval: 0.05)
     let full = try gateway.ask("GET", Self.target)
     #expect(full?.status == 503 && full?.member("code") == "GATEWAY_UPSTREAM_BUSY" && full?["Retry-After"] == "1")
@@ -186,7 +186,7 @@ import Testing
     var sockets: [TestSocket] = []
     for number in 0..<6 {
       let socket = try gateway.connect()
-      try socket.send(RunningGateway.request("GET", "/proxy/balances/slow\(number)?instance_id=one"))
+      try socket.send(testRequest("GET", "/proxy/balances/slow\(number)?instance_id=one"))
       sockets.append(socket)
     }
     for (number, socket) in sockets.enumerated() {

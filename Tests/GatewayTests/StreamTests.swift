@@ -14,13 +14,13 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     defer { gateway.stop() }
     let socket = try gateway.connect(receiveBuffer: 8_192)
-    try socket.send(RunningGateway.request("GET", Self.target))
+    try socket.send(testRequest("GET", Self.target))
     Thread.sleep(forTimeInterval: 0.2)
     var reader = TestMessageReader(socket)
     let answer = try #require(try reader.next())
     #expect(answer.body.count == body.count && answer.body == body)
     #expect(answer.values("Transfer-Encoding") == (isChunked ? ["chunked"] : []))
-    try socket.send(RunningGateway.request("GET", Self.target))
+    try socket.send(testRequest("GET", Self.target))
     #expect(try reader.next()?.body.count == body.count)
     #expect(core.connectionCount == 1)
   }
@@ -36,11 +36,11 @@ import Testing
     defer { gateway.stop() }
     let socket = try gateway.connect()
     let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(body.count)"
-    try socket.send(RunningGateway.request("POST", Self.target, fields: [framing]))
+    try socket.send(testRequest("POST", Self.target, fields: [framing]))
     try socket.send(isChunked ? Self.chunks(body) : body)
     var reader = TestMessageReader(socket)
     #expect(try reader.next()?.bodyText == "same")
-    try socket.send(RunningGateway.request("POST", Self.target, body: "small"))
+    try socket.send(testRequest("POST", Self.target, body: "small"))
     #expect(try reader.next()?.bodyText == "different")
   }
 
@@ -60,7 +60,7 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["limits": ["body_bytes": 1_000]])
     defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(RunningGateway.request("POST", Self.target, fields: ["Transfer-Encoding: chunked"]))
+    try socket.send(testRequest("POST", Self.target, fields: ["Transfer-Encoding: chunked"]))
     try socket.send("1f4\r\n\(String(repeating: "x", count: 500))\r\n1f5\r\n")
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 413 ") && core.requests.isEmpty)

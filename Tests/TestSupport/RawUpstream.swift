@@ -1,12 +1,10 @@
 import Foundation
-import Glibc
-import Reactor
 import Synchronization
 
 /// A Core whose connections a test serves by hand, one thread each.
 package final class RawUpstream: Sendable {
-  package let port: UInt16
-  private let listener: FileDescriptor
+  package var port: UInt16 { listener.port }
+  private let listener: ListeningSocket
   private let serve: @Sendable (TestSocket, Int) -> Void
   private let served = DispatchSemaphore(value: 0)
 
@@ -18,20 +16,7 @@ package final class RawUpstream: Sendable {
 
   /// - Parameter serve: called on a thread of its own for each connection, with its number from 0.
   package init(_ serve: @escaping @Sendable (TestSocket, Int) -> Void) throws {
-    let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard number >= 0 else { throw Errno.last }
-    let listener = FileDescriptor(owning: number)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = unsafe withUnsafeMutableBytes(of: &address) {
-      let pointer = unsafe $0.baseAddress!.assumingMemoryBound(to: sockaddr.self)
-      return unsafe bind(number, pointer, size) | listen(number, 128) | getsockname(number, pointer, &size)
-    }
-    guard result == 0 else { throw Errno.last }
-    port = UInt16(bigEndian: address.sin_port)
-    self.listener = listener
+    listener = try ListeningSocket(backlog: 128)
     self.serve = serve
     Thread { [self] in acceptAll() }.start()
   }
@@ -51,7 +36,7 @@ package final class RawUpstream: Sendable {
   /// Ends the listener and all connections.
   package func stop() {
     state.withLock { $0.isStopped = true }
-    shutdown(listener.number, Int32(SHUT_RDWR))
+    listener.stop()
     for connection in connections { connection.end() }
   }
 
@@ -61,9 +46,7 @@ package final class RawUpstream: Sendable {
   private func acceptAll() {
     var count = 0
     while true {
-      let number = accept(listener.number, nil, nil)
-      guard number >= 0 else { return }
-      let socket = TestSocket(owning: number)
+      guard let socket = listener.accept() else { return }
       let isStopped = state.withLock { state in
         state.connections.append(socket)
         return state.isStopped

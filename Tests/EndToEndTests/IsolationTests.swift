@@ -1,0 +1,111 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// One instance that hangs must not change another's latency.
+@Suite(.serialized) struct IsolationTests {
+  /// Milliseconds; a loop that blocks once blocks for seconds.
+  static let p99Max = 20.0
+
+  @Test func `an instance whose connect never completes leaves another alone`() throws {
+    let hole = try FullBacklog()
+    try expectQuick(beside: "http://127.0.0.1:\(hole.port)")
+  }
+
+  @Test func `an instance whose name resolution hangs leaves another alone`() throws {
+    let library = try HangingResolver(name: "hanging.test", seconds: 8)
+    try expectQuick(beside: "http://hanging.test:5001", environment: ["LD_PRELOAD": library.path])
+  }
+
+  /// Asks a healthy instance while requests to the other are under way, on the one loop.
+  private func expectQuick(beside url: String, environment: [String: String] = [:]) throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let folder = try TestPolicyFolder(
+      instances: [("one", "http://127.0.0.1:\(core.port)"), ("bad", url)], loops: 1,
+      instance: ["timeouts": ["connect_s": 1]])
+    let gateway = try GatewayProcess(folder, environment: environment)
+    defer { gateway.stop() }
+    var stuck: [TestSocket] = []
+    for _ in 0..<8 {
+      let socket = try TestSocket(port: gateway.port)
+      try socket.send(testRequest("GET", "/proxy/balances?instance_id=bad"))
+      stuck.append(socket)
+    }
+    let socket = try TestSocket(port: gateway.port)
+    var reader = TestMessageReader(socket)
+    // A busy machine may spoil a round; a loop that blocks spoils them all.
+    var p99 = Double.infinity
+    for _ in 0..<5 where p99 > Self.p99Max {
+      p99 = try percentile99(of: 300) {
+        try socket.send(testRequest("GET", "/proxy/balances?instance_id=one"))
+        #expect(try reader.next()?.status == 200)
+      }
+    }
+    print("p99 beside \(url): \(p99) ms")
+    #expect(p99 <= Self.p99Max)
+    for socket in stuck {
+      var reader = TestMessageReader(socket)
+      let answer = try reader.next()
+      #expect(answer?.status == 504 && answer?.member("outcome") == "not_sent")
+    }
+  }
+
+  private func percentile99(of count: Int, _ work: () throws -> Void) throws -> Double {
+    var times: [Duration] = []
+    for _ in 0..<count {
+      let start = ContinuousClock.now
+      try work()
+      times.append(ContinuousClock.now - start)
+    }
+    return times.sorted()[count * 99 / 100] / .milliseconds(1)
+  }
+}
+
+/// A listener that accepts nobody and whose queue is full: the kernel drops what else comes.
+private struct FullBacklog {
+  let port: UInt16
+  private let listener: ListeningSocket
+  /// The one connection that a backlog of 0 still takes.
+  private let filler: TestSocket
+
+  init() throws {
+    listener = try ListeningSocket(backlog: 0)
+    port = listener.port
+    filler = try TestSocket(port: port)
+  }
+}
+
+/// A library that makes getaddrinfo(3) sleep for one name, to be preloaded.
+private struct HangingResolver {
+  let path: String
+
+  struct NotBuilt: Error {
+    let status: Int32
+  }
+
+  init(name: String, seconds: Int) throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "resolver-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let source = folder.appending(path: "resolver.c")
+    path = folder.appending(path: "resolver.so").path
+    try """
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <netdb.h>
+    #include <string.h>
+    #include <unistd.h>
+    int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result) {
+      if (node && !strcmp(node, "\(name)")) { sleep(\(seconds)); return EAI_AGAIN; }
+      int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+      return real(node, service, hints, result);
+    }
+    """.write(to: source, atomically: true, encoding: .utf8)
+    let compiler = Process()
+    compiler.executableURL = URL(fileURLWithPath: "/usr/bin/gcc")
+    compiler.arguments = ["-shared", "-fPIC", "-o", path, source.path]
+    try compiler.run()
+    compiler.waitUntilExit()
+    guard compiler.terminationStatus == 0 else { throw NotBuilt(status: compiler.terminationStatus) }
+  }
+}

@@ -1,0 +1,35 @@
+import Foundation
+
+/// Counts the system calls of a running process with strace(1).
+struct SystemCallCounter {
+  private let identifier: Int32
+
+  struct Unreadable: Error {
+    let summary: String
+  }
+
+  init(_ identifier: Int32) { self.identifier = identifier }
+
+  /// The system calls of all threads from now on, while `work` runs and until it has ended the process: a strace that
+  /// is started from a thread of Dispatch inherits a mask that blocks every signal to stop it by.
+  func count(during work: () throws -> Void) throws -> Int {
+    let summary = FileManager.default.temporaryDirectory.appending(path: "strace-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: summary) }
+    let strace = Process()
+    strace.executableURL = URL(fileURLWithPath: "/usr/bin/strace")
+    strace.arguments = ["-f", "-c", "-p", "\(identifier)", "-o", summary.path]
+    let errors = Pipe()
+    strace.standardError = errors
+    strace.standardInput = FileHandle.nullDevice
+    try strace.run()
+    // It says so on its standard error when it is attached.
+    _ = errors.fileHandleForReading.availableData
+    try work()
+    strace.waitUntilExit()
+    let text = try String(contentsOf: summary, encoding: .utf8)
+    guard let total = text.split(separator: "\n").last(where: { $0.hasSuffix("total") }),
+      let calls = total.split(separator: " ").dropFirst(3).first.flatMap({ Int($0) })
+    else { throw Unreadable(summary: text) }
+    return calls
+  }
+}

@@ -1,0 +1,67 @@
+import Foundation
+import Policy
+
+/// A policy folder of a test's own: two clients, and the instances that the test names.
+package final class TestPolicyFolder: Sendable {
+  /// A token that may read and write, and one that may only read.
+  package static let token = "blnk_at_test-token-that-may-read-and-write"
+  package static let readToken = "blnk_at_test-token-that-may-read"
+  package static let key = "core-key-of-tests"
+
+  package let path: String
+  /// For logs, beside the folder.
+  package let statePath: String
+  package var accessLogPath: String { statePath + "/access.jsonl" }
+
+  /// - Parameters:
+  ///   - instances: ids and URLs.
+  ///   - instance: members that every instance gets, such as `"timeouts": {…}`.
+  ///   - gateway: members of gateway.json.
+  package init(
+    instances: [(id: String, url: String)], loops: Int = 1, instance: [String: any Sendable] = [:],
+    gateway: [String: any Sendable] = [:]
+  ) throws {
+    let root = FileManager.default.temporaryDirectory.appending(path: "gateway-test-\(UUID().uuidString)")
+    path = root.appending(path: "policies").path
+    statePath = root.appending(path: "state").path
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(atPath: statePath, withIntermediateDirectories: true)
+    let settings: [String: any Sendable] = [
+      "listen": "127.0.0.1:0", "admin": NSNull(), "loops": loops, "watch": false, "access_log": "access.jsonl",
+      "limits": ["connections": 1_000, "upstream_connections": 200],
+    ]
+    try write(settings.merging(gateway) { $1 }, "gateway.json")
+    let entries = instances.map { entry in
+      let own: [String: any Sendable] = ["url": entry.url, "key": ["env": "TEST_KEY"]]
+      return (entry.id, own.merging(instance) { $1 })
+    }
+    try write(["instances": Dictionary(uniqueKeysWithValues: entries)], "instances.json")
+    let ids = instances.map(\.id)
+    let clients: [String: any Sendable] = [
+      "app": Self.client(token: Self.token, scopes: ["proxy:read", "proxy:write"], instances: ids),
+      "reader": Self.client(token: Self.readToken, scopes: ["proxy:read"], instances: ids),
+    ]
+    try write(["clients": clients], "clients.json")
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path) }
+
+  private static func client(token: String, scopes: [String], instances: [String]) -> [String: any Sendable] {
+    let digest = SHA256.digest(of: Array(token.utf8).span).hex
+    return [
+      "name": "test", "scopes": scopes, "instances": instances, "tokens": [["sha256": digest, "note": "of the tests"]],
+    ]
+  }
+
+  private func write(_ value: [String: any Sendable], _ name: String) throws {
+    try JSONSerialization.data(withJSONObject: value).write(to: URL(fileURLWithPath: path).appending(path: name))
+  }
+
+  /// The records in the access log.
+  package func records() throws -> [[String: any Sendable]] {
+    let text = try String(contentsOfFile: accessLogPath, encoding: .utf8)
+    return try text.split(separator: "\n").map { line in
+      try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: any Sendable] ?? [:]
+    }
+  }
+}
