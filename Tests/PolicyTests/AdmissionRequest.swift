@@ -60,6 +60,7 @@ func admissionPolicy() -> Policy {
     entry("expired", #""scopes": ["*"], "instances": ["*"]"#, expires: "2027-01-15T08:00:00Z"),
     entry("revoked", #""scopes": ["*"], "instances": ["*"], "revoked": true"#),
     entry("none", #""scopes": [], "instances": ["inst_a"]"#),
+    entry("direct", #""scopes": ["*"], "instances": ["inst_a", "inst_off"], "default_instance": "inst_a""#),
     entry("near", #""scopes": ["proxy:read"], "instances": ["inst_a"], "networks": ["10.0.0.0/8", "2001:db8::/32"]"#),
   ]
   let instance = #"{ "url": "http://127.0.0.1:1", "key": {"env": "DEMO_KEY"} }"#

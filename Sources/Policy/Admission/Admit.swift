@@ -9,44 +9,62 @@ extension Policy {
     noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Admission {
     trace = AdmissionTrace()
-    let token = try authenticate(head, bytes, at: now, noting: &trace)
-    let client = Int(tokens.entries[token].clientIndex)
-    guard clients[client].networks.contains(peer) else { throw .networkForbidden }
-    let route = try route(head, bytes)
-    trace.routeIndex = Int32(truncatingIfNeeded: route)
-    try authorize(client, for: route)
-    let parameter = try instanceParameter(head.query, bytes)
-    let instance = try resolve(parameter.value, bytes, for: client, noting: &trace)
-    let isWrite = routes.routes[route].isWrite
-    guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
-    return Admission(
-      clientIndex: trace.clientIndex, tokenIndex: trace.tokenIndex, instanceIndex: trace.instanceIndex,
-      routeIndex: trace.routeIndex, isWrite: isWrite, corePath: head.path.lowerBound + 6..<head.path.upperBound,
-      query: head.query, instanceParameter: parameter.pair,
-      bodyBytesMax: routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax)
+    let addressing = Addressing(bytes, path: head.path)
+    let presented = try presentedToken(head, bytes, takesCoreKey: addressing.takesCoreKey)
+    try authenticate(presented, bytes, at: now, noting: &trace)
+    guard clients[Int(trace.clientIndex)].networks.contains(peer) else { throw .networkForbidden }
+    return try admit(head, bytes, addressing, noting: &trace)
   }
 
-  /// The place of the one presented token, which is known, in force and not revoked.
+  /// The same for a client that is known already: what a principal may do, whatever its token.
+  package func admit(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, as clientIndex: Int32, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> Admission {
+    trace = AdmissionTrace()
+    trace.clientIndex = clientIndex
+    guard !clients[Int(clientIndex)].isRevoked else { throw .tokenRevoked }
+    return try admit(head, bytes, Addressing(bytes, path: head.path), noting: &trace)
+  }
+
+  /// The presented token is known, in force and not revoked.
   private func authenticate(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: UnixSeconds, noting trace: inout AdmissionTrace
-  ) throws(Rejection) -> Int {
-    let presented = try bearerToken(head, bytes)
+    _ presented: Range<Int>, _ bytes: Span<UInt8>, at now: UnixSeconds, noting trace: inout AdmissionTrace
+  ) throws(Rejection) {
     guard let index = tokens.index(of: SHA256.digest(of: bytes.extracting(presented))) else { throw .tokenUnknown }
     let token = Int(index)
     trace.tokenIndex = index
     trace.clientIndex = tokens.entries[token].clientIndex
     if let expiry = tokens.entries[token].expiry, expiry <= now { throw .tokenExpired }
     guard !clients[Int(trace.clientIndex)].isRevoked else { throw .tokenRevoked }
-    return token
   }
 
-  private func route(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) throws(Rejection) -> Int {
+  private func admit(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ addressing: Addressing, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> Admission {
+    let client = Int(trace.clientIndex)
+    let route = try route(head, bytes, addressing.corePath)
+    trace.routeIndex = Int32(truncatingIfNeeded: route)
+    try authorize(client, for: route)
+    let parameter = try instanceParameter(head.query, bytes, addressing.instance)
+    let instance = try resolve(addressing.instance, parameter?.value, bytes, for: client, noting: &trace)
+    let isWrite = routes.routes[route].isWrite
+    guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
+    return Admission(
+      clientIndex: trace.clientIndex, tokenIndex: trace.tokenIndex, instanceIndex: trace.instanceIndex,
+      routeIndex: trace.routeIndex, isWrite: isWrite, corePath: addressing.corePath, query: head.query,
+      instanceParameter: parameter?.pair,
+      bodyBytesMax: routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax)
+  }
+
+  private func route(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ corePath: Range<Int>
+  ) throws(Rejection) -> Int {
     do throws(PathFault) {
       try checkPath(bytes, head.path)
     } catch {
       throw .pathMalformed(error)
     }
-    guard let match = routes.match(bytes, path: head.path) else { throw .routeUnknown }
+    guard let match = routes.match(bytes, corePath: corePath) else { throw .routeUnknown }
     return Int(try routes.route(head.method, at: match))
   }
 
@@ -56,11 +74,31 @@ extension Policy {
     }
   }
 
+  /// The pair of the query that names the instance; nil where the path does.
+  private func instanceParameter(
+    _ query: Range<Int>?, _ bytes: Span<UInt8>, _ instance: Addressing.Instance
+  ) throws(Rejection) -> QueryParameters.Parameter? {
+    switch instance {
+    case .inQuery: return try requiredInstanceParameter(query, bytes)
+    case .inPath, .byDefault:
+      try refuseInstanceParameter(query, bytes)
+      return nil
+    }
+  }
+
   /// The place of the instance, which the client may use.
   private func resolve(
-    _ value: Range<Int>, _ bytes: Span<UInt8>, for client: Int, noting trace: inout AdmissionTrace
+    _ instance: Addressing.Instance, _ value: Range<Int>?, _ bytes: Span<UInt8>, for client: Int,
+    noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Int {
-    let index = try instanceIndex(value, bytes)
+    let index: Int32?
+    switch instance {
+    case .inQuery: index = try instanceIndex(value ?? 0..<0, bytes)
+    case .inPath(let id): index = directory.index(of: bytes, id)
+    case .byDefault:
+      guard let byDefault = clients[client].defaultInstance else { throw .instanceRequired }
+      index = byDefault
+    }
     trace.instanceIndex = index ?? -1
     guard let index, clients[client].instances.contains(index) else {
       throw clients[client].instances == .all ? .instanceUnknown : .instanceForbidden

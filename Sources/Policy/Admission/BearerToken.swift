@@ -1,15 +1,22 @@
 import HTTP1
 
-/// The one b64token that a head presents as `Authorization: Bearer …` (RFC 6750 §2.1).
-func bearerToken(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) throws(Rejection) -> Range<Int> {
-  var credentials: Range<Int>?
-  for index in head.fields.indices where head.fields[index].kind == .authorization {
+/// The one b64token that a head presents as `Authorization: Bearer …` (RFC 6750 §2.1) or, where that is taken, as
+/// `X-Blnk-Key`.
+func presentedToken(
+  _ head: borrowing RequestHead, _ bytes: Span<UInt8>, takesCoreKey: Bool
+) throws(Rejection) -> Range<Int> {
+  var credentials: FieldLine?
+  for index in head.fields.indices {
+    let kind = head.fields[index].kind
+    guard kind == .authorization || kind == .coreKey && takesCoreKey else { continue }
     // Two readers could each take another one.
     guard credentials == nil else { throw .authorizationMalformed }
-    credentials = head.fields[index].value
+    credentials = head.fields[index]
   }
   guard let credentials else { throw .tokenRequired }
-  return try bearerToken(in: credentials, bytes)
+  if credentials.kind == .authorization { return try bearerToken(in: credentials.value, bytes) }
+  guard isB64Token(bytes, credentials.value) else { throw .authorizationMalformed }
+  return credentials.value
 }
 
 /// RFC 9110 §11.4: scheme, one or more spaces, token. Credentials of another scheme are none of ours.

@@ -1,7 +1,9 @@
 import HTTP1
 
 /// The one pair of a query that names the instance; its value is not empty.
-func instanceParameter(_ query: Range<Int>?, _ bytes: Span<UInt8>) throws(Rejection) -> QueryParameters.Parameter {
+func requiredInstanceParameter(_ query: Range<Int>?, _ bytes: Span<UInt8>) throws(Rejection)
+  -> QueryParameters.Parameter
+{
   var found: QueryParameters.Parameter?
   var parameters = QueryParameters(query ?? 0..<0)
   while let parameter = parameters.next(bytes) {
@@ -15,6 +17,17 @@ func instanceParameter(_ query: Range<Int>?, _ bytes: Span<UInt8>) throws(Reject
   }
   guard let found else { throw .instanceRequired }
   return found
+}
+
+/// Where the path names the instance, the query must not.
+func refuseInstanceParameter(_ query: Range<Int>?, _ bytes: Span<UInt8>) throws(Rejection) {
+  do throws(Rejection) {
+    _ = try requiredInstanceParameter(query, bytes)
+  } catch {
+    guard error == .instanceRequired else { throw error }
+    return
+  }
+  throw .instanceMalformed
 }
 
 /// Room for the longest id and one byte, by which longer names are told from ids.

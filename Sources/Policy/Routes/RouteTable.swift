@@ -40,11 +40,11 @@ package struct RouteTable: Sendable {
     let endpoint: Int
   }
 
-  /// The endpoint of a path, which lies in `bytes` and begins with `/proxy/`; nil when no pattern matches. Literals
-  /// win over parameters, from the left.
-  package func match(_ bytes: Span<UInt8>, path: Range<Int>) -> Match? {
-    guard let start = proxyPathStart(bytes, path) else { return nil }
-    return find(bytes, start..<path.upperBound, below: 0).map(Match.init)
+  /// The endpoint of what follows `/proxy` in a pattern; nil when none matches. Literals win over parameters, from the
+  /// left.
+  package func match(_ bytes: Span<UInt8>, corePath: Range<Int>) -> Match? {
+    guard !corePath.isEmpty, bytes[corePath.lowerBound] == UInt8(ascii: "/") else { return nil }
+    return find(bytes, corePath.lowerBound + 1..<corePath.upperBound, below: 0).map(Match.init)
   }
 
   /// The place in `routes` of a method there; HEAD takes GET's.
@@ -87,14 +87,4 @@ package struct RouteTable: Sendable {
     }
     return nil
   }
-}
-
-/// Where the first segment behind `/proxy/` begins.
-private func proxyPathStart(_ bytes: Span<UInt8>, _ path: Range<Int>) -> Int? {
-  var index = path.lowerBound
-  for byte in "/proxy/".utf8 {
-    guard index < path.upperBound, bytes[index] == byte else { return nil }
-    index &+= 1
-  }
-  return index
 }

@@ -1,0 +1,50 @@
+import HTTP1
+
+/// How a path says which Core it is for, and what that Core gets of it.
+struct Addressing {
+  enum Instance {
+    /// `/proxy/<core path>?instance_id=<id>`, the documented form.
+    case inQuery
+    /// `/instances/<id>/<core path>`: for callers that join a base URL and a path.
+    case inPath(Range<Int>)
+    /// `/<core path>`: the client's default instance.
+    case byDefault
+  }
+
+  let instance: Instance
+  /// What Core gets: begins with a slash, or is empty where nothing follows the prefix.
+  let corePath: Range<Int>
+
+  init(_ bytes: Span<UInt8>, path: Range<Int>) {
+    if begins(bytes, path, with: "/proxy/") {
+      instance = .inQuery
+      corePath = path.lowerBound + 6..<path.upperBound
+    } else if begins(bytes, path, with: "/instances/") {
+      let start = path.lowerBound + 11
+      var end = start
+      while end < path.upperBound, bytes[end] != UInt8(ascii: "/") { end += 1 }
+      instance = .inPath(start..<end)
+      corePath = end..<path.upperBound
+    } else {
+      instance = .byDefault
+      corePath = path
+    }
+  }
+
+  /// Whether a caller may show its token as Blnk's SDKs show a Core's key, which is all that they can send.
+  var takesCoreKey: Bool {
+    switch instance {
+    case .inQuery: false
+    case .inPath, .byDefault: true
+    }
+  }
+}
+
+private func begins(_ bytes: Span<UInt8>, _ path: Range<Int>, with prefix: String) -> Bool {
+  var index = path.lowerBound
+  for byte in prefix.utf8 {
+    guard index < path.upperBound, bytes[index] == byte else { return false }
+    index += 1
+  }
+  return true
+}
