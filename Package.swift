@@ -43,7 +43,7 @@ let package = Package(
     .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     tests(of: "Gateway", uses: ["HTTP1", "Policy", "Reactor", "TestSupport", "Upstream"]),
     tests(of: "Policy", uses: ["HTTP1"]),
-    tests(of: "SandboxCore", resources: [.copy("Fixtures")]),
+    tests(of: "SandboxCore", uses: ["Reactor"], resources: [.copy("Fixtures")]),
     tests(of: "Telemetry"),
   ],
   swiftLanguageModes: [.v6]

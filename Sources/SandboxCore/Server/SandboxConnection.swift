@@ -1,0 +1,214 @@
+import HTTP1
+import Reactor
+
+/// One caller of the stand-in: reads requests whole, one after the other, and answers each before it reads on.
+///
+/// Like Core it has no deadlines: an idle or half-sent request stays. Stricter than Core, it takes only what
+/// HTTP/1.1 allows.
+final class SandboxConnection: EventHandler {
+  private enum Phase {
+    case readingHead
+    case readingBody
+    /// The answer is not out yet; then the next request, or the end.
+    case answering(keepsAlive: Bool)
+    /// The last answer is out: what still comes is read over, so that a reset does not destroy the answer.
+    case lingering
+    case closed
+  }
+
+  /// Core's own bound.
+  static let bodyBytesMax = 5 << 20
+  private static let bufferBytes = 16 << 10
+  private static let bufferKeptBytesMax = 64 << 10
+  private static let requestsInOneTurnMax = 64
+  private static let lingerMilliseconds: Int64 = 1_000
+  private static let lingerBytesMax = 16 << 20
+
+  private let socket: Socket
+  private let owner: SandboxLoop
+  private let peer: SocketAddress?
+  private var input = ByteBuffer(capacity: bufferBytes)
+  private var output = ByteBuffer(capacity: bufferBytes)
+  private var sent = 0
+  private var lingeredBytes = 0
+  private var parser = RequestHeadParser(limits: HeadLimits())
+  private var body = SandboxBody(.none)
+  private var phase = Phase.readingHead
+  private var registration = Registration.none
+
+  init(_ socket: consuming Socket, on owner: SandboxLoop) {
+    peer = peerAddress(of: socket.descriptor.number)
+    self.socket = socket
+    self.owner = owner
+  }
+
+  func open() throws(Errno) {
+    socket.disableDelay()
+    registration = owner.loop.register(self)
+    do throws(Errno) {
+      try owner.loop.watch(socket.descriptor.number, for: registration)
+    } catch {
+      owner.loop.unregister(registration)
+      throw error
+    }
+  }
+
+  func close() {
+    if case .closed = phase { return }
+    phase = .closed
+    owner.loop.unwatch(socket.descriptor.number)
+    owner.loop.unregister(registration)
+    owner.closed(self)
+  }
+
+  func deadlinePassed() { close() }
+
+  /// Goes on as far as the bytes and the socket's room reach.
+  func ready(_ readiness: Readiness) {
+    for _ in 0..<Self.requestsInOneTurnMax {
+      guard proceed() else { return }
+    }
+    owner.loop.again(registration)
+  }
+
+  /// Serves one request, and tells whether there may be another one at once.
+  private func proceed() -> Bool {
+    switch phase {
+    case .readingHead:
+      guard readHead() else { return false }
+      return proceed()
+    case .readingBody:
+      guard readBody() else { return false }
+      return proceed()
+    case .answering(let keepsAlive):
+      guard flush() else { return false }
+      if keepsAlive { phase = .readingHead } else { endOutput() }
+      return keepsAlive
+    case .lingering:
+      linger()
+      return false
+    case .closed: return false
+    }
+  }
+
+  // MARK: Reading
+
+  /// True when the phase has changed.
+  private func readHead() -> Bool {
+    while true {
+      do throws(HeadFault) {
+        if try input.withBytes({ bytes throws(HeadFault) in try parser.parse(bytes) }) {
+          body = SandboxBody(parser.head.framing)
+          phase = .readingBody
+          if parser.head.expectsContinue { sendContinue() }
+          return true
+        }
+      } catch {
+        refuse(.unreadable(status: error.status))
+        return true
+      }
+      guard receive() else { return false }
+    }
+  }
+
+  private func readBody() -> Bool {
+    while true {
+      switch body.read(input, from: parser.head.byteCount) {
+      case .whole(let end):
+        answer(messageEnd: end)
+        return true
+      case .tooLarge:
+        refuse(.bodyTooLarge)
+        return true
+      case .malformed:
+        refuse(.unreadable(status: 400))
+        return true
+      case .needsMore: break
+      }
+      guard receive() else { return false }
+    }
+  }
+
+  /// Reads more into the input; false when nothing more comes now, or ever: then the connection is closed.
+  private func receive() -> Bool {
+    input.reserve(Self.bufferBytes / 4)
+    switch socket.receive(into: input) {
+    case .bytes: return true
+    case .wouldBlock: return false
+    case .ended, .failed:
+      close()
+      return false
+    }
+  }
+
+  /// A caller that waits for this has sent nothing behind its head, so the answer's own bytes cannot be mixed up with it.
+  private func sendContinue() {
+    output.append("HTTP/1.1 100 Continue\r\n\r\n")
+    _ = flush()
+  }
+
+  // MARK: Answering
+
+  private func answer(messageEnd: Int) {
+    let received = input.withBytes { bytes in
+      ReceivedRequest(parser.head, bytes, body: body.bytes)
+    }
+    let head = parser.head
+    let answer = owner.answer(SandboxRequest(received), as: received)
+    let keepsAlive = head.keepAlive && answer.keepsConnection
+    input.remove(0..<messageEnd)
+    parser.reset()
+    body = SandboxBody(.none)
+    write(
+      answer, to: head.method, head.version, keepsAlive: keepsAlive,
+      forwardedFor: received.values(of: "X-Forwarded-For"))
+  }
+
+  private func refuse(_ answer: SandboxAnswer) {
+    write(answer, to: .get, .http11, keepsAlive: false, forwardedFor: [])
+  }
+
+  private func write(
+    _ answer: SandboxAnswer, to method: HTTP1.Method, _ version: Version, keepsAlive: Bool, forwardedFor: [String]
+  ) {
+    let writer = AnswerWriter(
+      method: method, version: version, keepsAlive: keepsAlive, peer: peer, forwardedFor: forwardedFor.first,
+      seconds: owner.loop.wallMicroseconds / 1_000_000)
+    writer.write(answer, to: output)
+    phase = .answering(keepsAlive: keepsAlive)
+  }
+
+  /// Sends what waits; true when all of it is out.
+  private func flush() -> Bool {
+    while sent < output.count {
+      switch socket.send(output, sent..<output.count) {
+      case .bytes(let count): sent += count
+      case .wouldBlock: return false
+      case .ended, .failed:
+        close()
+        return false
+      }
+    }
+    output.removeAll()
+    sent = 0
+    // One large message does not cost memory for ever.
+    if output.capacity > Self.bufferKeptBytesMax { output = ByteBuffer(capacity: Self.bufferBytes) }
+    if input.isEmpty, input.capacity > Self.bufferKeptBytesMax { input = ByteBuffer(capacity: Self.bufferBytes) }
+    return true
+  }
+
+  private func endOutput() {
+    socket.endOutput()
+    phase = .lingering
+    owner.loop.setDeadline(owner.loop.now + Self.lingerMilliseconds, for: registration)
+    linger()
+  }
+
+  private func linger() {
+    repeat {
+      lingeredBytes += input.count
+      input.removeAll()
+      guard lingeredBytes < Self.lingerBytesMax else { return close() }
+    } while receive()
+  }
+}
