@@ -21,17 +21,24 @@ struct FolderFiles {
 
   /// Loads them from a folder of their own; findings name it `policies`.
   func load() throws -> LoadResult {
+    try withFolder { folder in
+      let result = Policy.load(folder, now: now)
+      let findings = result.findings.map { finding in
+        Finding(
+          finding.severity, file: finding.file.replacingOccurrences(of: folder.path, with: "policies"),
+          line: finding.line, keyPath: finding.keyPath,
+          message: finding.message.replacingOccurrences(of: folder.path, with: "policies"))
+      }
+      return LoadResult(policy: result.policy, findings: findings)
+    }
+  }
+
+  /// Writes them into a folder of their own, which is removed behind `body`.
+  func withFolder<Result>(_ body: (PolicyFolder) throws -> Result) throws -> Result {
     let path = NSTemporaryDirectory() + "policy-tests-" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: path) }
     for (name, text) in files { try Data(text.utf8).write(to: URL(filePath: "\(path)/\(name)")) }
-    let folder = PolicyFolder(path: path, stateFolder: "/nonexistent", environment: environment)
-    let result = Policy.load(folder, now: now)
-    let findings = result.findings.map { finding in
-      Finding(
-        finding.severity, file: finding.file.replacingOccurrences(of: path, with: "policies"), line: finding.line,
-        keyPath: finding.keyPath, message: finding.message.replacingOccurrences(of: path, with: "policies"))
-    }
-    return LoadResult(policy: result.policy, findings: findings)
+    return try body(PolicyFolder(path: path, stateFolder: "/nonexistent", environment: environment))
   }
 }

@@ -46,7 +46,7 @@ private func isBearer(_ bytes: Span<UInt8>, _ scheme: Range<Int>) -> Bool {
 }
 
 /// 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-private func isB64Token(_ bytes: Span<UInt8>, _ token: Range<Int>) -> Bool {
+func isB64Token(_ bytes: Span<UInt8>, _ token: Range<Int>) -> Bool {
   var index = token.lowerBound
   while index < token.upperBound, isB64Character(bytes[index]) { index += 1 }
   guard index > token.lowerBound else { return false }

@@ -1,5 +1,5 @@
 /// ` (did you mean "scopes"?)` for the nearest of the known words, or nothing when none is near.
-func suggestion(for word: String, among known: some Sequence<String>) -> String {
+package func suggestion(for word: String, among known: some Sequence<String>) -> String {
   let wanted = Array(word.utf8.prefix(64))
   var nearest: (word: String, distance: Int)?
   for candidate in known {

@@ -27,6 +27,11 @@ package struct Listener: Hashable, Sendable {
   package let address: ListenAddress
   /// Whether trusted peers begin a connection with a PROXY header.
   package var expectsProxyHeader = false
+
+  package init(address: ListenAddress, expectsProxyHeader: Bool = false) {
+    self.address = address
+    self.expectsProxyHeader = expectsProxyHeader
+  }
 }
 
 /// The listener for operators.

@@ -21,7 +21,7 @@ package struct Token: Sendable {
     self.text = text
   }
 
-  package var digest: Digest { SHA256.digest(of: Array(text.utf8).span) }
+  package var digest: Digest { Self.digest(of: text) }
 
   /// Whether a text has the form of a minted token and its own checksum; false for a typing error.
   package static func checksumHolds(_ text: String) -> Bool {
@@ -31,6 +31,15 @@ package struct Token: Sendable {
     else { return false }
     return text.dropFirst(body.count) == checksum(of: String(body))
   }
+
+  /// Whether a text can stand in `Authorization: Bearer` at all (RFC 6750 §2.1, b64token).
+  package static func canBePresented(_ text: String) -> Bool {
+    let bytes = Array(text.utf8)
+    return isB64Token(bytes.span, 0..<bytes.count)
+  }
+
+  /// The digest of a token that is presented as `text`.
+  package static func digest(of text: String) -> Digest { SHA256.digest(of: Array(text.utf8).span) }
 
   private static func checksum(of body: String) -> String {
     base62([UInt64(crc32(Array(body.utf8)))], count: checksumCharacters)

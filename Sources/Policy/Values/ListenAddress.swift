@@ -4,7 +4,7 @@ package enum ListenAddress: Hashable, Sendable {
   case ip(IPAddress, port: UInt16)
   case unix(path: String)
 
-  static let rule = #"must be "host:port", "[v6]:port" or "unix:/path"; the host is an IP address or localhost"#
+  package static let rule = #"must be "host:port", "[v6]:port" or "unix:/path"; the host is an IP address or localhost"#
   /// `sun_path` holds 108 bytes with the ending zero (unix(7)).
   private static let pathBytesMax = 107
 
