@@ -35,7 +35,8 @@ let package = Package(
     room("Gateway", uses: ["Background", "HTTP1", "Policy", "Reactor", "Telemetry", "Upstream"]),
     room("SandboxCore", uses: ["HTTP1", "Reactor"]),
     .executableTarget(
-      name: "blnk-gateway", dependencies: ["Gateway", "Policy", "Reactor", "SandboxCore"], swiftSettings: strict),
+      name: "blnk-gateway", dependencies: ["Gateway", "HTTP1", "Policy", "Reactor", "SandboxCore"],
+      swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["Gateway", "Policy", "Reactor"], path: "Tests/TestSupport",
       swiftSettings: strict),

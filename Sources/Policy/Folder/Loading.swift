@@ -4,6 +4,11 @@ package struct LoadResult: Sendable {
   package let policy: Policy?
   /// In the order in which they were met: by file, then from top to bottom as far as the file is read so.
   package let findings: [Finding]
+
+  package init(policy: Policy?, findings: [Finding]) {
+    self.policy = policy
+    self.findings = findings
+  }
 }
 
 extension Policy {

@@ -1,0 +1,67 @@
+import Foundation
+import Policy
+
+/// The program: finds the command that the arguments name, runs it, and ends with its exit code.
+@main enum BlnkGateway {
+  static let commands = [
+    Command.serve, .check, .sandbox, .tokenNew, .tokenHash, .version,
+  ]
+
+  static func main() {
+    exit(run(Array(CommandLine.arguments.dropFirst())))
+  }
+
+  /// 0: done; 1: failed; 2: not understood.
+  private static func run(_ arguments: [String]) -> Int32 {
+    do throws(CommandFault) {
+      if let first = arguments.first, ["--help", "-h", "help"].contains(first) {
+        try Console.print(help)
+        return 0
+      }
+      if arguments.first == "--version" { return try Command.version.run(Arguments([], of: .version)) }
+      let command = try command(named: arguments)
+      let rest = arguments.dropFirst(command.words.count)
+      if rest.contains("--help") || rest.contains("-h") {
+        try Console.print(command.help)
+        return 0
+      }
+      return try command.run(Arguments(rest, of: command))
+    } catch {
+      Console.note(Console.painted("error: ", .red, on: .errors) + error.message)
+      return error.exitCode
+    }
+  }
+
+  private static func command(named arguments: [String]) throws(CommandFault) -> Command {
+    guard let first = arguments.first else {
+      throw .usage("name a command: \(commands.map(\.name).joined(separator: ", ")); or --help")
+    }
+    if let command = commands.first(where: { arguments.starts(with: $0.words) }) { return command }
+    let siblings = commands.filter { $0.words.count > 1 && $0.words[0] == first }
+    guard siblings.isEmpty else {
+      throw .usage("write \(siblings.map { "\"\($0.name)\"" }.joined(separator: " or ")); each has --help")
+    }
+    throw .usage(
+      "there is no command \"\(first)\"\(suggestion(for: first, among: commands.map { $0.words[0] })); see --help"
+    )
+  }
+
+  private static var help: String {
+    let width = commands.map(\.name.count).max() ?? 0
+    let lines = commands.map { "  \($0.name.padded(to: width))  \($0.abstract)" }
+    return """
+      blnk-gateway: lets clients reach the Blnk Cores that they may use, with tokens of their own.
+
+      usage: blnk-gateway COMMAND [FLAGS]
+
+      \(lines.joined(separator: "\n"))
+
+      Each command has --help. Begin with: blnk-gateway demo
+      Exit codes: 0 done, 1 failed, 2 not understood.
+      """
+  }
+}
+
+extension String {
+  func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import Policy
+
+extension Command {
+  static let check = Command(
+    name: "check", abstract: "says whether a policy folder is valid",
+    lesson: """
+      Reads what "serve" would read, key files included, and starts nothing. Findings come one a line: file, line, key and
+      what is wrong. Errors keep the gateway from starting; warnings do not. Exit code 1 with an error, else 0.
+
+        blnk-gateway check --policies policies
+        blnk-gateway check --json | python3 -m json.tool
+      """,
+    flags: [.policies, .state, Flag(name: "--json", value: nil, about: "one JSON object instead of lines")]
+  ) { arguments throws(CommandFault) in
+    let folder = try PolicyFolder(arguments)
+    let result = folder.load()
+    if arguments.isSet("--json") {
+      try Console.print(json(result))
+    } else {
+      for finding in result.findings { try Console.print("\(finding)") }
+      try Console.print("\(folder.path): \(summary(result))")
+    }
+    return result.policy == nil ? 1 : 0
+  }
+
+  private static func summary(_ result: LoadResult) -> String {
+    let warnings = result.findings.count { $0.severity == .warning }
+    let errors = result.findings.count { $0.severity == .error }
+    let tail = warnings == 0 ? "" : ", \(counted(warnings, "warning"))"
+    guard let policy = result.policy else { return counted(errors, "error") + tail }
+    return "\(counted(policy.clients.count, "client")), \(counted(policy.instances.count, "instance")), "
+      + counted(policy.routes.routes.count, "route") + tail
+  }
+
+  private static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
+  private static func json(_ result: LoadResult) -> String {
+    let report = Report(
+      ok: result.policy != nil,
+      findings: result.findings.map { finding in
+        Report.Entry(
+          severity: finding.severity == .error ? "error" : "warning", file: finding.file, line: finding.line,
+          keyPath: finding.keyPath, message: finding.message)
+      },
+      clients: result.policy?.clients.count, instances: result.policy?.instances.count,
+      routes: result.policy?.routes.routes.count)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    guard let data = try? encoder.encode(report) else { preconditionFailure("a report of texts and numbers") }
+    return String(decoding: data, as: UTF8.self)
+  }
+
+  private struct Report: Encodable {
+    struct Entry: Encodable {
+      let severity: String
+      let file: String
+      let line: Int?
+      let keyPath: String
+      let message: String
+    }
+
+    let ok: Bool
+    let findings: [Entry]
+    let clients: Int?
+    let instances: Int?
+    let routes: Int?
+  }
+}

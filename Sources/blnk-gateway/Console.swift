@@ -1,0 +1,39 @@
+import Foundation
+import Reactor
+
+/// Where a command speaks: what was asked for on standard output, all else on standard error.
+enum Console {
+  enum Stream: Int32 {
+    case output = 1
+    case errors = 2
+  }
+
+  enum Ink: String {
+    case bold = "1"
+    case dim = "2"
+    case red = "31"
+    case green = "32"
+  }
+
+  /// Fails when nobody can read it any more, or the disk is full.
+  static func print(_ text: String) throws(CommandFault) {
+    do {
+      try FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8))
+    } catch {
+      throw .failed("cannot write to standard output")
+    }
+  }
+
+  /// One line that is no part of the output.
+  static func note(_ line: String) {
+    try? FileHandle.standardError.write(contentsOf: Data("\(line)\n".utf8))
+  }
+
+  /// Coloured on a terminal only, and never with NO_COLOR (no-color.org).
+  static func painted(_ text: String, _ ink: Ink, on stream: Stream = .output) -> String {
+    let environment = ProcessInfo.processInfo.environment
+    let isPlain = environment["NO_COLOR"]?.isEmpty == false || environment["TERM"] ?? "dumb" == "dumb"
+    guard !isPlain, Terminal.isAt(stream.rawValue) else { return text }
+    return "\u{1b}[\(ink.rawValue)m\(text)\u{1b}[0m"
+  }
+}

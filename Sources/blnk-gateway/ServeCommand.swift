@@ -1,0 +1,64 @@
+import Gateway
+import Glibc
+import Policy
+import Reactor
+
+extension Command {
+  static let serve = Command(
+    name: "serve", abstract: "runs the gateway",
+    lesson: """
+      Reads the policy folder, listens, and relays what clients may ask to the Cores. SIGTERM and Ctrl-C end it in order:
+      no new connections, every exchange to its end. What keys of the files are not in force yet is said at the start.
+
+        export BLNK_DEMO_KEY=the-cores-own-key BLNK_SECOND_KEY=another
+        blnk-gateway check --policies policies && blnk-gateway serve --policies policies
+      """,
+    flags: [
+      .policies, .state,
+      Flag(name: "--listen", value: "ADDRESS", about: "instead of \"listen\" of gateway.json, such as 127.0.0.1:8080"),
+      Flag(name: "--admin", value: "ADDRESS", about: "instead of \"admin\" of gateway.json (not in force yet)"),
+    ]
+  ) { arguments throws(CommandFault) in
+    // Before any thread starts: they inherit the mask.
+    let signals = Signals(holding: [SIGTERM, SIGINT, SIGHUP])
+    let ending = Signals(holding: [SIGTERM, SIGINT])
+    let policy = try policy(arguments)
+    let server = try start(policy)
+    while signals.wait() == SIGHUP { Console.note("SIGHUP: this version does not reload; start it anew instead") }
+    ending.letThrough()
+    Console.note("draining; once more Ctrl-C ends at once")
+    guard server.drain() else { throw .failed("not every exchange ended within \"drain_s\"; the others were cut") }
+    return 0
+  }
+
+  private static func policy(_ arguments: Arguments) throws(CommandFault) -> Policy {
+    let listen = try arguments.address("--listen")
+    if try arguments.address("--admin") != nil { Console.note("warning: --admin: not in force yet in this version") }
+    let folder = try PolicyFolder(arguments)
+    let result = folder.load()
+    for finding in result.findings { Console.note("\(finding)") }
+    guard var policy = result.policy else {
+      throw .failed("\(folder.path): the policy is not valid; nothing was started")
+    }
+    if let listen { policy.settings.listeners = [.init(address: listen)] }
+    return policy
+  }
+
+  private static func start(_ policy: Policy) throws(CommandFault) -> Server {
+    do throws(StartFault) {
+      let server = try Server(policy) { line in Console.note(line) }
+      for address in server.addresses { Console.note("listening on \(address)") }
+      return server
+    } catch {
+      throw .failed("\(error)")
+    }
+  }
+}
+
+extension Arguments {
+  func address(_ flag: String) throws(CommandFault) -> ListenAddress? {
+    guard let text = value(flag) else { return nil }
+    guard let address = ListenAddress(text) else { throw .usage("\(flag) \(ListenAddress.rule)") }
+    return address
+  }
+}

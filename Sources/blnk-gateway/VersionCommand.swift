@@ -1,0 +1,14 @@
+extension Command {
+  static let version = Command(
+    name: "version", abstract: "says which version this is",
+    lesson: """
+        blnk-gateway version --json
+      """,
+    flags: [Flag(name: "--json", value: nil, about: "one JSON object")]
+  ) { arguments throws(CommandFault) in
+    let number = "0.1.0"
+    try Console.print(
+      arguments.isSet("--json") ? #"{"name":"blnk-gateway","version":"\#(number)"}"# : "blnk-gateway \(number)")
+    return 0
+  }
+}
