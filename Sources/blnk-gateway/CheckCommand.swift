@@ -1,4 +1,3 @@
-import Foundation
 import Policy
 
 extension Command {
@@ -45,11 +44,7 @@ extension Command {
       },
       clients: result.policy?.clients.count, instances: result.policy?.instances.count,
       routes: result.policy?.routes.routes.count)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    guard let data = try? encoder.encode(report) else { preconditionFailure("a report of texts and numbers") }
-    return String(decoding: data, as: UTF8.self)
+    return Console.json(report)
   }
 
   private struct Report: Encodable {

@@ -24,6 +24,15 @@ enum Console {
     }
   }
 
+  /// A report as JSON: keys sorted, in snake case.
+  static func json(_ report: some Encodable) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    guard let data = try? encoder.encode(report) else { preconditionFailure("a report of texts and numbers") }
+    return String(decoding: data, as: UTF8.self)
+  }
+
   /// One line that is no part of the output.
   static func note(_ line: String) {
     try? FileHandle.standardError.write(contentsOf: Data("\(line)\n".utf8))

@@ -1,6 +1,4 @@
-import Foundation
 import Policy
-import Reactor
 
 extension Command {
   static let tokenNew = Command(
@@ -34,8 +32,7 @@ extension Command {
     operandsRefused:
       "takes no arguments, which process lists and shell histories show; the token is read from standard input"
   ) { _ throws(CommandFault) in
-    let text = try readToken()
-    guard !text.isEmpty else { throw .failed("token hash: there is no token on standard input") }
+    let text = try readToken(for: "token hash")
     guard Token.canBePresented(text) else {
       throw .failed("token hash: no token: only letters, digits and -._~+/ can be sent as Bearer, with = at the end")
     }
@@ -44,23 +41,5 @@ extension Command {
     }
     try Console.print(Token.digest(of: text).hex)
     return 0
-  }
-
-  private static let tokenBytesMax = 8192
-
-  /// One line, from a terminal unseen.
-  private static func readToken() throws(CommandFault) -> String {
-    let bytes: [UInt8]
-    if Terminal.isAt(0) {
-      Console.note("Token (not shown; end with Enter):")
-      guard let line = Terminal.readLineUnseen(bytesMax: tokenBytesMax) else { throw .failed("token hash: broken off") }
-      bytes = line
-    } else {
-      guard let data = try? FileHandle.standardInput.read(upToCount: tokenBytesMax + 2) else { return "" }
-      bytes = Array(data)
-    }
-    guard bytes.count <= tokenBytesMax else { throw .failed("token hash: longer than \(tokenBytesMax) bytes") }
-    let end = bytes.last == 0x0a ? bytes.dropLast(bytes.dropLast().last == 0x0d ? 2 : 1) : bytes[...]
-    return String(decoding: end, as: UTF8.self)
   }
 }

@@ -1,10 +1,11 @@
 import Foundation
 import Gateway
-import Policy
+package import Policy
 
 /// A gateway in this process, on a free port, with a policy folder of its own.
 package final class RunningGateway: Sendable {
   package let port: UInt16
+  package let policy: Policy
   private let server: Server
   private let folder: TestPolicyFolder
 
@@ -25,6 +26,7 @@ package final class RunningGateway: Sendable {
         path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": TestPolicyFolder.key]),
       now: UnixSeconds(1_800_000_000))
     guard let policy = result.policy else { throw Failed(findings: result.findings.map(\.description)) }
+    self.policy = policy
     server = try Server(policy) { _ in }
     guard case .ip(_, let port) = server.addresses[0] else { throw Failed(findings: ["no port"]) }
     self.port = port

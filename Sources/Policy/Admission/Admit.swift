@@ -4,15 +4,17 @@ extension Policy {
   /// Decides whether a request goes to a Core, and to which one: authenticate → route → authorize → resolve.
   ///
   /// `bytes` is what `head` was parsed from. `trace` is written as far as admission comes. Does not allocate.
+  ///
+  /// - Parameter peer: nil leaves the client's networks out, for an explanation; never for a request that is served.
   package func admit(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress, at now: UnixSeconds,
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress?, at now: UnixSeconds,
     noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Admission {
     trace = AdmissionTrace()
     let addressing = Addressing(bytes, path: head.path)
     let presented = try presentedToken(head, bytes, takesCoreKey: addressing.takesCoreKey)
     try authenticate(presented, bytes, at: now, noting: &trace)
-    guard clients[Int(trace.clientIndex)].networks.contains(peer) else { throw .networkForbidden }
+    if let peer, !clients[Int(trace.clientIndex)].networks.contains(peer) { throw .networkForbidden }
     return try admit(head, bytes, addressing, noting: &trace)
   }
 

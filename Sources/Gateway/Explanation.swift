@@ -1,0 +1,167 @@
+import HTTP1
+package import Policy
+import Reactor
+
+/// What the gateway would do with a request, step by step; found by the very code that serves.
+package struct Explanation: Sendable {
+  package enum Caller: Sendable {
+    /// Whoever shows this token.
+    case token(String)
+    /// The client, whichever token it shows.
+    case client(ClientID)
+  }
+
+  /// One step of admission, under its name in the code.
+  package struct Step: Sendable {
+    package let name: String
+    package let isPassed: Bool
+    package let text: String
+  }
+
+  package let steps: [Step]
+  /// The gateway's own status and code; nil where the request would be relayed.
+  package let refusal: (status: Int, code: String)?
+  /// Where the request would go, and its first line there.
+  package let destination: String?
+}
+
+extension Policy {
+  /// Explains one request; nil where there is no client of the caller's name.
+  ///
+  /// - Parameters:
+  ///   - method: as it would be sent, such as `GET`.
+  ///   - target: path and query, such as `/proxy/balances?instance_id=inst_demo`.
+  package func explain(
+    _ caller: Explanation.Caller, method: String, target: String, at now: UnixSeconds
+  ) -> Explanation? {
+    var lines = ["\(method) \(target) HTTP/1.1", "Host: gateway"]
+    if case .token(let token) = caller { lines.append("Authorization: Bearer \(token)") }
+    let bytes = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+    let limits = HeadLimits(
+      requestLineBytesMax: settings.limits.requestLineBytesMax, headerBytesMax: settings.limits.headerBytesMax,
+      fieldsMax: settings.limits.headerFieldsMax)
+    var parser = RequestHeadParser(limits: limits)
+    do throws(HeadFault) {
+      guard try parser.parse(bytes.span) else { preconditionFailure("a head that ends with an empty line is whole") }
+    } catch {
+      return .unparsed(OwnAnswer(error))
+    }
+    var trace = AdmissionTrace()
+    do throws(Rejection) {
+      let admission: Admission
+      switch caller {
+      case .token:
+        // Networks are the one thing that depends on where the request comes from.
+        admission = try admit(parser.head, bytes.span, from: nil, at: now, noting: &trace)
+      case .client(let id):
+        guard let index = clients.firstIndex(where: { $0.id == id }) else { return nil }
+        admission = try admit(parser.head, bytes.span, as: Int32(index), noting: &trace)
+      }
+      return .relayed(self, trace, destination(parser.head, bytes.span, admission))
+    } catch {
+      return .rejected(self, trace, error)
+    }
+  }
+
+  /// What Core would get: the first line of the request as the gateway writes it.
+  private func destination(_ head: RequestHead, _ bytes: Span<UInt8>, _ admission: Admission) -> String {
+    let instance = instances[Int(admission.instanceIndex)]
+    let output = ByteBuffer(capacity: 1_024)
+    let upstream = UpstreamHead(route: UpstreamRoute(instance), id: RequestID(high: 0, low: 0), peer: [])
+    upstream.write(head, bytes, admission, to: output)
+    let line = output.withBytes { written in
+      let end = written.indices.first { written[$0] == UInt8(ascii: "\r") } ?? written.count
+      return String(decoding: (0..<end).map { written[$0] }, as: UTF8.self)
+    }
+    return "\(line) to \(instance.url.isTLS ? "https" : "http")://\(instance.url.authority)"
+  }
+}
+
+extension Explanation {
+  fileprivate static func unparsed(_ answer: OwnAnswer) -> Explanation {
+    Explanation(
+      steps: [Step(name: "parse", isPassed: false, text: answer.message)], refusal: (answer.status, answer.code),
+      destination: nil)
+  }
+
+  fileprivate static func relayed(_ policy: Policy, _ trace: AdmissionTrace, _ destination: String) -> Explanation {
+    Explanation(steps: passed(policy, trace), refusal: nil, destination: destination)
+  }
+
+  fileprivate static func rejected(_ policy: Policy, _ trace: AdmissionTrace, _ rejection: Rejection) -> Explanation {
+    let name = rejection.step
+    let before = passed(policy, trace).prefix { $0.name != name }
+    let step = Step(name: name, isPassed: false, text: policy.rule(behind: rejection, trace))
+    return Explanation(steps: before + [step], refusal: (rejection.status, rejection.code), destination: nil)
+  }
+
+  /// The steps that the trace shows, in their order.
+  private static func passed(_ policy: Policy, _ trace: AdmissionTrace) -> [Step] {
+    var steps = [Step(name: "parse", isPassed: true, text: "the request line is well formed")]
+    if let client = policy.client(trace) {
+      let note = trace.tokenIndex < 0 ? "" : policy.describeToken(trace.tokenIndex)
+      steps.append(Step(name: "authenticate", isPassed: true, text: "client \(client.id.text)\(note)"))
+    }
+    if let route = policy.route(trace) {
+      let pattern = String(decoding: route.pattern, as: UTF8.self)
+      let operation = String(decoding: route.operation, as: UTF8.self)
+      steps.append(
+        Step(name: "route", isPassed: true, text: "\(route.method.text) \(pattern), operation \(operation)"))
+      steps.append(Step(name: "authorize", isPassed: true, text: "the client has the scope \(route.scope.text)"))
+    }
+    if trace.instanceIndex >= 0 {
+      let id = policy.instances[Int(trace.instanceIndex)].id.text
+      steps.append(Step(name: "resolve", isPassed: true, text: "instance \(id), which the client may use"))
+    }
+    return steps
+  }
+}
+
+extension Rejection {
+  /// The step of admission that it ends.
+  fileprivate var step: String {
+    switch self {
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden:
+      "authenticate"
+    case .pathMalformed, .routeUnknown, .methodNotAllowed: "route"
+    case .scopeInsufficient: "authorize"
+    case .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly: "resolve"
+    }
+  }
+}
+
+extension Policy {
+  fileprivate func client(_ trace: AdmissionTrace) -> Client? {
+    trace.clientIndex < 0 ? nil : clients[Int(trace.clientIndex)]
+  }
+
+  fileprivate func route(_ trace: AdmissionTrace) -> Route? {
+    trace.routeIndex < 0 ? nil : routes.routes[Int(trace.routeIndex)]
+  }
+
+  /// A token's note and the first digits of its digest; never the token.
+  fileprivate func describeToken(_ index: Int32) -> String {
+    let note = String(decoding: tokens.notes[Int(index)], as: UTF8.self)
+    let digest = tokens.entries[Int(index)].digest.hex.prefix(8)
+    return note.isEmpty ? ", token sha256 \(digest)…" : ", token \"\(note)\" (sha256 \(digest)…)"
+  }
+
+  /// The key in the files that decided, where one did.
+  fileprivate func rule(behind rejection: Rejection, _ trace: AdmissionTrace) -> String {
+    let name = client(trace).map { "clients.\($0.id.text)" } ?? "clients"
+    switch rejection {
+    case .tokenUnknown: return "\(rejection.message) No entry of \(name) has its digest under \"tokens\"."
+    case .tokenExpired: return "\(rejection.message) \(name).tokens: \"expires\" has passed."
+    case .tokenRevoked: return "\(rejection.message) \(name).revoked is true."
+    case .networkForbidden: return "\(rejection.message) \(name).networks does not hold it."
+    case .scopeInsufficient(let scope): return "\(rejection.message) \(name).scopes lacks \"\(scope.text)\"."
+    case .methodNotAllowed: return "\(rejection.message) It takes \(rejection.allow ?? "others")."
+    case .instanceRequired: return "\(rejection.message) \(name) has no \"default_instance\" either."
+    case .instanceForbidden: return "\(rejection.message) \(name).instances does not name it."
+    case .instanceUnknown: return "\(rejection.message) instances.json has no such entry."
+    case .instanceReadOnly: return "\(rejection.message) Its \"writes\" is false in instances.json."
+    case .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown, .instanceMalformed:
+      return rejection.message
+    }
+  }
+}
