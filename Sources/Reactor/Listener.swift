@@ -66,7 +66,7 @@ package final class Listener: Sendable {
     return try bound(AF_INET6, &ipv6)
   }
 
-  /// A socket file that a dead process has left is replaced; one that answers is in use.
+  /// A socket file that a dead process has left is replaced; one that answers, or any other file, is in use.
   private static func listenUnix(_ path: String) throws(Errno) -> FileDescriptor {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -76,13 +76,22 @@ package final class Listener: Sendable {
       return true
     }
     guard fits else { throw Errno(ENAMETOOLONG) }
-    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard probe >= 0 else { throw Errno.last }
-    let prober = FileDescriptor(owning: probe)
-    let answer = unsafe withSocketAddress(&address) { unsafe connect(prober.number, $0, $1) }
-    if answer == 0 { throw .addressInUse }
-    if errno == ECONNREFUSED { unsafe _ = unlink(path) }
+    // An empty name would bind a name that no file shows (unix(7), "Address format").
+    guard !path.isEmpty else { throw Errno(EADDRNOTAVAIL) }
+    if try isLeftBehind(path, &address) { unsafe _ = unlink(path) }
     return try bound(AF_UNIX, &address)
+  }
+
+  /// Whether `path` is a socket that nobody listens on; connect(2) refuses a plain file with the same errno.
+  private static func isLeftBehind(_ path: String, _ address: inout sockaddr_un) throws(Errno) -> Bool {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
+    // Non-blocking: a listener whose queue is full must not hold up the start.
+    let number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard number >= 0 else { throw Errno.last }
+    let probe = FileDescriptor(owning: number)
+    let answer = unsafe withSocketAddress(&address) { unsafe connect(probe.number, $0, $1) }
+    return answer != 0 && errno == ECONNREFUSED
   }
 
   private static func bound<Raw>(_ family: Int32, _ address: inout Raw) throws(Errno) -> FileDescriptor {
