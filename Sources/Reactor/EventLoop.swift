@@ -51,6 +51,7 @@ package final class EventLoop {
   private var again: [Registration] = []
   private var agains: [Registration] = []
   private var leaving: [any EventHandler] = []
+  private var left: [any EventHandler] = []
   private var delegate: (any EventLoopDelegate)?
   private var isStopping = false
 
@@ -89,7 +90,14 @@ package final class EventLoop {
     callAgain()
     while let place = deadlines.popDue(now: now) { places[Int(place)].handler?.deadlinePassed() }
     delegate?.turnEnded()
-    leaving.removeAll(keepingCapacity: true)
+    freeLeaving()
+  }
+
+  /// A handler's end may end others: those go after the next turn, and never join the array that is being emptied.
+  private func freeLeaving() {
+    guard !leaving.isEmpty else { return }
+    swap(&leaving, &left)
+    left.removeAll(keepingCapacity: true)
   }
 
   private func readClocks() {
