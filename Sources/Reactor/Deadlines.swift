@@ -30,7 +30,8 @@ package struct Deadlines {
     while entries.count <= Int(id) { entries.append(Entry()) }
     entries[Int(id)].due = due
     guard due != .max else { return }
-    let wanted = max(tick + 1, (due + Self.tickMilliseconds - 1) / Self.tickMilliseconds)
+    // Rounded up without a sum: sums of bounds may come close to the largest number.
+    let wanted = max(tick + 1, due / Self.tickMilliseconds + (due % Self.tickMilliseconds > 0 ? 1 : 0))
     // Beyond the horizon the entry waits in the last bucket and is put forward from there.
     let slot = min(wanted, tick + Int64(Self.bucketCount) - 1)
     if slot < entries[Int(id)].scheduledTick { schedule(id, tick: slot) }
