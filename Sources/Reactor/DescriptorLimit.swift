@@ -6,11 +6,9 @@ package enum DescriptorLimit {
   package static func raise() -> Int {
     var limit = rlimit()
     guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1_024 }
-    let hard = limit.rlim_max
-    if limit.rlim_cur < hard {
-      limit.rlim_cur = hard
-      if unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 { return 1_024 }
-    }
-    return Int(clamping: hard)
+    let soft = limit.rlim_cur
+    limit.rlim_cur = limit.rlim_max
+    let isRaised = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+    return Int(clamping: isRaised ? limit.rlim_max : soft)
   }
 }
