@@ -93,11 +93,12 @@ package final class EventLoop {
     freeLeaving()
   }
 
-  /// A handler's end may end others: those go after the next turn, and never join the array that is being emptied.
+  /// A handler's end may end others: they must not join the array that is being emptied.
   private func freeLeaving() {
-    guard !leaving.isEmpty else { return }
-    swap(&leaving, &left)
-    left.removeAll(keepingCapacity: true)
+    while !leaving.isEmpty {
+      swap(&leaving, &left)
+      left.removeAll(keepingCapacity: true)
+    }
   }
 
   private func readClocks() {

@@ -16,10 +16,11 @@ package struct Socket: ~Copyable {
 
   package init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
-  /// Reads into the free room of `buffer`.
+  /// Reads into the free room of `buffer`, of which there must be some.
   package func receive(into buffer: ByteBuffer) -> Transfer {
     let room = buffer.freeCapacity
-    guard room > 0 else { return .wouldBlock }
+    // "Would block" would lose the edge, and reading nothing looks like the end.
+    precondition(room > 0, "no room to read into")
     let count = unsafe recv(descriptor.number, buffer.address(at: buffer.count), room, 0)
     if count > 0 {
       buffer.didReceive(count)
