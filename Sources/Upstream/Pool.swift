@@ -46,7 +46,8 @@ package final class Pool {
   /// - Parameter isWrite: whether a dead connection would leave the fate of the request open.
   package func acquire(for lessee: any Lessee, isWrite: Bool) -> Acquisition {
     while let connection = idle.popLast() {
-      if connection.lease(to: lessee, provingAfter: isWrite ? Self.writeProofAfter : .max) {
+      if connection.isFit(provingAfter: isWrite ? Self.writeProofAfter : .max) {
+        connection.lease(to: lessee)
         return .leased(connection)
       }
       connection.close()
@@ -100,11 +101,11 @@ package final class Pool {
   package func release(_ connection: UpstreamConnection, isReusable: Bool) {
     connection.endLease()
     guard isReusable, connection.rest() else { return connection.close() }
-    while !waiters.isEmpty {
-      let waiter = waiters.removeFirst()
-      if connection.lease(to: waiter, provingAfter: .max) { return waiter.leaseGranted(connection) }
-    }
-    idle.append(connection)
+    // It has just shown that it is fit, however short connections may idle.
+    guard !waiters.isEmpty else { return idle.append(connection) }
+    let waiter = waiters.removeFirst()
+    connection.lease(to: waiter)
+    waiter.leaseGranted(connection)
   }
 
   /// A connection has ended; its place goes to who waits.

@@ -164,18 +164,21 @@ package final class UpstreamConnection: EventHandler {
 
   // MARK: Leases
 
-  /// Gives the connection to `lessee`, when it is still good for one more exchange.
+  /// Whether an idle connection is still good for one more exchange.
   ///
   /// - Parameter provingAfter: it must show that it is open and empty when it idled for longer (milliseconds).
-  func lease(to lessee: any Lessee, provingAfter: Int64) -> Bool {
-    precondition(phase == .idle)
+  func isFit(provingAfter: Int64) -> Bool {
     guard loop.now < ageDue, loop.now - idleSince < pool.settings.idleMilliseconds else { return false }
-    if loop.now - idleSince > provingAfter || isReadable, !isEmpty() { return false }
+    return !(loop.now - idleSince > provingAfter || isReadable) || isEmpty()
+  }
+
+  /// Gives an idle connection to `lessee`.
+  func lease(to lessee: any Lessee) {
+    precondition(phase == .idle)
     phase = .leased
     isReused = true
     self.lessee = lessee
     loop.setDeadline(.max, for: registration)
-    return true
   }
 
   func isLeased(to other: any Lessee) -> Bool { lessee === other }
