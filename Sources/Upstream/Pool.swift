@@ -86,13 +86,17 @@ package final class Pool {
     connection.connect(names: names)
   }
 
+  /// A connection knows its address; another name may be asked for.
+  func didResolve() { connectForWaiters() }
+
   func didConnect(_ connection: UpstreamConnection) {
     connecting.removeAll { $0 === connection }
-    connectForWaiter()
+    connectForWaiters()
   }
 
-  private func connectForWaiter() {
-    if !waiters.isEmpty, mayConnect { connect(for: waiters.removeFirst()) }
+  /// Nobody waits while a connection could be made for him.
+  private func connectForWaiters() {
+    while !waiters.isEmpty, mayConnect { connect(for: waiters.removeFirst()) }
   }
 
   // MARK: Giving back
@@ -117,7 +121,7 @@ package final class Pool {
     case .idle: idle.removeAll { $0 === connection }
     case .leased, .closed: break
     }
-    connectForWaiter()
+    connectForWaiters()
   }
 
   // MARK: The budget's side

@@ -87,7 +87,9 @@ package final class UpstreamConnection: EventHandler {
 
   func drive(_ socket: curl_socket_t, _ ready: Int32) {
     guard phase == .connecting else { return }
+    let wasResolving = isResolving
     guard let result = curl?.drive(socket, ready) else {
+      if wasResolving, !isResolving { pool.didResolve() }
       guard timerDue <= loop.now else { return loop.setDeadline(min(timerDue, connectDue), for: registration) }
       return loop.again(registration)
     }
