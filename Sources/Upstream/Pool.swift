@@ -22,7 +22,8 @@ package final class Pool {
   private let budget: ConnectionBudget
   /// A stack: the one used last is the warmest, and the others can grow old.
   private var idle: [UpstreamConnection] = []
-  private var count = 0
+  /// All of them: connecting, idle and leased.
+  package private(set) var count = 0
   private var connecting: [UpstreamConnection] = []
   private var waiters: [any Lessee] = []
 
@@ -36,7 +37,6 @@ package final class Pool {
     self.loop = loop
     self.names = names
     self.budget = budget
-    budget.pools.append(self)
   }
 
   // MARK: Asking
@@ -73,15 +73,23 @@ package final class Pool {
   }
 
   private var mayConnect: Bool {
+    guard isWithinOwnBounds else { return false }
+    guard budget.makeRoom() else {
+      budget.remember(self)
+      return false
+    }
+    return true
+  }
+
+  private var isWithinOwnBounds: Bool {
     guard count < settings.connectionsMax else { return false }
-    guard !settings.hasName || connecting.count(where: \.isResolving) < Self.resolutionsMax else { return false }
-    return budget.makeRoom()
+    return !settings.hasName || connecting.count(where: \.isResolving) < Self.resolutionsMax
   }
 
   private func connect(for lessee: any Lessee) {
     let connection = UpstreamConnection(pool: self, loop: loop, lessee: lessee)
     count += 1
-    budget.count += 1
+    budget.didOpen(self)
     connecting.append(connection)
     connection.connect(names: names)
   }
@@ -95,18 +103,21 @@ package final class Pool {
   }
 
   /// Nobody waits while a connection could be made for him.
-  private func connectForWaiters() {
+  fileprivate func connectForWaiters() {
     while !waiters.isEmpty, mayConnect { connect(for: waiters.removeFirst()) }
   }
 
   // MARK: Giving back
 
-  /// Ends a lease. A connection that is not reusable, or has grown old, is closed.
+  /// Ends a lease. A connection that is not reusable, has grown old, or is owed to another pool, is closed.
   package func release(_ connection: UpstreamConnection, isReusable: Bool) {
     connection.endLease()
-    guard isReusable, connection.rest() else { return connection.close() }
+    guard isReusable, !budget.isOwedPlace(by: self), connection.rest() else { return connection.close() }
+    guard !waiters.isEmpty else {
+      idle.append(connection)
+      return budget.serveStarved()
+    }
     // It has just shown that it is fit, however short connections may idle.
-    guard !waiters.isEmpty else { return idle.append(connection) }
     let waiter = waiters.removeFirst()
     connection.lease(to: waiter)
     waiter.leaseGranted(connection)
@@ -115,40 +126,91 @@ package final class Pool {
   /// A connection has ended; its place goes to who waits.
   func didClose(_ connection: UpstreamConnection, _ lastPhase: UpstreamConnection.Phase) {
     count -= 1
-    budget.count -= 1
     switch lastPhase {
     case .connecting: connecting.removeAll { $0 === connection }
     case .idle: idle.removeAll { $0 === connection }
     case .leased, .closed: break
     }
+    budget.didClose(self)
     connectForWaiters()
   }
 
   // MARK: The budget's side
 
-  var longestIdle: UpstreamConnection? { idle.first }
+  fileprivate var longestIdle: UpstreamConnection? { idle.first }
+
+  /// Whether somebody waits for whom a place in the budget is all that lacks.
+  fileprivate var lacksPlace: Bool { !waiters.isEmpty && isWithinOwnBounds }
+
+  /// Kept by the budget: whether the pool stands in its queue.
+  fileprivate var isStarved = false
 
   /// Closes what idles; leased connections end with their exchange.
   package func closeIdle() {
     while let connection = idle.last { connection.close() }
   }
 
-  package var connectionCount: Int { count }
 }
 
 /// How many upstream connections a loop may hold, over all upstreams.
+///
+/// When all places are taken, the connection that has idled longest goes; where none idles, pools queue for a place, and
+/// one that holds more connections than the first in the queue gives one up.
 package final class ConnectionBudget {
-  fileprivate var count = 0
-  fileprivate var pools: [Pool] = []
   private let connectionsMax: Int
+  private var count = 0
+  /// Those that hold connections.
+  private var pools: [Pool] = []
+  /// Pools that could make no connection for want of a place, the one that has waited longest first.
+  private var starved: [Pool] = []
 
   package init(connectionsMax: Int) { self.connectionsMax = connectionsMax }
+
+  fileprivate func didOpen(_ pool: Pool) {
+    count += 1
+    if pool.count == 1 { pools.append(pool) }
+  }
+
+  fileprivate func didClose(_ pool: Pool) {
+    count -= 1
+    if pool.count == 0 { pools.removeAll { $0 === pool } }
+    serveStarved()
+  }
 
   /// Whether one more connection fits; when none does, the one that has idled longest goes.
   fileprivate func makeRoom() -> Bool {
     guard count >= connectionsMax else { return true }
-    let oldest = pools.compactMap(\.longestIdle).min { $0.idleSince < $1.idleSince }
-    oldest?.close()
+    var longest: UpstreamConnection?
+    for pool in pools {
+      guard let candidate = pool.longestIdle else { continue }
+      if candidate.idleSince < longest?.idleSince ?? .max { longest = candidate }
+    }
+    longest?.close()
     return count < connectionsMax
+  }
+
+  /// The pool found no place: it gets one in its turn.
+  fileprivate func remember(_ pool: Pool) {
+    guard !pool.isStarved else { return }
+    pool.isStarved = true
+    starved.append(pool)
+  }
+
+  /// A place is free, or a connection idles: pools that wait for a place come before newcomers.
+  fileprivate func serveStarved() {
+    while let pool = starved.first {
+      if pool.lacksPlace, !makeRoom() { return }
+      guard pool.isStarved, starved.first === pool else { continue }
+      starved.removeFirst()
+      pool.isStarved = false
+      // Who lacks more than there is goes to the end of the queue.
+      pool.connectForWaiters()
+    }
+  }
+
+  /// Whether a pool that still lacks a place holds so much less that this one gives a connection up.
+  fileprivate func isOwedPlace(by pool: Pool) -> Bool {
+    guard let first = starved.first, first !== pool else { return false }
+    return first.lacksPlace && first.count + 1 < pool.count
   }
 }
