@@ -76,6 +76,7 @@ package final class UpstreamConnection: EventHandler {
       if let index { connectSockets.remove(at: index).end() }
       return
     }
+    guard phase == .connecting else { return }
     let connectSocket = index.map { connectSockets[$0] } ?? ConnectSocket(socket, self, loop)
     if index == nil { connectSockets.append(connectSocket) }
     connectSocket.watch(what)
@@ -253,17 +254,21 @@ package final class UpstreamConnection: EventHandler {
     let last = phase
     phase = .closed
     lessee = nil
-    // libcurl may still call back while it ends its sockets.
-    curl = nil
+    // While the descriptors are still open: what libcurl says of them as it ends, or fails to say, does not matter then.
     endConnectSockets()
+    curl = nil
     loop.unregister(registration)
     pool.didClose(self, last)
   }
 }
 
 /// A descriptor that libcurl uses while it connects.
+///
+/// libcurl 7.88 closes the socket that lost a happy-eyeballs race before it says so. Another thread may have opened the
+/// number again meanwhile and handed it to this very loop: so it is only unwatched while it is still the same.
 final class ConnectSocket: EventHandler {
   let descriptor: Int32
+  private var identity: DescriptorIdentity?
   private unowned let connection: UpstreamConnection
   private let loop: EventLoop
   private var registration = Registration.none
@@ -280,6 +285,7 @@ final class ConnectSocket: EventHandler {
     var readiness: Readiness = []
     if what & CURL_POLL_IN != 0 { readiness.insert(.readable) }
     if what & CURL_POLL_OUT != 0 { readiness.insert(.writable) }
+    identity = DescriptorIdentity(of: descriptor)
     // Should epoll refuse, the connect ends at its deadline.
     try? loop.watch(descriptor, for: registration, level: readiness)
   }
@@ -295,7 +301,7 @@ final class ConnectSocket: EventHandler {
   func deadlinePassed() {}
 
   func end() {
-    loop.unwatch(descriptor)
+    if let identity, identity == DescriptorIdentity(of: descriptor) { loop.unwatch(descriptor) }
     loop.unregister(registration)
   }
 }

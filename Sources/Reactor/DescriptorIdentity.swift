@@ -1,0 +1,15 @@
+import Glibc
+
+/// Tells an open descriptor from a later one that bears the same number.
+package struct DescriptorIdentity: Equatable, Sendable {
+  private let device: dev_t
+  private let inode: ino_t
+
+  /// - Returns: nil when nothing is open under this number.
+  package init?(of descriptor: Int32) {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+    device = status.st_dev
+    inode = status.st_ino
+  }
+}
