@@ -49,6 +49,9 @@ import CLibcurl
     set(CURLOPT_PROXY, "")
     set(CURLOPT_PROTOCOLS_STR, "http,https")
     set(CURLOPT_TCP_NODELAY, 1)
+    // The loop ends a connect that takes too long; libcurl shares the time out among the addresses of a name. By its
+    // own 300 s, an address that never answers would hide those behind it.
+    set(CURLOPT_CONNECTTIMEOUT_MS, Int(settings.connectMilliseconds))
     set(CURLOPT_BUFFERSIZE, Self.readBytesMax)
     unsafe _ = curl_easy_set_pointer(easy, CURLOPT_SHARE, names.share)
     unsafe _ = curl_easy_set_pointer(easy, CURLOPT_ERRORBUFFER, errorText)

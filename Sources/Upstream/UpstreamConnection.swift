@@ -53,6 +53,7 @@ package final class UpstreamConnection: EventHandler {
   func connect(names: NameCache) {
     registration = loop.register(self)
     connectDue = loop.now + pool.settings.connectMilliseconds
+    loop.setDeadline(connectDue, for: registration)
     curl = CurlHandle(pool.settings, names: names)
     guard curl != nil else { return loop.again(registration) }
     let owner = unsafe Unmanaged.passUnretained(self).toOpaque()
@@ -156,7 +157,8 @@ package final class UpstreamConnection: EventHandler {
     switch phase {
     case .connecting:
       if loop.now >= connectDue {
-        return failed(.timedOut, "no connection within \(pool.settings.connectMilliseconds) ms")
+        let lack = isResolving ? "name not resolved" : "no connection"
+        return failed(.timedOut, "\(lack) within \(pool.settings.connectMilliseconds) ms")
       }
       timerDue = .max
       drive(CURL_SOCKET_TIMEOUT, 0)
