@@ -214,9 +214,10 @@ package final class UpstreamConnection: EventHandler {
 
   // MARK: Bytes
 
-  /// Reads into the free room of `buffer`.
+  /// Reads into the free room of `buffer`, of which there must be some.
   package func receive(into buffer: ByteBuffer) -> Transfer {
     let room = buffer.freeCapacity
+    precondition(room > 0, "no room to read into")
     guard let (code, count) = unsafe curl?.receive(buffer.address(at: buffer.count), room) else { return .ended }
     switch code {
     case CURLE_OK where count > 0:
@@ -240,7 +241,8 @@ package final class UpstreamConnection: EventHandler {
     }
     switch code {
     case CURLE_OK:
-      if count < range.count { isWritable = false }
+      // As with reading: over TLS a short write can be a whole record, and no edge follows.
+      if count < range.count, !pool.settings.isSecure { isWritable = false }
       return .bytes(count)
     case CURLE_AGAIN:
       isWritable = false
