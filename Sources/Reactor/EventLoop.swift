@@ -70,10 +70,11 @@ package final class EventLoop {
 
   // MARK: Running
 
-  /// Takes turns until `stop`.
+  /// Takes turns until `stop`; it can run again then.
   package func run(for delegate: any EventLoopDelegate) {
     self.delegate = delegate
     while !isStopping { turn() }
+    isStopping = false
     self.delegate = nil
   }
 

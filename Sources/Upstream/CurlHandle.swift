@@ -102,6 +102,17 @@ import CLibcurl
   func drive(_ socket: curl_socket_t, _ ready: Int32) -> CURLcode? {
     var running: Int32 = 0
     unsafe curl_multi_socket_action(multi, socket, ready, &running)
+    return result
+  }
+
+  /// Lets libcurl go on, though no socket is ready and no time has come.
+  func goOn() -> CURLcode? {
+    var running: Int32 = 0
+    unsafe curl_multi_run_all(multi, &running)
+    return result
+  }
+
+  private var result: CURLcode? {
     let result = unsafe curl_multi_take_result(multi)
     return result < 0 ? nil : CURLcode(rawValue: UInt32(result))
   }

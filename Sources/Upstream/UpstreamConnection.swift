@@ -90,7 +90,11 @@ package final class UpstreamConnection: EventHandler {
   func drive(_ socket: curl_socket_t, _ ready: Int32) {
     guard phase == .connecting else { return }
     let wasResolving = isResolving
-    guard let result = curl?.drive(socket, ready) else {
+    var result = curl?.drive(socket, ready)
+    // libcurl 7.88 tries the next address of a name, once one has failed, only when its timer comes up: 200 ms after a
+    // refusal, and too late after an address that never answered.
+    if result == nil, !isResolving, connectSockets.isEmpty { result = curl?.goOn() }
+    guard let result else {
       if wasResolving, !isResolving { pool.didResolve() }
       guard timerDue <= loop.now else { return loop.setDeadline(min(timerDue, connectDue), for: registration) }
       return loop.again(registration)

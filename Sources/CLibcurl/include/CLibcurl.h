@@ -1,5 +1,6 @@
 // libcurl, with one typed function for each shape of its variadic setters and getters.
 #pragma once
+#define CURL_DISABLE_DEPRECATION
 #include <curl/curl.h>
 
 static inline CURLcode curl_easy_set_long(CURL *handle, CURLoption option, long value) {
@@ -43,4 +44,9 @@ static inline int curl_multi_take_result(CURLM *multi) {
   int left = 0;
   CURLMsg *message = curl_multi_info_read(multi, &left);
   return message && message->msg == CURLMSG_DONE ? (int)message->data.result : -1;
+}
+// Runs all transfers and tells of their sockets, due or not. Deprecated, for it is slow where there are many: a multi
+// that has just one handle loses nothing, and no other call does both.
+static inline CURLMcode curl_multi_run_all(CURLM *multi, int *running) {
+  return curl_multi_socket_all(multi, running);
 }
