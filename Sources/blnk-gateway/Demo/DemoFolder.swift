@@ -1,0 +1,114 @@
+import Foundation
+import Policy
+
+/// A copy of a policy folder whose instances are stand-ins and whose clients have tokens that somebody holds.
+///
+/// It is this user's alone, and gone after `remove`.
+struct DemoFolder {
+  let path: String
+  let app = mint()
+  let reader = mint()
+  let operators = mint()
+  let expired = mint()
+  let revoked = mint()
+  let elsewhere = mint()
+
+  var policies: String { "\(path)/policies" }
+  var accessLog: String { "\(path)/access.log" }
+
+  /// - Parameters:
+  ///   - source: the folder to copy.
+  ///   - cores: URLs and keys of the stand-ins; the first is for the first instance, the second for all others.
+  init(
+    copyOf source: PolicyFolder, cores: [(url: String, key: String)], closedURL: String, silentURL: String
+  ) throws(CommandFault) {
+    path = NSTemporaryDirectory().trimmedSlash + "/blnk-gateway-demo-" + UUID().uuidString
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    } catch {
+      throw .failed("the temporary folder \(path) cannot be made: \(error.localizedDescription)")
+    }
+    do {
+      try FileManager.default.copyItem(atPath: source.path, toPath: policies)
+      for (index, core) in cores.enumerated() {
+        try Data(core.key.utf8).write(to: URL(filePath: "\(path)/core-\(index).key"))
+      }
+      try rewrite("instances.json", "instances") { instances in
+        instances = Self.instances(instances, cores.map(\.url), closedURL: closedURL, silentURL: silentURL)
+      }
+      try rewrite("clients.json", "clients") { clients in try self.addTokens(&clients, of: source) }
+    } catch {
+      remove()
+      if let fault = error as? CommandFault { throw fault }
+      throw .failed("\(source.path): cannot be copied: \(error.localizedDescription)")
+    }
+  }
+
+  func remove() { try? FileManager.default.removeItem(atPath: path) }
+
+  private static func instances(
+    _ given: [String: Any], _ urls: [String], closedURL: String, silentURL: String
+  ) -> [String: Any] {
+    func instance(_ url: String, core: Int) -> [String: Any] {
+      ["url": url, "key": ["file": "../core-\(core).key"]]
+    }
+    var instances: [String: Any] = [:]
+    for name in given.keys {
+      let core = name == "inst_demo" ? 0 : 1
+      instances[name] = instance(urls[core], core: core)
+    }
+    instances["inst_closed"] = instance(closedURL, core: 1)
+    instances["inst_silent"] = instance(silentURL, core: 1).merging(["timeouts": ["first_byte_s": 0.3]]) { $1 }
+    instances["inst_paused"] = instance(urls[1], core: 1).merging(["writes": false]) { $1 }
+    return instances
+  }
+
+  private func addTokens(_ clients: inout [String: Any], of source: PolicyFolder) throws {
+    for (name, tokens) in [
+      ("demo-app", [(app, nil), (expired, "2020-01-01T00:00:00Z")]), ("demo-reader", [(reader, nil)]),
+    ] {
+      guard var client = clients[name] as? [String: Any] else {
+        throw CommandFault.failed("\(source.path)/clients.json: clients.\(name): the demo needs this client")
+      }
+      let given = client["tokens"] as? [Any] ?? []
+      client["tokens"] = given + tokens.map { token, expires in Self.entry(token, expires: expires) }
+      client["instances"] = ["inst_demo", "inst_closed", "inst_silent", "inst_paused"]
+      clients[name] = client
+    }
+    clients["demo-operator"] = ["scopes": ["*"], "instances": ["*"], "tokens": [Self.entry(operators)]]
+    clients["demo-revoked"] = [
+      "scopes": ["*"], "instances": ["inst_demo"], "revoked": true, "tokens": [Self.entry(revoked)],
+    ]
+    clients["demo-elsewhere"] = [
+      "scopes": ["*"], "instances": ["inst_demo"], "networks": ["192.0.2.0/24"], "tokens": [Self.entry(elsewhere)],
+    ]
+  }
+
+  private static func entry(_ token: Token, expires: String? = nil) -> [String: Any] {
+    var entry: [String: Any] = ["sha256": token.digest.hex, "note": "of the demo"]
+    if let expires { entry["expires"] = expires }
+    return entry
+  }
+
+  /// Changes the one object in a file. A file that cannot be read so is left alone: loading it says what is wrong.
+  private func rewrite(_ file: String, _ key: String, _ change: (inout [String: Any]) throws -> Void) throws {
+    let url = URL(filePath: "\(policies)/\(file)")
+    guard let data = try? Data(contentsOf: url),
+      var root = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
+      var entries = root[key] as? [String: Any]
+    else { return }
+    try change(&entries)
+    root[key] = entries
+    try JSONSerialization.data(withJSONObject: root, options: [.prettyPrinted, .sortedKeys]).write(to: url)
+  }
+
+  private static func mint() -> Token {
+    var generator = SystemRandomNumberGenerator()
+    return Token.mint(using: &generator)
+  }
+}
+
+extension String {
+  fileprivate var trimmedSlash: String { hasSuffix("/") ? String(dropLast()) : self }
+}

@@ -1,0 +1,34 @@
+/// A request as bytes, and as the demo prints it.
+struct DemoRequest {
+  let bytes: String
+  private let tokens: [String]
+
+  /// Bytes as they are, HTTP or not.
+  init(raw bytes: String) {
+    self.bytes = bytes
+    tokens = []
+  }
+
+  /// - Parameter token: what stands behind `Bearer`; nil: no Authorization.
+  init(_ line: String, token: String?, _ fields: [String] = [], body: String = "") {
+    var lines = ["\(line) HTTP/1.1", "Host: gateway"]
+    if let token { lines.append("Authorization: Bearer \(token)") }
+    lines += fields
+    if !body.isEmpty { lines += ["Content-Type: application/json", "Content-Length: \(body.utf8.count)"] }
+    bytes = lines.joined(separator: "\r\n") + "\r\n\r\n" + body
+    tokens = token.map { [$0] } ?? []
+  }
+
+  /// Lines without what is the same everywhere; a token by its first characters.
+  var shown: [String] {
+    var text = bytes
+    for token in tokens where token.hasPrefix("blnk_at_") { text = text.replacing(token, with: "\(token.prefix(12))…") }
+    let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
+    let boring = ["Host: gateway", "Content-Type: application/json"]
+    let head = parts[0].split(separator: "\r\n").map(String.init).filter { line in
+      !boring.contains(line) && !line.hasPrefix("Content-Length: ") || line == "Content-Length: 5242881"
+    }
+    let body = parts.count > 1 && !parts[1].isEmpty ? [shortened(String(parts[1]))] : []
+    return head.map { $0.count > 110 ? "\($0.prefix(60))… (\($0.utf8.count) bytes)" : $0 } + body
+  }
+}
