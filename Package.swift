@@ -40,6 +40,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Gateway", "Policy", "Reactor"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .testTarget(name: "CommandTests", dependencies: ["blnk-gateway", "Policy"], swiftSettings: strict),
     tests(of: "HTTP1"),
     .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     tests(of: "Gateway", uses: ["HTTP1", "Policy", "Reactor", "TestSupport", "Upstream"]),

@@ -11,7 +11,7 @@ extension Command {
       no new connections, every exchange to its end. What keys of the files are not in force yet is said at the start.
 
         export BLNK_DEMO_KEY=the-cores-own-key BLNK_SECOND_KEY=another
-        blnk-gateway check --policies policies && blnk-gateway serve --policies policies
+        blnk-gateway serve --policies policies --listen 127.0.0.1:8080
       """,
     flags: [
       .policies, .state,

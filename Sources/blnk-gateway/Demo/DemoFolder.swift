@@ -22,6 +22,10 @@ struct DemoFolder {
   init(
     copyOf source: PolicyFolder, cores: [(url: String, key: String)], closedURL: String, silentURL: String
   ) throws(CommandFault) {
+    var isFolder = false
+    guard FileManager.default.fileExists(atPath: source.path, isDirectory: &isFolder), isFolder else {
+      throw .failed("\(source.path): there is no such folder; name one with --policies DIR")
+    }
     path = NSTemporaryDirectory().trimmedSlash + "/blnk-gateway-demo-" + UUID().uuidString
     do {
       try FileManager.default.createDirectory(

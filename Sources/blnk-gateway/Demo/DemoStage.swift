@@ -28,12 +28,7 @@ final class DemoStage {
       copyOf: source, cores: zip(cores, keys).map { (url: url($0.address.port), key: $1) },
       closedURL: url(closedPort()), silentURL: url(silent.localAddress?.port))
     do throws(CommandFault) {
-      let policy = try Self.policy(folder, source)
-      do throws(StartFault) {
-        server = try Server(policy) { line in Console.note("gateway: \(line)") }
-      } catch {
-        throw CommandFault.failed("\(error)")
-      }
+      server = try Self.start(try Self.policy(folder, source))
     } catch {
       folder.remove()
       throw error
@@ -51,7 +46,24 @@ final class DemoStage {
     folder.remove()
   }
 
-  /// The copy's policy, on loopback, with what suits a demo.
+  /// Listens on the port that the file names, or where that cannot be had, on a free one; always on loopback.
+  private static func start(_ policy: Policy) throws(CommandFault) -> Server {
+    let wanted: UInt16 = if case .ip(_, let port)? = policy.settings.listeners.first?.address { port } else { 0 }
+    if let server = try? start(policy, port: wanted) { return server }
+    do throws(StartFault) {
+      return try start(policy, port: 0)
+    } catch {
+      throw .failed("\(error)")
+    }
+  }
+
+  private static func start(_ policy: Policy, port: UInt16) throws(StartFault) -> Server {
+    var policy = policy
+    policy.settings.listeners = [.init(address: .ip(IPAddress(ipv4: 0x7f00_0001), port: port))]
+    return try Server(policy) { line in Console.note("gateway: \(line)") }
+  }
+
+  /// The copy's policy with what suits a demo.
   private static func policy(_ folder: DemoFolder, _ source: PolicyFolder) throws(CommandFault) -> Policy {
     let copy = PolicyFolder(path: folder.policies, stateFolder: folder.path, environment: source.environment)
     let result = Policy.load(copy, now: .now)
@@ -61,11 +73,6 @@ final class DemoStage {
       }
       throw .failed("\(source.path): the policy is not valid; nothing was started")
     }
-    let wanted: UInt16 = if case .ip(_, let port)? = policy.settings.listeners.first?.address { port } else { 0 }
-    let isFree = (try? Reactor.Listener(.loopback(port: wanted))) != nil
-    policy.settings.listeners = [
-      .init(address: .ip(IPAddress(ipv4: 0x7f00_0001), port: isFree ? wanted : 0))
-    ]
     policy.settings.accessLog = .file(path: folder.accessLog)
     // So that the refusal of a slow head does not hold up the others for ten seconds.
     policy.settings.timeouts.headMilliseconds = 1_000

@@ -1,0 +1,114 @@
+import Foundation
+import Policy
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct CommandTests {
+  @Test func `check counts what is in force`() throws {
+    let outcome = try Program.run(["check", "--policies=\(Program.policies)"], environment: Program.keys)
+    #expect(outcome.exitCode == 0)
+    #expect(outcome.output == "\(Program.policies): 2 clients, 2 instances, 19 routes\n")
+    #expect(outcome.errors.isEmpty)
+  }
+
+  @Test func `check gives JSON to scripts`() throws {
+    let outcome = try Program.run(["check", "--json"], environment: ["BLNK_GATEWAY_POLICIES": Program.policies])
+    #expect(outcome.exitCode == 1)
+    let object = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
+    #expect(object?["ok"] as? Bool == false)
+    let first = (object?["findings"] as? [[String: Any]])?.first
+    #expect(first?["severity"] as? String == "error")
+    #expect(first?["key_path"] as? String == "instances.inst_demo.key.env")
+    #expect(first?["line"] as? Int == 5)
+  }
+
+  @Test func `check and serve warn of what is not in force, and serve does not start without proxy_protocol`() throws {
+    let folder = try PolicyCopy(
+      gateway: #"{ "listen": { "address": "127.0.0.1:0", "proxy_protocol": true }, "watch": true }"#)
+    for command in ["check", "serve"] {
+      let outcome = try Program.run([command, "--policies", folder.path], environment: Program.keys)
+      #expect(outcome.exitCode == 1)
+      let lines = outcome.output + outcome.errors
+      #expect(
+        lines.contains("gateway.json:1: listen.proxy_protocol: not in force yet in this version; the gateway does not"))
+      #expect(lines.contains("gateway.json:1: warning: watch: not in force yet in this version"))
+    }
+  }
+
+  @Test func `serve says where it listens, survives SIGHUP, and ends in order`() throws {
+    let arguments = ["serve", "--policies", Program.policies, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+    for number in [SIGTERM, SIGINT] {
+      let program = try Program.start(arguments, environment: Program.keys)
+      let port = try program.line(beginning: "listening on 127.0.0.1:")
+      #expect(Int(port).map { $0 > 0 } == true)
+      program.signal(SIGHUP)
+      _ = try program.line(beginning: "SIGHUP: this version does not reload")
+      let second = try Program.run(
+        ["serve", "--policies", Program.policies, "--listen", "127.0.0.1:\(port)"], environment: Program.keys)
+      #expect(second.exitCode == 1)
+      #expect(second.errors.hasPrefix("error: cannot listen on 127.0.0.1:\(port): Address already in use; "))
+      #expect(second.errorLines.count == 1)
+      program.signal(number)
+      let outcome = program.end()
+      #expect(outcome.exitCode == 0)
+      #expect(outcome.errors.hasPrefix("warning: --admin: not in force yet in this version\n"))
+    }
+  }
+
+  @Test func `sandbox serves until it is told to end`() throws {
+    let folder = try PolicyCopy(gateway: "{}")
+    let file = "\(folder.path)/core.key"
+    try Data("a-key\n".utf8).write(to: URL(filePath: file))
+    let program = try Program.start(["sandbox", "--listen", "127.0.0.1:0", "--key-file", file])
+    let port = try program.line(beginning: "stand-in for Blnk Core, which keeps nothing: listening on 127.0.0.1:")
+    let second = try Program.run(["sandbox", "--listen", "127.0.0.1:\(port)", "--key-file", file])
+    #expect(second.exitCode == 1)
+    #expect(second.errors == "error: cannot listen on 127.0.0.1:\(port): Address already in use\n")
+    program.signal(SIGTERM)
+    #expect(program.end().exitCode == 0)
+  }
+
+  @Test func `a new token has the digest that is printed below it`() throws {
+    let made = try Program.run(["token", "new"])
+    let lines = made.output.split(separator: "\n").map(String.init)
+    #expect(made.exitCode == 0)
+    #expect(lines.count == 2 && Token.checksumHolds(lines[0]))
+    for ending in ["", "\n", "\r\n"] {
+      let hashed = try Program.run(["token", "hash"], input: lines[0] + ending)
+      #expect(hashed.exitCode == 0)
+      #expect(lines[1] == #"{ "sha256": "\#(hashed.output.dropLast())" }"#)
+      #expect(hashed.errors.isEmpty)
+    }
+    #expect(try Program.run(["token", "new"]).output != made.output)
+  }
+
+  @Test func `token hash warns of a typing error, and refuses what no field can carry`() throws {
+    let mistyped = try Program.run(["token", "hash"], input: "blnk_at_mistyped\n")
+    #expect(mistyped.exitCode == 0)
+    #expect(mistyped.output == "\(Token.digest(of: "blnk_at_mistyped"))\n")
+    #expect(mistyped.errors.hasPrefix("warning: the token's checksum does not hold"))
+    for input in ["", "\n", "two words\n", "two\nlines\n", String(repeating: "x", count: 8193)] {
+      let outcome = try Program.run(["token", "hash"], input: input)
+      #expect(outcome.exitCode == 1 && outcome.output.isEmpty && outcome.errorLines.count == 1)
+    }
+  }
+
+  @Test func `version is for people and for scripts`() throws {
+    let number = try Program.run(["version"]).output.dropFirst("blnk-gateway ".count).dropLast()
+    #expect(number.split(separator: ".").count == 3)
+    let json = try Program.run(["version", "--json"]).output
+    #expect(json == "{\"name\":\"blnk-gateway\",\"version\":\"\(number)\"}\n")
+    #expect(try Program.run(["--version"]).output == "blnk-gateway \(number)\n")
+  }
+}
+
+/// The shipped policy with another gateway.json, removed behind its last user.
+final class PolicyCopy {
+  let path = NSTemporaryDirectory() + "command-tests-" + UUID().uuidString
+
+  init(gateway: String) throws {
+    try FileManager.default.copyItem(atPath: Program.policies, toPath: path)
+    try Data(gateway.utf8).write(to: URL(filePath: "\(path)/gateway.json"))
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import Testing
+
+/// The built program, which stands beside the test bundle.
+struct Program {
+  struct Outcome {
+    let exitCode: Int32
+    let output: String
+    let errors: String
+
+    var errorLines: [Substring] { errors.split(separator: "\n") }
+  }
+
+  /// The shipped folder.
+  static let policies = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../policies")
+    .standardizedFileURL.path
+  static let keys = ["BLNK_DEMO_KEY": "one", "BLNK_SECOND_KEY": "two"]
+
+  private static let url = URL(filePath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
+    .appending(path: "blnk-gateway")
+
+  /// Runs it to its end.
+  static func run(_ arguments: [String], input: String = "", environment: [String: String] = [:]) throws -> Outcome {
+    let process = try start(arguments, input: input, environment: environment)
+    return process.end()
+  }
+
+  static func start(
+    _ arguments: [String], input: String = "", environment: [String: String] = [:]
+  ) throws -> RunningProgram {
+    try RunningProgram(url: url, arguments, input: input, environment: environment)
+  }
+}
+
+/// A program under way. What it writes goes to files, so that it never waits for a reader.
+final class RunningProgram {
+  private let process = Process()
+  private let folder: URL
+
+  init(url: URL, _ arguments: [String], input: String, environment: [String: String]) throws {
+    folder = URL(filePath: NSTemporaryDirectory()).appending(path: "command-tests-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    for name in ["in", "out", "err"] {
+      try Data(name == "in" ? input.utf8 : "".utf8).write(to: folder.appending(path: name))
+    }
+    process.executableURL = url
+    process.arguments = arguments
+    process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { first, _ in first }
+    process.currentDirectoryURL = folder
+    process.standardInput = try FileHandle(forReadingFrom: folder.appending(path: "in"))
+    process.standardOutput = try FileHandle(forWritingTo: folder.appending(path: "out"))
+    process.standardError = try FileHandle(forWritingTo: folder.appending(path: "err"))
+    try process.run()
+  }
+
+  deinit {
+    if process.isRunning { process.terminate() }
+    try? FileManager.default.removeItem(at: folder)
+  }
+
+  func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+  /// Waits for a line on standard error that begins so, for at most 10 s, and returns what follows.
+  func line(beginning start: String) throws -> String {
+    try wait(for: start) {
+      text("err").split(separator: "\n").dropLast(text("err").hasSuffix("\n") ? 0 : 1)
+        .first { $0.hasPrefix(start) }.map { line in String(line.dropFirst(start.count)) }
+    }
+  }
+
+  func waitForOutput(_ part: String) throws {
+    _ = try wait(for: part) { text("out").contains(part) ? part : nil }
+  }
+
+  private func wait(for what: String, _ look: () -> String?) throws -> String {
+    for _ in 0..<1_000 {
+      if let found = look() { return found }
+      Thread.sleep(forTimeInterval: 0.01)
+    }
+    throw Missing(what: what, errors: text("err"))
+  }
+
+  /// Waits for its end.
+  func end() -> Program.Outcome {
+    process.waitUntilExit()
+    return Program.Outcome(exitCode: process.terminationStatus, output: text("out"), errors: text("err"))
+  }
+
+  private func text(_ name: String) -> String {
+    (try? String(contentsOf: folder.appending(path: name), encoding: .utf8)) ?? ""
+  }
+
+  struct Missing: Error {
+    let what: String
+    let errors: String
+  }
+}

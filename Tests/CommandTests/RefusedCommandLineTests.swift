@@ -1,0 +1,68 @@
+import Foundation
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct RefusedCommandLineTests {
+  @Test(arguments: [
+    ([], "name a command: serve, check, demo, sandbox, token new, token hash, version; or --help"),
+    (["serv"], #"there is no command "serv" (did you mean "serve"?); see --help"#),
+    (["token"], #"write "token new" or "token hash"; each has --help"#),
+    (["serve", "--polices", "x"], #"serve: unknown flag --polices (did you mean "--policies"?); see --help"#),
+    (["check", "--jsno"], #"check: unknown flag --jsno (did you mean "--json"?); see --help"#),
+    (["check", "--json", "--json"], "check: --json is given twice"),
+    (["check", "--json=yes"], "check: --json takes no value"),
+    (["check", "x"], #"check: unexpected argument "x"; see --help"#),
+    (["serve", "--state", "--listen"], "serve: --state needs a value: --state DIR"),
+    (["serve", "--listen="], "serve: --listen needs a value: --listen ADDRESS"),
+    (
+      ["serve", "--listen", "8080"],
+      #"--listen must be "host:port", "[v6]:port" or "unix:/path"; the host is an IP address or localhost"#
+    ),
+    (["sandbox"], "sandbox: --listen ADDRESS and --key-file FILE are needed; see --help"),
+  ])
+  func `is not understood`(arguments: [String], message: String) throws {
+    let outcome = try Program.run(arguments)
+    #expect(outcome.exitCode == 2)
+    #expect(outcome.errors == "error: \(message)\n")
+    #expect(outcome.output.isEmpty)
+  }
+
+  @Test(arguments: [
+    ["check", "--policies", "nowhere"], ["serve", "--policies", "nowhere"], ["demo", "--policies", "nowhere"],
+    ["check", "--state", "nowhere"], ["sandbox", "--listen", "127.0.0.1:0", "--key-file", "nowhere"],
+  ])
+  func `names what is missing`(arguments: [String]) throws {
+    let outcome = try Program.run(arguments)
+    #expect(outcome.exitCode == 1)
+    #expect((outcome.output + outcome.errors).contains("nowhere: there is no such f"))
+    #expect(!outcome.errors.contains("Fatal") && outcome.errorLines.count <= 2)
+  }
+
+  @Test func `names the key that is not set`() throws {
+    for command in ["serve", "check"] {
+      let outcome = try Program.run([command, "--policies", Program.policies], environment: ["BLNK_DEMO_KEY": "one"])
+      #expect(outcome.exitCode == 1)
+      let lines = (outcome.output + outcome.errors).split(separator: "\n")
+      #expect(
+        lines.first?.contains("instances.inst_second.key.env: the environment variable BLNK_SECOND_KEY is not") == true)
+    }
+  }
+
+  @Test func `never repeats a token that is given as an argument`() throws {
+    for arguments in [["token", "hash", "blnk_at_secret"], ["token", "hash", "--token=blnk_at_secret"]] {
+      let outcome = try Program.run(arguments)
+      #expect(outcome.exitCode == 2)
+      #expect(!outcome.errors.contains("secret"))
+    }
+  }
+
+  @Test(arguments: ["serve", "check", "demo", "sandbox", "token new", "token hash", "version"])
+  func `teaches with an example`(command: String) throws {
+    let words = command.split(separator: " ").map(String.init)
+    let outcome = try Program.run(words + ["--help"])
+    #expect(outcome.exitCode == 0)
+    #expect(outcome.output.hasPrefix("blnk-gateway \(command): "))
+    #expect(outcome.output.contains("\n  blnk-gateway \(command)"))
+    #expect(outcome.output.contains("--help"))
+    #expect(!outcome.output.contains("\u{1b}"))
+  }
+}
