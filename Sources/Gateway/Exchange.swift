@@ -14,36 +14,19 @@ final class Exchange: Lessee {
   private var connection: DownstreamConnection?
   private var machine = ExchangeMachine(isWrite: false, mayRetry: false)
   private var snapshot: Snapshot?
-  private var admission: Admission?
   private var trace = AdmissionTrace()
   private var access: InstanceAccess?
   private var upstream: UpstreamConnection?
 
-  // The request.
   private var id = RequestID(high: 0, low: 0)
   private var method = Method.other
   private var version = Version.http11
   private var clientKeepsAlive = false
   private var owesContinue = false
-  private var body = RequestBody(.none, bytesMax: 0)
-  /// How much of the connection's input belongs to this request and was used.
-  private var consumed = 0
-  /// What goes to Core; kept whole until the first try is over.
-  private var request: ByteBuffer?
-  private var requestSent = 0
+  private var request = OutgoingRequest()
   private var sendFailed = false
-
-  // The answer.
-  private var parser: ResponseHeadParser
-  private var answerBody = AnswerBody(.none, client: .http11)
-  private var answer: ByteBuffer?
-  private var answerOffset = 0
-  private var answerBytes = false
-  private var upstreamKeepsAlive = false
-  /// What goes to the client: first the rest of `output`, then `direct` of `answer`.
-  private var output: ByteBuffer?
-  private var outputSent = 0
-  private var direct = 0..<0
+  private var answer = IncomingAnswer()
+  /// Whether the client's connection outlives the answer.
   private var keepsAlive = false
 
   private var clock = ExchangeClock()
@@ -52,13 +35,8 @@ final class Exchange: Lessee {
 
   /// Reads of one turn; then others get theirs.
   private static let readsInOneTurnMax = 16
-  /// An answer with more than this to come is read in larger pieces.
-  private static let largeAnswerBytes = 64 << 10
 
-  init(worker: Worker) {
-    self.worker = worker
-    parser = ResponseHeadParser(limits: .answers)
-  }
+  init(worker: Worker) { self.worker = worker }
 
   // MARK: Beginning
 
@@ -71,16 +49,9 @@ final class Exchange: Lessee {
     version = .http11
     clientKeepsAlive = false
     owesContinue = false
-    body = RequestBody(.none, bytesMax: 0)
-    consumed = 0
-    requestSent = 0
-    outputSent = 0
-    direct = 0..<0
-    answerOffset = 0
-    answerBytes = false
-    upstreamKeepsAlive = false
-    keepsAlive = false
+    request = OutgoingRequest()
     sendFailed = false
+    keepsAlive = false
     trace = AdmissionTrace()
     clock.begin(at: loop.now)
     times = ExchangeTimes(started: loop.nowNanoseconds)
@@ -92,12 +63,7 @@ final class Exchange: Lessee {
   func begin(_ input: RequestInput) {
     let snapshot = worker.snapshot
     self.snapshot = snapshot
-    method = input.parser.head.method
-    version = input.parser.head.version
-    clientKeepsAlive = input.parser.head.keepAlive
-    owesContinue = input.parser.head.expectsContinue
-    consumed = input.parser.head.byteCount
-    body = RequestBody(input.parser.head.framing, bytesMax: .max)
+    note(input.parser.head, bodyBytesMax: .max)
     if worker.isDraining { return refuse(.draining) }
     let admission: Admission
     do throws(Rejection) {
@@ -105,15 +71,23 @@ final class Exchange: Lessee {
     } catch {
       return refuse(OwnAnswer(error))
     }
-    self.admission = admission
-    body = RequestBody(input.parser.head.framing, bytesMax: admission.bodyBytesMax)
+    note(input.parser.head, bodyBytesMax: admission.bodyBytesMax)
     if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax {
       return refuse(.bodyTooLarge)
     }
     let isSafe = method == .get || method == .head
-    machine = ExchangeMachine(isWrite: admission.isWrite, mayRetry: isSafe && body.isComplete)
-    writeRequestHead(input, admission, snapshot)
+    machine = ExchangeMachine(isWrite: admission.isWrite, mayRetry: isSafe && request.body.isComplete)
+    access = snapshot.access(to: admission.instanceIndex)
+    writeRequestHead(input, admission)
     perform(machine.admitted())
+  }
+
+  private func note(_ head: borrowing RequestHead, bodyBytesMax: Int) {
+    method = head.method
+    version = head.version
+    clientKeepsAlive = head.keepAlive
+    owesContinue = head.expectsContinue
+    request = OutgoingRequest(head.framing, headCount: head.byteCount, bytesMax: bodyBytesMax)
   }
 
   private func admit(_ input: RequestInput, _ snapshot: Snapshot) throws(Rejection) -> Admission {
@@ -125,14 +99,12 @@ final class Exchange: Lessee {
     }
   }
 
-  private func writeRequestHead(_ input: RequestInput, _ admission: Admission, _ snapshot: Snapshot) {
-    guard let connection else { return }
-    let access = snapshot.access(to: admission.instanceIndex)
-    self.access = access
-    let request = worker.takeBuffer()
-    self.request = request
+  private func writeRequestHead(_ input: RequestInput, _ admission: Admission) {
+    guard let connection, let access else { return }
+    let buffer = worker.takeBuffer()
     let head = UpstreamHead(route: access.route, id: id, peer: connection.forwardingLines)
-    input.buffer.withBytes { bytes in head.write(input.parser.head, bytes, admission, to: request) }
+    input.buffer.withBytes { bytes in head.write(input.parser.head, bytes, admission, to: buffer) }
+    request.take(buffer)
   }
 
   // MARK: Acting
@@ -154,11 +126,9 @@ final class Exchange: Lessee {
   private func acquire(fresh: Bool) {
     guard let pool = access?.pool else { preconditionFailure("an exchange without an instance") }
     dropUpstream()
-    requestSent = 0
+    request.restart()
     sendFailed = false
-    let acquisition =
-      fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: admission?.isWrite ?? true)
-    switch acquisition {
+    switch fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: machine.isWrite) {
     case .leased(let connection): lease(connection)
     case .connecting: wait(for: .connect)
     case .queued:
@@ -180,7 +150,7 @@ final class Exchange: Lessee {
   func leaseGranted(_ connection: UpstreamConnection) {
     // Granted from within another exchange's end: the work is done in a turn of our own.
     upstream = connection
-    if let registration = self.connection?.registration { loop.again(registration) }
+    again()
   }
 
   func connectFailed(_ fault: ConnectFault) {
@@ -218,8 +188,6 @@ final class Exchange: Lessee {
     perform(machine.deadlinePassed(waitingFor: clock.wait))
   }
 
-  // MARK: Moving bytes
-
   /// Does what can be done now, and sets the deadline of what it waits for.
   private func advance() {
     switch machine.state {
@@ -233,18 +201,17 @@ final class Exchange: Lessee {
     }
   }
 
+  // MARK: The request
+
   private func sendRequest() {
-    guard let upstream, let request else { return }
-    while true {
-      // Small requests go head and body with one call.
-      if requestSent == 0 || requestSent == request.count, !body.isComplete, !fillFromInput(request) { return }
-      while requestSent < request.count {
+    guard let upstream else { return }
+    while !request.isSent {
+      guard fillRequest() else { return }
+      while !request.isFlushed {
         guard upstream.isWritable else { return wait(for: .upstreamRoom) }
         machine.sendingBegan()
-        switch upstream.send(request, requestSent..<request.count) {
-        case .bytes(let count):
-          requestSent += count
-          clock.progressed(loop.now)
+        switch request.send(on: upstream) {
+        case .bytes: clock.progressed(loop.now)
         case .wouldBlock: break
         case .ended, .failed:
           // Core may have answered before it hung up.
@@ -252,45 +219,35 @@ final class Exchange: Lessee {
           return receiveAnswer()
         }
       }
-      if body.isComplete { break }
     }
     machine.requestSent()
     wait(for: .answerHead)
     if upstream.isReadable { receiveAnswer() }
   }
 
-  /// Appends what the client has sent of the body; false when the exchange now waits for more, or has ended.
-  private func fillFromInput(_ request: ByteBuffer) -> Bool {
-    guard let connection, let input = connection.input?.buffer else { return false }
-    if requestSent > 0, requestSent == request.count {
-      request.removeAll()
-      requestSent = 0
-    }
+  /// Readies bytes to be sent; false when the exchange now waits for the client's, or has ended.
+  private func fillRequest() -> Bool {
+    guard let connection, let input = connection.input else { return false }
     while true {
       do throws(Fault) {
-        try input.withBytes { bytes throws(Fault) in try body.relay(bytes, &consumed, to: request) }
+        if try request.fill(from: input.buffer) { return true }
       } catch {
         perform(machine.bodyRefused(error))
         return false
       }
-      if request.count > requestSent { return true }
       if !receiveBody(connection, input) { return false }
     }
   }
 
   /// Reads more of the body behind the head, over what was passed on already.
-  private func receiveBody(_ connection: DownstreamConnection, _ input: ByteBuffer) -> Bool {
-    guard let headCount = connection.input?.parser.head.byteCount else { return false }
-    if consumed > headCount {
-      input.remove(headCount..<consumed)
-      consumed = headCount
-    }
+  private func receiveBody(_ connection: DownstreamConnection, _ input: RequestInput) -> Bool {
+    request.dropUsed(from: input.buffer, headCount: input.parser.head.byteCount)
     if owesContinue { sendContinue() }
     guard connection.isReadable else {
       wait(for: .clientBody)
       return false
     }
-    input.reserve(1)
+    input.buffer.reserve(1)
     switch connection.receive() {
     case .bytes:
       clock.progressed(loop.now)
@@ -307,107 +264,43 @@ final class Exchange: Lessee {
   /// RFC 9110 §10.1.1: the request is admitted and its body is wanted now.
   private func sendContinue() {
     owesContinue = false
-    let output = output ?? worker.takeBuffer()
-    self.output = output
-    output.append("HTTP/1.1 100 Continue\r\n\r\n")
+    answer.ownOutput(from: worker).append("HTTP/1.1 100 Continue\r\n\r\n")
     _ = flush()
   }
+
+  // MARK: The answer
 
   private func receiveAnswer() {
     guard let upstream else { return }
     var reads = 0
     while true {
       guard flush() else { return }
-      if answerBody.isComplete, machine.state == .relaying { return perform(machine.answerEnded()) }
+      if machine.state == .relaying, answer.body.isComplete { return perform(machine.answerEnded()) }
       if sendFailed, !upstream.isReadable { return upstreamBroke() }
       guard upstream.isReadable else { return wait(for: machine.state == .relaying ? .answerBody : .answerHead) }
       guard reads < Self.readsInOneTurnMax else { return again() }
       reads += 1
-      switch upstream.receive(into: roomForAnswer()) {
+      switch upstream.receive(into: answer.room(isRelaying: machine.state == .relaying, from: worker)) {
       case .bytes:
-        answerBytes = true
+        answer.didReceive()
         clock.progressed(loop.now)
         guard readAnswer() else { return }
       case .wouldBlock: break
       case .ended:
-        guard machine.state == .relaying, let output, answerBody.upstreamEnded(output: output) else {
-          return upstreamBroke()
-        }
+        guard machine.state == .relaying, answer.upstreamEnded() else { return upstreamBroke() }
       case .failed: return upstreamBroke()
       }
     }
   }
 
-  private func again() {
-    if let registration = connection?.registration { loop.again(registration) }
-  }
-
-  /// The buffer for the next read: what it held of the body was sent, what it holds of the head stays.
-  private func roomForAnswer() -> ByteBuffer {
-    if machine.state != .relaying {
-      let buffer = answer ?? worker.takeBuffer()
-      answer = buffer
-      // The parser refuses a head beyond its bounds long before this grows large.
-      buffer.reserve(1)
-      return buffer
-    }
-    if let buffer = answer, buffer.capacity == worker.bufferCapacity,
-      (answerBody.remaining ?? 0) > Self.largeAnswerBytes
-    {
-      worker.giveBack(buffer)
-      answer = worker.takeLargeBuffer()
-    }
-    let buffer = answer ?? worker.takeBuffer()
-    answer = buffer
-    buffer.removeAll()
-    answerOffset = 0
-    return buffer
-  }
-
   /// Reads what has come; false when the exchange has turned another way.
   private func readAnswer() -> Bool {
-    guard let answer else { return false }
-    while machine.state != .relaying {
-      do throws(ResponseFault) {
-        guard try answer.withBytes({ bytes throws(ResponseFault) in try parser.parse(bytes, answering: method) })
-        else { return true }
-      } catch {
-        perform(machine.answerWasMalformed())
-        return false
+    do {
+      if machine.state != .relaying {
+        guard try answer.readHead(answering: method) else { return true }
+        beginRelaying()
       }
-      if parser.head.isInterim {
-        // RFC 9110 §15.2: a proxy may drop them; the client asked for none but 100, which it has had.
-        answer.remove(0..<parser.head.byteCount)
-        parser.reset()
-        if answer.isEmpty { return true }
-      } else {
-        beginRelaying(answer)
-      }
-    }
-    return relayBody(answer)
-  }
-
-  private func beginRelaying(_ answer: ByteBuffer) {
-    machine.answerHeadReceived()
-    answerBody = AnswerBody(parser.head.framing, client: version)
-    answerOffset = parser.head.byteCount
-    upstreamKeepsAlive = parser.head.keepAlive
-    record.status = parser.head.status
-    times.answered = loop.nowNanoseconds
-    // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
-    keepsAlive = clientKeepsAlive && machine.requestIsSent && answerBody.framing != .untilClose && !worker.isDraining
-    let output = output ?? worker.takeBuffer()
-    self.output = output
-    let head = DownstreamHead(id: id, keepsAlive: keepsAlive, version: version, framing: answerBody.framing)
-    answer.withBytes { bytes in head.write(parser.head, bytes, to: output) }
-  }
-
-  private func relayBody(_ answer: ByteBuffer) -> Bool {
-    guard let output else { return false }
-    do throws(ChunkFault) {
-      direct = try answer.withBytes { bytes throws(ChunkFault) in
-        try answerBody.relay(bytes, &answerOffset, to: output)
-      }
+      try answer.relayBody()
       return true
     } catch {
       perform(machine.answerWasMalformed())
@@ -415,48 +308,45 @@ final class Exchange: Lessee {
     }
   }
 
-  /// Writes what waits for the client; false while it does not take it all.
+  private func beginRelaying() {
+    answer.beginBody(client: version)
+    record.status = answer.parser.head.status
+    times.answered = loop.nowNanoseconds
+    machine.answerHeadReceived()
+    // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
+    keepsAlive = clientKeepsAlive && machine.requestIsSent && answer.body.framing != .untilClose && !worker.isDraining
+    let head = DownstreamHead(id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing)
+    answer.write(head, into: answer.ownOutput(from: worker))
+  }
+
+  /// Writes what waits for the client; false while it does not take it all, or has ended the exchange.
   private func flush() -> Bool {
     guard let connection else { return false }
-    while true {
-      let waiting = (output?.count ?? 0) - outputSent
-      if waiting == 0, direct.isEmpty {
-        output?.removeAll()
-        outputSent = 0
-        return true
-      }
-      if machine.clientIsGone {
-        outputSent += waiting
-        direct = direct.upperBound..<direct.upperBound
-        continue
-      }
-      switch send(connection.socket, waiting) {
-      case .bytes(let count):
-        record.bytesOut += count
-        clock.progressed(loop.now)
-        let fromOutput = min(count, waiting)
-        outputSent += fromOutput
-        direct = direct.lowerBound + (count - fromOutput)..<direct.upperBound
-      case .wouldBlock:
-        wait(for: .clientRoom)
-        return false
-      case .ended, .failed:
-        perform(machine.clientLeft())
-        if machine.state == .finished { return false }
-      }
+    if machine.clientIsGone {
+      answer.discard()
+      return true
+    }
+    let before = answer.sentCount
+    let result = answer.flush(to: connection.socket)
+    if answer.sentCount > before { clock.progressed(loop.now) }
+    switch result {
+    case .done: return true
+    case .blocked:
+      wait(for: .clientRoom)
+      return false
+    case .failed:
+      perform(machine.clientLeft())
+      guard machine.state != .finished else { return false }
+      answer.discard()
+      return true
     }
   }
 
-  private func send(_ socket: borrowing Socket, _ waiting: Int) -> Transfer {
-    guard let answer, !direct.isEmpty else {
-      guard let output else { return .bytes(0) }
-      return socket.send(output, outputSent..<output.count)
-    }
-    guard let output, waiting > 0 else { return socket.send(answer, direct) }
-    return socket.send(output, from: outputSent, then: answer, direct)
-  }
+  private func upstreamBroke() { perform(machine.upstreamBroke(answerBytes: answer.hasBytes)) }
 
-  private func upstreamBroke() { perform(machine.upstreamBroke(answerBytes: answerBytes)) }
+  private func again() {
+    if let registration = connection?.registration { loop.again(registration) }
+  }
 
   // MARK: The gateway's own answers
 
@@ -471,24 +361,16 @@ final class Exchange: Lessee {
     record.code = own.code
     record.outcome = own.outcome?.text
     keepsAlive = clientKeepsAlive && !own.closes && !worker.isDraining && bodyIsRead()
-    let output = output ?? worker.takeBuffer()
-    self.output = output
     own.write(
-      to: output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive, version: version,
-      hasBody: method != .head)
+      to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
+      version: version, hasBody: method != .head)
     advance()
   }
 
   /// Reads over what has come of the body: when it is all there, the next request can be told apart from it.
   private func bodyIsRead() -> Bool {
-    guard !body.isComplete else { return true }
     guard let input = connection?.input?.buffer else { return false }
-    do throws(Fault) {
-      try input.withBytes { bytes throws(Fault) in try body.skip(bytes, &consumed) }
-    } catch {
-      return false
-    }
-    return body.isComplete
+    return request.skipBody(in: input)
   }
 
   // MARK: Waiting
@@ -502,7 +384,7 @@ final class Exchange: Lessee {
     guard let connection else { return }
     let due = clock.due(
       gateway: worker.timeouts, instance: access?.timeouts, bytesPerSecondMin: worker.bodyBytesPerSecondMin,
-      bytesIn: body.byteCount, bytesOut: record.bytesOut)
+      bytesIn: request.body.byteCount, bytesOut: answer.sentCount)
     loop.setDeadline(due, for: connection.registration)
   }
 
@@ -514,11 +396,10 @@ final class Exchange: Lessee {
 
   private func end(_ ending: Ending) {
     guard let connection else { return }
-    let upstreamIsClean =
-      ending == .complete && upstreamKeepsAlive && machine.requestIsSent && answerOffset == (answer?.count ?? 0)
-    releaseUpstream(isReusable: upstreamIsClean)
+    releaseUpstream(
+      isReusable: ending == .complete && answer.parser.head.keepAlive && machine.requestIsSent && answer.isExact)
     finishRecord(ending, connection)
-    let consumed = consumed
+    let consumed = request.consumed
     let keepsAlive = keepsAlive && !machine.clientIsGone
     reset()
     switch ending {
@@ -532,7 +413,8 @@ final class Exchange: Lessee {
       record.code = ending == .cut ? "GATEWAY_ANSWER_CUT" : "GATEWAY_CLIENT_LEFT"
       record.outcome = machine.outcome.text
     }
-    record.bytesIn = body.byteCount
+    record.bytesIn = request.body.byteCount
+    record.bytesOut = answer.sentCount
     record.tries = machine.tries
     times.write(to: &record, ended: loop.nowNanoseconds)
     worker.record(&record, of: connection, trace, snapshot)
@@ -540,10 +422,7 @@ final class Exchange: Lessee {
 
   private func dropUpstream() {
     releaseUpstream(isReusable: false)
-    answer?.removeAll()
-    answerOffset = 0
-    answerBytes = false
-    parser.reset()
+    answer.restart()
   }
 
   private func releaseUpstream(isReusable: Bool) {
@@ -557,22 +436,11 @@ final class Exchange: Lessee {
 
   /// Gives everything back, and itself to the worker.
   private func reset() {
-    if let request { worker.giveBack(request) }
-    if let answer { worker.giveBack(answer) }
-    if let output { worker.giveBack(output) }
-    request = nil
-    answer = nil
-    output = nil
-    parser.reset()
+    if let buffer = request.giveBuffer() { worker.giveBack(buffer) }
+    answer.reset(to: worker)
     connection = nil
     snapshot = nil
-    admission = nil
     access = nil
     worker.giveBack(self)
   }
-}
-
-extension HeadLimits {
-  /// Bounds for the heads of Core's answers.
-  static let answers = HeadLimits(requestLineBytesMax: 8 << 10, headerBytesMax: 64 << 10, fieldsMax: 200)
 }

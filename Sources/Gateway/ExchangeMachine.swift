@@ -41,7 +41,7 @@ struct ExchangeMachine: Equatable {
   private(set) var requestIsSent = false
   private(set) var clientIsGone = false
   private(set) var tries = 0
-  private let isWrite: Bool
+  let isWrite: Bool
   private let mayRetry: Bool
   private var isPooled = false
 

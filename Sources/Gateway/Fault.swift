@@ -49,17 +49,17 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
 
   var message: String {
     switch self {
-    case .refused: "the instance refuses connections; the request was not sent"
-    case .unresolved: "the instance's name cannot be resolved; the request was not sent"
-    case .tlsFailed: "no trusted TLS connection to the instance; the request was not sent"
-    case .connectTimedOut: "the instance did not accept a connection in time; the request was not sent"
-    case .busy: "all connections to the instance are in use; the request was not sent"
-    case .broken: "the instance ended the connection without an answer; it may have executed the request"
-    case .malformed: "the instance's answer is not valid HTTP; it may have executed the request"
-    case .timedOut: "the instance did not answer in time; it may have executed the request"
-    case .bodyTooLarge: "the request body is larger than this route takes"
-    case .bodyMalformed: "the request body's chunks are malformed"
-    case .bodyTimedOut: "the request body did not arrive in time"
+    case .refused: "The instance refuses connections. The request was not sent."
+    case .unresolved: "The instance's name cannot be resolved. The request was not sent."
+    case .tlsFailed: "There is no trusted TLS connection to the instance. The request was not sent."
+    case .connectTimedOut: "The instance did not accept a connection in time. The request was not sent."
+    case .busy: "All connections to the instance are in use. The request was not sent."
+    case .broken: "The instance ended the connection without an answer. It may have executed the request."
+    case .malformed: "The instance's answer is not valid HTTP. It may have executed the request."
+    case .timedOut: "The instance did not answer in time. It may have executed the request."
+    case .bodyTooLarge: "The request body is larger than this route takes."
+    case .bodyMalformed: "The chunks of the request body are malformed."
+    case .bodyTimedOut: "The request body did not arrive in time."
     }
   }
 

@@ -35,35 +35,37 @@ extension OwnAnswer {
   init(_ fault: HeadFault) {
     switch fault {
     case .malformed(let reason):
-      self.init(status: 400, code: "GATEWAY_REQUEST_MALFORMED", message: reason.text.description, closes: true)
+      self.init(
+        status: 400, code: "GATEWAY_REQUEST_MALFORMED", message: "The request is malformed: \(reason.text).",
+        closes: true)
     case .targetTooLong:
-      self.init(status: 414, code: "GATEWAY_TARGET_TOO_LONG", message: "the request line is too long", closes: true)
+      self.init(status: 414, code: "GATEWAY_TARGET_TOO_LONG", message: "The request line is too long.", closes: true)
     case .headersTooLarge:
       self.init(
-        status: 431, code: "GATEWAY_HEADERS_TOO_LARGE", message: "the header fields are too large or too many",
+        status: 431, code: "GATEWAY_HEADERS_TOO_LARGE", message: "The header fields are too large or too many.",
         closes: true)
     case .notImplemented:
       self.init(
-        status: 501, code: "GATEWAY_NOT_IMPLEMENTED", message: "the transfer coding is not known here", closes: true)
+        status: 501, code: "GATEWAY_NOT_IMPLEMENTED", message: "The transfer coding is not known here.", closes: true)
     case .versionUnsupported:
       self.init(
-        status: 505, code: "GATEWAY_VERSION_UNSUPPORTED", message: "only HTTP/1.1 and HTTP/1.0 are spoken here",
+        status: 505, code: "GATEWAY_VERSION_UNSUPPORTED", message: "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
         closes: true)
     case .expectationUnsupported:
       self.init(
-        status: 417, code: "GATEWAY_EXPECTATION_UNSUPPORTED", message: "only Expect: 100-continue is known here",
+        status: 417, code: "GATEWAY_EXPECTATION_UNSUPPORTED", message: "Only Expect: 100-continue is known here.",
         closes: true)
     }
   }
 
   /// The head of a request did not come within its time.
   static let headTimedOut = OwnAnswer(
-    status: 408, code: "GATEWAY_REQUEST_TIMEOUT", message: "the request did not arrive in time", closes: true)
+    status: 408, code: "GATEWAY_REQUEST_TIMEOUT", message: "The request did not arrive in time.", closes: true)
 
   static let bodyTooLarge = OwnAnswer(.bodyTooLarge, outcome: .notSent)
 
   static let draining = OwnAnswer(
-    status: 503, code: "GATEWAY_DRAINING", message: "the gateway is shutting down; the request was not sent",
+    status: 503, code: "GATEWAY_DRAINING", message: "The gateway is shutting down. The request was not sent.",
     retryAfterSeconds: 1, outcome: .notSent, closes: true)
 }
 

@@ -3,7 +3,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct RefusedCommandLineTests {
   @Test(arguments: [
-    ([], "name a command: serve, check, demo, sandbox, token new, token hash, version; or --help"),
+    ([], "name a command: serve, check, explain, demo, sandbox, token new, token hash, version; or --help"),
     (["serv"], #"there is no command "serv" (did you mean "serve"?); see --help"#),
     (["token"], #"write "token new" or "token hash"; each has --help"#),
     (["serve", "--polices", "x"], #"serve: unknown flag --polices (did you mean "--policies"?); see --help"#),

@@ -1,0 +1,165 @@
+import HTTP1
+import Reactor
+
+/// An answer on its way to the client: Core's, read and written on, or the gateway's own.
+struct IncomingAnswer {
+  /// What came of writing to the client.
+  enum Flush {
+    case done, blocked, failed
+  }
+
+  private(set) var parser = ResponseHeadParser(limits: .answers)
+  private(set) var body = AnswerBody(.none, client: .http11)
+  /// Whether any byte came from Core.
+  private(set) var hasBytes = false
+  /// Bytes written to the client.
+  private(set) var sentCount = 0
+  /// What Core sends: its head until it is whole, then what was read of the body.
+  private var buffer: ByteBuffer?
+  private var offset = 0
+  /// What goes to the client: first the rest of `output`, then the run `direct` of `buffer`.
+  private var output: ByteBuffer?
+  private var outputSent = 0
+  private var direct = 0..<0
+
+  // MARK: Reading
+
+  /// The buffer for the next read: what it held of the body was sent, what it holds of a head stays.
+  mutating func room(isRelaying: Bool, from worker: Worker) -> ByteBuffer {
+    if isRelaying, let buffer, buffer.capacity == worker.bufferCapacity, (body.remaining ?? 0) > Self.largeBytes {
+      worker.giveBack(buffer)
+      self.buffer = worker.takeLargeBuffer()
+    }
+    let buffer = buffer ?? worker.takeBuffer()
+    self.buffer = buffer
+    if isRelaying {
+      buffer.removeAll()
+      offset = 0
+    } else {
+      // The parser refuses a head beyond its bounds long before this grows large.
+      buffer.reserve(1)
+    }
+    return buffer
+  }
+
+  mutating func didReceive() { hasBytes = true }
+
+  /// Reads heads until the final one; false while it is not whole.
+  mutating func readHead(answering method: Method) throws(ResponseFault) -> Bool {
+    guard let buffer else { return false }
+    while true {
+      guard try buffer.withBytes({ bytes throws(ResponseFault) in try parser.parse(bytes, answering: method) }) else {
+        return false
+      }
+      guard parser.head.isInterim else { return true }
+      // RFC 9110 §15.2: a proxy may drop them; the client asked for none but 100, which it has had.
+      buffer.remove(0..<parser.head.byteCount)
+      parser.reset()
+      if buffer.isEmpty { return false }
+    }
+  }
+
+  /// Turns to the body, framed for the client.
+  mutating func beginBody(client version: Version) {
+    body = AnswerBody(parser.head.framing, client: version)
+    offset = parser.head.byteCount
+  }
+
+  /// Writes the head for the client in front of what follows.
+  mutating func write(_ head: DownstreamHead, into output: ByteBuffer) {
+    self.output = output
+    guard let buffer else { return }
+    buffer.withBytes { bytes in head.write(parser.head, bytes, to: output) }
+  }
+
+  /// Passes on what was read of the body.
+  mutating func relayBody() throws(ChunkFault) {
+    guard let buffer, let output else { return }
+    direct = try buffer.withBytes { bytes throws(ChunkFault) in try body.relay(bytes, &offset, to: output) }
+  }
+
+  /// Core has closed the connection; true where that ends the body.
+  mutating func upstreamEnded() -> Bool {
+    guard let output else { return false }
+    return body.upstreamEnded(output: output)
+  }
+
+  /// Whether Core sent nothing behind its answer.
+  var isExact: Bool { offset == (buffer?.count ?? 0) }
+
+  /// Forgets what a failed try has brought.
+  mutating func restart() {
+    buffer?.removeAll()
+    offset = 0
+    hasBytes = false
+    parser.reset()
+  }
+
+  // MARK: Writing
+
+  /// The buffer for what the gateway says itself.
+  mutating func ownOutput(from worker: Worker) -> ByteBuffer {
+    let output = output ?? worker.takeBuffer()
+    self.output = output
+    return output
+  }
+
+  /// Writes all that waits for the client, as far as it takes it.
+  mutating func flush(to socket: borrowing Socket) -> Flush {
+    while waiting > 0 || !direct.isEmpty {
+      switch send(to: socket) {
+      case .bytes(let count):
+        sentCount += count
+        let fromOutput = min(count, waiting)
+        outputSent += fromOutput
+        direct = direct.lowerBound + (count - fromOutput)..<direct.upperBound
+      case .wouldBlock: return .blocked
+      case .ended, .failed: return .failed
+      }
+    }
+    discard()
+    return .done
+  }
+
+  /// Drops what waits: the client is gone.
+  mutating func discard() {
+    output?.removeAll()
+    outputSent = 0
+    direct = 0..<0
+  }
+
+  private var waiting: Int { (output?.count ?? 0) - outputSent }
+
+  private func send(to socket: borrowing Socket) -> Transfer {
+    if let buffer, !direct.isEmpty {
+      guard let output, waiting > 0 else { return socket.send(buffer, direct) }
+      return socket.send(output, from: outputSent, then: buffer, direct)
+    }
+    guard let output else { return .bytes(0) }
+    return socket.send(output, outputSent..<output.count)
+  }
+
+  // MARK: Reuse
+
+  /// Gives all buffers back, and is ready for the next answer.
+  mutating func reset(to worker: Worker) {
+    if let buffer { worker.giveBack(buffer) }
+    if let output { worker.giveBack(output) }
+    buffer = nil
+    output = nil
+    outputSent = 0
+    direct = 0..<0
+    offset = 0
+    hasBytes = false
+    sentCount = 0
+    parser.reset()
+  }
+
+  /// An answer with more than this to come is read in larger pieces.
+  private static let largeBytes = 64 << 10
+}
+
+extension HeadLimits {
+  /// Bounds for the heads of Core's answers.
+  static let answers = HeadLimits(requestLineBytesMax: 8 << 10, headerBytesMax: 64 << 10, fieldsMax: 200)
+}
