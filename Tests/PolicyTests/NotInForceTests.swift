@@ -25,8 +25,7 @@ import Testing
       findings.map(\.keyPath) == [
         "listen[1].proxy_protocol", "admin", "trusted_proxies", "audit_log", "audit_key", "watch", "health_on_listen",
         "limits.connections_per_address", "instances.inst_demo.key", "instances.inst_demo.limits.concurrent",
-        "instances.inst_demo.health", "instances.inst_demo.breaker", "clients.demo.default_instance",
-        "clients.demo.limits",
+        "instances.inst_demo.health", "instances.inst_demo.breaker", "clients.demo.limits",
       ])
     #expect(findings.filter { $0.severity == .error }.map(\.keyPath) == ["listen[1].proxy_protocol"])
     #expect(findings[1].line == 1)

@@ -13,7 +13,6 @@ private let keysNotInForce = [
   KeyNotInForce("instances.json", "instances.*.limits.concurrent"),
   KeyNotInForce("instances.json", "instances.*.health"),
   KeyNotInForce("instances.json", "instances.*.breaker"),
-  KeyNotInForce("clients.json", "clients.*.default_instance"),
   KeyNotInForce("clients.json", "clients.*.limits"),
 ]
 
