@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["serve", "check", "demo", "sandbox", "token new", "token hash", "version"])
+  @Test(arguments: ["serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "version"])
   func `teaches with an example`(command: String) throws {
     let words = command.split(separator: " ").map(String.init)
     let outcome = try Program.run(words + ["--help"])
