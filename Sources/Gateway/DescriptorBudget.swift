@@ -1,4 +1,4 @@
-import Policy
+import Policies
 
 /// Whether the bounds on connections fit the descriptors that the process may open.
 enum DescriptorBudget {

@@ -1,5 +1,5 @@
 import HTTP1
-import Policy
+import Policies
 import Reactor
 
 /// A client's connection: reads heads, hands each request to an exchange, and outlives it while it is kept alive.

@@ -1,5 +1,5 @@
 import HTTP1
-import Policy
+import Policies
 import Reactor
 import Telemetry
 import Upstream

@@ -1,4 +1,4 @@
-import Policy
+import Policies
 
 /// When an exchange has waited too long, and for whom.
 ///

@@ -1,5 +1,5 @@
 import HTTP1
-package import Policy
+package import Policies
 import Reactor
 
 /// What the gateway would do with a request, step by step; found by the very code that serves.

@@ -1,5 +1,5 @@
 import HTTP1
-import Policy
+import Policies
 import Reactor
 
 /// An answer in the gateway's own name: a refusal, or a fault.

@@ -1,6 +1,6 @@
 import Dispatch
 import Foundation
-package import Policy
+package import Policies
 import Reactor
 import Synchronization
 import Telemetry

@@ -1,4 +1,4 @@
-import Policy
+import Policies
 import Upstream
 
 /// One loop's own box of one policy generation, with what stands ready of each instance.

@@ -1,4 +1,4 @@
-import Policy
+import Policies
 
 /// What follows the command, read strictly: `--flag value` and `--flag=value`, each known and given once, nothing else.
 struct Arguments {

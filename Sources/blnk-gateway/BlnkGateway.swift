@@ -1,5 +1,5 @@
 import Foundation
-import Policy
+import Policies
 
 /// The program: finds the command that the arguments name, runs it, and ends with its exit code.
 @main enum BlnkGateway {

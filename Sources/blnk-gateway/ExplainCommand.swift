@@ -1,6 +1,6 @@
 import Foundation
 import Gateway
-import Policy
+import Policies
 
 extension Command {
   static let explain = Command(

@@ -1,5 +1,5 @@
 import Foundation
-import Policy
+import Policies
 
 extension Command.Flag {
   static let policies = Command.Flag(

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Policy
+import Policies
 import Reactor
 import SandboxCore
 

@@ -1,6 +1,6 @@
 import Gateway
 import Glibc
-import Policy
+import Policies
 import Reactor
 
 extension Command {

@@ -1,4 +1,4 @@
-import Policy
+import Policies
 
 extension Command {
   static let tokenNew = Command(

@@ -1,5 +1,5 @@
 import Foundation
-import Policy
+import Policies
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct CommandTests {

@@ -1,6 +1,6 @@
 import Foundation
 import HTTP1
-import Policy
+import Policies
 import Reactor
 import Testing
 

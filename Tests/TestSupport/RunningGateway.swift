@@ -1,6 +1,6 @@
 import Foundation
 import Gateway
-package import Policy
+package import Policies
 
 /// A gateway in this process, on a free port, with a policy folder of its own.
 package final class RunningGateway: Sendable {

@@ -1,5 +1,5 @@
 import Foundation
-import Policy
+import Policies
 
 /// A policy folder of a test's own: two clients, and the instances that the test names.
 package final class TestPolicyFolder: Sendable {

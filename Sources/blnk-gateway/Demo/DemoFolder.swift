@@ -1,5 +1,5 @@
 import Foundation
-import Policy
+import Policies
 
 /// A copy of a policy folder whose instances are stand-ins and whose clients have tokens that somebody holds.
 ///

@@ -1,4 +1,4 @@
-import Policy
+import Policies
 import Reactor
 import SandboxCore
 

@@ -1,5 +1,5 @@
 import Gateway
-import Policy
+import Policies
 import Reactor
 import SandboxCore
 

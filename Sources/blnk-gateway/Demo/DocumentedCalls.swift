@@ -1,4 +1,4 @@
-import Policy
+import Policies
 import SandboxCore
 
 extension DemoRun {

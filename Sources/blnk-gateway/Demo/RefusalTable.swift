@@ -1,4 +1,4 @@
-import Policy
+import Policies
 
 extension DemoRun {
   private static let invalidToken = #"Bearer realm="blnk", error="invalid_token""#

@@ -1,4 +1,4 @@
-import Policy
+import Policies
 
 extension DemoRun {
   /// One refusal of each kind that a caller can cause, and the faults of instances.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 @Suite struct SHA256Tests {
   @Test(arguments: [

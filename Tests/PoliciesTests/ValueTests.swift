@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 @Suite struct ValueTests {
   @Test(arguments: ["inst_demo", "inst-003", "a", "7", "A.b", String(repeating: "x", count: 64)])

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 @Suite struct TokenTests {
   @Test func `mints tokens of the documented form`() {

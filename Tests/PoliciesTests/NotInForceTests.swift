@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 /// To be cut down line by line, as the keys come into force.
 @Suite struct NotInForceTests {

@@ -1,7 +1,7 @@
 import HTTP1
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 let near = PeerAddress.ip(IPAddress(ipv4: 0x0a01_0203))
 

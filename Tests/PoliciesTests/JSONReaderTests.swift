@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 @Suite struct JSONReaderTests {
   @Test(arguments: [

@@ -1,7 +1,7 @@
 import HTTP1
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 /// Damaged input is refused or accepted; it never stops the process.
 @Suite struct DamageTests {

@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import Policy
+@testable import Policies
 
 /// The files of a folder that is valid unless a test says otherwise.
 struct FolderFiles {

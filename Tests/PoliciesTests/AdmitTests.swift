@@ -1,7 +1,7 @@
 import HTTP1
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 @Suite struct AdmitTests {
   static let policy = admissionPolicy()

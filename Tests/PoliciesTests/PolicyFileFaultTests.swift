@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 @Suite struct PolicyFileFaultTests {
   @Test(arguments: [

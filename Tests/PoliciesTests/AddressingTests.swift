@@ -1,7 +1,7 @@
 import HTTP1
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 /// Callers of Core unchanged: the instance in the path, or by default, and the token as Blnk's SDKs send a key.
 @Suite struct AddressingTests {

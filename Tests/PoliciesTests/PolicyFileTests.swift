@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 @Suite struct PolicyFileTests {
   @Test func `has defaults for every key of gateway.json`() throws {

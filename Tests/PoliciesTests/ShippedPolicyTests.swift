@@ -2,7 +2,7 @@ import Foundation
 import HTTP1
 import Testing
 
-@testable import Policy
+@testable import Policies
 
 @Suite struct ShippedPolicyTests {
   static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../policies").path
