@@ -1,0 +1,80 @@
+import Glibc
+package import Reactor
+
+/// How many descriptors this process has open.
+package func openDescriptors() -> Int {
+  guard let folder = unsafe opendir("/proc/self/fd") else { return -1 }
+  defer { unsafe _ = closedir(folder) }
+  var count = 0
+  while let entry = unsafe readdir(folder) {
+    if unsafe entry.pointee.d_name.0 != CChar(bitPattern: UInt8(ascii: ".")) { count += 1 }
+  }
+  // Less the one that counts.
+  return count - 1
+}
+
+/// One end of a connection in a test's hands; closed with its last holder.
+package final class Peer {
+  package let socket: Socket
+
+  package init(_ socket: consuming Socket) { self.socket = socket }
+
+  package var number: Int32 { socket.descriptor.number }
+
+  /// Writes a short text whole.
+  package func send(_ text: String) -> Bool {
+    let buffer = ByteBuffer(text)
+    return send(buffer) == .bytes(buffer.count)
+  }
+
+  package func send(_ buffer: ByteBuffer) -> Transfer { socket.send(buffer, 0..<buffer.count) }
+
+  package func receive(into buffer: ByteBuffer) -> Transfer { socket.receive(into: buffer) }
+
+  /// What has come, as text; nil at the end or after an error.
+  package func receive() -> String? {
+    let buffer = ByteBuffer(capacity: 4_096)
+    switch receive(into: buffer) {
+    case .bytes: return buffer.text
+    case .wouldBlock: return ""
+    case .ended, .failed: return nil
+    }
+  }
+
+  package func endOutput() { socket.endOutput() }
+}
+
+/// Two connected, non-blocking sockets.
+package struct SocketPair {
+  package let near: Peer
+  package let far: Peer
+
+  package init() throws(Errno) {
+    var numbers = InlineArray<2, Int32>(repeating: -1)
+    var span = numbers.mutableSpan
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    let result = unsafe span.withUnsafeMutableBufferPointer { unsafe socketpair(AF_UNIX, kind, 0, $0.baseAddress) }
+    guard result == 0 else { throw Errno.last }
+    near = Peer(Socket(FileDescriptor(owning: numbers[0])))
+    far = Peer(Socket(FileDescriptor(owning: numbers[1])))
+  }
+}
+
+extension Reactor.Listener {
+  /// The next connection, when one waits.
+  package func next() throws(Errno) -> Peer? {
+    guard let descriptor = try accept() else { return nil }
+    return Peer(Socket(descriptor))
+  }
+}
+
+extension ByteBuffer {
+  package convenience init(_ text: String) {
+    self.init(capacity: max(1, text.utf8.count))
+    append(text: text)
+  }
+
+  package var text: String {
+    withBytes { bytes in String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) }
+  }
+}

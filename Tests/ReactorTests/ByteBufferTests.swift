@@ -1,0 +1,83 @@
+import LoopSupport
+import Reactor
+import Testing
+
+@testable import Reactor
+
+@Suite struct ByteBufferTests {
+  @Test(arguments: [(0, "0"), (7, "7"), (-12, "-12"), (.max, "9223372036854775807"), (.min, "-9223372036854775808")])
+  func `writes a number as decimal text`(value: Int, text: String) {
+    let buffer = ByteBuffer(capacity: 1)
+    buffer.append(decimal: value)
+    #expect(buffer.text == text)
+  }
+
+  @Test(arguments: [
+    (UInt64(0), 1, "0"), (0, 4, "0000"), (0xABC, 1, "abc"), (0xABC, 8, "00000abc"), (.max, 16, "ffffffffffffffff"),
+    (.max, 2, "ffffffffffffffff"),
+  ])
+  func `writes a number as hexadecimal text`(value: UInt64, width: Int, text: String) {
+    let buffer = ByteBuffer(capacity: 1)
+    buffer.append(hex: value, width: width)
+    #expect(buffer.text == text)
+  }
+
+  @Test func `holds what an array would hold after the same changes`() {
+    let seed = UInt64.random(in: 0...UInt64.max)
+    var random = Seeded(seed)
+    let buffer = ByteBuffer(capacity: 3)
+    var model: [UInt8] = []
+    for _ in 0..<4_000 {
+      switch Int.random(in: 0..<6, using: &random) {
+      case 0:
+        buffer.append(UInt8(ascii: "x"))
+        model.append(UInt8(ascii: "x"))
+      case 1:
+        let more = (0..<Int.random(in: 0..<40, using: &random)).map { UInt8(truncatingIfNeeded: $0) }
+        buffer.append(more)
+        model += more
+      case 2:
+        let lower = Int.random(in: 0...model.count, using: &random)
+        let upper = Int.random(in: lower...model.count, using: &random)
+        buffer.remove(lower..<upper)
+        model.removeSubrange(lower..<upper)
+      case 3:
+        buffer.append(text: "größer")
+        model += Array("größer".utf8)
+      case 4 where model.count > 200:
+        buffer.removeAll()
+        model = []
+      default: buffer.grow(to: buffer.capacity + 1)
+      }
+      #expect(buffer.count == model.count && buffer.capacity >= buffer.count, "seed \(seed)")
+    }
+    #expect(model.indices.allSatisfy { buffer[$0] == model[$0] }, "seed \(seed)")
+  }
+
+  @Test func `keeps a bounded number of unused buffers, and none that has grown`() {
+    let pool = BufferPool(capacity: 8, keptMax: 1)
+    let first = pool.take()
+    let grown = pool.take()
+    let third = pool.take()
+    grown.reserve(9)
+    pool.give(back: grown)
+    first.append(1)
+    pool.give(back: first)
+    pool.give(back: third)
+    #expect(pool.take() === first && first.isEmpty)
+    #expect(pool.take() !== third)
+  }
+}
+
+@Suite struct EventTagTests {
+  @Test(arguments: [UInt32(0), 1, 0x7FFF_FFFF, 0xFFFF_FFFE], [UInt32(0), 1, 0x7FFF_FFFF])
+  func `tells its place and life`(place: UInt32, life: UInt32) {
+    let tag = EventTag(place: place, life: life)
+    #expect(tag.place == place && tag.life == life && tag.newDescriptor == nil)
+  }
+
+  @Test(arguments: [Int32(0), 3, 1_000_000, .max])
+  func `tells a new descriptor`(descriptor: Int32) {
+    #expect(EventTag(newDescriptor: descriptor).newDescriptor == descriptor)
+  }
+}

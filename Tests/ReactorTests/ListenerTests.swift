@@ -1,0 +1,100 @@
+import CLinux
+import Foundation
+import Glibc
+import LoopSupport
+import Reactor
+import Testing
+
+@Suite struct ListenerTests {
+  @Test(arguments: ["127.0.0.1", "::1"])
+  func `accepts on a numeric address`(host: String) throws {
+    let listener = try Reactor.Listener(.tcp(host: host, port: 0))
+    let port = try #require(listener.localAddress?.port)
+    #expect(try listener.next() == nil)
+    let client = try connected(host, port)
+    let accepted = try #require(try waitForOne(listener))
+    #expect(fcntl(accepted.number, F_GETFL) & O_NONBLOCK != 0)
+    #expect(fcntl(accepted.number, F_GETFD) & FD_CLOEXEC != 0)
+    switch peerAddress(of: accepted.number) {
+    case .ipv4(let address, _): #expect(host == "127.0.0.1" && address == 0x7F00_0001)
+    case .ipv6(let high, let low, _): #expect(host == "::1" && high == 0 && low == 1)
+    case .unix, nil: Issue.record("no address")
+    }
+    _ = client
+  }
+
+  @Test func `names a port that is in use`() throws {
+    let listener = try Reactor.Listener(.tcp(host: "127.0.0.1", port: 0))
+    let port = try #require(listener.localAddress?.port)
+    #expect(throws: Errno.addressInUse) { try Reactor.Listener(.tcp(host: "127.0.0.1", port: port)) }
+  }
+
+  @Test(arguments: ["localhost", "", "256.1.1.1", "1.2.3.4.5"])
+  func `refuses what is no numeric address`(host: String) {
+    #expect(throws: Errno(EADDRNOTAVAIL)) { try Reactor.Listener(.tcp(host: host, port: 0)) }
+  }
+
+  @Test func `replaces the socket file of a dead process, and none that answers`() throws {
+    try withFolder { folder in
+      let path = folder + "/gateway.sock"
+      do {
+        let first = try Reactor.Listener(.unix(path: path))
+        #expect(throws: Errno.addressInUse) { try Reactor.Listener(.unix(path: path)) }
+        #expect(first.localAddress == .unix(path: ""))
+      }
+      #expect(FileManager.default.fileExists(atPath: path))
+      _ = try Reactor.Listener(.unix(path: path))
+    }
+  }
+
+  @Test func `leaves any other file alone`() throws {
+    try withFolder { folder in
+      let path = folder + "/ledger.db"
+      try "precious".write(toFile: path, atomically: true, encoding: .utf8)
+      #expect(throws: Errno.addressInUse) { try Reactor.Listener(.unix(path: path)) }
+      #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
+    }
+  }
+
+  @Test(arguments: [("", EADDRNOTAVAIL), (String(repeating: "x", count: 200), ENAMETOOLONG), ("/no/such/x", ENOENT)])
+  func `refuses a path that cannot be bound`(path: String, number: Int32) {
+    #expect(throws: Errno(number)) { try Reactor.Listener(.unix(path: path)) }
+  }
+
+  private func withFolder(_ body: (String) throws -> Void) throws {
+    let folder = NSTemporaryDirectory() + "listener-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try body(folder)
+  }
+
+  private func waitForOne(_ listener: Reactor.Listener) throws -> Peer? {
+    for _ in 0..<1_000 {
+      if let peer = try listener.next() { return peer }
+      usleep(1_000)
+    }
+    return nil
+  }
+
+  private func connected(_ host: String, _ port: UInt16) throws -> Peer {
+    let isIPv6 = host.contains(":")
+    let descriptor = FileDescriptor(owning: socket(isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+    var storage = sockaddr_storage()
+    let result = unsafe withUnsafeMutableBytes(of: &storage) { bytes in
+      let base = bytes.baseAddress!
+      if isIPv6 {
+        unsafe base.assumingMemoryBound(to: sockaddr_in6.self).pointee.sin6_family = sa_family_t(AF_INET6)
+        unsafe base.assumingMemoryBound(to: sockaddr_in6.self).pointee.sin6_port = port.bigEndian
+        unsafe _ = inet_pton(AF_INET6, host, base + 8)
+      } else {
+        unsafe base.assumingMemoryBound(to: sockaddr_in.self).pointee.sin_family = sa_family_t(AF_INET)
+        unsafe base.assumingMemoryBound(to: sockaddr_in.self).pointee.sin_port = port.bigEndian
+        unsafe _ = inet_pton(AF_INET, host, base + 4)
+      }
+      let size = socklen_t(isIPv6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size)
+      return unsafe Glibc.connect(descriptor.number, base.assumingMemoryBound(to: sockaddr.self), size)
+    }
+    guard result == 0 else { throw Errno.last }
+    return Peer(Socket(descriptor))
+  }
+}
