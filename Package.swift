@@ -48,6 +48,7 @@ let package = Package(
     .target(name: "LoopSupport", dependencies: ["Reactor"], path: "Tests/LoopSupport", swiftSettings: strict),
     tests(of: "Reactor", uses: ["CLinux", "LoopSupport"]),
     tests(of: "SandboxCore", uses: ["Reactor"], resources: [.copy("Fixtures")]),
+    tests(of: "Upstream", uses: ["CLibcurl", "LoopSupport", "Reactor"]),
     tests(of: "Telemetry"),
   ],
   swiftLanguageModes: [.v6]

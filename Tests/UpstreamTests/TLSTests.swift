@@ -1,0 +1,230 @@
+import Foundation
+import LoopSupport
+import Reactor
+import Testing
+
+@testable import Upstream
+
+extension UpstreamTests {
+  /// Against openssl(1) as a server, with a small CA made for the test.
+  @Suite(.enabled(if: TestAuthority.shared != nil, "openssl(1) is not at hand, or makes no certificates"))
+  struct TLSTests {
+    private let authority: TestAuthority
+
+    init() throws { authority = try #require(TestAuthority.shared) }
+
+    private func rig(
+      _ server: TLSServer, name: String = "core.test", trusting: String = "ca", client: String? = nil
+    ) throws -> PoolRig {
+      let folder = authority.folder
+      return try PoolRig(port: server.port, isSecure: true) {
+        $0.tls.authorityFile = "\(folder)/\(trusting).pem"
+        $0.tls.serverName = name
+        $0.tls.certificateFile = client.map { "\(folder)/\($0).pem" }
+        $0.tls.keyFile = client.map { "\(folder)/\($0).key" }
+      }
+    }
+
+    /// What the server answers: it sends each line back in reverse.
+    private func answer(to line: String, on connection: UpstreamConnection, _ turns: Turns) -> String {
+      let (request, answer) = (ByteBuffer(line + "\n"), ByteBuffer(capacity: 256))
+      guard connection.send(request, 0..<request.count) == .bytes(request.count) else { return "not sent" }
+      var last = Transfer.wouldBlock
+      let hasCome = turns.run {
+        while connection.isReadable, last == .wouldBlock || last == .bytes(0) {
+          last = connection.receive(into: answer)
+        }
+        return last != .wouldBlock
+      }
+      return hasCome ? answer.text : "nothing"
+    }
+
+    @Test func `a connection with a trusted name is used again, though session tickets wait on it`() throws {
+      let server = try TLSServer(authority, certificate: "good")
+      let rig = try rig(server)
+      let client = Client()
+      let connection = try rig.lease(client)
+      rig.turns.run(for: 50)
+      client.giveBack(to: rig.pool)
+      rig.turns.run(for: 50)
+      #expect(connection.phase == .idle)
+      client.ask(rig.pool, isWrite: true)
+      #expect(client.connection === connection)
+      #expect(answer(to: "abc", on: connection, rig.turns) == "cba\n")
+      client.giveBack(to: rig.pool)
+      #expect(connection.phase == .idle)
+      rig.pool.closeIdle()
+    }
+
+    @Test func `an idle connection ends with close_notify`() throws {
+      let server = try TLSServer(authority, certificate: "good")
+      let rig = try rig(server)
+      let client = Client()
+      let connection = try rig.lease(client)
+      let command = ByteBuffer("CLOSE\n")
+      #expect(connection.send(command, 0..<command.count) == .bytes(command.count))
+      client.giveBack(to: rig.pool)
+      #expect(connection.phase == .idle)
+      #expect(rig.turns.run { connection.phase == .closed })
+      #expect(rig.pool.count == 0)
+    }
+
+    @Test func `bytes on an idle connection throw it away`() throws {
+      let server = try TLSServer(authority, certificate: "good")
+      let rig = try rig(server)
+      let client = Client()
+      let connection = try rig.lease(client)
+      let line = ByteBuffer("abc\n")
+      #expect(connection.send(line, 0..<line.count) == .bytes(line.count))
+      client.giveBack(to: rig.pool)
+      #expect(rig.turns.run { connection.phase == .closed })
+    }
+
+    @Test(arguments: [
+      ("good", "other.test", "ca", "other.test"), ("good", "core.test", "stranger", "issuer certificate"),
+      ("expired", "core.test", "ca", "expired"), ("good", "core.test", "no-such-file", "no-such-file"),
+    ])
+    func `a server that cannot be trusted fails with its reason`(
+      certificate: String, name: String, trusting: String, reason: String
+    ) throws {
+      let server = try TLSServer(authority, certificate: certificate)
+      let rig = try rig(server, name: name, trusting: trusting)
+      let client = Client()
+      client.ask(rig.pool)
+      #expect(rig.turns.run { client.fault != nil })
+      #expect(client.connection == nil && client.fault?.kind == .tlsFailed)
+      #expect(client.fault?.detail.contains(reason) == true, "\(client.fault?.detail ?? "")")
+      #expect(rig.pool.count == 0)
+    }
+
+    @Test func `the system's trust does not know a private authority`() throws {
+      let server = try TLSServer(authority, certificate: "good")
+      let rig = try PoolRig(port: server.port, isSecure: true) { $0.tls.serverName = "core.test" }
+      let client = Client()
+      client.ask(rig.pool)
+      #expect(rig.turns.run { client.fault?.kind == .tlsFailed })
+    }
+
+    @Test func `a server without TLS is told as that`() throws {
+      let rig = try PoolRig(isSecure: true)
+      let client = Client()
+      client.ask(rig.pool)
+      let core = try rig.accept()
+      #expect(core.send("HTTP/1.1 400 Bad Request\r\n\r\n"))
+      #expect(rig.turns.run { client.fault?.kind == .tlsFailed })
+    }
+
+    @Test(arguments: [("client", true), (nil, false)] as [(String?, Bool)])
+    func `shows its own certificate to a server that asks for it`(certificate: String?, isServed: Bool) throws {
+      let server = try TLSServer(authority, certificate: "good", asksForClients: true)
+      let rig = try rig(server, client: certificate)
+      let client = Client()
+      // In TLS 1.3 the server refuses after the client's handshake is over.
+      guard let connection = try? rig.lease(client) else { return #expect(!isServed) }
+      #expect((answer(to: "abc", on: connection, rig.turns) == "cba\n") == isServed)
+      client.giveBack(to: rig.pool, isReusable: false)
+    }
+  }
+}
+
+/// A CA and certificates, in a folder that goes with the process.
+struct TestAuthority {
+  let folder: String
+
+  static let shared: TestAuthority? = {
+    let authority = TestAuthority()
+    guard let authority else {
+      print("TLS tests are skipped: openssl(1) is not at hand, or makes no certificates")
+      return nil
+    }
+    return authority
+  }()
+
+  private static let ownFolder = NSTemporaryDirectory() + "blnk-upstream-tests-\(getpid())"
+
+  private init?() {
+    folder = Self.ownFolder
+    atexit { try? FileManager.default.removeItem(atPath: TestAuthority.ownFolder) }
+    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let isMade =
+      makeRoot("ca") && makeRoot("stranger")
+      && makeLeaf("good", "core.test", ["-days", "2"])
+      && makeLeaf("client", "gateway", ["-days", "2"])
+      && makeLeaf("expired", "core.test", ["-days", "-1"])
+    guard isMade else { return nil }
+  }
+
+  private func makeRoot(_ name: String) -> Bool {
+    openssl([
+      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+      "/CN=\(name)",
+      "-keyout", "\(folder)/\(name).key", "-out", "\(folder)/\(name).pem",
+    ])
+  }
+
+  private func makeLeaf(_ name: String, _ host: String, _ days: [String]) -> Bool {
+    let request = "\(folder)/\(name).csr"
+    try? "subjectAltName=DNS:\(host)\n".write(toFile: "\(folder)/\(name).ext", atomically: true, encoding: .utf8)
+    return openssl([
+      "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=\(host)",
+      "-keyout", "\(folder)/\(name).key", "-out", request,
+    ])
+      && openssl(
+        [
+          "x509", "-req", "-in", request, "-CA", "\(folder)/ca.pem", "-CAkey", "\(folder)/ca.key", "-CAcreateserial",
+          "-extfile", "\(folder)/\(name).ext", "-out", "\(folder)/\(name).pem",
+        ] + days)
+  }
+
+  private func openssl(_ arguments: [String]) -> Bool {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: TLSServer.openssl)
+    process.arguments = arguments
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    guard (try? process.run()) != nil else { return false }
+    process.waitUntilExit()
+    return process.terminationStatus == 0
+  }
+}
+
+/// `openssl s_server`, which sends each line back in reverse; it ends with its last holder.
+final class TLSServer {
+  static let openssl = "/usr/bin/openssl"
+
+  let port: UInt16
+  private let process = Process()
+
+  init(_ authority: TestAuthority, certificate: String, asksForClients: Bool = false) throws {
+    let output = Pipe()
+    process.executableURL = URL(fileURLWithPath: Self.openssl)
+    process.arguments =
+      [
+        "s_server", "-accept", "127.0.0.1:0", "-rev", "-cert", "\(authority.folder)/\(certificate).pem",
+        "-key", "\(authority.folder)/\(certificate).key",
+      ] + (asksForClients ? ["-Verify", "1", "-verify_return_error", "-CAfile", "\(authority.folder)/ca.pem"] : [])
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    // It says "ACCEPT 127.0.0.1:<port>" once it listens.
+    var said = ""
+    while !said.contains("ACCEPT") || !said.hasSuffix("\n") {
+      let more = output.fileHandleForReading.availableData
+      guard !more.isEmpty else { break }
+      said += String(decoding: more, as: UTF8.self)
+    }
+    let line = said.split(separator: "\n").first { $0.hasPrefix("ACCEPT") }
+    guard let port = line?.split(separator: ":").last.flatMap({ UInt16($0) }) else {
+      kill(process.processIdentifier, SIGKILL)
+      throw Errno(ECONNREFUSED)
+    }
+    self.port = port
+  }
+
+  deinit {
+    // A process that is started from a Dispatch thread inherits its mask, which holds SIGTERM back.
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
+  }
+}
