@@ -8,6 +8,7 @@ struct DownstreamHead {
   let version: Version
   /// How the body is framed towards the client.
   let framing: BodyFraming
+  let location: Location
 
   func write(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>, to output: ByteBuffer) {
     output.append("HTTP/1.1 ")
@@ -19,9 +20,15 @@ struct DownstreamHead {
       let field = head.fields[index]
       guard !field.isNamedByConnection else { continue }
       switch field.kind {
-      case .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .proxy, .requestID: break
+      case .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .proxy, .requestID, .callerAddress:
+        break
+      case .location:
+        output.append(bytes, field.name)
+        output.append(": ")
+        location.write(bytes, field.value, to: output)
+        output.append("\r\n")
       case .other, .host, .contentLength, .expect, .authorization, .coreKey, .forwarding, .idempotencyKey,
-        .traceparent, .tracestate, .via, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate:
+        .traceparent, .tracestate, .via, .date, .server, .contentType, .retryAfter, .wwwAuthenticate:
         output.append(field: field, of: bytes)
       }
     }

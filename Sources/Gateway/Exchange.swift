@@ -15,6 +15,11 @@ final class Exchange: Lessee {
   private var machine = ExchangeMachine(isWrite: false, mayRetry: false)
   private var snapshot: Snapshot?
   private var trace = AdmissionTrace()
+  private var admission: Admission?
+  /// Which of the instance's keys the request bears.
+  private var keyIndex = 0
+  /// Whether a place among the instance's concurrent requests is taken.
+  private var hasPlace = false
   private var access: InstanceAccess?
   private var upstream: UpstreamConnection?
 
@@ -77,9 +82,26 @@ final class Exchange: Lessee {
     }
     let isSafe = method == .get || method == .head
     machine = ExchangeMachine(isWrite: admission.isWrite, mayRetry: isSafe && request.body.isComplete)
-    access = snapshot.access(to: admission.instanceIndex)
-    writeRequestHead(input, admission)
+    self.admission = admission
+    let access = snapshot.access(to: admission.instanceIndex)
+    self.access = access
+    if let refusal = limit(access, admission) { return refuse(refusal) }
+    writeRequestHead(input)
     perform(machine.admitted())
+  }
+
+  /// Whether the instance takes a request now: its breaker, its health and its bound on concurrent requests.
+  private func limit(_ access: InstanceAccess, _ admission: Admission) -> OwnAnswer? {
+    switch access.state.admit(isRead: !admission.isWrite, now: loop.now) {
+    case .pass, .probe: break
+    case .refuse(let milliseconds, let wantsProbe):
+      if wantsProbe { worker.probe(admission.instanceIndex, access.state) }
+      return .unavailable(milliseconds: milliseconds)
+    }
+    guard access.concurrentMax > 0 else { return nil }
+    guard access.state.enter(max: access.concurrentMax) else { return OwnAnswer(.busy, outcome: .notSent) }
+    hasPlace = true
+    return nil
   }
 
   private func note(_ head: borrowing RequestHead, bodyBytesMax: Int) {
@@ -99,10 +121,12 @@ final class Exchange: Lessee {
     }
   }
 
-  private func writeRequestHead(_ input: RequestInput, _ admission: Admission) {
-    guard let connection, let access else { return }
-    let buffer = worker.takeBuffer()
-    let head = UpstreamHead(route: access.route, id: id, peer: connection.forwardingLines)
+  private func writeRequestHead(_ input: RequestInput) {
+    guard let connection, let access, let admission else { return }
+    keyIndex = access.state.keyIndex
+    let buffer = request.giveBuffer() ?? worker.takeBuffer()
+    buffer.removeAll()
+    let head = UpstreamHead(route: access.routes[keyIndex], id: id, peer: connection.forwardingLines)
     input.buffer.withBytes { bytes in head.write(input.parser.head, bytes, admission, to: buffer) }
     request.take(buffer)
   }
@@ -116,6 +140,7 @@ final class Exchange: Lessee {
     case .send: advance()
     case .answer(let fault):
       dropUpstream()
+      if fault.speaksOfIllness { instanceFailed() }
       answerOwn(OwnAnswer(fault, outcome: machine.outcome))
     case .cut: end(.cut)
     case .abandon: end(.abandoned)
@@ -185,6 +210,7 @@ final class Exchange: Lessee {
 
   func deadlinePassed() {
     guard clock.isDue(loop.now) else { return arm() }
+    if clock.wait == .answerBody { instanceFailed() }
     perform(machine.deadlinePassed(waitingFor: clock.wait))
   }
 
@@ -298,25 +324,53 @@ final class Exchange: Lessee {
     do {
       if machine.state != .relaying {
         guard try answer.readHead(answering: method) else { return true }
-        beginRelaying()
+        switch answer.keyRefusal() {
+        case .undecided: return true
+        case .refused:
+          keyWasRefused()
+          return false
+        case .somethingElse: beginRelaying()
+        }
       }
       try answer.relayBody()
       return true
     } catch {
+      if machine.state == .relaying { instanceFailed() }
       perform(machine.answerWasMalformed())
       return false
     }
   }
+
+  /// Core's word on the gateway's own key is not the client's to hear.
+  private func keyWasRefused() {
+    guard let access, let input = connection?.input else { return }
+    let hasAnotherKey = access.state.keyWasRefused(keyIndex, of: access.routes.count, now: loop.now)
+    worker.report(refusedKey: keyIndex, of: trace, snapshot)
+    if hasAnotherKey { writeRequestHead(input) }
+    perform(machine.keyWasRefused(hasAnotherKey: hasAnotherKey))
+  }
+
+  private func instanceFailed() { access?.state.failed(now: loop.now, jitter: Double.random(in: 0..<1)) }
 
   private func beginRelaying() {
     answer.beginBody(client: version)
     record.status = answer.parser.head.status
     times.answered = loop.nowNanoseconds
     machine.answerHeadReceived()
+    noteHealth()
     // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
     keepsAlive = clientKeepsAlive && machine.requestIsSent && answer.body.framing != .untilClose && !worker.isDraining
-    let head = DownstreamHead(id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing)
+    guard let access, let admission else { return }
+    let head = DownstreamHead(
+      id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing,
+      location: access.location(admission.form))
     answer.write(head, into: answer.ownOutput(from: worker))
+  }
+
+  /// What the answer's head says of the instance, and of its connection.
+  private func noteHealth() {
+    if (502...504).contains(answer.parser.head.status) { instanceFailed() } else { access?.state.succeeded() }
+    if let seconds = answer.keepAliveSeconds { upstream?.upstreamKeepsAlive(seconds: seconds) }
   }
 
   /// Writes what waits for the client; false while it does not take it all, or has ended the exchange.
@@ -342,7 +396,10 @@ final class Exchange: Lessee {
     }
   }
 
-  private func upstreamBroke() { perform(machine.upstreamBroke(answerBytes: answer.hasBytes)) }
+  private func upstreamBroke() {
+    if machine.state == .relaying { instanceFailed() }
+    perform(machine.upstreamBroke(answerBytes: answer.hasBytes))
+  }
 
   private func again() {
     if let registration = connection?.registration { loop.again(registration) }
@@ -438,8 +495,11 @@ final class Exchange: Lessee {
   private func reset() {
     if let buffer = request.giveBuffer() { worker.giveBack(buffer) }
     answer.reset(to: worker)
+    if hasPlace { access?.state.leave() }
+    hasPlace = false
     connection = nil
     snapshot = nil
+    admission = nil
     access = nil
     worker.giveBack(self)
   }

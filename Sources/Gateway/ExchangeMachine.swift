@@ -126,6 +126,19 @@ struct ExchangeMachine: Equatable {
     }
   }
 
+  /// Core refused the gateway's own key, before it did any work.
+  ///
+  /// - Parameter hasAnotherKey: whether a second try would come with another one.
+  mutating func keyWasRefused(hasAnotherKey: Bool) -> Action {
+    sendBegan = false
+    if mayRetry, hasAnotherKey, tries == 1, !clientIsGone {
+      state = .connecting
+      requestIsSent = false
+      return .acquire(fresh: false)
+    }
+    return fail(.keyRejected)
+  }
+
   mutating func answerWasMalformed() -> Action {
     state == .relaying ? cut() : fail(.malformed)
   }

@@ -16,13 +16,13 @@ enum Outcome: Equatable, Sendable {
 /// Something failed after a request was admitted: upstream's fault, or the client's while it sent its body.
 enum Fault: Error, Hashable, Sendable, CaseIterable {
   // Upstream.
-  case refused, unresolved, tlsFailed, connectTimedOut, busy, broken, malformed, timedOut
+  case refused, unresolved, tlsFailed, connectTimedOut, busy, broken, malformed, timedOut, keyRejected
   // Downstream, in the middle of a body.
   case bodyTooLarge, bodyMalformed, bodyTimedOut
 
   var status: Int {
     switch self {
-    case .refused, .unresolved, .tlsFailed, .broken, .malformed: 502
+    case .refused, .unresolved, .tlsFailed, .broken, .malformed, .keyRejected: 502
     case .connectTimedOut, .timedOut: 504
     case .busy: 503
     case .bodyTooLarge: 413
@@ -41,6 +41,7 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
     case .broken: "GATEWAY_UPSTREAM_BROKEN"
     case .malformed: "GATEWAY_UPSTREAM_MALFORMED"
     case .timedOut: "GATEWAY_UPSTREAM_TIMEOUT"
+    case .keyRejected: "GATEWAY_UPSTREAM_KEY_REJECTED"
     case .bodyTooLarge: "GATEWAY_BODY_TOO_LARGE"
     case .bodyMalformed: "GATEWAY_REQUEST_MALFORMED"
     case .bodyTimedOut: "GATEWAY_REQUEST_TIMEOUT"
@@ -57,6 +58,7 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
     case .broken: "The instance ended the connection without an answer. It may have executed the request."
     case .malformed: "The instance's answer is not valid HTTP. It may have executed the request."
     case .timedOut: "The instance did not answer in time. It may have executed the request."
+    case .keyRejected: "The instance refuses the gateway's own key. The request was not executed."
     case .bodyTooLarge: "The request body is larger than this route takes."
     case .bodyMalformed: "The chunks of the request body are malformed."
     case .bodyTimedOut: "The request body did not arrive in time."
@@ -67,8 +69,8 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
   var retryAfterSeconds: Int? {
     switch self {
     case .busy: 1
-    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .broken, .malformed, .timedOut, .bodyTooLarge,
-      .bodyMalformed, .bodyTimedOut:
+    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .broken, .malformed, .timedOut, .keyRejected,
+      .bodyTooLarge, .bodyMalformed, .bodyTimedOut:
       nil
     }
   }
@@ -77,7 +79,16 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
   var isDownstreams: Bool {
     switch self {
     case .bodyTooLarge, .bodyMalformed, .bodyTimedOut: true
-    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .busy, .broken, .malformed, .timedOut: false
+    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .busy, .broken, .malformed, .timedOut, .keyRejected: false
+    }
+  }
+
+  /// Whether the instance is not well: what its breaker counts.
+  var speaksOfIllness: Bool {
+    switch self {
+    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .broken, .malformed, .timedOut: true
+    // No place is our own bound, and a key is no illness.
+    case .busy, .keyRejected, .bodyTooLarge, .bodyMalformed, .bodyTimedOut: false
     }
   }
 }

@@ -59,6 +59,33 @@ struct IncomingAnswer {
     }
   }
 
+  /// What a 401 of Core says about the gateway's key, once enough of its body has come to tell.
+  enum KeyRefusal {
+    case undecided, refused, somethingElse
+  }
+
+  /// Core knows no other credentials than its key, and says so in a short body.
+  func keyRefusal() -> KeyRefusal {
+    guard parser.head.status == 401, case .length(let count) = parser.head.framing, count <= Self.keyRefusalBytesMax,
+      let buffer
+    else { return .somethingElse }
+    guard buffer.count >= parser.head.byteCount + count else { return .undecided }
+    let isRefusal = buffer.withBytes(from: parser.head.byteCount) { body in
+      body.contains("\"AUTH_MISSING_API_KEY\"") || body.contains("\"AUTH_INVALID_API_KEY\"")
+    }
+    return isRefusal ? .refused : .somethingElse
+  }
+
+  private static let keyRefusalBytesMax = 2_048
+
+  /// How long Core says that it keeps the connection.
+  var keepAliveSeconds: Int? {
+    for index in parser.head.fields.indices where parser.head.fields[index].kind == .keepAlive {
+      return buffer?.withBytes { bytes in keepAliveTimeout(bytes, parser.head.fields[index].value) }
+    }
+    return nil
+  }
+
   /// Turns to the body, framed for the client.
   mutating func beginBody(client version: Version) {
     body = AnswerBody(parser.head.framing, client: version)
@@ -157,6 +184,16 @@ struct IncomingAnswer {
 
   /// An answer with more than this to come is read in larger pieces.
   private static let largeBytes = 64 << 10
+}
+
+extension Span<UInt8> {
+  fileprivate func contains(_ text: String) -> Bool {
+    let wanted = Array(text.utf8)
+    guard count >= wanted.count else { return false }
+    return (0...(count - wanted.count)).contains { start in
+      wanted.indices.allSatisfy { self[start + $0] == wanted[$0] }
+    }
+  }
 }
 
 extension HeadLimits {

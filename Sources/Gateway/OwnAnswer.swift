@@ -64,6 +64,14 @@ extension OwnAnswer {
 
   static let bodyTooLarge = OwnAnswer(.bodyTooLarge, outcome: .notSent)
 
+  /// The breaker is open, or the health checks fail.
+  static func unavailable(milliseconds: Int64) -> OwnAnswer {
+    OwnAnswer(
+      status: 503, code: "GATEWAY_UPSTREAM_UNAVAILABLE",
+      message: "The instance does not answer at present. The request was not sent.",
+      retryAfterSeconds: Int((milliseconds + 999) / 1_000), outcome: .notSent)
+  }
+
   static let draining = OwnAnswer(
     status: 503, code: "GATEWAY_DRAINING", message: "The gateway is shutting down. The request was not sent.",
     retryAfterSeconds: 1, outcome: .notSent, closes: true)

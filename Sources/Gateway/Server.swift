@@ -1,3 +1,4 @@
+import Background
 import Dispatch
 import Foundation
 package import Policies
@@ -18,6 +19,7 @@ package final class Server: Sendable {
   private let workers: [RunningWorker]
   private let log: AccessLog?
   private let timeouts: GatewayTimeouts
+  private let checks: HealthChecks
 
   /// Binds the listeners and starts the loops; from then on requests are served.
   ///
@@ -31,13 +33,16 @@ package final class Server: Sendable {
     let log = try Self.openLog(policy.settings.accessLog, report)
     timeouts = policy.settings.timeouts
     let workers = try Self.makeWorkers(loops)
+    let states = InstanceStates(policy)
     let handles = workers.map(\.loop)
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", policy, log, listeners: index == 0 ? listeners : [], sharedBy: handles, report: report)
+        name: "loop-\(index)", policy, states, log, listeners: index == 0 ? listeners : [], sharedBy: handles,
+        report: report)
     }
     self.log = log
     self.workers = workers
+    checks = HealthChecks(states.beginChecks(policy, report: report))
   }
 
   /// How many downstream connections each loop holds.
@@ -106,13 +111,15 @@ private struct RunningWorker: Sendable {
   let ended = DispatchSemaphore(value: 0)
 
   func start(
-    name: String, _ policy: Policy, _ log: AccessLog?, listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
+    name: String, _ policy: Policy, _ states: InstanceStates, _ log: AccessLog?, listeners: [Reactor.Listener],
+    sharedBy handles: [LoopHandle],
     report: @escaping @Sendable (String) -> Void
   ) {
     let thread = Thread { [self] in
       do throws(Errno) {
         let worker = try Worker(
-          handle: loop, loops: handles.count, policy: policy, mailbox: mailbox, log: log?.makeBuffer(), report: report)
+          handle: loop, loops: handles.count, policy: policy, states: states, mailbox: mailbox, log: log?.makeBuffer(),
+          report: report)
         worker.run(listeners, sharedBy: handles)
       } catch {
         report("\(name) cannot start: \(error)")
@@ -145,4 +152,11 @@ extension ListenAddress {
     }
     self = .ip(address, port: port)
   }
+}
+
+/// The schedules of health checks, which end with the server.
+private final class HealthChecks: Sendable {
+  private let schedules: Mutex<[HealthSchedule]>
+
+  init(_ schedules: sending [HealthSchedule]) { self.schedules = Mutex(schedules) }
 }

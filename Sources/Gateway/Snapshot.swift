@@ -7,10 +7,12 @@ import Upstream
 final class Snapshot {
   let policy: Policy
   private var accesses: [InstanceAccess?]
+  private let states: InstanceStates
   private let makePool: (Instance) -> Pool
 
-  init(policy: Policy, makePool: @escaping (Instance) -> Pool) {
+  init(policy: Policy, states: InstanceStates, makePool: @escaping (Instance) -> Pool) {
     self.policy = policy
+    self.states = states
     self.makePool = makePool
     accesses = Array(repeating: nil, count: policy.instances.count)
   }
@@ -19,7 +21,7 @@ final class Snapshot {
   func access(to index: Int32) -> InstanceAccess {
     if let access = accesses[Int(index)] { return access }
     let instance = policy.instances[Int(index)]
-    let access = InstanceAccess(instance, pool: makePool(instance))
+    let access = InstanceAccess(instance, states.states[Int(index)], pool: makePool(instance))
     accesses[Int(index)] = access
     return access
   }
@@ -27,22 +29,39 @@ final class Snapshot {
 
 /// A loop's way to one instance.
 final class InstanceAccess {
-  let route: UpstreamRoute
+  /// One for each of the instance's keys.
+  let routes: [UpstreamRoute]
   let timeouts: InstanceTimeouts
+  /// Requests under way on all loops; 0: no bound.
+  let concurrentMax: Int
+  let state: UpstreamState
   let pool: Pool
+  private let locations: [Location]
 
-  init(_ instance: Instance, pool: Pool) {
-    route = UpstreamRoute(instance)
+  init(_ instance: Instance, _ state: UpstreamState, pool: Pool) {
+    routes = instance.keys.map { UpstreamRoute(instance, key: $0) }
     timeouts = instance.timeouts
+    concurrentMax = instance.limits.concurrentMax
+    self.state = state
     self.pool = pool
+    locations = [Addressing.Form.inQuery, .inPath, .byDefault].map { Location($0, instance) }
+  }
+
+  /// How redirects of the instance are told to who asked in this form.
+  func location(_ form: Addressing.Form) -> Location {
+    switch form {
+    case .inQuery: locations[0]
+    case .inPath: locations[1]
+    case .byDefault: locations[2]
+    }
   }
 }
 
 extension UpstreamRoute {
-  init(_ instance: Instance) {
+  init(_ instance: Instance, key: Secret) {
     pathPrefix = Array(instance.url.pathPrefix.utf8)
     hostAndKeyLines =
-      Array("Host: \(instance.url.authority)\r\nX-Blnk-Key: ".utf8) + instance.keys[0].reveal() + Array("\r\n".utf8)
+      Array("Host: \(instance.url.authority)\r\nX-Blnk-Key: ".utf8) + key.reveal() + Array("\r\n".utf8)
   }
 }
 

@@ -69,7 +69,7 @@ struct UpstreamHead {
       let field = head.fields[index]
       guard !field.isNamedByConnection else { continue }
       switch field.kind {
-      case .other, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate, .via:
+      case .other, .callerAddress, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate, .via:
         output.append(field: field, of: bytes)
       case .tracestate:
         if trace != nil { output.append(field: field, of: bytes) }

@@ -33,6 +33,7 @@ final class Worker: EventLoopDelegate, EventHandler {
   private(set) var isDraining = false
 
   private let mailbox: Mailbox
+  private let states: InstanceStates
   private let log: AccessLogBuffer?
   private let report: @Sendable (String) -> Void
   private let headLimits: HeadLimits
@@ -56,7 +57,7 @@ final class Worker: EventLoopDelegate, EventHandler {
   private static let tickMilliseconds: Int64 = 500
 
   init(
-    handle: LoopHandle, loops: Int, policy: Policy, mailbox: Mailbox, log: AccessLogBuffer?,
+    handle: LoopHandle, loops: Int, policy: Policy, states: InstanceStates, mailbox: Mailbox, log: AccessLogBuffer?,
     report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
     loop = try EventLoop(handle: handle)
@@ -71,7 +72,8 @@ final class Worker: EventLoopDelegate, EventHandler {
     ids = RequestIDGenerator(using: &random)
     let (loop, names) = (loop, NameCache())
     let budget = ConnectionBudget(connectionsMax: (limits.upstreamConnectionsMax + loops - 1) / loops)
-    snapshot = Snapshot(policy: policy) { instance in
+    self.states = states
+    snapshot = Snapshot(policy: policy, states: states) { instance in
       Pool(settings: UpstreamSettings(instance, loops: loops), loop: loop, names: names, budget: budget)
     }
     registration = loop.register(self)
@@ -191,6 +193,21 @@ final class Worker: EventLoopDelegate, EventHandler {
   func report(_ fault: ConnectFault, of trace: AdmissionTrace, _ snapshot: Snapshot?) {
     guard let instance = snapshot?.policy.instances[Int(trace.instanceIndex)] else { return }
     report("instance \(instance.id.text): \(fault.detail)")
+  }
+
+  func report(refusedKey index: Int, of trace: AdmissionTrace, _ snapshot: Snapshot?) {
+    guard let instance = snapshot?.policy.instances[Int(trace.instanceIndex)] else { return }
+    report(
+      "instance \(instance.id.text): it refuses key \(index + 1) of \(instance.keys.count); see \"key\" in instances.json"
+    )
+  }
+
+  /// A request found an instance's breaker open, and nobody else asks whether it is well again.
+  func probe(_ index: Int32, _ state: UpstreamState) {
+    states.probe(index) { isWell in
+      let now = MonotonicClock.nanoseconds / 1_000_000
+      isWell ? state.succeeded() : state.failed(now: now, jitter: Double.random(in: 0..<1))
+    }
   }
 
   private func tick() {

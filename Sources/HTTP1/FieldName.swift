@@ -15,6 +15,8 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
   case idempotencyKey
   /// `X-Request-Id`.
   case requestID
+  /// `X-Rate-Limit-Request-…`: Core shows the address of its caller, which is the gateway.
+  case callerAddress
   case traceparent, tracestate, via, date, server, location, contentType, retryAfter, wwwAuthenticate
 }
 
@@ -33,6 +35,8 @@ struct FieldNameTable: Sendable {
   private let firstOfLength: [Int]
   private let xForwarded = PackedName("x-forwarded")
   private let proxy = PackedName("proxy-")
+  /// As much of `x-rate-limit-request-` as a prefix may have.
+  private let xRateLimitRequest = PackedName("x-rate-limit-req")
 
   static let shared = FieldNameTable()
 
@@ -61,6 +65,7 @@ struct FieldNameTable: Sendable {
   func kind(of name: PackedName) -> FieldName {
     if name.hasPrefix(xForwarded) { return .forwarding }
     if name.hasPrefix(proxy) { return .proxy }
+    if name.hasPrefix(xRateLimitRequest) { return .callerAddress }
     guard name.count <= PackedName.bytesMax else { return .other }
     for index in firstOfLength[name.count]..<firstOfLength[name.count + 1] {
       let entry = entries[index]

@@ -27,6 +27,8 @@ package final class UpstreamConnection: EventHandler {
   package private(set) var isReused = false
   /// When it came back to the pool (monotonic milliseconds).
   private(set) var idleSince: Int64 = 0
+  /// How long it may idle (milliseconds): ours to say, unless the upstream said less.
+  private var idleMilliseconds: Int64
 
   private let pool: Pool
   private let loop: EventLoop
@@ -46,6 +48,7 @@ package final class UpstreamConnection: EventHandler {
     self.loop = loop
     self.lessee = lessee
     isResolving = pool.settings.hasName
+    idleMilliseconds = pool.settings.idleMilliseconds
   }
 
   // MARK: Connecting
@@ -173,11 +176,18 @@ package final class UpstreamConnection: EventHandler {
 
   // MARK: Leases
 
+  /// The upstream has said how long it keeps the connection: we close it first, by a margin for the way.
+  package func upstreamKeepsAlive(seconds: Int) {
+    idleMilliseconds = min(pool.settings.idleMilliseconds, max(0, Int64(seconds) * 1_000 - Self.idleMarginMilliseconds))
+  }
+
+  private static let idleMarginMilliseconds: Int64 = 500
+
   /// Whether an idle connection is still good for one more exchange.
   ///
   /// - Parameter provingAfter: it must show that it is open and empty when it idled for longer (milliseconds).
   func isFit(provingAfter: Int64) -> Bool {
-    guard loop.now < ageDue, loop.now - idleSince < pool.settings.idleMilliseconds else { return false }
+    guard loop.now < ageDue, loop.now - idleSince < idleMilliseconds else { return false }
     return !(loop.now - idleSince > provingAfter || isReadable) || isEmpty()
   }
 
@@ -202,7 +212,7 @@ package final class UpstreamConnection: EventHandler {
     guard !isReadable || isEmpty() else { return false }
     phase = .idle
     idleSince = loop.now
-    loop.setDeadline(min(ageDue, loop.now + pool.settings.idleMilliseconds), for: registration)
+    loop.setDeadline(min(ageDue, loop.now + idleMilliseconds), for: registration)
     return true
   }
 

@@ -44,13 +44,13 @@ package struct UpstreamSettings: Hashable, Sendable {
   }
 
   /// The URL that libcurl connects to; requests are written by the gateway.
-  var url: String {
+  package var url: String {
     let name = tls.serverName ?? host
     return "\(isSecure ? "https" : "http")://\(name.contains(":") ? "[\(name)]" : name):\(port)/"
   }
 
   /// libcurl's CONNECT_TO form where the certificate bears another name than the host.
-  var connectTo: String? {
+  package var connectTo: String? {
     guard tls.serverName != nil else { return nil }
     return "::\(host.contains(":") ? "[\(host)]" : host):\(port)"
   }

@@ -1,7 +1,12 @@
 import HTTP1
 
 /// How a path says which Core it is for, and what that Core gets of it.
-struct Addressing {
+package struct Addressing: Sendable {
+  /// The three ways, without what they name.
+  package enum Form: Sendable {
+    case inQuery, inPath, byDefault
+  }
+
   enum Instance {
     /// `/proxy/<core path>?instance_id=<id>`, the documented form.
     case inQuery
@@ -28,6 +33,14 @@ struct Addressing {
     } else {
       instance = .byDefault
       corePath = path
+    }
+  }
+
+  var form: Form {
+    switch instance {
+    case .inQuery: .inQuery
+    case .inPath: .inPath
+    case .byDefault: .byDefault
     }
   }
 

@@ -9,6 +9,7 @@ package struct Admission: Sendable {
   /// The place in `Policy.routes.routes`.
   package let routeIndex: Int32
   package let isWrite: Bool
+  package let form: Addressing.Form
   /// What Core gets, behind the instance's path prefix: begins with a slash.
   package let corePath: Range<Int>
   /// As sent, without the question mark.

@@ -53,7 +53,8 @@ extension Policy {
     guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
     return Admission(
       clientIndex: trace.clientIndex, tokenIndex: trace.tokenIndex, instanceIndex: trace.instanceIndex,
-      routeIndex: trace.routeIndex, isWrite: isWrite, corePath: addressing.corePath, query: head.query,
+      routeIndex: trace.routeIndex, isWrite: isWrite, form: addressing.form, corePath: addressing.corePath,
+      query: head.query,
       instanceParameter: parameter?.pair,
       bodyBytesMax: routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax)
   }

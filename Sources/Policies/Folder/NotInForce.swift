@@ -9,10 +9,6 @@ private let keysNotInForce = [
   KeyNotInForce("gateway.json", "watch"),
   KeyNotInForce("gateway.json", "health_on_listen"),
   KeyNotInForce("gateway.json", "limits.connections_per_address"),
-  KeyNotInForce("instances.json", "instances.*.key", when: .isSeveral),
-  KeyNotInForce("instances.json", "instances.*.limits.concurrent"),
-  KeyNotInForce("instances.json", "instances.*.health"),
-  KeyNotInForce("instances.json", "instances.*.breaker"),
   KeyNotInForce("clients.json", "clients.*.limits"),
 ]
 

@@ -1,0 +1,46 @@
+import CLibcurl
+
+/// One blocking `GET` by libcurl.
+@safe struct HealthTransfer: ~Copyable {
+  private let easy: UnsafeMutableRawPointer
+  private var connectTo: UnsafeMutablePointer<curl_slist>?
+
+  init?(_ target: HealthTarget) {
+    guard let easy = unsafe curl_easy_init() else { return nil }
+    unsafe self.easy = easy
+    if let connect = target.connectTo { unsafe connectTo = curl_slist_append(nil, connect) }
+    configure(target)
+  }
+
+  deinit {
+    unsafe curl_easy_cleanup(easy)
+    unsafe curl_slist_free_all(connectTo)
+  }
+
+  private func configure(_ target: HealthTarget) {
+    set(CURLOPT_URL, target.url)
+    set(CURLOPT_NOSIGNAL, 1)
+    set(CURLOPT_PROXY, "")
+    set(CURLOPT_PROTOCOLS_STR, "http,https")
+    set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+    set(CURLOPT_FOLLOWLOCATION, 0)
+    set(CURLOPT_FAILONERROR, 1)
+    set(CURLOPT_TIMEOUT_MS, target.timeoutMilliseconds)
+    set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+    if let file = target.authorityFile {
+      set(CURLOPT_CAINFO, file)
+      set(CURLOPT_CAPATH, nil)
+    }
+    set(CURLOPT_SSLCERT, target.certificateFile)
+    set(CURLOPT_SSLKEY, target.keyFile)
+    if unsafe connectTo != nil { unsafe _ = curl_easy_set_pointer(easy, CURLOPT_CONNECT_TO, connectTo) }
+    unsafe _ = curl_easy_set_write(easy) { _, size, count, _ in size * count }
+  }
+
+  private func set(_ option: CURLoption, _ value: Int) { unsafe _ = curl_easy_set_long(easy, option, value) }
+
+  private func set(_ option: CURLoption, _ value: String?) { unsafe _ = curl_easy_set_string(easy, option, value) }
+
+  /// Whether an answer with a status below 400 came in time.
+  func perform() -> Bool { unsafe curl_easy_perform(easy) == CURLE_OK }
+}

@@ -1,0 +1,61 @@
+import Background
+import Policies
+import Upstream
+
+/// What all loops share of the instances of a policy, and the checks of their health.
+final class InstanceStates: Sendable {
+  /// In the order of `Policy.instances`.
+  let states: [UpstreamState]
+  private let targets: [HealthTarget]
+  private let probe = HealthProbe()
+
+  init(_ policy: Policy) {
+    states = policy.instances.map { UpstreamState(BreakerBounds($0.breaker)) }
+    targets = policy.instances.map { HealthTarget($0) }
+  }
+
+  /// Asks one instance for its health, in place of a read that would do so: a write is never a probe.
+  func probe(_ index: Int32, report: @escaping @Sendable (Bool) -> Void) {
+    probe.ask(targets[Int(index)], tell: report)
+  }
+
+  /// Begins the checks that the policy asks for; they end when the result is let go of.
+  ///
+  /// - Parameter report: told in one line when an instance is taken out or put back.
+  func beginChecks(_ policy: Policy, report: @escaping @Sendable (String) -> Void) -> [HealthSchedule] {
+    policy.instances.enumerated().compactMap { index, instance in
+      let interval = instance.health.intervalMilliseconds
+      guard interval > 0 else { return nil }
+      var target = targets[index]
+      target.timeoutMilliseconds = min(target.timeoutMilliseconds, interval)
+      let (state, name) = (states[index], instance.id.text)
+      return probe.askRepeatedly(target, every: interval) { isWell in
+        guard state.setDown(!isWell) else { return }
+        report(
+          "instance \(name): \(isWell ? "its health check succeeds again" : "its health check fails; it gets no requests")"
+        )
+      }
+    }
+  }
+}
+
+extension BreakerBounds {
+  init(_ settings: BreakerSettings) {
+    self.init(
+      failuresMax: settings.failuresMax, openMilliseconds: Int64(settings.openMilliseconds),
+      openMillisecondsMax: Int64(settings.openMillisecondsMax))
+  }
+}
+
+extension HealthTarget {
+  init(_ instance: Instance) {
+    let settings = UpstreamSettings(instance, loops: 1)
+    self.init(
+      url: settings.url + instance.url.pathPrefix.dropFirst() + (instance.url.pathPrefix.isEmpty ? "health" : "/health")
+    )
+    authorityFile = instance.tls.caFile
+    certificateFile = instance.tls.certificateFile
+    keyFile = instance.tls.keyFile
+    connectTo = settings.connectTo
+  }
+}
