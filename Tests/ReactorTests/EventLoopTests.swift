@@ -130,15 +130,20 @@ private final class Witness: EventHandler {
 
   @Test func `adopts a descriptor that another thread hands over, and closes it when nobody wants it`() throws {
     let turns = try Turns()
-    let pair = try SocketPair()
+    let (far, number) = try halfOwned()
     let handle = turns.loop.handle
-    let number = dup(pair.near.number)
     var adopted: Int32?
     turns.onAdopted = { adopted = $0.number }
     DispatchQueue.global().async { try? handle.adopt(FileDescriptor(owning: number)) }
     #expect(turns.run { adopted != nil })
-    #expect(adopted == number && fcntl(number, F_GETFD) == -1)
+    #expect(adopted == number && far.receive() == nil)
     let count = handle.connections.load(ordering: .relaxed)
     #expect(count == 1)
+  }
+
+  /// One end of a pair, and the number of the other, which belongs to nobody yet.
+  private func halfOwned() throws -> (far: Peer, number: Int32) {
+    let pair = try SocketPair()
+    return (pair.far, fcntl(pair.near.number, F_DUPFD_CLOEXEC, 0))
   }
 }

@@ -62,9 +62,9 @@ extension UpstreamTests {
       let client = Client()
       let connection = try rig.lease(client)
       let command = ByteBuffer("CLOSE\n")
-      #expect(connection.send(command, 0..<command.count) == .bytes(command.count))
       client.giveBack(to: rig.pool)
       #expect(connection.phase == .idle)
+      #expect(connection.send(command, 0..<command.count) == .bytes(command.count))
       #expect(rig.turns.run { connection.phase == .closed })
       #expect(rig.pool.count == 0)
     }
@@ -75,8 +75,9 @@ extension UpstreamTests {
       let client = Client()
       let connection = try rig.lease(client)
       let line = ByteBuffer("abc\n")
-      #expect(connection.send(line, 0..<line.count) == .bytes(line.count))
       client.giveBack(to: rig.pool)
+      #expect(connection.phase == .idle)
+      #expect(connection.send(line, 0..<line.count) == .bytes(line.count))
       #expect(rig.turns.run { connection.phase == .closed })
     }
 
