@@ -47,7 +47,8 @@ import Testing
       .tlsFailed: (502, "GATEWAY_UPSTREAM_TLS_FAILED"), .connectTimedOut: (504, "GATEWAY_UPSTREAM_CONNECT_TIMEOUT"),
       .busy: (503, "GATEWAY_UPSTREAM_BUSY"), .broken: (502, "GATEWAY_UPSTREAM_BROKEN"),
       .malformed: (502, "GATEWAY_UPSTREAM_MALFORMED"), .timedOut: (504, "GATEWAY_UPSTREAM_TIMEOUT"),
-      .bodyTooLarge: (413, "GATEWAY_BODY_TOO_LARGE"), .bodyMalformed: (400, "GATEWAY_REQUEST_MALFORMED"),
+      .keyRejected: (502, "GATEWAY_UPSTREAM_KEY_REJECTED"), .bodyTooLarge: (413, "GATEWAY_BODY_TOO_LARGE"),
+      .bodyMalformed: (400, "GATEWAY_REQUEST_MALFORMED"),
       .bodyTimedOut: (408, "GATEWAY_REQUEST_TIMEOUT"),
     ]
     for fault in Fault.allCases {

@@ -23,7 +23,8 @@ package final class RunningGateway: Sendable {
       gateway: gateway)
     let result = Policy.load(
       PolicyFolder(
-        path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": TestPolicyFolder.key]),
+        path: folder.path, stateFolder: folder.statePath,
+        environment: ["TEST_KEY": TestPolicyFolder.key, "TEST_KEY_2": TestPolicyFolder.secondKey]),
       now: UnixSeconds(1_800_000_000))
     guard let policy = result.policy else { throw Failed(findings: result.findings.map(\.description)) }
     self.policy = policy

@@ -7,6 +7,8 @@ package final class TestPolicyFolder: Sendable {
   package static let token = "blnk_at_test-token-that-may-read-and-write"
   package static let readToken = "blnk_at_test-token-that-may-read"
   package static let key = "core-key-of-tests"
+  /// In `TEST_KEY_2`, for instances that name it.
+  package static let secondKey = "second-core-key-of-tests"
 
   package let path: String
   /// For logs, beside the folder.

@@ -1,0 +1,213 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+/// Keys, redirects, breaker, health and concurrency of one instance.
+@Suite struct InstanceTests {
+  static let target = "/proxy/balances?instance_id=one"
+  static let twoKeys: [String: any Sendable] = ["key": [["env": "TEST_KEY"], ["env": "TEST_KEY_2"]]]
+
+  private static func refusal(_ code: String) -> [UInt8] {
+    ScriptedUpstream.json(
+      #"{"error":"Invalid API key","error_detail":{"code":"\#(code)","message":"Invalid API key"}}"#,
+      status: "401 Unauthorized")
+  }
+
+  /// A Core that takes one key.
+  private static func core(takes key: String) throws -> ScriptedUpstream {
+    try ScriptedUpstream { request in
+      .bytes(request.message["X-Blnk-Key"] == key ? ScriptedUpstream.json("{}") : refusal("AUTH_INVALID_API_KEY"))
+    }
+  }
+
+  @Test(arguments: ["AUTH_INVALID_API_KEY", "AUTH_MISSING_API_KEY"], ["GET", "POST"])
+  func `a refusal of the gateway's own key is no word on the client's token`(code: String, method: String) throws {
+    let core = try ScriptedUpstream { _ in .bytes(Self.refusal(code)) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    let answer = try gateway.ask(method, Self.target, body: method == "POST" ? "{}" : nil)
+    #expect(answer?.status == 502 && answer?.member("code") == "GATEWAY_UPSTREAM_KEY_REJECTED")
+    #expect(answer?.member("outcome") == "not_sent" && answer?.values("WWW-Authenticate") == [])
+    #expect(core.requests.count == 1)
+    #expect(try gateway.stopAndReadLog().first?["outcome"] as? String == "not_sent")
+  }
+
+  @Test func `a read whose key was refused comes again with the next one`() throws {
+    let core = try Self.core(takes: TestPolicyFolder.secondKey)
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: Self.twoKeys)
+    defer { gateway.stop() }
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    #expect(core.requests.map { $0.message["X-Blnk-Key"] } == [TestPolicyFolder.key, TestPolicyFolder.secondKey])
+    #expect(try gateway.ask("POST", Self.target, body: "{}")?.status == 200)
+  }
+
+  @Test func `a write whose key was refused is not sent again, the next one bears the next key`() throws {
+    let core = try Self.core(takes: TestPolicyFolder.secondKey)
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: Self.twoKeys)
+    defer { gateway.stop() }
+    #expect(try gateway.ask("POST", Self.target, body: "1")?.status == 502)
+    #expect(try gateway.ask("POST", Self.target, body: "2")?.status == 200)
+    #expect(core.requests.map(\.message.bodyText) == ["1", "2"])
+  }
+
+  @Test func `keys do not take turns while Core refuses them all`() throws {
+    let core = try Self.core(takes: "neither")
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: Self.twoKeys)
+    defer { gateway.stop() }
+    for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.status == 502) }
+    let keys = core.requests.map { $0.message["X-Blnk-Key"] }
+    #expect(keys == [TestPolicyFolder.key] + Array(repeating: TestPolicyFolder.secondKey, count: 3))
+  }
+
+  @Test func `another 401 of an upstream comes through`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}", status: "401 Unauthorized")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    #expect(try gateway.ask("GET", Self.target)?.status == 401)
+  }
+
+  static let redirects = [
+    ("/proxy/balances/x?instance_id=one", "/balances?limit=1", "/proxy/balances?limit=1&instance_id=one"),
+    ("/proxy/balances/x?instance_id=one", "/balances", "/proxy/balances?instance_id=one"),
+    ("/proxy/balances/x?instance_id=one", "/a?b=c#d", "/proxy/a?b=c&instance_id=one#d"),
+    ("/proxy/balances/x?instance_id=one", "/a#d", "/proxy/a?instance_id=one#d"),
+    ("/instances/one/balances/x", "/balances?limit=1", "/instances/one/balances?limit=1"),
+    ("/proxy/balances/x?instance_id=one", "http://CORE/balances", "/proxy/balances?instance_id=one"),
+    ("/proxy/balances/x?instance_id=one", "https://elsewhere.example/x", "https://elsewhere.example/x"),
+    ("/proxy/balances/x?instance_id=one", "//elsewhere.example/x", "//elsewhere.example/x"),
+    ("/proxy/balances/x?instance_id=one", "http://CORE.evil.example/x", "http://CORE.evil.example/x"),
+  ]
+
+  @Test(arguments: redirects)
+  func `a redirect to Core stays inside the gateway`(target: String, location: String, seen: String) throws {
+    let authority = Mutex("")
+    let core = try ScriptedUpstream { _ in
+      let location = location.replacing("CORE", with: authority.withLock { $0 })
+      return .bytes(Array("HTTP/1.1 301 Moved Permanently\r\nLocation: \(location)\r\nContent-Length: 0\r\n\r\n".utf8))
+    }
+    defer { core.stop() }
+    authority.withLock { $0 = "127.0.0.1:\(core.port)" }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let answer = try gateway.ask("GET", target)
+    #expect(answer?["Location"] == seen.replacing("CORE", with: "127.0.0.1:\(core.port)"))
+  }
+
+  @Test func `the fields that show the gateway's own address are dropped`() throws {
+    let shown =
+      "X-Rate-Limit-Request-Remote-Addr: 10.0.0.1:1\r\nX-Rate-Limit-Request-Forwarded-For: x\r\nX-Rate-Limit-Limit: 5"
+    let core = try ScriptedUpstream(answer: "HTTP/1.1 200 OK\r\n\(shown)\r\nContent-Length: 0\r\n\r\n")
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let answer = try #require(try gateway.ask("GET", Self.target))
+    #expect(answer.values("X-Rate-Limit-Request-Remote-Addr") == [] && answer.values("X-Rate-Limit-Limit") == ["5"])
+    #expect(answer.values("X-Rate-Limit-Request-Forwarded-For") == [])
+  }
+
+  @Test func `the breaker opens, refuses at once, and closes after a read that succeeds`() throws {
+    let isIll = Atomic<Bool>(true)
+    let core = try ScriptedUpstream { _ in
+      .bytes(ScriptedUpstream.json("{}", status: isIll.load(ordering: .relaxed) ? "503 Ill" : "200 OK"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)], instance: ["breaker": ["failures": 3, "open_s": 0.2]])
+    defer { gateway.stop() }
+    for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.startLine == "HTTP/1.1 503 Ill") }
+    let refused = try gateway.ask("POST", Self.target, body: "{}")
+    #expect(refused?.status == 503 && refused?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE")
+    #expect(refused?.member("outcome") == "not_sent" && refused?["Retry-After"] == "1")
+    #expect(core.requests.count == 3)
+    isIll.store(false, ordering: .relaxed)
+    Thread.sleep(forTimeInterval: 0.25)
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    #expect(try gateway.ask("POST", Self.target, body: "{}")?.status == 200)
+  }
+
+  @Test func `where only writes come, GET /health is the probe`() throws {
+    let isIll = Atomic<Bool>(true)
+    let core = try ScriptedUpstream { _ in
+      .bytes(ScriptedUpstream.json("{}", status: isIll.load(ordering: .relaxed) ? "502 Ill" : "200 OK"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)], instance: ["breaker": ["failures": 1, "open_s": 0.1]])
+    defer { gateway.stop() }
+    #expect(try gateway.ask("POST", Self.target, body: "{}")?.startLine == "HTTP/1.1 502 Ill")
+    isIll.store(false, ordering: .relaxed)
+    Thread.sleep(forTimeInterval: 0.15)
+    #expect(try gateway.ask("POST", Self.target, body: "{}")?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE")
+    #expect(Self.eventually { try gateway.ask("POST", Self.target, body: "{}")?.status == 200 })
+    #expect(core.requests.contains { $0.message.startLine == "GET /health HTTP/1.1" })
+  }
+
+  @Test func `a 4xx of Core opens no breaker`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}", status: "404 Not Found")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["breaker": ["failures": 1]])
+    defer { gateway.stop() }
+    for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.status == 404) }
+  }
+
+  @Test func `an instance whose health checks fail gets nothing until they succeed again`() throws {
+    let isWell = Atomic<Bool>(false)
+    let core = try ScriptedUpstream { request in
+      let isDown = request.message.startLine.hasPrefix("GET /health ") && !isWell.load(ordering: .relaxed)
+      return .bytes(ScriptedUpstream.json("{}", status: isDown ? "503 Down" : "200 OK"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["health": ["interval_s": 0.05]])
+    defer { gateway.stop() }
+    #expect(Self.eventually { try gateway.ask("GET", Self.target)?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE" })
+    isWell.store(true, ordering: .relaxed)
+    #expect(Self.eventually { try gateway.ask("POST", Self.target, body: "{}")?.status == 200 })
+  }
+
+  @Test func `a bound on concurrent requests holds over all loops`() throws {
+    let core = try ScriptedUpstream { request in
+      request.message.startLine.contains("hold") ? .stall([]) : .bytes(ScriptedUpstream.json("{}"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)], loops: 2,
+      instance: ["limits": ["concurrent": 2], "timeouts": ["first_byte_s": 0.5]])
+    defer { gateway.stop() }
+    let holders = try (0..<2).map { _ in try gateway.connect() }
+    for holder in holders { try holder.send(testRequest("GET", "/proxy/balances/hold?instance_id=one")) }
+    while core.requests.count < 2 { Thread.sleep(forTimeInterval: 0.01) }
+    #expect(try gateway.ask("GET", Self.target)?.member("code") == "GATEWAY_UPSTREAM_BUSY")
+    for holder in holders {
+      var reader = TestMessageReader(holder)
+      #expect(try reader.next()?.status == 504)
+    }
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+  }
+
+  @Test func `a connection is closed before Core would close it`() throws {
+    let core = try ScriptedUpstream(
+      answer: "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1, max=9\r\nContent-Length: 0\r\n\r\n")
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    #expect(core.connectionCount == 1)
+    Thread.sleep(forTimeInterval: 0.6)
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    #expect(core.connectionCount == 2)
+  }
+
+  private static func eventually(_ condition: () throws -> Bool) -> Bool {
+    for _ in 0..<200 {
+      if (try? condition()) == true { return true }
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+    return false
+  }
+}
