@@ -4,6 +4,12 @@ package struct TestMessage: Sendable {
   package let fields: [(name: String, value: String)]
   package let body: [UInt8]
 
+  package init(startLine: String, fields: [(name: String, value: String)], body: [UInt8]) {
+    self.startLine = startLine
+    self.fields = fields
+    self.body = body
+  }
+
   package var bodyText: String { String(decoding: body, as: UTF8.self) }
   package var status: Int { Int(startLine.split(separator: " ").dropFirst().first ?? "") ?? 0 }
 

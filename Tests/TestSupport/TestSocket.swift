@@ -80,6 +80,9 @@ package final class TestSocket: Sendable {
     return unsafe poll(&entry, 1, milliseconds) == 0
   }
 
+  /// Waits for bytes, or for the end of the stream; false when neither comes.
+  package func waitUntilReadable() -> Bool { !isQuiet(milliseconds: Int32(Self.patience * 1_000)) }
+
   package func endOutput() { shutdown(descriptor.number, Int32(SHUT_WR)) }
 
   /// Closing sends a reset instead of an end.
