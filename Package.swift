@@ -42,7 +42,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["blnk-gateway", "Policies"], swiftSettings: strict),
     tests(of: "HTTP1"),
-    .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["LoopSupport", "TestSupport", "blnk-gateway"], swiftSettings: strict),
     tests(of: "Gateway", uses: ["HTTP1", "Policies", "Reactor", "TestSupport", "Upstream"]),
     tests(of: "Policies", uses: ["HTTP1"]),
     .target(name: "LoopSupport", dependencies: ["Reactor"], path: "Tests/LoopSupport", swiftSettings: strict),

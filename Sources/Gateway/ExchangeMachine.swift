@@ -84,6 +84,7 @@ struct ExchangeMachine: Equatable {
     case .unresolved: fail(.unresolved)
     case .tlsFailed: fail(.tlsFailed)
     case .timedOut: fail(.connectTimedOut)
+    case .spokeFirst: fail(.malformed)
     }
   }
 

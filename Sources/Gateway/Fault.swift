@@ -56,7 +56,7 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
     case .connectTimedOut: "The instance did not accept a connection in time. The request was not sent."
     case .busy: "All connections to the instance are in use. The request was not sent."
     case .broken: "The instance ended the connection without an answer. It may have executed the request."
-    case .malformed: "The instance's answer is not valid HTTP. It may have executed the request."
+    case .malformed: "The instance's answer is not valid HTTP."
     case .timedOut: "The instance did not answer in time. It may have executed the request."
     case .keyRejected: "The instance refuses the gateway's own key. The request was not executed."
     case .bodyTooLarge: "The request body is larger than this route takes."

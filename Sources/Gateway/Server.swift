@@ -20,12 +20,17 @@ package final class Server: Sendable {
   private let log: AccessLog?
   private let timeouts: GatewayTimeouts
   private let checks: HealthChecks
+  private let reporter: Reporter
 
   /// Binds the listeners and starts the loops; from then on requests are served.
   ///
   /// - Parameter report: told in one line what an operator should know, on any thread.
-  package init(_ policy: Policy, report: @escaping @Sendable (String) -> Void) throws(StartFault) {
+  package init(_ policy: Policy, report write: @escaping @Sendable (String) -> Void) throws(StartFault) {
     startLibcurl()
+    // A loop must not wait for a terminal or a pipe that nobody reads.
+    let reporter = Reporter(write)
+    self.reporter = reporter
+    let report: @Sendable (String) -> Void = { reporter.tell($0) }
     let policy = try policy.fitted(toDescriptors: DescriptorLimit.raise(), report: report)
     let loops = policy.settings.loops > 0 ? policy.settings.loops : ProcessInfo.processInfo.activeProcessorCount
     let listeners = try Self.bind(policy.settings.listeners.map(\.address))
@@ -61,6 +66,7 @@ package final class Server: Sendable {
       Thread.sleep(forTimeInterval: 0.1)
     }
     log?.close()
+    reporter.flush(within: 1)
     return isDrained
   }
 

@@ -37,6 +37,7 @@ final class InstanceAccess {
   let state: UpstreamState
   let pool: Pool
   private let locations: [Location]
+  private var reportedAt = Int64.min
 
   init(_ instance: Instance, _ state: UpstreamState, pool: Pool) {
     routes = instance.keys.map { UpstreamRoute(instance, key: $0) }
@@ -45,6 +46,13 @@ final class InstanceAccess {
     self.state = state
     self.pool = pool
     locations = [Addressing.Form.inQuery, .inPath, .byDefault].map { Location($0, instance) }
+  }
+
+  /// Whether a fault of the instance may be told now: an instance that is down is told once a second, not each time.
+  func mayReport(_ now: Int64) -> Bool {
+    guard reportedAt == .min || now - reportedAt >= 1_000 else { return false }
+    reportedAt = now
+    return true
   }
 
   /// How redirects of the instance are told to who asked in this form.

@@ -191,12 +191,13 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   /// A fault's cause, for the operator: the client is told the kind alone.
   func report(_ fault: ConnectFault, of trace: AdmissionTrace, _ snapshot: Snapshot?) {
-    guard let instance = snapshot?.policy.instances[Int(trace.instanceIndex)] else { return }
-    report("instance \(instance.id.text): \(fault.detail)")
+    guard let snapshot, snapshot.access(to: trace.instanceIndex).mayReport(loop.now) else { return }
+    report("instance \(snapshot.policy.instances[Int(trace.instanceIndex)].id.text): \(fault.detail)")
   }
 
   func report(refusedKey index: Int, of trace: AdmissionTrace, _ snapshot: Snapshot?) {
-    guard let instance = snapshot?.policy.instances[Int(trace.instanceIndex)] else { return }
+    guard let snapshot, snapshot.access(to: trace.instanceIndex).mayReport(loop.now) else { return }
+    let instance = snapshot.policy.instances[Int(trace.instanceIndex)]
     report(
       "instance \(instance.id.text): it refuses key \(index + 1) of \(instance.keys.count); see \"key\" in instances.json"
     )

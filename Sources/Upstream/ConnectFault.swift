@@ -4,6 +4,8 @@ import CLibcurl
 package struct ConnectFault: Error, Sendable {
   package enum Kind: Sendable, CaseIterable {
     case refused, unresolved, tlsFailed, timedOut
+    /// It sent bytes before it was asked: whatever they are, they answer nobody.
+    case spokeFirst
   }
 
   package let kind: Kind

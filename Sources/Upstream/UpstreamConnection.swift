@@ -117,6 +117,10 @@ package final class UpstreamConnection: EventHandler {
     ageDue = loop.now + pool.settings.ageMilliseconds
     isWritable = true
     isReadable = true
+    // Over TLS the end of the handshake may still be on its way: there the first read tells.
+    guard pool.settings.isSecure || isEmpty() else {
+      return failed(.spokeFirst, "bytes came before a request, or the end")
+    }
     phase = .leased
     pool.didConnect(self)
     guard let lessee else { return pool.release(self, isReusable: true) }

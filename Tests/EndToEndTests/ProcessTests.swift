@@ -43,6 +43,17 @@ import Testing
     #expect(try folder.records().count == 20)
   }
 
+  @Test func `no proxy of the environment stands between the gateway and Core`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let proxies = Dictionary(
+      uniqueKeysWithValues: ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map { ($0, "http://127.0.0.1:9") })
+    let gateway = try GatewayProcess(
+      TestPolicyFolder(instances: [("one", "http://127.0.0.1:\(core.port)")]), environment: proxies)
+    defer { gateway.stop() }
+    try Self.ask(try TestSocket(port: gateway.port), times: 1)
+  }
+
   /// Many clients at once, as a loop that is busy meets them.
   private static func askAll(_ sockets: [TestSocket], times: Int) throws {
     for _ in 0..<times {

@@ -6,6 +6,7 @@ import Upstream
 @Suite struct ExchangeMachineTests {
   static let connectFaults: [(ConnectFault.Kind, Fault)] = [
     (.refused, .refused), (.unresolved, .unresolved), (.tlsFailed, .tlsFailed), (.timedOut, .connectTimedOut),
+    (.spokeFirst, .malformed),
   ]
 
   @Test(arguments: connectFaults)

@@ -14,7 +14,9 @@ import Testing
       "X-Blnk-Key: forged", "x_blnk_key: forged", "X.Blnk.Key: forged", "X-Forwarded-For: 1.2.3.4",
       "X-Real-IP: 1.2.3.4",
       "Forwarded: for=1.2.3.4", "X-Forwarded-Prefix: /x", "Idempotency-Key: i", "Proxy-Authorization: Basic cDpw",
-      "Connection: X-Hop, X-Blnk-Key, X-Request-Id", "X-Hop: secret", "Keep-Alive: timeout=9", "TE: trailers",
+      "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__",
+      "Connection: Upgrade, HTTP2-Settings, X-Hop, X-Blnk-Key, X-Request-Id", "X-Hop: secret", "Keep-Alive: timeout=9",
+      "TE: trailers",
       "X-Request-Id: mine", "Accept: application/json", "X-Custom:  two words ", "X-Bytes: \u{e9}",
     ]
     let answer = try gateway.ask(
@@ -32,7 +34,7 @@ import Testing
     #expect(request.values("Accept") == ["application/json"])
     for name in [
       "Authorization", "x_blnk_key", "X.Blnk.Key", "X-Real-IP", "Forwarded", "X-Forwarded-Prefix", "Idempotency-Key",
-      "Proxy-Authorization", "Connection", "X-Hop", "Keep-Alive", "TE",
+      "Proxy-Authorization", "Connection", "Upgrade", "HTTP2-Settings", "X-Hop", "Keep-Alive", "TE",
     ] {
       #expect(request.values(name) == [], "\(name) reached Core")
     }

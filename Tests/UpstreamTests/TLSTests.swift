@@ -128,77 +128,15 @@ extension UpstreamTests {
   }
 }
 
-/// A CA and certificates, in a folder that goes with the process.
-struct TestAuthority {
-  let folder: String
-
-  static let shared: TestAuthority? = {
-    let authority = TestAuthority()
-    guard let authority else {
-      print("TLS tests are skipped: openssl(1) is not at hand, or makes no certificates")
-      return nil
-    }
-    return authority
-  }()
-
-  private static let ownFolder = NSTemporaryDirectory() + "blnk-upstream-tests-\(getpid())"
-
-  private init?() {
-    folder = Self.ownFolder
-    atexit { try? FileManager.default.removeItem(atPath: TestAuthority.ownFolder) }
-    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    let isMade =
-      makeRoot("ca") && makeRoot("stranger")
-      && makeLeaf("good", "core.test", ["-days", "2"])
-      && makeLeaf("client", "gateway", ["-days", "2"])
-      && makeLeaf("expired", "core.test", ["-days", "-1"])
-    guard isMade else { return nil }
-  }
-
-  private func makeRoot(_ name: String) -> Bool {
-    openssl([
-      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-      "/CN=\(name)",
-      "-keyout", "\(folder)/\(name).key", "-out", "\(folder)/\(name).pem",
-    ])
-  }
-
-  private func makeLeaf(_ name: String, _ host: String, _ days: [String]) -> Bool {
-    let request = "\(folder)/\(name).csr"
-    try? "subjectAltName=DNS:\(host)\n".write(toFile: "\(folder)/\(name).ext", atomically: true, encoding: .utf8)
-    return openssl([
-      "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=\(host)",
-      "-keyout", "\(folder)/\(name).key", "-out", request,
-    ])
-      && openssl(
-        [
-          "x509", "-req", "-in", request, "-CA", "\(folder)/ca.pem", "-CAkey", "\(folder)/ca.key", "-CAcreateserial",
-          "-extfile", "\(folder)/\(name).ext", "-out", "\(folder)/\(name).pem",
-        ] + days)
-  }
-
-  private func openssl(_ arguments: [String]) -> Bool {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: TLSServer.openssl)
-    process.arguments = arguments
-    process.standardOutput = FileHandle.nullDevice
-    process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
-  }
-}
-
 /// `openssl s_server`, which sends each line back in reverse; it ends with its last holder.
 final class TLSServer {
-  static let openssl = "/usr/bin/openssl"
 
   let port: UInt16
   private let process = Process()
 
   init(_ authority: TestAuthority, certificate: String, asksForClients: Bool = false) throws {
     let output = Pipe()
-    process.executableURL = URL(fileURLWithPath: Self.openssl)
+    process.executableURL = URL(fileURLWithPath: TestAuthority.openssl)
     process.arguments =
       [
         "s_server", "-accept", "127.0.0.1:0", "-rev", "-cert", "\(authority.folder)/\(certificate).pem",

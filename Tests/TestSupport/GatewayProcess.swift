@@ -1,0 +1,70 @@
+import Foundation
+import Synchronization
+
+/// A gateway in a process of its own.
+package final class GatewayProcess {
+  package let port: UInt16
+  package let identifier: Int32
+  private let process = Process()
+  private let folder: TestPolicyFolder
+  private let errorText: ErrorText
+
+  package struct NotStarted: Error {
+    let output: String
+  }
+
+  /// What the process writes on standard error, read as it comes so that it never waits for us.
+  private final class ErrorText: Sendable {
+    let text = Mutex("")
+    let hasMore = DispatchSemaphore(value: 0)
+  }
+
+  /// - Parameter environment: what is added to the environment, such as a preloaded library.
+  package init(_ folder: TestPolicyFolder, environment: [String: String] = [:]) throws {
+    process.executableURL = URL(fileURLWithPath: try BuiltProgram.path())
+    process.arguments = ["serve", "--policies", folder.path, "--state", folder.statePath]
+    process.environment = ProcessInfo.processInfo.environment
+      .merging(["TEST_KEY": TestPolicyFolder.key]) { $1 }.merging(environment) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    let errors = Pipe()
+    process.standardError = errors
+    let errorText = ErrorText()
+    errors.fileHandleForReading.readabilityHandler = { handle in
+      let data = handle.availableData
+      if data.isEmpty { handle.readabilityHandler = nil }
+      errorText.text.withLock { $0 += String(decoding: data, as: UTF8.self) }
+      errorText.hasMore.signal()
+    }
+    try process.run()
+    var port: UInt16?
+    while port == nil {
+      guard errorText.hasMore.wait(timeout: .now() + .seconds(TestSocket.patience)) == .success else { break }
+      let text = errorText.text.withLock { $0 }
+      port = text.firstMatch(of: /listening on 127\.0\.0\.1:([0-9]+)/).flatMap { UInt16($0.1) }
+      if port == nil, !process.isRunning { break }
+    }
+    guard let port else { throw NotStarted(output: errorText.text.withLock { $0 }) }
+    self.port = port
+    self.folder = folder
+    self.errorText = errorText
+    identifier = process.processIdentifier
+  }
+
+  /// What it has said on standard error.
+  package var errors: String { errorText.text.withLock { $0 } }
+
+  /// Memory in use (KiB), from the kernel's count of resident pages.
+  package func residentKibibytes() throws -> Int {
+    let status = try String(contentsOfFile: "/proc/\(identifier)/status", encoding: .utf8)
+    return status.firstMatch(of: /VmRSS:\s*([0-9]+) kB/).flatMap { Int($0.1) } ?? 0
+  }
+
+  /// Ends it by SIGTERM; its exit status.
+  @discardableResult
+  package func stop() -> Int32 {
+    process.terminate()
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+}
