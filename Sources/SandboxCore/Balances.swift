@@ -183,22 +183,7 @@ extension SandboxLedger {
     return .json(200, view.json(balance))
   }
 
-  mutating func linkIdentity(balance id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
-    let identityID = try Self.linkShape.read(body).string("identity_id")
-    guard !identityID.isEmpty else {
-      throw .malformed(
-        "Key: 'UpdateBalanceIdentity.IdentityId' Error:Field validation for 'IdentityId' failed on the 'required' tag")
-    }
-    _ = try balance(id)
-    // Core gives the balance's code for the unknown identity.
-    guard identities[identityID] != nil else { throw .missing("Identity", code: "BAL_NOT_FOUND", id: identityID) }
-    balances.update(id) { $0.identityID = identityID }
-    return .json(200, ["message": "Balance identity updated successfully"])
-  }
-
   func balance(indicator: String, currency: String) -> Balance? {
     balances.newestFirst.first { $0.indicator == indicator && $0.currency == currency }
   }
-
-  private static let linkShape = BodyShape(type: "model.UpdateBalanceIdentity", fields: [("identity_id", .string)])
 }

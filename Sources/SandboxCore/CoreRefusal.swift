@@ -8,6 +8,8 @@ struct CoreRefusal: Error {
     case errorWithDetails
     /// `{"error_detail", "errors"}`.
     case validation
+    /// `{"error"}` alone, as the documents show it.
+    case documented
   }
 
   let status: Int
@@ -36,10 +38,13 @@ struct CoreRefusal: Error {
     case .validation:
       .json(
         status, ["error_detail": ["code": .string(code), "message": .string(message)], "errors": .string(message)])
+    case .documented: .json(status, ["error": .string(message)])
     }
   }
 
   static func malformed(_ message: String) -> CoreRefusal { CoreRefusal(400, "GEN_MALFORMED_REQUEST", message) }
+
+  static func documented(_ message: String) -> CoreRefusal { CoreRefusal(400, "", message, shape: .documented) }
 
   /// Several complaints about fields, in the fields' order, as ozzo-validation joins them.
   static func invalid(_ complaints: [(field: String, text: String)], code: String = "GEN_VALIDATION_ERROR")

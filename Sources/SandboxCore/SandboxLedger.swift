@@ -3,7 +3,11 @@ package struct SandboxLedger: Sendable {
   /// Core's own ledger, which every installation has.
   static let generalLedgerID = "general_ledger_id"
 
+  /// What `GET /` says: nobody is to take the stand-in for a Core.
+  static let greeting = "stand-in for Blnk Core, which keeps nothing: server running..."
+
   private let key: String
+  let dialect: CoreDialect
   private let recordsMax: Int
   private let clock: @Sendable () -> Int64
   private let makeUUID: @Sendable () -> String
@@ -15,14 +19,16 @@ package struct SandboxLedger: Sendable {
 
   /// - Parameters:
   ///   - key: what `X-Blnk-Key` has to be.
+  ///   - dialect: whose word it takes where Core and its documents differ.
   ///   - recordsMax: of all kinds together; creating more is refused.
   ///   - clock: nanoseconds since 1970.
   ///   - makeUUID: a new UUID in small letters at each call.
   package init(
-    key: String, recordsMax: Int = 100_000, clock: @escaping @Sendable () -> Int64,
+    key: String, dialect: CoreDialect = .measured, recordsMax: Int = 100_000, clock: @escaping @Sendable () -> Int64,
     makeUUID: @escaping @Sendable () -> String
   ) {
     self.key = key
+    self.dialect = dialect
     self.recordsMax = recordsMax
     self.clock = clock
     self.makeUUID = makeUUID
@@ -34,7 +40,7 @@ package struct SandboxLedger: Sendable {
   package mutating func answer(_ request: SandboxRequest) -> SandboxAnswer {
     if request.method == "OPTIONS", request.target == "*" { return .serverOptions }
     guard let target = SandboxTarget(request.target) else { return .badTarget }
-    let route = SandboxRoute(method: request.method, segments: target.segments)
+    let route = SandboxRoute(method: request.method, segments: target.segments, dialect)
     if route == nil, let redirect = redirect(request, target) { return redirect }
     do {
       if SandboxRoute.needsKey(target.segments) { try authenticate(request) }
@@ -58,7 +64,8 @@ package struct SandboxLedger: Sendable {
   /// A path that is a route without its last slash is sent there.
   private func redirect(_ request: SandboxRequest, _ target: SandboxTarget) -> SandboxAnswer? {
     guard target.segments.firstIndex(of: "") == target.segments.count - 1, target.segments.count > 1,
-      target.path.hasSuffix("/"), SandboxRoute(method: request.method, segments: target.segments.dropLast()) != nil
+      target.path.hasSuffix("/"),
+      SandboxRoute(method: request.method, segments: target.segments.dropLast(), dialect) != nil
     else { return nil }
     let query = target.rawQuery.map { "?\($0)" } ?? ""
     return .redirect(
@@ -69,7 +76,7 @@ package struct SandboxLedger: Sendable {
     _ route: SandboxRoute, _ query: SandboxQuery, _ body: [UInt8]
   ) throws(CoreRefusal) -> SandboxAnswer {
     switch route {
-    case .root: .json(200, "server running...")
+    case .root: .json(200, .string(Self.greeting))
     case .health: .json(200, ["status": "UP"])
     case .createLedger: try createLedger(body)
     case .listLedgers: try listLedgers(query)

@@ -31,11 +31,11 @@ enum SandboxRoute {
   case transactionByReference(String)
 
   /// Method and path decide together: there is no 405 at Core.
-  init?(method: String, segments: [String]) {
+  init?(method: String, segments: [String], _ dialect: CoreDialect) {
     switch method {
     case "GET": self.init(get: segments)
     case "POST": self.init(post: segments)
-    case "PUT": self.init(put: segments)
+    case "PUT": self.init(put: segments, dialect)
     case "DELETE": self.init(delete: segments)
     default: return nil
     }
@@ -101,10 +101,12 @@ enum SandboxRoute {
     }
   }
 
-  private init?(put path: [String]) {
+  private init?(put path: [String], _ dialect: CoreDialect) {
     switch (path.count, path[0]) {
     case (2, "identities") where !path[1].isEmpty: self = .updateIdentity(path[1])
-    case (3, "balances") where !path[1].isEmpty && path[2] == "identity": self = .linkIdentity(balance: path[1])
+    // The documents have an answer for a missing id, which Core's router never lets through.
+    case (3, "balances") where path[2] == "identity" && (!path[1].isEmpty || dialect == .documented):
+      self = .linkIdentity(balance: path[1])
     default: return nil
     }
   }

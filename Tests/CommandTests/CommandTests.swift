@@ -65,6 +65,10 @@ import Testing
     #expect(second.errors == "error: cannot listen on 127.0.0.1:\(port): Address already in use\n")
     program.signal(SIGTERM)
     #expect(program.end().exitCode == 0)
+    let other = try Program.start(["sandbox", "--listen", "127.0.0.1:0", "--key-file", file, "--as=documented"])
+    _ = try other.line(beginning: "stand-in for Blnk Core, as documented, which keeps nothing: listening on 127.0.0.1:")
+    other.signal(SIGTERM)
+    #expect(other.end().exitCode == 0)
   }
 
   @Test func `a new token has the digest that is printed below it`() throws {

@@ -17,6 +17,10 @@ import Testing
       ["serve", "--listen", "8080"],
       #"--listen must be "host:port", "[v6]:port" or "unix:/path"; the host is an IP address or localhost"#
     ),
+    (
+      ["sandbox", "--listen", "127.0.0.1:0", "--key-file", "x", "--as", "0.16"],
+      "sandbox: --as 0.16: must be 0.15 or documented"
+    ),
     (["sandbox"], "sandbox: --listen ADDRESS and --key-file FILE are needed; see --help"),
   ])
   func `is not understood`(arguments: [String], message: String) throws {

@@ -8,6 +8,7 @@ final class SandboxLoop: EventLoopDelegate, EventHandler {
     let handle: LoopHandle
     let listener: Listener
     let key: String
+    let dialect: CoreDialect
     let requests: ReceivedRequests
 
     /// Serves until the handle is woken.
@@ -33,7 +34,8 @@ final class SandboxLoop: EventLoopDelegate, EventHandler {
     listener = start.listener
     requests = start.requests
     ledger = SandboxLedger(
-      key: start.key, clock: { MonotonicClock.wallMicroseconds * 1000 }, makeUUID: { UUID().uuidString.lowercased() })
+      key: start.key, dialect: start.dialect, clock: { MonotonicClock.wallMicroseconds * 1000 },
+      makeUUID: { UUID().uuidString.lowercased() })
     registration = loop.register(self)
     try loop.watch(listener.descriptor.number, for: registration, level: .readable)
   }

@@ -12,12 +12,14 @@ package final class SandboxServer: Sendable {
 
   /// Binds and serves from then on.
   ///
-  /// - Parameter key: what `X-Blnk-Key` has to be.
-  package init(listen: Listener.Address, key: String) throws(Errno) {
+  /// - Parameters:
+  ///   - key: what `X-Blnk-Key` has to be.
+  ///   - dialect: whose word it takes where Core and its documents differ.
+  package init(listen: Listener.Address, key: String, dialect: CoreDialect = .measured) throws(Errno) {
     let listener = try Listener(listen)
     address = listener.localAddress ?? .unix(path: "")
     handle = try LoopHandle()
-    let loop = SandboxLoop.Start(handle: handle, listener: listener, key: key, requests: requests)
+    let loop = SandboxLoop.Start(handle: handle, listener: listener, key: key, dialect: dialect, requests: requests)
     let ended = ended
     let thread = Thread {
       loop.run()

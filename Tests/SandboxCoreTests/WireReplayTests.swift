@@ -1,0 +1,54 @@
+import Foundation
+import Reactor
+import Testing
+
+@testable import SandboxCore
+
+/// Recorded exchanges through a real socket: status, every field with its order, and the body.
+@Suite(.timeLimit(.minutes(1))) struct WireReplayTests {
+  private static let titles: [String] = [
+    "GET /health (no key)", "missing key", "wrong key", "two X-Blnk-Key headers, wrong one first",
+    "POST /ledgers without name", "POST /identities bad dob",
+    "GET /identities/:id unknown", "POST /balances both missing", "GET /balances/:id with encoded slash",
+    "GET /balances/ (trailing slash)", "404 route with key", "HEAD /balances/:id no key", "TRACE",
+    "POST /balances/ (trailing slash)",
+    "GET /balances/ with X-Forwarded-Prefix: /proxy",
+  ]
+
+  @Test func `answers on the wire as Core did`() throws {
+    let recordings = try Recording.all().filter { Self.titles.contains($0.title) }
+    #expect(recordings.count == Self.titles.count)
+    let server = try SandboxServer(listen: .tcp(host: "127.0.0.1", port: 0), key: "core-master-key-0001")
+    defer { server.stop() }
+    for recording in recordings {
+      let answer = try exchange(server, [recording.wireRequest])
+      let parts = answer.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
+      let lines = parts[0].split(separator: "\r\n").map(String.init)
+      let comment = Comment(rawValue: recording.title)
+      #expect(lines[0].hasPrefix("HTTP/1.1 \(recording.response.status) "), comment)
+      let expected = recording.response.headers.map { "\($0[0]): \($0[1])" }
+      #expect(lines.dropFirst().filter { !$0.isConnectionsOwn }.map(\.settled) == expected.map(\.settled), comment)
+      #expect(parts[1] == recording.response.body, comment)
+    }
+  }
+}
+
+extension Recording {
+  /// As curl sent it, on a connection of its own.
+  fileprivate var wireRequest: String {
+    let body = request.body ?? ""
+    let length = body.isEmpty ? [] : ["Content-Length: \(body.utf8.count)"]
+    let lines = ["\(request.method) \(request.target) HTTP/1.1", "Host: core"] + request.headers + length
+    return (lines + ["Connection: close"]).map { "\($0)\r\n" }.joined() + "\r\n" + body
+  }
+}
+
+extension String {
+  /// What the recording does not have: the date, and the end that this test asks for.
+  fileprivate var isConnectionsOwn: Bool { hasPrefix("Date: ") || self == "Connection: close" }
+
+  /// Without what counts requests or names the caller's port.
+  fileprivate var settled: String {
+    replacing(/Remaining: [0-9]+/, with: "Remaining: N").replacing(/127\.0\.0\.1:[0-9]+/, with: "127.0.0.1:PORT")
+  }
+}
