@@ -40,6 +40,9 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Gateway", "Policies", "Reactor"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .testTarget(
+      name: "CallersTests", dependencies: ["Reactor", "SandboxCore", "TestSupport"], resources: [.copy("Fixtures")],
+      swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["blnk-gateway", "Policies"], swiftSettings: strict),
     tests(of: "HTTP1"),
     .testTarget(

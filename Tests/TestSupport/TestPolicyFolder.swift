@@ -1,11 +1,13 @@
 import Foundation
 import Policies
 
-/// A policy folder of a test's own: two clients, and the instances that the test names.
+/// A policy folder of a test's own: three clients, and the instances that the test names.
 package final class TestPolicyFolder: Sendable {
   /// A token that may read and write, and one that may only read.
   package static let token = "blnk_at_test-token-that-may-read-and-write"
   package static let readToken = "blnk_at_test-token-that-may-read"
+  /// Of a client whose default instance is the first.
+  package static let directToken = "blnk_at_test-token-of-a-caller-of-core"
   package static let key = "core-key-of-tests"
   /// In `TEST_KEY_2`, for instances that name it.
   package static let secondKey = "second-core-key-of-tests"
@@ -39,7 +41,10 @@ package final class TestPolicyFolder: Sendable {
     }
     try write(["instances": Dictionary(uniqueKeysWithValues: entries)], "instances.json")
     let ids = instances.map(\.id)
+    var direct = Self.client(token: Self.directToken, scopes: ["proxy:read", "proxy:write"], instances: ids)
+    direct["default_instance"] = ids.first
     let clients: [String: any Sendable] = [
+      "direct": direct,
       "app": Self.client(token: Self.token, scopes: ["proxy:read", "proxy:write"], instances: ids),
       "reader": Self.client(token: Self.readToken, scopes: ["proxy:read"], instances: ids),
     ]
