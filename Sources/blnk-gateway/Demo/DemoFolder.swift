@@ -8,6 +8,8 @@ struct DemoFolder {
   let path: String
   let app = mint()
   let reader = mint()
+  /// Of a client with a default instance.
+  let direct = mint()
   let operators = mint()
   let expired = mint()
   let revoked = mint()
@@ -80,6 +82,10 @@ struct DemoFolder {
       client["instances"] = ["inst_demo", "inst_closed", "inst_silent", "inst_paused"]
       clients[name] = client
     }
+    clients["demo-direct"] = [
+      "scopes": ["proxy:read", "proxy:write"], "instances": ["inst_demo"], "default_instance": "inst_demo",
+      "tokens": [Self.entry(direct)],
+    ]
     clients["demo-operator"] = ["scopes": ["*"], "instances": ["*"], "tokens": [Self.entry(operators)]]
     clients["demo-revoked"] = [
       "scopes": ["*"], "instances": ["inst_demo"], "revoked": true, "tokens": [Self.entry(revoked)],

@@ -18,6 +18,7 @@ struct DemoGuide {
       GATEWAY=http://127.0.0.1:\(stage.gatewayPort)
       TOKEN=\(stage.folder.app.text)
       READER=\(stage.folder.reader.text)
+      DIRECT=\(stage.folder.direct.text)
       call() { curl -s -w '\\n' -H "Authorization: Bearer ${AS:-$TOKEN}" "$@"; }
       id_of() { sed -n 's/.*"'$1'":"\\([^"]*\\)".*/\\1/p'; }
 
@@ -27,6 +28,11 @@ struct DemoGuide {
       call -X PUT "$GATEWAY/proxy/balances/$BALANCE/identity?instance_id=inst_demo" -d '{"identity_id": "'$IDENTITY'"}'
       call "$GATEWAY/proxy/balances/$BALANCE?instance_id=inst_demo"
       call "$GATEWAY/proxy/balances?instance_id=inst_demo"
+
+      # Callers of Core unchanged, such as Blnk's SDKs: base URL and a token as the key, nothing else.
+      # Any client: base URL $GATEWAY/instances/inst_demo. A client with a default instance: base URL $GATEWAY.
+      curl -s -w '\\n' "$GATEWAY/instances/inst_demo/balances/$BALANCE" -H "X-Blnk-Key: $TOKEN"
+      curl -s -w '\\n' "$GATEWAY/balances/$BALANCE" -H "X-Blnk-Key: $DIRECT"
 
       # What the gateway refuses: no token, no scope to write, an instance that is not this client's, none at all.
       curl -s -i -w '\\n' "$GATEWAY/proxy/balances?instance_id=inst_demo"

@@ -11,12 +11,25 @@ struct DemoRequest {
 
   /// - Parameter token: what stands behind `Bearer`; nil: no Authorization.
   init(_ line: String, token: String?, _ fields: [String] = [], body: String = "") {
-    var lines = ["\(line) HTTP/1.1", "Host: gateway"]
-    if let token { lines.append("Authorization: Bearer \(token)") }
-    lines += fields
-    if !body.isEmpty { lines += ["Content-Type: application/json", "Content-Length: \(body.utf8.count)"] }
+    self.init(
+      line,
+      fields: (token.map { ["Authorization: Bearer \($0)"] } ?? []) + fields
+        + (body.isEmpty ? [] : ["Content-Type: application/json"]),
+      body: body, tokens: token.map { [$0] } ?? [])
+  }
+
+  private init(_ line: String, fields: [String], body: String, tokens: [String]) {
+    let length = body.isEmpty ? [] : ["Content-Length: \(body.utf8.count)"]
+    let lines = ["\(line) HTTP/1.1", "Host: gateway"] + fields + length
     bytes = lines.joined(separator: "\r\n") + "\r\n\r\n" + body
-    tokens = token.map { [$0] } ?? []
+    self.tokens = tokens
+  }
+
+  /// As Blnk's SDKs call: the token stands where they put a Core's key.
+  init(_ line: String, coreKey token: String, body: String = "") {
+    self.init(
+      line, fields: ["X-Blnk-Key: \(token)", "Content-Type: application/json", "Accept-Encoding: gzip"], body: body,
+      tokens: [token])
   }
 
   /// Lines without what is the same everywhere; a token by its first characters.
@@ -24,7 +37,7 @@ struct DemoRequest {
     var text = bytes
     for token in tokens where token.hasPrefix("blnk_at_") { text = text.replacing(token, with: "\(token.prefix(12))…") }
     let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
-    let boring = ["Host: gateway", "Content-Type: application/json"]
+    let boring = ["Host: gateway", "Content-Type: application/json", "Accept-Encoding: gzip"]
     let head = parts[0].split(separator: "\r\n").map(String.init).filter { line in
       !boring.contains(line) && !line.hasPrefix("Content-Length: ") || line == "Content-Length: 5242881"
     }

@@ -13,6 +13,7 @@ final class DemoRun {
   /// Whether all answers were right.
   func run() throws(CommandFault) -> Bool {
     try makeDocumentedCalls()
+    try makeCallsOfCoreUnchanged()
     try makeRefusedCalls()
     let total = right + wrong
     try Console.print(
