@@ -5,16 +5,16 @@ import Testing
 
 /// To be cut down line by line, as the keys come into force.
 @Suite struct NotInForceTests {
-  private static let gateway = """
+  static let gateway = """
     { "listen": ["127.0.0.1:1", { "address": "127.0.0.1:2", "proxy_protocol": true }], "admin": "127.0.0.1:3",
       "trusted_proxies": ["10.0.0.0/8"], "audit_log": "a.log", "audit_key": { "env": "DEMO_KEY" }, "watch": true,
       "health_on_listen": true, "limits": { "connections_per_address": 1 } }
     """
-  private static let instances = """
+  static let instances = """
     { "instances": { "inst_demo": { "url": "http://a", "key": [{ "env": "DEMO_KEY" }, { "env": "DEMO_KEY" }],
       "limits": { "concurrent": 1 }, "health": { "interval_s": 1 }, "breaker": { "failures": 1 } } } }
     """
-  private static let clients = """
+  static let clients = """
     { "clients": { "demo": { "scopes": ["proxy:read"], "instances": ["inst_demo"], "default_instance": "inst_demo",
       "limits": { "concurrent": 1 } } } }
     """

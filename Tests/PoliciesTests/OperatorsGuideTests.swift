@@ -1,0 +1,91 @@
+import Foundation
+import Testing
+
+@testable import Policies
+
+/// `policies/README.md` says what the code does.
+@Suite struct OperatorsGuideTests {
+  private let guide: String
+
+  init() throws { guide = try String(contentsOfFile: ShippedPolicyTests.folder + "/README.md", encoding: .utf8) }
+
+  /// The JSON blocks of the section about a file.
+  private func blocks(of file: String) -> [String] {
+    section(file).components(separatedBy: "```json\n").dropFirst().compactMap {
+      $0.components(separatedBy: "```").first
+    }
+  }
+
+  private func section(_ file: String) -> String {
+    guide.components(separatedBy: "\n## ").first { $0.hasPrefix("\(file)\n") } ?? ""
+  }
+
+  /// Rows of the section's table: keys without their quotes, and the last column.
+  private func rows(of file: String) -> [(keys: [String], text: String)] {
+    section(file).split(separator: "\n").filter { $0.hasPrefix("| `") }.compactMap { line in
+      let cells = line.dropFirst(2).dropLast(2).components(separatedBy: " | ")
+      let keys = cells[0].matches(of: /`([^`]*)`/).map { String($0.1) }
+      return cells.last.map { (keys, $0) }
+    }
+  }
+
+  @Test func `its blocks load, and what they state as defaults are the defaults`() throws {
+    let names = ["gateway.json", "instances.json", "clients.json", "routes.json"]
+    var files = FolderFiles()
+    for name in names { files.files[name] = blocks(of: name).first ?? "missing" }
+    files.environment = ["BLNK_MAIN_KEY": "secret"]
+    let result = try files.load()
+    let policy = try #require(result.policy, "\(result.findings)")
+    #expect(result.findings.allSatisfy { $0.message.hasPrefix("no route asks for this scope") }, "\(result.findings)")
+
+    var limits = policy.settings.limits
+    limits.statesConnections = false
+    limits.statesUpstreamConnections = false
+    #expect(limits == GatewayLimits() && policy.settings.timeouts == GatewayTimeouts())
+    #expect(policy.settings.listeners == GatewaySettings().listeners && policy.settings.loops == 0)
+    #expect(policy.settings.accessLog == .standardOutput)
+    let instance = try #require(policy.instances.first)
+    #expect(instance.limits == InstanceLimits() && instance.timeouts == InstanceTimeouts())
+    #expect(instance.health == HealthSettings() && instance.breaker == BreakerSettings())
+    #expect(instance.tls == TLSSettings() && instance.acceptsWrites)
+    let client = try #require(policy.clients.first)
+    #expect(client.defaultInstance == nil && !client.isRevoked && client.limits == ClientLimits())
+  }
+
+  @Test func `its recipes load together`() throws {
+    let recipes = section("Recipes").components(separatedBy: "```json\n").dropFirst().compactMap {
+      $0.components(separatedBy: "```").first
+    }
+    var files = FolderFiles(["instances.json": recipes.first, "clients.json": recipes.last])
+    files.environment = ["BLNK_MAIN_KEY": "secret"]
+    let result = try files.load()
+    #expect(recipes.count == 2 && result.policy?.clients.first?.defaultInstance == 0 && result.findings.isEmpty)
+  }
+
+  /// Who puts a key into force says so there, too.
+  @Test func `it names as not in force what is not, and nothing else`() throws {
+    var files = FolderFiles()
+    files.files = [
+      "gateway.json": NotInForceTests.gateway, "instances.json": NotInForceTests.instances,
+      "clients.json": NotInForceTests.clients,
+    ]
+    let found = try files.withFolder { Policy.findingsOfKeysNotInForce(in: $0) }
+    let keys = found.map { finding in
+      finding.keyPath.replacing(/\[[0-9]+\]/, with: "").replacing(/^(instances|clients)\.[a-z_]+\./, with: "")
+    }
+    let said = ["gateway.json", "instances.json", "clients.json"].flatMap { file in
+      rows(of: file).filter { $0.text.hasPrefix("not in force") }.flatMap(\.keys)
+    }
+    #expect(!keys.isEmpty && Set(said) == Set(keys))
+  }
+
+  @Test func `it names every key of the blocks`() throws {
+    for file in ["gateway.json", "instances.json", "clients.json"] {
+      let block = try #require(blocks(of: file).first)
+      let names = Set(block.matches(of: /"([a-z_0-9]+)":/).map { String($0.1) })
+      let told = Set(rows(of: file).flatMap(\.keys).flatMap { $0.split(separator: ".").map(String.init) })
+      let entries: Set<String> = ["instances", "clients", "inst_main", "shop", "env", "sha256", "expires", "note"]
+      #expect(names.subtracting(entries).subtracting(told).isEmpty, "\(file)")
+    }
+  }
+}
