@@ -60,6 +60,7 @@ import Testing
     var reader = TestMessageReader(socket)
     #expect(try reader.next()?.status == 200)
     print("an upload of 100 MB: memory grew by \(most - before) KiB")
-    #expect(most - before < 2_048)
+    // A few buffers and what malloc keeps; a body that piled up would show as 100 MB.
+    #expect(most - before < 8_192)
   }
 }
