@@ -72,6 +72,14 @@ import Testing
     _ = try Request("GET /proxy/balances?instance_id=inst_a", ["authorization: \(value)"]).admit()
   }
 
+  @Test(arguments: ["access_token=reader", "x=1&access_token", "access%5Ftoken=reader", "&access_token=reader&"])
+  func `refuses a second token in the query`(pair: String) {
+    let line = "GET /proxy/balances?instance_id=inst_a&\(pair)"
+    #expect(Request(line, ["Authorization: Bearer reader"]).rejection() == .authorizationMalformed)
+    #expect(Request(line, []).rejection() == .tokenRequired)
+    #expect(Request(line.replacing("token", with: "tokens"), ["Authorization: Bearer reader"]).rejection() == nil)
+  }
+
   @Test(arguments: [
     ("GET /other", Rejection.routeUnknown), ("GET /proxy/balances/?instance_id=inst_a", .routeUnknown),
     ("GET /proxy//balances", .pathMalformed(.emptySegment)), ("GET /proxy/../x", .pathMalformed(.dotSegment)),

@@ -14,9 +14,23 @@ func presentedToken(
     credentials = head.fields[index]
   }
   guard let credentials else { throw .tokenRequired }
+  guard !hasTokenInQuery(head.query, bytes) else { throw .authorizationMalformed }
   if credentials.kind == .authorization { return try bearerToken(in: credentials.value, bytes) }
   guard isB64Token(bytes, credentials.value) else { throw .authorizationMalformed }
   return credentials.value
+}
+
+/// Whether the query holds an `access_token`, however it is written.
+///
+/// RFC 6750 §3.1: a token that comes in more than one way makes the request invalid. It must not be in a query at all
+/// (RFC 9700 §4.3.2), and Core would log it.
+private func hasTokenInQuery(_ query: Range<Int>?, _ bytes: Span<UInt8>) -> Bool {
+  guard let query else { return false }
+  var parameters = QueryParameters(query)
+  while let parameter = parameters.next(bytes) {
+    guard QueryParameters.match(bytes, key: parameter.key, "access_token") == .different else { return true }
+  }
+  return false
 }
 
 /// RFC 9110 §11.4: scheme, one or more spaces, token. Credentials of another scheme are none of ours.
