@@ -45,6 +45,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["blnk-gateway", "Policies"], swiftSettings: strict),
     tests(of: "HTTP1"),
+    .testTarget(name: "EdgeTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests", dependencies: ["LoopSupport", "TestSupport", "blnk-gateway"], swiftSettings: strict),
     tests(of: "Gateway", uses: ["HTTP1", "Policies", "Reactor", "TestSupport", "Upstream"]),

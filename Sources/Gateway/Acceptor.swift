@@ -1,3 +1,4 @@
+import Policies
 import Reactor
 import Synchronization
 
@@ -6,25 +7,28 @@ import Synchronization
 /// One acceptor, because SO_REUSEPORT and EPOLLEXCLUSIVE spread few connections badly.
 final class Acceptor: EventHandler {
   private let listener: Reactor.Listener
-  private let loop: EventLoop
+  private let worker: Worker
+  private var loop: EventLoop { worker.loop }
   private let targets: [LoopHandle]
-  private let connectionsMax: Int
+  private let gate: ConnectionGate
   private let report: @Sendable (String) -> Void
   private var registration = Registration.none
+  private var reportDue: Int64 = 0
 
   /// Then other connections get their turn.
   private static let acceptsInOneTurnMax = 64
-  /// How long to wait where there is no place, or no descriptor, for one more (milliseconds).
+  /// How long to wait where the system gives no more connections (milliseconds).
   private static let pauseMilliseconds: Int64 = 50
+  private static let reportMilliseconds: Int64 = 10_000
 
   init(
-    _ listener: Reactor.Listener, loop: EventLoop, targets: [LoopHandle], connectionsMax: Int,
+    _ listener: Reactor.Listener, worker: Worker, targets: [LoopHandle], gate: ConnectionGate,
     report: @escaping @Sendable (String) -> Void
   ) {
     self.listener = listener
-    self.loop = loop
+    self.worker = worker
     self.targets = targets
-    self.connectionsMax = connectionsMax
+    self.gate = gate
     self.report = report
     registration = loop.register(self)
     watch()
@@ -40,27 +44,43 @@ final class Acceptor: EventHandler {
 
   func ready(_ readiness: Readiness) {
     for _ in 0..<Self.acceptsInOneTurnMax {
-      guard let target = leastBusy else { return pause() }
       do throws(Errno) {
         guard let descriptor = try listener.accept() else { return }
-        try target.adopt(descriptor)
+        try place(descriptor)
       } catch {
-        report("cannot accept a connection: \(error)")
+        tell("cannot accept a connection: \(error)")
         return pause()
       }
     }
   }
 
-  /// The loop with the fewest connections; nil when all places are taken.
-  private var leastBusy: LoopHandle? {
+  private func place(_ descriptor: consuming FileDescriptor) throws(Errno) {
+    let number = descriptor.number
+    let peer = gate.countsAddresses ? PeerAddress(peerAddress(of: number)) : .unix
+    let (target, count) = leastBusy
+    if let refusal = gate.admit(number, from: peer, beside: count) {
+      tell("refusing connections: \(refusal.message)")
+      return worker.refuse(descriptor, refusal)
+    }
+    do throws(Errno) {
+      try target.adopt(descriptor)
+    } catch {
+      gate.left(number)
+      throw error
+    }
+  }
+
+  /// The loop with the fewest connections, and how many all of them have.
+  private var leastBusy: (handle: LoopHandle, total: Int) {
+    var least = targets[0]
+    var fewest = Int.max
     var total = 0
-    var least: (handle: LoopHandle, count: Int)?
     for handle in targets {
       let count = handle.connections.load(ordering: .relaxed)
       total += count
-      if count < least?.count ?? .max { least = (handle, count) }
+      if count < fewest { (least, fewest) = (handle, count) }
     }
-    return total < connectionsMax ? least?.handle : nil
+    return (least, total)
   }
 
   /// Waiting connections stay in the kernel's queue meanwhile.
@@ -70,6 +90,13 @@ final class Acceptor: EventHandler {
   }
 
   func deadlinePassed() { watch() }
+
+  /// Says so to the operator, and not again for a while: there may be thousands a second.
+  private func tell(_ line: String) {
+    guard loop.now >= reportDue else { return }
+    reportDue = loop.now + Self.reportMilliseconds
+    report(line)
+  }
 
   func close() {
     loop.unwatch(listener.descriptor.number)

@@ -54,6 +54,8 @@ final class DownstreamConnection: EventHandler {
     registration = worker.loop.register(self)
   }
 
+  deinit { worker.connectionFreed(socket.descriptor.number) }
+
   /// Begins to serve; the descriptor stands in the loop's epoll already.
   func open() throws(Errno) {
     try worker.loop.watchAdopted(socket.descriptor.number, for: registration)
@@ -146,6 +148,10 @@ final class DownstreamConnection: EventHandler {
 
   private func awaitHead() -> Bool {
     guard let input, !input.buffer.isEmpty else {
+      if worker.isDraining {
+        close()
+        return false
+      }
       phase = .idle
       returnInput()
       setIdleDeadline()

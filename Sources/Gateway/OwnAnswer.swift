@@ -75,6 +75,18 @@ extension OwnAnswer {
   static let draining = OwnAnswer(
     status: 503, code: "GATEWAY_DRAINING", message: "The gateway is shutting down. The request was not sent.",
     retryAfterSeconds: 1, outcome: .notSent, closes: true)
+
+  /// `limits.connections` is reached.
+  static let overloaded = OwnAnswer(
+    status: 503, code: "GATEWAY_OVERLOADED",
+    message: "The gateway has all the connections that it takes. No request was sent.",
+    retryAfterSeconds: 1, outcome: .notSent, closes: true)
+
+  /// `limits.connections_per_address` is reached.
+  static let addressOverloaded = OwnAnswer(
+    status: 503, code: "GATEWAY_OVERLOADED",
+    message: "Your address has all the connections that one may have. No request was sent.",
+    retryAfterSeconds: 1, outcome: .notSent, closes: true)
 }
 
 // MARK: Writing

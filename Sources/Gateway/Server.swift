@@ -31,8 +31,9 @@ package final class Server: Sendable {
     let reporter = Reporter(write)
     self.reporter = reporter
     let report: @Sendable (String) -> Void = { reporter.tell($0) }
-    let policy = try policy.fitted(toDescriptors: DescriptorLimit.raise(), report: report)
     let loops = policy.settings.loops > 0 ? policy.settings.loops : ProcessInfo.processInfo.activeProcessorCount
+    let policy = try policy.fitted(toDescriptors: DescriptorLimit.raise(), loops: loops, report: report)
+    let gate = ConnectionGate(policy.settings)
     let listeners = try Self.bind(policy.settings.listeners.map(\.address))
     addresses = zip(listeners, policy.settings.listeners).map { ListenAddress($0.localAddress, asked: $1.address) }
     let log = try Self.openLog(policy.settings.accessLog, report)
@@ -42,7 +43,7 @@ package final class Server: Sendable {
     let handles = workers.map(\.loop)
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", policy, states, log, listeners: index == 0 ? listeners : [], sharedBy: handles,
+        name: "loop-\(index)", policy, states, gate, log, listeners: index == 0 ? listeners : [], sharedBy: handles,
         report: report)
     }
     self.log = log
@@ -117,14 +118,14 @@ private struct RunningWorker: Sendable {
   let ended = DispatchSemaphore(value: 0)
 
   func start(
-    name: String, _ policy: Policy, _ states: InstanceStates, _ log: AccessLog?, listeners: [Reactor.Listener],
-    sharedBy handles: [LoopHandle],
-    report: @escaping @Sendable (String) -> Void
+    name: String, _ policy: Policy, _ states: InstanceStates, _ gate: ConnectionGate, _ log: AccessLog?,
+    listeners: [Reactor.Listener], sharedBy handles: [LoopHandle], report: @escaping @Sendable (String) -> Void
   ) {
     let thread = Thread { [self] in
       do throws(Errno) {
         let worker = try Worker(
-          handle: loop, loops: handles.count, policy: policy, states: states, mailbox: mailbox, log: log?.makeBuffer(),
+          handle: loop, loops: handles.count, policy: policy, states: states, mailbox: mailbox, gate: gate,
+          log: log?.makeBuffer(),
           report: report)
         worker.run(listeners, sharedBy: handles)
       } catch {

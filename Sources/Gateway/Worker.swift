@@ -34,11 +34,14 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   private let mailbox: Mailbox
   private let states: InstanceStates
+  private let gate: ConnectionGate
   private let log: AccessLogBuffer?
   private let report: @Sendable (String) -> Void
   private let headLimits: HeadLimits
   private var acceptors: [Acceptor] = []
   private var connections: [DownstreamConnection] = []
+  /// At most `DescriptorBudget.refusalsMax`.
+  private var refused: [RefusedConnection] = []
   private var pools: [Pool] = []
   private var ids: RequestIDGenerator
   private var date = HTTPDate()
@@ -57,11 +60,12 @@ final class Worker: EventLoopDelegate, EventHandler {
   private static let tickMilliseconds: Int64 = 500
 
   init(
-    handle: LoopHandle, loops: Int, policy: Policy, states: InstanceStates, mailbox: Mailbox, log: AccessLogBuffer?,
-    report: @escaping @Sendable (String) -> Void
+    handle: LoopHandle, loops: Int, policy: Policy, states: InstanceStates, mailbox: Mailbox, gate: ConnectionGate,
+    log: AccessLogBuffer?, report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
     loop = try EventLoop(handle: handle)
     self.mailbox = mailbox
+    self.gate = gate
     self.log = log
     self.report = report
     let limits = policy.settings.limits
@@ -87,10 +91,7 @@ final class Worker: EventLoopDelegate, EventHandler {
   /// Serves until it is told to stop.
   func run(_ listeners: [Reactor.Listener], sharedBy loops: [LoopHandle]) {
     for listener in listeners {
-      acceptors.append(
-        Acceptor(
-          listener, loop: loop, targets: loops, connectionsMax: snapshot.policy.settings.limits.connectionsMax,
-          report: report))
+      acceptors.append(Acceptor(listener, worker: self, targets: loops, gate: gate, report: report))
     }
     loop.run(for: self)
     log?.close()
@@ -113,7 +114,34 @@ final class Worker: EventLoopDelegate, EventHandler {
       connections[connection.place] = last
       last.place = connection.place
     }
+  }
+
+  /// A connection's descriptor is about to be closed: only now is there room for another one.
+  func connectionFreed(_ descriptor: Int32) {
+    gate.left(descriptor)
     loop.handle.connections.subtract(1, ordering: .relaxed)
+  }
+
+  /// Answers a connection that there is no place for, and ends it.
+  func refuse(_ descriptor: consuming FileDescriptor, _ own: OwnAnswer) {
+    // The oldest one has had its answer for longest; it only waits for its client to leave.
+    if refused.count == DescriptorBudget.refusalsMax { refused[0].end() }
+    let peer = PeerAddress(peerAddress(of: descriptor.number)).textForLogs
+    let connection = RefusedConnection(Socket(descriptor), loop: loop) { [unowned self] ended in
+      refused.removeAll { $0 === ended }
+    }
+    refused.append(connection)
+    let (id, bytes) = (nextRequestID(), takeBuffer())
+    defer { giveBack(bytes) }
+    own.write(to: bytes, id: id, dateLine: dateLine(), keepsAlive: false, version: .http11, hasBody: true)
+    var record = ExchangeRecord(
+      requestIDHigh: id.high, requestIDLow: id.low, startedAt: loop.wallMicroseconds, status: own.status)
+    record.code = own.code
+    record.outcome = own.outcome?.text
+    record.peer = peer
+    record.bytesOut = connection.answer(bytes)
+    log?.append(record, method: Span(), path: Span(), now: loop.nowNanoseconds / 1_000)
+    tick()
   }
 
   func woken() {
@@ -136,6 +164,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     for acceptor in acceptors { acceptor.close() }
     acceptors = []
     for connection in connections { connection.drain() }
+    for connection in refused { connection.end() }
   }
 
   // MARK: Free lists

@@ -24,7 +24,7 @@ import Testing
     #expect(
       findings.map(\.keyPath) == [
         "listen[1].proxy_protocol", "admin", "trusted_proxies", "audit_log", "audit_key", "watch", "health_on_listen",
-        "limits.connections_per_address", "clients.demo.limits",
+        "clients.demo.limits",
       ])
     #expect(findings.filter { $0.severity == .error }.map(\.keyPath) == ["listen[1].proxy_protocol"])
     #expect(findings[1].line == 1)

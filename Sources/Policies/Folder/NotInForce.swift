@@ -8,7 +8,6 @@ private let keysNotInForce = [
   KeyNotInForce("gateway.json", "audit_key"),
   KeyNotInForce("gateway.json", "watch"),
   KeyNotInForce("gateway.json", "health_on_listen"),
-  KeyNotInForce("gateway.json", "limits.connections_per_address"),
   KeyNotInForce("clients.json", "clients.*.limits"),
 ]
 
