@@ -56,7 +56,7 @@ import Policies
 
       \(lines.joined(separator: "\n"))
 
-      Each command has --help. Begin with: blnk-gateway demo
+      Each command has --help, with an example. Begin with: blnk-gateway demo
       Exit codes: 0 done, 1 failed, 2 not understood.
       """
   }

@@ -6,9 +6,11 @@ extension Command {
   static let explain = Command(
     name: "explain", abstract: "says what would become of a request, and which rule decides",
     lesson: """
-      Asks the code that serves, step by step, and sends nothing. The exit code is 0 whether the request would be relayed or
-      refused. Networks are left out with --token-stdin: they depend on where a request comes from.
+      Asks the code that serves, step by step, and sends nothing: one line a step, then "relayed:" with what Core would get,
+      or "refused:" with status and code. The exit code is 0 for both. It reads the folder as "serve" does, so the Cores'
+      keys must be there. Networks are left out: they depend on where a request comes from.
 
+        export BLNK_DEMO_KEY=any BLNK_SECOND_KEY=any    # the shipped policies name these two
         blnk-gateway explain --client demo-reader --method POST --target '/proxy/balances?instance_id=inst_demo'
         blnk-gateway explain --token-stdin --method GET --target /balances < token.txt
       """,

@@ -9,9 +9,12 @@ extension Command {
     lesson: """
       Reads the policy folder, listens, and relays what clients may ask to the Cores. SIGTERM and Ctrl-C end it in order:
       no new connections, every exchange to its end. What keys of the files are not in force yet is said at the start.
+      The access log, one JSON line a request, goes to standard output, all else to standard error.
 
-        export BLNK_DEMO_KEY=the-cores-own-key BLNK_SECOND_KEY=another
+        export BLNK_DEMO_KEY=the-cores-own-key BLNK_SECOND_KEY=another    # the shipped policies name these two
         blnk-gateway serve --policies policies --listen 127.0.0.1:8080
+
+      policies/README.md tells every key of the files, with recipes. The files are read once: start it anew after a change.
       """,
     flags: [
       .policies, .state,

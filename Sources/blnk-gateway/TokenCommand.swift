@@ -8,6 +8,9 @@ extension Command {
       their SHA-256 only, so that nobody can read them from its files; hand the token itself to its holder.
 
         blnk-gateway token new
+
+      The entry may also say when the token ends, and whose it is:
+      { "sha256": "…", "expires": "2027-01-01T00:00:00Z", "note": "laptop" }
       """,
     flags: [], operandsRefused: "takes no arguments; what a token may do stands in clients.json"
   ) { _ throws(CommandFault) in

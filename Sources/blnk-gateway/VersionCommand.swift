@@ -2,6 +2,8 @@ extension Command {
   static let version = Command(
     name: "version", abstract: "says which version this is",
     lesson: """
+      One line for people, or one JSON object for scripts.
+
         blnk-gateway version --json
       """,
     flags: [Flag(name: "--json", value: nil, about: "one JSON object")]

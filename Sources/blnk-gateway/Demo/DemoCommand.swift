@@ -8,8 +8,8 @@ extension Command {
     name: "demo", abstract: "shows the gateway at work, with stand-in Cores",
     lesson: """
       Starts two stand-in Cores and the gateway on this machine, with a copy of the policy folder in which clients have fresh
-      tokens, and prints calls to paste. Ctrl-C ends it all; nothing is left behind. With --once it makes the calls itself,
-      prints each with its answer, and exits 0 only if all are right.
+      tokens, and prints calls to paste: as Blnk's documents make them, and as its SDKs do. Ctrl-C ends it all; nothing is
+      left behind. With --once it makes the calls itself, prints each with its answer, and exits 0 only if all are right.
 
         blnk-gateway demo
         blnk-gateway demo --once
