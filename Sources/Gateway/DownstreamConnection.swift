@@ -191,15 +191,15 @@ final class DownstreamConnection: EventHandler {
   }
 
   /// Ends the connection without a further answer: nothing that follows could be told apart from it.
-  func cut() {
+  ///
+  /// - Parameter endMeansWhole: the client would take a clean end for the end of the body, so it gets a reset.
+  func cut(endMeansWhole: Bool) {
     exchange = nil
+    if endMeansWhole { socket.resetOnClose() }
     close()
   }
 
   // MARK: The end
-
-  /// Whether a request is under way: then draining waits for it.
-  var isBusy: Bool { phase == .exchanging || phase == .readingHead }
 
   /// The gateway is shutting down.
   func drain() {

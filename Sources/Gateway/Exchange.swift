@@ -20,6 +20,8 @@ final class Exchange: Lessee {
   private var keyIndex = 0
   /// Whether a place among the instance's concurrent requests is taken.
   private var hasPlace = false
+  /// Whether the instance's breaker waits for what becomes of this request.
+  private var isProbe = false
   private var access: InstanceAccess?
   private var upstream: UpstreamConnection?
 
@@ -93,7 +95,8 @@ final class Exchange: Lessee {
   /// Whether the instance takes a request now: its breaker, its health and its bound on concurrent requests.
   private func limit(_ access: InstanceAccess, _ admission: Admission) -> OwnAnswer? {
     switch access.state.admit(isRead: !admission.isWrite, now: loop.now) {
-    case .pass, .probe: break
+    case .pass: break
+    case .probe: isProbe = true
     case .refuse(let milliseconds, let wantsProbe):
       if wantsProbe { worker.probe(admission.instanceIndex, access.state) }
       return .unavailable(milliseconds: milliseconds)
@@ -324,7 +327,7 @@ final class Exchange: Lessee {
     do {
       if machine.state != .relaying {
         guard try answer.readHead(answering: method) else { return true }
-        switch answer.keyRefusal() {
+        switch answer.keyRefusal(answering: method) {
         case .undecided: return true
         case .refused:
           keyWasRefused()
@@ -458,10 +461,11 @@ final class Exchange: Lessee {
     finishRecord(ending, connection)
     let consumed = request.consumed
     let keepsAlive = keepsAlive && !machine.clientIsGone
+    let endMeansWhole = answer.body.framing == .untilClose
     reset()
     switch ending {
     case .complete: connection.exchangeEnded(consumed: consumed, keepsAlive: keepsAlive)
-    case .cut, .abandoned: connection.cut()
+    case .cut, .abandoned: connection.cut(endMeansWhole: endMeansWhole)
     }
   }
 
@@ -497,6 +501,8 @@ final class Exchange: Lessee {
     answer.reset(to: worker)
     if hasPlace { access?.state.leave() }
     hasPlace = false
+    if isProbe { access?.state.probeEnded(now: loop.now) }
+    isProbe = false
     connection = nil
     snapshot = nil
     admission = nil

@@ -65,8 +65,11 @@ struct IncomingAnswer {
   }
 
   /// Core knows no other credentials than its key, and says so in a short body.
-  func keyRefusal() -> KeyRefusal {
-    guard parser.head.status == 401, case .length(let count) = parser.head.framing, count <= Self.keyRefusalBytesMax,
+  func keyRefusal(answering method: Method) -> KeyRefusal {
+    guard parser.head.status == 401 else { return .somethingElse }
+    // No body tells which, but Core has no other 401.
+    if method == .head { return .refused }
+    guard case .length(let count) = parser.head.framing, count <= Self.keyRefusalBytesMax,
       let buffer
     else { return .somethingElse }
     guard buffer.count >= parser.head.byteCount + count else { return .undecided }
@@ -179,6 +182,7 @@ struct IncomingAnswer {
     offset = 0
     hasBytes = false
     sentCount = 0
+    body = AnswerBody(.none, client: .http11)
     parser.reset()
   }
 

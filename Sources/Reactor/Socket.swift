@@ -56,6 +56,13 @@ package struct Socket: ~Copyable {
   /// Ends our sending side, so that the peer reads the answer to its end.
   package func endOutput() { shutdown(descriptor.number, Int32(SHUT_WR)) }
 
+  /// Makes closing a reset: the peer cannot take what it has for the whole.
+  package func resetOnClose() {
+    var linger = linger(l_onoff: 1, l_linger: 0)
+    unsafe _ = setsockopt(
+      descriptor.number, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+  }
+
   /// Sends small writes at once (TCP; other sockets ignore it).
   package func disableDelay() {
     var one: Int32 = 1

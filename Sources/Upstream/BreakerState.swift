@@ -52,6 +52,11 @@ struct BreakerState: Equatable {
 
   mutating func succeeded() { self = BreakerState() }
 
+  /// A probe came to an end that told nothing, such as its client leaving: the next may go at once.
+  mutating func probeEnded(now: Int64) {
+    if phase == .probing { until = now }
+  }
+
   /// - Parameter jitter: 0..<1, so that many gateways do not probe in step.
   mutating func failed(now: Int64, jitter: Double, _ settings: BreakerBounds) {
     switch phase {

@@ -34,6 +34,8 @@ package final class UpstreamState: Sendable {
     change { $0.failed(now: now, jitter: jitter, settings) }
   }
 
+  package func probeEnded(now: Int64) { change { $0.probeEnded(now: now) } }
+
   /// Whether the breaker is open, or a probe is under way.
   package var isOpen: Bool { breaker.load(ordering: .relaxed) & 3 != 0 }
 

@@ -139,6 +139,18 @@ import Testing
     #expect(try gateway.stopAndReadLog().first?["code"] as? String == "GATEWAY_ANSWER_CUT")
   }
 
+  @Test func `a client that takes the end for the whole gets a reset instead`() throws {
+    let core = try ScriptedUpstream { _ in
+      .last(Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n".utf8))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let socket = try gateway.connect()
+    try socket.send(testRequest("GET", Self.target).replacing("HTTP/1.1", with: "HTTP/1.0"))
+    #expect(throws: (any Error).self) { try socket.receiveToEnd() }
+  }
+
   @Test func `an answer before the whole request is relayed, and both connections close`() throws {
     let core = try EarlyUpstream()
     defer { core.stop() }

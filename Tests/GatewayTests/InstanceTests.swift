@@ -63,6 +63,14 @@ import Testing
     #expect(keys == [TestPolicyFolder.key] + Array(repeating: TestPolicyFolder.secondKey, count: 3))
   }
 
+  @Test func `a refusal without a body is one too`() throws {
+    let core = try ScriptedUpstream(answer: "HTTP/1.1 401 Unauthorized\r\nContent-Length: 102\r\n\r\n")
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    #expect(try gateway.ask("HEAD", Self.target)?.status == 502)
+  }
+
   @Test func `another 401 of an upstream comes through`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}", status: "401 Unauthorized")) }
     defer { core.stop() }

@@ -35,6 +35,16 @@ import Testing
     #expect(breaker.admit(isRead: false, now: 40_000) == .pass)
   }
 
+  @Test func `a probe that tells nothing makes way for the next`() {
+    var breaker = Self.open(at: 0)
+    #expect(breaker.admit(isRead: true, now: 500) == .probe)
+    breaker.probeEnded(now: 600)
+    #expect(breaker.admit(isRead: true, now: 600) == .probe)
+    breaker.succeeded()
+    breaker.probeEnded(now: 700)
+    #expect(breaker.admit(isRead: false, now: 700) == .pass)
+  }
+
   @Test func `its pauses double up to the bound, with jitter in their second half`() {
     for jitter in [0, 0.5, 0.999] {
       var breaker = Self.open(at: 0, jitter: jitter)
