@@ -22,6 +22,8 @@ final class Exchange: Lessee {
   private var hasPlace = false
   /// Whether the instance's breaker waits for what becomes of this request.
   private var isProbe = false
+  /// The client's, where it has limits and this request counts.
+  private var meter: ClientMeter?
   private var access: InstanceAccess?
   private var upstream: UpstreamConnection?
 
@@ -87,9 +89,17 @@ final class Exchange: Lessee {
     self.admission = admission
     let access = snapshot.access(to: admission.instanceIndex)
     self.access = access
-    if let refusal = limit(access, admission) { return refuse(refusal) }
+    if let refusal = limit(snapshot, admission) ?? limit(access, admission) { return refuse(refusal) }
     writeRequestHead(input)
     perform(machine.admitted())
+  }
+
+  /// Whether the client may have one more request now.
+  private func limit(_ snapshot: Snapshot, _ admission: Admission) -> OwnAnswer? {
+    guard let meter = snapshot.generation.meters[Int(admission.clientIndex)] else { return nil }
+    if let refusal = meter.enter(isWrite: admission.isWrite, now: loop.nowNanoseconds) { return OwnAnswer(refusal) }
+    self.meter = meter
+    return nil
   }
 
   /// Whether the instance takes a request now: its breaker, its health and its bound on concurrent requests.
@@ -443,7 +453,7 @@ final class Exchange: Lessee {
   private func arm() {
     guard let connection else { return }
     let due = clock.due(
-      gateway: worker.timeouts, instance: access?.timeouts, bytesPerSecondMin: worker.bodyBytesPerSecondMin,
+      gateway: (snapshot ?? worker.snapshot).policy.settings, instance: access?.timeouts,
       bytesIn: request.body.byteCount, bytesOut: answer.sentCount)
     loop.setDeadline(due, for: connection.registration)
   }
@@ -501,6 +511,8 @@ final class Exchange: Lessee {
     answer.reset(to: worker)
     if hasPlace { access?.state.leave() }
     hasPlace = false
+    meter?.leave()
+    meter = nil
     if isProbe { access?.state.probeEnded(now: loop.now) }
     isProbe = false
     connection = nil

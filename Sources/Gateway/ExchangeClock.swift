@@ -34,9 +34,10 @@ struct ExchangeClock {
 
   /// The deadline of the present wait (monotonic milliseconds).
   mutating func due(
-    gateway: GatewayTimeouts, instance: InstanceTimeouts?, bytesPerSecondMin: Int, bytesIn: Int, bytesOut: Int
+    gateway: GatewaySettings, instance: InstanceTimeouts?, bytesIn: Int, bytesOut: Int
   ) -> Int64 {
-    let bodyIdle = Int64(gateway.bodyIdleMilliseconds)
+    let bodyIdle = Int64(gateway.timeouts.bodyIdleMilliseconds)
+    let bytesPerSecondMin = gateway.limits.bodyBytesPerSecondMin
     let inTotal = instance.map { begun + Int64($0.totalMilliseconds) + clientMilliseconds } ?? .max
     switch wait {
     case .nobody: dueAt = .max

@@ -37,10 +37,7 @@ extension Policy {
     var lines = ["\(method) \(target) HTTP/1.1", "Host: gateway"]
     if case .token(let token) = caller { lines.append("Authorization: Bearer \(token)") }
     let bytes = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
-    let limits = HeadLimits(
-      requestLineBytesMax: settings.limits.requestLineBytesMax, headerBytesMax: settings.limits.headerBytesMax,
-      fieldsMax: settings.limits.headerFieldsMax)
-    var parser = RequestHeadParser(limits: limits)
+    var parser = RequestHeadParser(limits: HeadLimits(settings.limits))
     do throws(HeadFault) {
       guard try parser.parse(bytes.span) else { preconditionFailure("a head that ends with an empty line is whole") }
     } catch {

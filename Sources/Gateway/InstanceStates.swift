@@ -7,10 +7,19 @@ final class InstanceStates: Sendable {
   /// In the order of `Policy.instances`.
   let states: [UpstreamState]
   private let targets: [HealthTarget]
+  private let byID: [String: (identity: InstanceIdentity, state: UpstreamState)]
   private let probe = HealthProbe()
 
-  init(_ policy: Policy) {
-    states = policy.instances.map { UpstreamState(BreakerBounds($0.breaker)) }
+  /// - Parameter previous: the states until now; that of an instance which is reached as before goes on.
+  init(_ policy: Policy, following previous: InstanceStates?) {
+    let before = previous?.byID ?? [:]
+    let identities = policy.instances.map(InstanceIdentity.init)
+    states = zip(policy.instances, identities).map { instance, identity in
+      before[instance.id.text].flatMap { $0.identity == identity ? $0.state : nil }
+        ?? UpstreamState(BreakerBounds(instance.breaker))
+    }
+    byID = Dictionary(
+      uniqueKeysWithValues: zip(zip(policy.instances, identities), states).map { ($0.0.id.text, ($0.1, $1)) })
     targets = policy.instances.map { HealthTarget($0) }
   }
 
@@ -57,5 +66,18 @@ extension HealthTarget {
     certificateFile = instance.tls.certificateFile
     keyFile = instance.tls.keyFile
     connectTo = settings.connectTo
+  }
+}
+
+/// What makes an instance another one for its breaker and its choice of key.
+private struct InstanceIdentity: Equatable, Sendable {
+  let url: InstanceURL
+  let keyCount: Int
+  let breaker: BreakerSettings
+
+  init(_ instance: Instance) {
+    url = instance.url
+    keyCount = instance.keys.count
+    breaker = instance.breaker
   }
 }

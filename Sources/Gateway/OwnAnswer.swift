@@ -12,6 +12,8 @@ struct OwnAnswer {
   /// The value of Allow.
   var allow: String?
   var retryAfterSeconds: Int?
+  /// The budget that is used up.
+  var rate: RateFields?
   var outcome: Outcome?
   /// Whether the connection must end: where the next request begins is in doubt.
   var closes = false
@@ -122,6 +124,7 @@ extension OwnAnswer {
       output.append(decimal: retryAfterSeconds)
       output.append("\r\n")
     }
+    rate?.write(to: output)
     output.appendConnection(keepsAlive: keepsAlive, version: version)
     output.append("Content-Length: ")
     output.append(decimal: bodyByteCount)

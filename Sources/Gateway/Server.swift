@@ -18,8 +18,7 @@ package final class Server: Sendable {
   package let addresses: [ListenAddress]
   private let workers: [RunningWorker]
   private let log: AccessLog?
-  private let timeouts: GatewayTimeouts
-  private let checks: HealthChecks
+  private let control: Mutex<Control>
   private let reporter: Reporter
 
   /// Binds the listeners and starts the loops; from then on requests are served.
@@ -37,18 +36,44 @@ package final class Server: Sendable {
     let listeners = try Self.bind(policy.settings.listeners.map(\.address))
     addresses = zip(listeners, policy.settings.listeners).map { ListenAddress($0.localAddress, asked: $1.address) }
     let log = try Self.openLog(policy.settings.accessLog, report)
-    timeouts = policy.settings.timeouts
     let workers = try Self.makeWorkers(loops)
-    let states = InstanceStates(policy)
+    let generation = Generation(policy, following: nil)
     let handles = workers.map(\.loop)
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", policy, states, gate, log, listeners: index == 0 ? listeners : [], sharedBy: handles,
+        name: "loop-\(index)", generation, gate, log, listeners: index == 0 ? listeners : [], sharedBy: handles,
         report: report)
     }
     self.log = log
     self.workers = workers
-    checks = HealthChecks(states.beginChecks(policy, report: report))
+    control = Mutex(Control(generation: generation, checks: generation.states.beginChecks(policy, report: report)))
+  }
+
+  /// The number of the policy in force.
+  package var generation: Int { control.withLock { $0.generation.number } }
+
+  /// Puts another policy into force: each request from now on is under the whole of it, those under way are not touched.
+  ///
+  /// - Returns: the generation, counted from 1 at the start.
+  @discardableResult
+  package func reload(_ policy: Policy) -> Int {
+    control.withLock { control in
+      let reporter = reporter
+      let report: @Sendable (String) -> Void = { reporter.tell($0) }
+      let old = control.generation.policy.settings
+      for key in policy.settings.keysThatNeedStart(since: old) {
+        report("gateway.json: \(key): takes effect at the next start")
+      }
+      var policy = policy
+      // What the process was started with, and what was made to fit it.
+      policy.settings.limits.connectionsMax = old.limits.connectionsMax
+      policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
+      let generation = Generation(policy, following: control.generation)
+      for worker in workers { worker.tell(.take(generation)) }
+      control = Control(
+        generation: generation, checks: generation.states.beginChecks(policy, report: report))
+      return generation.number
+    }
   }
 
   /// How many downstream connections each loop holds.
@@ -58,6 +83,7 @@ package final class Server: Sendable {
   ///
   /// - Returns: whether all exchanges came to their end.
   package func drain() -> Bool {
+    let timeouts = control.withLock { $0.generation.policy.settings.timeouts }
     Thread.sleep(forTimeInterval: Double(timeouts.drainDelayMilliseconds) / 1_000)
     for worker in workers { worker.tell(.drain) }
     let deadline = DispatchTime.now() + .milliseconds(timeouts.drainMilliseconds)
@@ -118,15 +144,14 @@ private struct RunningWorker: Sendable {
   let ended = DispatchSemaphore(value: 0)
 
   func start(
-    name: String, _ policy: Policy, _ states: InstanceStates, _ gate: ConnectionGate, _ log: AccessLog?,
+    name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?,
     listeners: [Reactor.Listener], sharedBy handles: [LoopHandle], report: @escaping @Sendable (String) -> Void
   ) {
     let thread = Thread { [self] in
       do throws(Errno) {
         let worker = try Worker(
-          handle: loop, loops: handles.count, policy: policy, states: states, mailbox: mailbox, gate: gate,
-          log: log?.makeBuffer(),
-          report: report)
+          handle: loop, loops: handles.count, generation: generation, mailbox: mailbox, gate: gate,
+          log: log?.makeBuffer(), report: report)
         worker.run(listeners, sharedBy: handles)
       } catch {
         report("\(name) cannot start: \(error)")
@@ -161,9 +186,25 @@ extension ListenAddress {
   }
 }
 
-/// The schedules of health checks, which end with the server.
-private final class HealthChecks: Sendable {
-  private let schedules: Mutex<[HealthSchedule]>
+/// What is in force now.
+private struct Control {
+  var generation: Generation
+  /// Go on as long as they are held.
+  var checks: [HealthSchedule]
+}
 
-  init(_ schedules: sending [HealthSchedule]) { self.schedules = Mutex(schedules) }
+extension GatewaySettings {
+  /// The keys whose new values a running process cannot take.
+  fileprivate func keysThatNeedStart(since old: GatewaySettings) -> [String] {
+    [
+      ("listen", listeners == old.listeners), ("loops", loops == old.loops), ("access_log", accessLog == old.accessLog),
+      ("limits.connections_per_address", limits.connectionsPerAddressMax == old.limits.connectionsPerAddressMax),
+      ("trusted_proxies", trustedProxies == old.trustedProxies),
+      ("limits.connections", !limits.statesConnections || limits.connectionsMax == old.limits.connectionsMax),
+      (
+        "limits.upstream_connections",
+        !limits.statesUpstreamConnections || limits.upstreamConnectionsMax == old.limits.upstreamConnectionsMax
+      ),
+    ].filter { !$0.1 }.map(\.0)
+  }
 }

@@ -1,3 +1,4 @@
+import Dispatch
 import Policies
 import Upstream
 
@@ -5,23 +6,28 @@ import Upstream
 ///
 /// Each loop has its own, so that holding it costs no shared counter.
 final class Snapshot {
+  let generation: Generation
   let policy: Policy
   private var accesses: [InstanceAccess?]
-  private let states: InstanceStates
-  private let makePool: (Instance) -> Pool
+  private let findPool: (Instance) -> Pool
 
-  init(policy: Policy, states: InstanceStates, makePool: @escaping (Instance) -> Pool) {
-    self.policy = policy
-    self.states = states
-    self.makePool = makePool
+  init(_ generation: Generation, findPool: @escaping (Instance) -> Pool) {
+    self.generation = generation
+    policy = generation.policy
+    self.findPool = findPool
     accesses = Array(repeating: nil, count: policy.instances.count)
+  }
+
+  deinit {
+    // A large policy takes its time to go: not the loop's.
+    DispatchQueue.global().async { [generation, policy] in withExtendedLifetime((generation, policy)) {} }
   }
 
   /// How to reach an instance; made at its first request.
   func access(to index: Int32) -> InstanceAccess {
     if let access = accesses[Int(index)] { return access }
     let instance = policy.instances[Int(index)]
-    let access = InstanceAccess(instance, states.states[Int(index)], pool: makePool(instance))
+    let access = InstanceAccess(instance, generation.states.states[Int(index)], pool: findPool(instance))
     accesses[Int(index)] = access
     return access
   }

@@ -10,6 +10,8 @@ final class Mailbox: Sendable {
   enum Message: Sendable {
     /// Take no new connections, end the idle ones, and stop when the last is gone.
     case drain
+    /// Requests from now on are under this policy.
+    case take(Generation)
     /// Stop now; what is in flight is cut.
     case stop
   }
@@ -33,16 +35,15 @@ final class Worker: EventLoopDelegate, EventHandler {
   private(set) var isDraining = false
 
   private let mailbox: Mailbox
-  private let states: InstanceStates
   private let gate: ConnectionGate
   private let log: AccessLogBuffer?
   private let report: @Sendable (String) -> Void
-  private let headLimits: HeadLimits
+  private var headLimits: HeadLimits
   private var acceptors: [Acceptor] = []
   private var connections: [DownstreamConnection] = []
   /// At most `DescriptorBudget.refusalsMax`.
   private var refused: [RefusedConnection] = []
-  private var pools: [Pool] = []
+  private let pools: PoolDirectory
   private var ids: RequestIDGenerator
   private var date = HTTPDate()
   private var registration = Registration.none
@@ -60,7 +61,7 @@ final class Worker: EventLoopDelegate, EventHandler {
   private static let tickMilliseconds: Int64 = 500
 
   init(
-    handle: LoopHandle, loops: Int, policy: Policy, states: InstanceStates, mailbox: Mailbox, gate: ConnectionGate,
+    handle: LoopHandle, loops: Int, generation: Generation, mailbox: Mailbox, gate: ConnectionGate,
     log: AccessLogBuffer?, report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
     loop = try EventLoop(handle: handle)
@@ -68,18 +69,13 @@ final class Worker: EventLoopDelegate, EventHandler {
     self.gate = gate
     self.log = log
     self.report = report
-    let limits = policy.settings.limits
-    headLimits = HeadLimits(
-      requestLineBytesMax: limits.requestLineBytesMax, headerBytesMax: limits.headerBytesMax,
-      fieldsMax: limits.headerFieldsMax)
+    headLimits = HeadLimits(generation.policy.settings.limits)
     var random = SystemRandomNumberGenerator()
     ids = RequestIDGenerator(using: &random)
-    let (loop, names) = (loop, NameCache())
-    let budget = ConnectionBudget(connectionsMax: (limits.upstreamConnectionsMax + loops - 1) / loops)
-    self.states = states
-    snapshot = Snapshot(policy: policy, states: states) { instance in
-      Pool(settings: UpstreamSettings(instance, loops: loops), loop: loop, names: names, budget: budget)
-    }
+    let pools = PoolDirectory(
+      loop: loop, loops: loops, connectionsMax: generation.policy.settings.limits.upstreamConnectionsMax)
+    self.pools = pools
+    snapshot = Snapshot(generation) { pools.pool(for: $0) }
     registration = loop.register(self)
   }
 
@@ -148,6 +144,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     for message in mailbox.takeAll() {
       switch message {
       case .drain: drain()
+      case .take(let generation): take(generation)
       case .stop:
         for connection in connections { connection.abort() }
         loop.stop()
@@ -157,6 +154,15 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   func turnEnded() {
     if isDraining, connections.isEmpty { loop.stop() }
+  }
+
+  /// Exchanges under way end under the policy that admitted them.
+  private func take(_ generation: Generation) {
+    let pools = pools
+    snapshot = Snapshot(generation) { pools.pool(for: $0) }
+    pools.keep(only: generation.policy.instances)
+    headLimits = HeadLimits(generation.policy.settings.limits)
+    inputs.removeAll()
   }
 
   private func drain() {
@@ -234,7 +240,7 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   /// A request found an instance's breaker open, and nobody else asks whether it is well again.
   func probe(_ index: Int32, _ state: UpstreamState) {
-    states.probe(index) { isWell in
+    snapshot.generation.states.probe(index) { isWell in
       let now = MonotonicClock.nanoseconds / 1_000_000
       isWell ? state.succeeded() : state.failed(now: now, jitter: Double.random(in: 0..<1))
     }
@@ -253,6 +259,14 @@ final class Worker: EventLoopDelegate, EventHandler {
     guard let log else { return }
     log.flushIfDue(now: loop.nowNanoseconds / 1_000)
     if !log.isEmpty { tick() }
+  }
+}
+
+extension HeadLimits {
+  init(_ limits: GatewayLimits) {
+    self.init(
+      requestLineBytesMax: limits.requestLineBytesMax, headerBytesMax: limits.headerBytesMax,
+      fieldsMax: limits.headerFieldsMax)
   }
 }
 

@@ -36,6 +36,8 @@ struct FieldSection: Sendable {
     for index in fields.indices where fields[index].kind == .connection {
       var options = ListMembers(of: fields[index].value)
       while let option = options.next(bytes) {
+        // These two are said of the connection, and name no field.
+        if bytes.has(anyCaseOf: "close", at: option) || bytes.has(anyCaseOf: "keep-alive", at: option) { continue }
         for other in fields.indices where bytes.areSame(anyCaseOf: option, fields[other].name) {
           fields[other].isNamedByConnection = true
         }

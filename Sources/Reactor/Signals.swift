@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Signals that one thread waits for; the others never see them.
@@ -18,6 +19,41 @@ package struct Signals: Sendable {
     var number: Int32 = 0
     while unsafe sigwait(&set, &number) != 0 {}
     return number
+  }
+
+  /// What `wait(or:)` came to.
+  package enum News: Equatable, Sendable {
+    case signal(Int32)
+    /// Something changed in the folders, and nothing more for `quiet` milliseconds.
+    case change
+  }
+
+  /// Waits for the next signal, or for a change in the folders.
+  ///
+  /// - Parameter quiet: milliseconds without a further change that make a change complete; at most ten times as long in
+  ///   all, for a folder that never comes to rest.
+  package func wait(or watch: borrowing FolderWatch, quiet: Int32) -> News {
+    var set = set
+    let signals = FileDescriptor(owning: unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC)))
+    var rests = 0
+    var hasChanged = false
+    while true {
+      var entries: InlineArray<2, pollfd> = [
+        pollfd(fd: signals.number, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: watch.number, events: Int16(POLLIN), revents: 0),
+      ]
+      var span = entries.mutableSpan
+      let count = unsafe span.withUnsafeMutableBufferPointer {
+        unsafe poll($0.baseAddress, 2, hasChanged ? quiet : -1)
+      }
+      if count > 0, entries[0].revents != 0 { return .signal(wait()) }
+      if count == 0, hasChanged { return .change }
+      guard count > 0, entries[1].revents != 0 else { continue }
+      watch.drain()
+      hasChanged = true
+      rests += 1
+      if rests > 10 * 1_000 { return .change }
+    }
   }
 
   /// Gives the signals back their usual effect: a second Ctrl-C ends a process that drains.

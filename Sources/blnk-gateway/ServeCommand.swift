@@ -8,7 +8,8 @@ extension Command {
     name: "serve", abstract: "runs the gateway",
     lesson: """
       Reads the policy folder, listens, and relays what clients may ask to the Cores. SIGTERM and Ctrl-C end it in order:
-      no new connections, every exchange to its end. What keys of the files are not in force yet is said at the start.
+      no new connections, every exchange to its end. SIGHUP, or a change in the folder, puts the whole of it into force
+      anew; a folder that is not valid changes nothing. Keys that are not in force yet are named at the start.
       The access log, one JSON line a request, goes to standard output, all else to standard error.
 
         export BLNK_DEMO_KEY=the-cores-own-key BLNK_SECOND_KEY=another    # the shipped policies name these two
@@ -25,26 +26,30 @@ extension Command {
     // Before any thread starts: they inherit the mask.
     let signals = Signals(holding: [SIGTERM, SIGINT, SIGHUP])
     let ending = Signals(holding: [SIGTERM, SIGINT])
-    let policy = try policy(arguments)
+    var source = try ServedPolicy(arguments)
+    var watch = try source.watch()
+    let policy = try source.first()
+    if !source.isWatching { watch = try source.watch() }
     let server = try start(policy)
-    while signals.wait() == SIGHUP { Console.note("SIGHUP: this version does not reload; start it anew instead") }
+    while true {
+      switch signals.wait(or: watch, quiet: 200) {
+      case .signal(SIGHUP):
+        watch = try source.watch()
+        source.reload(server, onlyIfChanged: false)
+        continue
+      case .change:
+        // Watched anew before it is read: a change in between is heard.
+        watch = try source.watch()
+        source.reload(server, onlyIfChanged: true)
+        continue
+      case .signal: break
+      }
+      break
+    }
     ending.letThrough()
     Console.note("draining; once more Ctrl-C ends at once")
     guard server.drain() else { throw .failed("not every exchange ended within \"drain_s\"; the others were cut") }
     return 0
-  }
-
-  private static func policy(_ arguments: Arguments) throws(CommandFault) -> Policy {
-    let listen = try arguments.address("--listen")
-    if try arguments.address("--admin") != nil { Console.note("warning: --admin: not in force yet in this version") }
-    let folder = try PolicyFolder(arguments)
-    let result = folder.load()
-    for finding in result.findings { Console.note("\(finding)") }
-    guard var policy = result.policy else {
-      throw .failed("\(folder.path): the policy is not valid; nothing was started")
-    }
-    if let listen { policy.settings.listeners = [.init(address: listen)] }
-    return policy
   }
 
   private static func start(_ policy: Policy) throws(CommandFault) -> Server {

@@ -23,8 +23,7 @@ import Testing
     let findings = try findings(Self.gateway, Self.instances, Self.clients)
     #expect(
       findings.map(\.keyPath) == [
-        "listen[1].proxy_protocol", "admin", "trusted_proxies", "audit_log", "audit_key", "watch", "health_on_listen",
-        "clients.demo.limits",
+        "listen[1].proxy_protocol", "admin", "trusted_proxies", "audit_log", "audit_key", "health_on_listen",
       ])
     #expect(findings.filter { $0.severity == .error }.map(\.keyPath) == ["listen[1].proxy_protocol"])
     #expect(findings[1].line == 1)

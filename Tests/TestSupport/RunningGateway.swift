@@ -21,16 +21,28 @@ package final class RunningGateway: Sendable {
     folder = try TestPolicyFolder(
       instances: upstreams.map { ($0.id, "http://127.0.0.1:\($0.port)") }, loops: loops, instance: instance,
       gateway: gateway)
+    let policy = try Self.load(folder)
+    self.policy = policy
+    server = try Server(policy) { _ in }
+    guard case .ip(_, let port) = server.addresses[0] else { throw Failed(findings: ["no port"]) }
+    self.port = port
+  }
+
+  private static func load(_ folder: TestPolicyFolder) throws -> Policy {
     let result = Policy.load(
       PolicyFolder(
         path: folder.path, stateFolder: folder.statePath,
         environment: ["TEST_KEY": TestPolicyFolder.key, "TEST_KEY_2": TestPolicyFolder.secondKey]),
       now: UnixSeconds(1_800_000_000))
     guard let policy = result.policy else { throw Failed(findings: result.findings.map(\.description)) }
-    self.policy = policy
-    server = try Server(policy) { _ in }
-    guard case .ip(_, let port) = server.addresses[0] else { throw Failed(findings: ["no port"]) }
-    self.port = port
+    return policy
+  }
+
+  /// Puts the folder into force anew, with other members of the client that holds `token`; the generation.
+  @discardableResult
+  package func reload(client: [String: any Sendable] = [:]) throws -> Int {
+    try folder.writeClients(app: client)
+    return server.reload(try Self.load(folder))
   }
 
   /// How many connections each loop holds.

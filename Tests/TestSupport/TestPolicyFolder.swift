@@ -13,6 +13,7 @@ package final class TestPolicyFolder: Sendable {
   package static let secondKey = "second-core-key-of-tests"
 
   package let path: String
+  private let instanceIDs: [String]
   /// For logs, beside the folder.
   package let statePath: String
   package var accessLogPath: String { statePath + "/access.jsonl" }
@@ -30,6 +31,7 @@ package final class TestPolicyFolder: Sendable {
     statePath = root.appending(path: "state").path
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     try FileManager.default.createDirectory(atPath: statePath, withIntermediateDirectories: true)
+    instanceIDs = instances.map(\.id)
     let settings: [String: any Sendable] = [
       "listen": "127.0.0.1:0", "admin": NSNull(), "loops": loops, "watch": false, "access_log": "access.jsonl",
       "limits": ["connections": 1_000, "upstream_connections": 200],
@@ -40,12 +42,19 @@ package final class TestPolicyFolder: Sendable {
       return (entry.id, own.merging(instance) { $1 })
     }
     try write(["instances": Dictionary(uniqueKeysWithValues: entries)], "instances.json")
-    let ids = instances.map(\.id)
+    try writeClients()
+  }
+
+  /// Writes the clients anew.
+  ///
+  /// - Parameter app: members that the client of `token` gets, instead of or beside its own.
+  package func writeClients(app: [String: any Sendable] = [:]) throws {
+    let ids = instanceIDs
     var direct = Self.client(token: Self.directToken, scopes: ["proxy:read", "proxy:write"], instances: ids)
     direct["default_instance"] = ids.first
+    let own = Self.client(token: Self.token, scopes: ["proxy:read", "proxy:write"], instances: ids)
     let clients: [String: any Sendable] = [
-      "direct": direct,
-      "app": Self.client(token: Self.token, scopes: ["proxy:read", "proxy:write"], instances: ids),
+      "direct": direct, "app": own.merging(app) { $1 },
       "reader": Self.client(token: Self.readToken, scopes: ["proxy:read"], instances: ids),
     ]
     try write(["clients": clients], "clients.json")

@@ -2,6 +2,8 @@
 #pragma once
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 
 // accept4 is declared for _GNU_SOURCE only, which would make this module's C types differ from Glibc's.

@@ -6,9 +6,7 @@ private let keysNotInForce = [
   KeyNotInForce("gateway.json", "trusted_proxies"),
   KeyNotInForce("gateway.json", "audit_log"),
   KeyNotInForce("gateway.json", "audit_key"),
-  KeyNotInForce("gateway.json", "watch"),
   KeyNotInForce("gateway.json", "health_on_listen"),
-  KeyNotInForce("clients.json", "clients.*.limits"),
 ]
 
 private struct KeyNotInForce {

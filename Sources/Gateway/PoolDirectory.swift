@@ -1,0 +1,40 @@
+import Policies
+import Reactor
+import Upstream
+
+/// A loop's pools by instance; they outlive a reload where the instance is reached as before.
+final class PoolDirectory {
+  private let loop: EventLoop
+  private let loops: Int
+  private let names = NameCache()
+  private let budget: ConnectionBudget
+  private var pools: [String: Pool] = [:]
+
+  init(loop: EventLoop, loops: Int, connectionsMax: Int) {
+    self.loop = loop
+    self.loops = loops
+    budget = ConnectionBudget(connectionsMax: (connectionsMax + loops - 1) / loops)
+  }
+
+  /// The pool of an instance; a new one where its settings have changed.
+  func pool(for instance: Instance) -> Pool {
+    let settings = UpstreamSettings(instance, loops: loops)
+    if let pool = pools[instance.id.text] {
+      if pool.settings == settings { return pool }
+      pool.closeIdle()
+    }
+    let pool = Pool(settings: settings, loop: loop, names: names, budget: budget)
+    pools[instance.id.text] = pool
+    return pool
+  }
+
+  /// Lets go of the pools that a new policy does not need; what is leased ends with its exchange.
+  func keep(only instances: [Instance]) {
+    guard !pools.isEmpty else { return }
+    let settings = Dictionary(uniqueKeysWithValues: instances.map { ($0.id.text, $0) })
+    for (id, pool) in pools where settings[id].map({ UpstreamSettings($0, loops: loops) }) != pool.settings {
+      pool.closeIdle()
+      pools[id] = nil
+    }
+  }
+}

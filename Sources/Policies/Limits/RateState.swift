@@ -1,0 +1,24 @@
+/// A rate limit as a value: the generic cell rate algorithm, which needs one number (ITU-T I.371).
+///
+/// The number is when the budget would be whole again; a request moves it on by its share of a second. Times are
+/// nanoseconds of a monotonic clock.
+struct RateState: Equatable {
+  var wholeAt: Int64 = 0
+
+  /// Takes one request out of the budget; nil when it fits, else nanoseconds until one would.
+  mutating func take(now: Int64, _ limit: RateLimit) -> Int64? {
+    let start = max(wholeAt, now)
+    let wait = start - now - limit.burstNanoseconds
+    guard wait <= 0 else { return wait }
+    wholeAt = start + limit.intervalNanoseconds
+    return nil
+  }
+}
+
+extension RateLimit {
+  /// A request's share of time.
+  var intervalNanoseconds: Int64 { max(1, Int64((1_000_000_000 / requestsPerSecond).rounded())) }
+
+  /// How far ahead of its time the last request of a burst may come.
+  var burstNanoseconds: Int64 { intervalNanoseconds * Int64(burst - 1) }
+}

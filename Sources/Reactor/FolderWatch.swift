@@ -1,0 +1,29 @@
+import CLinux
+import Glibc
+
+/// Hears of changes in folders: files made, written, replaced, renamed or deleted, links included (inotify(7)).
+///
+/// What a link points to lies elsewhere: name that folder as well.
+package struct FolderWatch: ~Copyable {
+  private let descriptor: FileDescriptor
+
+  /// - Parameter folders: those that cannot be watched are left out.
+  package init(_ folders: [String]) throws(Errno) {
+    let number = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
+    guard number >= 0 else { throw Errno.last }
+    descriptor = FileDescriptor(owning: number)
+    let changes =
+      IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF
+      | IN_MOVE_SELF
+    for folder in folders { unsafe _ = inotify_add_watch(number, folder, UInt32(changes)) }
+  }
+
+  var number: Int32 { descriptor.number }
+
+  /// Takes note of all that has happened so far.
+  func drain() {
+    var bytes = InlineArray<4_096, UInt8>(repeating: 0)
+    var span = bytes.mutableSpan
+    while unsafe span.withUnsafeMutableBytes({ unsafe read(descriptor.number, $0.baseAddress, $0.count) }) > 0 {}
+  }
+}

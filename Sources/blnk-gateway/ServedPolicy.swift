@@ -1,0 +1,57 @@
+import Gateway
+import Policies
+import Reactor
+
+/// Where `serve` has its policy from, and what it makes of it each time it is read.
+struct ServedPolicy {
+  private let folder: PolicyFolder
+  private let listen: ListenAddress?
+  /// What the folder held when it was read last.
+  private var contents: Digest
+  private(set) var isWatching = true
+
+  init(_ arguments: Arguments) throws(CommandFault) {
+    listen = try arguments.address("--listen")
+    if try arguments.address("--admin") != nil { Console.note("warning: --admin: not in force yet in this version") }
+    folder = try PolicyFolder(arguments)
+    contents = folder.contents
+  }
+
+  /// Watches the folder from now on, where "watch" does not forbid it.
+  func watch() throws(CommandFault) -> FolderWatch {
+    do throws(Errno) {
+      return try FolderWatch(isWatching ? folder.watchedFolders : [])
+    } catch {
+      throw .failed("cannot watch \(folder.path): \(error)")
+    }
+  }
+
+  /// The policy to start with.
+  mutating func first() throws(CommandFault) -> Policy {
+    guard let policy = read() else { throw .failed("\(folder.path): the policy is not valid; nothing was started") }
+    return policy
+  }
+
+  /// Reads the folder again, and puts what it holds into force when it is valid.
+  mutating func reload(_ server: Server, onlyIfChanged: Bool) {
+    let before = contents
+    contents = folder.contents
+    if onlyIfChanged, contents == before { return }
+    guard let policy = read() else {
+      return Console.note("\(folder.path): not valid; generation \(server.generation) stays in force")
+    }
+    let number = server.reload(policy)
+    Console.note(
+      "\(folder.path): generation \(number) in force: \(policy.clients.count) clients, \(policy.instances.count) instances"
+    )
+  }
+
+  private mutating func read() -> Policy? {
+    let result = folder.load()
+    for finding in result.findings { Console.note("\(finding)") }
+    guard var policy = result.policy else { return nil }
+    if let listen { policy.settings.listeners = [.init(address: listen)] }
+    isWatching = policy.settings.watchesFolder
+    return policy
+  }
+}

@@ -1,0 +1,129 @@
+import Foundation
+import Policies
+import TestSupport
+import Testing
+
+/// Reloads and limits, as requests see them.
+@Suite struct ReloadTests {
+  static let target = "/proxy/balances?instance_id=one"
+
+  @Test func `a revoked token is refused on the next request of an open connection`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let socket = try gateway.connect()
+    var reader = TestMessageReader(socket)
+    try socket.send(testRequest("GET", Self.target))
+    #expect(try reader.next()?.status == 200)
+    #expect(try gateway.reload(client: ["revoked": true]) == 2)
+    try socket.send(testRequest("GET", Self.target))
+    #expect(try reader.next()?.member("code") == "GATEWAY_TOKEN_REVOKED")
+    #expect(try gateway.reload() == 3)
+    try socket.send(testRequest("GET", Self.target))
+    #expect(try reader.next()?.status == 200)
+    // The way to the instance is as before, and so is its connection.
+    #expect(core.connectionCount == 1)
+  }
+
+  @Test func `an exchange under way ends under the policy that admitted it`() throws {
+    let core = try ScriptedUpstream { _ in
+      Thread.sleep(forTimeInterval: 0.2)
+      return .bytes(ScriptedUpstream.json("{}"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let socket = try gateway.connect()
+    try socket.send(testRequest("POST", Self.target, body: "{}"))
+    while core.requests.isEmpty { Thread.sleep(forTimeInterval: 0.005) }
+    try gateway.reload(client: ["instances": [String]()])
+    var reader = TestMessageReader(socket)
+    #expect(try reader.next()?.status == 200)
+    try socket.send(testRequest("POST", Self.target, body: "{}"))
+    #expect(try reader.next()?.member("code") == "GATEWAY_INSTANCE_FORBIDDEN")
+  }
+
+  @Test func `limits keep their state over a reload`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let limits: [String: any Sendable] = ["limits": ["requests_per_second": 0.01, "burst": 3]]
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    try gateway.reload(client: limits)
+    for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.status == 200) }
+    try gateway.reload(client: limits)
+    let answer = try #require(try gateway.ask("GET", Self.target))
+    #expect(answer.status == 429 && answer.member("code") == "GATEWAY_RATE_LIMITED")
+    #expect(answer["Retry-After"] == "100" && answer["RateLimit"] == "\"all\";r=0;t=100")
+    #expect(answer["RateLimit-Policy"] == "\"all\";q=3;w=300")
+    #expect(core.requests.count == 3)
+  }
+
+  @Test func `reads and writes are limited apart, over all loops together`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], loops: 3)
+    defer { gateway.stop() }
+    try gateway.reload(client: [
+      "limits": [
+        "read": ["requests_per_second": 0.01, "burst": 7], "write": ["requests_per_second": 0.01, "burst": 4],
+      ]
+    ])
+    let reads = try (0..<20).count { _ in try gateway.ask("GET", Self.target)?.status == 200 }
+    let writes = try (0..<20).count { _ in try gateway.ask("POST", Self.target, body: "{}")?.status == 200 }
+    #expect(reads == 7 && writes == 4)
+  }
+
+  @Test func `so many requests of a client at once`() throws {
+    let core = try ScriptedUpstream { request in
+      request.message.startLine.contains("hold") ? .stall([]) : .bytes(ScriptedUpstream.json("{}"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)], loops: 2, instance: ["timeouts": ["first_byte_s": 0.4]])
+    defer { gateway.stop() }
+    try gateway.reload(client: ["limits": ["concurrent": 2]])
+    let holders = try (0..<2).map { _ in try gateway.connect() }
+    for holder in holders { try holder.send(testRequest("GET", "/proxy/balances/hold?instance_id=one")) }
+    while core.requests.count < 2 { Thread.sleep(forTimeInterval: 0.005) }
+    let refused = try gateway.ask("GET", Self.target)
+    #expect(refused?.status == 429 && refused?.member("code") == "GATEWAY_CONCURRENCY_LIMITED")
+    #expect(refused?["Retry-After"] == "1")
+    for holder in holders {
+      var reader = TestMessageReader(holder)
+      #expect(try reader.next()?.status == 504)
+    }
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+  }
+
+  @Test func `1,000 reloads under load fail no request`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], loops: 2)
+    defer { gateway.stop() }
+    let results = DispatchGroup()
+    let failures = Counter()
+    let answered = Counter()
+    let isOver = Flag()
+    for _ in 0..<8 {
+      results.enter()
+      Thread {
+        defer { results.leave() }
+        guard let socket = try? gateway.connect() else { return failures.add() }
+        var reader = TestMessageReader(socket)
+        while !isOver.isSet {
+          guard (try? socket.send(testRequest("GET", Self.target))) != nil, (try? reader.next())??.status == 200 else {
+            return failures.add()
+          }
+          answered.add()
+        }
+      }.start()
+    }
+    var last = 1
+    for _ in 0..<1_000 { last = try gateway.reload() }
+    isOver.set()
+    #expect(results.wait(timeout: .now() + 20) == .success)
+    #expect(failures.value == 0 && answered.value > 100 && last == 1_001)
+  }
+}

@@ -1,0 +1,93 @@
+import Testing
+
+@testable import Policies
+
+/// Limits to one request, on a clock that the test moves.
+@Suite struct RateTests {
+  private static let second: Int64 = 1_000_000_000
+
+  @Test(arguments: [(50.0, 100), (1.0, 1), (3.0, 7), (0.5, 2), (1_000_000.0, 1), (100.0, 1_000)])
+  func `a burst, and then as many as the rate gives, to one request`(rate: Double, burst: Int) {
+    let limit = RateLimit(requestsPerSecond: rate, burst: burst)
+    var state = RateState()
+    var now: Int64 = 12_345
+    for _ in 0..<burst { #expect(state.take(now: now, limit) == nil) }
+    #expect(state.take(now: now, limit) != nil)
+    // One more comes exactly when its time has come.
+    for _ in 0..<20 {
+      guard let wait = state.take(now: now, limit) else {
+        Issue.record("one too many")
+        return
+      }
+      #expect(wait > 0 && wait <= limit.intervalNanoseconds)
+      #expect(state.take(now: now + wait - 1, limit) != nil)
+      #expect(state.take(now: now + wait, limit) == nil)
+      now += wait
+    }
+  }
+
+  @Test func `over a long time the rate holds, whatever the rhythm`() {
+    let seed = UInt64.random(in: 0...UInt64.max)
+    var random = SplitMix(state: seed)
+    let limit = RateLimit(requestsPerSecond: 10, burst: 5)
+    var state = RateState()
+    var now: Int64 = 0
+    var taken = 0
+    while now < 100 * Self.second {
+      now += Int64.random(in: 0..<50_000_000, using: &random)
+      if state.take(now: now, limit) == nil { taken += 1 }
+    }
+    #expect((990...1_005).contains(taken), "seed \(seed): \(taken)")
+  }
+
+  @Test func `reads and writes have budgets of their own`() {
+    let limits = ClientLimits(
+      rates: .separate(
+        read: RateLimit(requestsPerSecond: 1, burst: 2), write: RateLimit(requestsPerSecond: 1, burst: 1)))
+    let meter = ClientMeter(limits, following: nil)
+    #expect(meter.enter(isWrite: true, now: 0) == nil)
+    #expect(
+      meter.enter(isWrite: true, now: 0)
+        == .rate(nanoseconds: Self.second, limit: RateLimit(requestsPerSecond: 1, burst: 1), budget: "write"))
+    #expect(meter.enter(isWrite: false, now: 0) == nil && meter.enter(isWrite: false, now: 0) == nil)
+    #expect(meter.enter(isWrite: false, now: 0) != nil)
+  }
+
+  @Test func `a flat limit is one budget for both`() {
+    let meter = ClientMeter(ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 2))), following: nil)
+    #expect(meter.enter(isWrite: true, now: 0) == nil && meter.enter(isWrite: false, now: 0) == nil)
+    #expect(meter.enter(isWrite: true, now: 0) != nil && meter.enter(isWrite: false, now: 0) != nil)
+  }
+
+  @Test func `a new meter goes on where the old one stood`() {
+    let limit = RateLimit(requestsPerSecond: 1, burst: 3)
+    let old = ClientMeter(ClientLimits(rates: .shared(limit)), following: nil)
+    for _ in 0..<3 { #expect(old.enter(isWrite: false, now: 0) == nil) }
+    let new = ClientMeter(ClientLimits(rates: .shared(limit), concurrentMax: 9), following: old)
+    #expect(new.enter(isWrite: false, now: 0) != nil && new.enter(isWrite: false, now: Self.second) == nil)
+  }
+
+  @Test func `so many at once, and a refused one takes no place and no budget`() {
+    let limits = ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 3)), concurrentMax: 2)
+    let meter = ClientMeter(limits, following: nil)
+    #expect(meter.enter(isWrite: false, now: 0) == nil && meter.enter(isWrite: true, now: 0) == nil)
+    for _ in 0..<5 { #expect(meter.enter(isWrite: false, now: 0) == .concurrency(max: 2)) }
+    meter.leave()
+    #expect(meter.enter(isWrite: false, now: 0) == nil)
+    meter.leave()
+    // The budget is used up now, and no place with it.
+    for _ in 0..<5 { #expect(meter.enter(isWrite: false, now: 0) != .concurrency(max: 2)) }
+  }
+
+  @Test func `many threads together get exactly the burst`() async {
+    let meter = ClientMeter(
+      ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 0.001, burst: 1_000))), following: nil)
+    let granted = await withTaskGroup(of: Int.self) { group in
+      for _ in 0..<8 {
+        group.addTask { (0..<500).count { _ in meter.enter(isWrite: false, now: 0) == nil } }
+      }
+      return await group.reduce(0, +)
+    }
+    #expect(granted == 1_000)
+  }
+}
