@@ -153,17 +153,26 @@ import Testing
     }
   }
 
-  @Test func `says when its address is in use, and gives it back when it stops`() throws {
-    var address: SocketAddress?
+  @Test func `says when its address is in use`() throws {
     try withSandbox { server in
-      address = server.address
       let port = try #require(server.address.port)
       #expect(throws: Errno.addressInUse) { () throws in
         try SandboxServer(listen: .tcp(host: "127.0.0.1", port: port), key: "k")
       }
     }
-    let port = try #require(address?.port)
-    let next = try SandboxServer(listen: .tcp(host: "127.0.0.1", port: port), key: "k")
-    next.stop()
+  }
+
+  /// A connection of another test may take the port in between, but not every time.
+  @Test func `gives its address back when it stops`() throws {
+    let isGivenBack = try (0..<10).contains { _ in
+      var port: UInt16?
+      try withSandbox { server in port = server.address.port }
+      guard let next = try? SandboxServer(listen: .tcp(host: "127.0.0.1", port: try #require(port)), key: "k") else {
+        return false
+      }
+      next.stop()
+      return true
+    }
+    #expect(isGivenBack)
   }
 }
