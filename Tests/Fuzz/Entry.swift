@@ -1,0 +1,22 @@
+import Glibc
+
+/// What libFuzzer calls with each input; `FUZZ_TARGET` names what is tried.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  let bytes = unsafe Array(UnsafeBufferPointer(start: start, count: count))
+  do {
+    switch target {
+    case "request-head": try Properties.requestHead(bytes)
+    case "response-head": try Properties.responseHead(bytes)
+    case "chunked-body": try Properties.chunkedBody(bytes)
+    case "query": try Properties.query(bytes)
+    case "policy-file": try PolicyFileProperty.check(bytes)
+    default: fatalError("FUZZ_TARGET names no target")
+    }
+  } catch {
+    fatalError("\(error)")
+  }
+  return 0
+}
+
+private let target = unsafe getenv("FUZZ_TARGET").map { unsafe String(cString: $0) } ?? ""

@@ -1,0 +1,111 @@
+import HTTP1
+
+/// What holds for any bytes at all: tried on the corpora by the tests, and on what a fuzzer makes of them.
+enum Properties {
+  struct Broken: Error {
+    let what: String
+  }
+
+  /// A request head is read the same however it is cut, and as the reference parser reads it.
+  static func requestHead(_ bytes: [UInt8]) throws {
+    let whole = parseRequest(bytes)
+    for cut in cuts(bytes) where parseRequest(bytes, cuts: [cut]) != whole { throw Broken(what: "cut at \(cut)") }
+    let expected = ReferenceParser(limits: HeadLimits()).parse(bytes)
+    if case .head(let facts) = whole {
+      guard facts == expected else { throw Broken(what: "\(facts), but the reference has \(expected as Any)") }
+    } else if expected != nil {
+      throw Broken(what: "\(whole), but the reference has \(expected as Any)")
+    }
+  }
+
+  /// The head of an answer is read the same however it is cut.
+  static func responseHead(_ bytes: [UInt8]) throws {
+    for method in [Method.get, .head] {
+      let whole = parseResponse(bytes, answering: method)
+      for cut in cuts(bytes) where parseResponse(bytes, answering: method, cuts: [cut]) != whole {
+        throw Broken(what: "cut at \(cut), answering \(method)")
+      }
+    }
+  }
+
+  /// A chunked body has the same data and the same end however it is cut, and no byte that was not sent.
+  static func chunkedBody(_ bytes: [UInt8]) throws {
+    let whole = decodeChunks(bytes, cuts: [])
+    for cut in cuts(bytes) where decodeChunks(bytes, cuts: [cut]) != whole { throw Broken(what: "cut at \(cut)") }
+    guard whole.data.count <= bytes.count, (whole.end ?? 0) <= bytes.count else { throw Broken(what: "too much") }
+    // What goes on upstream is framed anew, and says the same.
+    guard let end = whole.end else { return }
+    let again = decodeChunks(Array(bytes[..<end]), cuts: [])
+    guard again == whole else { throw Broken(what: "what follows the end changes it") }
+  }
+
+  /// The pairs of a query make it up again, and a key is the name's double only if it decodes to it.
+  static func query(_ bytes: [UInt8]) throws {
+    var parameters = QueryParameters(0..<bytes.count)
+    var pairs: [[UInt8]] = []
+    while let parameter = parameters.next(bytes.span) {
+      pairs.append(Array(bytes[parameter.pair]))
+      let key = Array(bytes[parameter.key])
+      guard key + (parameter.pair.count > key.count ? [UInt8(ascii: "=")] : []) + bytes[parameter.value] == pairs.last
+      else { throw Broken(what: "a pair is not its key and value") }
+      let match = QueryParameters.match(bytes.span, key: parameter.key, "instance_id")
+      let name = Array("instance_id".utf8)
+      guard match == (key == name ? .literal : decodedOnce(key) == name ? .disguised : .different) else {
+        throw Broken(what: "\(text(key)) is \(match)")
+      }
+    }
+    guard Array(pairs.joined(separator: "&".utf8)) == bytes else { throw Broken(what: "pairs are lost") }
+    try? checkPath(bytes.span, 0..<bytes.count)
+  }
+
+  /// Every place in short input, some in long.
+  private static func cuts(_ bytes: [UInt8]) -> StrideTo<Int> {
+    stride(from: 0, to: bytes.count, by: max(1, bytes.count / 64))
+  }
+
+  private static func decodedOnce(_ key: [UInt8]) -> [UInt8] {
+    var decoded: [UInt8] = []
+    var rest = key[...]
+    while let byte = rest.popFirst() {
+      let digits = rest.prefix(2)
+      if byte == UInt8(ascii: "%"), digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+        let value = UInt8(text(digits), radix: 16)
+      {
+        decoded.append(value)
+        rest = rest.dropFirst(2)
+      } else {
+        decoded.append(byte)
+      }
+    }
+    return decoded
+  }
+}
+
+/// What a chunked body comes to.
+private struct DecodedChunks: Equatable {
+  var data: [UInt8] = []
+  var end: Int?
+  var fault: ChunkFault?
+}
+
+private func decodeChunks(_ bytes: [UInt8], cuts: [Int]) -> DecodedChunks {
+  var result = DecodedChunks()
+  var decoder = ChunkedDecoder()
+  var offset = 0
+  do throws(ChunkFault) {
+    for end in cuts + [bytes.count] {
+      reading: while true {
+        switch try decoder.next(bytes.span.extracting(0..<end), &offset) {
+        case .data(let run): result.data += bytes[run]
+        case .needsMore: break reading
+        case .end(let end):
+          result.end = end
+          return result
+        }
+      }
+    }
+  } catch {
+    result.fault = error
+  }
+  return result
+}

@@ -1,0 +1,39 @@
+import Foundation
+
+@testable import Policies
+
+/// What holds for any policy file at all.
+enum PolicyFileProperty {
+  struct Broken: Error {
+    let what: String
+  }
+
+  /// The first byte chooses the file; the rest is refused with a reason, or read as Foundation reads it.
+  static func check(_ bytes: [UInt8]) throws {
+    guard let choice = bytes.first else { return }
+    let content = Array(bytes.dropFirst())
+    let (root, faults) = JSONReader.read(content)
+    guard let root else {
+      if faults.isEmpty { throw Broken(what: "refused without a reason") }
+      return
+    }
+    guard (try? JSONSerialization.jsonObject(with: Data(content), options: .fragmentsAllowed)) != nil else {
+      throw Broken(what: "taken, but no JSON")
+    }
+    let log = FindingLog()
+    decode(choice, Field(node: root, keyPath: "", file: "file", log: log))
+    for finding in log.findings where finding.message.isEmpty { throw Broken(what: "a finding without a message") }
+  }
+
+  private static func decode(_ choice: UInt8, _ root: Field) {
+    let surroundings = Surroundings(folder: "/nonexistent", environment: ["KEY": "key"])
+    switch choice {
+    case UInt8(ascii: "g"): _ = GatewayFile(surroundings: surroundings, stateFolder: "/nonexistent").settings(root)
+    case UInt8(ascii: "i"): _ = InstancesFile(surroundings: surroundings).instances(root)
+    case UInt8(ascii: "r"): _ = RoutesFile().routes(root)
+    default:
+      var file = ClientsFile(instances: [], declared: nil, scopes: [.read], now: UnixSeconds(0))
+      file.read(root)
+    }
+  }
+}
