@@ -91,7 +91,7 @@ final class Exchange: Lessee {
     self.access = access
     if let refusal = limit(snapshot, admission) ?? limit(access, admission) { return refuse(refusal) }
     writeRequestHead(input)
-    perform(machine.admitted())
+    perform(machine.admitted(hasBody: !request.body.isComplete))
   }
 
   /// Whether the client may have one more request now.
@@ -149,6 +149,7 @@ final class Exchange: Lessee {
   private func perform(_ action: ExchangeMachine.Action) {
     switch action {
     case .none: break
+    case .gather: gather()
     case .acquire(let fresh): acquire(fresh: fresh)
     case .send: advance()
     case .answer(let fault):
@@ -203,7 +204,7 @@ final class Exchange: Lessee {
     switch machine.state {
     case .connecting, .awaitingSlot:
       if let upstream { lease(upstream) }
-    case .sending, .awaitingAnswer, .relaying, .answering: advance()
+    case .gathering, .sending, .awaitingAnswer, .relaying, .answering: advance()
     case .admitting, .finished: break
     }
   }
@@ -230,6 +231,7 @@ final class Exchange: Lessee {
   /// Does what can be done now, and sets the deadline of what it waits for.
   private func advance() {
     switch machine.state {
+    case .gathering: gather()
     case .sending:
       sendRequest()
       // An answer may come before the request is sent whole.
@@ -241,6 +243,14 @@ final class Exchange: Lessee {
   }
 
   // MARK: The request
+
+  /// Reads the body until it is whole or fills the buffer, and only then asks for a connection.
+  private func gather() {
+    while fillRequest() {
+      if request.isGathered { return perform(machine.bodyGathered()) }
+      guard let connection, let input = connection.input, receiveBody(connection, input) else { return }
+    }
+  }
 
   private func sendRequest() {
     guard let upstream else { return }

@@ -8,6 +8,8 @@ import Upstream
 struct ExchangeMachine: Equatable {
   enum State: Equatable {
     case admitting
+    /// The body is read as far as it is held back: who sends slowly must not hold a connection to Core.
+    case gathering
     case awaitingSlot
     case connecting
     /// The request is being written; bytes may already be on the wire.
@@ -22,6 +24,8 @@ struct ExchangeMachine: Equatable {
 
   enum Action: Equatable {
     case none
+    /// Read the body, as far as there is room for it.
+    case gather
     /// Ask the pool for a connection; a fresh one when the pooled one was dead.
     case acquire(fresh: Bool)
     case send
@@ -56,7 +60,15 @@ struct ExchangeMachine: Equatable {
 
   // MARK: Before the request is sent
 
-  mutating func admitted() -> Action {
+  /// - Parameter hasBody: whether a body is still to come.
+  mutating func admitted(hasBody: Bool) -> Action {
+    guard hasBody else { return bodyGathered() }
+    state = .gathering
+    return .gather
+  }
+
+  /// The body is whole, or there is as much of it as is held back.
+  mutating func bodyGathered() -> Action {
     state = .connecting
     return .acquire(fresh: false)
   }
@@ -123,7 +135,7 @@ struct ExchangeMachine: Equatable {
       }
       return fail(.broken)
     case .relaying: return cut()
-    case .admitting, .awaitingSlot, .connecting, .answering, .finished: return .none
+    case .admitting, .gathering, .awaitingSlot, .connecting, .answering, .finished: return .none
     }
   }
 
@@ -157,7 +169,7 @@ struct ExchangeMachine: Equatable {
       // A write is seen through, so that the record can say what Core did.
       if isWrite, requestIsSent { return .none }
       return abandon()
-    case .admitting, .awaitingSlot, .connecting, .sending, .answering: return abandon()
+    case .admitting, .gathering, .awaitingSlot, .connecting, .sending, .answering: return abandon()
     case .finished: return .none
     }
   }
@@ -171,7 +183,7 @@ struct ExchangeMachine: Equatable {
     case (.answering, _), (_, .clientRoom): cut()
     case (.awaitingSlot, _): fail(.busy)
     case (.admitting, _), (.connecting, _): fail(.connectTimedOut)
-    case (.sending, .clientBody): fail(.bodyTimedOut)
+    case (.gathering, _), (.sending, .clientBody): fail(.bodyTimedOut)
     case (.sending, _), (.awaitingAnswer, _): fail(.timedOut)
     case (.relaying, _): cut()
     }

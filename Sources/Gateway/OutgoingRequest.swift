@@ -43,6 +43,9 @@ struct OutgoingRequest {
   /// Whether the request is on the wire as a whole.
   var isSent: Bool { isFlushed && body.isComplete }
 
+  /// Whether the body is whole behind the head, or has filled the room for it.
+  var isGathered: Bool { body.isComplete || (buffer?.freeCapacity ?? 0) <= RequestBody.chunkFramingBytesMax }
+
   /// Puts what `input` holds of the body behind the head; true when there is something to write.
   mutating func fill(from input: ByteBuffer) throws(Fault) -> Bool {
     guard let buffer else { return false }

@@ -77,7 +77,7 @@ struct RequestBody {
   }
 
   /// A chunk's size line and its end, and the last chunk.
-  private static let chunkFramingBytesMax = 32
+  static let chunkFramingBytesMax = 32
 }
 
 extension ByteBuffer {

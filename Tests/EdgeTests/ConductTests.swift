@@ -80,6 +80,23 @@ import Testing
     #expect(stage.requests(tag) == 1)
   }
 
+  @Test(arguments: ["Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n5\r\nhe"])
+  func `who sends a body slowly holds no connection to Core`(slowly: String) throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["limits": ["connections": 1]])
+    defer { gateway.stop() }
+    let target = "/proxy/balances?instance_id=one"
+    var slow: [TestSocket] = []
+    for _ in 0..<3 {
+      slow.append(try gateway.connect())
+      try slow[slow.count - 1].send("POST \(target) HTTP/1.1\r\n\(Stage.lines)\(slowly)")
+    }
+    #expect(try gateway.ask("GET", target)?.status == 200)
+    #expect(core.requests.count == 1)
+    for socket in slow { socket.end() }
+  }
+
   @Test func `clients that break off, and idle ones, cost nothing when they are gone`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     defer { core.stop() }

@@ -12,15 +12,27 @@ import Upstream
   @Test(arguments: connectFaults)
   func `a failed connect is answered, and nothing was sent`(kind: ConnectFault.Kind, fault: Fault) {
     var machine = ExchangeMachine(isWrite: true, mayRetry: false)
-    #expect(machine.admitted() == .acquire(fresh: false))
+    #expect(machine.admitted(hasBody: false) == .acquire(fresh: false))
     #expect(machine.connectFailed(kind) == .answer(fault))
     #expect(machine.outcome == .notSent)
     #expect(machine.state == .answering)
   }
 
+  @Test func `a body is gathered before a connection is asked for`() {
+    var machine = ExchangeMachine(isWrite: true, mayRetry: false)
+    #expect(machine.admitted(hasBody: true) == .gather)
+    #expect(machine.bodyGathered() == .acquire(fresh: false))
+    var late = Self.inState(.gathering)
+    #expect(late.deadlinePassed(waitingFor: .clientBody) == .answer(.bodyTimedOut) && late.outcome == .notSent)
+    var gone = Self.inState(.gathering)
+    #expect(gone.clientLeft() == .abandon && gone.outcome == .notSent)
+    var refused = Self.inState(.gathering)
+    #expect(refused.bodyRefused(.bodyTooLarge) == .answer(.bodyTooLarge) && refused.outcome == .notSent)
+  }
+
   @Test func `a full queue is answered, and nothing was sent`() {
     var machine = ExchangeMachine(isWrite: true, mayRetry: false)
-    _ = machine.admitted()
+    _ = machine.admitted(hasBody: false)
     #expect(machine.queueWasFull() == .answer(.busy))
     #expect(machine.outcome == .notSent)
   }
@@ -79,7 +91,7 @@ import Upstream
 
   @Test func `a write whose client left in the middle of the body is abandoned, its fate unknown`() {
     var machine = ExchangeMachine(isWrite: true, mayRetry: false)
-    _ = machine.admitted()
+    _ = machine.admitted(hasBody: false)
     _ = machine.leased(isPooled: false)
     machine.sendingBegan()
     #expect(machine.clientLeft() == .abandon)
@@ -111,7 +123,7 @@ import Upstream
 
   private static func sent(isWrite: Bool, mayRetry: Bool, isPooled: Bool) -> ExchangeMachine {
     var machine = ExchangeMachine(isWrite: isWrite, mayRetry: mayRetry)
-    _ = machine.admitted()
+    _ = machine.admitted(hasBody: false)
     _ = machine.leased(isPooled: isPooled)
     machine.sendingBegan()
     machine.requestSent()
@@ -123,12 +135,13 @@ import Upstream
     switch state {
     case .admitting: break
     case .answering: machine.refused()
-    case .connecting: _ = machine.admitted()
+    case .gathering: _ = machine.admitted(hasBody: true)
+    case .connecting: _ = machine.admitted(hasBody: false)
     case .awaitingSlot:
-      _ = machine.admitted()
+      _ = machine.admitted(hasBody: false)
       machine.queued()
     case .sending:
-      _ = machine.admitted()
+      _ = machine.admitted(hasBody: false)
       _ = machine.leased(isPooled: false)
     case .awaitingAnswer: machine = sent(isWrite: true, mayRetry: false, isPooled: false)
     case .relaying:
