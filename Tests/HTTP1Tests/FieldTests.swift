@@ -92,6 +92,12 @@ private func head(_ lines: String, version: String = "1.1") -> String {
       ])
   }
 
+  @Test func `takes close and keep-alive for no names of fields`() {
+    let lines = "Connection: close, X, Keep-Alive\r\nclose: 1\r\nX: 2\r\nKeep-Alive: 3"
+    #expect(
+      facts(head(lines))?.fields == ["Host:h", "Connection:close, X, Keep-Alive", "close:1", "X*:2", "Keep-Alive:3"])
+  }
+
   @Test(arguments: ["a b", "\"close\"", "close;a", "(", "a, \u{e9}"])
   func `refuses a Connection option that is no token`(value: String) {
     #expect(fault(head("Connection: \(value)")) == .malformed(.connectionInvalid))

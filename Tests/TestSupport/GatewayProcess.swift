@@ -54,6 +54,18 @@ package final class GatewayProcess {
   /// What it has said on standard error.
   package var errors: String { errorText.text.withLock { $0 } }
 
+  /// Waits until it has said `text` on standard error so many times.
+  package func waitUntilSaid(_ text: String, times: Int = 1) -> Bool {
+    let end = Date() + Double(TestSocket.patience)
+    while errors.ranges(of: text).count < times {
+      guard Date() < end else { return false }
+      _ = errorText.hasMore.wait(timeout: .now() + 0.1)
+    }
+    return true
+  }
+
+  package func signal(_ number: Int32) { kill(identifier, number) }
+
   /// Memory in use (KiB), from the kernel's count of resident pages.
   package func residentKibibytes() throws -> Int {
     let status = try String(contentsOfFile: "/proc/\(identifier)/status", encoding: .utf8)

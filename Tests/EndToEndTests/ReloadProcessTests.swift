@@ -1,0 +1,118 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Real files, real links and real signals: what the running program makes of a changed folder.
+@Suite(.serialized) struct ReloadProcessTests {
+  private static let target = "/proxy/balances?instance_id=one"
+
+  private func withGateway(
+    watch: Bool, _ body: (GatewayProcess, TestPolicyFolder, () throws -> Int?) throws -> Void
+  ) throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let folder = try TestPolicyFolder(
+      instances: [("one", "http://127.0.0.1:\(core.port)")], gateway: ["watch": watch])
+    let gateway = try GatewayProcess(folder)
+    defer { gateway.stop() }
+    let socket = try TestSocket(port: gateway.port)
+    var reader = TestMessageReader(socket)
+    // One connection all along: it sees each policy as it comes.
+    try body(gateway, folder) {
+      try socket.send(testRequest("GET", Self.target))
+      return try reader.next()?.status
+    }
+  }
+
+  @Test func `SIGHUP puts the folder into force, and nothing else does without a watch`() throws {
+    try withGateway(watch: false) { gateway, folder, ask in
+      #expect(try ask() == 200)
+      try folder.writeClients(app: ["revoked": true])
+      Thread.sleep(forTimeInterval: 0.4)
+      #expect(try ask() == 200)
+      gateway.signal(SIGHUP)
+      #expect(gateway.waitUntilSaid("generation 2 in force"))
+      #expect(try ask() == 401)
+    }
+  }
+
+  @Test func `a file written in place, or replaced by a rename, takes effect by itself`() throws {
+    try withGateway(watch: true) { gateway, folder, ask in
+      let file = URL(filePath: folder.path + "/clients.json")
+      try folder.writeClients(app: ["revoked": true])
+      #expect(gateway.waitUntilSaid("generation 2 in force"))
+      #expect(try ask() == 401)
+      let handle = try FileHandle(forWritingTo: file)
+      let text = try String(contentsOf: file, encoding: .utf8).replacing("true", with: "false")
+      try handle.truncate(atOffset: 0)
+      // As an editor does that saves in pieces.
+      for piece in [text.prefix(20), text.dropFirst(20)] {
+        try handle.write(contentsOf: Data(piece.utf8))
+        Thread.sleep(forTimeInterval: 0.05)
+      }
+      try handle.close()
+      #expect(gateway.waitUntilSaid("generation 3 in force"))
+      #expect(try ask() == 200)
+      #expect(!gateway.errors.contains("not valid"))
+    }
+  }
+
+  @Test func `a bad file changes nothing, and is told with its line`() throws {
+    try withGateway(watch: true) { gateway, folder, ask in
+      try Data("{\"clients\": {\n\"app\": {\"scope\": []}}}".utf8).write(
+        to: URL(filePath: folder.path + "/clients.json"))
+      #expect(gateway.waitUntilSaid("generation 1 stays in force"))
+      #expect(gateway.errors.contains("clients.json:2: clients.app.scope: unknown key (did you mean \"scopes\"?)"))
+      #expect(try ask() == 200)
+      try folder.writeClients(app: ["revoked": true])
+      #expect(gateway.waitUntilSaid("generation 2 in force"))
+      #expect(try ask() == 401)
+    }
+  }
+
+  @Test func `the swap of a link, as Kubernetes mounts a folder, is one change`() throws {
+    try withGateway(watch: true) { gateway, folder, ask in
+      let files = FileManager.default
+      let root = folder.path
+      func mount(_ name: String, revoked: Bool) throws {
+        try files.createDirectory(atPath: "\(root)/\(name)", withIntermediateDirectories: false)
+        let text = try String(contentsOfFile: "\(root)/real.json", encoding: .utf8)
+        try text.replacing("\"revoked\":false", with: "\"revoked\":\(revoked)")
+          .write(toFile: "\(root)/\(name)/clients.json", atomically: false, encoding: .utf8)
+        try files.createSymbolicLink(atPath: "\(root)/..data_tmp", withDestinationPath: name)
+        // rename(2) replaces the link in one step.
+        let result = unsafe rename("\(root)/..data_tmp", "\(root)/..data")
+        #expect(result == 0)
+      }
+      try folder.writeClients(app: ["revoked": false])
+      try files.copyItem(atPath: "\(root)/clients.json", toPath: "\(root)/real.json")
+      try mount("..2026_1", revoked: false)
+      try files.removeItem(atPath: "\(root)/clients.json")
+      try files.createSymbolicLink(atPath: "\(root)/clients.json", withDestinationPath: "..data/clients.json")
+      Thread.sleep(forTimeInterval: 0.5)
+      #expect(try ask() == 200)
+      try mount("..2026_2", revoked: true)
+      #expect(gateway.waitUntilSaid("in force", times: 2))
+      Thread.sleep(forTimeInterval: 0.5)
+      #expect(try ask() == 401)
+      try mount("..2026_3", revoked: false)
+      Thread.sleep(forTimeInterval: 0.7)
+      #expect(try ask() == 200)
+      #expect(!gateway.errors.contains("not valid"))
+    }
+  }
+
+  @Test func `1,000 signals are no harm`() throws {
+    try withGateway(watch: false) { gateway, folder, ask in
+      for _ in 0..<1_000 {
+        gateway.signal(SIGHUP)
+        let status = try ask()
+        #expect(status == 200)
+      }
+      gateway.signal(SIGHUP)
+      #expect(gateway.waitUntilSaid("in force"))
+      let status = try ask()
+      #expect(status == 200)
+    }
+  }
+}
