@@ -193,6 +193,7 @@ final class Exchange: Lessee {
   }
 
   func connectFailed(_ fault: ConnectFault) {
+    record.fault = fault.detail
     worker.report(fault, of: trace, snapshot)
     perform(machine.connectFailed(fault.kind))
   }

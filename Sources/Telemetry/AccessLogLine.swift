@@ -26,6 +26,7 @@ struct AccessLogLine {
     Self.append(#","status":"#, record.status, to: &out)
     Self.append(#","code":""#, literal: record.code, to: &out)
     Self.append(#","outcome":""#, literal: record.outcome, to: &out)
+    if let fault = record.fault { Self.append(#","fault":"#, Array(fault.utf8).span, to: &out) }
     Self.append(#","bytes_in":"#, record.bytesIn, to: &out)
     Self.append(#","bytes_out":"#, record.bytesOut, to: &out)
     Self.append(#","total_ms":"#, microseconds: record.total, to: &out)

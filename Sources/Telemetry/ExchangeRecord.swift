@@ -22,6 +22,8 @@ package struct ExchangeRecord {
   package var code: String?
   /// `not_sent` or `unknown` where the upstream failed; a literal.
   package var outcome: String?
+  /// What failed, for the operator alone: it may name addresses and certificates.
+  package var fault: String?
   package var bytesIn = 0
   package var bytesOut = 0
   package var tries = 0

@@ -26,6 +26,9 @@ struct TLSUpstreamTests {
       answers.append(try reader.next())
     }
     gateway.stop()
+    let faults = try folder.records().compactMap { $0["fault"] as? String }
+    if !faults.isEmpty { #expect(gateway.errors.contains(faults[0])) }
+    #expect(faults.count == answers.count { $0?.status == 502 })
     return (answers, gateway.errors)
   }
 
