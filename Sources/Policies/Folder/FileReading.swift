@@ -23,13 +23,26 @@ func folderExists(_ path: String) -> Bool {
   return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder
 }
 
+/// Whether something stands there, if only a link that leads nowhere.
+func pathExists(_ path: String) -> Bool {
+  (try? FileManager.default.attributesOfItem(atPath: path)) != nil
+}
+
+/// What a folder, or what a link to one names, holds; nil if it cannot be read.
+func namesInFolder(_ path: String) -> [String]? {
+  try? FileManager.default.contentsOfDirectory(atPath: path)
+}
+
 /// All bytes of a regular file, or of what a link to one names.
 func readFile(_ path: String, byteCountMax: Int) throws(FileFault) -> [UInt8] {
   let url = URL(filePath: path).resolvingSymlinksInPath()
   // A pipe or device would block the start, or never end.
   let attributes = try? FileManager.default.attributesOfItem(atPath: url.path)
   guard let attributes else { throw .absent }
-  guard attributes[.type] as? FileAttributeType == .typeRegular else { throw .noFile }
+  let type = attributes[.type] as? FileAttributeType
+  // Still a link: it leads nowhere.
+  guard type != .typeSymbolicLink else { throw .absent }
+  guard type == .typeRegular else { throw .noFile }
   guard let size = attributes[.size] as? Int ?? (attributes[.size] as? UInt64).map(Int.init), size <= byteCountMax
   else {
     throw .tooLong(byteCountMax: byteCountMax)

@@ -26,18 +26,21 @@ extension Policy {
       log.append(Finding(.error, file: folder.path, message: message))
       return nil
     }
-    let instancesRoot = folder.root(of: "instances.json", whenAbsent: #"write {"instances": {…}} into it"#, log: log)
-    let clientsRoot = folder.root(of: "clients.json", whenAbsent: #"write {"clients": {…}} into it"#, log: log)
+    let instancesRoots = folder.roots(
+      of: "instances.json", whenAbsent: #"write {"instances": {…}} into it"#, log: log)
+    let clientsRoots = folder.roots(of: "clients.json", whenAbsent: #"write {"clients": {…}} into it"#, log: log)
     let gatewayFile = GatewayFile(surroundings: folder.surroundings, stateFolder: folder.stateFolder)
     let settings = folder.root(of: "gateway.json", log: log).map(gatewayFile.settings) ?? GatewaySettings()
     let definitions = folder.root(of: "routes.json", log: log).map(RoutesFile().routes) ?? defaultRoutes
-    let instances = instancesRoot.map(InstancesFile(surroundings: folder.surroundings).instances) ?? []
+    var instancesFile = InstancesFile(surroundings: folder.surroundings)
+    for root in instancesRoots { instancesFile.read(root) }
+    let instances = instancesFile.instances
     // Too many scopes for a table is an error that the decoder has noted.
     guard Set(definitions.map(\.scope)).count <= RouteTable.scopesMax else { return nil }
     let routes = RouteTable(definitions)
-    let names = instancesRoot.flatMap(InstancesFile.names)
-    var clientsFile = ClientsFile(instances: instances, declared: names, scopes: routes.scopes, now: now)
-    if let clientsRoot { clientsFile.read(clientsRoot) }
+    var clientsFile = ClientsFile(
+      instances: instances, declared: instancesFile.names, scopes: routes.scopes, now: now)
+    for root in clientsRoots.compactMap(\.self) { clientsFile.read(root) }
     guard !log.hasErrors else { return nil }
     return Policy(
       settings: settings, instances: instances, directory: InstanceDirectory(instances.map(\.id)),

@@ -33,9 +33,10 @@ extension Policy {
     let log = FindingLog()
     for name in ["gateway.json", "instances.json", "clients.json"] {
       // What is wrong with the file itself is said by `load`.
-      guard let root = folder.root(of: name, log: FindingLog()) else { continue }
-      let noting = Field(node: root.node, keyPath: "", file: root.file, log: log)
-      for key in keysNotInForce where key.file == name { note(key, key.path[...], noting) }
+      for root in folder.roots(of: name, log: FindingLog()).compactMap(\.self) {
+        let noting = Field(node: root.node, keyPath: "", file: root.file, log: log)
+        for key in keysNotInForce where key.file == name { note(key, key.path[...], noting) }
+      }
     }
     return log.findings
   }

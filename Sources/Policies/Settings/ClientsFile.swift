@@ -10,7 +10,14 @@ struct ClientsFile {
   private(set) var clients: [Client] = []
   private(set) var tokens: [TokenTable.Entry] = []
   private(set) var notes: [[UInt8]] = []
-  private var tokenPlaces: [Digest: String] = [:]
+  private var tokenPlaces: [Digest: Place] = [:]
+  private var places = EntryPlaces()
+
+  private struct Place {
+    let file: String
+    let line: Int
+    let keyPath: String
+  }
 
   init(instances: [Instance], declared: Set<String>?, scopes: [Scope], now: UnixSeconds) {
     declaredInstances = declared
@@ -23,6 +30,7 @@ struct ClientsFile {
   mutating func read(_ root: Field) {
     guard let members = root.members(["clients"]), let entries = members.required("clients")?.entries() else { return }
     for entry in entries {
+      places.note(entry.name, entry.field, of: "client")
       let index = Int32(clients.count)
       if let client = client(entry.name, entry.field, index: index) { clients.append(client) }
     }
@@ -104,10 +112,11 @@ struct ClientsFile {
     let expiry = members["expires"].flatMap(expiry)
     let note = members["note"]?.label()
     guard let digestField = members.required("sha256"), let digest = digest(digestField) else { return }
-    if let first = tokenPlaces.updateValue(field.keyPath, forKey: digest) {
-      digestField.error("the same token as \(first)")
-      return
+    if let first = tokenPlaces[digest] {
+      let place = first.file == field.file ? "" : " in \(first.file):\(first.line)"
+      return digestField.error("the same token as \(first.keyPath)\(place)")
     }
+    tokenPlaces[digest] = Place(file: field.file, line: field.node.line, keyPath: field.keyPath)
     guard tokens.count < Self.tokensMax else { return field.error("has more than \(Self.tokensMax) tokens") }
     tokens.append(TokenTable.Entry(digest: digest, clientIndex: clientIndex, expiry: expiry))
     notes.append(Array((note ?? "").utf8))

@@ -1,23 +1,31 @@
-/// Decodes `instances.json`.
+/// Decodes `instances.json` files one after the other into instances.
 struct InstancesFile {
   static let instancesMax = 100_000
 
-  let surroundings: Surroundings
+  private let surroundings: Surroundings
+  private(set) var instances: [Instance] = []
+  /// The names of all entries, faulty ones too; nil if a file could not be read.
+  private(set) var names: Set<String>? = []
+  private var places = EntryPlaces()
 
-  /// The names of all entries, faulty ones too; nil if there is no object of them.
-  static func names(_ root: Field) -> Set<String>? {
-    guard case .object(let members) = root.node.value else { return nil }
-    let entries = members.first { member in member.key == "instances" }
-    guard case .object(let instances)? = entries?.node.value else { return nil }
-    return Set(instances.map(\.key))
+  init(surroundings: Surroundings) {
+    self.surroundings = surroundings
   }
 
-  func instances(_ root: Field) -> [Instance] {
-    guard let members = root.members(["instances"]), let field = members.required("instances"),
+  /// nil stands for a file that could not be read.
+  mutating func read(_ root: Field?) {
+    guard let members = root?.members(["instances"]), let field = members.required("instances"),
       let entries = field.entries()
-    else { return [] }
-    guard entries.count <= Self.instancesMax else { return field.refused("has more than \(Self.instancesMax)") ?? [] }
-    return entries.compactMap { entry in instance(entry.name, entry.field) }
+    else {
+      names = nil
+      return
+    }
+    for entry in entries {
+      names?.insert(entry.name)
+      places.note(entry.name, entry.field, of: "instance")
+      if let instance = instance(entry.name, entry.field) { instances.append(instance) }
+    }
+    if instances.count > Self.instancesMax { field.error("has more than \(Self.instancesMax)") }
   }
 
   private func instance(_ name: String, _ field: Field) -> Instance? {
