@@ -4,7 +4,8 @@ import Policies
 /// The program: finds the command that the arguments name, runs it, and ends with its exit code.
 @main enum BlnkGateway {
   static let commands = [
-    Command.serve, .check, .explain, .demo, .sandbox, .tokenNew, .tokenHash, .version,
+    Command.serve, .check, .explain, .demo, .sandbox, .tokenNew, .tokenHash, .tokenList, .tokenRevoke,
+    .tokenRotate, .version,
   ]
 
   static func main() {

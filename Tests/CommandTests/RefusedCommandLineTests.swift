@@ -3,9 +3,16 @@ import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct RefusedCommandLineTests {
   @Test(arguments: [
-    ([], "name a command: serve, check, explain, demo, sandbox, token new, token hash, version; or --help"),
+    (
+      [],
+      "name a command: serve, check, explain, demo, sandbox, token new, token hash, "
+        + "token list, token revoke, token rotate, version; or --help"
+    ),
     (["serv"], #"there is no command "serv" (did you mean "serve"?); see --help"#),
-    (["token"], #"write "token new" or "token hash"; each has --help"#),
+    (
+      ["token"],
+      #"write "token new" or "token hash" or "token list" or "token revoke" or "token rotate"; each has --help"#
+    ),
     (["serve", "--polices", "x"], #"serve: unknown flag --polices (did you mean "--policies"?); see --help"#),
     (["check", "--jsno"], #"check: unknown flag --jsno (did you mean "--json"?); see --help"#),
     (["check", "--json", "--json"], "check: --json is given twice"),
@@ -59,7 +66,10 @@ import Testing
     }
   }
 
-  @Test(arguments: ["serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "version"])
+  @Test(arguments: [
+    "serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "token list", "token revoke",
+    "token rotate", "version",
+  ])
   func `teaches with an example`(command: String) throws {
     let words = command.split(separator: " ").map(String.init)
     let outcome = try Program.run(words + ["--help"])

@@ -15,6 +15,8 @@ struct JSONNode {
   let line: Int
   /// From 1, in bytes.
   let column: Int
+  /// Where it stands in the text, with its quotes or brackets.
+  let bytes: Range<Int>
 }
 
 /// One key of an object with its value, in the order of the file.
@@ -22,6 +24,8 @@ struct JSONMember {
   let key: String
   /// The line of the key, from 1.
   let line: Int
+  /// Where its key begins in the text, with its quote.
+  let offset: Int
   let node: JSONNode
 }
 

@@ -40,8 +40,9 @@ struct JSONReader {
   }
 
   private mutating func value() throws(JSONFault) -> JSONNode {
-    let (line, column) = (cursor.line, cursor.column)
-    return JSONNode(value: try bareValue(), line: line, column: column)
+    let (line, column, start) = (cursor.line, cursor.column, cursor.offset)
+    let value = try bareValue()
+    return JSONNode(value: value, line: line, column: column, bytes: start..<cursor.offset)
   }
 
   private mutating func bareValue() throws(JSONFault) -> JSONNode.Value {
@@ -79,7 +80,7 @@ struct JSONReader {
     if cursor.skip(UInt8(ascii: "}")) { return members }
     while true {
       guard cursor.peek == UInt8(ascii: "\"") else { throw cursor.unexpected("a key in double quotes") }
-      let (line, column) = (cursor.line, cursor.column)
+      let (line, column, offset) = (cursor.line, cursor.column, cursor.offset)
       let key = try cursor.string()
       path.append(.key(key))
       if let first = firstLines.updateValue(line, forKey: key) {
@@ -90,7 +91,7 @@ struct JSONReader {
       cursor.skipWhitespace()
       guard cursor.skip(UInt8(ascii: ":")) else { throw cursor.unexpected("\":\" after the key") }
       cursor.skipWhitespace()
-      members.append(JSONMember(key: key, line: line, node: try value()))
+      members.append(JSONMember(key: key, line: line, offset: offset, node: try value()))
       path.removeLast()
       if try isLast(closing: UInt8(ascii: "}")) { return members }
     }

@@ -2,7 +2,7 @@ import FoundationEssentials
 
 extension UnixSeconds {
   /// An RFC 3339 §5.6 date-time; a fraction of a second is dropped; nil for other text and for days that do not exist.
-  init?(rfc3339 text: String) {
+  package init?(rfc3339 text: String) {
     let bytes = Array(text.utf8)
     guard bytes.count >= 20, matches(bytes[..<19], "0000-00-00T00:00:00"), let zone = zone(bytes[19...]) else {
       return nil

@@ -1,28 +1,6 @@
 import Policies
 
 extension Command {
-  static let tokenNew = Command(
-    name: "token new", abstract: "makes an access token",
-    lesson: """
-      Prints a new token, once, and below it the entry for "tokens" of a client in clients.json. The gateway knows tokens by
-      their SHA-256 only, so that nobody can read them from its files; hand the token itself to its holder.
-
-        blnk-gateway token new
-
-      The entry may also say when the token ends, and whose it is:
-      { "sha256": "…", "expires": "2027-01-01T00:00:00Z", "note": "laptop" }
-      """,
-    flags: [], operandsRefused: "takes no arguments; what a token may do stands in clients.json"
-  ) { _ throws(CommandFault) in
-    var generator = SystemRandomNumberGenerator()
-    let token = Token.mint(using: &generator)
-    try Console.print(token.text)
-    try Console.print(#"{ "sha256": "\#(token.digest)" }"#)
-    Console.note(
-      "The first line is the token: it is shown this once. The second goes into clients.json, under \"tokens\".")
-    return 0
-  }
-
   static let tokenHash = Command(
     name: "token hash", abstract: "gives the digest of a token",
     lesson: """

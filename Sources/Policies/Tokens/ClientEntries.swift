@@ -1,0 +1,44 @@
+/// All clients' entries of a folder; reads `clients.json` and `clients/` only, and no keys of Cores.
+package struct ClientEntries {
+  /// In the order of the files.
+  package private(set) var clients: [ClientEntry] = []
+  private let log = FindingLog()
+  private var places = EntryPlaces()
+
+  /// What keeps the files from being edited; without findings all entries were read.
+  package var findings: [Finding] { log.findings }
+
+  package init(_ folder: PolicyFolder) {
+    guard folderExists(folder.path) else {
+      log.append(Finding(.error, file: folder.path, message: "there is no such folder; name one with --policies DIR"))
+      return
+    }
+    for name in folder.fileNames(of: "clients.json", log: log) { read(name, in: folder) }
+  }
+
+  private mutating func read(_ name: String, in folder: PolicyFolder) {
+    let file = "\(folder.path)/\(name)"
+    guard let root = folder.root(of: name, whenAbsent: "write {\"clients\": {…}} into it", log: log),
+      let bytes = try? readFile(file, byteCountMax: JSONReader.byteCountMax)
+    else { return }
+    // Offsets count in the bytes at hand, so the tree has to be of these and no others.
+    guard let node = JSONReader.read(bytes).root, case .object(let members)? = node["clients"]?.node.value else {
+      return root.error("\"clients\" is missing")
+    }
+    let clients = Field(node: node, keyPath: "clients", file: file, log: log)
+    for member in members { read(member, clients.child(of: member), bytes) }
+  }
+
+  private mutating func read(_ member: JSONMember, _ field: Field, _ bytes: [UInt8]) {
+    guard case .object(let members) = field.node.value, !members.isEmpty else {
+      return field.error("is no client's entry; see `blnk-gateway check`")
+    }
+    places.note(member.key, field, of: "client")
+    let isRevoked = Members(object: field, members: members)["revoked"]?.bool() ?? false
+    let fields = Members(object: field, members: members)["tokens"].map { tokens in tokens.elements() ?? [] } ?? []
+    clients.append(
+      ClientEntry(
+        id: member.key, isRevoked: isRevoked, tokens: fields.compactMap(ListedToken.init), file: field.file,
+        member: member, text: bytes))
+  }
+}

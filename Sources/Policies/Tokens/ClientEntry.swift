@@ -1,0 +1,81 @@
+/// A client's entry in its file, for listing and editing its tokens.
+package struct ClientEntry {
+  package let id: String
+  package let isRevoked: Bool
+  package let tokens: [ListedToken]
+  /// As findings name it.
+  package let file: String
+  let member: JSONMember
+  let text: [UInt8]
+
+  package func state(of token: ListedToken, at now: UnixSeconds) -> ListedToken.State {
+    if isRevoked { return .revoked }
+    guard let expiry = token.expiry, expiry <= now else { return .active }
+    return .expired
+  }
+
+  /// The file with one more token for the client.
+  package func adding(_ token: NewToken) -> FileEdit {
+    var splices = JSONSplices(text)
+    add(token, &splices)
+    return FileEdit(file: file, before: text, after: splices.result)
+  }
+
+  /// The file with this time as the end of a token of the client, whatever end it had.
+  package func ending(_ token: ListedToken, at end: UnixSeconds) -> FileEdit {
+    var splices = JSONSplices(text)
+    self.end(token, at: end, &splices)
+    return FileEdit(file: file, before: text, after: splices.result)
+  }
+
+  /// The file with a new token beside an old one, which ends; an earlier end of the old one stays.
+  package func replacing(_ old: ListedToken, with new: NewToken, endingAt end: UnixSeconds) -> FileEdit {
+    var splices = JSONSplices(text)
+    add(new, &splices)
+    if old.expiry.map({ $0 > end }) ?? true { self.end(old, at: end, &splices) }
+    return FileEdit(file: file, before: text, after: splices.result)
+  }
+
+  private func add(_ token: NewToken, _ splices: inout JSONSplices) {
+    if let tokens = member.node["tokens"] {
+      splices.append(token.entry, to: tokens, in: member)
+    } else {
+      splices.appendList("tokens", of: token.entry, to: member)
+    }
+  }
+
+  private func end(_ token: ListedToken, at end: UnixSeconds, _ splices: inout JSONSplices) {
+    if let expires = token.object["expires"] {
+      splices.replace(expires.node, with: "\"\(end)\"")
+    } else if let digest = token.object["sha256"] {
+      splices.insert("expires", "\"\(end)\"", behind: digest)
+    }
+  }
+}
+
+/// What is to become of one file.
+package struct FileEdit {
+  /// As findings name it.
+  package let file: String
+  package let before: [UInt8]
+  package let after: [UInt8]
+
+  /// Where the bytes are, without links: what stands at a link's place stays a link.
+  package var target: String { canonical(file) }
+
+  /// Whether the file still holds what the edit began with.
+  package var isCurrent: Bool {
+    (try? readFile(file, byteCountMax: JSONReader.byteCountMax)) == before
+  }
+
+  /// Whether the strict reader takes the result.
+  package var isReadable: Bool { JSONReader.read(after).faults.isEmpty }
+}
+
+extension JSONNode {
+  /// The member of an object with this key.
+  subscript(key: String) -> JSONMember? {
+    guard case .object(let members) = value else { return nil }
+    return members.first { member in member.key == key }
+  }
+}

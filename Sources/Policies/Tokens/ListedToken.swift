@@ -1,0 +1,53 @@
+/// A token as it stands in a client's entry: what an operator sees of it, never the token.
+package struct ListedToken {
+  package enum State: String {
+    case active, expired
+    /// By the client's `"revoked": true`.
+    case revoked
+  }
+
+  package let digest: Digest
+  /// nil: never.
+  package let expiry: UnixSeconds?
+  package let note: String?
+  let object: JSONNode
+
+  /// nil, with an error noted, when the entry is not valid.
+  init?(_ field: Field) {
+    guard let members = field.members(["sha256", "expires", "note"]),
+      let digest = members.required("sha256")?.string().flatMap(Digest.init(hex:))
+    else {
+      field.error("is no token entry; see `blnk-gateway check`")
+      return nil
+    }
+    self.digest = digest
+    expiry = members["expires"].flatMap { $0.isNull ? nil : $0.string().flatMap(UnixSeconds.init(rfc3339:)) }
+    if let field = members["expires"], !field.isNull, expiry == nil { field.error("is no time (RFC 3339)") }
+    note = members["note"].flatMap { $0.label() }
+    object = field.node
+  }
+}
+
+/// A token that is not in any file yet.
+package struct NewToken {
+  let digest: Digest
+  let expiry: UnixSeconds?
+  let note: String?
+
+  /// nil for a note that is longer than 256 bytes, empty, or with control characters.
+  package init?(_ digest: Digest, expiry: UnixSeconds?, note: String?) {
+    if let note {
+      guard (1...256).contains(note.utf8.count), !note.unicodeScalars.contains(where: \.isControl) else { return nil }
+    }
+    self.digest = digest
+    self.expiry = expiry
+    self.note = note
+  }
+
+  /// The entry for `"tokens"`.
+  package var entry: String {
+    let expires = expiry.map { ", \"expires\": \"\($0)\"" } ?? ""
+    let note = note.map { ", \"note\": \(jsonString($0))" } ?? ""
+    return "{ \"sha256\": \"\(digest)\"\(expires)\(note) }"
+  }
+}

@@ -1,0 +1,23 @@
+import Glibc
+
+/// Holds a folder for one process that edits its files, until it lets go of it; `flock(2)`, so it ends with the process.
+package struct FolderLock: ~Copyable {
+  private let folder: FileDescriptor
+
+  /// Waits for another holder for at most `milliseconds`, then fails with `Errno.again`.
+  package init(_ path: String, waitingMilliseconds milliseconds: Int) throws(Errno) {
+    let number = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard number >= 0 else { throw .last }
+    let opened = FileDescriptor(owning: number)
+    try Self.lock(number, until: MonotonicClock.nanoseconds + Int64(milliseconds) * 1_000_000)
+    folder = opened
+  }
+
+  private static func lock(_ number: Int32, until deadline: Int64) throws(Errno) {
+    while flock(number, LOCK_EX | LOCK_NB) != 0 {
+      guard errno == EWOULDBLOCK || errno == EINTR else { throw .last }
+      guard MonotonicClock.nanoseconds < deadline else { throw .again }
+      usleep(20_000)
+    }
+  }
+}

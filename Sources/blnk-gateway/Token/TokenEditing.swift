@@ -1,0 +1,64 @@
+import Policies
+import Reactor
+
+/// One edit of the tokens of a policy folder; until it is done, other edits wait.
+struct TokenEditing: ~Copyable {
+  static let effect = "It takes effect at the gateway's next reload."
+  private static let waitMilliseconds = 5_000
+
+  private let command: String
+  private let folder: PolicyFolder
+  private let lock: FolderLock
+  let entries: ClientEntries
+
+  init(_ arguments: Arguments, for command: String) throws(CommandFault) {
+    let folder = try PolicyFolder(arguments)
+    // Before the files are read: what they hold may be another's edit to come.
+    let held = try Self.lock(folder, for: command)
+    entries = try ClientEntries(valid: folder, for: command)
+    lock = held
+    self.folder = folder
+    self.command = command
+  }
+
+  private static func lock(_ folder: PolicyFolder, for command: String) throws(CommandFault) -> FolderLock {
+    do throws(Errno) {
+      return try FolderLock(folder.path, waitingMilliseconds: waitMilliseconds)
+    } catch {
+      let reason = error == .again ? "another edit of its tokens is under way; try again" : "\(error)"
+      throw .failed("\(command): \(folder.path): \(reason)")
+    }
+  }
+
+  func client(_ id: String) throws(CommandFault) -> ClientEntry {
+    guard let client = entries.clients.first(where: { client in client.id == id }) else {
+      let hint = suggestion(for: id, among: entries.clients.map(\.id))
+      throw .failed("\(command): there is no client \"\(id)\" in \(folder.path)\(hint)")
+    }
+    return client
+  }
+
+  func write(_ edit: FileEdit) throws(CommandFault) {
+    guard edit.isReadable else { throw .failed("\(command): \(edit.file) would become too long; nothing was written") }
+    // Editors know nothing of the lock.
+    guard edit.isCurrent else {
+      throw .failed("\(command): \(edit.file) was changed meanwhile; nothing was written; try again")
+    }
+    do throws(Errno) {
+      try FileReplacement(edit.target).write(edit.after)
+    } catch {
+      throw .failed("\(command): cannot replace \(edit.target) with its owner and mode: \(error)")
+    }
+  }
+}
+
+extension ClientEntries {
+  /// The entries of a folder whose files can be read.
+  init(valid folder: PolicyFolder, for command: String) throws(CommandFault) {
+    self.init(folder)
+    guard findings.isEmpty else {
+      for finding in findings { Console.note("\(finding)") }
+      throw .failed("\(command): \(folder.path): the clients cannot be read; nothing was done")
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import Policies
+
+extension Command {
+  static let tokenNew = Command(
+    name: "token new", abstract: "makes an access token, and gives it to a client",
+    lesson: """
+      Prints a new token, once. With --client it puts the token's digest into that client's entry, in clients.json or a
+      file of clients/, and leaves every other byte of the file as it is; the token works from the gateway's next reload
+      on. Without --client it changes no file, and prints the entry for "tokens" below the token. The gateway knows tokens
+      by their SHA-256 only, so that nobody can read them from its files; hand the token itself to its holder.
+
+        blnk-gateway token new
+        blnk-gateway token new --client demo-app --note laptop --expires 90d
+      """,
+    flags: [.policies, .client, .note, .expires],
+    operandsRefused: "takes no arguments; what a token may do stands in clients.json"
+  ) { arguments throws(CommandFault) in
+    var generator = SystemRandomNumberGenerator()
+    let token = Token.mint(using: &generator)
+    let new = try NewToken(token, arguments, for: "token new")
+    guard let id = arguments.value("--client") else {
+      try Console.print(token.text)
+      try Console.print(new.entry)
+      Console.note(
+        "The first line is the token: it is shown this once. The second goes into clients.json, under \"tokens\".")
+      return 0
+    }
+    let editing = try TokenEditing(arguments, for: "token new")
+    let edit = try editing.client(id).adding(new)
+    try editing.write(edit)
+    try Console.print(token.text)
+    Console.note("This is \(id)'s new token, shown this once; \(edit.file) has its digest. \(TokenEditing.effect)")
+    return 0
+  }
+}
+
+extension NewToken {
+  /// As the flags --note and --expires say; without a note, `note`.
+  init(_ token: Token, _ arguments: Arguments, note: String? = nil, for command: String) throws(CommandFault) {
+    var expiry: UnixSeconds?
+    if let text = arguments.value("--expires") {
+      expiry = UnixSeconds(rfc3339: text) ?? Lifetime(text).map { UnixSeconds(UnixSeconds.now.rawValue + $0.seconds) }
+      guard let expiry, expiry > .now else {
+        throw .usage(
+          "\(command): --expires must be a time to come, such as 2030-01-01T00:00:00Z (RFC 3339), or how long: 12h, 90d"
+        )
+      }
+    }
+    guard let new = NewToken(token.digest, expiry: expiry, note: arguments.value("--note") ?? note) else {
+      throw .usage("\(command): --note must be 1 to 256 bytes without control characters")
+    }
+    self = new
+  }
+}
+
+extension Command.Flag {
+  static let client = Command.Flag(name: "--client", value: "ID", about: "the client, by its name in clients.json")
+  static let digest = Command.Flag(
+    name: "--digest", value: "PREFIX", about: "the token, by the first digits of its digest, as \"token list\" shows it"
+  )
+  static let note = Command.Flag(name: "--note", value: "TEXT", about: "what to call the token, for people and logs")
+  static let expires = Command.Flag(
+    name: "--expires", value: "WHEN", about: "when it ends: 2030-01-01T00:00:00Z, or 12h or 90d from now; else never")
+}

@@ -1,0 +1,153 @@
+import Foundation
+import Policies
+import Testing
+
+/// `token list`, `new --client`, `revoke` and `rotate` over real files.
+@Suite(.timeLimit(.minutes(2))) struct TokenCommandTests {
+  private let folder: PolicyCopy
+
+  init() throws { folder = try PolicyCopy(gateway: "{}") }
+
+  private var clients: String { folder.path + "/clients.json" }
+
+  private func run(_ arguments: String..., input: String = "") throws -> Program.Outcome {
+    try Program.run(["token"] + arguments + ["--policies", folder.path], input: input)
+  }
+
+  private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+
+  private func digest(_ outcome: Program.Outcome) -> String {
+    Token.digest(of: String(outcome.output.dropLast())).hex
+  }
+
+  @Test func `new gives a client a token, prints it once, and touches nothing else`() throws {
+    let before = try text(clients)
+    try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: clients)
+    let made = try run("new", "--client", "demo-app", "--note", "a \"b\"", "--expires", "2099-01-01T00:00:00Z")
+    #expect(made.exitCode == 0 && made.output.split(separator: "\n").count == 1, "\(made.errors)")
+    #expect(Token.checksumHolds(String(made.output.dropLast())))
+    #expect(!made.errors.contains(made.output.dropLast()) && made.errors.contains("next reload"))
+    let line =
+      #",\#n        { "sha256": "\#(digest(made))", "expires": "2099-01-01T00:00:00Z", "note": "a \"b\"" }"#
+    let after = try text(clients)
+    #expect(after.replacing(line, with: "") == before && after.count == before.count + line.count)
+    #expect(!after.contains(made.output.dropLast()))
+    #expect(try FileManager.default.attributesOfItem(atPath: clients)[.posixPermissions] as? Int == 0o640)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).allSatisfy { !$0.hasSuffix(".tmp") })
+    #expect(try Program.run(["check", "--policies", folder.path], environment: Program.keys).exitCode == 0)
+  }
+
+  @Test func `list shows digests, states, ends and notes, and no token`() throws {
+    let made = try run("new", "--client", "demo-reader", "--note", "laptop", "--expires", "90d")
+    _ = try run("revoke", "--digest", "bd0674ab")
+    let listed = try run("list")
+    let lines = listed.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    #expect(lines[0] == ["CLIENT", "DIGEST", "STATE", "EXPIRES", "NOTE"] && lines.count == 4)
+    #expect(lines[1].prefix(4) == ["demo-app", "7fa1f13e00e3", "active", "never"])
+    #expect(lines[2].prefix(3) == ["demo-reader", "bd0674ab0ed1", "expired"])
+    #expect(lines[3].prefix(3) == ["demo-reader", String(digest(made).prefix(12)), "active"])
+    #expect(!listed.output.contains(made.output.dropLast()))
+    let json = try run("list", "--client", "demo-app", "--json").output
+    let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: [[String: String]]]
+    #expect(object?["tokens"]?.map { $0["state"] } == ["active"] && object?["tokens"]?.count == 1)
+    let unknown = try run("list", "--client", "demo-ap")
+    #expect(unknown.exitCode == 1 && unknown.errors.contains(#"(did you mean "demo-app"?)"#))
+  }
+
+  @Test func `revoke ends one token, keeps it listed, and refuses what is ambiguous`() throws {
+    let first = #""sha256": "7fa1f13e00e3e630c90c9d7065ffc12a10850ab022ae6d974e40d9710bb41529""#
+    let twin = first.replacing("41529", with: "41530")
+    let both = try text(clients).replacing("{ \(first)", with: "{ \(twin) }, { \(first)")
+    try Data(both.utf8).write(to: URL(filePath: clients))
+    let ambiguous = try run("revoke", "--digest", "7FA1F13E")
+    #expect(ambiguous.exitCode == 1 && ambiguous.errors.contains("2 tokens begin so: 7fa1f13e00e3 of demo-app"))
+    #expect(try text(clients) == both)
+    let revoked = try run("revoke", "--digest", String(first.suffix(65).prefix(64)))
+    #expect(revoked.exitCode == 0 && revoked.output.isEmpty, "\(revoked.errors)")
+    let after = try text(clients)
+    let added = try #require(after.firstMatch(of: #/41529"(, "expires": "[0-9T:-]+Z")/#)).1
+    #expect(after.replacing(added, with: "") == both)
+    let again = try run("revoke", "--digest", String(first.suffix(65).prefix(64)))
+    #expect(again.exitCode == 0 && again.errors.contains("has ended before"))
+    #expect(try text(clients) == after)
+    #expect(try run("revoke", "--digest", "0000").exitCode == 1)
+  }
+
+  @Test func `revoke takes a leaked token from standard input, and shows it nowhere`() throws {
+    let token = try run("new", "--client", "demo-app").output
+    let revoked = try run("revoke", "--token-stdin", input: token)
+    #expect(revoked.exitCode == 0 && !(revoked.errors + revoked.output).contains(token.dropLast()))
+    #expect(try run("list").output.split(separator: "\n").filter { $0.contains("expired") }.count == 1)
+    let misplaced = try run("revoke", "--digest", String(token.dropLast()))
+    #expect(misplaced.exitCode == 2 && !misplaced.errors.contains(token.dropLast()))
+  }
+
+  @Test func `rotate puts the new beside the old, which ends after the grace`() throws {
+    let before = try text(clients)
+    let rotated = try run("rotate", "--client", "demo-app", "--grace", "2h")
+    #expect(rotated.exitCode == 0, "\(rotated.errors)")
+    let list = try run("list", "--client", "demo-app", "--json").output
+    let tokens = try JSONSerialization.jsonObject(with: Data(list.utf8)) as? [String: [[String: String]]]
+    let (old, new) = (tokens?["tokens"]?.first, tokens?["tokens"]?.last)
+    #expect(tokens?["tokens"]?.count == 2 && old?["state"] == "active" && new?["state"] == "active")
+    #expect(new?["digest"] == String(digest(rotated).prefix(12)) && new?["note"] == old?["note"])
+    let end = try #require(old?["expires"].flatMap(UnixSeconds.init(rfc3339:)))
+    #expect(abs(end.rawValue - Int64(Date().timeIntervalSince1970) - 7200) < 60 && new?["expires"] == nil)
+    #expect(try text(clients).count > before.count)
+    let several = try run("rotate", "--client", "demo-app")
+    #expect(several.exitCode == 1 && several.errors.contains("has 2 active tokens: 7fa1f13e00e3, "))
+    #expect(try run("rotate", "--client", "demo-app", "--digest", "7fa1", "--grace", "0s").exitCode == 0)
+    #expect(try run("rotate", "--client", "demo-app", "--digest", "7fa1").errors.contains("is not active"))
+    for arguments in [["--client", "demo-app", "--grace", "soon"], []] {
+      #expect(try Program.run(["token", "rotate", "--policies", folder.path] + arguments).exitCode == 2)
+    }
+  }
+
+  @Test func `edits what a link in clients/ leads to, and leaves the link`() throws {
+    let target = folder.path + "/elsewhere"
+    try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(atPath: folder.path + "/clients", withIntermediateDirectories: true)
+    let shop = #"{ "clients": { "shop": { "scopes": [], "instances": [] } } }"#
+    try Data(shop.utf8).write(to: URL(filePath: target + "/shop.json"))
+    let link = folder.path + "/clients/shop.json"
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "../elsewhere/shop.json")
+    let made = try run("new", "--client", "shop")
+    #expect(made.exitCode == 0, "\(made.errors)")
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == "../elsewhere/shop.json")
+    #expect(
+      try text(target + "/shop.json")
+        == shop.replacing("[] }", with: #"[], "tokens": [{ "sha256": "\#(digest(made))" }] }"#))
+  }
+
+  @Test func `edits at once all happen, one after the other`() throws {
+    let programs = try (0..<8).map { _ in
+      try Program.start(["token", "new", "--client", "demo-app", "--policies", folder.path])
+    }
+    let tokens = programs.map { $0.end() }
+    #expect(tokens.allSatisfy { $0.exitCode == 0 })
+    let after = try text(clients)
+    #expect(tokens.allSatisfy { after.contains(digest($0)) })
+  }
+
+  @Test func `an edit waits for another, then says so`() throws {
+    let number = unsafe open(folder.path, O_RDONLY | O_DIRECTORY)
+    defer { close(number) }
+    #expect(flock(number, LOCK_EX) == 0)
+    let outcome = try run("new", "--client", "demo-app")
+    #expect(outcome.exitCode == 1 && outcome.output.isEmpty)
+    #expect(outcome.errors.hasSuffix("another edit of its tokens is under way; try again\n"))
+  }
+
+  @Test(arguments: [
+    ["new", "--client", "demo-ap"], ["new", "--client", "demo-app", "--expires", "2020-01-01T00:00:00Z"],
+    ["new", "--note", ""], ["new", "--client", "demo-app", "--note", "a\u{7}"], ["revoke"],
+    ["revoke", "--digest", "7fa"],
+    ["revoke", "--digest", "7fa1", "--token-stdin"], ["revoke", "7fa1f13e"],
+  ])
+  func `changes nothing when it is not understood`(arguments: [String]) throws {
+    let before = try text(clients)
+    let outcome = try Program.run(["token"] + arguments + ["--policies", folder.path])
+    #expect(outcome.exitCode != 0 && outcome.output.isEmpty && outcome.errorLines.count == 1)
+    #expect(try text(clients) == before)
+  }
+}
