@@ -29,7 +29,9 @@ enum PolicyFileProperty {
     let surroundings = Surroundings(folder: "/nonexistent", environment: ["KEY": "key"])
     switch choice {
     case UInt8(ascii: "g"): _ = GatewayFile(surroundings: surroundings, stateFolder: "/nonexistent").settings(root)
-    case UInt8(ascii: "i"): _ = InstancesFile(surroundings: surroundings).instances(root)
+    case UInt8(ascii: "i"):
+      var file = InstancesFile(surroundings: surroundings)
+      file.read(root)
     case UInt8(ascii: "r"): _ = RoutesFile().routes(root)
     default:
       var file = ClientsFile(instances: [], declared: nil, scopes: [.read], now: UnixSeconds(0))
