@@ -1,7 +1,8 @@
 /// One thing that is wrong, or looks wrong, in the policy files.
 package struct Finding: Hashable, Sendable {
-  /// An error keeps the policy from being loaded; a warning does not.
-  package enum Severity: Hashable, Sendable { case error, warning }
+  /// An error keeps the policy from being loaded; a warning does not. A note is no fault: it names what an operator
+  /// should have meant.
+  package enum Severity: String, Hashable, Sendable { case error, warning, note }
 
   package let severity: Severity
   /// The file as the operator named its folder, such as `policies/clients.json`.
@@ -25,7 +26,7 @@ extension Finding: CustomStringConvertible {
   /// One line: `policies/clients.json:12: clients.demo-app.scope: unknown key (did you mean "scopes"?)`.
   package var description: String {
     let place = line.map { line in "\(file):\(line)" } ?? file
-    let label = severity == .warning ? "warning: " : ""
+    let label = severity == .error ? "" : "\(severity.rawValue): "
     let subject = keyPath.isEmpty ? "" : "\(keyPath): "
     return oneLine("\(place): \(label)\(subject)\(message)")
   }

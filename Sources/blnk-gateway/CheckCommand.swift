@@ -5,12 +5,17 @@ extension Command {
     name: "check", abstract: "says whether a policy folder is valid",
     lesson: """
       Reads what "serve" would read, key files included, and starts nothing. Findings come one a line: file, line, key and
-      what is wrong. Errors keep the gateway from starting; warnings do not. Exit code 1 with an error, else 0.
+      what is wrong. Errors keep the gateway from starting; warnings do not, and notes name what is open on purpose.
+      Exit code 1 with an error, or with --strict with a warning, else 0.
 
         blnk-gateway check --policies policies
+        blnk-gateway check --strict && systemctl restart blnk-gateway
         blnk-gateway check --json | python3 -m json.tool
       """,
-    flags: [.policies, .state, Flag(name: "--json", value: nil, about: "one JSON object instead of lines")]
+    flags: [
+      .policies, .state, Flag(name: "--strict", value: nil, about: "exit code 1 with a warning, too"),
+      Flag(name: "--json", value: nil, about: "one JSON object instead of lines"),
+    ]
   ) { arguments throws(CommandFault) in
     let folder = try PolicyFolder(arguments)
     let result = folder.load()
@@ -20,7 +25,8 @@ extension Command {
       for finding in result.findings { try Console.print("\(finding)") }
       try Console.print("\(folder.path): \(summary(result))")
     }
-    return result.policy == nil ? 1 : 0
+    let isWarned = result.findings.contains { finding in finding.severity == .warning }
+    return result.policy == nil || arguments.isSet("--strict") && isWarned ? 1 : 0
   }
 
   private static func summary(_ result: LoadResult) -> String {
@@ -39,7 +45,7 @@ extension Command {
       ok: result.policy != nil,
       findings: result.findings.map { finding in
         Report.Entry(
-          severity: finding.severity == .error ? "error" : "warning", file: finding.file, line: finding.line,
+          severity: finding.severity.rawValue, file: finding.file, line: finding.line,
           keyPath: finding.keyPath, message: finding.message)
       },
       clients: result.policy?.clients.count, instances: result.policy?.instances.count,

@@ -1,4 +1,5 @@
 import Foundation
+import Gateway
 import Policies
 
 extension Command.Flag {
@@ -27,10 +28,11 @@ extension PolicyFolder {
   /// The policy and all that is to be said of the folder.
   func load() -> LoadResult {
     let result = Policy.load(self, now: .now)
-    guard result.policy != nil else { return result }
-    let findings = result.findings + Policy.findingsOfKeysNotInForce(in: self)
+    guard let policy = result.policy else { return result }
+    let fitted = policy.fittedToDescriptors(in: self)
+    let findings = result.findings + Policy.findingsOfKeysNotInForce(in: self) + fitted.findings
     let isRefused = findings.contains { finding in finding.severity == .error }
-    return LoadResult(policy: isRefused ? nil : result.policy, findings: findings)
+    return LoadResult(policy: isRefused ? nil : fitted.policy, findings: findings)
   }
 }
 

@@ -21,6 +21,19 @@ import Testing
     #expect(first?["line"] as? Int == 5)
   }
 
+  @Test func `check fails for a warning only when it is strict, and never for a note`() throws {
+    let folder = try PolicyCopy(gateway: #"{ "watch": true }"#)
+    for (arguments, code) in [([], 0), (["--strict"], 1), (["--strict", "--json"], 1)] as [([String], Int32)] {
+      let outcome = try Program.run(["check", "--policies", folder.path] + arguments, environment: Program.keys)
+      #expect(outcome.exitCode == code && outcome.output.contains("watch"))
+    }
+    let clients = #"{ "clients": { "a": { "scopes": ["*"], "instances": ["*"] } } }"#
+    let open = try PolicyCopy(gateway: "{}")
+    try Data(clients.utf8).write(to: URL(filePath: "\(open.path)/clients.json"))
+    let outcome = try Program.run(["check", "--strict", "--policies", open.path], environment: Program.keys)
+    #expect(outcome.exitCode == 0 && outcome.output.contains("clients.json:1: note: clients.a.scopes: grants every"))
+  }
+
   @Test func `check and serve warn of what is not in force, and serve does not start without proxy_protocol`() throws {
     let folder = try PolicyCopy(
       gateway: #"{ "listen": { "address": "127.0.0.1:0", "proxy_protocol": true }, "health_on_listen": true }"#)

@@ -42,6 +42,7 @@ struct FolderFiles {
       let file = URL(filePath: "\(path)/\(name)")
       try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
       try Data(text.utf8).write(to: file)
+      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
     }
     return try body(PolicyFolder(path: path, stateFolder: "/nonexistent", environment: environment))
   }

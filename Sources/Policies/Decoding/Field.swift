@@ -19,6 +19,10 @@ struct Field {
     note(.warning, message)
   }
 
+  func remark(_ message: String) {
+    note(.note, message)
+  }
+
   func string() -> String? {
     guard case .string(let text) = node.value else { return wrongType("a string") }
     return text

@@ -51,6 +51,14 @@ func readFile(_ path: String, byteCountMax: Int) throws(FileFault) -> [UInt8] {
   return Array(data)
 }
 
+/// The permission bits of a file, or of what a link to one names; nil if there is none.
+func fileMode(_ path: String) -> Int? {
+  let url = URL(filePath: path).resolvingSymlinksInPath()
+  guard let mode = try? FileManager.default.attributesOfItem(atPath: url.path)[.posixPermissions] else { return nil }
+  let bits = mode as? Int ?? (mode as? UInt).map { bits in Int(bits) } ?? (mode as? UInt16).map { bits in Int(bits) }
+  return bits.map { bits in bits & 0o777 }
+}
+
 /// `path` itself if it begins with a slash, else within `folder`.
 func resolved(_ path: String, in folder: String) -> String {
   path.hasPrefix("/") ? path : "\(folder)/\(path)"

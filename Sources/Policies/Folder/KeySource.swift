@@ -45,10 +45,20 @@ extension Field {
     guard let name = label(byteCountMax: 4096) else { return nil }
     let path = resolved(name, in: surroundings.folder)
     do throws(FileFault) {
-      return key(try readFile(path, byteCountMax: Self.keyBytesMax + 2), from: "the file \(path)")
+      let bytes = try readFile(path, byteCountMax: Self.keyBytesMax + 2)
+      warnOfAccess(toKeyFile: path)
+      return key(bytes, from: "the file \(path)")
     } catch {
       return refused("the file \(path) \(error.message)\(error == .absent ? "; write the key into it" : "")")
     }
+  }
+
+  /// Others who can read a key can call the Core; who can write it can make the gateway send another one.
+  func warnOfAccess(toKeyFile path: String) {
+    guard let mode = fileMode(path) else { return }
+    let octal = "0" + String(mode, radix: 8)
+    if mode & 0o004 != 0 { warning("every user of this machine can read the file \(path) (mode \(octal)); chmod 600") }
+    if mode & 0o022 != 0 { warning("others can write the file \(path) (mode \(octal)); chmod 600") }
   }
 
   private func key(_ value: [UInt8], from source: String) -> Secret? {

@@ -46,6 +46,7 @@ extension Policy {
       guard field.node.fulfils(key.condition) else { return }
       let message = "not in force yet in this version"
       switch key.severity {
+      case .note: field.remark(message)
       case .warning: field.warning(message)
       case .error: field.error("\(message); the gateway does not start with it")
       }

@@ -5,7 +5,8 @@ struct RoutesFile {
   static let pathsMax = 4096
 
   func routes(_ root: Field) -> [RouteDefinition] {
-    guard let members = root.members(["routes"]), let field = members.required("routes"), let entries = field.entries()
+    guard let members = root.members(["routes"]), let field = members.required("routes"),
+      let entries = field.entries()
     else { return [] }
     guard entries.count <= Self.pathsMax else { return field.refused("has more than \(Self.pathsMax) paths") ?? [] }
     var firstTexts: [[RoutePattern.Segment]: String] = [:]
@@ -20,6 +21,7 @@ struct RoutesFile {
       }
       definitions += methods(of: pattern, entry.field)
     }
+    noteConflicts(definitions, in: entries.map(\.field))
     if Set(definitions.map(\.scope)).count > RouteTable.scopesMax {
       field.error("has more than \(RouteTable.scopesMax) scopes")
     }

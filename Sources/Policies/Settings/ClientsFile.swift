@@ -28,7 +28,8 @@ struct ClientsFile {
   }
 
   mutating func read(_ root: Field) {
-    guard let members = root.members(["clients"]), let entries = members.required("clients")?.entries() else { return }
+    guard let members = root.members(["clients"]), let entries = members.required("clients")?.entries()
+    else { return }
     for entry in entries {
       places.note(entry.name, entry.field, of: "client")
       let index = Int32(clients.count)
@@ -59,7 +60,9 @@ struct ClientsFile {
   private func scopeSet(_ field: Field) -> ScopeSet? {
     guard let fields = field.elements() else { return nil }
     if fields.contains(where: \.isStar) {
-      return fields.count == 1 ? .all : field.refused("\"*\" stands for all scopes and stands alone")
+      guard fields.count == 1 else { return field.refused("\"*\" stands for all scopes and stands alone") }
+      field.remark("grants every scope, those of routes to come, too")
+      return .all
     }
     var set = ScopeSet()
     for field in fields {
@@ -80,7 +83,9 @@ struct ClientsFile {
   private func instanceGrant(_ field: Field) -> InstanceGrant? {
     guard let fields = field.elements() else { return nil }
     if fields.contains(where: \.isStar) {
-      return fields.count == 1 ? .all : field.refused("\"*\" stands for all instances and stands alone")
+      guard fields.count == 1 else { return field.refused("\"*\" stands for all instances and stands alone") }
+      field.remark("grants every instance, those to come, too")
+      return .all
     }
     return .only(Set(fields.compactMap(instance)).sorted())
   }

@@ -52,9 +52,19 @@ struct InstancesFile {
   private func url(_ field: Field) -> InstanceURL? {
     guard let text = field.string() else { return nil }
     do throws(InstanceURL.Fault) {
-      return try InstanceURL(text)
+      let url = try InstanceURL(text)
+      warnOfPlainText(url, field)
+      return url
     } catch {
       return field.refused(error.message)
+    }
+  }
+
+  private func warnOfPlainText(_ url: InstanceURL, _ field: Field) {
+    switch url.isTLS ? .isPrivate : url.reach {
+    case .isPrivate: break
+    case .isPublic: field.warning("sends the Core's key and all data unencrypted to a public address; use https://")
+    case .isUnknown: field.remark("sends the Core's key and all data unencrypted; right only in a private network")
     }
   }
 
@@ -64,6 +74,7 @@ struct InstancesFile {
     tls.caFile = members["ca_file"].flatMap(existingFile)
     tls.certificateFile = members["cert_file"].flatMap(existingFile)
     tls.keyFile = members["key_file"].flatMap(existingFile)
+    if let path = tls.keyFile { members["key_file"]?.warnOfAccess(toKeyFile: path) }
     tls.serverName = members["server_name"].flatMap { field in field.isNull ? nil : field.label() }
     let hasCertificate = members["cert_file"].map { field in !field.isNull } ?? false
     let hasKey = members["key_file"].map { field in !field.isNull } ?? false

@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+@testable import Policies
+
+/// What `check` warns of, and what it only notes.
+@Suite struct CheckFindingTests {
+  @Test(arguments: [
+    (0o600, []), (0o400, []), (0o640, []), (0o644, ["every user"]), (0o620, ["others can write"]),
+    (0o666, ["every user", "others can write"]),
+  ])
+  func `warns of key files that others can read or write`(mode: Int, words: [String]) throws {
+    let files = FolderFiles([
+      "core.key": "secret\n",
+      "instances.json": #"{"instances": {"inst_demo": {"url": "http://b", "key": {"file": "core.key"}}}}"#,
+    ])
+    try files.withFolder { folder in
+      try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: folder.path + "/core.key")
+      let result = Policy.load(folder, now: UnixSeconds(0))
+      #expect(result.policy != nil && result.findings.count == words.count)
+      for (finding, words) in zip(result.findings, words) {
+        #expect(finding.severity == .warning && finding.message.contains(words))
+        #expect(finding.keyPath == "instances.inst_demo.key.file" && finding.line == 1)
+      }
+    }
+  }
+
+  @Test(arguments: [
+    ("http://10.1.2.3", nil), ("http://172.31.0.1", nil), ("http://127.0.0.1:5001", nil), ("http://[fd00::1]", nil),
+    ("http://core", nil), ("http://core.blnk.svc", nil), ("http://core.svc.cluster.local", nil),
+    ("http://core.internal", nil), ("https://8.8.8.8", nil), ("https://core.example", nil),
+    ("http://8.8.8.8", Finding.Severity.warning), ("http://172.32.0.1", .warning), ("http://[2001:db8::1]", .warning),
+    ("http://core.example.com", .note), ("http://notinternal", nil), ("http://a.notinternal", .note),
+  ])
+  func `warns of plain http to a public address, and notes a name that may be one`(
+    url: String, severity: Finding.Severity?
+  ) throws {
+    let text = #"{"instances": {"inst_demo": {"url": "\#(url)", "key": {"env": "DEMO_KEY"}}}}"#
+    let findings = try FolderFiles(["instances.json": text]).load().findings
+    #expect(findings.map(\.severity) == (severity.map { [$0] } ?? []))
+    #expect(findings.allSatisfy { $0.keyPath == "instances.inst_demo.url" })
+  }
+
+  @Test func `notes what is granted whole`() throws {
+    let result = try FolderFiles(["clients.json": #"{"clients": {"a": {"scopes": ["*"], "instances": ["*"]}}}"#]).load()
+    #expect(result.policy != nil)
+    #expect(
+      result.findings.map(\.description) == [
+        "policies/clients.json:1: note: clients.a.scopes: grants every scope, those of routes to come, too",
+        "policies/clients.json:1: note: clients.a.instances: grants every instance, those to come, too",
+      ])
+  }
+
+  @Test(arguments: [
+    ("/proxy/:a/x", "/proxy/y/:b", true), ("/proxy/y/:b", "/proxy/:a/x", true),
+    ("/proxy/:a/x/c", "/proxy/y/:b/c", true),
+    ("/proxy/y/x", "/proxy/y/:b", false), ("/proxy/:a/x/c", "/proxy/y/:b/d", false),
+    ("/proxy/:a", "/proxy/y/:b", false),
+  ])
+  func `warns where two patterns ask for different scopes on one path`(
+    first: String, second: String, isDisputed: Bool
+  ) throws {
+    func findings(_ scope: String, _ method: String = "GET") throws -> [Finding] {
+      let routes = """
+        {"routes": {"\(first)": {"GET": {"scope": "proxy:read", "operation": "a"}},
+          "\(second)": {"\(method)": {"scope": "\(scope)", "operation": "b"}}}}
+        """
+      return try FolderFiles(["routes.json": routes]).load().findings
+    }
+    let found = try findings("proxy:write")
+    #expect(found.count == (isDisputed ? 1 : 0))
+    if let finding = found.first {
+      #expect(
+        finding.severity == .warning && finding.keyPath == "routes./proxy/:a/x\(first.hasSuffix("c") ? "/c" : "")")
+      #expect(finding.message.hasPrefix("GET /proxy/y/x") && finding.message.contains("/proxy/y/:b"))
+    }
+    #expect(try findings("proxy:read").isEmpty)
+    #expect(try findings("proxy:write", "POST").isEmpty)
+  }
+
+  @Test func `warns of a route that the paths of instances hide`() throws {
+    let routes = #"{"routes": {"/proxy/instances/:id": {"GET": {"scope": "proxy:read", "operation": "a"}}}}"#
+    let findings = try FolderFiles(["routes.json": routes]).load().findings
+    #expect(findings.map(\.severity) == [.warning] && findings[0].message.hasPrefix("is reached under /proxy only"))
+  }
+}
