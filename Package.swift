@@ -49,7 +49,7 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests", dependencies: ["LoopSupport", "TestSupport", "blnk-gateway"], swiftSettings: strict),
     tests(of: "Gateway", uses: ["HTTP1", "Policies", "Reactor", "TestSupport", "Upstream"]),
-    tests(of: "Policies", uses: ["HTTP1"]),
+    tests(of: "Policies", uses: ["HTTP1"], resources: [.copy("Fixtures")]),
     .target(name: "LoopSupport", dependencies: ["Reactor"], path: "Tests/LoopSupport", swiftSettings: strict),
     tests(of: "Reactor", uses: ["CLinux", "LoopSupport"]),
     tests(of: "SandboxCore", uses: ["Reactor"], resources: [.copy("Fixtures")]),

@@ -18,7 +18,7 @@ import Testing
     let first = (object?["findings"] as? [[String: Any]])?.first
     #expect(first?["severity"] as? String == "error")
     #expect(first?["key_path"] as? String == "instances.inst_demo.key.env")
-    #expect(first?["line"] as? Int == 5)
+    #expect(first?["line"] as? Int == 6)
   }
 
   @Test func `check fails for a warning only when it is strict, and never for a note`() throws {

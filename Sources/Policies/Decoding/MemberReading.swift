@@ -14,6 +14,15 @@ extension Members {
   }
 }
 
+/// Where editors find the schema of a file, which is theirs alone.
+let schemaKey = "$schema"
+
+extension Members {
+  func readSchema() {
+    _ = self[schemaKey]?.string()
+  }
+}
+
 extension Field {
   func listenAddress() -> ListenAddress? {
     guard let text = string() else { return nil }

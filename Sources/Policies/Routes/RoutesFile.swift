@@ -5,10 +5,11 @@ struct RoutesFile {
   static let pathsMax = 4096
 
   func routes(_ root: Field) -> [RouteDefinition] {
-    guard let members = root.members(["routes"]), let field = members.required("routes"),
+    guard let members = root.members(["routes", schemaKey]), let field = members.required("routes"),
       let entries = field.entries()
     else { return [] }
     guard entries.count <= Self.pathsMax else { return field.refused("has more than \(Self.pathsMax) paths") ?? [] }
+    members.readSchema()
     var firstTexts: [[RoutePattern.Segment]: String] = [:]
     var definitions: [RouteDefinition] = []
     for entry in entries {

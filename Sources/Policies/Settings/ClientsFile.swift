@@ -28,8 +28,9 @@ struct ClientsFile {
   }
 
   mutating func read(_ root: Field) {
-    guard let members = root.members(["clients"]), let entries = members.required("clients")?.entries()
+    guard let members = root.members(["clients", schemaKey]), let entries = members.required("clients")?.entries()
     else { return }
+    members.readSchema()
     for entry in entries {
       places.note(entry.name, entry.field, of: "client")
       let index = Int32(clients.count)

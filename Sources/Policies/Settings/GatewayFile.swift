@@ -9,9 +9,10 @@ struct GatewayFile {
     let known = [
       "listen", "admin", "loops", "trusted_proxies", "access_log", "audit_log", "audit_key", "watch",
       "health_on_listen",
-      "limits", "timeouts",
+      "limits", "timeouts", schemaKey,
     ]
     guard let members = root.members(known) else { return settings }
+    members.readSchema()
     if let listeners = members["listen"].flatMap(listeners) { settings.listeners = listeners }
     if let field = members["admin"] { settings.admin = admin(field) }
     members.read("loops", in: 0...256, into: &settings.loops)

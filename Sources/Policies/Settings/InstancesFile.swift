@@ -14,12 +14,13 @@ struct InstancesFile {
 
   /// nil stands for a file that could not be read.
   mutating func read(_ root: Field?) {
-    guard let members = root?.members(["instances"]), let field = members.required("instances"),
+    guard let members = root?.members(["instances", schemaKey]), let field = members.required("instances"),
       let entries = field.entries()
     else {
       names = nil
       return
     }
+    members.readSchema()
     for entry in entries {
       names?.insert(entry.name)
       places.note(entry.name, entry.field, of: "instance")

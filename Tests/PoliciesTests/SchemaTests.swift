@@ -1,0 +1,70 @@
+import Foundation
+import Testing
+
+@testable import Policies
+
+/// `policies/schema/` says of a file what the decoder says.
+@Suite struct SchemaTests {
+  static let files = ["gateway", "instances", "clients", "routes"]
+
+  static func schema(_ file: String) -> String { "\(ShippedPolicyTests.folder)/schema/\(file).json" }
+
+  /// A file's content and who takes it: `both`, `neither`, or only the `schema`, which cannot say what is wrong.
+  private struct Case {
+    let file: String
+    let acceptedBy: String
+    let why: String
+    /// As written: numbers and repeated keys would not survive a reader.
+    let text: String
+
+    init(_ line: Substring) throws {
+      let object = try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      file = try #require(object["file"] as? String)
+      acceptedBy = try #require(object["accepted_by"] as? String)
+      why = try #require(object["why"] as? String)
+      let start = try #require(line.firstRange(of: #""document":"#)).upperBound
+      text = String(line[start...].dropLast())
+    }
+  }
+
+  private let cases: [Case]
+
+  init() throws {
+    let url = try #require(Bundle.module.url(forResource: "Fixtures/schema-cases", withExtension: "jsonl"))
+    cases = try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map(Case.init)
+  }
+
+  @Test func `the decoder takes and refuses the cases`() throws {
+    #expect(cases.count { $0.acceptedBy != "schema" } >= 100)
+    for testCase in cases {
+      let result = try FolderFiles(["\(testCase.file).json": testCase.text]).load()
+      let errors = result.findings.filter { $0.severity == .error && $0.file == "policies/\(testCase.file).json" }
+      let isAccepted = errors.isEmpty
+      #expect(isAccepted == (testCase.acceptedBy == "both"), "\(testCase.file): \(testCase.why): \(result.findings)")
+    }
+  }
+
+  @Test(.enabled(if: SchemaChecker.isThere, "check-jsonschema cannot be installed from PyPI"), arguments: files)
+  func `the schema takes and refuses the same, but for what no schema can say`(file: String) throws {
+    let folder = NSTemporaryDirectory() + "schema-tests-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let own = cases.filter { $0.file == file }
+    let paths = own.indices.map { index in "\(folder)/\(index).json" }
+    for (path, testCase) in zip(paths, own) { try Data(testCase.text.utf8).write(to: URL(filePath: path)) }
+    let refused = try SchemaChecker.refused(of: paths, by: Self.schema(file))
+    for (path, testCase) in zip(paths, own) {
+      #expect(refused.contains(path) == (testCase.acceptedBy == "neither"), "\(file): \(testCase.why)")
+    }
+  }
+
+  @Test(.enabled(if: SchemaChecker.isThere, "check-jsonschema cannot be installed from PyPI"))
+  func `the schemas take the shipped files, and name themselves in them`() throws {
+    #expect(try SchemaChecker.areSchemas(Self.files.map(Self.schema)))
+    for file in Self.files {
+      let path = "\(ShippedPolicyTests.folder)/\(file == "routes" ? "routes.full" : file).json"
+      #expect(try SchemaChecker.refused(of: [path], by: Self.schema(file)).isEmpty)
+      #expect(try String(contentsOfFile: path, encoding: .utf8).contains("\"$schema\": \"schema/\(file).json\""))
+    }
+  }
+}
