@@ -20,12 +20,22 @@ import Testing
     guide.components(separatedBy: "\n## ").first { $0.hasPrefix("\(file)\n") } ?? ""
   }
 
-  /// Rows of the section's table: keys without their quotes, and the last column.
-  private func rows(of file: String) -> [(keys: [String], text: String)] {
-    section(file).split(separator: "\n").filter { $0.hasPrefix("| `") }.compactMap { line in
-      let cells = line.dropFirst(2).dropLast(2).components(separatedBy: " | ")
-      let keys = cells[0].matches(of: /`([^`]*)`/).map { String($0.1) }
-      return cells.last.map { (keys, $0) }
+  private struct Row {
+    let key: String
+    let standard: String
+    let unit: String
+    let text: String
+  }
+
+  /// Rows of the table that are about a file, without the quotes.
+  private func rows(of file: String) -> [Row] {
+    section("Every key").split(separator: "\n").filter { $0.hasPrefix("| \(file) |") }.map { line in
+      let cells = line.dropFirst(2).dropLast(2).components(separatedBy: " | ").map { cell in
+        cell.trimmingCharacters(in: [" "])
+      }
+      return Row(
+        key: cells[1].trimmingCharacters(in: ["`"]), standard: cells[2].trimmingCharacters(in: ["`"]), unit: cells[3],
+        text: cells[4...].joined(separator: " | "))
     }
   }
 
@@ -74,7 +84,7 @@ import Testing
       finding.keyPath.replacing(/\[[0-9]+\]/, with: "").replacing(/^(instances|clients)\.[a-z_]+\./, with: "")
     }
     let said = ["gateway.json", "instances.json", "clients.json"].flatMap { file in
-      rows(of: file).filter { $0.text.hasPrefix("not in force") }.flatMap(\.keys)
+      rows(of: file).filter { $0.text.hasPrefix("not in force") }.map(\.key)
     }
     #expect(!keys.isEmpty && Set(said) == Set(keys))
   }
@@ -83,9 +93,24 @@ import Testing
     for file in ["gateway.json", "instances.json", "clients.json"] {
       let block = try #require(blocks(of: file).first)
       let names = Set(block.matches(of: /"([a-z_0-9]+)":/).map { String($0.1) })
-      let told = Set(rows(of: file).flatMap(\.keys).flatMap { $0.split(separator: ".").map(String.init) })
+      let told = Set(rows(of: file).map(\.key).flatMap { $0.split(separator: ".").map(String.init) })
       let entries: Set<String> = ["instances", "clients", "inst_main", "shop", "env", "sha256", "expires", "note"]
       #expect(names.subtracting(entries).subtracting(told).isEmpty, "\(file)")
+    }
+  }
+
+  @Test(arguments: [("gateway", nil), ("instances", "instance"), ("clients", "client"), ("routes", "route")])
+  func `its table has every key of the schema with default and unit, and no other`(file: String, entry: String?) throws
+  {
+    let schema = try SchemaKeys(file, entry: entry)
+    let rows = rows(of: "\(file).json")
+    let told = Set(rows.map(\.key))
+    #expect(told.count == rows.count && schema.leaves.isSubset(of: told), "\(schema.leaves.subtracting(told))")
+    for row in rows {
+      let key = try #require(schema.keys[row.key], "\(file): \(row.key)")
+      #expect(row.unit == key.unit ?? "", "\(file): \(row.key)")
+      #expect((row.standard == "required") == key.isRequired, "\(file): \(row.key)")
+      if let standard = key.standard { #expect(row.standard == standard, "\(file): \(row.key)") }
     }
   }
 }
