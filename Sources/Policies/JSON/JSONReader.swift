@@ -1,6 +1,6 @@
 /// Reads one JSON text (RFC 8259) strictly: what readers disagree about is refused, not guessed.
 struct JSONReader {
-  static let byteCountMax = 16 << 20
+  static let byteCountMax = 64 << 20
   static let depthMax = 32
 
   /// The value, nil after a fault of syntax, and every fault met up to there.
