@@ -1,11 +1,12 @@
 import CLibcurl
+import Reactor
 
 /// One libcurl connection: a private multi with a single CONNECT_ONLY handle.
 ///
 /// Private, because a shared multi closes CONNECT_ONLY connections older than MAXAGE_CONN while they are in use.
 /// libcurl resolves, connects and does TLS; what is sent, and that it is sent once, is the gateway's business
 /// (<https://curl.se/libcurl/c/CURLOPT_CONNECT_ONLY.html>).
-@safe struct CurlHandle: ~Copyable {
+@safe final class CurlHandle: Link {
   /// Room for a whole read of a large body; a read of libcurl's otherwise stops at 16 KiB.
   private static let readBytesMax = 256 * 1024
   /// The system's trust as a folder of hashed names: the bundle file would be parsed for each connection.
@@ -82,50 +83,43 @@ import CLibcurl
 
   // MARK: Connecting
 
-  /// Starts to connect. The callbacks come with `owner`, during `drive` and at the end of the handle only.
-  func begin(
-    owner: UnsafeMutableRawPointer, openSocket: @escaping curl_opensocket_callback,
-    socketChanged: @escaping curl_socket_callback, timerChanged: @escaping curl_multi_timer_callback
-  ) {
+  func begin(for owner: UpstreamConnection) {
+    let owner = unsafe Unmanaged.passUnretained(owner).toOpaque()
     unsafe _ = curl_easy_set_pointer(easy, CURLOPT_OPENSOCKETDATA, owner)
-    unsafe _ = curl_easy_set_opensocket(easy, openSocket)
+    unsafe _ = curl_easy_set_opensocket(easy, onOpenSocket)
     unsafe _ = curl_multi_set_pointer(multi, CURLMOPT_SOCKETDATA, owner)
     unsafe _ = curl_multi_set_pointer(multi, CURLMOPT_TIMERDATA, owner)
-    unsafe _ = curl_multi_set_socket(multi, socketChanged)
-    unsafe _ = curl_multi_set_timer(multi, timerChanged)
+    unsafe _ = curl_multi_set_socket(multi, onSocketChange)
+    unsafe _ = curl_multi_set_timer(multi, onTimerChange)
     unsafe curl_multi_add_handle(multi, easy)
   }
 
-  /// Tells libcurl that a socket is ready (a mask of CURL_CSELECT_…), or that its time has come.
-  ///
-  /// - Returns: how the connect ended, nil while it is under way.
-  func drive(_ socket: curl_socket_t, _ ready: Int32) -> CURLcode? {
+  func drive(_ socket: Int32, _ ready: Int32) -> LinkOutcome? {
     var running: Int32 = 0
     unsafe curl_multi_socket_action(multi, socket, ready, &running)
-    return result
+    return outcome
   }
 
-  /// Lets libcurl go on, though no socket is ready and no time has come.
-  func goOn() -> CURLcode? {
+  func goOn() -> LinkOutcome? {
     var running: Int32 = 0
     unsafe curl_multi_run_all(multi, &running)
-    return result
+    return outcome
   }
 
-  private var result: CURLcode? {
+  private var outcome: LinkOutcome? {
     let result = unsafe curl_multi_take_result(multi)
-    return result < 0 ? nil : CURLcode(rawValue: UInt32(result))
+    guard result >= 0 else { return nil }
+    let code = CURLcode(rawValue: UInt32(result))
+    return code == CURLE_OK ? .connected : .failed(ConnectFault.kind(of: code), describe(code))
   }
 
-  /// The connected socket, which stays libcurl's.
   var activeSocket: Int32? {
     var socket = CURL_SOCKET_BAD
     guard unsafe curl_easy_get_socket(easy, &socket) == CURLE_OK, socket != CURL_SOCKET_BAD else { return nil }
     return socket
   }
 
-  /// What libcurl says about a failed connect.
-  func describe(_ code: CURLcode) -> String {
+  private func describe(_ code: CURLcode) -> String {
     let text = unsafe String(cString: errorText)
     return text.isEmpty ? unsafe String(cString: curl_easy_strerror(code)) : text
   }
@@ -133,16 +127,47 @@ import CLibcurl
   // MARK: Bytes
 
   /// <https://curl.se/libcurl/c/curl_easy_recv.html>
-  func receive(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) -> (code: CURLcode, count: Int) {
+  func receive(into buffer: ByteBuffer) -> Transfer {
     var received = 0
-    let code = unsafe curl_easy_recv(easy, bytes, count, &received)
-    return (code, received)
+    let code = unsafe curl_easy_recv(easy, buffer.address(at: buffer.count), buffer.freeCapacity, &received)
+    switch code {
+    case CURLE_OK where received > 0:
+      buffer.didReceive(received)
+      return .bytes(received)
+    case CURLE_OK: return .ended
+    case CURLE_AGAIN: return .wouldBlock
+    default: return .failed(.last)
+    }
   }
 
-  /// <https://curl.se/libcurl/c/curl_easy_send.html>; after CURLE_AGAIN over TLS the same bytes go again.
-  func send(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) -> (code: CURLcode, count: Int) {
+  /// <https://curl.se/libcurl/c/curl_easy_send.html>
+  func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
     var sent = 0
-    let code = unsafe curl_easy_send(easy, bytes, count, &sent)
-    return (code, sent)
+    let code = unsafe curl_easy_send(easy, buffer.address(at: range.lowerBound), range.count, &sent)
+    switch code {
+    case CURLE_OK: return .bytes(sent)
+    case CURLE_AGAIN: return .wouldBlock
+    default: return .failed(.last)
+    }
   }
+}
+
+// libcurl's callbacks: find the connection, tell it, return.
+
+private let onOpenSocket: curl_opensocket_callback = { owner, _, address in
+  guard let owner = unsafe owner, let address = unsafe address?.pointee else { return CURL_SOCKET_BAD }
+  let connection = unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue()
+  return connection.openSocket(address.family, address.socktype, address.protocol)
+}
+
+private let onSocketChange: curl_socket_callback = { _, socket, what, owner, _ in
+  guard let owner = unsafe owner else { return 0 }
+  unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue().watch(socket, what)
+  return 0
+}
+
+private let onTimerChange: curl_multi_timer_callback = { _, milliseconds, owner in
+  guard let owner = unsafe owner else { return 0 }
+  unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue().callAgain(after: milliseconds)
+  return 0
 }

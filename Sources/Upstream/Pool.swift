@@ -18,7 +18,9 @@ package enum Acquisition {
 package final class Pool {
   package let settings: UpstreamSettings
   private let loop: EventLoop
-  private let names: NameCache
+  private let makeLink: LinkMaker
+  /// Room for the byte that must not come.
+  let scratch = ByteBuffer(capacity: 1)
   private let budget: ConnectionBudget
   /// A stack: the one used last is the warmest, and the others can grow old.
   private var idle: [UpstreamConnection] = []
@@ -32,11 +34,16 @@ package final class Pool {
   /// A write takes a connection that idled longer than this (milliseconds) only once it was seen to be open.
   private static let writeProofAfter: Int64 = 100
 
-  package init(settings: UpstreamSettings, loop: EventLoop, names: NameCache, budget: ConnectionBudget) {
+  package init(settings: UpstreamSettings, loop: EventLoop, budget: ConnectionBudget, makeLink: @escaping LinkMaker) {
     self.settings = settings
     self.loop = loop
-    self.names = names
     self.budget = budget
+    self.makeLink = makeLink
+  }
+
+  /// A pool of libcurl's connections.
+  package convenience init(settings: UpstreamSettings, loop: EventLoop, names: NameCache, budget: ConnectionBudget) {
+    self.init(settings: settings, loop: loop, budget: budget) { CurlHandle($0, names: names) }
   }
 
   // MARK: Asking
@@ -91,7 +98,7 @@ package final class Pool {
     count += 1
     budget.didOpen(self)
     connecting.append(connection)
-    connection.connect(names: names)
+    connection.connect(makeLink)
   }
 
   /// A connection knows its address; another name may be asked for.

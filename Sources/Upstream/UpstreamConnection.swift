@@ -32,7 +32,7 @@ package final class UpstreamConnection: EventHandler {
 
   private let pool: Pool
   private let loop: EventLoop
-  private var curl: CurlHandle?
+  private var link: (any Link)?
   private var registration = Registration.none
   private var lessee: (any Lessee)?
   private var connectSockets: [ConnectSocket] = []
@@ -53,15 +53,12 @@ package final class UpstreamConnection: EventHandler {
 
   // MARK: Connecting
 
-  func connect(names: NameCache) {
+  func connect(_ makeLink: LinkMaker) {
     registration = loop.register(self)
     connectDue = loop.now + pool.settings.connectMilliseconds
     loop.setDeadline(connectDue, for: registration)
-    curl = CurlHandle(pool.settings, names: names)
-    guard curl != nil else { return loop.again(registration) }
-    let owner = unsafe Unmanaged.passUnretained(self).toOpaque()
-    unsafe curl?.begin(
-      owner: owner, openSocket: onOpenSocket, socketChanged: onSocketChange, timerChanged: onTimerChange)
+    link = makeLink(pool.settings)
+    link?.begin(for: self)
     // Never from within the caller's own turn: a connect on loopback can end at once.
     timerDue = loop.now
     loop.again(registration)
@@ -86,27 +83,30 @@ package final class UpstreamConnection: EventHandler {
     connectSocket.watch(what)
   }
 
-  func callAgain(after milliseconds: Int) {
+  package func callAgain(after milliseconds: Int) {
     timerDue = milliseconds < 0 ? .max : loop.now + Int64(milliseconds)
   }
 
   func drive(_ socket: curl_socket_t, _ ready: Int32) {
     guard phase == .connecting else { return }
     let wasResolving = isResolving
-    var result = curl?.drive(socket, ready)
+    var result = link?.drive(socket, ready)
     // libcurl 7.88 tries the next address of a name, once one has failed, only when its timer comes up: 200 ms after a
     // refusal, and too late after an address that never answered.
-    if result == nil, !isResolving, connectSockets.isEmpty { result = curl?.goOn() }
+    if result == nil, !isResolving, connectSockets.isEmpty { result = link?.goOn() }
     guard let result else {
       if wasResolving, !isResolving { pool.didResolve() }
       guard timerDue <= loop.now else { return loop.setDeadline(min(timerDue, connectDue), for: registration) }
       return loop.again(registration)
     }
-    if result == CURLE_OK { connected() } else { failed(ConnectFault.kind(of: result), curl?.describe(result) ?? "") }
+    switch result {
+    case .connected: connected()
+    case .failed(let kind, let detail): failed(kind, detail)
+    }
   }
 
   private func connected() {
-    guard let socket = curl?.activeSocket else { return failed(.refused, "libcurl shows no socket") }
+    guard let socket = link?.activeSocket else { return failed(.refused, "libcurl shows no socket") }
     endConnectSockets()
     do throws(Errno) {
       try loop.watch(socket, for: registration)
@@ -143,7 +143,7 @@ package final class UpstreamConnection: EventHandler {
   package func ready(_ readiness: Readiness) {
     switch phase {
     case .connecting:
-      guard curl != nil else { return failed(.refused, "libcurl: no memory") }
+      guard link != nil else { return failed(.refused, "libcurl: no memory") }
       timerDue = .max
       drive(CURL_SOCKET_TIMEOUT, 0)
     case .idle:
@@ -224,8 +224,8 @@ package final class UpstreamConnection: EventHandler {
   ///
   /// Only libcurl can tell: over TLS a session ticket is bytes on the wire, yet nothing to read.
   private func isEmpty() -> Bool {
-    var byte: UInt8 = 0
-    guard let code = unsafe curl?.receive(&byte, 1).code, code == CURLE_AGAIN else { return false }
+    pool.scratch.removeAll()
+    guard link?.receive(into: pool.scratch) == .wouldBlock else { return false }
     isReadable = false
     return true
   }
@@ -236,37 +236,29 @@ package final class UpstreamConnection: EventHandler {
   package func receive(into buffer: ByteBuffer) -> Transfer {
     let room = buffer.freeCapacity
     precondition(room > 0, "no room to read into")
-    guard let (code, count) = unsafe curl?.receive(buffer.address(at: buffer.count), room) else { return .ended }
-    switch code {
-    case CURLE_OK where count > 0:
-      buffer.didReceive(count)
+    guard let transfer = link?.receive(into: buffer) else { return .ended }
+    switch transfer {
+    case .bytes(let count):
       // Plain sockets: a short read has emptied it. TLS reads record by record, so only AGAIN tells.
       if count < room, !pool.settings.isSecure, !inputEnded { isReadable = false }
-      return .bytes(count)
-    case CURLE_OK: return .ended
-    case CURLE_AGAIN:
-      isReadable = false
-      return .wouldBlock
-    default: return .failed(.last)
+    case .wouldBlock: isReadable = false
+    case .ended, .failed: break
     }
+    return transfer
   }
 
   /// Writes a range of `buffer`; after `.wouldBlock` the very same range must be written next.
   package func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
     precondition(range.upperBound <= buffer.count)
-    guard let (code, count) = unsafe curl?.send(buffer.address(at: range.lowerBound), range.count) else {
-      return .ended
-    }
-    switch code {
-    case CURLE_OK:
+    guard let transfer = link?.send(buffer, range) else { return .ended }
+    switch transfer {
+    case .bytes(let count):
       // As with reading: over TLS a short write can be a whole record, and no edge follows.
       if count < range.count, !pool.settings.isSecure { isWritable = false }
-      return .bytes(count)
-    case CURLE_AGAIN:
-      isWritable = false
-      return .wouldBlock
-    default: return .failed(.last)
+    case .wouldBlock: isWritable = false
+    case .ended, .failed: break
     }
+    return transfer
   }
 
   // MARK: The end
@@ -278,7 +270,7 @@ package final class UpstreamConnection: EventHandler {
     lessee = nil
     // While the descriptors are still open: what libcurl says of them as it ends, or fails to say, does not matter then.
     endConnectSockets()
-    curl = nil
+    link = nil
     loop.unregister(registration)
     pool.didClose(self, last)
   }
@@ -326,24 +318,4 @@ final class ConnectSocket: EventHandler {
     if let identity, identity == DescriptorIdentity(of: descriptor) { loop.unwatch(descriptor) }
     loop.unregister(registration)
   }
-}
-
-// libcurl's callbacks: find the connection, tell it, return.
-
-private let onOpenSocket: curl_opensocket_callback = { owner, _, address in
-  guard let owner = unsafe owner, let address = unsafe address?.pointee else { return CURL_SOCKET_BAD }
-  let connection = unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue()
-  return connection.openSocket(address.family, address.socktype, address.protocol)
-}
-
-private let onSocketChange: curl_socket_callback = { _, socket, what, owner, _ in
-  guard let owner = unsafe owner else { return 0 }
-  unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue().watch(socket, what)
-  return 0
-}
-
-private let onTimerChange: curl_multi_timer_callback = { _, milliseconds, owner in
-  guard let owner = unsafe owner else { return 0 }
-  unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue().callAgain(after: milliseconds)
-  return 0
 }

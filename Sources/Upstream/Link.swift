@@ -1,0 +1,29 @@
+package import Reactor
+
+/// What carries one upstream connection: libcurl, or a simulation of it.
+package protocol Link: AnyObject {
+  /// Starts to connect; what it wants of the loop it tells `owner`, during `drive` and at its end only.
+  func begin(for owner: UpstreamConnection)
+  /// Goes on connecting: `socket` is ready for a mask of CURL_CSELECT_…, or its time has come.
+  ///
+  /// - Returns: how the connect ended, nil while it is under way.
+  func drive(_ socket: Int32, _ ready: Int32) -> LinkOutcome?
+  /// The same though no socket is ready and no time has come.
+  func goOn() -> LinkOutcome?
+  /// The connected socket, which stays the link's.
+  var activeSocket: Int32? { get }
+  /// Reads into the free room of `buffer`, of which there must be some.
+  func receive(into buffer: ByteBuffer) -> Transfer
+  /// Writes a range of `buffer`; after `.wouldBlock` over TLS the same bytes go again.
+  func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer
+}
+
+/// How a connect ended.
+package enum LinkOutcome: Sendable {
+  case connected
+  /// With the link's own words, for the log only.
+  case failed(ConnectFault.Kind, String)
+}
+
+/// Makes the link of one connection; nil where there is no memory for it.
+package typealias LinkMaker = (UpstreamSettings) -> (any Link)?
