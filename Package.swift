@@ -54,6 +54,10 @@ let package = Package(
     tests(of: "Reactor", uses: ["CLinux", "LoopSupport"]),
     tests(of: "SandboxCore", uses: ["Reactor"], resources: [.copy("Fixtures")]),
     tests(of: "Upstream", uses: ["CLibcurl", "LoopSupport", "Reactor"]),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: ["Gateway", "Policies", "Reactor", "Telemetry", "TestSupport", "Upstream"],
+      swiftSettings: strict),
     tests(of: "Telemetry"),
   ],
   swiftLanguageModes: [.v6]

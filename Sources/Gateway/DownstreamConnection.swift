@@ -54,11 +54,11 @@ final class DownstreamConnection: EventHandler {
     registration = worker.loop.register(self)
   }
 
-  deinit { worker.connectionFreed(socket.descriptor.number) }
+  deinit { worker.connectionFreed(socket.number) }
 
   /// Begins to serve; the descriptor stands in the loop's epoll already.
   func open() throws(Errno) {
-    try worker.loop.watchAdopted(socket.descriptor.number, for: registration)
+    try worker.loop.watchAdopted(socket.number, for: registration)
     setIdleDeadline()
   }
 

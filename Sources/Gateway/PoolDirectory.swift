@@ -7,10 +7,13 @@ final class PoolDirectory {
   private let loop: EventLoop
   private let loops: Int
   private let names = NameCache()
+  private let makeLink: LinkMaker?
   private let budget: ConnectionBudget
   private var pools: [String: Pool] = [:]
 
-  init(loop: EventLoop, loops: Int, connectionsMax: Int) {
+  /// - Parameter makeLink: what stands for libcurl in a simulation.
+  init(loop: EventLoop, loops: Int, connectionsMax: Int, makeLink: LinkMaker?) {
+    self.makeLink = makeLink
     self.loop = loop
     self.loops = loops
     budget = ConnectionBudget(connectionsMax: (connectionsMax + loops - 1) / loops)
@@ -23,9 +26,19 @@ final class PoolDirectory {
       if pool.settings == settings { return pool }
       pool.closeIdle()
     }
-    let pool = Pool(settings: settings, loop: loop, names: names, budget: budget)
+    let pool = newPool(settings)
     pools[instance.id.text] = pool
     return pool
+  }
+
+  private func newPool(_ settings: UpstreamSettings) -> Pool {
+    guard let makeLink else { return Pool(settings: settings, loop: loop, names: names, budget: budget) }
+    return Pool(settings: settings, loop: loop, budget: budget, makeLink: makeLink)
+  }
+
+  /// Closes the connections that nobody uses.
+  func closeIdle() {
+    for pool in pools.values { pool.closeIdle() }
   }
 
   /// Lets go of the pools that a new policy does not need; what is leased ends with its exchange.

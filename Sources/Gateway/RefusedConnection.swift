@@ -33,7 +33,7 @@ final class RefusedConnection: EventHandler {
   }
 
   private func watch() {
-    guard let descriptor = socket?.descriptor.number else { return }
+    guard let descriptor = socket?.number else { return }
     do throws(Errno) {
       try loop.watch(descriptor, for: registration)
       loop.setDeadline(loop.now + Self.milliseconds, for: registration)

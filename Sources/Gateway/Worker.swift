@@ -60,11 +60,15 @@ final class Worker: EventLoopDelegate, EventHandler {
   /// Log lines are looked after so often: half of the longest that one may wait.
   private static let tickMilliseconds: Int64 = 500
 
+  /// - Parameters:
+  ///   - kernel: what stands for Linux in a simulation.
+  ///   - makeLink: what stands for libcurl there.
   init(
     handle: LoopHandle, loops: Int, generation: Generation, mailbox: Mailbox, gate: ConnectionGate,
-    log: AccessLogBuffer?, report: @escaping @Sendable (String) -> Void
+    log: AccessLogBuffer?, kernel: (any Kernel)? = nil, makeLink: LinkMaker? = nil,
+    report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
-    loop = try EventLoop(handle: handle)
+    loop = try EventLoop(handle: handle, kernel: kernel)
     self.mailbox = mailbox
     self.gate = gate
     self.log = log
@@ -73,7 +77,8 @@ final class Worker: EventLoopDelegate, EventHandler {
     var random = SystemRandomNumberGenerator()
     ids = RequestIDGenerator(using: &random)
     let pools = PoolDirectory(
-      loop: loop, loops: loops, connectionsMax: generation.policy.settings.limits.upstreamConnectionsMax)
+      loop: loop, loops: loops, connectionsMax: generation.policy.settings.limits.upstreamConnectionsMax,
+      makeLink: makeLink)
     self.pools = pools
     snapshot = Snapshot(generation) { pools.pool(for: $0) }
     registration = loop.register(self)
@@ -90,12 +95,20 @@ final class Worker: EventLoopDelegate, EventHandler {
       acceptors.append(Acceptor(listener, worker: self, targets: loops, gate: gate, report: report))
     }
     loop.run(for: self)
+    letGo()
     log?.close()
   }
 
+  /// Gives back what outlives connections, and ends the circles in which the loop, its handlers and this hold each other.
+  private func letGo() {
+    pools.closeIdle()
+    exchanges = []
+    loop.unregister(registration)
+  }
+
   func adopted(_ descriptor: consuming FileDescriptor) {
-    let address = peerAddress(of: descriptor.number)
-    let socket = Socket(descriptor)
+    let address = loop.sockets.peerAddress(descriptor.number)
+    let socket = Socket(descriptor, calls: loop.sockets)
     socket.disableDelay()
     let connection = DownstreamConnection(
       socket, peer: PeerAddress(address), peerText: PeerAddress(address).textForLogs, worker: self)
@@ -122,8 +135,8 @@ final class Worker: EventLoopDelegate, EventHandler {
   func refuse(_ descriptor: consuming FileDescriptor, _ own: OwnAnswer) {
     // The oldest one has had its answer for longest; it only waits for its client to leave.
     if refused.count == DescriptorBudget.refusalsMax { refused[0].end() }
-    let peer = PeerAddress(peerAddress(of: descriptor.number)).textForLogs
-    let connection = RefusedConnection(Socket(descriptor), loop: loop) { [unowned self] ended in
+    let peer = PeerAddress(loop.sockets.peerAddress(descriptor.number)).textForLogs
+    let connection = RefusedConnection(Socket(descriptor, calls: loop.sockets), loop: loop) { [unowned self] ended in
       refused.removeAll { $0 === ended }
     }
     refused.append(connection)

@@ -44,7 +44,7 @@ package final class EventLoop {
   /// Read once a turn: microseconds since 1970.
   package private(set) var wallMicroseconds: Int64
 
-  private let selector: Selector
+  private let kernel: any Kernel
   private var places: [Place] = []
   private var freePlaces: [UInt32] = []
   private var deadlines: Deadlines
@@ -55,18 +55,23 @@ package final class EventLoop {
   private var delegate: (any EventLoopDelegate)?
   private var isStopping = false
 
-  package init(handle: LoopHandle) throws(Errno) {
+  /// - Parameter kernel: what stands for Linux in a simulation.
+  package init(handle: LoopHandle, kernel: (any Kernel)? = nil) throws(Errno) {
     self.handle = handle
-    selector = Selector(epoll: handle.epoll.number)
-    nowNanoseconds = MonotonicClock.nanoseconds
+    let kernel = kernel ?? Selector(epoll: handle.epoll.number)
+    self.kernel = kernel
+    nowNanoseconds = kernel.nanoseconds
     now = nowNanoseconds / 1_000_000
-    wallMicroseconds = MonotonicClock.wallMicroseconds
+    wallMicroseconds = kernel.wallMicroseconds
     deadlines = Deadlines(now: now)
     // Place 0 is the wake-up itself and has no handler.
     places.append(Place())
-    try selector.add(
+    try kernel.add(
       handle.wakeUp.number, EventTag(place: 0, life: 0), interest: EPOLLIN.rawValue | EPOLLET.rawValue)
   }
+
+  /// The system calls of this loop's sockets.
+  package var sockets: any SocketCalls { kernel.sockets }
 
   // MARK: Running
 
@@ -81,11 +86,11 @@ package final class EventLoop {
   package func stop() { isStopping = true }
 
   private func turn() {
-    let timeout: Int64? = again.isEmpty ? deadlines.untilNext(now: MonotonicClock.nanoseconds / 1_000_000) : 0
-    let count = selector.wait(timeout: timeout)
+    let timeout: Int64? = again.isEmpty ? deadlines.untilNext(now: kernel.nanoseconds / 1_000_000) : 0
+    let count = kernel.wait(timeout: timeout)
     readClocks()
     for index in 0..<count {
-      let event = selector.event(index)
+      let event = kernel.event(index)
       dispatch(event.tag, event.readiness)
     }
     callAgain()
@@ -103,9 +108,9 @@ package final class EventLoop {
   }
 
   private func readClocks() {
-    nowNanoseconds = MonotonicClock.nanoseconds
+    nowNanoseconds = kernel.nanoseconds
     now = nowNanoseconds / 1_000_000
-    wallMicroseconds = MonotonicClock.wallMicroseconds
+    wallMicroseconds = kernel.wallMicroseconds
   }
 
   private func dispatch(_ tag: EventTag, _ readiness: Readiness) {
@@ -161,26 +166,28 @@ package final class EventLoop {
 
   /// Watches a descriptor both ways, edge-triggered; its present readiness is told in the next turn.
   package func watch(_ descriptor: Int32, for registration: Registration) throws(Errno) {
-    try selector.add(descriptor, EventTag(place: registration.place, life: registration.life))
+    try kernel.add(
+      descriptor, EventTag(place: registration.place, life: registration.life), interest: Selector.bothWays)
   }
 
   /// The same for a descriptor that another thread has added to this loop's epoll.
   package func watchAdopted(_ descriptor: Int32, for registration: Registration) throws(Errno) {
-    try selector.modify(descriptor, EventTag(place: registration.place, life: registration.life))
+    try kernel.modify(
+      descriptor, EventTag(place: registration.place, life: registration.life), interest: Selector.bothWays)
   }
 
   /// Watches a descriptor level-triggered, for what `readiness` names: for listeners, and for libcurl while it connects.
   package func watch(_ descriptor: Int32, for registration: Registration, level readiness: Readiness) throws(Errno) {
     let tag = EventTag(place: registration.place, life: registration.life)
     do throws(Errno) {
-      try selector.add(descriptor, tag, interest: readiness.rawValue)
+      try kernel.add(descriptor, tag, interest: readiness.rawValue)
     } catch {
       guard error.number == EEXIST else { throw error }
-      try selector.modify(descriptor, tag, interest: readiness.rawValue)
+      try kernel.modify(descriptor, tag, interest: readiness.rawValue)
     }
   }
 
-  package func unwatch(_ descriptor: Int32) { selector.remove(descriptor) }
+  package func unwatch(_ descriptor: Int32) { kernel.remove(descriptor) }
 
   /// Calls `ready` of this registration once more in the next turn: for work that must not hold up the others.
   package func again(_ registration: Registration) { again.append(registration) }

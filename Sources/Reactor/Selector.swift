@@ -17,23 +17,40 @@ package struct Readiness: OptionSet, Sendable {
 /// What comes back with an event: which registration, in which of its lives.
 ///
 /// The life number makes an event of a reused place stale: it is told apart and dropped.
-struct EventTag: Equatable {
-  var bits: UInt64
+package struct EventTag: Equatable, Sendable {
+  package var bits: UInt64
 
   /// The descriptor is new to this loop: the low half is its number.
   private static let newBit: UInt64 = 1 << 63
 
   init(bits: UInt64) { self.bits = bits }
-  init(place: UInt32, life: UInt32) { bits = UInt64(life & 0x7FFF_FFFF) << 32 | UInt64(place) }
-  init(newDescriptor: Int32) { bits = Self.newBit | UInt64(UInt32(bitPattern: newDescriptor)) }
+  package init(place: UInt32, life: UInt32) { bits = UInt64(life & 0x7FFF_FFFF) << 32 | UInt64(place) }
+  package init(newDescriptor: Int32) { bits = Self.newBit | UInt64(UInt32(bitPattern: newDescriptor)) }
 
   var newDescriptor: Int32? { bits & Self.newBit == 0 ? nil : Int32(truncatingIfNeeded: bits) }
   var place: UInt32 { UInt32(truncatingIfNeeded: bits) }
   var life: UInt32 { UInt32(truncatingIfNeeded: bits >> 32) & 0x7FFF_FFFF }
 }
 
+/// What a loop asks of the system: readiness and time. Linux, or a simulation of it.
+package protocol Kernel: AnyObject {
+  var sockets: any SocketCalls { get }
+  /// Monotonic.
+  var nanoseconds: Int64 { get }
+  /// Since 1970.
+  var wallMicroseconds: Int64 { get }
+  /// Waits for events, at most `timeout` milliseconds (nil: for ever); returns how many there are.
+  func wait(timeout: Int64?) -> Int
+  /// One of the events that `wait` has counted.
+  func event(_ index: Int) -> (tag: EventTag, readiness: Readiness)
+  /// - Parameter interest: in the bits of epoll_ctl(2).
+  func add(_ descriptor: Int32, _ tag: EventTag, interest: UInt32) throws(Errno)
+  func modify(_ descriptor: Int32, _ tag: EventTag, interest: UInt32) throws(Errno)
+  func remove(_ descriptor: Int32)
+}
+
 /// The one place of all epoll calls.
-@safe struct Selector: ~Copyable {
+@safe final class Selector: Kernel {
   static let eventsMax = 256
   static let bothWays = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
 
@@ -47,6 +64,10 @@ struct EventTag: Equatable {
   }
 
   deinit { unsafe events.deallocate() }
+
+  var sockets: any SocketCalls { LinuxSocketCalls.shared }
+  var nanoseconds: Int64 { MonotonicClock.nanoseconds }
+  var wallMicroseconds: Int64 { MonotonicClock.wallMicroseconds }
 
   /// Waits for events, at most `timeout` milliseconds (nil: for ever); returns how many there are.
   func wait(timeout: Int64?) -> Int {
@@ -64,11 +85,11 @@ struct EventTag: Equatable {
     return unsafe (EventTag(bits: events[index].data.u64), Readiness(rawValue: events[index].events))
   }
 
-  func add(_ descriptor: Int32, _ tag: EventTag, interest: UInt32 = bothWays) throws(Errno) {
+  func add(_ descriptor: Int32, _ tag: EventTag, interest: UInt32) throws(Errno) {
     try Self.control(epoll, EPOLL_CTL_ADD, descriptor, tag, interest)
   }
 
-  func modify(_ descriptor: Int32, _ tag: EventTag, interest: UInt32 = bothWays) throws(Errno) {
+  func modify(_ descriptor: Int32, _ tag: EventTag, interest: UInt32) throws(Errno) {
     try Self.control(epoll, EPOLL_CTL_MOD, descriptor, tag, interest)
   }
 

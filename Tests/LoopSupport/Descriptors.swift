@@ -28,7 +28,7 @@ package final class Peer {
 
   package init(_ socket: consuming Socket) { self.socket = socket }
 
-  package var number: Int32 { socket.descriptor.number }
+  package var number: Int32 { socket.number }
 
   /// Writes a short text whole.
   package func send(_ text: String) -> Bool {

@@ -37,7 +37,7 @@ final class SandboxConnection: EventHandler {
   private var registration = Registration.none
 
   init(_ socket: consuming Socket, on owner: SandboxLoop) {
-    peer = peerAddress(of: socket.descriptor.number)
+    peer = peerAddress(of: socket.number)
     self.socket = socket
     self.owner = owner
   }
@@ -46,7 +46,7 @@ final class SandboxConnection: EventHandler {
     socket.disableDelay()
     registration = owner.loop.register(self)
     do throws(Errno) {
-      try owner.loop.watch(socket.descriptor.number, for: registration)
+      try owner.loop.watch(socket.number, for: registration)
     } catch {
       owner.loop.unregister(registration)
       throw error
@@ -56,7 +56,7 @@ final class SandboxConnection: EventHandler {
   func close() {
     if case .closed = phase { return }
     phase = .closed
-    owner.loop.unwatch(socket.descriptor.number)
+    owner.loop.unwatch(socket.number)
     owner.loop.unregister(registration)
     owner.closed(self)
   }

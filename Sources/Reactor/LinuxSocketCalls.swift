@@ -1,0 +1,69 @@
+import CLinux
+import Glibc
+
+/// Linux itself.
+package final class LinuxSocketCalls: SocketCalls, Sendable {
+  package static let shared = LinuxSocketCalls()
+
+  package func receive(_ descriptor: Int32, into buffer: ByteBuffer) -> Transfer {
+    let room = buffer.freeCapacity
+    // "Would block" would lose the edge, and reading nothing looks like the end.
+    precondition(room > 0, "no room to read into")
+    let count = unsafe recv(descriptor, buffer.address(at: buffer.count), room, 0)
+    if count > 0 {
+      buffer.didReceive(count)
+      return .bytes(count)
+    }
+    return count == 0 ? .ended : Self.failure()
+  }
+
+  package func send(_ descriptor: Int32, _ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
+    precondition(range.upperBound <= buffer.count)
+    let count = unsafe Glibc.send(
+      descriptor, buffer.address(at: range.lowerBound), range.count, Int32(MSG_NOSIGNAL))
+    return count >= 0 ? .bytes(count) : Self.failure()
+  }
+
+  package func send(
+    _ descriptor: Int32, _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>
+  ) -> Transfer {
+    precondition(range.upperBound <= second.count && offset <= first.count)
+    var parts = unsafe InlineArray<2, iovec>(repeating: iovec())
+    unsafe parts[0] = iovec(iov_base: first.address(at: offset), iov_len: first.count - offset)
+    unsafe parts[1] = iovec(iov_base: second.address(at: range.lowerBound), iov_len: range.count)
+    var span = unsafe parts.mutableSpan
+    let count = unsafe span.withUnsafeMutableBufferPointer { parts in
+      var message = unsafe msghdr()
+      unsafe message.msg_iov = parts.baseAddress
+      unsafe message.msg_iovlen = 2
+      return unsafe sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+    }
+    return count >= 0 ? .bytes(count) : Self.failure()
+  }
+
+  package func endOutput(_ descriptor: Int32) { _ = shutdown(descriptor, Int32(SHUT_WR)) }
+
+  package func resetOnClose(_ descriptor: Int32) {
+    var linger = linger(l_onoff: 1, l_linger: 0)
+    unsafe _ = setsockopt(
+      descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+  }
+
+  package func disableDelay(_ descriptor: Int32) {
+    var one: Int32 = 1
+    unsafe _ = setsockopt(
+      descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  package func peerAddress(_ descriptor: Int32) -> SocketAddress? { Reactor.peerAddress(of: descriptor) }
+
+  package func close(_ descriptor: Int32) { _ = Glibc.close(descriptor) }
+
+  private static func failure() -> Transfer {
+    let error = Errno.last
+    switch error.number {
+    case EAGAIN, EINTR: return .wouldBlock
+    default: return .failed(error)
+    }
+  }
+}

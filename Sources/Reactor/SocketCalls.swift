@@ -1,0 +1,15 @@
+/// The system calls of connected sockets: Linux's, or those of a simulation.
+package protocol SocketCalls: AnyObject {
+  /// Reads into the free room of `buffer`, of which there must be some.
+  func receive(_ descriptor: Int32, into buffer: ByteBuffer) -> Transfer
+  func send(_ descriptor: Int32, _ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer
+  /// Writes the rest of `first` and then a range of `second` with one call.
+  func send(
+    _ descriptor: Int32, _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>
+  ) -> Transfer
+  func endOutput(_ descriptor: Int32)
+  func resetOnClose(_ descriptor: Int32)
+  func disableDelay(_ descriptor: Int32)
+  func peerAddress(_ descriptor: Int32) -> SocketAddress?
+  func close(_ descriptor: Int32)
+}
