@@ -1,0 +1,57 @@
+import Reactor
+import Upstream
+
+/// What libcurl is to one upstream connection: it connects, sooner or later or never, and then moves bytes.
+final class SimulatedLink: Link {
+  private let kernel: SimulatedKernel
+  private let connected: (SimulatedEnd) -> Void
+  private weak var owner: UpstreamConnection?
+  private var end: SimulatedEnd?
+  private let fate: Fate
+  private var dueAt: Int64
+
+  private enum Fate {
+    case connects, refused, never
+  }
+
+  /// - Parameter connected: tells the Core that there is a connection.
+  init(_ kernel: SimulatedKernel, connected: @escaping (SimulatedEnd) -> Void) {
+    self.kernel = kernel
+    self.connected = connected
+    let lot = Int.random(in: 0..<20, using: &kernel.random)
+    fate = lot == 0 ? .refused : lot == 1 ? .never : .connects
+    dueAt = kernel.nanoseconds / 1_000_000 + kernel.someTime()
+  }
+
+  deinit { if let end { kernel.calls.close(end.number) } }
+
+  func begin(for owner: UpstreamConnection) { self.owner = owner }
+
+  func drive(_ socket: Int32, _ ready: Int32) -> LinkOutcome? {
+    let now = kernel.nanoseconds / 1_000_000
+    guard fate != .never else { return nil }
+    guard now >= dueAt else {
+      owner?.callAgain(after: Int(dueAt - now))
+      return nil
+    }
+    guard fate == .connects else { return .failed(.refused, "simulated") }
+    let end = kernel.calls.open(room: [100, 2_000, 60_000].randomElement(using: &kernel.random)!)
+    self.end = end
+    connected(end)
+    return .connected
+  }
+
+  func goOn() -> LinkOutcome? { nil }
+
+  var activeSocket: Int32? { end?.number }
+
+  func receive(into buffer: ByteBuffer) -> Transfer {
+    guard let end else { return .ended }
+    return kernel.calls.receive(end.number, into: buffer)
+  }
+
+  func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
+    guard let end else { return .ended }
+    return kernel.calls.send(end.number, buffer, range)
+  }
+}

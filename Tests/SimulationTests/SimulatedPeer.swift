@@ -1,0 +1,87 @@
+import Reactor
+
+/// The far end of a simulated connection: sends in pieces, takes what comes at its own pace.
+class SimulatedPeer {
+  let kernel: SimulatedKernel
+  let end: SimulatedEnd
+  /// What has come.
+  var reader = SimulatedReader()
+  private(set) var isEnded = false
+  private(set) var hasLeft = false
+  private var outgoing: [UInt8] = []
+  private var isSending = false
+  /// Bytes that go at once, and how slowly they are taken.
+  private let pieceMax: Int
+  private let isSlow: Bool
+  /// When what comes next is taken (milliseconds).
+  private var takesAt: Int64 = 0
+
+  init(_ kernel: SimulatedKernel, _ end: SimulatedEnd) {
+    self.kernel = kernel
+    self.end = end
+    pieceMax = [1, 7, 100, 20_000].randomElement(using: &kernel.random)!
+    isSlow = Int.random(in: 0..<4, using: &kernel.random) == 0
+    end.onSent = { [unowned self] bytes in take(bytes) }
+    end.onEnd = { [unowned self] in inOrder { $0.noteEnd() } }
+  }
+
+  /// Some bytes have come; for subclasses.
+  func hasReceived() {}
+  func hasEnded() {}
+
+  private func take(_ bytes: [UInt8]) {
+    inOrder { peer in
+      guard !peer.hasLeft else { return }
+      peer.reader.append(bytes)
+      peer.kernel.calls.giveRoom(bytes.count, to: peer.end)
+      peer.hasReceived()
+    }
+  }
+
+  /// Acts after a while, but never before what came earlier.
+  private func inOrder(_ act: @escaping (SimulatedPeer) -> Void) {
+    let now = kernel.nanoseconds / 1_000_000
+    takesAt = max(takesAt, now + (isSlow ? kernel.someTime() : 0))
+    kernel.after(takesAt - now) { [weak self] in
+      if let self { act(self) }
+    }
+  }
+
+  private func noteEnd() {
+    guard !isEnded else { return }
+    isEnded = true
+    hasEnded()
+  }
+
+  // MARK: Sending
+
+  func send(_ bytes: [UInt8]) {
+    outgoing += bytes
+    goOn()
+  }
+
+  var hasSentAll: Bool { outgoing.isEmpty }
+
+  private func goOn() {
+    guard !isSending, !outgoing.isEmpty, !hasLeft else { return }
+    isSending = true
+    kernel.after(kernel.someTime()) { [weak self] in
+      guard let self else { return }
+      isSending = false
+      guard !hasLeft else { return }
+      let count = min(outgoing.count, Int.random(in: 1...max(pieceMax, outgoing.count / 20), using: &kernel.random))
+      kernel.calls.deliver(Array(outgoing.prefix(count)), to: end)
+      outgoing.removeFirst(count)
+      goOn()
+    }
+  }
+
+  /// Sends no more; what was sent may still be on its way.
+  func endOutput() { kernel.calls.deliverEnd(to: end) }
+
+  /// Is gone at once.
+  func leave() {
+    hasLeft = true
+    kernel.calls.reset(end)
+  }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import Reactor
+import Synchronization
+import TestSupport
+import Upstream
+
+@testable import Gateway
+@testable import Policies
+@testable import Telemetry
+
+/// One run of a worker with its connections, exchanges and pools, before simulated clients and Cores.
+final class SimulationRun {
+  let kernel: SimulatedKernel
+  /// What was found wrong.
+  private(set) var faults: [String] = []
+  private let channel = AccessLogChannel()
+  private let mailbox = Mailbox()
+  private let handle: LoopHandle
+  private var clients: [SimulatedClient] = []
+  private var cores: [SimulatedCore] = []
+  private var seenByClients: [String] = []
+  private var seenByCores: [(tag: String, id: String)] = []
+  private var isDraining = false
+
+  /// The policy of all runs; timeouts are short, though nobody waits for them.
+  private static let policy = Result {
+    let folder = try TestPolicyFolder(
+      instances: [("one", "http://127.0.0.1:1")],
+      instance: [
+        "limits": ["connections": 2, "queue": 2], "breaker": ["failures": 0],
+        "timeouts": [
+          "connect_s": 1, "queue_s": 2, "first_byte_s": 2, "between_bytes_s": 2, "total_s": 10, "pool_idle_s": 1,
+        ],
+      ],
+      gateway: ["timeouts": ["head_s": 3, "body_idle_s": 3, "idle_s": 5], "access_log": NSNull()])
+    let loaded = Policy.load(
+      PolicyFolder(
+        path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": TestPolicyFolder.key]),
+      now: UnixSeconds(1_800_000_000))
+    guard let policy = loaded.policy else { throw BadPolicy(findings: loaded.findings.map(\.description)) }
+    return policy
+  }
+
+  private struct BadPolicy: Error {
+    let findings: [String]
+  }
+
+  init(seed: UInt64, harm: SimulatedCalls.Harm = .none, call: Int = .max) throws {
+    kernel = SimulatedKernel(seed: seed)
+    kernel.calls.harm = harm
+    kernel.calls.harmedCall = call
+    handle = try LoopHandle()
+  }
+
+  func expect(_ holds: Bool, _ fault: @autoclosure () -> String) {
+    if !holds { faults.append(fault()) }
+  }
+
+  func clientSaw(_ id: String) { seenByClients.append(id) }
+  func coreSaw(_ tag: String, _ id: String) { seenByCores.append((tag, id)) }
+
+  // MARK: Running
+
+  func run() throws {
+    let policy = try Self.policy.get()
+    let log = AccessLogBuffer(channel) {}
+    let worker = try Worker(
+      handle: handle, loops: 1, generation: Generation(policy, following: nil), mailbox: mailbox,
+      gate: ConnectionGate(policy.settings), log: log, kernel: kernel, makeLink: { [unowned self] _ in makeLink() },
+      report: { _ in })
+    kernel.onSilence = { [unowned self] in endOrStop() }
+    kernel.onStuck = { [unowned self] in tell(.stop) }
+    for number in 0..<Int.random(in: 1...4, using: &kernel.random) {
+      kernel.after(kernel.someTime()) { [unowned self] in connect(number) }
+    }
+    worker.run([], sharedBy: [handle])
+    judge()
+  }
+
+  private func connect(_ number: Int) {
+    let end = kernel.calls.open(room: [100, 2_000, 60_000].randomElement(using: &kernel.random)!)
+    let count = Int.random(in: 1...5, using: &kernel.random)
+    let client = SimulatedClient(self, number: number, requests: count, end)
+    clients.append(client)
+    handle.connections.add(1, ordering: .relaxed)
+    do {
+      try kernel.calls.watch(end.number, EventTag(newDescriptor: end.number))
+      client.begin()
+    } catch {
+      // What the acceptor does where a loop does not take one.
+      handle.connections.subtract(1, ordering: .relaxed)
+      kernel.calls.close(end.number)
+    }
+  }
+
+  private func makeLink() -> any Link {
+    SimulatedLink(kernel) { [unowned self] end in cores.append(SimulatedCore(self, end)) }
+  }
+
+  /// Peers have nothing more to do: what is left is the gateway's own deadlines, and then the end.
+  private func endOrStop() -> Bool {
+    guard !isDraining, clients.allSatisfy({ !kernel.calls.isOpen($0.end) }) else { return false }
+    isDraining = true
+    tell(.drain)
+    return true
+  }
+
+  private func tell(_ message: Mailbox.Message) {
+    mailbox.post(message)
+    kernel.tell(EventTag(place: 0, life: 0), .readable)
+  }
+
+  // MARK: Judging
+
+  private func judge() {
+    expect(!kernel.isStuck, "nothing more would ever happen")
+    expect(isDraining, "it did not end")
+    expect(kernel.calls.violations.isEmpty, "\(kernel.calls.violations.prefix(3))")
+    expect(kernel.calls.openCount == 0, "\(kernel.calls.openCount) descriptors are left open")
+    expect(handle.connections.load(ordering: .relaxed) == 0, "connections are miscounted")
+    let ids = recordedIDs()
+    expect(Set(ids).count == ids.count, "an exchange was recorded twice")
+    for id in seenByClients { expect(ids.contains(id), "an answer was not recorded") }
+    for (tag, id) in seenByCores { expect(ids.contains(id), "what Core got as \(tag) was not recorded") }
+    // A write is put on the wire once; so is each exchange that Core sees whole, but for a read that is tried again.
+    expect(Set(seenByClients).count == seenByClients.count, "two answers bear one id")
+  }
+
+  private func recordedIDs() -> [String] {
+    var bytes: [UInt8] = []
+    _ = channel.take(&bytes)
+    return String(decoding: bytes, as: UTF8.self).matches(of: /"request_id":"([0-9a-f]{32})"/).map { String($0.1) }
+  }
+}
