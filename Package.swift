@@ -45,6 +45,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["blnk-gateway", "Policies"], swiftSettings: strict),
     tests(of: "HTTP1"),
+    .testTarget(
+      name: "EdgeSlowTests", dependencies: ["Reactor", "TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(name: "EdgeTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests", dependencies: ["LoopSupport", "TestSupport", "blnk-gateway"], swiftSettings: strict),

@@ -45,7 +45,10 @@ final class RunningProgram {
     }
     process.executableURL = url
     process.arguments = arguments
+    // What a sanitizer is told holds for programs under test, too.
+    let sanitizers = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
     process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { first, _ in first }
+      .merging(sanitizers) { first, _ in first }
     process.currentDirectoryURL = folder
     process.standardInput = try FileHandle(forReadingFrom: folder.appending(path: "in"))
     process.standardOutput = try FileHandle(forWritingTo: folder.appending(path: "out"))
