@@ -22,10 +22,10 @@ import Testing
   }
 
   @Test func `check fails for a warning only when it is strict, and never for a note`() throws {
-    let folder = try PolicyCopy(gateway: #"{ "watch": true }"#)
+    let folder = try PolicyCopy(gateway: #"{ "health_on_listen": true }"#)
     for (arguments, code) in [([], 0), (["--strict"], 1), (["--strict", "--json"], 1)] as [([String], Int32)] {
       let outcome = try Program.run(["check", "--policies", folder.path] + arguments, environment: Program.keys)
-      #expect(outcome.exitCode == code && outcome.output.contains("watch"))
+      #expect(outcome.exitCode == code && outcome.output.contains("health_on_listen"))
     }
     let clients = #"{ "clients": { "a": { "scopes": ["*"], "instances": ["*"] } } }"#
     let open = try PolicyCopy(gateway: "{}")

@@ -47,7 +47,7 @@ import Testing
     defer { core.stop() }
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)"), ("bad", url)], loops: 1,
-      instance: ["timeouts": ["connect_s": 1, "first_byte_s": 1]])
+      instance: ["breaker": ["failures": 0], "timeouts": ["connect_s": 1, "first_byte_s": 1]])
     let gateway = try GatewayProcess(folder, environment: environment)
     defer { gateway.stop() }
     var stuck: [TestSocket] = []
