@@ -54,6 +54,7 @@ import Testing
       .served),
     Probe("§7.1: one byte a chunk", chunked + "1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", .served),
     Probe("§7.1: data beyond its size", chunked + "2\r\n{}x\r\n0\r\n\r\n", .refused(400)),
+    Probe("§7.1: another byte for the CR behind data", chunked + "2\r\n{}x\n0\r\n\r\n", .refused(400)),
     Probe("§7.1: a size in C", chunked + "0x2\r\n{}\r\n0\r\n\r\n", .refused(400)),
     Probe("§7.1: a size below zero", chunked + "-2\r\n{}\r\n0\r\n\r\n", .refused(400)),
     Probe("§7.1: 2^64 + 2", chunked + "10000000000000002\r\n{}\r\n0\r\n\r\n", .refused(400)),
