@@ -49,7 +49,7 @@ import Testing
       ], loops: 1,
       instance: [
         "breaker": ["failures": 0],
-        "timeouts": ["connect_s": 0.2, "first_byte_s": 0.2, "between_bytes_s": 0.2, "queue_s": 0.2],
+        "timeouts": ["connect_s": 0.5, "first_byte_s": 0.5, "between_bytes_s": 0.5, "queue_s": 0.5],
       ])
     let gateway = try GatewayProcess(folder)
     // Caches and lazily opened files are there after the first exchanges.
