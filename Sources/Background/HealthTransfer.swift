@@ -1,6 +1,6 @@
 import CLibcurl
 
-/// One blocking `GET` by libcurl.
+/// One blocking `GET` by libcurl, whose handles are pointers: the one place of this room that is unsafe.
 @safe struct HealthTransfer: ~Copyable {
   private let easy: UnsafeMutableRawPointer
   private var connectTo: UnsafeMutablePointer<curl_slist>?

@@ -11,10 +11,10 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     case "chunked-body": try Properties.chunkedBody(bytes)
     case "query": try Properties.query(bytes)
     case "policy-file": try PolicyFileProperty.check(bytes)
-    default: fatalError("FUZZ_TARGET names no target")
+    default: preconditionFailure("FUZZ_TARGET names no target")
     }
   } catch {
-    fatalError("\(error)")
+    preconditionFailure("\(error)")  // A property that does not hold is the find.
   }
   return 0
 }
