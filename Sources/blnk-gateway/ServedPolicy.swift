@@ -1,3 +1,4 @@
+import Digests
 import Gateway
 import Policies
 import Reactor

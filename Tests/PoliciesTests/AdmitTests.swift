@@ -1,3 +1,4 @@
+import Digests
 import HTTP1
 import Testing
 

@@ -1,3 +1,4 @@
+import Digests
 package import HTTP1
 
 extension Policy {

@@ -1,3 +1,4 @@
+import Digests
 import HTTP1
 
 /// The one pair of a query that names the instance; its value is not empty.

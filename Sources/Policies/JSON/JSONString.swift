@@ -1,3 +1,5 @@
+import Digests
+
 extension JSONCursor {
   /// RFC 8259 §7, from the opening quote to behind the closing one.
   mutating func string() throws(JSONFault) -> String {

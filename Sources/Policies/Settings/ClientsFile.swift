@@ -1,3 +1,5 @@
+import Digests
+
 /// Decodes `clients.json` files one after the other into clients and their tokens.
 struct ClientsFile {
   static let tokensMax = 1_000_000

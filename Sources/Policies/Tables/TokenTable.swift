@@ -1,3 +1,5 @@
+package import Digests
+
 /// Finds a token by its digest: open addressing over flat arrays, at most half full.
 package struct TokenTable: Sendable {
   package struct Entry: Sendable {

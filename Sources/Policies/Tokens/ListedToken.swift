@@ -1,3 +1,5 @@
+package import Digests
+
 /// A token as it stands in a client's entry: what an operator sees of it, never the token.
 package struct ListedToken {
   package enum State: String {

@@ -1,3 +1,5 @@
+package import Digests
+
 /// An access token as `token new` makes them; what is presented need not look so.
 ///
 /// `blnk_at_`, 43 base62 characters of 256 random bits, and 6 of the CRC-32 of all before, by which scanners for leaked

@@ -1,3 +1,5 @@
+import Digests
+
 extension IPAddress {
   /// Strict dotted decimal, or RFC 4291 §2.2 text without a zone; nil for anything else.
   package init?(_ text: String) {

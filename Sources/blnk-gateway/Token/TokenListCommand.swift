@@ -1,3 +1,4 @@
+import Digests
 import Policies
 
 extension Command {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Policies
+@testable import Digests
 
 @Suite struct SHA256Tests {
   @Test(arguments: [

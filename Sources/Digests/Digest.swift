@@ -1,8 +1,9 @@
 /// A SHA-256 value: 32 bytes, held as four big-endian words.
 package struct Digest: Sendable {
-  let words: (UInt64, UInt64, UInt64, UInt64)
+  /// Big-endian, the first 8 bytes first.
+  package let words: (UInt64, UInt64, UInt64, UInt64)
 
-  init(words: (UInt64, UInt64, UInt64, UInt64)) {
+  package init(words: (UInt64, UInt64, UInt64, UInt64)) {
     self.words = words
   }
 
@@ -56,7 +57,7 @@ private func lowerHexDigit(_ value: UInt8) -> UInt8 {
 }
 
 /// The value of one hex digit of either case, nil for any other byte.
-func hexValue(_ digit: UInt8) -> UInt8? {
+package func hexValue(_ digit: UInt8) -> UInt8? {
   switch digit {
   case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
   case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
