@@ -1,6 +1,7 @@
 import HTTP1
 import Policies
 import Reactor
+import Telemetry
 
 /// A client's connection: reads heads, hands each request to an exchange, and outlives it while it is kept alive.
 ///
@@ -240,12 +241,10 @@ final class DownstreamConnection: EventHandler {
     worker.loop.unregister(registration)
   }
 
-  /// Lends the method and path of the request that is under way; empty ones where the head was not whole.
-  func withRequestNames(_ body: (_ method: Span<UInt8>, _ path: Span<UInt8>) -> Void) {
-    guard let input, input.parser.isComplete else { return body(Span(), Span()) }
-    input.buffer.withBytes { bytes in
-      body(bytes.extracting(input.parser.head.methodRange), bytes.extracting(input.parser.head.path))
-    }
+  /// Lends what the head of the request that is under way says of it; nothing where the head was not whole.
+  func withRequestTexts(_ body: (RequestTexts, _ head: Span<UInt8>) -> Void) {
+    guard let input, input.parser.isComplete else { return body(RequestTexts(), Span()) }
+    input.buffer.withBytes { bytes in body(RequestTexts(input.parser.head, bytes), bytes) }
   }
 
   private func returnInput() {

@@ -76,6 +76,9 @@ package final class Server: Sendable {
     }
   }
 
+  /// Opens the logs anew, after a rotation has moved their files.
+  package func reopenLogs() { log?.reopen() }
+
   /// How many downstream connections each loop holds.
   package var connectionCounts: [Int] { workers.map { $0.loop.connections.load(ordering: .relaxed) } }
 

@@ -64,7 +64,7 @@ struct UpstreamHead {
   private func writeFields(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, to output: ByteBuffer
   ) -> TraceContext? {
-    let trace = Self.trace(head, bytes)
+    let trace = TraceContext(head, bytes)
     for index in head.fields.indices {
       let field = head.fields[index]
       guard !field.isNamedByConnection else { continue }
@@ -79,16 +79,6 @@ struct UpstreamHead {
       }
     }
     return trace
-  }
-
-  /// Two `traceparent` fields are none (W3C Trace Context §3.2).
-  private static func trace(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> TraceContext? {
-    var found: Range<Int>?
-    for index in head.fields.indices where head.fields[index].kind == .traceparent {
-      guard found == nil else { return nil }
-      found = head.fields[index].value
-    }
-    return found.flatMap { TraceContext(bytes, $0) }
   }
 
   private func writeFraming(_ head: borrowing RequestHead, to output: ByteBuffer) {
@@ -115,9 +105,7 @@ struct UpstreamHead {
     }
     output.append("-")
     output.append(hex: id.low | 1, width: 16)
-    output.append("-")
-    if let trace { output.append(bytes, trace.flags) } else { output.append("00") }
-    output.append("\r\n")
+    output.append(trace?.isSampled == true ? "-01\r\n" : "-00\r\n")
   }
 }
 

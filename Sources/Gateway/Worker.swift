@@ -150,7 +150,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     record.outcome = own.outcome?.text
     record.peer = peer
     record.bytesOut = connection.answer(bytes)
-    log?.append(record, method: Span(), path: Span(), now: loop.nowNanoseconds / 1_000)
+    log?.append(record, RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
     tick()
   }
 
@@ -232,8 +232,8 @@ final class Worker: EventLoopDelegate, EventHandler {
     guard let log else { return }
     record.peer = connection.peerText
     if let policy = snapshot?.policy { record.name(trace, policy) }
-    connection.withRequestNames { method, path in
-      log.append(record, method: method, path: path, now: loop.nowNanoseconds / 1_000)
+    connection.withRequestTexts { texts, head in
+      log.append(record, texts, in: head, now: loop.nowNanoseconds / 1_000)
     }
     tick()
   }
@@ -290,8 +290,8 @@ extension ExchangeRecord {
     if trace.clientIndex >= 0 { client = policy.clients[Int(trace.clientIndex)].id.bytes }
     if trace.tokenIndex >= 0 {
       tokenNote = policy.tokens.notes[Int(trace.tokenIndex)]
-      tokenDigestPrefix = policy.tokens.entries[Int(trace.tokenIndex)].digest.prefix
     }
+    tokenDigestPrefix = trace.tokenDigestPrefix
     if trace.instanceIndex >= 0 { instance = policy.instances[Int(trace.instanceIndex)].id.bytes }
     if trace.routeIndex >= 0 {
       routePattern = policy.routes.routes[Int(trace.routeIndex)].pattern

@@ -24,14 +24,16 @@ package final class AccessLogBuffer {
   /// Appends the line of an exchange; when this buffer and the one before it are both full, the line is dropped and
   /// counted.
   ///
-  /// - Parameter now: microseconds on any clock that does not go back.
-  package func append(_ record: borrowing ExchangeRecord, method: Span<UInt8>, path: Span<UInt8>, now: Int64) {
+  /// - Parameters:
+  ///   - head: where the texts are.
+  ///   - now: microseconds on any clock that does not go back.
+  package func append(_ record: borrowing ExchangeRecord, _ texts: RequestTexts, in head: Span<UInt8>, now: Int64) {
     guard bytes.count < Self.bytesMax || handOver() else {
       channel.countDropped(1)
       return
     }
     if bytes.isEmpty { oldestAt = now }
-    line.append(record, method: method, path: path, to: &bytes)
+    line.append(record, texts, in: head, to: &bytes)
     lines += 1
     if bytes.count >= Self.bytesMax { handOver() }
   }

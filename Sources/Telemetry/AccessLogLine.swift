@@ -3,7 +3,7 @@ struct AccessLogLine {
   private var date = CachedDate()
 
   mutating func append(
-    _ record: borrowing ExchangeRecord, method: Span<UInt8>, path: Span<UInt8>, to out: inout [UInt8]
+    _ record: borrowing ExchangeRecord, _ texts: RequestTexts, in head: Span<UInt8>, to out: inout [UInt8]
   ) {
     out.append(contentsOf: #"{"time":""#.utf8)
     date.append(record.startedAt, to: &out)
@@ -11,6 +11,8 @@ struct AccessLogLine {
     Self.appendHex(record.requestIDHigh, digits: 16, to: &out)
     Self.appendHex(record.requestIDLow, digits: 16, to: &out)
     out.append(UInt8(ascii: "\""))
+    Self.append(#","client_request_id":"#, head.extracting(texts.clientRequestID), to: &out)
+    Self.appendTraceID(record, head.extracting(texts.traceID), to: &out)
     Self.append(#","client":"#, record.client.span, to: &out)
     Self.append(#","token":"#, record.tokenNote.span, to: &out)
     if let prefix = record.tokenDigestPrefix {
@@ -19,9 +21,9 @@ struct AccessLogLine {
       out.append(UInt8(ascii: "\""))
     }
     Self.append(#","instance":"#, record.instance.span, to: &out)
-    Self.append(#","method":"#, method, to: &out)
+    Self.append(#","method":"#, head.extracting(texts.method), to: &out)
     Self.append(#","route":"#, record.routePattern.span, to: &out)
-    Self.append(#","path":"#, path, to: &out)
+    Self.append(#","path":"#, head.extracting(texts.path), to: &out)
     Self.append(#","operation":"#, record.operation.span, to: &out)
     Self.append(#","status":"#, record.status, to: &out)
     Self.append(#","code":""#, literal: record.code, to: &out)
@@ -39,6 +41,17 @@ struct AccessLogLine {
     }
     Self.append(#","peer":"#, record.peer.span, to: &out)
     out.append(contentsOf: "}\n".utf8)
+  }
+
+  /// The trace that the client has begun, or else the one that bears the request's id.
+  private static func appendTraceID(
+    _ record: borrowing ExchangeRecord, _ traceID: Span<UInt8>, to out: inout [UInt8]
+  ) {
+    guard traceID.isEmpty else { return append(#","trace_id":"#, traceID, to: &out) }
+    out.append(contentsOf: #","trace_id":""#.utf8)
+    appendHex(record.requestIDHigh, digits: 16, to: &out)
+    appendHex(record.requestIDLow, digits: 16, to: &out)
+    out.append(UInt8(ascii: "\""))
   }
 
   private static func append(_ name: String, _ text: Span<UInt8>, to out: inout [UInt8]) {

@@ -10,7 +10,8 @@ extension Command {
       Reads the policy folder, listens, and relays what clients may ask to the Cores. SIGTERM and Ctrl-C end it in order:
       no new connections, every exchange to its end. SIGHUP, or a change in the folder, puts the whole of it into force
       anew; a folder that is not valid changes nothing. Keys that are not in force yet are named at the start.
-      The access log, one JSON line a request, goes to standard output, all else to standard error.
+      The access log, one JSON line a request, goes to standard output, all else to standard error. SIGUSR1 opens logs
+      anew, after a rotation has moved their files.
 
         export BLNK_DEMO_KEY=the-cores-own-key BLNK_SECOND_KEY=another    # the shipped policies name these two
         blnk-gateway serve --policies policies --listen 127.0.0.1:8080
@@ -24,7 +25,7 @@ extension Command {
     ]
   ) { arguments throws(CommandFault) in
     // Before any thread starts: they inherit the mask.
-    let signals = Signals(holding: [SIGTERM, SIGINT, SIGHUP])
+    let signals = Signals(holding: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     let ending = Signals(holding: [SIGTERM, SIGINT])
     var source = try ServedPolicy(arguments)
     var watch = try source.watch()
@@ -33,6 +34,9 @@ extension Command {
     let server = try start(policy)
     while true {
       switch signals.wait(or: watch, quiet: 200) {
+      case .signal(SIGUSR1):
+        server.reopenLogs()
+        continue
       case .signal(SIGHUP):
         watch = try source.watch()
         source.reload(server, onlyIfChanged: false)

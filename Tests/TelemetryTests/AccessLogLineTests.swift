@@ -4,10 +4,22 @@ import Testing
 @testable import Telemetry
 
 struct AccessLogLineTests {
-  private func line(_ record: ExchangeRecord, method: String = "GET", path: [UInt8]) -> String {
+  private func line(
+    _ record: ExchangeRecord, method: String = "GET", path: [UInt8], clientRequestID: [UInt8] = [],
+    traceID: String = ""
+  ) -> String {
     var out: [UInt8] = []
+    var head: [UInt8] = []
+    var texts = RequestTexts()
+    for (place, text) in [
+      (\RequestTexts.method, Array(method.utf8)), (\.path, path), (\.clientRequestID, clientRequestID),
+      (\.traceID, Array(traceID.utf8)),
+    ] {
+      texts[keyPath: place] = head.count..<head.count + text.count
+      head += text
+    }
     var line = AccessLogLine()
-    line.append(record, method: Array(method.utf8).span, path: path.span, to: &out)
+    line.append(record, texts, in: head.span, to: &out)
     return String(decoding: out, as: UTF8.self)
   }
 
@@ -37,20 +49,25 @@ struct AccessLogLineTests {
     record.connect = 0
     record.queue = 9
     let expected =
-      #"{"time":"2026-11-20T17:06:09.000042Z","request_id":"0123456789abcdef000000000000000f","client":"demo-app","#
+      #"{"time":"2026-11-20T17:06:09.000042Z","request_id":"0123456789abcdef000000000000000f","client_request_id":"#
+      + #""mine","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","client":"demo-app","#
       + #""token":"Ann's \"laptop\"","token_sha256":"00abcdef","instance":"inst_demo","method":"GET","#
       + #""route":"/proxy/balances/:id","path":"/proxy/balances/1","operation":"balances.get","status":502,"#
       + #""code":"GATEWAY_UPSTREAM_BROKEN","outcome":"unknown","bytes_in":0,"bytes_out":1234,"total_ms":1234.567,"#
       + #""first_byte_ms":1.000,"connect_ms":0.000,"queue_ms":0.009,"tries":2,"pooled":true,"peer":"[::1]:5"}"#
-    #expect(line(record, path: Array("/proxy/balances/1".utf8)) == expected + "\n")
-    #expect(try parsed(expected).count == 22)
+    let written = line(
+      record, path: Array("/proxy/balances/1".utf8), clientRequestID: Array("mine".utf8),
+      traceID: "4bf92f3577b34da6a3ce929d0e0e4736")
+    #expect(written == expected + "\n")
+    #expect(try parsed(expected).count == 24)
   }
 
   @Test
   func `leaves out what is not known`() throws {
     let record = ExchangeRecord(requestIDHigh: 0, requestIDLow: 0, startedAt: 0, status: 400)
     let expected =
-      #"{"time":"1970-01-01T00:00:00.000000Z","request_id":"00000000000000000000000000000000","status":400,"#
+      #"{"time":"1970-01-01T00:00:00.000000Z","request_id":"00000000000000000000000000000000","#
+      + #""trace_id":"00000000000000000000000000000000","status":400,"#
       + #""bytes_in":0,"bytes_out":0,"total_ms":0.000,"tries":0}"#
     #expect(line(record, method: "", path: []) == expected + "\n")
   }
@@ -73,11 +90,15 @@ struct AccessLogLineTests {
   @Test(arguments: 0..<256)
   func `escapes every byte so that it reads back`(value: Int) throws {
     let byte = UInt8(value)
-    let record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: 4)
-    for path in [[byte], [0x61, byte], [byte, 0x61], [byte, byte], [0x61, byte, 0x22, byte, 0x5C]] {
-      let text = line(record, path: path)
-      let expected = String(String.UnicodeScalarView(path.map { Unicode.Scalar($0) }))
-      #expect(try parsed(text)["path"] as? String == expected)
+    var record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: 4)
+    for bytes in [[byte], [0x61, byte], [byte, 0x61], [byte, byte], [0x61, byte, 0x22, byte, 0x5C]] {
+      record.tokenNote = bytes
+      record.instance = bytes
+      let text = line(record, path: bytes, clientRequestID: bytes)
+      let expected = String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+      for name in ["path", "client_request_id", "token", "instance"] {
+        #expect(try parsed(text)[name] as? String == expected)
+      }
       #expect(text.utf8.filter { $0 == 0x0A }.count == 1)
     }
   }

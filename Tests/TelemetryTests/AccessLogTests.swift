@@ -30,7 +30,11 @@ struct AccessLogTests {
 
   private func append(_ buffer: AccessLogBuffer, _ status: Int, now: Int64 = 0, path: String = "/") {
     let record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: status)
-    buffer.append(record, method: Array("GET".utf8).span, path: Array(path.utf8).span, now: now)
+    let head = Array("GET \(path)".utf8)
+    var texts = RequestTexts()
+    texts.method = 0..<3
+    texts.path = 4..<head.count
+    buffer.append(record, texts, in: head.span, now: now)
   }
 
   private func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
@@ -115,7 +119,7 @@ struct AccessLogTests {
     let log = try place.open(place.path())
     defer { log.close() }
     let buffer = log.makeBuffer()
-    let path = String(repeating: "a", count: 8000)
+    let path = String(repeating: "a", count: 7900)
     for status in 1...8 { append(buffer, status, path: path) }
     Thread.sleep(forTimeInterval: 0.05)
     #expect(try place.lines().isEmpty)
@@ -213,6 +217,29 @@ struct AccessLogTests {
     log.close()
     #expect(try place.lines("old.log").count == 1)
     #expect(try place.lines().count == 1)
+  }
+
+  @Test
+  func `loses no line to rotations under load`() throws {
+    let place = try Place()
+    let log = try place.open(place.path())
+    let buffer = log.makeBuffer()
+    for round in 0..<20 {
+      for index in 0..<50 {
+        append(buffer, round * 50 + index, now: 0)
+        buffer.flushIfDue(now: 1_000_000)
+      }
+      try FileManager.default.moveItem(atPath: place.path(), toPath: place.path("old-\(round).log"))
+      log.reopen()
+      #expect(eventually { FileManager.default.fileExists(atPath: place.path()) })
+    }
+    buffer.close()
+    #expect(log.close())
+    let files = try FileManager.default.contentsOfDirectory(atPath: place.folder.path)
+    let lines = try files.flatMap { try place.lines($0) }
+    #expect(files.count == 21)
+    #expect(lines.count == 1_000 && log.droppedLines == 0)
+    for line in lines { #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(line.utf8)) } }
   }
 
   @Test

@@ -27,6 +27,8 @@ package struct AdmissionTrace: Equatable, Sendable {
   package internal(set) var tokenIndex: Int32 = -1
   package internal(set) var instanceIndex: Int32 = -1
   package internal(set) var routeIndex: Int32 = -1
+  /// The first 4 bytes of the digest of the token that was presented, known or not; nil: none was.
+  package internal(set) var tokenDigestPrefix: UInt32?
 
   package init() {}
 }

@@ -33,7 +33,9 @@ extension Policy {
   private func authenticate(
     _ presented: Range<Int>, _ bytes: Span<UInt8>, at now: UnixSeconds, noting trace: inout AdmissionTrace
   ) throws(Rejection) {
-    guard let index = tokens.index(of: SHA256.digest(of: bytes.extracting(presented))) else { throw .tokenUnknown }
+    let digest = SHA256.digest(of: bytes.extracting(presented))
+    trace.tokenDigestPrefix = digest.prefix
+    guard let index = tokens.index(of: digest) else { throw .tokenUnknown }
     let token = Int(index)
     trace.tokenIndex = index
     trace.clientIndex = tokens.entries[token].clientIndex

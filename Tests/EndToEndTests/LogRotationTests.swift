@@ -1,0 +1,39 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// SIGUSR1, as logrotate sends it.
+@Suite struct LogRotationTests {
+  @Test func `a rotation by SIGUSR1 loses no line while requests go on`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:\(core.port)")])
+    let gateway = try GatewayProcess(folder)
+    let socket = try TestSocket(port: gateway.port)
+    var reader = TestMessageReader(socket)
+    for round in 0..<5 {
+      for _ in 0..<40 {
+        try socket.send(testRequest("GET", "/proxy/balances?instance_id=one"))
+        #expect(try reader.next()?.status == 200)
+      }
+      try FileManager.default.moveItem(atPath: folder.accessLogPath, toPath: folder.statePath + "/old-\(round)")
+      gateway.signal(SIGUSR1)
+      #expect(isThere(folder.accessLogPath))
+    }
+    #expect(gateway.stop() == 0)
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.statePath)
+    let lines = try names.flatMap { name in
+      try String(contentsOfFile: folder.statePath + "/" + name, encoding: .utf8).split(separator: "\n")
+    }
+    let ids = lines.compactMap { $0.firstMatch(of: /"request_id":"([0-9a-f]{32})"/)?.1 }
+    #expect(names.count == 6 && lines.count == 200 && Set(ids).count == 200)
+  }
+
+  private func isThere(_ path: String) -> Bool {
+    for _ in 0..<1_000 {
+      if FileManager.default.fileExists(atPath: path) { return true }
+      Thread.sleep(forTimeInterval: 0.01)
+    }
+    return false
+  }
+}
