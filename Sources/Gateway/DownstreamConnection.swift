@@ -67,7 +67,7 @@ final class DownstreamConnection: EventHandler {
 
   func ready(_ readiness: Readiness) {
     if readiness.contains(.inputEnded) { inputEnded = true }
-    if !readiness.isDisjoint(with: [.readable, .inputEnded, .hungUp]) { isReadable = true }
+    if readiness.isForReading { isReadable = true }
     if readiness.contains(.writable) { isWritable = true }
     switch phase {
     case .exchanging:

@@ -142,8 +142,8 @@ extension OwnAnswer {
     output.append(#"","message":""#)
     output.append(text: message)
     output.append(#""},"request_id":""#)
-    output.append(hex: id.high, width: 16)
-    output.append(hex: id.low, width: 16)
+    output.append(hex: id.high, digits: 16)
+    output.append(hex: id.low, digits: 16)
     if let outcome {
       output.append(#"","outcome":""#)
       output.append(text: outcome.text)
@@ -184,8 +184,8 @@ extension OwnAnswer {
 extension ByteBuffer {
   func appendRequestIDLine(_ id: RequestID) {
     append("X-Request-Id: ")
-    append(hex: id.high, width: 16)
-    append(hex: id.low, width: 16)
+    append(hex: id.high, digits: 16)
+    append(hex: id.low, digits: 16)
     append("\r\n")
   }
 

@@ -100,11 +100,11 @@ struct UpstreamHead {
     if let trace {
       output.append(bytes, trace.traceID)
     } else {
-      output.append(hex: id.high, width: 16)
-      output.append(hex: id.low, width: 16)
+      output.append(hex: id.high, digits: 16)
+      output.append(hex: id.low, digits: 16)
     }
     output.append("-")
-    output.append(hex: id.low | 1, width: 16)
+    output.append(hex: id.low | 1, digits: 16)
     output.append(trace?.isSampled == true ? "-01\r\n" : "-00\r\n")
   }
 }

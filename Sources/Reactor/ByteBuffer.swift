@@ -4,10 +4,10 @@ import Glibc
 ///
 /// A class, so that a connection, its exchange and the loop's free list can pass it on without copies.
 @safe package final class ByteBuffer {
-  package private(set) var capacity: Int
+  @usableFromInline package private(set) var capacity: Int
   /// How many bytes it holds.
-  package private(set) var count = 0
-  private var storage: UnsafeMutablePointer<UInt8>
+  @usableFromInline package internal(set) var count = 0
+  @usableFromInline var storage: UnsafeMutablePointer<UInt8>
 
   package init(capacity: Int) {
     self.capacity = capacity
@@ -20,6 +20,7 @@ import Glibc
   @inlinable package var freeCapacity: Int { capacity - count }
 
   /// Lends the bytes from `offset` on to `body`.
+  @inlinable
   package func withBytes<Result, Failure: Error>(
     from offset: Int = 0, _ body: (Span<UInt8>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -28,6 +29,7 @@ import Glibc
     return try body(span)
   }
 
+  @inlinable
   package subscript(index: Int) -> UInt8 {
     precondition(index >= 0 && index < count)
     return unsafe storage[index]
@@ -35,40 +37,40 @@ import Glibc
 
   // MARK: Appending
 
-  package func append(_ byte: UInt8) {
+  @inlinable package func append(_ byte: UInt8) {
     reserve(1)
     unsafe storage[count] = byte
-    count += 1
+    count &+= 1
   }
 
-  package func append(_ text: StaticString) {
-    reserve(text.utf8CodeUnitCount)
-    unsafe (storage + count).update(from: text.utf8Start, count: text.utf8CodeUnitCount)
-    count += text.utf8CodeUnitCount
+  @inlinable package func append(_ text: StaticString) {
+    unsafe append(text.utf8Start, text.utf8CodeUnitCount)
   }
 
   package func append(text: String) {
     var text = text
     text.withUTF8 { utf8 in
       guard let source = utf8.baseAddress else { return }
-      reserve(utf8.count)
-      unsafe (storage + count).update(from: source, count: utf8.count)
-      count += utf8.count
+      unsafe append(source, utf8.count)
     }
   }
 
-  package func append(_ bytes: Span<UInt8>) {
-    guard !bytes.isEmpty else { return }
-    reserve(bytes.count)
+  @inlinable package func append(_ bytes: Span<UInt8>) {
     unsafe bytes.withUnsafeBufferPointer { source in
-      unsafe (storage + count).update(from: source.baseAddress!, count: source.count)
+      guard let start = source.baseAddress else { return }
+      unsafe append(start, source.count)
     }
-    count += bytes.count
   }
 
-  package func append(_ bytes: Span<UInt8>, _ range: Range<Int>) { append(bytes.extracting(range)) }
+  @inlinable package func append(_ bytes: Span<UInt8>, _ range: Range<Int>) { append(bytes.extracting(range)) }
 
-  package func append(_ bytes: [UInt8]) { append(bytes.span) }
+  @inlinable package func append(_ bytes: [UInt8]) { append(bytes.span) }
+
+  @inlinable func append(_ source: UnsafePointer<UInt8>, _ more: Int) {
+    reserve(more)
+    unsafe memcpy(storage + count, source, more)
+    count &+= more
+  }
 
   /// Appends a number of at most 19 digits as decimal text.
   package func append(decimal value: Int) {
@@ -76,31 +78,34 @@ import Glibc
     var first = 20
     var rest = value.magnitude
     repeat {
-      first -= 1
-      digits[first] = UInt8(truncatingIfNeeded: 48 + rest % 10)
+      first &-= 1
+      digits[first] = UInt8(truncatingIfNeeded: 48 &+ rest % 10)
       rest /= 10
     } while rest > 0
     if value < 0 { append(UInt8(ascii: "-")) }
     append(digits.span, first..<20)
   }
 
-  /// Appends `value` as lower-case hexadecimal text, with zeros in front up to `width` digits (at most 16).
-  package func append(hex value: UInt64, width: Int = 1) {
-    var digits = InlineArray<16, UInt8>(repeating: 48)
-    var first = 16
-    var rest = value
-    while rest > 0 {
-      first -= 1
-      let digit = UInt8(truncatingIfNeeded: rest & 15)
-      digits[first] = digit < 10 ? 48 + digit : 87 + digit
-      rest >>= 4
-    }
-    append(digits.span, min(first, 16 - width)..<16)
+  /// Appends `value` as lower-case hexadecimal text without zeros in front.
+  package func append(hex value: UInt64) {
+    let digits = max(1, (64 - value.leadingZeroBitCount + 3) / 4)
+    append(hex: value, digits: digits)
+  }
+
+  /// Appends the low `digits` hexadecimal digits of `value`, at most 16, in lower case.
+  package func append(hex value: UInt64, digits: Int) {
+    reserve(16)
+    let left = value << UInt64(64 - digits * 4)
+    let end = unsafe UnsafeMutableRawPointer(storage + count)
+    unsafe end.storeBytes(of: UInt64(hexDigitsOf: UInt32(left >> 32)).littleEndian, as: UInt64.self)
+    unsafe (end + 8).storeBytes(
+      of: UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: left)).littleEndian, as: UInt64.self)
+    count &+= digits
   }
 
   // MARK: Removing
 
-  package func removeAll() { count = 0 }
+  @inlinable package func removeAll() { count = 0 }
 
   /// Takes `range` out; the bytes behind it move forward.
   package func remove(_ range: Range<Int>) {
@@ -113,6 +118,7 @@ import Glibc
   // MARK: Room
 
   /// Makes room for `more` bytes, by doubling; who appends bounds what he appends.
+  @inlinable
   package func reserve(_ more: Int) {
     guard freeCapacity < more else { return }
     grow(to: max(capacity * 2, count + more))

@@ -4,14 +4,25 @@ import Glibc
 /// What a descriptor is ready for; edge-triggered, so each edge is told once.
 package struct Readiness: OptionSet, Sendable {
   package let rawValue: UInt32
-  package init(rawValue: UInt32) { self.rawValue = rawValue }
+  @inlinable package init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
-  package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+  // Computed, so that they are constants where they are used: stored ones, and lists of them, cost 4,300 instructions a
+  // request.
+  @inlinable package static var readable: Readiness { Readiness(rawValue: EPOLLIN.rawValue) }
+  @inlinable package static var writable: Readiness { Readiness(rawValue: EPOLLOUT.rawValue) }
   /// The peer has closed its sending side.
-  package static let inputEnded = Readiness(rawValue: EPOLLRDHUP.rawValue)
+  @inlinable package static var inputEnded: Readiness { Readiness(rawValue: EPOLLRDHUP.rawValue) }
   /// The connection is gone in both directions.
-  package static let hungUp = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
+  @inlinable package static var hungUp: Readiness { Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue) }
+
+  /// Whether a read would tell something: bytes, the end, or an error.
+  @inlinable package var isForReading: Bool {
+    rawValue & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
+  }
+  /// Whether no more bytes will come than those that are there.
+  @inlinable package var isForTheEnd: Bool {
+    rawValue & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
+  }
 }
 
 /// What comes back with an event: which registration, in which of its lives.

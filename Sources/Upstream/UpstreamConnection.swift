@@ -159,7 +159,7 @@ package final class UpstreamConnection: EventHandler {
   }
 
   private func note(_ readiness: Readiness) {
-    if !readiness.isDisjoint(with: [.inputEnded, .hungUp]) { inputEnded = true }
+    if readiness.isForTheEnd { inputEnded = true }
     if inputEnded || readiness.contains(.readable) { isReadable = true }
     if readiness.contains(.writable) || readiness.contains(.hungUp) { isWritable = true }
   }

@@ -13,12 +13,19 @@ import Testing
   }
 
   @Test(arguments: [
-    (UInt64(0), 1, "0"), (0, 4, "0000"), (0xABC, 1, "abc"), (0xABC, 8, "00000abc"), (.max, 16, "ffffffffffffffff"),
-    (.max, 2, "ffffffffffffffff"),
+    (UInt64(0), 1, "0"), (0, 4, "0000"), (0xABC, 8, "00000abc"), (0x0123_4567_89ab_cdef, 16, "0123456789abcdef"),
+    (.max, 16, "ffffffffffffffff"), (0xABC, 2, "bc"),
   ])
-  func `writes a number as hexadecimal text`(value: UInt64, width: Int, text: String) {
+  func `writes hexadecimal digits`(value: UInt64, digits: Int, text: String) {
     let buffer = ByteBuffer(capacity: 1)
-    buffer.append(hex: value, width: width)
+    buffer.append(hex: value, digits: digits)
+    #expect(buffer.text == text)
+  }
+
+  @Test(arguments: [(UInt64(0), "0"), (9, "9"), (10, "a"), (0xABC, "abc"), (0x10, "10"), (.max, "ffffffffffffffff")])
+  func `writes a number as hexadecimal text`(value: UInt64, text: String) {
+    let buffer = ByteBuffer(capacity: 1)
+    buffer.append(hex: value)
     #expect(buffer.text == text)
   }
 
