@@ -463,8 +463,10 @@ final class Exchange: Lessee {
 
   private func arm() {
     guard let connection else { return }
+    let snapshot = snapshot ?? worker.snapshot
     let due = clock.due(
-      gateway: (snapshot ?? worker.snapshot).policy.settings, instance: access?.timeouts,
+      bodyIdleMilliseconds: snapshot.policy.settings.timeouts.bodyIdleMilliseconds,
+      bytesPerSecondMin: snapshot.policy.settings.limits.bodyBytesPerSecondMin, instance: access?.timeouts,
       bytesIn: request.body.byteCount, bytesOut: answer.sentCount)
     loop.setDeadline(due, for: connection.registration)
   }

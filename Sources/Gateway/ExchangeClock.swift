@@ -33,11 +33,14 @@ struct ExchangeClock {
   func isDue(_ now: Int64) -> Bool { now >= dueAt }
 
   /// The deadline of the present wait (monotonic milliseconds).
+  ///
+  /// - Parameters:
+  ///   - bodyIdleMilliseconds: how long a client may pause.
+  ///   - bytesPerSecondMin: how slow it may be over all; 0: no bound.
   mutating func due(
-    gateway: GatewaySettings, instance: InstanceTimeouts?, bytesIn: Int, bytesOut: Int
+    bodyIdleMilliseconds: Int, bytesPerSecondMin: Int, instance: InstanceTimeouts?, bytesIn: Int, bytesOut: Int
   ) -> Int64 {
-    let bodyIdle = Int64(gateway.timeouts.bodyIdleMilliseconds)
-    let bytesPerSecondMin = gateway.limits.bodyBytesPerSecondMin
+    let bodyIdle = Int64(bodyIdleMilliseconds)
     let inTotal = instance.map { begun + Int64($0.totalMilliseconds) + clientMilliseconds } ?? .max
     switch wait {
     case .nobody: dueAt = .max

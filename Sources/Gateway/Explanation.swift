@@ -62,7 +62,7 @@ extension Policy {
   }
 
   /// What Core would get: the first line of the request as the gateway writes it.
-  private func destination(_ head: RequestHead, _ bytes: Span<UInt8>, _ admission: Admission) -> String {
+  private func destination(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission) -> String {
     let instance = instances[Int(admission.instanceIndex)]
     let output = ByteBuffer(capacity: 1_024)
     let upstream = UpstreamHead(

@@ -2,7 +2,7 @@ import HTTP1
 import Reactor
 
 /// An answer on its way to the client: Core's, read and written on, or the gateway's own.
-struct IncomingAnswer {
+struct IncomingAnswer: ~Copyable {
   /// What came of writing to the client.
   enum Flush {
     case done, blocked, failed

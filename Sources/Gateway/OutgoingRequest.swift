@@ -3,7 +3,7 @@ import Reactor
 import Upstream
 
 /// The request on its way to Core: the head that the gateway wrote, and behind it the body as it comes.
-struct OutgoingRequest {
+struct OutgoingRequest: ~Copyable {
   private(set) var body = RequestBody(.none, bytesMax: 0)
   /// How much of the connection's input belongs to this request and was used.
   private(set) var consumed = 0

@@ -1,5 +1,5 @@
 /// Turns the bytes of a request head into a `RequestHead`, line by line (RFC 9112 §2 to §6, RFC 9110).
-package struct RequestHeadParser: Sendable {
+package struct RequestHeadParser: ~Copyable, Sendable {
   /// RFC 9112 §2.2 wants at least one empty line before the request line to be ignored.
   package static let emptyLinesMax = 4
 

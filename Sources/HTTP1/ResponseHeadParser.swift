@@ -1,5 +1,5 @@
 /// Turns the bytes of an answer's head into a `ResponseHead`, line by line (RFC 9112 §2 to §6).
-package struct ResponseHeadParser: Sendable {
+package struct ResponseHeadParser: ~Copyable, Sendable {
   private enum Phase {
     case statusLine, fields, complete
   }

@@ -153,14 +153,14 @@ final class SandboxConnection: EventHandler {
     let received = input.withBytes { bytes in
       ReceivedRequest(parser.head, bytes, body: body.bytes)
     }
-    let head = parser.head
+    let (method, version, clientKeepsAlive) = (parser.head.method, parser.head.version, parser.head.keepAlive)
     let answer = owner.answer(SandboxRequest(received), as: received)
-    let keepsAlive = head.keepAlive && answer.keepsConnection
+    let keepsAlive = clientKeepsAlive && answer.keepsConnection
     input.remove(0..<messageEnd)
     parser.reset()
     body = SandboxBody(.none)
     write(
-      answer, to: head.method, head.version, keepsAlive: keepsAlive,
+      answer, to: method, version, keepsAlive: keepsAlive,
       forwardedFor: received.values(of: "X-Forwarded-For"))
   }
 

@@ -2,7 +2,7 @@ import HTTP1
 
 extension ReceivedRequest {
   /// Copies a request out of the bytes that `head` was parsed from.
-  init(_ head: RequestHead, _ bytes: Span<UInt8>, body: [UInt8]) {
+  init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, body: [UInt8]) {
     method = text(bytes, head.methodRange)
     target = text(bytes, head.target)
     self.head = copy(bytes, 0..<head.byteCount)
