@@ -65,6 +65,8 @@ final class SandboxLoop: EventLoopDelegate, EventHandler {
   func woken() {
     for connection in connections.values { connection.close() }
     loop.unwatch(listener.descriptor.number)
+    // The thread, and a process that is being started, may hold the descriptor a little longer.
+    listener.stop()
     loop.unregister(registration)
     loop.stop()
   }
