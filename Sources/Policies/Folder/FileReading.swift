@@ -33,30 +33,43 @@ func namesInFolder(_ path: String) -> [String]? {
   try? FileManager.default.contentsOfDirectory(atPath: path)
 }
 
+/// A file as it was read.
+struct FileContent {
+  let bytes: [UInt8]
+  /// The permission bits.
+  let mode: Int
+}
+
 /// All bytes of a regular file, or of what a link to one names.
 func readFile(_ path: String, byteCountMax: Int) throws(FileFault) -> [UInt8] {
-  let url = URL(filePath: path).resolvingSymlinksInPath()
-  // A pipe or device would block the start, or never end.
-  let attributes = try? FileManager.default.attributesOfItem(atPath: url.path)
-  guard let attributes else { throw .absent }
+  try fileContent(path, byteCountMax: byteCountMax).bytes
+}
+
+/// All of a regular file, or of what a link to one names.
+func fileContent(_ path: String, byteCountMax: Int) throws(FileFault) -> FileContent {
+  guard var attributes = try? FileManager.default.attributesOfItem(atPath: path) else { throw .absent }
+  if attributes[.type] as? FileAttributeType == .typeSymbolicLink {
+    // Links are the exception, and finding where they lead takes a call for each folder on the way.
+    let target = URL(filePath: path).resolvingSymlinksInPath().path
+    guard let found = try? FileManager.default.attributesOfItem(atPath: target) else { throw .absent }
+    attributes = found
+  }
   let type = attributes[.type] as? FileAttributeType
   // Still a link: it leads nowhere.
   guard type != .typeSymbolicLink else { throw .absent }
+  // A pipe or device would block the start, or never end.
   guard type == .typeRegular else { throw .noFile }
-  guard let size = attributes[.size] as? Int ?? (attributes[.size] as? UInt64).map(Int.init), size <= byteCountMax
-  else {
-    throw .tooLong(byteCountMax: byteCountMax)
-  }
-  guard let data = try? Data(contentsOf: url) else { throw .unreadable }
-  return Array(data)
+  guard let size = integer(attributes[.size]), size <= byteCountMax else { throw .tooLong(byteCountMax: byteCountMax) }
+  guard let data = try? Data(contentsOf: URL(filePath: path)) else { throw .unreadable }
+  // It may have grown since.
+  guard data.count <= byteCountMax else { throw .tooLong(byteCountMax: byteCountMax) }
+  return FileContent(bytes: Array(data), mode: (integer(attributes[.posixPermissions]) ?? 0) & 0o777)
 }
 
-/// The permission bits of a file, or of what a link to one names; nil if there is none.
-func fileMode(_ path: String) -> Int? {
-  let url = URL(filePath: path).resolvingSymlinksInPath()
-  guard let mode = try? FileManager.default.attributesOfItem(atPath: url.path)[.posixPermissions] else { return nil }
-  let bits = mode as? Int ?? (mode as? UInt).map { bits in Int(bits) } ?? (mode as? UInt16).map { bits in Int(bits) }
-  return bits.map { bits in bits & 0o777 }
+/// A number of a file's attributes: as Foundation's number where the program has all of Foundation, else as it came.
+private func integer(_ value: Any?) -> Int? {
+  value as? Int ?? (value as? UInt64).map { Int($0) } ?? (value as? UInt).map { Int($0) }
+    ?? (value as? UInt16).map { Int($0) }
 }
 
 /// `path` itself if it begins with a slash, else within `folder`.

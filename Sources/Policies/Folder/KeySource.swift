@@ -45,17 +45,16 @@ extension Field {
     guard let name = label(byteCountMax: 4096) else { return nil }
     let path = resolved(name, in: surroundings.folder)
     do throws(FileFault) {
-      let bytes = try readFile(path, byteCountMax: Self.keyBytesMax + 2)
-      warnOfAccess(toKeyFile: path)
-      return key(bytes, from: "the file \(path)")
+      let content = try fileContent(path, byteCountMax: Self.keyBytesMax + 2)
+      warnOfAccess(toKeyFile: path, mode: content.mode)
+      return key(content.bytes, from: "the file \(path)")
     } catch {
       return refused("the file \(path) \(error.message)\(error == .absent ? "; write the key into it" : "")")
     }
   }
 
   /// Others who can read a key can call the Core; who can write it can make the gateway send another one.
-  func warnOfAccess(toKeyFile path: String) {
-    guard let mode = fileMode(path) else { return }
+  func warnOfAccess(toKeyFile path: String, mode: Int) {
     let octal = "0" + String(mode, radix: 8)
     if mode & 0o004 != 0 { warning("every user of this machine can read the file \(path) (mode \(octal)); chmod 600") }
     if mode & 0o022 != 0 { warning("others can write the file \(path) (mode \(octal)); chmod 600") }

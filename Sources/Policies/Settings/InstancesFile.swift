@@ -72,10 +72,9 @@ struct InstancesFile {
   private func tls(_ field: Field, isTLS: Bool) -> TLSSettings {
     var tls = TLSSettings()
     guard let members = field.members(["ca_file", "cert_file", "key_file", "server_name"]) else { return tls }
-    tls.caFile = members["ca_file"].flatMap(existingFile)
-    tls.certificateFile = members["cert_file"].flatMap(existingFile)
-    tls.keyFile = members["key_file"].flatMap(existingFile)
-    if let path = tls.keyFile { members["key_file"]?.warnOfAccess(toKeyFile: path) }
+    tls.caFile = members["ca_file"].flatMap { field in existingFile(field) }
+    tls.certificateFile = members["cert_file"].flatMap { field in existingFile(field) }
+    tls.keyFile = members["key_file"].flatMap { field in existingFile(field, isKey: true) }
     tls.serverName = members["server_name"].flatMap { field in field.isNull ? nil : field.label() }
     let hasCertificate = members["cert_file"].map { field in !field.isNull } ?? false
     let hasKey = members["key_file"].map { field in !field.isNull } ?? false
@@ -84,12 +83,13 @@ struct InstancesFile {
     return tls
   }
 
-  private func existingFile(_ field: Field) -> String? {
+  private func existingFile(_ field: Field, isKey: Bool = false) -> String? {
     if field.isNull { return nil }
     guard let name = field.label(byteCountMax: 4096) else { return nil }
     let path = resolved(name, in: surroundings.folder)
     do throws(FileFault) {
-      _ = try readFile(path, byteCountMax: 16 << 20)
+      let content = try fileContent(path, byteCountMax: 16 << 20)
+      if isKey { field.warnOfAccess(toKeyFile: path, mode: content.mode) }
       return path
     } catch {
       return field.refused("the file \(path) \(error.message)")
