@@ -9,10 +9,9 @@ package struct Digest: Sendable {
 
   /// The digest that 64 hex digits (either case) spell; nil for any other text.
   package init?(hex text: String) {
-    let digits = Array(text.utf8)
-    guard digits.count == 64 else { return nil }
-    var words = [UInt64](repeating: 0, count: 4)
-    for (index, digit) in digits.enumerated() {
+    guard text.utf8.count == 64 else { return nil }
+    var words: InlineArray<4, UInt64> = [0, 0, 0, 0]
+    for (index, digit) in text.utf8.enumerated() {
       guard let value = hexValue(digit) else { return nil }
       words[index / 16] = words[index / 16] << 4 | UInt64(value)
     }

@@ -140,7 +140,7 @@ extension Policy {
 
   /// A token's note and the first digits of its digest; never the token.
   fileprivate func describeToken(_ index: Int32) -> String {
-    let note = String(decoding: tokens.notes[Int(index)], as: UTF8.self)
+    let note = String(decoding: tokens.note(of: index), as: UTF8.self)
     let digest = tokens.entries[Int(index)].digest.hex.prefix(8)
     return note.isEmpty ? ", token sha256 \(digest)…" : ", token \"\(note)\" (sha256 \(digest)…)"
   }

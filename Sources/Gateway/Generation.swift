@@ -16,17 +16,20 @@ final class Generation: Sendable {
     self.policy = policy
     states = InstanceStates(policy, following: previous?.states)
     let before = previous.map(Self.metersByID) ?? [:]
-    meters = policy.clients.map { client in
-      guard !client.limits.isUnlimited else { return nil }
-      let old = before[client.id.text]
-      if let old, old.has(client.limits) { return old }
-      return ClientMeter(client.limits, following: old)
+    meters = policy.clients.indices.map { index in
+      let limits = policy.clients.limits(of: index)
+      guard !limits.isUnlimited else { return nil }
+      let old = before[policy.clients.id(of: index)]
+      if let old, old.has(limits) { return old }
+      return ClientMeter(limits, following: old)
     }
   }
 
-  private static func metersByID(_ generation: Generation) -> [String: ClientMeter] {
-    var meters: [String: ClientMeter] = [:]
-    for (client, meter) in zip(generation.policy.clients, generation.meters) { meters[client.id.text] = meter }
+  private static func metersByID(_ generation: Generation) -> [ArraySlice<UInt8>: ClientMeter] {
+    var meters: [ArraySlice<UInt8>: ClientMeter] = [:]
+    for (index, meter) in generation.meters.enumerated() {
+      if let meter { meters[generation.policy.clients.id(of: index)] = meter }
+    }
     return meters
   }
 }

@@ -6,36 +6,39 @@ import Upstream
 final class InstanceStates: Sendable {
   /// In the order of `Policy.instances`.
   let states: [UpstreamState]
-  private let targets: [HealthTarget]
-  private let byID: [String: (identity: InstanceIdentity, state: UpstreamState)]
+  private let policy: Policy
   private let probe = HealthProbe()
 
   /// - Parameter previous: the states until now; that of an instance which is reached as before goes on.
   init(_ policy: Policy, following previous: InstanceStates?) {
-    let before = previous?.byID ?? [:]
-    let identities = policy.instances.map(InstanceIdentity.init)
-    states = zip(policy.instances, identities).map { instance, identity in
-      before[instance.id.text].flatMap { $0.identity == identity ? $0.state : nil }
-        ?? UpstreamState(BreakerBounds(instance.breaker))
+    self.policy = policy
+    states = policy.instances.map { instance in
+      previous?.state(ofSame: instance) ?? UpstreamState(BreakerBounds(instance.breaker))
     }
-    byID = Dictionary(
-      uniqueKeysWithValues: zip(zip(policy.instances, identities), states).map { ($0.0.id.text, ($0.1, $1)) })
-    targets = policy.instances.map { HealthTarget($0) }
+  }
+
+  /// The state of the instance with the same id, if it is reached in the same way.
+  private func state(ofSame instance: Instance) -> UpstreamState? {
+    let id = instance.id.bytes
+    guard let index = policy.directory.index(of: id.span, id.indices),
+      InstanceIdentity(policy.instances[Int(index)]) == InstanceIdentity(instance)
+    else { return nil }
+    return states[Int(index)]
   }
 
   /// Asks one instance for its health, in place of a read that would do so: a write is never a probe.
   func probe(_ index: Int32, report: @escaping @Sendable (Bool) -> Void) {
-    probe.ask(targets[Int(index)], tell: report)
+    probe.ask(HealthTarget(policy.instances[Int(index)]), tell: report)
   }
 
   /// Begins the checks that the policy asks for; they end when the result is let go of.
   ///
   /// - Parameter report: told in one line when an instance is taken out or put back.
-  func beginChecks(_ policy: Policy, report: @escaping @Sendable (String) -> Void) -> [HealthSchedule] {
+  func beginChecks(report: @escaping @Sendable (String) -> Void) -> [HealthSchedule] {
     policy.instances.enumerated().compactMap { index, instance in
       let interval = instance.health.intervalMilliseconds
       guard interval > 0 else { return nil }
-      var target = targets[index]
+      var target = HealthTarget(instance)
       target.timeoutMilliseconds = min(target.timeoutMilliseconds, interval)
       let (state, name) = (states[index], instance.id.text)
       return probe.askRepeatedly(target, every: interval) { isWell in

@@ -42,12 +42,16 @@ final class PoolDirectory {
   }
 
   /// Lets go of the pools that a new policy does not need; what is leased ends with its exchange.
-  func keep(only instances: [Instance]) {
-    guard !pools.isEmpty else { return }
-    let settings = Dictionary(uniqueKeysWithValues: instances.map { ($0.id.text, $0) })
-    for (id, pool) in pools where settings[id].map({ UpstreamSettings($0, loops: loops) }) != pool.settings {
+  func keep(only policy: Policy) {
+    for (id, pool) in pools where settings(of: id, in: policy) != pool.settings {
       pool.closeIdle()
       pools[id] = nil
     }
+  }
+
+  private func settings(of id: String, in policy: Policy) -> UpstreamSettings? {
+    let name = Array(id.utf8)
+    let index = policy.directory.index(of: name.span, name.indices)
+    return index.map { UpstreamSettings(policy.instances[Int($0)], loops: loops) }
   }
 }

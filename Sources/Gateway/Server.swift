@@ -46,7 +46,7 @@ package final class Server: Sendable {
     }
     self.log = log
     self.workers = workers
-    control = Mutex(Control(generation: generation, checks: generation.states.beginChecks(policy, report: report)))
+    control = Mutex(Control(generation: generation, checks: generation.states.beginChecks(report: report)))
   }
 
   /// The number of the policy in force.
@@ -71,7 +71,7 @@ package final class Server: Sendable {
       let generation = Generation(policy, following: control.generation)
       for worker in workers { worker.tell(.take(generation)) }
       control = Control(
-        generation: generation, checks: generation.states.beginChecks(policy, report: report))
+        generation: generation, checks: generation.states.beginChecks(report: report))
       return generation.number
     }
   }

@@ -174,7 +174,7 @@ final class Worker: EventLoopDelegate, EventHandler {
   private func take(_ generation: Generation) {
     let pools = pools
     snapshot = Snapshot(generation) { pools.pool(for: $0) }
-    pools.keep(only: generation.policy.instances)
+    pools.keep(only: generation.policy)
     headLimits = HeadLimits(generation.policy.settings.limits)
     inputs.removeAll()
   }
@@ -287,9 +287,9 @@ extension HeadLimits {
 extension ExchangeRecord {
   /// Names who asked for what, as far as admission came.
   fileprivate mutating func name(_ trace: AdmissionTrace, _ policy: Policy) {
-    if trace.clientIndex >= 0 { client = policy.clients[Int(trace.clientIndex)].id.bytes }
+    if trace.clientIndex >= 0 { client = policy.clients.id(of: Int(trace.clientIndex)) }
     if trace.tokenIndex >= 0 {
-      tokenNote = policy.tokens.notes[Int(trace.tokenIndex)]
+      tokenNote = policy.tokens.note(of: trace.tokenIndex)
     }
     tokenDigestPrefix = trace.tokenDigestPrefix
     if trace.instanceIndex >= 0 { instance = policy.instances[Int(trace.instanceIndex)].id.bytes }

@@ -11,13 +11,20 @@ package struct Finding: Hashable, Sendable {
   package let line: Int?
   /// Such as `clients.demo-app.tokens[0].sha256`; empty when the finding is about the file as a whole.
   package let keyPath: String
+  /// The same for all entries of a file, such as `clients.*.tokens[].sha256`.
+  let keyPattern: String
   package let message: String
 
-  package init(_ severity: Severity, file: String, line: Int? = nil, keyPath: String = "", message: String) {
+  /// - Parameter keyPattern: nil: the path itself.
+  package init(
+    _ severity: Severity, file: String, line: Int? = nil, keyPath: String = "", keyPattern: String? = nil,
+    message: String
+  ) {
     self.severity = severity
     self.file = file
     self.line = line
     self.keyPath = keyPath
+    self.keyPattern = keyPattern ?? keyPath
     self.message = message
   }
 }
@@ -41,18 +48,18 @@ extension Finding: CustomStringConvertible {
 }
 
 extension UnicodeScalar {
-  var isControl: Bool { properties.generalCategory == .control }
+  /// Unicode's category Cc, which will never have others.
+  var isControl: Bool { value < 0x20 || (0x7f..<0xa0).contains(value) }
 }
 
 /// Collects findings while files are read, so that an operator sees all of them at once.
 final class FindingLog {
   private(set) var findings: [Finding] = []
 
-  var hasErrors: Bool {
-    findings.contains { finding in finding.severity == .error }
-  }
+  private(set) var hasErrors = false
 
   func append(_ finding: Finding) {
+    if finding.severity == .error { hasErrors = true }
     findings.append(finding)
   }
 }

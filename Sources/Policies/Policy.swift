@@ -5,7 +5,7 @@ package struct Policy: Sendable {
   package let instances: [Instance]
   package let directory: InstanceDirectory
   /// In the order of the files; `clientIndex` counts here.
-  package let clients: [Client]
+  package let clients: ClientTable
   package let tokens: TokenTable
   package let routes: RouteTable
 }

@@ -9,8 +9,8 @@ package struct ExchangeRecord {
   package var startedAt: Int64
   package var status: Int
 
-  package var client: [UInt8] = []
-  package var tokenNote: [UInt8] = []
+  package var client: ArraySlice<UInt8> = []
+  package var tokenNote: ArraySlice<UInt8> = []
   /// The first four bytes of the token's SHA-256, to tell the tokens of a client apart.
   package var tokenDigestPrefix: UInt32?
   package var instance: [UInt8] = []

@@ -32,7 +32,7 @@ import Testing
     #expect(String(decoding: policy.routes.routes[route].operation, as: UTF8.self) == operation)
     #expect(admission.isWrite == policy.routes.routes[route].isWrite && admission.bodyBytesMax == 5_242_880)
     #expect(policy.clients[Int(admission.clientIndex)].id.text == "c-\(token)")
-    #expect(policy.tokens.notes[Int(admission.tokenIndex)] == Array("note \(token)".utf8))
+    #expect(policy.tokens.note(of: admission.tokenIndex).elementsEqual("note \(token)".utf8))
     #expect(admission.instanceParameter.map(request.text)?.hasPrefix("instance_id=") == true)
     #expect(admission.query.map(request.text)?.contains("instance_id=inst") == true)
   }

@@ -16,7 +16,7 @@ import Testing
       let log = FindingLog()
       var file = ClientsFile(instances: [], declared: nil, scopes: [.read], now: UnixSeconds(0))
       let (root, faults) = JSONReader.read(damaged)
-      if let root { file.read(Field(node: root, keyPath: "", file: "f", log: log)) }
+      if let root { file.read(Field(root: root, file: "f", log: log)) }
       #expect(root != nil || !faults.isEmpty, "seed \(seed)")
     }
   }

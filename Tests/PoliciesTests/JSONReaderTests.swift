@@ -58,13 +58,26 @@ import Testing
     #expect(JSONReader.read([UInt8](repeating: 0x20, count: 64 << 20) + [0x31]).root == nil)
   }
 
-  @Test func `knows line and column of a value`() throws {
-    let root = try #require(JSONReader.read(Array("{\n  \"a\": {\n    \"b\": 7}}".utf8)).root)
-    guard case .object(let members) = root.value, case .object(let inner) = members[0].node.value else {
-      Issue.record("no object")
+  @Test func `knows where a value stands`() throws {
+    let root = try #require(JSONReader.read(Array("{\n  \"a\": [0, {\n    \"b\": 7}]}".utf8)).root)
+    guard case .array(let elements)? = root["a"]?.node.value, let member = elements.last?["b"] else {
+      Issue.record("no member")
       return
     }
-    #expect((inner[0].line, inner[0].node.column) == (3, 10))
+    #expect((member.line, member.node.line, member.offset, member.node.bytes) == (3, 3, 19, 24..<25))
+    #expect((member.node.path, member.node.pattern) == ("a[1].b", "a[].b"))
+  }
+
+  @Test func `finds a repeated key among many, however it is written`() {
+    let keys = (0..<100).map { "k\($0)" }
+    for (first, second) in [("k7", "k\\u0037"), ("k99", "k99"), ("\u{e9}", "e\u{301}"), ("\\u0065\u{301}", "\u{e9}")] {
+      for others in [keys.filter { $0 != first }, []] {
+        let members = ([first] + others + [second]).map { "\"\($0)\": 1" }.joined(separator: ",\n")
+        #expect(JSONReader.read(Array("{\(members)}".utf8)).faults.map(\.line) == [others.count + 2])
+      }
+    }
+    let different = keys.map { "\"\($0)\": 1" } + ["\"\": 1", "\"K7\": 1", "\"k\u{e9}\": 1"]
+    #expect(JSONReader.read(Array("{\(different.joined(separator: ","))}".utf8)).faults.isEmpty)
   }
 
   @Test func `survives every cut of a text`() {

@@ -21,7 +21,8 @@ enum PolicyFileProperty {
       throw Broken(what: "taken, but no JSON")
     }
     let log = FindingLog()
-    decode(choice, Field(node: root, keyPath: "", file: "file", log: log))
+    decode(choice, Field(root: root, file: "file", log: log))
+    _ = log.findings.lines
     for finding in log.findings where finding.message.isEmpty { throw Broken(what: "a finding without a message") }
   }
 

@@ -95,7 +95,8 @@ import Testing
     #expect(a.limits == ClientLimits(rates: .separate(read: rates.read, write: rates.write), concurrentMax: 32))
     #expect(b.name == "b" && b.scopes == ScopeSet() && b.instances == .only([]) && b.defaultInstance == nil)
     #expect(b.networks == .all && b.limits.rates == .shared(RateLimit(requestsPerSecond: 2, burst: 3)))
-    #expect(policy.tokens.index(of: try #require(digest)) == 0 && policy.tokens.notes == [Array("laptop".utf8)])
+    #expect(
+      policy.tokens.index(of: try #require(digest)) == 0 && policy.tokens.note(of: 0).elementsEqual("laptop".utf8))
     #expect(policy.tokens.entries[0].expiry?.rawValue == 2_082_758_400)
   }
 

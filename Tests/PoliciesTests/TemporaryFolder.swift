@@ -26,7 +26,7 @@ struct FolderFiles {
       let findings = result.findings.map { finding in
         Finding(
           finding.severity, file: finding.file.replacingOccurrences(of: folder.path, with: "policies"),
-          line: finding.line, keyPath: finding.keyPath,
+          line: finding.line, keyPath: finding.keyPath, keyPattern: finding.keyPattern,
           message: finding.message.replacingOccurrences(of: folder.path, with: "policies"))
       }
       return LoadResult(policy: result.policy, findings: findings)

@@ -49,17 +49,32 @@ import Testing
 
   @Test func `finds tokens among many and no others`() {
     let digests = (0..<1000).map { SHA256.digest(of: Array("token \($0)".utf8).span) }
-    let entries = digests.enumerated().map { TokenTable.Entry(digest: $1, clientIndex: Int32($0 % 7), expiry: nil) }
-    let table = TokenTable(entries, notes: entries.map { _ in [] })
-    for (index, digest) in digests.enumerated() { #expect(table.index(of: digest) == Int32(index)) }
-    for index in 1000..<2000 { #expect(table.index(of: SHA256.digest(of: Array("token \(index)".utf8).span)) == nil) }
-    #expect(TokenTable([], notes: []).index(of: digests[0]) == nil)
+    var table = TokenTable()
+    #expect(table.index(of: digests[0]) == nil)
+    for (index, digest) in digests.enumerated() {
+      let expiry = index % 2 == 0 ? nil : UnixSeconds(Int64(index))
+      let note = index % 3 == 0 ? "" : "n\(index)"
+      #expect(table.insert(digest, clientIndex: Int32(index % 7), expiry: expiry, note: note) == nil)
+    }
+    for (index, digest) in digests.enumerated() {
+      #expect(table.insert(digest, clientIndex: 0, expiry: nil, note: "again") == Int32(index))
+    }
+    for table in [table, table.packed()] {
+      #expect(table.entries.count == digests.count)
+      for (index, digest) in digests.enumerated() {
+        #expect(table.index(of: digest) == Int32(index))
+        #expect(table.entries[index].clientIndex == Int32(index % 7))
+        #expect(table.entries[index].expiry == (index % 2 == 0 ? nil : UnixSeconds(Int64(index))))
+        #expect(table.note(of: Int32(index)).elementsEqual((index % 3 == 0 ? "" : "n\(index)").utf8))
+      }
+      for index in 1000..<2000 { #expect(table.index(of: SHA256.digest(of: Array("token \(index)".utf8).span)) == nil) }
+    }
   }
 
   @Test func `finds digests that begin in the same slot`() {
     let digests = (0..<20).map { Digest(words: (0, 0, 0, UInt64($0))) }
-    let entries = digests.map { TokenTable.Entry(digest: $0, clientIndex: 0, expiry: nil) }
-    let table = TokenTable(entries, notes: entries.map { _ in [] })
+    var table = TokenTable()
+    for digest in digests { #expect(table.insert(digest, clientIndex: 0, expiry: nil, note: "") == nil) }
     for (index, digest) in digests.enumerated() { #expect(table.index(of: digest) == Int32(index)) }
     #expect(table.index(of: Digest(words: (0, 0, 0, 20))) == nil)
   }

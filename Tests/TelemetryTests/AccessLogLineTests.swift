@@ -31,8 +31,8 @@ struct AccessLogLineTests {
   func `writes every field in its order`() throws {
     var record = ExchangeRecord(
       requestIDHigh: 0x0123_4567_89ab_cdef, requestIDLow: 0xf, startedAt: 1_795_194_369_000_042, status: 502)
-    record.client = Array("demo-app".utf8)
-    record.tokenNote = Array("Ann's \"laptop\"".utf8)
+    record.client = Array("demo-app".utf8)[...]
+    record.tokenNote = Array("Ann's \"laptop\"".utf8)[...]
     record.tokenDigestPrefix = 0x00ab_cdef
     record.instance = Array("inst_demo".utf8)
     record.routePattern = Array("/proxy/balances/:id".utf8)
@@ -92,7 +92,7 @@ struct AccessLogLineTests {
     let byte = UInt8(value)
     var record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: 4)
     for bytes in [[byte], [0x61, byte], [byte, 0x61], [byte, byte], [0x61, byte, 0x22, byte, 0x5C]] {
-      record.tokenNote = bytes
+      record.tokenNote = bytes[...]
       record.instance = bytes
       let text = line(record, path: bytes, clientRequestID: bytes)
       let expected = String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))

@@ -15,7 +15,7 @@ extension Policy {
     let addressing = Addressing(bytes, path: head.path)
     let presented = try presentedToken(head, bytes, takesCoreKey: addressing.takesCoreKey)
     try authenticate(presented, bytes, at: now, noting: &trace)
-    if let peer, !clients[Int(trace.clientIndex)].networks.contains(peer) { throw .networkForbidden }
+    if let peer, !clients.mayCall(from: peer, Int(trace.clientIndex)) { throw .networkForbidden }
     return try admit(head, bytes, addressing, noting: &trace)
   }
 
@@ -25,7 +25,7 @@ extension Policy {
   ) throws(Rejection) -> Admission {
     trace = AdmissionTrace()
     trace.clientIndex = clientIndex
-    guard !clients[Int(clientIndex)].isRevoked else { throw .tokenRevoked }
+    guard !clients.isRevoked(Int(clientIndex)) else { throw .tokenRevoked }
     return try admit(head, bytes, Addressing(bytes, path: head.path), noting: &trace)
   }
 
@@ -40,7 +40,7 @@ extension Policy {
     trace.tokenIndex = index
     trace.clientIndex = tokens.entries[token].clientIndex
     if let expiry = tokens.entries[token].expiry, expiry <= now { throw .tokenExpired }
-    guard !clients[Int(trace.clientIndex)].isRevoked else { throw .tokenRevoked }
+    guard !clients.isRevoked(Int(trace.clientIndex)) else { throw .tokenRevoked }
   }
 
   private func admit(
@@ -75,7 +75,7 @@ extension Policy {
   }
 
   private func authorize(_ client: Int, for route: Int) throws(Rejection) {
-    guard clients[client].scopes.contains(bit: routes.routes[route].scopeBit) else {
+    guard clients.scopes(of: client).contains(bit: routes.routes[route].scopeBit) else {
       throw .scopeInsufficient(routes.routes[route].scope)
     }
   }
@@ -102,12 +102,12 @@ extension Policy {
     case .inQuery: index = try instanceIndex(value ?? 0..<0, bytes)
     case .inPath(let id): index = directory.index(of: bytes, id)
     case .byDefault:
-      guard let byDefault = clients[client].defaultInstance else { throw .instanceRequired }
+      guard let byDefault = clients.defaultInstance(of: client) else { throw .instanceRequired }
       index = byDefault
     }
     trace.instanceIndex = index ?? -1
-    guard let index, clients[client].instances.contains(index) else {
-      throw clients[client].instances == .all ? .instanceUnknown : .instanceForbidden
+    guard let index, clients.mayUse(index, client) else {
+      throw clients.mayUseAllInstances(client) ? .instanceUnknown : .instanceForbidden
     }
     return Int(index)
   }

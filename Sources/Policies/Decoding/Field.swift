@@ -1,10 +1,33 @@
 /// A value of a policy file with its key path; reads it as what its key wants, or notes why it cannot be read so.
 struct Field {
   let node: JSONNode
-  let keyPath: String
+  private let source: Source
+
+  /// What all fields of one file share.
+  private final class Source {
+    let file: String
+    let log: FindingLog
+
+    init(file: String, log: FindingLog) {
+      self.file = file
+      self.log = log
+    }
+  }
+
+  /// The root of a file.
+  init(root node: JSONNode, file: String, log: FindingLog) {
+    self.init(node: node, source: Source(file: file, log: log))
+  }
+
+  private init(node: JSONNode, source: Source) {
+    self.node = node
+    self.source = source
+  }
+
   /// As findings name it.
-  let file: String
-  let log: FindingLog
+  var file: String { source.file }
+
+  var keyPath: String { node.path }
 
   var isNull: Bool {
     if case .null = node.value { return true }
@@ -68,7 +91,7 @@ struct Field {
 
   func elements() -> [Field]? {
     guard case .array(let elements) = node.value else { return wrongType("a list") }
-    return elements.enumerated().map { index, node in child(node, keyPath: "\(keyPath)[\(index)]") }
+    return elements.map { node in Field(node: node, source: source) }
   }
 
   /// The members of an object whose keys are names that the operator gives.
@@ -80,17 +103,14 @@ struct Field {
   /// The members of an object with these keys and no others.
   func members(_ known: [String]) -> Members? {
     guard case .object(let members) = node.value else { return wrongType("an object") }
-    for member in members where !known.contains(member.key) {
-      let hint = suggestion(for: member.key, among: known)
-      log.append(
-        Finding(
-          .error, file: file, line: member.line, keyPath: child(of: member).keyPath, message: "unknown key\(hint)"))
+    for member in members where !known.contains(where: member.isNamed) {
+      note(.error, "unknown key\(suggestion(for: member.key, among: known))", member.node, line: member.line)
     }
     return Members(object: self, members: members)
   }
 
   func child(of member: JSONMember) -> Field {
-    child(member.node, keyPath: keyPath.isEmpty ? member.key : "\(keyPath).\(member.key)")
+    Field(node: member.node, source: source)
   }
 
   /// Notes an error and gives nil, as the reading functions do. The value itself is never shown: it may be a secret.
@@ -103,12 +123,13 @@ struct Field {
     refused("must be \(wanted), not \(node.value.kind)")
   }
 
-  private func child(_ node: JSONNode, keyPath: String) -> Field {
-    Field(node: node, keyPath: keyPath, file: file, log: log)
+  private func note(_ severity: Finding.Severity, _ message: String) {
+    note(severity, message, node, line: node.line)
   }
 
-  private func note(_ severity: Finding.Severity, _ message: String) {
-    log.append(Finding(severity, file: file, line: node.line, keyPath: keyPath, message: message))
+  private func note(_ severity: Finding.Severity, _ message: String, _ node: JSONNode, line: Int) {
+    source.log.append(
+      Finding(severity, file: file, line: line, keyPath: node.path, keyPattern: node.pattern, message: message))
   }
 
   private func plain(_ bound: Double) -> String {
@@ -119,11 +140,11 @@ struct Field {
 /// The members of one object, by key.
 struct Members {
   let object: Field
-  let members: [JSONMember]
+  let members: JSONMembers
 
   /// nil when the file does not have the key.
   subscript(key: String) -> Field? {
-    members.first { member in member.key == key }.map(object.child(of:))
+    members.first { member in member.isNamed(key) }.map(object.child(of:))
   }
 
   /// The member with this key; an error is noted when the file does not have it.

@@ -24,3 +24,24 @@ func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
   }
   return row[right.count]
 }
+
+/// Suggestions among names that may be many, for the first words only: to look for the nearest name costs time that grows
+/// with their number.
+final class Suggestions {
+  private static let countMax = 20
+
+  private let names: Set<String>
+  private lazy var sorted = names.sorted()
+  private var count = 0
+
+  init(among names: Set<String>) {
+    self.names = names
+  }
+
+  /// As `suggestion(for:among:)`.
+  func next(for word: String) -> String {
+    guard count < Self.countMax else { return "" }
+    count += 1
+    return suggestion(for: word, among: sorted)
+  }
+}

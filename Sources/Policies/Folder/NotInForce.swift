@@ -31,10 +31,10 @@ extension Policy {
   /// What a folder, which is valid, asks for in vain: a finding for each key that is set and does not mean "off".
   package static func findingsOfKeysNotInForce(in folder: PolicyFolder) -> [Finding] {
     let log = FindingLog()
-    for name in ["gateway.json", "instances.json", "clients.json"] {
+    for name in Set(keysNotInForce.map(\.file)).sorted() {
       // What is wrong with the file itself is said by `load`.
       for root in folder.roots(of: name, log: FindingLog()).compactMap(\.self) {
-        let noting = Field(node: root.node, keyPath: "", file: root.file, log: log)
+        let noting = Field(root: root.node, file: root.file, log: log)
         for key in keysNotInForce where key.file == name { note(key, key.path[...], noting) }
       }
     }
@@ -55,7 +55,7 @@ extension Policy {
     switch field.node.value {
     case .array: for element in field.elements() ?? [] { note(key, path, element) }
     case .object(let members):
-      for member in members where next == "*" || member.key == next {
+      for member in members where next == "*" || member.isNamed(next) {
         note(key, path.dropFirst(), field.child(of: member))
       }
     case .null, .bool, .number, .string: break
@@ -67,7 +67,7 @@ extension JSONNode {
   fileprivate func fulfils(_ condition: KeyNotInForce.Condition) -> Bool {
     switch condition {
     case .isOn: !isOff
-    case .isSeveral: if case .array(let elements) = value { elements.count > 1 } else { false }
+    case .isSeveral: if case .array(let elements) = value { elements.dropFirst().contains { _ in true } } else { false }
     }
   }
 

@@ -65,6 +65,6 @@ package struct PolicyFolder: Sendable {
     for fault in faults {
       log.append(Finding(.error, file: file, line: fault.line, keyPath: fault.keyPath, message: fault.message))
     }
-    return root.map { node in Field(node: node, keyPath: "", file: file, log: log) }
+    return root.map { node in Field(root: node, file: file, log: log) }
   }
 }

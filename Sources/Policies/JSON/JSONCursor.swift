@@ -1,15 +1,12 @@
 /// A place in a JSON text, and the tokens that can stand there.
 struct JSONCursor {
   let bytes: [UInt8]
-  var offset = 0
-  private(set) var line = 1
-  private var lineStart = 0
+  var offset: Int
 
-  init(_ bytes: [UInt8]) {
+  init(_ bytes: [UInt8], at offset: Int = 0) {
     self.bytes = bytes
+    self.offset = offset
   }
-
-  var column: Int { offset - lineStart + 1 }
 
   var isAtEnd: Bool { offset == bytes.count }
 
@@ -30,16 +27,7 @@ struct JSONCursor {
 
   /// RFC 8259 §2: space, tab, line feed and carriage return.
   mutating func skipWhitespace() {
-    while let byte = peek {
-      switch byte {
-      case 0x20, 0x09, 0x0d: offset += 1
-      case 0x0a:
-        offset += 1
-        line += 1
-        lineStart = offset
-      default: return
-      }
-    }
+    while let byte = peek, byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09 { offset += 1 }
   }
 
   mutating func skip(literal: StaticString) -> Bool {
@@ -50,8 +38,7 @@ struct JSONCursor {
   }
 
   /// RFC 8259 §6: no plus sign, no leading zero, digits around the point; NaN and Infinity are no numbers.
-  mutating func number() throws(JSONFault) -> String {
-    let start = offset
+  mutating func skipNumber() throws(JSONFault) {
     _ = skip(UInt8(ascii: "-"))
     if !skip(UInt8(ascii: "0")) { try digits() }
     if let byte = peek, isDigit(byte) { throw fault("a number does not begin with 0") }
@@ -60,7 +47,6 @@ struct JSONCursor {
       if !skip(UInt8(ascii: "+")) { _ = skip(UInt8(ascii: "-")) }
       try digits()
     }
-    return String(decoding: bytes[start..<offset], as: UTF8.self)
   }
 
   private mutating func digits() throws(JSONFault) {
@@ -74,7 +60,9 @@ struct JSONCursor {
   }
 
   func fault(_ message: String) -> JSONFault {
-    JSONFault(line: line, column: column, keyPath: "", message: "\(message) (column \(column))")
+    let lines = JSONLines(bytes)
+    return JSONFault(
+      line: lines.line(of: offset), keyPath: "", message: "\(message) (column \(lines.column(of: offset)))")
   }
 
   func unexpected(_ expected: String) -> JSONFault {

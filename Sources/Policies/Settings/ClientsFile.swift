@@ -7,22 +7,18 @@ struct ClientsFile {
   private let instanceIndices: [String: Int32]
   /// The names of all entries of instances.json, faulty ones too; nil if it could not be read.
   private let declaredInstances: Set<String>?
+  private let suggestions: Suggestions
   private let scopes: [Scope]
   private let now: UnixSeconds
-  private(set) var clients: [Client] = []
-  private(set) var tokens: [TokenTable.Entry] = []
-  private(set) var notes: [[UInt8]] = []
-  private var tokenPlaces: [Digest: Place] = [:]
+  private(set) var clients = ClientTable()
+  private(set) var tokens = TokenTable()
+  /// Where each of `tokens` stands.
+  private var tokenFields: [Field] = []
   private var places = EntryPlaces()
-
-  private struct Place {
-    let file: String
-    let line: Int
-    let keyPath: String
-  }
 
   init(instances: [Instance], declared: Set<String>?, scopes: [Scope], now: UnixSeconds) {
     declaredInstances = declared
+    suggestions = Suggestions(among: declared ?? [])
     let pairs = instances.enumerated().map { index, instance in (instance.id.text, Int32(index)) }
     instanceIndices = Dictionary(pairs) { first, _ in first }
     self.scopes = scopes
@@ -98,7 +94,7 @@ struct ClientsFile {
     if let index = instanceIndices[text] { return index }
     // What is wrong with an instance is said once, where the instance stands.
     guard let declaredInstances, !declaredInstances.contains(text) else { return nil }
-    return field.refused("there is no such instance\(suggestion(for: text, among: declaredInstances.sorted()))")
+    return field.refused("there is no such instance\(suggestions.next(for: text))")
   }
 
   private func defaultInstance(_ field: Field, of grant: InstanceGrant?) -> Int32? {
@@ -120,14 +116,13 @@ struct ClientsFile {
     let expiry = members["expires"].flatMap(expiry)
     let note = members["note"]?.label()
     guard let digestField = members.required("sha256"), let digest = digest(digestField) else { return }
-    if let first = tokenPlaces[digest] {
-      let place = first.file == field.file ? "" : " in \(first.file):\(first.line)"
-      return digestField.error("the same token as \(first.keyPath)\(place)")
+    guard tokens.entries.count < Self.tokensMax else { return field.error("has more than \(Self.tokensMax) tokens") }
+    guard let first = tokens.insert(digest, clientIndex: clientIndex, expiry: expiry, note: note ?? "") else {
+      return tokenFields.append(field)
     }
-    tokenPlaces[digest] = Place(file: field.file, line: field.node.line, keyPath: field.keyPath)
-    guard tokens.count < Self.tokensMax else { return field.error("has more than \(Self.tokensMax) tokens") }
-    tokens.append(TokenTable.Entry(digest: digest, clientIndex: clientIndex, expiry: expiry))
-    notes.append(Array((note ?? "").utf8))
+    let place = tokenFields[Int(first)]
+    let file = place.file == field.file ? "" : " in \(place.file):\(place.node.line)"
+    digestField.error("the same token as \(place.keyPath)\(file)")
   }
 
   private func digest(_ field: Field) -> Digest? {

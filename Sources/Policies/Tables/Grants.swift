@@ -22,19 +22,20 @@ enum InstanceGrant: Equatable, Sendable {
   func contains(_ instance: Int32) -> Bool {
     switch self {
     case .all: true
-    case .only(let instances): isMember(instance, of: instances)
+    case .only(let instances): isMember(instance, ofAscending: instances, instances.indices)
     }
   }
+}
 
-  private func isMember(_ instance: Int32, of instances: [Int32]) -> Bool {
-    var range = 0..<instances.count
-    while !range.isEmpty {
-      let middle = range.lowerBound + range.count / 2
-      if instances[middle] == instance { return true }
-      range = instances[middle] < instance ? middle + 1..<range.upperBound : range.lowerBound..<middle
-    }
-    return false
+/// Whether a number is among those of a range of places, which ascend.
+func isMember(_ number: Int32, ofAscending numbers: [Int32], _ places: Range<Int>) -> Bool {
+  var range = places
+  while !range.isEmpty {
+    let middle = range.lowerBound + range.count / 2
+    if numbers[middle] == number { return true }
+    range = numbers[middle] < number ? middle + 1..<range.upperBound : range.lowerBound..<middle
   }
+  return false
 }
 
 /// Where a client may call from.

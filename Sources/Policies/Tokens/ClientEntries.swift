@@ -25,8 +25,8 @@ package struct ClientEntries {
     guard let node = JSONReader.read(bytes).root, case .object(let members)? = node["clients"]?.node.value else {
       return root.error("\"clients\" is missing")
     }
-    let clients = Field(node: node, keyPath: "clients", file: file, log: log)
-    for member in members { read(member, clients.child(of: member), bytes) }
+    let current = Field(root: node, file: file, log: log)
+    for member in members { read(member, current.child(of: member), bytes) }
   }
 
   private mutating func read(_ member: JSONMember, _ field: Field, _ bytes: [UInt8]) {

@@ -76,6 +76,6 @@ extension JSONNode {
   /// The member of an object with this key.
   subscript(key: String) -> JSONMember? {
     guard case .object(let members) = value else { return nil }
-    return members.first { member in member.key == key }
+    return members.first { member in member.isNamed(key) }
   }
 }

@@ -23,6 +23,11 @@ package struct ClientID: Hashable, Sendable {
     bytes = Array(text.utf8)
   }
 
+  /// Of bytes that are known to be such a name.
+  init(known bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+
   package var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 

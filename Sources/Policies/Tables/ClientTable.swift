@@ -1,0 +1,111 @@
+/// All clients in flat arrays, since there can be as many as tokens: about 40 bytes each, their names and grants.
+///
+/// As a collection it makes a `Client` of each; a request asks for single properties, which allocates nothing.
+package struct ClientTable: Sendable, RandomAccessCollection {
+  private struct Row {
+    let scopes: ScopeSet
+    /// Where id and name stand in `texts`, one after the other.
+    let textStart: UInt32
+    let idLength: UInt8
+    let isRevoked: Bool
+    let nameLength: UInt16
+    /// -1: none.
+    let defaultInstance: Int32
+    /// -1: all instances.
+    let instanceCount: Int32
+    let instanceStart: UInt32
+    /// Places in the arrays below.
+    let networks: UInt32
+    let limits: UInt32
+  }
+
+  private var rows: [Row] = []
+  private var texts: [UInt8] = []
+  private var instances: [Int32] = []
+  /// The first one is that of most clients, as below.
+  private var networks: [NetworkGrant] = [.all]
+  private var limits: [ClientLimits] = [ClientLimits()]
+
+  mutating func append(_ client: Client) {
+    // A name that is not given is the id.
+    let name = client.name.utf8.elementsEqual(client.id.bytes) ? [] : Array(client.name.utf8)
+    var granted: [Int32]?
+    if case .only(let places) = client.instances { granted = places }
+    rows.append(
+      Row(
+        scopes: client.scopes, textStart: UInt32(texts.count), idLength: UInt8(client.id.bytes.count),
+        isRevoked: client.isRevoked, nameLength: UInt16(name.count), defaultInstance: client.defaultInstance ?? -1,
+        instanceCount: granted.map { Int32($0.count) } ?? -1, instanceStart: UInt32(instances.count),
+        networks: place(of: client.networks, in: &networks), limits: place(of: client.limits, in: &limits)))
+    texts += client.id.bytes
+    texts += name
+    instances += granted ?? []
+  }
+
+  private func place<Value: Equatable>(of value: Value, in values: inout [Value]) -> UInt32 {
+    if value == values[0] { return 0 }
+    values.append(value)
+    return UInt32(values.count - 1)
+  }
+
+  // MARK: As a collection
+
+  package var startIndex: Int { 0 }
+  package var endIndex: Int { rows.count }
+
+  package subscript(index: Int) -> Client {
+    let row = rows[index]
+    return Client(
+      id: ClientID(known: Array(id(of: index))), name: name(of: row), scopes: row.scopes,
+      instances: row.instanceCount < 0 ? .all : .only(Array(instances[places(of: row)])),
+      defaultInstance: defaultInstance(of: index), isRevoked: row.isRevoked, networks: networks[Int(row.networks)],
+      limits: limits(of: index))
+  }
+
+  private func name(of row: Row) -> String {
+    let start = Int(row.textStart)
+    let idEnd = start + Int(row.idLength)
+    let range = row.nameLength == 0 ? start..<idEnd : idEnd..<idEnd + Int(row.nameLength)
+    return String(decoding: texts[range], as: UTF8.self)
+  }
+
+  private func places(of row: Row) -> Range<Int> {
+    Int(row.instanceStart)..<Int(row.instanceStart) + Int(row.instanceCount)
+  }
+
+  // MARK: One property of one client
+
+  package func id(of index: Int) -> ArraySlice<UInt8> {
+    let start = Int(rows[index].textStart)
+    return texts[start..<start + Int(rows[index].idLength)]
+  }
+
+  package func limits(of index: Int) -> ClientLimits { limits[Int(rows[index].limits)] }
+
+  func isRevoked(_ index: Int) -> Bool { rows[index].isRevoked }
+
+  func scopes(of index: Int) -> ScopeSet { rows[index].scopes }
+
+  func defaultInstance(of index: Int) -> Int32? {
+    let place = rows[index].defaultInstance
+    return place < 0 ? nil : place
+  }
+
+  func mayUseAllInstances(_ index: Int) -> Bool { rows[index].instanceCount < 0 }
+
+  func mayUse(_ instance: Int32, _ index: Int) -> Bool {
+    mayUseAllInstances(index) || isMember(instance, ofAscending: instances, places(of: rows[index]))
+  }
+
+  func mayCall(from peer: PeerAddress, _ index: Int) -> Bool { networks[Int(rows[index].networks)].contains(peer) }
+
+  /// The same without room to grow.
+  consuming func packed() -> ClientTable {
+    rows = rows.packed()
+    texts = texts.packed()
+    instances = instances.packed()
+    networks = networks.packed()
+    limits = limits.packed()
+    return self
+  }
+}
