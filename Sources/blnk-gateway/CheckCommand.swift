@@ -22,7 +22,7 @@ extension Command {
     if arguments.isSet("--json") {
       try Console.print(json(result))
     } else {
-      for finding in result.findings { try Console.print("\(finding)") }
+      for line in result.findings.lines { try Console.print(line) }
       try Console.print("\(folder.path): \(summary(result))")
     }
     let isWarned = result.findings.contains { finding in finding.severity == .warning }

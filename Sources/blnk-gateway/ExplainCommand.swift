@@ -29,7 +29,7 @@ extension Command {
     let folder = try PolicyFolder(arguments)
     let result = folder.load()
     guard let policy = result.policy else {
-      for finding in result.findings { Console.note("\(finding)") }
+      for line in result.findings.lines { Console.note(line) }
       throw .failed("\(folder.path): the policy is not valid")
     }
     guard let explanation = policy.explain(caller, method: method, target: target, at: .now) else {

@@ -1,4 +1,5 @@
 import Digests
+import Dispatch
 import Gateway
 import Policies
 import Reactor
@@ -42,14 +43,18 @@ struct ServedPolicy {
       return Console.note("\(folder.path): not valid; generation \(server.generation) stays in force")
     }
     let number = server.reload(policy)
+    // The policy until now goes once the last exchange under it has ended, most often at once.
+    DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(1)) { giveBackFreedMemory() }
     Console.note(
       "\(folder.path): generation \(number) in force: \(policy.clients.count) clients, \(policy.instances.count) instances"
     )
   }
 
   private mutating func read() -> Policy? {
+    // What reading took and the policy does not keep: several times the files, else held for the next reading.
+    defer { giveBackFreedMemory() }
     let result = folder.load()
-    for finding in result.findings { Console.note("\(finding)") }
+    for line in result.findings.lines { Console.note(line) }
     guard var policy = result.policy else { return nil }
     if let listen { policy.settings.listeners = [.init(address: listen)] }
     isWatching = policy.settings.watchesFolder

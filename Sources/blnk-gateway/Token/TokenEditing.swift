@@ -57,7 +57,7 @@ extension ClientEntries {
   init(valid folder: PolicyFolder, for command: String) throws(CommandFault) {
     self.init(folder)
     guard findings.isEmpty else {
-      for finding in findings { Console.note("\(finding)") }
+      for line in findings.lines { Console.note(line) }
       throw .failed("\(command): \(folder.path): the clients cannot be read; nothing was done")
     }
   }
