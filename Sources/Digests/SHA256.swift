@@ -21,7 +21,7 @@ package enum SHA256 {
     return state.digest
   }
 
-  private static func wholeBlock(of bytes: Span<UInt8>, at offset: Int) -> SHA256State.Block {
+  static func wholeBlock(of bytes: Span<UInt8>, at offset: Int) -> SHA256State.Block {
     var block = SHA256State.Block(repeating: 0)
     for index in 0..<16 {
       let at = offset &+ 4 &* index

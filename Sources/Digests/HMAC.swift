@@ -1,0 +1,53 @@
+/// HMAC-SHA-256 (RFC 2104, RFC 4231) under one key, whose two blocks are hashed once.
+package struct HMAC: Sendable {
+  private let inner: SHA256Stream
+  private let outer: SHA256Stream
+
+  /// - Parameter key: of any length; one of more than 64 bytes is hashed first (RFC 2104 §2).
+  package init(key: Span<UInt8>) {
+    var block = InlineArray<64, UInt8>(repeating: 0)
+    if key.count > 64 {
+      let digest = SHA256.digest(of: key).bytes
+      for index in digest.indices { block[index] = digest[index] }
+    } else {
+      for index in 0..<key.count { block[index] = key[index] }
+    }
+    inner = Self.keyed(block, 0x36)
+    outer = Self.keyed(block, 0x5c)
+  }
+
+  /// What the message is appended to.
+  package var message: SHA256Stream { inner }
+
+  /// The code of what was appended to `message`.
+  package func code(of message: SHA256Stream) -> Digest {
+    var outer = outer
+    let digest = message.digest.bytes
+    outer.update(digest.span)
+    return outer.digest
+  }
+
+  private static func keyed(_ block: InlineArray<64, UInt8>, _ pad: UInt8) -> SHA256Stream {
+    var padded = block
+    for index in padded.indices { padded[index] ^= pad }
+    var stream = SHA256Stream()
+    stream.update(padded.span)
+    return stream
+  }
+}
+
+extension Digest {
+  /// The 32 bytes in their order.
+  package var bytes: InlineArray<32, UInt8> {
+    InlineArray { index in
+      let word =
+        switch index >> 3 {
+        case 0: words.0
+        case 1: words.1
+        case 2: words.2
+        default: words.3
+        }
+      return UInt8(truncatingIfNeeded: word >> UInt64(56 &- 8 &* (index & 7)))
+    }
+  }
+}
