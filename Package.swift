@@ -66,7 +66,7 @@ let package = Package(
       name: "SimulationTests",
       dependencies: ["Gateway", "Policies", "Reactor", "Telemetry", "TestSupport", "Upstream"],
       swiftSettings: strict),
-    tests(of: "Telemetry"),
+    tests(of: "Telemetry", uses: ["Digests"]),
   ],
   swiftLanguageModes: [.v6]
 )

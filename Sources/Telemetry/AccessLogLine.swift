@@ -8,8 +8,8 @@ struct AccessLogLine {
     out.append(contentsOf: #"{"time":""#.utf8)
     date.append(record.startedAt, to: &out)
     out.append(contentsOf: #"","request_id":""#.utf8)
-    Self.appendHex(record.requestIDHigh, digits: 16, to: &out)
-    Self.appendHex(record.requestIDLow, digits: 16, to: &out)
+    appendHex(record.requestIDHigh, digits: 16, to: &out)
+    appendHex(record.requestIDLow, digits: 16, to: &out)
     out.append(UInt8(ascii: "\""))
     Self.append(#","client_request_id":"#, head.extracting(texts.clientRequestID), to: &out)
     Self.appendTraceID(record, head.extracting(texts.traceID), to: &out)
@@ -17,7 +17,7 @@ struct AccessLogLine {
     Self.append(#","token":"#, record.tokenNote.span, to: &out)
     if let prefix = record.tokenDigestPrefix {
       out.append(contentsOf: #","token_sha256":""#.utf8)
-      Self.appendHex(UInt64(prefix), digits: 8, to: &out)
+      appendHex(UInt64(prefix), digits: 8, to: &out)
       out.append(UInt8(ascii: "\""))
     }
     Self.append(#","instance":"#, record.instance.span, to: &out)
@@ -82,31 +82,5 @@ struct AccessLogLine {
     appendDecimal(whole, to: &out)
     out.append(UInt8(ascii: "."))
     appendDigits(rest, count: 3, to: &out)
-  }
-
-  private static func appendDecimal(_ number: UInt64, to out: inout [UInt8]) {
-    var count = 1
-    var rest = number
-    while rest >= 10 {
-      rest /= 10
-      count += 1
-    }
-    appendDigits(number, count: count, to: &out)
-  }
-
-  private static func appendHex(_ number: UInt64, digits: Int, to out: inout [UInt8]) {
-    for index in stride(from: (digits - 1) * 4, through: 0, by: -4) {
-      out.append(JSONText.hexDigit(UInt8(truncatingIfNeeded: number >> UInt64(index)) & 0xF))
-    }
-  }
-}
-
-/// The last `count` decimal digits, with leading zeros.
-func appendDigits(_ number: UInt64, count: Int, to out: inout [UInt8]) {
-  var divisor: UInt64 = 1
-  for _ in 1..<count { divisor *= 10 }
-  while divisor > 0 {
-    out.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
-    divisor /= 10
   }
 }

@@ -1,0 +1,149 @@
+package import Digests
+
+/// What a line of an audit log says of its place in its chain; its members stand in one order, so none is searched for.
+package struct AuditEntry: Sendable {
+  package enum Kind: String, Sendable, CaseIterable {
+    /// The first of a chain, and the first of each of its files.
+    case start
+    /// A write is about to be sent.
+    case intent
+    /// What became of it.
+    case outcome
+    /// The writer ended in order.
+    case end
+  }
+
+  package let writer: UInt64
+  package let sequence: UInt64
+  package let kind: Kind
+  /// RFC 3339.
+  package let time: Range<Int>
+  /// Of a `start`: the entry that it follows, in this file or in the one before it; nil where there was none.
+  package let previous: AuditHead?
+  /// Of a `start`: whether a key was in use.
+  package let isKeyed: Bool
+  /// Of an intent and of an outcome: 32 digits.
+  package let request: Range<Int>?
+  package let hash: Digest
+  /// How many bytes of the line the hash is about; a closing brace follows them there.
+  let openCount: Int
+
+  package var head: AuditHead { AuditHead(writer: writer, sequence: sequence, hash: hash) }
+
+  /// `,"hash":"` and 64 digits and `"}`.
+  private static let tailCount = 9 + 64 + 2
+
+  /// Reads a line without its newline; nil for anything that no writer wrote.
+  package init?(_ line: Span<UInt8>) {
+    openCount = line.count - Self.tailCount
+    guard openCount > 0 else { return nil }
+    var tail = LineScan(offset: openCount)
+    guard tail.skip(#","hash":""#, line), let hash = tail.digest(line), tail.skip("\"}", line) else { return nil }
+    self.hash = hash
+
+    var scan = LineScan()
+    guard scan.skip(#"{"writer":""#, line), let writer = scan.hex(16, line), scan.skip(#"","seq":"#, line),
+      let sequence = scan.decimal(line), sequence > 0, scan.skip(#","time":""#, line),
+      let time = scan.text(line), scan.skip(#","kind":""#, line),
+      let kind = scan.text(line).flatMap({ Kind(line, $0) })
+    else { return nil }
+    self.writer = writer
+    self.sequence = sequence
+    self.time = time
+    self.kind = kind
+    switch kind {
+    case .intent, .outcome:
+      guard scan.skip(#","request_id":""#, line), let request = scan.text(line), request.count == 32 else { return nil }
+      self.request = request
+      (previous, isKeyed) = (nil, false)
+    case .start:
+      guard scan.skip(#","reason":""#, line), scan.text(line) != nil, scan.skip(#","chain":""#, line),
+        let chain = scan.text(line), scan.skip(#","previous":"#, line)
+      else { return nil }
+      isKeyed = LineScan.has("hmac-sha256", line, at: chain)
+      guard !scan.skip("null", line) else {
+        (previous, request) = (nil, nil)
+        return
+      }
+      guard let head = scan.head(line) else { return nil }
+      (previous, request) = (head, nil)
+    case .end: (previous, isKeyed, request) = (nil, false, nil)
+    }
+  }
+}
+
+extension AuditEntry.Kind {
+  fileprivate init?(_ line: Span<UInt8>, _ range: Range<Int>) {
+    for kind in Self.allCases where LineScan.has(kind.rawValue, line, at: range) {
+      self = kind
+      return
+    }
+    return nil
+  }
+}
+
+/// Reads a line from left to right.
+struct LineScan {
+  private(set) var offset = 0
+
+  init(offset: Int = 0) { self.offset = offset }
+
+  mutating func skip(_ text: String, _ line: Span<UInt8>) -> Bool {
+    let end = offset + text.utf8.count
+    guard end <= line.count, Self.has(text, line, at: offset..<end) else { return false }
+    offset = end
+    return true
+  }
+
+  static func has(_ text: String, _ line: Span<UInt8>, at range: Range<Int>) -> Bool {
+    let expected = text.utf8Span.span
+    guard expected.count == range.count else { return false }
+    for index in 0..<expected.count where expected[index] != line[range.lowerBound + index] { return false }
+    return true
+  }
+
+  /// Up to the closing quote, which is skipped; nil for text with escapes, which these members never have.
+  mutating func text(_ line: Span<UInt8>) -> Range<Int>? {
+    let start = offset
+    while offset < line.count, line[offset] != UInt8(ascii: "\""), line[offset] != UInt8(ascii: "\\") { offset += 1 }
+    guard offset < line.count, line[offset] == UInt8(ascii: "\"") else { return nil }
+    defer { offset += 1 }
+    return start..<offset
+  }
+
+  mutating func decimal(_ line: Span<UInt8>) -> UInt64? {
+    var value: UInt64 = 0
+    let start = offset
+    while offset < line.count, offset - start < 18, (48...57).contains(line[offset]) {
+      value = value * 10 + UInt64(line[offset] - 48)
+      offset += 1
+    }
+    return offset > start ? value : nil
+  }
+
+  /// Lower-case digits only: a line has one spelling.
+  mutating func hex(_ digits: Int, _ line: Span<UInt8>) -> UInt64? {
+    guard offset + digits <= line.count else { return nil }
+    var value: UInt64 = 0
+    for index in offset..<offset + digits {
+      guard let digit = hexValue(line[index]), !(65...70).contains(line[index]) else { return nil }
+      value = value << 4 | UInt64(digit)
+    }
+    offset += digits
+    return value
+  }
+
+  mutating func digest(_ line: Span<UInt8>) -> Digest? {
+    guard let first = hex(16, line), let second = hex(16, line), let third = hex(16, line), let fourth = hex(16, line)
+    else { return nil }
+    return Digest(words: (first, second, third, fourth))
+  }
+
+  /// `{"writer":"…","seq":1,"hash":"…"}`.
+  mutating func head(_ line: Span<UInt8>) -> AuditHead? {
+    guard skip(#"{"writer":""#, line), let writer = hex(16, line), skip(#"","seq":"#, line),
+      let sequence = decimal(line), skip(#","hash":""#, line), let hash = digest(line), skip("\"}", line)
+    else { return nil }
+    return AuditHead(writer: writer, sequence: sequence, hash: hash)
+  }
+}

@@ -1,0 +1,38 @@
+package import Digests
+
+/// The last entry of a chain, or any other place in it: what a copy kept elsewhere is compared with.
+package struct AuditHead: Equatable, Sendable {
+  /// 64 random bits: one chain. A process begins one, and another after each file that it had to give up.
+  package let writer: UInt64
+  /// Counted from 1 in each chain.
+  package let sequence: UInt64
+  package let hash: Digest
+
+  init(writer: UInt64, sequence: UInt64, hash: Digest) {
+    self.writer = writer
+    self.sequence = sequence
+    self.hash = hash
+  }
+
+  /// Reads `WRITER:SEQ:HASH`, as `description` writes it; nil for any other text.
+  package init?(_ text: String) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 3, parts[0].utf8.count == 16, let writer = UInt64(parts[0], radix: 16),
+      let sequence = UInt64(parts[1]), let hash = Digest(hex: String(parts[2]))
+    else { return nil }
+    self.init(writer: writer, sequence: sequence, hash: hash)
+  }
+
+  /// 16 hex digits.
+  package var writerText: String { Self.text(of: writer) }
+
+  static func text(of writer: UInt64) -> String {
+    var digits: [UInt8] = []
+    appendHex(writer, digits: 16, to: &digits)
+    return String(decoding: digits, as: UTF8.self)
+  }
+}
+
+extension AuditHead: CustomStringConvertible {
+  package var description: String { "\(writerText):\(sequence):\(hash.hex)" }
+}

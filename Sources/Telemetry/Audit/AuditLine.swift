@@ -1,0 +1,77 @@
+import Digests
+
+/// Writes the entries of one chain as lines.
+struct AuditLine {
+  /// Why a chain, or a file of it, begins.
+  enum Reason: String {
+    case process, rotation, recovery
+  }
+
+  private let chain: AuditChain
+  let writer: UInt64
+  private(set) var sequence: UInt64 = 0
+  /// Of the last line.
+  private(set) var hash = AuditChain.origin
+  private var date = CachedDate()
+
+  init(_ chain: AuditChain, writer: UInt64) {
+    self.chain = chain
+    self.writer = writer
+  }
+
+  var head: AuditHead { AuditHead(writer: writer, sequence: sequence, hash: hash) }
+
+  /// - Parameters:
+  ///   - previous: what the file, or the one before it, ends with; this chain's own last entry where it has one.
+  ///   - lostOutcomes: outcomes of this process that no file has.
+  mutating func appendStart(
+    _ reason: Reason, after previous: AuditHead?, lostOutcomes: Int, at time: Int64, to out: inout [UInt8]
+  ) {
+    if sequence == 0, let previous { hash = previous.hash }
+    let begin = begin(.start, at: time, to: &out)
+    out.append(contentsOf: #","reason":"\#(reason.rawValue)","chain":"#.utf8)
+    out.append(contentsOf: (chain.isKeyed ? #""hmac-sha256""# : #""sha256""#).utf8)
+    out.append(contentsOf: #","previous":"#.utf8)
+    if let previous {
+      out.append(contentsOf: #"{"writer":"\#(previous.writerText)","seq":\#(previous.sequence),"hash":""#.utf8)
+      out.append(contentsOf: "\(previous.hash.hex)\"}".utf8)
+    } else {
+      out.append(contentsOf: "null".utf8)
+    }
+    out.append(contentsOf: #","lost_outcomes":\#(lostOutcomes)"#.utf8)
+    end(from: begin, &out)
+  }
+
+  /// - Parameter members: what the entry says, each member with a comma before it.
+  mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, at time: Int64, to out: inout [UInt8]) {
+    let begin = begin(kind, at: time, to: &out)
+    for index in members.indices { out.append(members[index]) }
+    end(from: begin, &out)
+  }
+
+  private mutating func begin(_ kind: AuditEntry.Kind, at time: Int64, to out: inout [UInt8]) -> Int {
+    sequence += 1
+    let begin = out.count
+    out.append(contentsOf: #"{"writer":""#.utf8)
+    appendHex(writer, digits: 16, to: &out)
+    out.append(contentsOf: #"","seq":"#.utf8)
+    appendDecimal(sequence, to: &out)
+    out.append(contentsOf: #","time":""#.utf8)
+    date.append(time, to: &out)
+    out.append(contentsOf: #"","kind":""#.utf8)
+    out.append(contentsOf: kind.rawValue.utf8)
+    out.append(UInt8(ascii: "\""))
+    return begin
+  }
+
+  private mutating func end(from begin: Int, _ out: inout [UInt8]) {
+    hash = chain.hash(after: hash, ofOpen: out.span.extracting(begin..<out.count))
+    out.append(contentsOf: #","hash":""#.utf8)
+    let bytes = hash.bytes
+    for index in bytes.indices {
+      out.append(JSONText.hexDigit(bytes[index] >> 4))
+      out.append(JSONText.hexDigit(bytes[index] & 0xF))
+    }
+    out.append(contentsOf: "\"}\n".utf8)
+  }
+}

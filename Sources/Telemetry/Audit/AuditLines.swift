@@ -1,0 +1,56 @@
+package import Foundation
+
+/// The lines of a file, one after the other and in little memory, however long the file.
+package struct AuditLines {
+  /// A longer line is given in pieces, none of which is an entry.
+  package static let lineBytesMax = 1 << 20
+  private static let readBytes = 256 << 10
+
+  private let handle: FileHandle
+  private var bytes: [UInt8] = []
+  private var start = 0
+  private var end = 0
+  private var hasEnded = false
+  /// Whether a newline followed the last line.
+  package private(set) var isWhole = false
+  /// How much of the file is read.
+  package private(set) var offset = 0
+
+  package init(_ handle: FileHandle) { self.handle = handle }
+
+  /// Moves to the next line; false when there is none.
+  package mutating func next() throws -> Bool {
+    start = end + (isWhole ? 1 : 0)
+    isWhole = false
+    var index = start
+    while true {
+      while index < bytes.count, bytes[index] != UInt8(ascii: "\n") { index += 1 }
+      if index < bytes.count {
+        (end, isWhole) = (index, true)
+        return true
+      }
+      if hasEnded || index - start > Self.lineBytesMax {
+        end = index
+        return end > start
+      }
+      index -= start
+      try readMore()
+    }
+  }
+
+  /// Lends the line without its newline.
+  package func withLine<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
+    body(bytes.span.extracting(start..<end))
+  }
+
+  private mutating func readMore() throws {
+    bytes.removeSubrange(..<start)
+    (start, end) = (0, 0)
+    guard let data = try handle.read(upToCount: Self.readBytes), !data.isEmpty else {
+      hasEnded = true
+      return
+    }
+    offset += data.count
+    bytes.append(contentsOf: data)
+  }
+}
