@@ -10,6 +10,8 @@ package struct Signals: Sendable {
     self.numbers = numbers
     // A peer that has closed shows as EPIPE where it matters, not as the end of the process.
     _ = signal(SIGPIPE, SIG_IGN)
+    // A file at its largest size (RLIMIT_FSIZE) shows as EFBIG.
+    _ = signal(SIGXFSZ, SIG_IGN)
     change(SIG_BLOCK)
   }
 

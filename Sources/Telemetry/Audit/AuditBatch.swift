@@ -1,0 +1,45 @@
+/// Entries that wait to be written, in their order: what they say, without what the chain adds.
+struct AuditBatch {
+  struct Item: Sendable {
+    let kind: AuditEntry.Kind
+    /// How many bytes of `bytes` are its members.
+    let byteCount: Int
+    /// Who waits for it, and how he calls it; for intents.
+    let channel: Int
+    let ticket: UInt64
+  }
+
+  private(set) var bytes: [UInt8] = []
+  private(set) var items: [Item] = []
+  private(set) var intents = 0
+
+  var isEmpty: Bool { items.isEmpty }
+
+  mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, channel: Int = 0, ticket: UInt64 = 0) {
+    for index in members.indices { bytes.append(members[index]) }
+    items.append(Item(kind: kind, byteCount: members.count, channel: channel, ticket: ticket))
+    if kind == .intent { intents += 1 }
+  }
+
+  /// Lends each item with its members.
+  func forEach(_ body: (Item, Span<UInt8>) -> Void) {
+    var offset = 0
+    for item in items {
+      body(item, bytes.span.extracting(offset..<offset + item.byteCount))
+      offset += item.byteCount
+    }
+  }
+
+  mutating func removeAll() {
+    bytes.removeAll(keepingCapacity: bytes.capacity <= Self.keptBytesMax)
+    items.removeAll(keepingCapacity: true)
+    intents = 0
+  }
+
+  /// Whether one more outcome may wait; beyond it outcomes are lost, and counted.
+  var hasRoomForOutcome: Bool { items.count < Self.itemsMax && bytes.count < Self.bytesMax }
+
+  private static let itemsMax = 65_536
+  private static let bytesMax = 32 << 20
+  private static let keptBytesMax = 1 << 20
+}

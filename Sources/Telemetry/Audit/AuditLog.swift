@@ -1,0 +1,120 @@
+import Dispatch
+import Foundation
+import Reactor
+import Synchronization
+
+/// The audit log: one thread that writes what the loops hand over, makes each batch durable, and tells the loops.
+package final class AuditLog: Sendable {
+  private let queue = AuditQueue()
+  private let channels = Mutex<[AuditChannel]>([])
+  private let published: Mutex<AuditState>
+  private let isClosing = Atomic<Bool>(false)
+  private let mustReopen = Atomic<Bool>(false)
+  private let finished = DispatchSemaphore(value: 0)
+
+  /// A new file is tried for so often while there is none.
+  private static let recoverySeconds = 1.0
+  /// Outcomes alone wait so long for an intent to be written with.
+  private static let outcomeSeconds = 0.1
+
+  /// Opens the file, begins a chain in it, and starts the thread.
+  ///
+  /// - Parameters:
+  ///   - path: appended to, made with mode 0640 where it is missing.
+  ///   - key: of the chain; nil: plain SHA-256.
+  ///   - report: told, on the audit thread, when the file fails and when a new one is in use.
+  package init(
+    path: String, key: [UInt8]?, report: @escaping @Sendable (String) -> Void
+  ) throws(AuditFault) {
+    let writer = try AuditWriter(path: path, chain: AuditChain(key: key), report: report)
+    published = Mutex(writer.state)
+    let thread = Thread { [self] in run(writer) }
+    thread.name = "audit"
+    thread.start()
+  }
+
+  /// A loop's way to this log.
+  ///
+  /// - Parameter wakeLoop: called on the audit thread when intents are settled.
+  package func makeChannel(wakeLoop: @escaping @Sendable () -> Void) -> AuditChannel {
+    channels.withLock { channels in
+      let channel = AuditChannel(number: channels.count, queue: queue, wakeLoop: wakeLoop)
+      channels.append(channel)
+      return channel
+    }
+  }
+
+  /// How it stands; for any thread, at any time.
+  package var state: AuditState {
+    var state = published.withLock { $0 }
+    state.queueDepth = queue.depth
+    state.lostOutcomes += queue.lostOutcomes
+    return state
+  }
+
+  /// Goes on in a new file, after a rotation has moved the old one.
+  package func reopen() {
+    mustReopen.store(true, ordering: .releasing)
+    queue.wakeUp()
+  }
+
+  /// Writes what was handed over and the chain's end, after the loops have ended; false where that did not end in time.
+  @discardableResult
+  package func close(within seconds: Double = 5) -> Bool {
+    isClosing.store(true, ordering: .releasing)
+    queue.close()
+    queue.wakeUp()
+    return finished.wait(timeout: .now() + seconds) == .success
+  }
+
+  // MARK: The thread
+
+  private func run(_ opened: AuditWriter) {
+    var writer = opened
+    var batch = AuditBatch()
+    var recoversAt: Int64 = 0
+    var isLast = false
+    while !isLast {
+      waitForWork(writer.canWrite)
+      isLast = isClosing.load(ordering: .acquiring)
+      let mustReopen = mustReopen.exchange(false, ordering: .acquiring)
+      if mustReopen { writer.rotate() }
+      if !writer.canWrite, isLast || mustReopen || MonotonicClock.nanoseconds >= recoversAt {
+        writer.recover()
+        recoversAt = MonotonicClock.nanoseconds + Int64(Self.recoverySeconds * 1e9)
+      }
+      queue.take(&batch)
+      let isDurable = batch.isEmpty || writer.write(batch, at: MonotonicClock.wallMicroseconds)
+      queue.canWrite = writer.canWrite
+      if isLast { writer.end(at: MonotonicClock.wallMicroseconds, lostOutcomes: state.lostOutcomes) }
+      publish(writer)
+      settle(batch, isDurable)
+      batch.removeAll()
+    }
+    finished.signal()
+  }
+
+  private func waitForWork(_ canWrite: Bool) {
+    guard canWrite else { return queue.wait(atMost: Self.recoverySeconds) }
+    queue.wait(atMost: nil)
+    let isUrgent = queue.hasIntents || mustReopen.load(ordering: .relaxed) || isClosing.load(ordering: .relaxed)
+    if !isUrgent { queue.wait(atMost: Self.outcomeSeconds) }
+  }
+
+  private func settle(_ batch: AuditBatch, _ isDurable: Bool) {
+    guard batch.intents > 0 else { return }
+    let channels = channels.withLock { $0 }
+    var settlements = [[AuditChannel.Settlement]](repeating: [], count: channels.count)
+    for item in batch.items where item.kind == .intent {
+      settlements[item.channel].append(AuditChannel.Settlement(ticket: item.ticket, isDurable: isDurable))
+    }
+    for (channel, settlements) in zip(channels, settlements) where !settlements.isEmpty { channel.settle(settlements) }
+  }
+
+  private func publish(_ writer: AuditWriter) {
+    var state = writer.state
+    state.canWrite = writer.canWrite
+    state.lostOutcomes = writer.lostOutcomes
+    published.withLock { $0 = state }
+  }
+}

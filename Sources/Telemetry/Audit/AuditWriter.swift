@@ -1,0 +1,205 @@
+import Reactor
+
+/// The audit thread's state: the file, the chain, and what no file has yet.
+///
+/// A file on which a write or a synchronization failed is never written to again: what the disk holds of it is not
+/// known any more. A new chain then begins in a new file, and its start names the last entry that is known to be durable.
+struct AuditWriter: Sendable {
+  private let path: String
+  private let chain: AuditChain
+  private let report: @Sendable (String) -> Void
+  private var line: AuditLine
+  /// nil: it was given up, and there is no new one yet.
+  private var file: AppendFile?
+  private var givenUp: AppendFile.Identity?
+  private var lastFault = ""
+  /// Outcomes that no file has yet.
+  private var backlog = AuditBatch()
+  private var out: [UInt8] = []
+  private(set) var state = AuditState()
+  /// Outcomes that were lost here, for want of room in the backlog.
+  private(set) var lostOutcomes = 0
+
+  private static let mode: UInt32 = 0o640
+
+  /// Opens the file and begins a chain in it.
+  init(path: String, chain: AuditChain, report: @escaping @Sendable (String) -> Void) throws(AuditFault) {
+    self.path = path
+    self.chain = chain
+    self.report = report
+    line = AuditLine(chain, writer: UInt64.random(in: 1...UInt64.max))
+    do throws(Errno) {
+      try open(.process, after: nil)
+    } catch {
+      throw AuditFault(path: path, error: error)
+    }
+  }
+
+  var canWrite: Bool { file != nil }
+
+  // MARK: Entries
+
+  /// Writes a batch and makes it durable; false where it may not be, and then the file is given up.
+  mutating func write(_ batch: AuditBatch, at time: Int64) -> Bool {
+    guard let file else {
+      keepOutcomes(of: batch)
+      return false
+    }
+    out.removeAll(keepingCapacity: true)
+    batch.forEach { item, members in line.append(item.kind, members, at: time, to: &out) }
+    do throws(Errno) {
+      try put(out, into: file, entries: batch.items.count)
+      return true
+    } catch {
+      giveUp(file, error)
+      keepOutcomes(of: batch)
+      return false
+    }
+  }
+
+  /// The last entry of the process.
+  mutating func end(at time: Int64, lostOutcomes: Int) {
+    guard let file else {
+      if !backlog.isEmpty { report("audit log: \(backlog.items.count) outcomes were never written") }
+      return
+    }
+    out.removeAll(keepingCapacity: true)
+    line.append(.end, Array(#","lost_outcomes":\#(lostOutcomes)"#.utf8).span, at: time, to: &out)
+    do throws(Errno) { try put(out, into: file, entries: 1) } catch { giveUp(file, error) }
+  }
+
+  private mutating func put(_ bytes: [UInt8], into file: AppendFile, entries: Int) throws(Errno) {
+    try file.append(bytes.span)
+    try file.synchronize()
+    state.synchronizations += 1
+    state.entries += entries
+    state.head = line.head
+  }
+
+  private mutating func keepOutcomes(of batch: AuditBatch) {
+    batch.forEach { item, members in
+      guard item.kind == .outcome else { return }
+      if backlog.hasRoomForOutcome { backlog.append(.outcome, members) } else { lostOutcomes += 1 }
+    }
+  }
+
+  // MARK: Files
+
+  /// Opens what stands at the path, or a new file, and begins in it.
+  ///
+  /// - Parameter previous: the entry to go on from; nil: the last one in the file.
+  private mutating func open(_ reason: AuditLine.Reason, after previous: AuditHead?) throws(Errno) {
+    let file = try AppendFile(path: path, mode: Self.mode)
+    let tail = AuditTail(try file.tail(AuditTail.bytesMax))
+    if tail.head == nil, file.byteCount > 0 {
+      report(
+        "audit log: \(path) does not end with an entry; a chain begins anew there, and \"audit verify\" will say so")
+    }
+    try begin(reason, after: previous ?? tail.head, in: file, isOpen: tail.isOpen)
+    try AppendFile.synchronize(folder: folder)
+  }
+
+  private mutating func begin(
+    _ reason: AuditLine.Reason, after previous: AuditHead?, in file: AppendFile, isOpen: Bool
+  ) throws(Errno) {
+    var bytes: [UInt8] = isOpen ? [UInt8(ascii: "\n")] : []
+    line.appendStart(
+      reason, after: previous, lostOutcomes: lostOutcomes, at: MonotonicClock.wallMicroseconds, to: &bytes)
+    try put(bytes, into: file, entries: 1)
+    self.file = file
+  }
+
+  /// Goes on in a new file, after a rotation has moved the old one.
+  mutating func rotate() {
+    guard let file else { return recover() }
+    guard AppendFile.identity(of: path) != file.identity else { return }
+    let before = line
+    do throws(Errno) {
+      try open(.rotation, after: line.head)
+    } catch {
+      // Where nothing was written, the chain goes on in the old file.
+      guard line.sequence != before.sequence else {
+        return report("audit log: cannot open \(path): \(error); the old file stays in use")
+      }
+      giveUp(file, error)
+      givenUp = AppendFile.identity(of: path)
+    }
+  }
+
+  private mutating func giveUp(_ file: AppendFile, _ error: Errno) {
+    givenUp = file.identity
+    self.file = nil
+    state.failures += 1
+    lastFault = ""
+    tell(error)
+  }
+
+  /// Tries to begin a new file, and writes into it what no file has yet.
+  mutating func recover() {
+    guard file == nil else { return }
+    let durable = state.head
+    do throws(Errno) {
+      try beginNewFile()
+    } catch {
+      file = nil
+      state.head = durable
+      state.failures += 1
+      return tell(error)
+    }
+    report("audit log: \(path) is written again")
+    guard !backlog.isEmpty else { return }
+    let kept = backlog
+    backlog = AuditBatch()
+    _ = write(kept, at: MonotonicClock.wallMicroseconds)
+  }
+
+  /// The new file gets its name only when its start is durable, so that attempts leave nothing behind. The old one is
+  /// set aside under a name of its own, unless a rotation has moved it.
+  private mutating func beginNewFile() throws(Errno) {
+    let last = state.head
+    let old = line.writer
+    line = AuditLine(chain, writer: UInt64.random(in: 1...UInt64.max))
+    let temporary = "\(path).new-\(AuditHead.text(of: old))"
+    AppendFile.remove(temporary)
+    defer { AppendFile.remove(temporary) }
+    let file = try AppendFile(path: temporary, mode: Self.mode, isNew: true)
+    try begin(.recovery, after: last, in: file, isOpen: false)
+    if let givenUp, AppendFile.identity(of: path) == givenUp {
+      try AppendFile.rename(path, to: "\(path).failed-\(AuditHead.text(of: old))")
+    }
+    do throws(Errno) {
+      try AppendFile.link(temporary, to: path)
+    } catch {
+      guard error == .alreadyThere else { throw error }
+      // Another process, or a rotation, has made a new file already.
+      line = AuditLine(chain, writer: UInt64.random(in: 1...UInt64.max))
+      try open(.recovery, after: last)
+    }
+    try AppendFile.synchronize(folder: folder)
+    givenUp = nil
+  }
+
+  private mutating func tell(_ error: Errno) {
+    guard lastFault != error.description else { return }
+    lastFault = error.description
+    report(
+      "audit log: cannot write \(path): \(error); writes are refused with 503 until a new file takes entries, reads go on"
+    )
+  }
+
+  private var folder: String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+}
+
+/// Why an audit log cannot be opened.
+package struct AuditFault: Error, CustomStringConvertible {
+  package let path: String
+  let error: Errno
+
+  /// `cannot open /var/lib/x/audit.log: Permission denied`.
+  package var description: String {
+    "cannot open \(path): \(error == .noRegularFile ? "it is no regular file" : error.description)"
+  }
+}

@@ -1,0 +1,154 @@
+import Dispatch
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Telemetry
+
+@Suite struct AuditLogTests {
+  private func declare(_ channel: AuditChannel, _ number: UInt64) -> Bool {
+    channel.declare(AuditFolder.intent(number).span, ticket: number)
+  }
+
+  @Test func `settles an intent when its file has it, and ends its chain in order`() throws {
+    let folder = try AuditFolder()
+    let loop = TestLoop()
+    let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
+    let channel = log.makeChannel { loop.woken() }
+    for ticket in UInt64(1)...5 {
+      #expect(declare(channel, ticket))
+    }
+    let settled = loop.settlements(channel, count: 5)
+    #expect(settled.map(\.ticket) == [1, 2, 3, 4, 5])
+    #expect(settled.map(\.isDurable) == [true, true, true, true, true])
+    #expect(try folder.entries("audit.log") == ["start", "intent", "intent", "intent", "intent", "intent"])
+    channel.record(AuditFolder.outcome(1).span)
+    #expect(log.close())
+    #expect(try folder.entries("audit.log").suffix(2) == ["outcome", "end"])
+    #expect(try folder.verify(["audit.log"]).isEmpty)
+    #expect(log.state.head?.sequence == 8)
+    #expect(log.state.lostOutcomes == 0)
+  }
+
+  @Test func `goes on in a file that another process left, whole or broken off`() throws {
+    let folder = try AuditFolder()
+    for _ in 0..<3 {
+      let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
+      #expect(log.close())
+      let handle = try #require(FileHandle(forWritingAtPath: folder.path("audit.log")))
+      try handle.seekToEnd()
+      try handle.write(contentsOf: Data(#"{"writer":"0123"#.utf8))
+      try handle.close()
+    }
+    #expect(try folder.entries("audit.log") == ["start", "end", "start", "end", "start", "end"])
+    #expect(try folder.verify(["audit.log"]).isEmpty)
+  }
+
+  @Test func `keeps the chain when its file is rotated, and loses nothing`() throws {
+    let folder = try AuditFolder()
+    let loop = TestLoop()
+    let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
+    let channel = log.makeChannel { loop.woken() }
+    for round in UInt64(1)...3 {
+      #expect(declare(channel, round))
+      #expect(loop.settlements(channel, count: 1).first?.isDurable == true)
+      try FileManager.default.moveItem(atPath: folder.path("audit.log"), toPath: folder.path("audit.log.\(round)"))
+      log.reopen()
+      while !FileManager.default.fileExists(atPath: folder.path("audit.log")) { usleep(1_000) }
+    }
+    // Nothing has moved: nothing is to be done.
+    log.reopen()
+    #expect(log.close())
+    let files = ["audit.log.1", "audit.log.2", "audit.log.3", "audit.log"]
+    #expect(try files.flatMap { try folder.entries($0) }.filter { $0 == "start" }.count == 4)
+    #expect(try folder.verify(files).isEmpty)
+    #expect(log.state.head?.sequence == 8)
+  }
+
+  @Test func `refuses a path that is no regular file, and names it`() throws {
+    let folder = try AuditFolder()
+    #expect(unsafe mkfifo(folder.path("pipe"), 0o600) == 0)
+    for (name, reason) in [("pipe", "it is no regular file"), ("", "directory"), ("missing/audit.log", "No such file")]
+    {
+      let path = folder.path(name)
+      let fault = #expect(throws: AuditFault.self) { _ = try AuditLog(path: path, key: nil) { _ in } }
+      #expect(fault?.description.contains(reason) == true, "\(fault.map(\.description) ?? "")")
+      #expect(fault?.description.contains(path) == true)
+    }
+  }
+
+  @Test func `makes its file readable for its group alone`() throws {
+    let folder = try AuditFolder()
+    let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
+    #expect(log.close())
+    let mode =
+      try FileManager.default.attributesOfItem(atPath: folder.path("audit.log"))[.posixPermissions] as? NSNumber
+    #expect(mode?.intValue == 0o640)
+  }
+}
+
+/// What stands for a loop: it is woken, and looks.
+final class TestLoop: Sendable {
+  private let wakes = DispatchSemaphore(value: 0)
+
+  func woken() { wakes.signal() }
+
+  func settlements(_ channel: AuditChannel, count: Int) -> [AuditChannel.Settlement] {
+    var all: [AuditChannel.Settlement] = []
+    while all.count < count {
+      wakes.wait()
+      all += channel.takeSettled()
+    }
+    return all
+  }
+}
+
+/// A folder of audit files that goes with the test.
+final class AuditFolder {
+  private let url = FileManager.default.temporaryDirectory.appending(path: "audit-\(UUID().uuidString)")
+
+  init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  func path(_ name: String) -> String { name.isEmpty ? url.path : "\(url.path)/\(name)" }
+
+  static func intent(_ number: UInt64) -> [UInt8] {
+    var out: [UInt8] = []
+    AuditIntent(requestIDHigh: 0, requestIDLow: number).append(method: Span(), path: Span(), to: &out)
+    return out
+  }
+
+  static func outcome(_ number: UInt64) -> [UInt8] {
+    var out: [UInt8] = []
+    AuditOutcome(requestIDHigh: 0, requestIDLow: number, word: .done, status: 200, code: nil, body: nil).append(
+      to: &out)
+    return out
+  }
+
+  /// The kinds of its entries.
+  func entries(_ name: String) throws -> [String] {
+    var kinds: [String] = []
+    try forEachLine(name) { line, _ in
+      if let entry = AuditEntry(line) { kinds.append(entry.kind.rawValue) }
+    }
+    return kinds
+  }
+
+  func verify(_ names: [String]) throws -> [String] {
+    var verifier = AuditVerifier(AuditChain(key: nil))
+    for name in names {
+      verifier.begin(file: name)
+      try forEachLine(name) { line, isWhole in verifier.read(line, isWhole: isWhole) }
+    }
+    verifier.end()
+    return verifier.findings.map(\.description)
+  }
+
+  private func forEachLine(_ name: String, _ body: (Span<UInt8>, Bool) -> Void) throws {
+    let handle = try FileHandle(forReadingFrom: URL(filePath: path(name)))
+    var lines = AuditLines(handle)
+    while try lines.next() { lines.withLine { body($0, lines.isWhole) } }
+    try handle.close()
+  }
+}
