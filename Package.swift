@@ -66,7 +66,7 @@ let package = Package(
       name: "SimulationTests",
       dependencies: ["Gateway", "Policies", "Reactor", "Telemetry", "TestSupport", "Upstream"],
       swiftSettings: strict),
-    tests(of: "Telemetry", uses: ["Digests"]),
+    tests(of: "Telemetry", uses: ["Digests", "LoopSupport", "Reactor"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,3 +1,4 @@
+import Reactor
 import Synchronization
 
 /// One loop's end of the access log: it collects lines and hands them over whole, and never waits.
@@ -10,6 +11,7 @@ package final class AccessLogBuffer {
   private let channel: AccessLogChannel
   private let wake: @Sendable () -> Void
   private var line = AccessLogLine()
+  private let text = ByteBuffer(capacity: 2 << 10)
   private var bytes: [UInt8] = []
   private var lines = 0
   /// When the oldest line was appended; on the clock that the loop passes in.
@@ -33,7 +35,8 @@ package final class AccessLogBuffer {
       return
     }
     if bytes.isEmpty { oldestAt = now }
-    line.append(record, texts, in: head, to: &bytes)
+    line.append(record, texts, in: head, to: text)
+    text.move(to: &bytes)
     lines += 1
     if bytes.count >= Self.bytesMax { handOver() }
   }

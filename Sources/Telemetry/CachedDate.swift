@@ -1,3 +1,5 @@
+import Reactor
+
 /// Wall clock as RFC 3339 in UTC; everything but the microseconds is computed once a second.
 struct CachedDate {
   private var second = Int64.min
@@ -14,6 +16,17 @@ struct CachedDate {
     out.append(contentsOf: text)
     appendDigits(UInt64(fraction), count: 6, to: &out)
     out.append(UInt8(ascii: "Z"))
+  }
+
+  mutating func append(_ time: Int64, to out: ByteBuffer) {
+    let (second, fraction) = max(time, 0).quotientAndRemainder(dividingBy: 1_000_000)
+    if second != self.second {
+      self.second = second
+      render(second)
+    }
+    out.append(text)
+    out.append(digits: UInt64(fraction), count: 6)
+    out.append("Z")
   }
 
   private mutating func render(_ second: Int64) {

@@ -38,7 +38,7 @@ enum JSONText {
   }
 
   /// Length of the well-formed sequence of two to four bytes at `index`, or 0 (Unicode 15, table 3-7).
-  private static func sequenceLength(_ text: Span<UInt8>, at index: Int) -> Int {
+  static func sequenceLength(_ text: Span<UInt8>, at index: Int) -> Int {
     let length: Int
     let second: ClosedRange<UInt8>
     switch text[index] {

@@ -29,6 +29,22 @@ import Testing
     #expect(buffer.text == text)
   }
 
+  @Test(arguments: [(UInt64(7), 1, "7"), (7, 3, "007"), (1_234, 3, "234"), (.max, 19, "8446744073709551615")])
+  func `writes decimal digits`(value: UInt64, digits: Int, text: String) {
+    let buffer = ByteBuffer(capacity: 1)
+    buffer.append("x")
+    buffer.append(digits: value, count: digits)
+    #expect(buffer.text == "x" + text)
+  }
+
+  @Test func `moves all to an array`() {
+    let buffer = ByteBuffer(capacity: 1)
+    buffer.append("bc")
+    var bytes = [UInt8(ascii: "a")]
+    buffer.move(to: &bytes)
+    #expect(bytes == Array("abc".utf8) && buffer.isEmpty)
+  }
+
   @Test func `holds what an array would hold after the same changes`() {
     let seed = UInt64.random(in: 0...UInt64.max)
     var random = Seeded(seed)

@@ -1,4 +1,6 @@
 import Foundation
+import LoopSupport
+import Reactor
 import Testing
 
 @testable import Telemetry
@@ -8,7 +10,6 @@ struct AccessLogLineTests {
     _ record: ExchangeRecord, method: String = "GET", path: [UInt8], clientRequestID: [UInt8] = [],
     traceID: String = ""
   ) -> String {
-    var out: [UInt8] = []
     var head: [UInt8] = []
     var texts = RequestTexts()
     for (place, text) in [
@@ -19,8 +20,9 @@ struct AccessLogLineTests {
       head += text
     }
     var line = AccessLogLine()
-    line.append(record, texts, in: head.span, to: &out)
-    return String(decoding: out, as: UTF8.self)
+    let out = ByteBuffer(capacity: 1)
+    line.append(record, texts, in: head.span, to: out)
+    return out.text
   }
 
   private func parsed(_ line: String) throws -> [String: Any] {
@@ -125,10 +127,10 @@ struct AccessLogLineTests {
     let format = Date.ISO8601FormatStyle()
     for day in stride(from: Int64(0), to: 157_100, by: 1) {
       let second = day * 86_400 + day % 86_400
-      var out: [UInt8] = []
-      date.append(second * 1_000_000 + 7, to: &out)
+      let out = ByteBuffer(capacity: 32)
+      date.append(second * 1_000_000 + 7, to: out)
       let expected = Date(timeIntervalSince1970: Double(second)).formatted(format).dropLast() + ".000007Z"
-      guard String(decoding: out, as: UTF8.self) != expected else { continue }
+      guard out.text != expected else { continue }
       Issue.record("\(expected)")
       return
     }
@@ -137,13 +139,13 @@ struct AccessLogLineTests {
   @Test
   func `moves on with every second`() {
     var date = CachedDate()
-    var out: [UInt8] = []
+    let out = ByteBuffer(capacity: 32)
     for time in [59_999_999, 60_000_000, 61_000_000, 61_500_000, 59_000_000] {
-      date.append(Int64(time), to: &out)
-      out.append(UInt8(ascii: " "))
+      date.append(Int64(time), to: out)
+      out.append(" ")
     }
     #expect(
-      String(decoding: out, as: UTF8.self)
+      out.text
         == "1970-01-01T00:00:59.999999Z 1970-01-01T00:01:00.000000Z 1970-01-01T00:01:01.000000Z "
         + "1970-01-01T00:01:01.500000Z 1970-01-01T00:00:59.000000Z ")
   }
