@@ -30,14 +30,19 @@ let package = Package(
   targets: [
     .target(name: "CLinux"),
     .target(name: "CLibcurl", linkerSettings: [.linkedLibrary("curl")]),
+    room("Counters"),
     room("HTTP1"),
     room("Digests"),
     room("Policies", uses: ["Digests", "HTTP1"]),
     room("Reactor", uses: ["CLinux"]),
-    room("Telemetry", uses: ["Digests", "Reactor"]),
-    room("Upstream", uses: ["CLibcurl", "HTTP1", "Reactor"]),
+    room("Telemetry", uses: ["Counters", "Digests", "Reactor"]),
+    room("Upstream", uses: ["CLibcurl", "Counters", "HTTP1", "Reactor"]),
     room("Background", uses: ["CLibcurl"]),
-    room("Gateway", uses: ["Background", "Digests", "HTTP1", "Policies", "Reactor", "Telemetry", "Upstream"]),
+    room(
+      "Gateway",
+      uses: [
+        "Background", "Counters", "Digests", "HTTP1", "Policies", "Reactor", "Telemetry", "Upstream",
+      ]),
     room("SandboxCore", uses: ["HTTP1", "Reactor"]),
     .executableTarget(
       name: "blnk-gateway", dependencies: ["Digests", "Gateway", "HTTP1", "Policies", "Reactor", "SandboxCore"],

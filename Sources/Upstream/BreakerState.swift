@@ -24,13 +24,13 @@ package enum BreakerDecision: Equatable, Sendable {
   case refuse(milliseconds: Int64, wantsProbe: Bool)
 }
 
+package enum BreakerPhase: UInt64, Sendable {
+  case closed, open, probing
+}
+
 /// A breaker as a value: closed, open until a moment, or open while one probe is under way.
 struct BreakerState: Equatable {
-  enum Phase: UInt64 {
-    case closed, open, probing
-  }
-
-  private(set) var phase = Phase.closed
+  private(set) var phase = BreakerPhase.closed
   /// Consecutive failures while closed.
   private(set) var failures = 0
   /// How many pauses in a row were not the last.
@@ -78,7 +78,7 @@ struct BreakerState: Equatable {
 
   /// Two bits of phase, 8 of failures, 6 of pauses and 48 of time: all that loops share of it.
   init(bits: UInt64) {
-    phase = Phase(rawValue: bits & 3) ?? .closed
+    phase = BreakerPhase(rawValue: bits & 3) ?? .closed
     failures = Int(bits >> 2 & 0xFF)
     pauses = Int(bits >> 10 & 0x3F)
     until = Int64(bits >> 16)

@@ -1,3 +1,4 @@
+import Counters
 package import Reactor
 
 /// What came of asking a pool for a connection.
@@ -22,6 +23,7 @@ package final class Pool {
   /// Room for the byte that must not come.
   let scratch = ByteBuffer(capacity: 1)
   private let budget: ConnectionBudget
+  private let counters: PoolCounters
   /// A stack: the one used last is the warmest, and the others can grow old.
   private var idle: [UpstreamConnection] = []
   /// All of them: connecting, idle and leased.
@@ -34,16 +36,23 @@ package final class Pool {
   /// A write takes a connection that idled longer than this (milliseconds) only once it was seen to be open.
   private static let writeProofAfter: Int64 = 100
 
-  package init(settings: UpstreamSettings, loop: EventLoop, budget: ConnectionBudget, makeLink: @escaping LinkMaker) {
+  package init(
+    settings: UpstreamSettings, loop: EventLoop, budget: ConnectionBudget, counters: PoolCounters = PoolCounters(),
+    makeLink: @escaping LinkMaker
+  ) {
     self.settings = settings
+    self.counters = counters
     self.loop = loop
     self.budget = budget
     self.makeLink = makeLink
   }
 
   /// A pool of libcurl's connections.
-  package convenience init(settings: UpstreamSettings, loop: EventLoop, names: NameCache, budget: ConnectionBudget) {
-    self.init(settings: settings, loop: loop, budget: budget) { CurlHandle($0, names: names) }
+  package convenience init(
+    settings: UpstreamSettings, loop: EventLoop, names: NameCache, budget: ConnectionBudget,
+    counters: PoolCounters = PoolCounters()
+  ) {
+    self.init(settings: settings, loop: loop, budget: budget, counters: counters) { CurlHandle($0, names: names) }
   }
 
   // MARK: Asking
@@ -53,8 +62,10 @@ package final class Pool {
   /// - Parameter isWrite: whether a dead connection would leave the fate of the request open.
   package func acquire(for lessee: any Lessee, isWrite: Bool) -> Acquisition {
     while let connection = idle.popLast() {
+      counters.idle.add(-1)
       if connection.isFit(provingAfter: isWrite ? Self.writeProofAfter : .max) {
         connection.lease(to: lessee)
+        counters.reuses.add()
         return .leased(connection)
       }
       connection.close()
@@ -70,12 +81,15 @@ package final class Pool {
     }
     guard waiters.count < settings.waitersMax else { return .full }
     waiters.append(lessee)
+    counters.waiting.add()
     return .queued
   }
 
   /// Takes a waiter, or who a connect is under way for, out again.
   package func withdraw(_ lessee: any Lessee) {
+    let before = waiters.count
     waiters.removeAll { $0 === lessee }
+    counters.waiting.add(waiters.count - before)
     for connection in connecting where connection.isLeased(to: lessee) { connection.endLease() }
   }
 
@@ -96,8 +110,11 @@ package final class Pool {
   private func connect(for lessee: any Lessee) {
     let connection = UpstreamConnection(pool: self, loop: loop, lessee: lessee)
     count += 1
+    counters.open.add()
+    counters.connects.add()
     budget.didOpen(self)
     connecting.append(connection)
+    counters.connecting.add()
     connection.connect(makeLink)
   }
 
@@ -106,13 +123,22 @@ package final class Pool {
 
   func didConnect(_ connection: UpstreamConnection) {
     connecting.removeAll { $0 === connection }
+    counters.connecting.add(-1)
     connectForWaiters()
   }
 
   /// Nobody waits while a connection could be made for him.
   fileprivate func connectForWaiters() {
-    while !waiters.isEmpty, mayConnect { connect(for: waiters.removeFirst()) }
+    while !waiters.isEmpty, mayConnect { connect(for: takeWaiter()) }
   }
+
+  private func takeWaiter() -> any Lessee {
+    counters.waiting.add(-1)
+    return waiters.removeFirst()
+  }
+
+  /// A connection came to nothing.
+  func connectFailed(_ kind: ConnectFault.Kind) { counters.connectFailed(kind) }
 
   // MARK: Giving back
 
@@ -122,20 +148,29 @@ package final class Pool {
     guard isReusable, !budget.isOwedPlace(by: self), connection.rest() else { return connection.close() }
     guard !waiters.isEmpty else {
       idle.append(connection)
+      counters.idle.add()
       return budget.serveStarved()
     }
     // It has just shown that it is fit, however short connections may idle.
-    let waiter = waiters.removeFirst()
+    let waiter = takeWaiter()
     connection.lease(to: waiter)
+    counters.reuses.add()
     waiter.leaseGranted(connection)
   }
 
   /// A connection has ended; its place goes to who waits.
   func didClose(_ connection: UpstreamConnection, _ lastPhase: UpstreamConnection.Phase) {
     count -= 1
+    counters.open.add(-1)
     switch lastPhase {
-    case .connecting: connecting.removeAll { $0 === connection }
-    case .idle: idle.removeAll { $0 === connection }
+    case .connecting:
+      connecting.removeAll { $0 === connection }
+      counters.connecting.add(-1)
+    case .idle:
+      let before = idle.count
+      idle.removeAll { $0 === connection }
+      // One that is about to be leased and turns out to be dead has left the stack already.
+      counters.idle.add(idle.count - before)
     case .leased, .closed: break
     }
     budget.didClose(self)

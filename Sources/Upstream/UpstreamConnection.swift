@@ -25,6 +25,8 @@ package final class UpstreamConnection: EventHandler {
   package private(set) var isWritable = false
   /// Whether an earlier exchange was served on it.
   package private(set) var isReused = false
+  /// When connecting began (monotonic nanoseconds).
+  package private(set) var connectBegan: Int64 = 0
   /// When it came back to the pool (monotonic milliseconds).
   private(set) var idleSince: Int64 = 0
   /// How long it may idle (milliseconds): ours to say, unless the upstream said less.
@@ -55,6 +57,7 @@ package final class UpstreamConnection: EventHandler {
 
   func connect(_ makeLink: LinkMaker) {
     registration = loop.register(self)
+    connectBegan = loop.nowNanoseconds
     connectDue = loop.now + pool.settings.connectMilliseconds
     loop.setDeadline(connectDue, for: registration)
     link = makeLink(pool.settings)
@@ -129,6 +132,7 @@ package final class UpstreamConnection: EventHandler {
 
   private func failed(_ kind: ConnectFault.Kind, _ detail: String) {
     let lessee = lessee
+    pool.connectFailed(kind)
     close()
     lessee?.connectFailed(ConnectFault(kind, detail))
   }

@@ -39,6 +39,8 @@ package final class UpstreamState: Sendable {
   /// Whether the breaker is open, or a probe is under way.
   package var isOpen: Bool { breaker.load(ordering: .relaxed) & 3 != 0 }
 
+  package var breakerPhase: BreakerPhase { BreakerState(bits: breaker.load(ordering: .relaxed)).phase }
+
   @discardableResult
   private func change<Result>(_ body: (inout BreakerState) -> Result) -> Result {
     var old = breaker.load(ordering: .relaxed)
@@ -54,6 +56,8 @@ package final class UpstreamState: Sendable {
   }
 
   // MARK: Health checks
+
+  package var failsHealthChecks: Bool { isDown.load(ordering: .relaxed) }
 
   /// Taken out, or put back, by the health checks; true when that is news.
   package func setDown(_ down: Bool) -> Bool { isDown.exchange(down, ordering: .relaxed) != down }
