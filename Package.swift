@@ -41,9 +41,10 @@ let package = Package(
     room(
       "Gateway",
       uses: [
-        "Background", "Counters", "Digests", "HTTP1", "Policies", "Reactor", "Telemetry", "Upstream",
+        "Background", "Counters", "Digests", "HTTP1", "Policies", "Reactor", "SmallServer", "Telemetry", "Upstream",
       ]),
-    room("SandboxCore", uses: ["HTTP1", "Reactor"]),
+    room("SmallServer", uses: ["HTTP1", "Reactor"]),
+    room("SandboxCore", uses: ["HTTP1", "Reactor", "SmallServer"]),
     .executableTarget(
       name: "blnk-gateway", dependencies: ["Digests", "Gateway", "HTTP1", "Policies", "Reactor", "SandboxCore"],
       swiftSettings: strict),

@@ -1,11 +1,8 @@
 import HTTP1
 import Reactor
 
-/// One caller of the stand-in: reads requests whole, one after the other, and answers each before it reads on.
-///
-/// Like Core it has no deadlines: an idle or half-sent request stays. Stricter than Core, it takes only what
-/// HTTP/1.1 allows.
-final class SandboxConnection: EventHandler {
+/// One caller: its requests are read whole, one after the other, and each is answered before the next is read.
+final class SmallConnection: EventHandler {
   private enum Phase {
     case readingHead
     case readingBody
@@ -16,8 +13,6 @@ final class SandboxConnection: EventHandler {
     case closed
   }
 
-  /// Core's own bound.
-  static let bodyBytesMax = 5 << 20
   private static let bufferBytes = 16 << 10
   private static let bufferKeptBytesMax = 64 << 10
   private static let requestsInOneTurnMax = 64
@@ -25,21 +20,24 @@ final class SandboxConnection: EventHandler {
   private static let lingerBytesMax = 16 << 20
 
   private let socket: Socket
-  private let owner: SandboxLoop
+  private let owner: SmallLoop
   private let peer: SocketAddress?
   private var input = ByteBuffer(capacity: bufferBytes)
   private var output = ByteBuffer(capacity: bufferBytes)
   private var sent = 0
   private var lingeredBytes = 0
-  private var parser = RequestHeadParser(limits: HeadLimits())
-  private var body = SandboxBody(.none)
+  private var parser: RequestHeadParser
+  private var body: RequestBody
+  private var more: ((ByteBuffer) -> Bool)?
   private var phase = Phase.readingHead
   private var registration = Registration.none
 
-  init(_ socket: consuming Socket, on owner: SandboxLoop) {
+  init(_ socket: consuming Socket, on owner: SmallLoop) {
     peer = peerAddress(of: socket.number)
     self.socket = socket
     self.owner = owner
+    parser = RequestHeadParser(limits: owner.bounds.headLimits)
+    body = RequestBody(.none, bytesMax: 0)
   }
 
   func open() throws(Errno) {
@@ -51,6 +49,13 @@ final class SandboxConnection: EventHandler {
       owner.loop.unregister(registration)
       throw error
     }
+    beginWait()
+  }
+
+  /// The next step of the caller's has its time from now on.
+  private func beginWait() {
+    guard let milliseconds = owner.bounds.milliseconds else { return }
+    owner.loop.setDeadline(owner.loop.now + milliseconds, for: registration)
   }
 
   func close() {
@@ -82,7 +87,12 @@ final class SandboxConnection: EventHandler {
       return proceed()
     case .answering(let keepsAlive):
       guard flush() else { return false }
-      if keepsAlive { phase = .readingHead } else { endOutput() }
+      if keepsAlive {
+        phase = .readingHead
+        beginWait()
+      } else {
+        endOutput()
+      }
       return keepsAlive
     case .lingering:
       linger()
@@ -98,13 +108,13 @@ final class SandboxConnection: EventHandler {
     while true {
       do throws(HeadFault) {
         if try input.withBytes({ bytes throws(HeadFault) in try parser.parse(bytes) }) {
-          body = SandboxBody(parser.head.framing)
+          body = RequestBody(parser.head.framing, bytesMax: owner.bounds.bodyBytesMax)
           phase = .readingBody
           if parser.head.expectsContinue { sendContinue() }
           return true
         }
       } catch {
-        refuse(.unreadable(status: error.status))
+        refuse(.head(error))
         return true
       }
       guard receive() else { return false }
@@ -121,7 +131,7 @@ final class SandboxConnection: EventHandler {
         refuse(.bodyTooLarge)
         return true
       case .malformed:
-        refuse(.unreadable(status: 400))
+        refuse(.bodyMalformed)
         return true
       case .needsMore: break
       }
@@ -150,36 +160,36 @@ final class SandboxConnection: EventHandler {
   // MARK: Answering
 
   private func answer(messageEnd: Int) {
-    let received = input.withBytes { bytes in
-      ReceivedRequest(parser.head, bytes, body: body.bytes)
-    }
-    let (method, version, clientKeepsAlive) = (parser.head.method, parser.head.version, parser.head.keepAlive)
-    let answer = owner.answer(SandboxRequest(received), as: received)
-    let keepsAlive = clientKeepsAlive && answer.keepsConnection
+    let request = SmallRequest(body: body.bytes, peer: peer, seconds: owner.loop.wallMicroseconds / 1_000_000)
+    let answer = input.withBytes { bytes in owner.site.answer(parser.head, bytes, request, to: output) }
     input.remove(0..<messageEnd)
     parser.reset()
-    body = SandboxBody(.none)
-    write(
-      answer, to: method, version, keepsAlive: keepsAlive,
-      forwardedFor: received.values(of: "X-Forwarded-For"))
+    body = RequestBody(.none, bytesMax: 0)
+    more = answer.more
+    begin(keepsAlive: answer.keepsAlive)
   }
 
-  private func refuse(_ answer: SandboxAnswer) {
-    write(answer, to: .get, .http11, keepsAlive: false, forwardedFor: [])
+  private func refuse(_ fault: SmallRequestFault) {
+    owner.site.refuse(fault, at: owner.loop.wallMicroseconds / 1_000_000, to: output)
+    begin(keepsAlive: false)
   }
 
-  private func write(
-    _ answer: SandboxAnswer, to method: HTTP1.Method, _ version: Version, keepsAlive: Bool, forwardedFor: [String]
-  ) {
-    let writer = AnswerWriter(
-      method: method, version: version, keepsAlive: keepsAlive, peer: peer, forwardedFor: forwardedFor.first,
-      seconds: owner.loop.wallMicroseconds / 1_000_000)
-    writer.write(answer, to: output)
+  private func begin(keepsAlive: Bool) {
     phase = .answering(keepsAlive: keepsAlive)
+    beginWait()
   }
 
-  /// Sends what waits; true when all of it is out.
+  /// Sends what waits, and at most one more part of the answer a turn; true when all of it is out.
   private func flush() -> Bool {
+    guard sendOutput() else { return false }
+    guard let more else { return true }
+    if !more(output) { self.more = nil }
+    beginWait()
+    owner.loop.again(registration)
+    return false
+  }
+
+  private func sendOutput() -> Bool {
     while sent < output.count {
       switch socket.send(output, sent..<output.count) {
       case .bytes(let count): sent += count

@@ -46,6 +46,13 @@ extension HeadFault {
   }
 }
 
+private func copy(_ bytes: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
+  var copied: [UInt8] = []
+  copied.reserveCapacity(range.count)
+  for index in range { copied.append(bytes[index]) }
+  return copied
+}
+
 private func text(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String {
   String(decoding: copy(bytes, range), as: UTF8.self)
 }

@@ -1,0 +1,56 @@
+package import HTTP1
+package import Reactor
+
+/// What a small server serves; made and called on the server's one thread.
+package protocol Site: AnyObject {
+  /// Answers one request, in full or as far as its beginning.
+  func answer(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, to output: ByteBuffer
+  ) -> SmallAnswer
+
+  /// Answers what is no request that it takes; the connection ends behind it.
+  func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer)
+}
+
+/// What comes with the head of a request.
+package struct SmallRequest {
+  package let body: [UInt8]
+  package let peer: SocketAddress?
+  /// Since 1970.
+  package let seconds: Int64
+}
+
+/// What an answer leaves to be done.
+package struct SmallAnswer {
+  /// Whether there may be another request on the connection.
+  package let keepsAlive: Bool
+  /// Appends the next part to the output, when what was there is out; false: that was the last.
+  package let more: ((ByteBuffer) -> Bool)?
+
+  package init(keepsAlive: Bool, more: ((ByteBuffer) -> Bool)? = nil) {
+    self.keepsAlive = keepsAlive
+    self.more = more
+  }
+}
+
+package enum SmallRequestFault {
+  case head(HeadFault)
+  case bodyTooLarge
+  case bodyMalformed
+}
+
+/// How much of everything there may be.
+package struct SmallServerBounds: Sendable {
+  /// More are closed as soon as they are accepted.
+  package var connectionsMax: Int
+  package var bodyBytesMax: Int
+  package var headLimits = HeadLimits()
+  /// How long a request may take to come, and a part of an answer to go; nil: for ever.
+  package var milliseconds: Int64?
+
+  package init(connectionsMax: Int, bodyBytesMax: Int, milliseconds: Int64?) {
+    self.connectionsMax = connectionsMax
+    self.bodyBytesMax = bodyBytesMax
+    self.milliseconds = milliseconds
+  }
+}
