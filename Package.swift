@@ -56,13 +56,15 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["blnk-gateway", "Policies"], swiftSettings: strict),
     tests(of: "Digests"),
+    tests(of: "Counters"),
     tests(of: "HTTP1"),
+    tests(of: "SmallServer", uses: ["HTTP1", "Reactor", "TestSupport"]),
     .testTarget(
       name: "EdgeSlowTests", dependencies: ["Reactor", "TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(name: "EdgeTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests", dependencies: ["LoopSupport", "TestSupport", "blnk-gateway"], swiftSettings: strict),
-    tests(of: "Gateway", uses: ["Digests", "HTTP1", "Policies", "Reactor", "TestSupport", "Upstream"]),
+    tests(of: "Gateway", uses: ["Counters", "Digests", "HTTP1", "Policies", "Reactor", "TestSupport", "Upstream"]),
     tests(of: "Policies", uses: ["Digests", "HTTP1"], resources: [.copy("Fixtures")]),
     .target(name: "LoopSupport", dependencies: ["Reactor"], path: "Tests/LoopSupport", swiftSettings: strict),
     tests(of: "Reactor", uses: ["CLinux", "LoopSupport"]),
@@ -72,7 +74,7 @@ let package = Package(
       name: "SimulationTests",
       dependencies: ["Gateway", "Policies", "Reactor", "Telemetry", "TestSupport", "Upstream"],
       swiftSettings: strict),
-    tests(of: "Telemetry", uses: ["Digests", "LoopSupport", "Reactor"]),
+    tests(of: "Telemetry", uses: ["Counters", "Digests", "LoopSupport", "Reactor"]),
   ],
   swiftLanguageModes: [.v6]
 )

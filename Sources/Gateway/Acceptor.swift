@@ -1,3 +1,4 @@
+import Counters
 import Policies
 import Reactor
 import Synchronization
@@ -64,6 +65,7 @@ final class Acceptor: EventHandler {
     }
     do throws(Errno) {
       try target.adopt(descriptor)
+      worker.metrics.accepted.add()
     } catch {
       gate.left(number)
       throw error

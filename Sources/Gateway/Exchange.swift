@@ -73,6 +73,7 @@ final class Exchange: Lessee {
     let snapshot = worker.snapshot
     self.snapshot = snapshot
     note(input.parser.head, bodyBytesMax: .max)
+    if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) { return answer(probe) }
     if worker.isDraining { return refuse(.draining) }
     let admission: Admission
     do throws(Rejection) {
@@ -92,6 +93,24 @@ final class Exchange: Lessee {
     if let refusal = limit(snapshot, admission) ?? limit(access, admission) { return refuse(refusal) }
     writeRequestHead(input)
     perform(machine.admitted(hasBody: !request.body.isComplete))
+  }
+
+  /// A probe on the client's listener, which needs no token and has no instance.
+  private func probe(_ input: RequestInput) -> AdminPath? {
+    guard method == .get || method == .head else { return nil }
+    let path = input.buffer.withBytes { bytes in AdminPath(bytes, input.parser.head.path) }
+    return path?.isGuarded == false ? path : nil
+  }
+
+  private func answer(_ probe: AdminPath) {
+    if probe == .readyz, !worker.isReady { return refuse(.draining) }
+    machine.refused()
+    record.status = 200
+    keepsAlive = clientKeepsAlive && !worker.isDraining && bodyIsRead()
+    ProbeAnswer.write(
+      to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
+      version: version, hasBody: method != .head)
+    advance()
   }
 
   /// Whether the client may have one more request now.
@@ -167,6 +186,7 @@ final class Exchange: Lessee {
     dropUpstream()
     request.restart()
     sendFailed = false
+    times.asked = loop.nowNanoseconds
     switch fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: machine.isWrite) {
     case .leased(let connection): lease(connection)
     case .connecting: wait(for: .connect)
@@ -180,7 +200,7 @@ final class Exchange: Lessee {
   private func lease(_ connection: UpstreamConnection) {
     upstream = connection
     record.pooled = connection.isReused
-    times.leased = loop.nowNanoseconds
+    times.didLease(connection, at: loop.nowNanoseconds)
     perform(machine.leased(isPooled: connection.isReused))
   }
 
@@ -457,6 +477,7 @@ final class Exchange: Lessee {
   // MARK: Waiting
 
   private func wait(for wait: Wait) {
+    times.paused(clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds)
     clock.wait(for: wait, loop.now)
     arm()
   }
@@ -500,8 +521,8 @@ final class Exchange: Lessee {
     record.bytesIn = request.body.byteCount
     record.bytesOut = answer.sentCount
     record.tries = machine.tries
-    times.write(to: &record, ended: loop.nowNanoseconds)
-    worker.record(&record, of: connection, trace, snapshot)
+    times.ended(clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds, &record)
+    worker.record(&record, times, of: connection, method, trace, snapshot, access)
   }
 
   private func dropUpstream() {

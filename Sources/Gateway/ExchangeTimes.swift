@@ -1,21 +1,61 @@
 import Telemetry
+import Upstream
 
-/// When the steps of an exchange came (monotonic nanoseconds; 0: not reached).
+/// When the steps of an exchange came, and who took its time (monotonic nanoseconds; 0: not reached).
 struct ExchangeTimes {
-  var started: Int64 = 0
+  /// A connection was asked for.
+  var asked: Int64 = 0
   /// A connection was there: pooled, waited for, or new.
-  var leased: Int64 = 0
+  private(set) var leased: Int64 = 0
   /// The head of Core's answer was there.
   var answered: Int64 = 0
+  /// How long the gateway was at work, its other exchanges of the same turns included.
+  private(set) var own: Int64 = 0
+  /// How long it waited for the instance.
+  private(set) var upstream: Int64 = 0
+  private let started: Int64
+  private var connectBegan: Int64 = 0
+  private var pausedAt: Int64
 
-  func write(to record: inout ExchangeRecord, ended: Int64) {
-    record.total = (ended - started) / 1_000
+  /// - Parameter started: when the turn began in which the request's head was whole.
+  init(started: Int64 = 0) {
+    self.started = started
+    pausedAt = started
+  }
+
+  mutating func didLease(_ connection: UpstreamConnection, at now: Int64) {
+    leased = now
+    connectBegan = connection.isReused ? 0 : connection.connectBegan
+  }
+
+  /// All is done that could be done; the clock is read anew, since a turn's work is not nothing.
+  ///
+  /// - Parameters:
+  ///   - wait: whom the exchange waited for before this turn.
+  ///   - turn: when the present turn began.
+  mutating func paused(_ wait: Wait, turn: Int64, now: Int64) {
+    if wait.isForUpstream { upstream += max(0, turn - pausedAt) }
+    own += now - max(turn, pausedAt)
+    pausedAt = now
+  }
+
+  /// The same at the end, and tells the record.
+  mutating func ended(_ wait: Wait, turn: Int64, now: Int64, _ record: inout ExchangeRecord) {
+    paused(wait, turn: turn, now: now)
+    record.total = (now - started) / 1_000
     if answered > 0 { record.firstByte = (answered - started) / 1_000 }
     guard leased > 0 else { return }
-    if record.pooled == true {
-      record.queue = (leased - started) / 1_000
-    } else {
-      record.connect = (leased - started) / 1_000
+    if connectBegan > 0 { record.connect = (leased - connectBegan) / 1_000 }
+    // A connect that was under way already was not waited for in the queue.
+    record.queue = max(0, (connectBegan > 0 ? connectBegan : leased) - asked) / 1_000
+  }
+}
+
+extension Wait {
+  fileprivate var isForUpstream: Bool {
+    switch self {
+    case .connect, .upstreamRoom, .answerHead, .answerBody: true
+    case .nobody, .slot, .clientBody, .clientRoom: false
     }
   }
 }

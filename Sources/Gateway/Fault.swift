@@ -83,6 +83,9 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
     }
   }
 
+  /// The codes that speak of the instance itself.
+  static let codesOfInstances = Set(allCases.filter { $0.speaksOfIllness || $0 == .keyRejected }.map(\.code))
+
   /// Whether the instance is not well: what its breaker counts.
   var speaksOfIllness: Bool {
     switch self {

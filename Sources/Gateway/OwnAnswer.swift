@@ -158,8 +158,9 @@ extension OwnAnswer {
   }
 
   /// RFC 9110 §15.
-  private static func reason(_ status: Int) -> StaticString {
+  static func reason(_ status: Int) -> StaticString {
     switch status {
+    case 200: "OK"
     case 400: "Bad Request"
     case 401: "Unauthorized"
     case 403: "Forbidden"

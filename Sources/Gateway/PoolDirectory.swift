@@ -9,10 +9,12 @@ final class PoolDirectory {
   private let names = NameCache()
   private let makeLink: LinkMaker?
   private let budget: ConnectionBudget
+  private let metrics: LoopMetrics
   private var pools: [String: Pool] = [:]
 
   /// - Parameter makeLink: what stands for libcurl in a simulation.
-  init(loop: EventLoop, loops: Int, connectionsMax: Int, makeLink: LinkMaker?) {
+  init(loop: EventLoop, loops: Int, connectionsMax: Int, metrics: LoopMetrics, makeLink: LinkMaker?) {
+    self.metrics = metrics
     self.makeLink = makeLink
     self.loop = loop
     self.loops = loops
@@ -26,14 +28,16 @@ final class PoolDirectory {
       if pool.settings == settings { return pool }
       pool.closeIdle()
     }
-    let pool = newPool(settings)
+    let pool = newPool(settings, metrics.instance(instance.id.text).pools)
     pools[instance.id.text] = pool
     return pool
   }
 
-  private func newPool(_ settings: UpstreamSettings) -> Pool {
-    guard let makeLink else { return Pool(settings: settings, loop: loop, names: names, budget: budget) }
-    return Pool(settings: settings, loop: loop, budget: budget, makeLink: makeLink)
+  private func newPool(_ settings: UpstreamSettings, _ counters: PoolCounters) -> Pool {
+    guard let makeLink else {
+      return Pool(settings: settings, loop: loop, names: names, budget: budget, counters: counters)
+    }
+    return Pool(settings: settings, loop: loop, budget: budget, counters: counters, makeLink: makeLink)
   }
 
   /// Closes the connections that nobody uses.

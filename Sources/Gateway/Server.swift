@@ -3,6 +3,7 @@ import Dispatch
 import Foundation
 package import Policies
 import Reactor
+import SmallServer
 import Synchronization
 import Telemetry
 import Upstream
@@ -12,19 +13,27 @@ package struct StartFault: Error, Sendable, CustomStringConvertible {
   package let description: String
 }
 
-/// The running gateway: its loops' threads, its listeners and its log.
+/// The running gateway: its loops' threads, its listeners, its log and the endpoint for operators.
 package final class Server: Sendable {
   /// The addresses that are listened on, with the ports that the system chose.
   package let addresses: [ListenAddress]
+  /// Where operators connect; nil: nowhere.
+  package let adminAddress: ListenAddress?
   private let workers: [RunningWorker]
   private let log: AccessLog?
+  private let state: GatewayState
+  private let admin: SmallServer?
   private let control: Mutex<Control>
   private let reporter: Reporter
 
   /// Binds the listeners and starts the loops; from then on requests are served.
   ///
-  /// - Parameter report: told in one line what an operator should know, on any thread.
-  package init(_ policy: Policy, report write: @escaping @Sendable (String) -> Void) throws(StartFault) {
+  /// - Parameters:
+  ///   - digest: of the policy's files, for the status.
+  ///   - report: told in one line what an operator should know, on any thread.
+  package init(
+    _ policy: Policy, digest: String? = nil, report write: @escaping @Sendable (String) -> Void
+  ) throws(StartFault) {
     startLibcurl()
     // A loop must not wait for a terminal or a pipe that nobody reads.
     let reporter = Reporter(write)
@@ -39,6 +48,15 @@ package final class Server: Sendable {
     let workers = try Self.makeWorkers(loops)
     let generation = Generation(policy, following: nil)
     let handles = workers.map(\.loop)
+    let state = GatewayState(
+      generation, digest: digest,
+      loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log)
+    let admin = try policy.settings.admin.map { settings throws(StartFault) in try Self.startAdmin(settings, state) }
+    self.state = state
+    self.admin = admin
+    adminAddress = admin.flatMap { admin in
+      policy.settings.admin.map { ListenAddress(admin.address, asked: $0.address) }
+    }
     for (index, worker) in workers.enumerated() {
       worker.start(
         name: "loop-\(index)", generation, gate, log, listeners: index == 0 ? listeners : [], sharedBy: handles,
@@ -56,7 +74,7 @@ package final class Server: Sendable {
   ///
   /// - Returns: the generation, counted from 1 at the start.
   @discardableResult
-  package func reload(_ policy: Policy) -> Int {
+  package func reload(_ policy: Policy, digest: String? = nil) -> Int {
     control.withLock { control in
       let reporter = reporter
       let report: @Sendable (String) -> Void = { reporter.tell($0) }
@@ -70,11 +88,15 @@ package final class Server: Sendable {
       policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
       let generation = Generation(policy, following: control.generation)
       for worker in workers { worker.tell(.take(generation)) }
+      state.took(generation, digest: digest)
       control = Control(
         generation: generation, checks: generation.states.beginChecks(report: report))
       return generation.number
     }
   }
+
+  /// Tells metrics and status that a folder was not valid, and changed nothing.
+  package func reloadFailed(_ message: String) { state.reloadFailed(message) }
 
   /// Opens the logs anew, after a rotation has moved their files.
   package func reopenLogs() { log?.reopen() }
@@ -86,6 +108,8 @@ package final class Server: Sendable {
   ///
   /// - Returns: whether all exchanges came to their end.
   package func drain() -> Bool {
+    state.isDraining.store(true, ordering: .relaxed)
+    for worker in workers { worker.tell(.announceDrain) }
     let timeouts = control.withLock { $0.generation.policy.settings.timeouts }
     Thread.sleep(forTimeInterval: Double(timeouts.drainDelayMilliseconds) / 1_000)
     for worker in workers { worker.tell(.drain) }
@@ -95,6 +119,7 @@ package final class Server: Sendable {
       for worker in workers { worker.tell(.stop) }
       Thread.sleep(forTimeInterval: 0.1)
     }
+    admin?.stop()
     log?.close()
     reporter.flush(within: 1)
     return isDrained
@@ -111,6 +136,20 @@ package final class Server: Sendable {
       }
     }
     return listeners
+  }
+
+  private static func startAdmin(_ settings: AdminSettings, _ state: GatewayState) throws(StartFault) -> SmallServer {
+    let (address, token) = (settings.address, settings.token)
+    guard address.isWithinThisMachine || token != nil else { throw StartFault(description: settings.lacksToken) }
+    do throws(Errno) {
+      return try SmallServer(listen: address.forReactor, name: "admin", bounds: AdminSite.bounds) {
+        AdminSite(state, token: token)
+      }
+    } catch {
+      throw StartFault(
+        description: "cannot listen on \(address) for \"admin\": \(error); choose another address with --admin or in "
+          + "gateway.json, or turn it off there with \"admin\": null")
+    }
   }
 
   private static func openLog(
@@ -143,6 +182,7 @@ package final class Server: Sendable {
 /// A worker's thread, seen from outside.
 private struct RunningWorker: Sendable {
   let loop: LoopHandle
+  let metrics = LoopMetrics()
   let mailbox = Mailbox()
   let ended = DispatchSemaphore(value: 0)
 
@@ -154,7 +194,7 @@ private struct RunningWorker: Sendable {
       do throws(Errno) {
         let worker = try Worker(
           handle: loop, loops: handles.count, generation: generation, mailbox: mailbox, gate: gate,
-          log: log?.makeBuffer(), report: report)
+          log: log?.makeBuffer(), metrics: metrics, report: report)
         worker.run(listeners, sharedBy: handles)
       } catch {
         report("\(name) cannot start: \(error)")
@@ -201,6 +241,7 @@ extension GatewaySettings {
   fileprivate func keysThatNeedStart(since old: GatewaySettings) -> [String] {
     [
       ("listen", listeners == old.listeners), ("loops", loops == old.loops), ("access_log", accessLog == old.accessLog),
+      ("admin", admin == old.admin),
       ("limits.connections_per_address", limits.connectionsPerAddressMax == old.limits.connectionsPerAddressMax),
       ("trusted_proxies", trustedProxies == old.trustedProxies),
       ("limits.connections", !limits.statesConnections || limits.connectionsMax == old.limits.connectionsMax),

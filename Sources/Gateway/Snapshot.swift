@@ -9,10 +9,15 @@ final class Snapshot {
   let generation: Generation
   let policy: Policy
   private var accesses: [InstanceAccess?]
+  private let metrics: LoopMetrics
   private let findPool: (Instance) -> Pool
+  /// Requests that ended before an instance was found for them.
+  var requestsWithoutInstance: RequestSeries
 
-  init(_ generation: Generation, findPool: @escaping (Instance) -> Pool) {
+  init(_ generation: Generation, _ metrics: LoopMetrics, findPool: @escaping (Instance) -> Pool) {
     self.generation = generation
+    self.metrics = metrics
+    requestsWithoutInstance = RequestSeries(metrics.withoutInstance)
     policy = generation.policy
     self.findPool = findPool
     accesses = Array(repeating: nil, count: policy.instances.count)
@@ -27,7 +32,8 @@ final class Snapshot {
   func access(to index: Int32) -> InstanceAccess {
     if let access = accesses[Int(index)] { return access }
     let instance = policy.instances[Int(index)]
-    let access = InstanceAccess(instance, generation.states.states[Int(index)], pool: findPool(instance))
+    let access = InstanceAccess(
+      instance, generation.states.states[Int(index)], metrics.instance(instance.id.text), pool: findPool(instance))
     accesses[Int(index)] = access
     return access
   }
@@ -42,10 +48,14 @@ final class InstanceAccess {
   let concurrentMax: Int
   let state: UpstreamState
   let pool: Pool
+  let metrics: InstanceMetrics
+  var requests: RequestSeries
   private let locations: [Location]
   private var reportedAt = Int64.min
 
-  init(_ instance: Instance, _ state: UpstreamState, pool: Pool) {
+  init(_ instance: Instance, _ state: UpstreamState, _ metrics: InstanceMetrics, pool: Pool) {
+    self.metrics = metrics
+    requests = RequestSeries(metrics)
     routes = instance.keys.map { UpstreamRoute(instance, key: $0) }
     timeouts = instance.timeouts
     concurrentMax = instance.limits.concurrentMax

@@ -1,3 +1,4 @@
+import Counters
 import Digests
 import HTTP1
 import Policies
@@ -9,6 +10,8 @@ import Upstream
 /// What other threads tell a worker; read when its loop is woken.
 final class Mailbox: Sendable {
   enum Message: Sendable {
+    /// The end is near: probes are to be told so, and all else goes on.
+    case announceDrain
     /// Take no new connections, end the idle ones, and stop when the last is gone.
     case drain
     /// Requests from now on are under this policy.
@@ -34,10 +37,15 @@ final class Worker: EventLoopDelegate, EventHandler {
   let loop: EventLoop
   private(set) var snapshot: Snapshot
   private(set) var isDraining = false
+  /// What probes on the listeners are told.
+  private(set) var isReady = true
 
   private let mailbox: Mailbox
   private let gate: ConnectionGate
   private let log: AccessLogBuffer?
+  let metrics: LoopMetrics
+  /// By code; the loop's own way to its counters.
+  private var refusals: [String: SharedCounter] = [:]
   private let report: @Sendable (String) -> Void
   private var headLimits: HeadLimits
   private var acceptors: [Acceptor] = []
@@ -66,22 +74,24 @@ final class Worker: EventLoopDelegate, EventHandler {
   ///   - makeLink: what stands for libcurl there.
   init(
     handle: LoopHandle, loops: Int, generation: Generation, mailbox: Mailbox, gate: ConnectionGate,
-    log: AccessLogBuffer?, kernel: (any Kernel)? = nil, makeLink: LinkMaker? = nil,
+    log: AccessLogBuffer?, metrics: LoopMetrics = LoopMetrics(), kernel: (any Kernel)? = nil,
+    makeLink: LinkMaker? = nil,
     report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
     loop = try EventLoop(handle: handle, kernel: kernel)
     self.mailbox = mailbox
     self.gate = gate
     self.log = log
+    self.metrics = metrics
     self.report = report
     headLimits = HeadLimits(generation.policy.settings.limits)
     var random = SystemRandomNumberGenerator()
     ids = RequestIDGenerator(using: &random)
     let pools = PoolDirectory(
       loop: loop, loops: loops, connectionsMax: generation.policy.settings.limits.upstreamConnectionsMax,
-      makeLink: makeLink)
+      metrics: metrics, makeLink: makeLink)
     self.pools = pools
-    snapshot = Snapshot(generation) { pools.pool(for: $0) }
+    snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
     registration = loop.register(self)
   }
 
@@ -150,6 +160,8 @@ final class Worker: EventLoopDelegate, EventHandler {
     record.outcome = own.outcome?.text
     record.peer = peer
     record.bytesOut = connection.answer(bytes)
+    metrics.refusedConnections.add()
+    countRefusal(own.code)
     log?.append(record, RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
     tick()
   }
@@ -157,6 +169,7 @@ final class Worker: EventLoopDelegate, EventHandler {
   func woken() {
     for message in mailbox.takeAll() {
       switch message {
+      case .announceDrain: isReady = false
       case .drain: drain()
       case .take(let generation): take(generation)
       case .stop:
@@ -173,7 +186,7 @@ final class Worker: EventLoopDelegate, EventHandler {
   /// Exchanges under way end under the policy that admitted them.
   private func take(_ generation: Generation) {
     let pools = pools
-    snapshot = Snapshot(generation) { pools.pool(for: $0) }
+    snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
     pools.keep(only: generation.policy)
     headLimits = HeadLimits(generation.policy.settings.limits)
     inputs.removeAll()
@@ -181,6 +194,7 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   private func drain() {
     isDraining = true
+    isReady = false
     for acceptor in acceptors { acceptor.close() }
     acceptors = []
     for connection in connections { connection.drain() }
@@ -225,10 +239,12 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   // MARK: Recording
 
-  /// Writes one exchange into the log.
+  /// Counts one exchange, and writes it into the log.
   func record(
-    _ record: inout ExchangeRecord, of connection: DownstreamConnection, _ trace: AdmissionTrace, _ snapshot: Snapshot?
+    _ record: inout ExchangeRecord, _ times: ExchangeTimes, of connection: DownstreamConnection,
+    _ method: HTTP1.Method, _ trace: AdmissionTrace, _ snapshot: Snapshot?, _ access: InstanceAccess?
   ) {
+    count(record, times, method, trace, snapshot ?? self.snapshot, access)
     guard let log else { return }
     record.peer = connection.peerText
     if let policy = snapshot?.policy { record.name(trace, policy) }
@@ -237,6 +253,26 @@ final class Worker: EventLoopDelegate, EventHandler {
     }
     tick()
   }
+
+  private func count(
+    _ record: borrowing ExchangeRecord, _ times: ExchangeTimes, _ method: HTTP1.Method, _ trace: AdmissionTrace,
+    _ snapshot: Snapshot, _ access: InstanceAccess?
+  ) {
+    metrics.ownTime.observe(times.own)
+    if let access {
+      access.requests.count(status: record.status, method, route: trace.routeIndex, in: snapshot.policy.routes)
+      if times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
+    } else {
+      snapshot.requestsWithoutInstance.count(
+        status: record.status, method, route: trace.routeIndex, in: snapshot.policy.routes)
+    }
+    guard let code = record.code else { return }
+    countRefusal(code)
+    guard let access, Fault.codesOfInstances.contains(code) else { return }
+    access.metrics.failed(InstanceFault(code: code, detail: record.fault, at: loop.wallMicroseconds))
+  }
+
+  private func countRefusal(_ code: String) { refusals.value(code, orElse: metrics.refusals(code)).count.add() }
 
   /// A fault's cause, for the operator: the client is told the kind alone.
   func report(_ fault: ConnectFault, of trace: AdmissionTrace, _ snapshot: Snapshot?) {

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// What a loop tells about one registration.
 package protocol EventHandler: AnyObject {
@@ -70,6 +71,9 @@ package final class EventLoop {
       handle.wakeUp.number, EventTag(place: 0, life: 0), interest: EPOLLIN.rawValue | EPOLLET.rawValue)
   }
 
+  /// The clock itself, in the midst of a turn: monotonic nanoseconds.
+  package var clockNanoseconds: Int64 { kernel.nanoseconds }
+
   /// The system calls of this loop's sockets.
   package var sockets: any SocketCalls { kernel.sockets }
 
@@ -87,8 +91,10 @@ package final class EventLoop {
 
   private func turn() {
     let timeout: Int64? = again.isEmpty ? deadlines.untilNext(now: kernel.nanoseconds / 1_000_000) : 0
+    handle.busySince.store(0, ordering: .relaxed)
     let count = kernel.wait(timeout: timeout)
     readClocks()
+    handle.busySince.store(nowNanoseconds, ordering: .relaxed)
     for index in 0..<count {
       let event = kernel.event(index)
       dispatch(event.tag, event.readiness)

@@ -8,6 +8,8 @@ package final class LoopHandle: Sendable {
   let wakeUp: FileDescriptor
   /// How many connections the loop holds; written by the loop and by who hands it one.
   package let connections = Atomic<Int>(0)
+  /// When the present turn began (monotonic nanoseconds); 0 while the loop waits for events.
+  package let busySince = Atomic<Int64>(0)
 
   package init() throws(Errno) {
     let epoll = epoll_create1(Int32(EPOLL_CLOEXEC))

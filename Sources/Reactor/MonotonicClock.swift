@@ -8,6 +8,9 @@ package enum MonotonicClock {
   /// Microseconds since 1970 in UTC (CLOCK_REALTIME), for logs and expiry only.
   package static var wallMicroseconds: Int64 { read(CLOCK_REALTIME) / 1_000 }
 
+  /// CPU time of this process.
+  package static var processNanoseconds: Int64 { read(CLOCK_PROCESS_CPUTIME_ID) }
+
   private static func read(_ clock: clockid_t) -> Int64 {
     var time = timespec()
     unsafe clock_gettime(clock, &time)

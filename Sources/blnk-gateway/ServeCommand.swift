@@ -21,7 +21,9 @@ extension Command {
     flags: [
       .policies, .state,
       Flag(name: "--listen", value: "ADDRESS", about: "instead of \"listen\" of gateway.json, such as 127.0.0.1:8080"),
-      Flag(name: "--admin", value: "ADDRESS", about: "instead of \"admin\" of gateway.json (not in force yet)"),
+      Flag(
+        name: "--admin", value: "ADDRESS",
+        about: "instead of the address of \"admin\" of gateway.json, such as 127.0.0.1:9901"),
     ]
   ) { arguments throws(CommandFault) in
     // Before any thread starts: they inherit the mask.
@@ -31,7 +33,7 @@ extension Command {
     var watch = try source.watch()
     let policy = try source.first()
     if !source.isWatching { watch = try source.watch() }
-    let server = try start(policy)
+    let server = try start(policy, digest: source.digest)
     while true {
       switch signals.wait(or: watch, quiet: 200) {
       case .signal(SIGUSR1):
@@ -56,10 +58,11 @@ extension Command {
     return 0
   }
 
-  private static func start(_ policy: Policy) throws(CommandFault) -> Server {
+  private static func start(_ policy: Policy, digest: String) throws(CommandFault) -> Server {
     do throws(StartFault) {
-      let server = try Server(policy) { line in Console.note(line) }
+      let server = try Server(policy, digest: digest) { line in Console.note(line) }
       for address in server.addresses { Console.note("listening on \(address)") }
+      if let address = server.adminAddress { Console.note("for operators: \(address), /status and /metrics") }
       return server
     } catch {
       throw .failed("\(error)")

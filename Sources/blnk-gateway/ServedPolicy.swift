@@ -8,13 +8,16 @@ import Reactor
 struct ServedPolicy {
   private let folder: PolicyFolder
   private let listen: ListenAddress?
+  private let admin: ListenAddress?
   /// What the folder held when it was read last.
   private var contents: Digest
   private(set) var isWatching = true
+  /// The first error of the folder when it was read last; nil: it is valid.
+  private var error: String?
 
   init(_ arguments: Arguments) throws(CommandFault) {
     listen = try arguments.address("--listen")
-    if try arguments.address("--admin") != nil { Console.note("warning: --admin: not in force yet in this version") }
+    admin = try arguments.address("--admin")
     folder = try PolicyFolder(arguments)
     contents = folder.contents
   }
@@ -28,6 +31,9 @@ struct ServedPolicy {
     }
   }
 
+  /// Of the folder's files when they were read last, as 64 hex digits.
+  var digest: String { contents.hex }
+
   /// The policy to start with.
   mutating func first() throws(CommandFault) -> Policy {
     guard let policy = read() else { throw .failed("\(folder.path): the policy is not valid; nothing was started") }
@@ -40,9 +46,10 @@ struct ServedPolicy {
     contents = folder.contents
     if onlyIfChanged, contents == before { return }
     guard let policy = read() else {
+      server.reloadFailed(error ?? "not valid")
       return Console.note("\(folder.path): not valid; generation \(server.generation) stays in force")
     }
-    let number = server.reload(policy)
+    let number = server.reload(policy, digest: digest)
     // The policy until now goes once the last exchange under it has ended, most often at once.
     DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(1)) { giveBackFreedMemory() }
     Console.note(
@@ -55,7 +62,11 @@ struct ServedPolicy {
     defer { giveBackFreedMemory() }
     let result = folder.load()
     for line in result.findings.lines { Console.note(line) }
+    error = result.findings.first { $0.severity == .error }?.description
     guard var policy = result.policy else { return nil }
+    if let admin {
+      policy.settings.admin = AdminSettings(address: admin, token: policy.settings.admin?.token)
+    }
     if let listen { policy.settings.listeners = [.init(address: listen)] }
     isWatching = policy.settings.watchesFolder
     return policy

@@ -1,3 +1,5 @@
+import Gateway
+
 extension Command {
   static let version = Command(
     name: "version", abstract: "says which version this is",
@@ -8,7 +10,7 @@ extension Command {
       """,
     flags: [Flag(name: "--json", value: nil, about: "one JSON object")]
   ) { arguments throws(CommandFault) in
-    let number = "0.1.0"
+    let number = gatewayVersion
     try Console.print(
       arguments.isSet("--json") ? #"{"name":"blnk-gateway","version":"\#(number)"}"# : "blnk-gateway \(number)")
     return 0

@@ -12,6 +12,11 @@ import Testing
     (#"{"listen": []}"#, "policies/gateway.json:1: listen: must have 1 to 16 addresses"),
     (#"{"listen": {"proxy_protocol": true}}"#, #"policies/gateway.json:1: listen: "address" is missing"#),
     (#"{"listen": ["[::1]:1", "[::1]:1"]}"#, "policies/gateway.json:1: listen[1]: the same address twice"),
+    (
+      #"{"admin": "0.0.0.0:9901"}"#,
+      #"policies/gateway.json:1: admin: 0.0.0.0:9901 can be reached from other machines; give "admin" a token, "#
+        + #"{"address": "0.0.0.0:9901", "token": {"file": "PATH"}}, or choose an address of 127.0.0.1"#
+    ),
     ("{\n\"admin\": {\"address\": \"x\"}}", "policies/gateway.json:2: admin.address: " + ListenAddress.rule),
     (
       #"{"admin": {"address": "[::1]:1", "token": "abc"}}"#,

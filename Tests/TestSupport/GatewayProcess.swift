@@ -51,6 +51,12 @@ package final class GatewayProcess {
     identifier = process.processIdentifier
   }
 
+  /// Where operators connect; nil: off, unless the test asks for it by `"admin": "127.0.0.1:0"`.
+  package var adminPort: UInt16? {
+    guard waitUntilSaid("for operators: ") else { return nil }
+    return errors.firstMatch(of: /for operators: 127\.0\.0\.1:([0-9]+),/).flatMap { UInt16($0.1) }
+  }
+
   /// What it has said on standard error.
   package var errors: String { errorText.text.withLock { $0 } }
 
@@ -76,6 +82,11 @@ package final class GatewayProcess {
   @discardableResult
   package func stop() -> Int32 {
     process.terminate()
+    return waitForEnd()
+  }
+
+  /// Waits for the end that a signal has begun; its exit status.
+  package func waitForEnd() -> Int32 {
     process.waitUntilExit()
     return process.terminationStatus
   }

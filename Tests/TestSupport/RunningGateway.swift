@@ -5,6 +5,8 @@ package import Policies
 /// A gateway in this process, on a free port, with a policy folder of its own.
 package final class RunningGateway: Sendable {
   package let port: UInt16
+  /// nil: off, unless the test asks for it by `"admin": "127.0.0.1:0"`.
+  package let adminPort: UInt16?
   package let policy: Policy
   private let server: Server
   private let folder: TestPolicyFolder
@@ -26,6 +28,7 @@ package final class RunningGateway: Sendable {
     server = try Server(policy) { _ in }
     guard case .ip(_, let port) = server.addresses[0] else { throw Failed(findings: ["no port"]) }
     self.port = port
+    adminPort = if case .ip(_, let port)? = server.adminAddress { port } else { nil }
   }
 
   private static func load(_ folder: TestPolicyFolder) throws -> Policy {
@@ -62,6 +65,11 @@ package final class RunningGateway: Sendable {
     try TestSocket(port: port, receiveBuffer: receiveBuffer)
   }
 
+  /// Asks the endpoint for operators.
+  package func askAdmin(_ path: String, method: String = "GET", fields: [String] = []) throws -> TestMessage? {
+    try TestMessage.asking(port: adminPort ?? 0, path, method: method, fields: fields)
+  }
+
   /// One request on a connection of its own.
   package func ask(
     _ method: String, _ target: String, fields: [String] = [], body: String? = nil,
@@ -84,4 +92,26 @@ package func testRequest(
   lines += fields
   if let body { lines.append("Content-Length: \(body.utf8.count)") }
   return lines.joined(separator: "\r\n") + "\r\n\r\n" + (body ?? "")
+}
+
+extension TestMessage {
+  /// The answer of a server on 127.0.0.1, without a token.
+  package static func asking(
+    port: UInt16, _ path: String, method: String = "GET", fields: [String] = []
+  ) throws -> TestMessage? {
+    let socket = try TestSocket(port: port)
+    try socket.send(testRequest(method, path, fields: fields + ["Connection: close"], token: nil))
+    var reader = TestMessageReader(socket)
+    return try reader.next(hasBody: method != "HEAD")
+  }
+
+  /// The samples of a Prometheus text by name and labels, as they stand there.
+  package var samples: [String: Double] {
+    var samples: [String: Double] = [:]
+    for line in bodyText.split(separator: "\n") where !line.hasPrefix("#") {
+      guard let space = line.lastIndex(of: " ") else { continue }
+      samples[String(line[..<space])] = Double(line[line.index(after: space)...])
+    }
+    return samples
+  }
 }

@@ -54,11 +54,19 @@ struct GatewayFile {
 
   private func admin(_ field: Field) -> AdminSettings? {
     if field.isNull { return nil }
-    guard case .object = field.node.value else { return field.listenAddress().map { AdminSettings(address: $0) } }
+    guard case .object = field.node.value else {
+      return field.listenAddress().flatMap { checked(AdminSettings(address: $0), field) }
+    }
     guard let members = field.members(["address", "token"]),
       let address = members.required("address")?.listenAddress()
     else { return nil }
-    return AdminSettings(address: address, token: members["token"]?.secret(in: surroundings))
+    guard let token = members["token"] else { return checked(AdminSettings(address: address), field) }
+    // Without the token that is asked for, the field has said what is wrong.
+    return token.secret(in: surroundings).map { AdminSettings(address: address, token: $0) }
+  }
+
+  private func checked(_ settings: AdminSettings, _ field: Field) -> AdminSettings? {
+    settings.address.isWithinThisMachine ? settings : field.refused(settings.lacksToken)
   }
 
   private func log(_ field: Field, allowsStandardOutput: Bool) -> LogDestination? {

@@ -35,10 +35,25 @@ package struct Listener: Hashable, Sendable {
 }
 
 /// The listener for operators.
-package struct AdminSettings: Sendable {
+package struct AdminSettings: Equatable, Sendable {
   package let address: ListenAddress
-  /// What a caller presents; nil: nothing.
+  /// What a caller presents for all but the probes; nil: nothing.
   package var token: Secret?
+
+  package init(address: ListenAddress, token: Secret? = nil) {
+    self.address = address
+    self.token = token
+  }
+
+  package static func == (left: AdminSettings, right: AdminSettings) -> Bool {
+    left.address == right.address && left.token?.reveal() == right.token?.reveal()
+  }
+
+  /// What is wrong where others than this machine's could ask without a token.
+  package var lacksToken: String {
+    "\(address) can be reached from other machines; give \"admin\" a token, "
+      + "{\"address\": \"\(address)\", \"token\": {\"file\": \"PATH\"}}, or choose an address of 127.0.0.1"
+  }
 }
 
 package enum LogDestination: Hashable, Sendable {

@@ -19,6 +19,9 @@ package struct IPAddress: Hashable, Sendable {
   /// The four bytes as one number; meaningless for IPv6.
   package var ipv4: UInt32 { UInt32(truncatingIfNeeded: low) }
 
+  /// 127.0.0.0/8 or ::1: only processes of this machine reach it.
+  var isLoopback: Bool { isIPv4 ? ipv4 >> 24 == 127 : high == 0 && low == 1 }
+
   /// The eight 16-bit groups of an IPv6 address.
   var groups: [UInt16] {
     (0..<8).map { index in

@@ -34,6 +34,16 @@ package enum ListenAddress: Hashable, Sendable {
   }
 }
 
+extension ListenAddress {
+  /// Whether only processes of this machine can connect.
+  package var isWithinThisMachine: Bool {
+    switch self {
+    case .ip(let address, _): address.isLoopback
+    case .unix: true
+    }
+  }
+}
+
 extension ListenAddress: CustomStringConvertible {
   package var description: String {
     switch self {

@@ -46,7 +46,7 @@ extension HeadFault {
   }
 }
 
-private func copy(_ bytes: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
+func copy(_ bytes: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
   var copied: [UInt8] = []
   copied.reserveCapacity(range.count)
   for index in range { copied.append(bytes[index]) }

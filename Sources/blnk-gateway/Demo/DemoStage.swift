@@ -74,6 +74,8 @@ final class DemoStage {
       throw .failed("\(source.path): the policy is not valid; nothing was started")
     }
     policy.settings.accessLog = .file(path: folder.accessLog)
+    // Another gateway may run beside it.
+    policy.settings.admin = nil
     // So that the refusal of a slow head does not hold up the others for ten seconds.
     policy.settings.timeouts.headMilliseconds = 1_000
     return policy

@@ -1,0 +1,143 @@
+import Counters
+import Foundation
+import Reactor
+import Synchronization
+import Telemetry
+import Upstream
+
+/// One answer to `/status`: the gateway, then instance after instance, so that many of them cost time and not memory.
+struct StatusReport {
+  private static let instancesInPiece = 100
+
+  private let state: GatewayState
+  private let instances: [InstanceReading]
+  private var next = 0
+  private var phase = Phase.beginning
+
+  private enum Phase {
+    case beginning, instances, ended
+  }
+
+  init(_ state: GatewayState) {
+    self.state = state
+    instances = state.instances().filter { $0.state != nil }
+  }
+
+  /// The next piece; nil behind the last one.
+  mutating func piece() -> [UInt8]? {
+    switch phase {
+    case .beginning:
+      phase = .instances
+      // The object goes on where the encoder has ended it.
+      return json(GatewayStatus(state)).dropLast() + Array(#","instances":["#.utf8)
+    case .instances:
+      guard next < instances.count else {
+        phase = .ended
+        return Array("]}\n".utf8)
+      }
+      let part = instances[next..<min(next + Self.instancesInPiece, instances.count)]
+      let texts = part.enumerated().map { index, reading in
+        (next + index == 0 ? [] : [UInt8(ascii: ",")]) + json(InstanceStatus(reading))
+      }
+      next += part.count
+      return Array(texts.joined())
+    case .ended: return nil
+    }
+  }
+
+  private func json(_ value: some Encodable) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard let data = try? encoder.encode(value) else { preconditionFailure("a report of texts and numbers") }
+    return Array(data)
+  }
+}
+
+/// The members of `/status` that speak of the gateway as a whole.
+private struct GatewayStatus: Encodable {
+  struct Connections: Encodable {
+    let open: Int
+    let accepted: Int
+    let refused: Int
+  }
+
+  struct PolicyStatus: Encodable {
+    let generation: Int
+    let sha256: String?
+    let since: String
+    let reloads: Int
+    let reloadsRefused: Int
+    let lastReloadError: Failure?
+  }
+
+  struct Failure: Encodable {
+    let at: String
+    let message: String
+  }
+
+  let version: String
+  let startedAt: String
+  let uptimeSeconds: Int
+  let draining: Bool
+  let stuckLoops: [Int]
+  let connections: Connections
+  let policy: PolicyStatus
+  let accessLogLinesLost: Int?
+
+  init(_ state: GatewayState) {
+    version = gatewayVersion
+    startedAt = timestamp(state.startedAt)
+    uptimeSeconds = Int((MonotonicClock.wallMicroseconds - state.startedAt) / 1_000_000)
+    draining = state.isDraining.load(ordering: .relaxed)
+    stuckLoops = state.stuckLoops()
+    connections = Connections(
+      open: state.loops.reduce(0) { $0 + $1.handle.connections.load(ordering: .relaxed) },
+      accepted: state.loops.reduce(0) { $0 + $1.metrics.accepted.now },
+      refused: state.loops.reduce(0) { $0 + $1.metrics.refusedConnections.now })
+    let inForce = state.policyInForce
+    policy = PolicyStatus(
+      generation: inForce.generation.number, sha256: inForce.digest, since: timestamp(inForce.since),
+      reloads: inForce.reloads, reloadsRefused: inForce.failures,
+      lastReloadError: inForce.failure.map { Failure(at: timestamp($0.at), message: $0.message) })
+    accessLogLinesLost = state.log?.droppedLines
+  }
+}
+
+/// One entry of `instances`.
+private struct InstanceStatus: Encodable {
+  struct Fault: Encodable {
+    let at: String
+    let code: String
+    let detail: String?
+  }
+
+  struct Connections: Encodable {
+    let open: Int
+    let idle: Int
+  }
+
+  let id: String
+  let healthy: Bool
+  let breaker: String
+  let inFlight: Int
+  let queued: Int
+  let connections: Connections
+  let lastFault: Fault?
+
+  init(_ reading: InstanceReading) {
+    id = String(decoding: reading.id, as: UTF8.self)
+    healthy = reading.state?.failsHealthChecks == false
+    breaker = reading.state?.breakerPhase.label ?? ""
+    inFlight = reading.underWay
+    queued = reading.sum { $0.waiting.now }
+    connections = Connections(open: reading.sum { $0.open.now }, idle: reading.sum { $0.idle.now })
+    lastFault = reading.lastFault.map { Fault(at: timestamp($0.at), code: $0.code, detail: $0.detail) }
+  }
+}
+
+/// RFC 3339, as the log writes it but to the millisecond.
+private func timestamp(_ microseconds: Int64) -> String {
+  Date(timeIntervalSince1970: Double(microseconds) / 1_000_000)
+    .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+}

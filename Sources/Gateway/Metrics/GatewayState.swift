@@ -1,0 +1,130 @@
+import Counters
+import HTTP1
+import Policies
+import Reactor
+import Synchronization
+import Telemetry
+import Upstream
+
+/// What is told of a running gateway, readable from any thread.
+final class GatewayState: Sendable {
+  /// Microseconds since 1970.
+  let startedAt = MonotonicClock.wallMicroseconds
+  let loops: [Loop]
+  let log: AccessLog?
+  /// Set before the drain begins, so that a load balancer has time to notice.
+  let isDraining = Atomic<Bool>(false)
+  private let inForce: Mutex<PolicyInForce>
+
+  struct Loop: Sendable {
+    let handle: LoopHandle
+    let metrics: LoopMetrics
+  }
+
+  init(_ generation: Generation, digest: String?, loops: [Loop], log: AccessLog?) {
+    self.loops = loops
+    self.log = log
+    inForce = Mutex(PolicyInForce(generation: generation, digest: digest, since: MonotonicClock.wallMicroseconds))
+  }
+
+  var policyInForce: PolicyInForce { inForce.withLock(\.self) }
+
+  func took(_ generation: Generation, digest: String?) {
+    inForce.withLock { inForce in
+      inForce.generation = generation
+      inForce.digest = digest
+      inForce.since = MonotonicClock.wallMicroseconds
+      inForce.reloads += 1
+      inForce.failure = nil
+    }
+  }
+
+  /// A folder that was to be put into force is not valid.
+  func reloadFailed(_ message: String) {
+    inForce.withLock { inForce in
+      inForce.failures += 1
+      inForce.failure = PolicyInForce.Failure(message: message, at: MonotonicClock.wallMicroseconds)
+    }
+  }
+
+  /// The loops that have been in one turn for too long: work that never ends, or waits where none should.
+  func stuckLoops() -> [Int] {
+    let now = MonotonicClock.nanoseconds
+    return loops.indices.filter { index in
+      let busySince = loops[index].handle.busySince.load(ordering: .relaxed)
+      return busySince > 0 && now - busySince > Self.turnNanosecondsMax
+    }
+  }
+
+  private static let turnNanosecondsMax: Int64 = 10_000_000_000
+
+  /// The instances of the policy and those that have been in one, by their names.
+  func instances() -> [InstanceReading] {
+    var readings: [String: InstanceReading] = [:]
+    let generation = policyInForce.generation
+    for (instance, state) in zip(generation.policy.instances, generation.states.states) {
+      readings[instance.id.text] = InstanceReading(id: instance.id.bytes, state: state)
+    }
+    for loop in loops {
+      for (id, metrics) in loop.metrics.instances {
+        readings[id, default: InstanceReading(id: Array(id.utf8), state: nil)].parts.append(metrics)
+      }
+    }
+    return readings.values.sorted { $0.id.lexicographicallyPrecedes($1.id) }
+  }
+}
+
+/// The policy that requests are under, and how it came to that.
+struct PolicyInForce {
+  struct Failure {
+    let message: String
+    let at: Int64
+  }
+
+  var generation: Generation
+  /// Of the files' bytes; nil where nobody has told it.
+  var digest: String?
+  /// Microseconds since 1970.
+  var since: Int64
+  var reloads = 0
+  var failures = 0
+  /// Of the last reload, if it failed.
+  var failure: Failure?
+}
+
+/// What all loops say of one instance.
+struct InstanceReading {
+  let id: [UInt8]
+  /// nil: the policy has it no more.
+  let state: UpstreamState?
+  /// One for each loop that has sent it a request.
+  var parts: [InstanceMetrics] = []
+
+  func sum(_ count: (PoolCounters) -> Int) -> Int { parts.reduce(0) { $0 + count($1.pools) } }
+
+  var leased: Int { sum { $0.open.now - $0.idle.now - $0.connecting.now } }
+
+  /// Exchanges that have a connection, or wait for one.
+  var underWay: Int { sum { $0.open.now - $0.idle.now + $0.waiting.now } }
+
+  var upstreamTime: HistogramReading { parts.reduce(into: HistogramReading()) { $0 += $1.upstreamTime.reading } }
+
+  /// By kind, in a fixed order; for each the classes of `RequestCounter`.
+  var requests: [(kind: RequestKind, counts: [Int])] {
+    var sums: [RequestKind: [Int]] = [:]
+    for part in parts {
+      for (kind, counter) in part.requests {
+        let counts = counter.reading
+        sums[kind] = sums[kind].map { zip($0, counts).map(+) } ?? counts
+      }
+    }
+    return sums.sorted { ($0.key.order, $0.key.method.rawValue) < ($1.key.order, $1.key.method.rawValue) }
+      .map { (kind: $0.key, counts: $0.value) }
+  }
+
+  var lastFault: InstanceFault? { parts.compactMap(\.lastFault).max { $0.at < $1.at } }
+}
+
+extension RequestKind {
+  fileprivate var order: String { String(decoding: route, as: UTF8.self) }
+}

@@ -1,0 +1,75 @@
+import Counters
+import HTTP1
+import Policies
+import Synchronization
+import Upstream
+
+/// What one loop has counted of one instance.
+final class InstanceMetrics: Sendable {
+  /// How long exchanges waited for the instance: to connect, to read and to answer.
+  let upstreamTime = Histogram()
+  let pools = PoolCounters()
+  private let byRoute = Mutex<[RequestKind: RequestCounter]>([:])
+  private let fault = Mutex<InstanceFault?>(nil)
+
+  /// The counter of the requests of one kind, made at the first call.
+  func requests(_ kind: RequestKind) -> RequestCounter {
+    byRoute.withLock { $0.value(kind, orElse: RequestCounter()) }
+  }
+
+  var requests: [RequestKind: RequestCounter] { byRoute.withLock(\.self) }
+
+  var lastFault: InstanceFault? { fault.withLock(\.self) }
+
+  func failed(_ new: InstanceFault) { fault.withLock { $0 = new } }
+}
+
+/// What tells the requests of an instance apart in metrics: never a caller's own text.
+struct RequestKind: Hashable {
+  /// As in the policy; empty where the request has met none.
+  let route: [UInt8]
+  let method: HTTP1.Method
+}
+
+/// What failed at an instance, in the log's words.
+struct InstanceFault {
+  let code: String
+  /// It may name addresses and certificates.
+  let detail: String?
+  /// Microseconds since 1970.
+  let at: Int64
+}
+
+/// A loop's way to the counters of one instance by route, for one policy: a place in an array.
+struct RequestSeries {
+  private let metrics: InstanceMetrics
+  private var counters: [RequestCounter?] = []
+
+  /// Requests without a route have a place for each method.
+  private static let routeless = HTTP1.Method.allCases.count
+  /// HEAD takes the route of GET.
+  private static let methodsOfRoute = 2
+
+  init(_ metrics: InstanceMetrics) { self.metrics = metrics }
+
+  /// - Parameter route: the place in the table; less than 0 for none.
+  mutating func count(status: Int, _ method: HTTP1.Method, route: Int32, in routes: RouteTable) {
+    let place =
+      route < 0
+      ? Int(method.rawValue) : Self.routeless + Self.methodsOfRoute * Int(route) + (method == .head ? 1 : 0)
+    if place < counters.count, let counter = counters[place] { return counter.count(status: status) }
+    find(place, method, route, routes).count(status: status)
+  }
+
+  private mutating func find(
+    _ place: Int, _ method: HTTP1.Method, _ route: Int32, _ routes: RouteTable
+  ) -> RequestCounter {
+    if counters.isEmpty {
+      counters = Array(repeating: nil, count: Self.routeless + Self.methodsOfRoute * routes.routes.count)
+    }
+    let pattern = route < 0 ? [] : routes.routes[Int(route)].pattern
+    let counter = metrics.requests(RequestKind(route: pattern, method: method))
+    counters[place] = counter
+    return counter
+  }
+}

@@ -1,0 +1,32 @@
+import Upstream
+
+extension ConnectFault.Kind {
+  var label: String {
+    switch self {
+    case .refused: "refused"
+    case .unresolved: "unresolved"
+    case .tlsFailed: "tls_failed"
+    case .timedOut: "timed_out"
+    case .spokeFirst: "spoke_first"
+    }
+  }
+}
+
+extension BreakerPhase {
+  /// As a gauge shows it: the higher, the worse.
+  var level: Int {
+    switch self {
+    case .closed: 0
+    case .probing: 1
+    case .open: 2
+    }
+  }
+
+  var label: String {
+    switch self {
+    case .closed: "closed"
+    case .probing: "probing"
+    case .open: "open"
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import Counters
+import Foundation
+import HTTP1
+import Policies
+import Reactor
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Gateway
+
+/// What `/metrics` says after known traffic.
+@Suite(.timeLimit(.minutes(2))) struct MetricsTests {
+  private let admin: [String: any Sendable] = ["admin": "127.0.0.1:0"]
+
+  private func requests(_ samples: [String: Double]) -> [String: Double] {
+    samples.filter { $0.key.hasPrefix("blnk_gateway_requests_total{") }
+  }
+
+  private func series(_ route: String, _ method: String, _ status: String, _ instance: String) -> String {
+    "blnk_gateway_requests_total{route=\"\(route)\",method=\"\(method)\",status=\"\(status)\",instance_id=\"\(instance)\"}"
+  }
+
+  @Test func `counts are what was sent, over two loops and a reload`() throws {
+    let core = try ScriptedUpstream { request in
+      let isFault = request.message.startLine.contains("/bad")
+      return .bytes(ScriptedUpstream.json("{}", status: isFault ? "503 Service Unavailable" : "200 OK"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)], loops: 2, instance: ["breaker": ["failures": 0]], gateway: admin)
+    defer { gateway.stop() }
+    for round in 0..<2 {
+      if round == 1 { try gateway.reload(client: ["name": "renamed"]) }
+      for _ in 0..<10 {
+        #expect(try gateway.ask("GET", "/proxy/balances?instance_id=one")?.status == 200)
+        #expect(try gateway.ask("HEAD", "/proxy/balances?instance_id=one")?.status == 200)
+        #expect(try gateway.ask("GET", "/proxy/balances/bad?instance_id=one")?.status == 503)
+        #expect(try gateway.ask("PUT", "/proxy/balances/1/identity?instance_id=one", body: "{}")?.status == 200)
+        #expect(try gateway.ask("GET", "/proxy/balances?instance_id=two")?.status == 403)
+        #expect(try gateway.ask("GET", "/proxy/balances?instance_id=one", token: "unknown")?.status == 401)
+      }
+    }
+    let samples = try #require(try gateway.askAdmin("/metrics")).samples
+    #expect(
+      requests(samples) == [
+        series("/proxy/balances", "GET", "2xx", "one"): 20, series("/proxy/balances", "HEAD", "2xx", "one"): 20,
+        series("/proxy/balances/:id", "GET", "5xx", "one"): 20,
+        series("/proxy/balances/:id/identity", "PUT", "2xx", "one"): 20,
+        series("/proxy/balances", "GET", "4xx", ""): 20, series("", "GET", "4xx", ""): 20,
+      ])
+    #expect(samples["blnk_gateway_refusals_total{code=\"GATEWAY_INSTANCE_FORBIDDEN\"}"] == 20)
+    #expect(samples["blnk_gateway_refusals_total{code=\"GATEWAY_TOKEN_INVALID\"}"] == 20)
+    #expect(samples["blnk_gateway_own_duration_seconds_count"] == 120)
+    #expect(samples["blnk_gateway_upstream_duration_seconds_count{instance_id=\"one\"}"] == 80)
+    #expect(samples["blnk_gateway_connections_accepted_total"] == 120)
+    #expect(samples["blnk_gateway_policy_generation"] == 2)
+    let leases = ["connects", "reuses"].compactMap {
+      samples["blnk_gateway_upstream_\($0)_total{instance_id=\"one\"}"]
+    }
+    #expect(leases.reduce(0, +) == 80)
+    #expect(samples["blnk_gateway_upstream_connections{instance_id=\"one\",state=\"leased\"}"] == 0)
+  }
+
+  @Test func `no text of a caller's makes a series`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: admin)
+    defer { gateway.stop() }
+    var random = SystemRandomNumberGenerator()
+    func word() -> String { String(random.next() as UInt64, radix: 36) }
+    func ask(_ method: String) throws {
+      for target in [
+        "/\(word())", "/proxy/\(word())?\(word())", "/instances/\(word())/balances", "/proxy/balances/\(word())",
+      ] {
+        _ = try gateway.ask(method, target + "?instance_id=\(word())", fields: ["\(word()): \(word())"])
+        _ = try gateway.ask(method, "/proxy/balances/\(word())?instance_id=one", token: word())
+        _ = try gateway.ask(method, "/proxy/balances/\(word())?instance_id=one")
+      }
+    }
+    try ["GET", "POST", word().uppercased()].forEach(ask)
+    let before = try #require(try gateway.askAdmin("/metrics")).samples
+    for _ in 0..<10 { try ["GET", "POST", word().uppercased()].forEach(ask) }
+    let after = try #require(try gateway.askAdmin("/metrics")).samples
+    #expect(Set(before.keys) == Set(after.keys))
+    #expect(requests(after).values.reduce(0, +) == 11 * 36)
+  }
+
+  @Test func `faults of an instance, and limits, show by their kind`() throws {
+    let gateway = try RunningGateway(
+      upstreams: [("one", 1)], instance: ["breaker": ["failures": 2, "open_s": 60, "open_max_s": 60]],
+      gateway: admin)
+    defer { gateway.stop() }
+    for status in [502, 502, 503] {
+      #expect(try gateway.ask("GET", "/proxy/balances?instance_id=one")?.status == status)
+    }
+    try gateway.reload(client: ["limits": ["requests_per_second": 0.001, "burst": 1]])
+    for _ in 0..<3 { _ = try gateway.ask("GET", "/proxy/balances?instance_id=one") }
+    let samples = try #require(try gateway.askAdmin("/metrics")).samples
+    let failures = "blnk_gateway_upstream_connect_failures_total{instance_id=\"one\",reason="
+    #expect(samples["\(failures)\"refused\"}"] == 2 && samples["\(failures)\"timed_out\"}"] == 0)
+    #expect(samples["blnk_gateway_breaker_state{instance_id=\"one\"}"] == 2)
+    #expect(samples["blnk_gateway_limits_hit_total{limit=\"rate\"}"] == 2)
+    #expect(samples["blnk_gateway_upstream_connections{instance_id=\"one\",state=\"connecting\"}"] == 0)
+  }
+
+  @Test func `lines that a full disk takes are counted`() throws {
+    let gateway = try RunningGateway(
+      upstreams: [("one", 1)], gateway: admin.merging(["access_log": "/dev/full"]) { $1 })
+    defer { gateway.stop() }
+    for _ in 0..<5 { _ = try gateway.ask("GET", "/proxy/nowhere") }
+    var lost: Double?
+    for _ in 0..<500 where lost != 5 {
+      lost = try gateway.askAdmin("/metrics")?.samples["blnk_gateway_access_log_lines_lost_total"]
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+    #expect(lost == 5)
+  }
+
+  @Test func `10,000 instances are told in pieces that stay small`() throws {
+    let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:1")])
+    let loaded = Policy.load(
+      PolicyFolder(path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": "k"]),
+      now: UnixSeconds(1_800_000_000))
+    let policy = try #require(loaded.policy)
+    let loops = try (0..<2).map { _ in GatewayState.Loop(handle: try LoopHandle(), metrics: LoopMetrics()) }
+    let state = GatewayState(Generation(policy, following: nil), digest: nil, loops: loops, log: nil)
+    for loop in loops {
+      for number in 0..<10_000 {
+        let metrics = loop.metrics.instance("instance-\(number)")
+        metrics.upstreamTime.observe(1_000)
+        var series = RequestSeries(metrics)
+        series.count(status: 200, .get, route: 0, in: policy.routes)
+      }
+    }
+    var scrape = MetricsScrape(state)
+    var (bytes, longest, lines) = (0, 0, 0)
+    while let piece = scrape.piece() {
+      bytes += piece.count
+      longest = max(longest, piece.count)
+      lines += piece.count { $0 == UInt8(ascii: "\n") }
+    }
+    // Request, histogram, three states, queue, connects, reuses and five reasons each.
+    #expect(lines > 10_000 * (1 + 21 + 3 + 3 + 5))
+    #expect(longest < 80 << 10, "\(bytes) bytes in all")
+  }
+
+  @Test func `a loop that never ends its turn is found`() throws {
+    let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:1")])
+    let loaded = Policy.load(
+      PolicyFolder(path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": "k"]),
+      now: UnixSeconds(1_800_000_000))
+    let loops = try (0..<3).map { _ in GatewayState.Loop(handle: try LoopHandle(), metrics: LoopMetrics()) }
+    let state = GatewayState(
+      Generation(try #require(loaded.policy), following: nil), digest: nil, loops: loops, log: nil)
+    loops[1].handle.busySince.store(MonotonicClock.nanoseconds - 11_000_000_000, ordering: .relaxed)
+    loops[2].handle.busySince.store(MonotonicClock.nanoseconds - 1_000_000_000, ordering: .relaxed)
+    #expect(state.stuckLoops() == [1])
+  }
+}
