@@ -64,7 +64,9 @@ let package = Package(
     .testTarget(name: "EdgeTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests", dependencies: ["LoopSupport", "TestSupport", "blnk-gateway"], swiftSettings: strict),
-    tests(of: "Gateway", uses: ["Counters", "Digests", "HTTP1", "Policies", "Reactor", "TestSupport", "Upstream"]),
+    tests(
+      of: "Gateway",
+      uses: ["Counters", "Digests", "HTTP1", "Policies", "Reactor", "Telemetry", "TestSupport", "Upstream"]),
     tests(of: "Policies", uses: ["Digests", "HTTP1"], resources: [.copy("Fixtures")]),
     .target(name: "LoopSupport", dependencies: ["Reactor"], path: "Tests/LoopSupport", swiftSettings: strict),
     tests(of: "Reactor", uses: ["CLinux", "LoopSupport"]),

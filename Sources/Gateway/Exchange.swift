@@ -26,6 +26,8 @@ final class Exchange: Lessee {
   private var meter: ClientMeter?
   private var access: InstanceAccess?
   private var upstream: UpstreamConnection?
+  /// What the audit log has to know; nil for reads, and without an audit log.
+  private var audited: AuditedWrite?
 
   private var id = RequestID(high: 0, low: 0)
   private var method = Method.other
@@ -86,11 +88,19 @@ final class Exchange: Lessee {
       return refuse(.bodyTooLarge)
     }
     let isSafe = method == .get || method == .head
-    machine = ExchangeMachine(isWrite: admission.isWrite, mayRetry: isSafe && request.body.isComplete)
+    let audit = admission.isWrite ? worker.audit : nil
+    machine = ExchangeMachine(
+      isWrite: admission.isWrite, mayRetry: isSafe && request.body.isComplete, isAudited: audit != nil)
     self.admission = admission
     let access = snapshot.access(to: admission.instanceIndex)
     self.access = access
     if let refusal = limit(snapshot, admission) ?? limit(access, admission) { return refuse(refusal) }
+    if let audit {
+      guard audit.canWrite else { return refuse(.auditUnavailable) }
+      let audited = AuditedWrite(input.parser.head.framing, port: audit)
+      request.show(audited.witness)
+      self.audited = audited
+    }
     writeRequestHead(input)
     perform(machine.admitted(hasBody: !request.body.isComplete))
   }
@@ -169,6 +179,7 @@ final class Exchange: Lessee {
     switch action {
     case .none: break
     case .gather: gather()
+    case .declare: declare()
     case .acquire(let fresh): acquire(fresh: fresh)
     case .send: advance()
     case .answer(let fault):
@@ -204,7 +215,27 @@ final class Exchange: Lessee {
     perform(machine.leased(isPooled: connection.isReused))
   }
 
+  /// Hands the intent of the write to the audit log, before a connection is asked for.
+  private func declare() {
+    guard let audited, let admission, let snapshot, let connection else { return }
+    var isTaken = false
+    connection.withRequestTexts { texts, head in
+      var intent = AuditIntent(id, trace, snapshot.policy)
+      intent.peer = connection.peerText
+      intent.target = auditTarget(pattern: intent.routePattern, path: head, corePath: admission.corePath)
+      isTaken = audited.declare(intent, texts, in: head, isWhole: request.body.isComplete, for: self)
+    }
+    guard isTaken else { return perform(machine.intentFailed()) }
+    wait(for: .intent)
+  }
+
   // MARK: What happens
+
+  /// The audit log has the intent for good, or will not have it.
+  func intentSettled(isDurable: Bool) {
+    audited?.settled()
+    perform(isDurable ? machine.intentBecameDurable() : machine.intentFailed())
+  }
 
   func leaseGranted(_ connection: UpstreamConnection) {
     // Granted from within another exchange's end: the work is done in a turn of our own.
@@ -226,7 +257,7 @@ final class Exchange: Lessee {
     case .connecting, .awaitingSlot:
       if let upstream { lease(upstream) }
     case .gathering, .sending, .awaitingAnswer, .relaying, .answering: advance()
-    case .admitting, .finished: break
+    case .admitting, .awaitingIntent, .finished: break
     }
   }
 
@@ -259,7 +290,7 @@ final class Exchange: Lessee {
       if machine.state == .sending, upstream?.isReadable == true { receiveAnswer() }
     case .awaitingAnswer, .relaying: receiveAnswer()
     case .answering: if flush() { end(.complete) }
-    case .admitting, .awaitingSlot, .connecting, .finished: break
+    case .admitting, .awaitingIntent, .awaitingSlot, .connecting, .finished: break
     }
   }
 
@@ -523,6 +554,9 @@ final class Exchange: Lessee {
     record.tries = machine.tries
     times.ended(clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds, &record)
     worker.record(&record, times, of: connection, method, trace, snapshot, access)
+    audited?.record(
+      id, AuditOutcome.Word(answered: times.answered > 0 ? record.status : nil, machine.outcome),
+      status: record.status, code: record.code, bodyIsWhole: request.body.isComplete)
   }
 
   private func dropUpstream() {
@@ -549,6 +583,7 @@ final class Exchange: Lessee {
     meter = nil
     if isProbe { access?.state.probeEnded(now: loop.now) }
     isProbe = false
+    audited = nil
     connection = nil
     snapshot = nil
     admission = nil

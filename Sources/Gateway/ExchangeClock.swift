@@ -12,6 +12,9 @@ struct ExchangeClock {
   private var clientMilliseconds: Int64 = 0
   private var dueAt = Int64.max
 
+  /// A disk that takes longer holds up no client further.
+  private static let intentMillisecondsMax: Int64 = 5_000
+
   mutating func begin(at now: Int64) {
     self = ExchangeClock()
     begun = now
@@ -44,6 +47,7 @@ struct ExchangeClock {
     let inTotal = instance.map { begun + Int64($0.totalMilliseconds) + clientMilliseconds } ?? .max
     switch wait {
     case .nobody: dueAt = .max
+    case .intent: dueAt = min(inTotal, waitSince + Self.intentMillisecondsMax)
     case .slot: dueAt = min(inTotal, waitSince + Int64(instance?.queueMilliseconds ?? 0))
     // The connection itself keeps `connect_s`.
     case .connect: dueAt = inTotal
@@ -67,7 +71,7 @@ extension Wait {
   var isForClient: Bool {
     switch self {
     case .clientBody, .clientRoom: true
-    case .nobody, .slot, .connect, .upstreamRoom, .answerHead, .answerBody: false
+    case .nobody, .intent, .slot, .connect, .upstreamRoom, .answerHead, .answerBody: false
     }
   }
 }

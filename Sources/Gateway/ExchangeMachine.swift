@@ -10,6 +10,8 @@ struct ExchangeMachine: Equatable {
     case admitting
     /// The body is read as far as it is held back: who sends slowly must not hold a connection to Core.
     case gathering
+    /// The audit log is told of the write; nothing of it may be sent before that is durable.
+    case awaitingIntent
     case awaitingSlot
     case connecting
     /// The request is being written; bytes may already be on the wire.
@@ -26,6 +28,8 @@ struct ExchangeMachine: Equatable {
     case none
     /// Read the body, as far as there is room for it.
     case gather
+    /// Hand the intent of the write to the audit log.
+    case declare
     /// Ask the pool for a connection; a fresh one when the pooled one was dead.
     case acquire(fresh: Bool)
     case send
@@ -47,12 +51,16 @@ struct ExchangeMachine: Equatable {
   private(set) var tries = 0
   let isWrite: Bool
   private let mayRetry: Bool
+  private let isAudited: Bool
   private var isPooled = false
 
-  /// - Parameter mayRetry: the method is safe (GET or HEAD) and the request has no body.
-  init(isWrite: Bool, mayRetry: Bool) {
+  /// - Parameters:
+  ///   - mayRetry: the method is safe (GET or HEAD) and the request has no body.
+  ///   - isAudited: the audit log is told before anything is sent.
+  init(isWrite: Bool, mayRetry: Bool, isAudited: Bool = false) {
     self.isWrite = isWrite
     self.mayRetry = mayRetry
+    self.isAudited = isAudited
   }
 
   /// What can have become of the request at Core.
@@ -69,9 +77,18 @@ struct ExchangeMachine: Equatable {
 
   /// The body is whole, or there is as much of it as is held back.
   mutating func bodyGathered() -> Action {
+    guard isAudited else { return intentBecameDurable() }
+    state = .awaitingIntent
+    return .declare
+  }
+
+  mutating func intentBecameDurable() -> Action {
     state = .connecting
     return .acquire(fresh: false)
   }
+
+  /// The audit log cannot take the intent: not a byte of the write is sent.
+  mutating func intentFailed() -> Action { fail(.auditUnavailable) }
 
   mutating func refused() {
     state = .answering
@@ -135,7 +152,7 @@ struct ExchangeMachine: Equatable {
       }
       return fail(.broken)
     case .relaying: return cut()
-    case .admitting, .gathering, .awaitingSlot, .connecting, .answering, .finished: return .none
+    case .admitting, .gathering, .awaitingIntent, .awaitingSlot, .connecting, .answering, .finished: return .none
     }
   }
 
@@ -169,7 +186,7 @@ struct ExchangeMachine: Equatable {
       // A write is seen through, so that the record can say what Core did.
       if isWrite, requestIsSent { return .none }
       return abandon()
-    case .admitting, .gathering, .awaitingSlot, .connecting, .sending, .answering: return abandon()
+    case .admitting, .gathering, .awaitingIntent, .awaitingSlot, .connecting, .sending, .answering: return abandon()
     case .finished: return .none
     }
   }
@@ -181,6 +198,7 @@ struct ExchangeMachine: Equatable {
     switch (state, wait) {
     case (.finished, _): .none
     case (.answering, _), (_, .clientRoom): cut()
+    case (.awaitingIntent, _): fail(.auditUnavailable)
     case (.awaitingSlot, _): fail(.busy)
     case (.admitting, _), (.connecting, _): fail(.connectTimedOut)
     case (.gathering, _), (.sending, .clientBody): fail(.bodyTimedOut)
@@ -212,6 +230,8 @@ struct ExchangeMachine: Equatable {
 enum Wait: Equatable, CaseIterable {
   /// Nobody: the work is done at once.
   case nobody
+  /// The audit log makes the intent durable.
+  case intent
   case slot
   case connect
   /// More of the request's body.

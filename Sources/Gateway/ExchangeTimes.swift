@@ -55,7 +55,7 @@ extension Wait {
   fileprivate var isForUpstream: Bool {
     switch self {
     case .connect, .upstreamRoom, .answerHead, .answerBody: true
-    case .nobody, .slot, .clientBody, .clientRoom: false
+    case .nobody, .intent, .slot, .clientBody, .clientRoom: false
     }
   }
 }

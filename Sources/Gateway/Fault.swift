@@ -17,6 +17,8 @@ enum Outcome: Equatable, Sendable {
 enum Fault: Error, Hashable, Sendable, CaseIterable {
   // Upstream.
   case refused, unresolved, tlsFailed, connectTimedOut, busy, broken, malformed, timedOut, keyRejected
+  // The gateway's own: the audit log cannot be told of the write.
+  case auditUnavailable
   // Downstream, in the middle of a body.
   case bodyTooLarge, bodyMalformed, bodyTimedOut
 
@@ -24,7 +26,7 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
     switch self {
     case .refused, .unresolved, .tlsFailed, .broken, .malformed, .keyRejected: 502
     case .connectTimedOut, .timedOut: 504
-    case .busy: 503
+    case .busy, .auditUnavailable: 503
     case .bodyTooLarge: 413
     case .bodyMalformed: 400
     case .bodyTimedOut: 408
@@ -38,6 +40,7 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
     case .tlsFailed: "GATEWAY_UPSTREAM_TLS_FAILED"
     case .connectTimedOut: "GATEWAY_UPSTREAM_CONNECT_TIMEOUT"
     case .busy: "GATEWAY_UPSTREAM_BUSY"
+    case .auditUnavailable: "GATEWAY_AUDIT_UNAVAILABLE"
     case .broken: "GATEWAY_UPSTREAM_BROKEN"
     case .malformed: "GATEWAY_UPSTREAM_MALFORMED"
     case .timedOut: "GATEWAY_UPSTREAM_TIMEOUT"
@@ -55,6 +58,7 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
     case .tlsFailed: "There is no trusted TLS connection to the instance. The request was not sent."
     case .connectTimedOut: "The instance did not accept a connection in time. The request was not sent."
     case .busy: "All connections to the instance are in use. The request was not sent."
+    case .auditUnavailable: "The audit log cannot be written at present. The request was not sent."
     case .broken: "The instance ended the connection without an answer. It may have executed the request."
     case .malformed: "The instance's answer is not valid HTTP."
     case .timedOut: "The instance did not answer in time. It may have executed the request."
@@ -68,7 +72,7 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
   /// Seconds after which another try makes sense; nil where the status does not call for it.
   var retryAfterSeconds: Int? {
     switch self {
-    case .busy: 1
+    case .busy, .auditUnavailable: 1
     case .refused, .unresolved, .tlsFailed, .connectTimedOut, .broken, .malformed, .timedOut, .keyRejected,
       .bodyTooLarge, .bodyMalformed, .bodyTimedOut:
       nil
@@ -79,7 +83,9 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
   var isDownstreams: Bool {
     switch self {
     case .bodyTooLarge, .bodyMalformed, .bodyTimedOut: true
-    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .busy, .broken, .malformed, .timedOut, .keyRejected: false
+    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .busy, .auditUnavailable, .broken, .malformed, .timedOut,
+      .keyRejected:
+      false
     }
   }
 
@@ -90,8 +96,8 @@ enum Fault: Error, Hashable, Sendable, CaseIterable {
   var speaksOfIllness: Bool {
     switch self {
     case .refused, .unresolved, .tlsFailed, .connectTimedOut, .broken, .malformed, .timedOut: true
-    // No place is our own bound, and a key is no illness.
-    case .busy, .keyRejected, .bodyTooLarge, .bodyMalformed, .bodyTimedOut: false
+    // No place and no audit are our own, and a key is no illness.
+    case .busy, .auditUnavailable, .keyRejected, .bodyTooLarge, .bodyMalformed, .bodyTimedOut: false
     }
   }
 }

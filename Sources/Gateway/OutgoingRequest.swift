@@ -23,6 +23,9 @@ struct OutgoingRequest: ~Copyable {
 
   init() {}
 
+  /// Lets the body be seen on its way.
+  mutating func show(_ witness: BodyWitness) { body.witness = witness }
+
   /// Takes the buffer that the head is then written into.
   mutating func take(_ buffer: ByteBuffer) { self.buffer = buffer }
 
@@ -44,7 +47,10 @@ struct OutgoingRequest: ~Copyable {
   var isSent: Bool { isFlushed && body.isComplete }
 
   /// Whether the body is whole behind the head, or has filled the room for it.
-  var isGathered: Bool { body.isComplete || (buffer?.freeCapacity ?? 0) <= RequestBody.chunkFramingBytesMax }
+  var isGathered: Bool {
+    body.isComplete
+      || !body.isWantedWhole && (buffer?.freeCapacity ?? 0) <= RequestBody.chunkFramingBytesMax
+  }
 
   /// Puts what `input` holds of the body behind the head; true when there is something to write.
   mutating func fill(from input: ByteBuffer) throws(Fault) -> Bool {
@@ -56,6 +62,11 @@ struct OutgoingRequest: ~Copyable {
     }
     if isFlushed || sent == 0 {
       try input.withBytes { bytes throws(Fault) in try body.relay(bytes, &consumed, to: buffer) }
+      // A body that the audit log wants whole gets room as it comes, so that who sends slowly holds little.
+      while body.isWantedWhole, !body.isComplete, buffer.freeCapacity <= RequestBody.chunkFramingBytesMax {
+        buffer.grow(to: 2 * buffer.capacity)
+        try input.withBytes { bytes throws(Fault) in try body.relay(bytes, &consumed, to: buffer) }
+      }
     }
     return !isFlushed
   }

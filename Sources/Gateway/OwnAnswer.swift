@@ -74,6 +74,8 @@ extension OwnAnswer {
       retryAfterSeconds: Int((milliseconds + 999) / 1_000), outcome: .notSent)
   }
 
+  static let auditUnavailable = OwnAnswer(.auditUnavailable, outcome: .notSent)
+
   static let draining = OwnAnswer(
     status: 503, code: "GATEWAY_DRAINING", message: "The gateway is shutting down. The request was not sent.",
     retryAfterSeconds: 1, outcome: .notSent, closes: true)

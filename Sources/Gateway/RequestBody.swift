@@ -9,6 +9,8 @@ struct RequestBody {
   private let bytesMax: Int
   private var remaining = 0
   private var decoder: ChunkedDecoder?
+  /// Sees what is passed on, where the audit log wants to know of it.
+  var witness: BodyWitness?
 
   /// - Parameter bytesMax: above it the body is refused; a declared length was checked before.
   init(_ framing: BodyFraming, bytesMax: Int) {
@@ -24,17 +26,22 @@ struct RequestBody {
     }
   }
 
+  /// Whether it is held back until it is whole.
+  var isWantedWhole: Bool { witness?.streams == false }
+
   /// Moves what `bytes` holds of the body from `offset` on into the free room of `output`, framed as it came.
   mutating func relay(_ bytes: Span<UInt8>, _ offset: inout Int, to output: ByteBuffer) throws(Fault) {
     if decoder == nil {
       let run = take(bytes, &offset, atMost: output.freeCapacity)
       output.append(bytes, run)
+      witness?.see(bytes.extracting(run))
       return
     }
     while !isComplete, output.freeCapacity > Self.chunkFramingBytesMax {
       let end = min(bytes.count, offset + output.freeCapacity - Self.chunkFramingBytesMax)
       guard let run = try nextRun(bytes.extracting(0..<end), &offset) else { break }
       output.append(chunk: run, of: bytes)
+      witness?.see(bytes.extracting(run))
     }
     if isComplete { output.append("0\r\n\r\n") }
   }

@@ -5,7 +5,7 @@ package import Policies
 import Reactor
 import SmallServer
 import Synchronization
-import Telemetry
+package import Telemetry
 import Upstream
 
 /// Why the gateway did not start: one line that names what is at fault and the way out.
@@ -23,6 +23,7 @@ package final class Server: Sendable {
   private let log: AccessLog?
   private let state: GatewayState
   private let admin: SmallServer?
+  private let audit: AuditLog?
   private let control: Mutex<Control>
   private let reporter: Reporter
 
@@ -45,6 +46,7 @@ package final class Server: Sendable {
     let listeners = try Self.bind(policy.settings.listeners.map(\.address))
     addresses = zip(listeners, policy.settings.listeners).map { ListenAddress($0.localAddress, asked: $1.address) }
     let log = try Self.openLog(policy.settings.accessLog, report)
+    let audit = try AuditLog(policy.settings, report)
     let workers = try Self.makeWorkers(loops)
     let generation = Generation(policy, following: nil)
     let handles = workers.map(\.loop)
@@ -59,10 +61,11 @@ package final class Server: Sendable {
     }
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", generation, gate, log, listeners: index == 0 ? listeners : [], sharedBy: handles,
+        name: "loop-\(index)", generation, gate, log, audit, listeners: index == 0 ? listeners : [], sharedBy: handles,
         report: report)
     }
     self.log = log
+    self.audit = audit
     self.workers = workers
     control = Mutex(Control(generation: generation, checks: generation.states.beginChecks(report: report)))
   }
@@ -99,7 +102,13 @@ package final class Server: Sendable {
   package func reloadFailed(_ message: String) { state.reloadFailed(message) }
 
   /// Opens the logs anew, after a rotation has moved their files.
-  package func reopenLogs() { log?.reopen() }
+  package func reopenLogs() {
+    log?.reopen()
+    audit?.reopen()
+  }
+
+  /// How the audit log stands; nil without one.
+  package var auditState: AuditState? { audit?.state }
 
   /// How many downstream connections each loop holds.
   package var connectionCounts: [Int] { workers.map { $0.loop.connections.load(ordering: .relaxed) } }
@@ -114,15 +123,16 @@ package final class Server: Sendable {
     Thread.sleep(forTimeInterval: Double(timeouts.drainDelayMilliseconds) / 1_000)
     for worker in workers { worker.tell(.drain) }
     let deadline = DispatchTime.now() + .milliseconds(timeouts.drainMilliseconds)
-    let isDrained = workers.allSatisfy { $0.ended.wait(timeout: deadline) == .success }
-    if !isDrained {
-      for worker in workers { worker.tell(.stop) }
-      Thread.sleep(forTimeInterval: 0.1)
-    }
+    let late = workers.filter { $0.ended.wait(timeout: deadline) != .success }
+    for worker in late { worker.tell(.stop) }
+    let lastMoment = DispatchTime.now() + .seconds(1)
+    for worker in late { _ = worker.ended.wait(timeout: lastMoment) }
     admin?.stop()
     log?.close()
+    // Last of all: what the loops have cut has its outcome, too.
+    audit?.close()
     reporter.flush(within: 1)
-    return isDrained
+    return late.isEmpty
   }
 
   private static func bind(_ addresses: [ListenAddress]) throws(StartFault) -> [Reactor.Listener] {
@@ -187,14 +197,15 @@ private struct RunningWorker: Sendable {
   let ended = DispatchSemaphore(value: 0)
 
   func start(
-    name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?,
+    name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
     listeners: [Reactor.Listener], sharedBy handles: [LoopHandle], report: @escaping @Sendable (String) -> Void
   ) {
     let thread = Thread { [self] in
       do throws(Errno) {
         let worker = try Worker(
           handle: loop, loops: handles.count, generation: generation, mailbox: mailbox, gate: gate,
-          log: log?.makeBuffer(), metrics: metrics, report: report)
+          log: log?.makeBuffer(), audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
+          metrics: metrics, report: report)
         worker.run(listeners, sharedBy: handles)
       } catch {
         report("\(name) cannot start: \(error)")
@@ -242,6 +253,7 @@ extension GatewaySettings {
     [
       ("listen", listeners == old.listeners), ("loops", loops == old.loops), ("access_log", accessLog == old.accessLog),
       ("admin", admin == old.admin),
+      ("audit_log", auditLog == old.auditLog), ("audit_key", auditKey?.reveal() == old.auditKey?.reveal()),
       ("limits.connections_per_address", limits.connectionsPerAddressMax == old.limits.connectionsPerAddressMax),
       ("trusted_proxies", trustedProxies == old.trustedProxies),
       ("limits.connections", !limits.statesConnections || limits.connectionsMax == old.limits.connectionsMax),

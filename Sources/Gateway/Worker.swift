@@ -46,6 +46,8 @@ final class Worker: EventLoopDelegate, EventHandler {
   let metrics: LoopMetrics
   /// By code; the loop's own way to its counters.
   private var refusals: [String: SharedCounter] = [:]
+  /// nil: writes are not audited.
+  let audit: AuditPort?
   private let report: @Sendable (String) -> Void
   private var headLimits: HeadLimits
   private var acceptors: [Acceptor] = []
@@ -74,8 +76,8 @@ final class Worker: EventLoopDelegate, EventHandler {
   ///   - makeLink: what stands for libcurl there.
   init(
     handle: LoopHandle, loops: Int, generation: Generation, mailbox: Mailbox, gate: ConnectionGate,
-    log: AccessLogBuffer?, metrics: LoopMetrics = LoopMetrics(), kernel: (any Kernel)? = nil,
-    makeLink: LinkMaker? = nil,
+    log: AccessLogBuffer?, audit: AuditPort? = nil, metrics: LoopMetrics = LoopMetrics(),
+    kernel: (any Kernel)? = nil, makeLink: LinkMaker? = nil,
     report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
     loop = try EventLoop(handle: handle, kernel: kernel)
@@ -83,6 +85,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     self.gate = gate
     self.log = log
     self.metrics = metrics
+    self.audit = audit
     self.report = report
     headLimits = HeadLimits(generation.policy.settings.limits)
     var random = SystemRandomNumberGenerator()
@@ -167,6 +170,7 @@ final class Worker: EventLoopDelegate, EventHandler {
   }
 
   func woken() {
+    audit?.settle()
     for message in mailbox.takeAll() {
       switch message {
       case .announceDrain: isReady = false

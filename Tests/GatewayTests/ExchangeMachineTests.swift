@@ -30,6 +30,18 @@ import Upstream
     #expect(refused.bodyRefused(.bodyTooLarge) == .answer(.bodyTooLarge) && refused.outcome == .notSent)
   }
 
+  @Test func `nothing of an audited write is sent before its intent is durable`() {
+    var machine = ExchangeMachine(isWrite: true, mayRetry: false, isAudited: true)
+    #expect(machine.admitted(hasBody: true) == .gather)
+    #expect(machine.bodyGathered() == .declare)
+    #expect(machine.state == .awaitingIntent)
+    #expect(machine.intentBecameDurable() == .acquire(fresh: false))
+    var failed = Self.inState(.awaitingIntent)
+    #expect(failed.intentFailed() == .answer(.auditUnavailable) && failed.outcome == .notSent)
+    var gone = Self.inState(.awaitingIntent)
+    #expect(gone.clientLeft() == .abandon && gone.outcome == .notSent)
+  }
+
   @Test func `a full queue is answered, and nothing was sent`() {
     var machine = ExchangeMachine(isWrite: true, mayRetry: false)
     _ = machine.admitted(hasBody: false)
@@ -107,7 +119,8 @@ import Upstream
 
   static let deadlines: [(ExchangeMachine.State, Wait, ExchangeMachine.Action)] = [
     (.connecting, .connect, .answer(.connectTimedOut)), (.awaitingSlot, .slot, .answer(.busy)),
-    (.sending, .clientBody, .answer(.bodyTimedOut)), (.sending, .upstreamRoom, .answer(.timedOut)),
+    (.awaitingIntent, .intent, .answer(.auditUnavailable)), (.sending, .clientBody, .answer(.bodyTimedOut)),
+    (.sending, .upstreamRoom, .answer(.timedOut)),
     (.awaitingAnswer, .answerHead, .answer(.timedOut)), (.relaying, .answerBody, .cut),
     (.relaying, .clientRoom, .cut), (.answering, .clientRoom, .cut), (.finished, .nobody, .none),
   ]
@@ -136,6 +149,9 @@ import Upstream
     case .admitting: break
     case .answering: machine.refused()
     case .gathering: _ = machine.admitted(hasBody: true)
+    case .awaitingIntent:
+      machine = ExchangeMachine(isWrite: true, mayRetry: false, isAudited: true)
+      _ = machine.admitted(hasBody: false)
     case .connecting: _ = machine.admitted(hasBody: false)
     case .awaitingSlot:
       _ = machine.admitted(hasBody: false)

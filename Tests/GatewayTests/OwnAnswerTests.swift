@@ -43,6 +43,7 @@ import Testing
 
   @Test func `the statuses of upstream faults are those of the table`() {
     let table: [Fault: (Int, String)] = [
+      .auditUnavailable: (503, "GATEWAY_AUDIT_UNAVAILABLE"),
       .refused: (502, "GATEWAY_UPSTREAM_REFUSED"), .unresolved: (502, "GATEWAY_UPSTREAM_UNRESOLVED"),
       .tlsFailed: (502, "GATEWAY_UPSTREAM_TLS_FAILED"), .connectTimedOut: (504, "GATEWAY_UPSTREAM_CONNECT_TIMEOUT"),
       .busy: (503, "GATEWAY_UPSTREAM_BUSY"), .broken: (502, "GATEWAY_UPSTREAM_BROKEN"),

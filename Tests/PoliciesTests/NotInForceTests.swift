@@ -7,7 +7,7 @@ import Testing
 @Suite struct NotInForceTests {
   static let gateway = """
     { "listen": ["127.0.0.1:1", { "address": "127.0.0.1:2", "proxy_protocol": true }], "admin": "127.0.0.1:3",
-      "trusted_proxies": ["10.0.0.0/8"], "audit_log": "a.log", "audit_key": { "env": "DEMO_KEY" }, "watch": true,
+      "trusted_proxies": ["10.0.0.0/8"], "watch": true,
       "health_on_listen": true, "limits": { "connections_per_address": 1 } }
     """
   static let instances = """
@@ -23,7 +23,7 @@ import Testing
     let findings = try findings(Self.gateway, Self.instances, Self.clients)
     #expect(
       findings.map(\.keyPath) == [
-        "listen[1].proxy_protocol", "trusted_proxies", "audit_log", "audit_key",
+        "listen[1].proxy_protocol", "trusted_proxies",
       ])
     #expect(findings.filter { $0.severity == .error }.map(\.keyPath) == ["listen[1].proxy_protocol"])
     #expect(findings[1].line == 2)
@@ -34,7 +34,7 @@ import Testing
     let off = try findings(
       """
       { "listen": { "address": "127.0.0.1:2", "proxy_protocol": false }, "admin": null, "trusted_proxies": [],
-        "audit_log": null, "watch": false, "limits": { "connections_per_address": 0 } }
+        "watch": false, "limits": { "connections_per_address": 0 } }
       """,
       """
       { "instances": { "inst_demo": { "url": "http://a", "key": [{ "env": "DEMO_KEY" }],

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct AuditLogTests {
   private func declare(_ channel: AuditChannel, _ number: UInt64) -> Bool {
-    channel.declare(AuditFolder.intent(number).span, ticket: number)
+    channel.declare(AuditFolder.intent(number), ticket: number)
   }
 
   @Test func `settles an intent when its file has it, and ends its chain in order`() throws {
@@ -22,7 +22,7 @@ import Testing
     #expect(settled.map(\.ticket) == [1, 2, 3, 4, 5])
     #expect(settled.map(\.isDurable) == [true, true, true, true, true])
     #expect(try folder.entries("audit.log") == ["start", "intent", "intent", "intent", "intent", "intent"])
-    channel.record(AuditFolder.outcome(1).span)
+    channel.record(AuditFolder.outcome(1))
     #expect(log.close())
     #expect(try folder.entries("audit.log").suffix(2) == ["outcome", "end"])
     #expect(try folder.verify(["audit.log"]).isEmpty)
@@ -115,7 +115,7 @@ final class AuditFolder {
 
   static func intent(_ number: UInt64) -> [UInt8] {
     var out: [UInt8] = []
-    AuditIntent(requestIDHigh: 0, requestIDLow: number).append(method: Span(), path: Span(), to: &out)
+    AuditIntent(requestIDHigh: 0, requestIDLow: number).append(RequestTexts(), in: Span(), to: &out)
     return out
   }
 

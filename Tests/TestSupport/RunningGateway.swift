@@ -51,6 +51,12 @@ package final class RunningGateway: Sendable {
   /// How many connections each loop holds.
   package var connectionCounts: [Int] { server.connectionCounts }
 
+  /// Opens its logs anew.
+  package func reopenLogs() { server.reopenLogs() }
+
+  /// For its logs and what else a test keeps there.
+  package var statePath: String { folder.statePath }
+
   /// Drains the gateway; true when every exchange came to its end.
   @discardableResult
   package func stop() -> Bool { server.drain() }

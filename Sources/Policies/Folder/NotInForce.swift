@@ -3,8 +3,6 @@ private let keysNotInForce = [
   // Without it a caller's PROXY header would be read as a request, or worse, his word on who he is.
   KeyNotInForce("gateway.json", "listen.proxy_protocol", .error),
   KeyNotInForce("gateway.json", "trusted_proxies"),
-  KeyNotInForce("gateway.json", "audit_log"),
-  KeyNotInForce("gateway.json", "audit_key"),
 ]
 
 private struct KeyNotInForce {

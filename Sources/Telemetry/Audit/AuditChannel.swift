@@ -28,14 +28,14 @@ package final class AuditChannel: Sendable {
   /// - Parameters:
   ///   - members: from `AuditIntent.append`.
   ///   - ticket: what the settlement will bear.
-  package func declare(_ members: Span<UInt8>, ticket: UInt64) -> Bool {
+  package func declare(_ members: [UInt8], ticket: UInt64) -> Bool {
     queue.append(intent: members, channel: number, ticket: ticket)
   }
 
   /// Hands over what became of a write whose intent was taken; exactly one for each.
   ///
   /// - Parameter members: from `AuditOutcome.append`.
-  package func record(_ members: Span<UInt8>) { queue.append(outcome: members) }
+  package func record(_ members: [UInt8]) { queue.append(outcome: members) }
 
   /// The intents that were settled since the last call; for the loop, when it is woken.
   package func takeSettled() -> [Settlement] {

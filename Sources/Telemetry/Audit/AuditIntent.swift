@@ -21,12 +21,12 @@ package struct AuditIntent {
     self.requestIDLow = requestIDLow
   }
 
-  package func append(method: Span<UInt8>, path: Span<UInt8>, to out: inout [UInt8]) {
+  package func append(_ texts: RequestTexts, in head: Span<UInt8>, to out: inout [UInt8]) {
     appendRequestID(requestIDHigh, requestIDLow, to: &out)
     append("operation", operation.span, to: &out)
-    append("method", method, to: &out)
+    append("method", head.extracting(texts.method), to: &out)
     append("route", routePattern.span, to: &out)
-    append("path", path, to: &out)
+    append("path", head.extracting(texts.path), to: &out)
     append("client", client.span, to: &out)
     append("token", tokenNote.span, to: &out)
     if let tokenDigestPrefix {

@@ -29,22 +29,22 @@ final class AuditQueue: Sendable {
   func countLost(_ outcomes: Int) { lost.add(outcomes, ordering: .relaxed) }
 
   /// False where the intent is not taken: its request must not be sent.
-  func append(intent members: Span<UInt8>, channel: Int, ticket: UInt64) -> Bool {
+  func append(intent members: [UInt8], channel: Int, ticket: UInt64) -> Bool {
     guard canWrite else { return false }
     let (isTaken, isFirst) = waiting.withLock { waiting in
       guard !waiting.isClosed, waiting.batch.intents < Self.intentsMax, waiting.batch.bytes.count < Self.bytesMax
       else { return (false, false) }
-      waiting.batch.append(.intent, members, channel: channel, ticket: ticket)
+      waiting.batch.append(.intent, members.span, channel: channel, ticket: ticket)
       return (true, waiting.batch.intents == 1)
     }
     if isFirst { news.signal() }
     return isTaken
   }
 
-  func append(outcome members: Span<UInt8>) {
+  func append(outcome members: [UInt8]) {
     let (isTaken, isFirst) = waiting.withLock { waiting in
       guard !waiting.isClosed, waiting.batch.hasRoomForOutcome else { return (false, false) }
-      waiting.batch.append(.outcome, members)
+      waiting.batch.append(.outcome, members.span)
       return (true, waiting.batch.items.count == 1)
     }
     if !isTaken { countLost(1) }

@@ -1,0 +1,77 @@
+/// The ids that the body of a write names at its top level, read as Core reads it.
+///
+/// Core is Go's encoding/json behind gin: the first value of the body counts and what follows it does not, keys match
+/// whatever their case, of two the last counts, and null changes nothing. A body that it would refuse as no JSON names
+/// nothing. The work is bounded by the body's length, the memory by `depthMax`.
+struct BodyNames: Equatable {
+  private(set) var identityID: [UInt8]?
+  private(set) var ledgerID: [UInt8]?
+
+  /// Ids beyond this are none of Core's, and are left out.
+  static let idBytesMax = 256
+  /// Go refuses what is deeper.
+  static let depthMax = 10_000
+
+  init(_ body: Span<UInt8>) {
+    var scan = JSONScan()
+    guard let names = Self.read(&scan, body) else { return }
+    self = names
+  }
+
+  private init() {}
+
+  /// nil for what is no JSON.
+  private static func read(_ scan: inout JSONScan, _ body: Span<UInt8>) -> BodyNames? {
+    var names = BodyNames()
+    scan.skipBlanks(body)
+    guard scan.take(UInt8(ascii: "{"), body) else { return nil }
+    scan.skipBlanks(body)
+    if scan.take(UInt8(ascii: "}"), body) { return names }
+    while true {
+      scan.skipBlanks(body)
+      guard let key = scan.string(body) else { return nil }
+      scan.skipBlanks(body)
+      guard scan.take(UInt8(ascii: ":"), body) else { return nil }
+      scan.skipBlanks(body)
+      let start = scan.offset
+      guard scan.skipValue(body, depthMax: depthMax - 1) else { return nil }
+      if let place = place(of: key, body), body[start] == UInt8(ascii: "\"") {
+        names[keyPath: place] = text(start + 1..<scan.offset - 1, body).flatMap { $0.count > idBytesMax ? nil : $0 }
+      }
+      scan.skipBlanks(body)
+      if scan.take(UInt8(ascii: "}"), body) { return names }
+      guard scan.take(UInt8(ascii: ","), body) else { return nil }
+    }
+  }
+
+  private static func place(
+    of key: Range<Int>, _ body: Span<UInt8>
+  ) -> WritableKeyPath<BodyNames, [UInt8]?>? {
+    // An escape is up to six bytes for one.
+    guard key.count >= 9, key.count <= 6 * 11, let name = text(key, body) else { return nil }
+    let lowered = name.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
+    if lowered.elementsEqual("identity_id".utf8) { return \.identityID }
+    return lowered.elementsEqual("ledger_id".utf8) ? \.ledgerID : nil
+  }
+
+  /// What stands between two quotes, without escapes.
+  private static func text(_ range: Range<Int>, _ body: Span<UInt8>) -> [UInt8]? {
+    // The scan has found it well-formed, but for bytes that are no UTF-8, which Go replaces.
+    var out: [UInt8] = []
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      guard out.count <= 4 * idBytesMax else { return nil }
+      guard body[offset] == UInt8(ascii: "\\") else {
+        out.append(body[offset])
+        offset += 1
+        continue
+      }
+      append(JSONScan.escape(body, &offset, before: range.upperBound), to: &out)
+    }
+    return Array(String(decoding: out, as: UTF8.self).utf8)
+  }
+
+  private static func append(_ scalar: UInt32, to out: inout [UInt8]) {
+    out.append(contentsOf: String(Character(Unicode.Scalar(scalar) ?? "\u{FFFD}")).utf8)
+  }
+}
