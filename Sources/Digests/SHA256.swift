@@ -12,22 +12,20 @@ package enum SHA256 {
     var last = partialBlock(of: bytes, from: offset)
     if bytes.count - offset >= 56 {
       state.compress(last)
+      guard bytes.count >= 64 else {
+        state.compress(lengthSchedules.span.extracting(64 * (bytes.count - 56)..<64 * (bytes.count - 55)))
+        return state.digest
+      }
       last = InlineArray(repeating: 0)
     }
-    let bitCount = UInt64(bytes.count) << 3
-    last[14] = UInt32(truncatingIfNeeded: bitCount >> 32)
-    last[15] = UInt32(truncatingIfNeeded: bitCount)
+    last.setBitCount(ofBytes: bytes.count)
     state.compress(last)
     return state.digest
   }
 
   static func wholeBlock(of bytes: Span<UInt8>, at offset: Int) -> SHA256State.Block {
     var block = SHA256State.Block(repeating: 0)
-    for index in 0..<16 {
-      let at = offset &+ 4 &* index
-      block[index] =
-        UInt32(bytes[at]) << 24 | UInt32(bytes[at &+ 1]) << 16 | UInt32(bytes[at &+ 2]) << 8 | UInt32(bytes[at &+ 3])
-    }
+    for index in 0..<16 { block[index] = word(of: bytes, at: offset &+ 4 &* index) }
     return block
   }
 
@@ -35,10 +33,35 @@ package enum SHA256 {
   private static func partialBlock(of bytes: Span<UInt8>, from offset: Int) -> SHA256State.Block {
     var block = SHA256State.Block(repeating: 0)
     let count = bytes.count - offset
-    for index in 0..<count {
+    for index in 0..<count >> 2 { block[index] = word(of: bytes, at: offset &+ 4 &* index) }
+    for index in count & ~3..<count {
       block[index >> 2] |= UInt32(bytes[offset &+ index]) << UInt32(24 &- 8 &* (index & 3))
     }
     block[count >> 2] |= 0x80 << UInt32(24 &- 8 &* (count & 3))
     return block
+  }
+
+  /// Four bytes, the first one highest: one load once compiled.
+  @inline(__always)
+  private static func word(of bytes: Span<UInt8>, at offset: Int) -> UInt32 {
+    let four = bytes.extracting(offset..<offset &+ 4)
+    return UInt32(four[0]) << 24 | UInt32(four[1]) << 16 | UInt32(four[2]) << 8 | UInt32(four[3])
+  }
+}
+
+/// The second block of a message of 56 to 63 bytes holds its length alone, so it is known before: a token of ours has 57
+/// bytes, and this saves 1,000 of the 6,200 instructions of its digest.
+private let lengthSchedules = (56..<64).flatMap { count in
+  var block = SHA256State.Block(repeating: 0)
+  block.setBitCount(ofBytes: count)
+  let schedule = SHA256State.schedule(of: block)
+  return schedule.indices.map { schedule[$0] }
+}
+
+extension SHA256State.Block {
+  fileprivate mutating func setBitCount(ofBytes count: Int) {
+    let bitCount = UInt64(count) << 3
+    self[14] = UInt32(truncatingIfNeeded: bitCount >> 32)
+    self[15] = UInt32(truncatingIfNeeded: bitCount)
   }
 }

@@ -11,15 +11,36 @@ struct SHA256State {
   private var h6: UInt32 = 0x1f83_d9ab
   private var h7: UInt32 = 0x5be0_cd19
 
-  /// FIPS 180-4 §6.2.2 for one block; the message schedule is kept as its last 16 words.
+  typealias Schedule = InlineArray<64, UInt32>
+
+  /// The 64 words that a block becomes, each with its round's constant added (FIPS 180-4 §6.2.2, step 1).
+  @inline(__always)
+  static func schedule(of block: Block) -> Schedule {
+    var words = Schedule(repeating: 0)
+    for index in 0..<16 { words[index] = block[index] }
+    for index in 16..<64 {
+      let sum = smallSigma1(words[index &- 2]) &+ words[index &- 7]
+      words[index] = sum &+ smallSigma0(words[index &- 15]) &+ words[index &- 16]
+    }
+    for index in 0..<64 { words[index] &+= roundConstants[index] }
+    return words
+  }
+
   mutating func compress(_ block: Block) {
-    var schedule = block
+    let schedule = Self.schedule(of: block)
+    compress(schedule.span)
+  }
+
+  /// FIPS 180-4 §6.2.2, steps 2 to 4; choice and majority in forms that need fewer operations.
+  ///
+  /// - Parameter schedule: 64 words.
+  mutating func compress(_ schedule: Span<UInt32>) {
+    precondition(schedule.count == 64)
     var (a, b, c, d, e, f, g, h) = (h0, h1, h2, h3, h4, h5, h6, h7)
     for round in 0..<64 {
-      if round >= 16 { extend(&schedule, to: round) }
-      let choice = (e & f) ^ (~e & g)
-      let first = h &+ bigSigma1(e) &+ choice &+ roundConstants[round] &+ schedule[round & 15]
-      let majority = (a & b) ^ (a & c) ^ (b & c)
+      let choice = g ^ (e & (f ^ g))
+      let first = h &+ bigSigma1(e) &+ choice &+ schedule[round]
+      let majority = (a & b) | (c & (a | b))
       let second = bigSigma0(a) &+ majority
       (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ second)
     }
@@ -39,12 +60,13 @@ struct SHA256State {
 }
 
 @inline(__always)
-private func extend(_ schedule: inout SHA256State.Block, to round: Int) {
-  let early = schedule[(round &+ 1) & 15]
-  let late = schedule[(round &+ 14) & 15]
-  let sigma0 = rotated(early, by: 7) ^ rotated(early, by: 18) ^ (early >> 3)
-  let sigma1 = rotated(late, by: 17) ^ rotated(late, by: 19) ^ (late >> 10)
-  schedule[round & 15] = schedule[round & 15] &+ sigma0 &+ schedule[(round &+ 9) & 15] &+ sigma1
+private func smallSigma0(_ word: UInt32) -> UInt32 {
+  rotated(word, by: 7) ^ rotated(word, by: 18) ^ (word >> 3)
+}
+
+@inline(__always)
+private func smallSigma1(_ word: UInt32) -> UInt32 {
+  rotated(word, by: 17) ^ rotated(word, by: 19) ^ (word >> 10)
 }
 
 @inline(__always)

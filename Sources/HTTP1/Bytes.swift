@@ -8,6 +8,9 @@ struct ByteSet {
   /// Letters, digits and `-._~` (RFC 3986 §2.3).
   static let unreserved = ByteSet(low: 0x03ff_6000_0000_0000, high: 0x47ff_fffe_87ff_fffe)
 
+  /// Letters, digits and `-._~+/` (RFC 9110 §11.2).
+  static let token68 = ByteSet(low: 0x03ff_e800_0000_0000, high: 0x47ff_fffe_87ff_fffe)
+
   @inline(__always)
   func contains(_ byte: UInt8) -> Bool {
     guard byte < 0x80 else { return false }
@@ -50,15 +53,6 @@ extension UInt8 {
 }
 
 extension Span<UInt8> {
-  /// Whether the bytes of `range` are `text`, case included.
-  @inline(__always)
-  func has(_ text: String, at range: Range<Int>) -> Bool {
-    let expected = text.utf8Span.span
-    guard expected.count == range.count else { return false }
-    for step in 0..<range.count where self[range.lowerBound + step] != expected[step] { return false }
-    return true
-  }
-
   /// Whether the bytes of `range` are `text`, which is lower case, with ASCII case ignored.
   @inline(__always)
   func has(anyCaseOf text: String, at range: Range<Int>) -> Bool {
@@ -89,17 +83,32 @@ extension Span<UInt8> {
 
   /// The first place of `byte` in `range`.
   func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
-    var index = range.lowerBound
-    while index < range.upperBound {
-      if self[index] == byte { return index }
-      index += 1
-    }
-    return nil
+    let index = range.lowerBound + extracting(range).places(before: byte)
+    return index < range.upperBound ? index : nil
+  }
+
+  /// How many places come before the first `byte`: all of them where there is none.
+  @inline(__always)
+  func places(before byte: UInt8) -> Int {
+    var index = 0
+    while index < count, self[index] != byte { index &+= 1 }
+    return index
   }
 
   /// Whether `range` is a token (RFC 9110 §5.6.2): at least one byte, all of them tchar.
   func isToken(_ range: Range<Int>) -> Bool {
     for index in range where !ByteSet.token.contains(self[index]) { return false }
     return !range.isEmpty
+  }
+
+  /// Whether `range` is a token68 (RFC 9110 §11.2), which is also the b64token of RFC 6750 §2.1: at least one of its
+  /// characters, then any number of `=`.
+  package func isToken68(_ range: Range<Int>) -> Bool {
+    let text = extracting(range)
+    var index = 0
+    while index < text.count, ByteSet.token68.contains(text[index]) { index &+= 1 }
+    guard index > 0 else { return false }
+    while index < text.count, text[index] == UInt8(ascii: "=") { index &+= 1 }
+    return index == text.count
   }
 }

@@ -21,17 +21,13 @@ package enum Method: UInt8, Sendable, CaseIterable {
   }
 
   init(_ bytes: Span<UInt8>, at range: Range<Int>) {
-    switch range.count {
-    case 3 where bytes.has("GET", at: range): self = .get
-    case 3 where bytes.has("PUT", at: range): self = .put
-    case 4 where bytes.has("POST", at: range): self = .post
-    case 4 where bytes.has("HEAD", at: range): self = .head
-    case 5 where bytes.has("PATCH", at: range): self = .patch
-    case 5 where bytes.has("TRACE", at: range): self = .trace
-    case 6 where bytes.has("DELETE", at: range): self = .delete
-    case 7 where bytes.has("OPTIONS", at: range): self = .options
-    case 7 where bytes.has("CONNECT", at: range): self = .connect
-    default: self = .other
-    }
+    self = Self.names.first { bytes.has($0.name, at: range) }?.method ?? .other
   }
+
+  /// The commonest first.
+  private static let names: [(name: ShortText, method: Method)] = [
+    (ShortText("GET"), .get), (ShortText("POST"), .post), (ShortText("PUT"), .put), (ShortText("DELETE"), .delete),
+    (ShortText("HEAD"), .head), (ShortText("OPTIONS"), .options), (ShortText("PATCH"), .patch),
+    (ShortText("TRACE"), .trace), (ShortText("CONNECT"), .connect),
+  ]
 }

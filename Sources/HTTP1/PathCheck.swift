@@ -37,7 +37,10 @@ package func checkPath(_ bytes: Span<UInt8>, _ path: Range<Int>) throws(PathFaul
 
 private func checkSegment(_ bytes: Span<UInt8>, _ segment: Range<Int>) throws(PathFault) {
   guard !segment.isEmpty else { throw .emptySegment }
-  guard !bytes.has(".", at: segment), !bytes.has("..", at: segment) else { throw .dotSegment }
+  let dot = UInt8(ascii: ".")
+  guard segment.count > 2 || bytes[segment.lowerBound] != dot || bytes[segment.upperBound - 1] != dot else {
+    throw .dotSegment
+  }
 }
 
 /// `rest` begins behind the percent sign.

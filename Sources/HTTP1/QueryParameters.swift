@@ -30,26 +30,29 @@ package struct QueryParameters: Sendable {
   /// The next pair of the query, which lies in `bytes`.
   package mutating func next(_ bytes: Span<UInt8>) -> Parameter? {
     guard !isAtEnd else { return nil }
-    let end = bytes.first(UInt8(ascii: "&"), in: rest) ?? rest.upperBound
-    let pair = rest.lowerBound..<end
-    isAtEnd = end == rest.upperBound
-    rest = min(end + 1, rest.upperBound)..<rest.upperBound
-    let equals = bytes.first(UInt8(ascii: "="), in: pair) ?? end
-    return Parameter(key: pair.lowerBound..<equals, value: min(equals + 1, end)..<end, pair: pair)
+    let start = rest.lowerBound
+    let end = bytes.extracting(rest).places(before: UInt8(ascii: "&"))
+    isAtEnd = end == rest.count
+    let pair = start..<start + end
+    rest = min(start + end + 1, rest.upperBound)..<rest.upperBound
+    let keyEnd = bytes.extracting(pair).places(before: UInt8(ascii: "="))
+    return Parameter(key: start..<start + keyEnd, value: start + min(keyEnd + 1, end)..<start + end, pair: pair)
   }
 
   /// Compares a key with `name`, decoding percent escapes once; `+` stays, and so does a malformed escape.
-  package static func match(_ bytes: Span<UInt8>, key: Range<Int>, _ name: String) -> KeyMatch {
+  package static func match(_ bytes: Span<UInt8>, key: Range<Int>, _ name: borrowing ShortText) -> KeyMatch {
     if bytes.has(name, at: key) { return .literal }
+    // An escape makes a key longer.
+    guard key.count > name.count else { return .different }
     var index = key.lowerBound
-    for expected in name.utf8 {
+    for place in 0..<name.count {
       guard index < key.upperBound else { return .different }
       var byte = bytes[index]
       if byte == UInt8(ascii: "%"), let decoded = percentDecoded(bytes, index + 1..<key.upperBound) {
         byte = decoded
         index += 2
       }
-      guard byte == expected else { return .different }
+      guard byte == name.byte(at: place) else { return .different }
       index += 1
     }
     return index == key.upperBound ? .disguised : .different

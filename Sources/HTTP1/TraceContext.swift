@@ -32,13 +32,16 @@ package struct TraceContext: Equatable, Sendable {
     self.init(bytes, found)
   }
 
+  private static let version00 = ShortText("00")
+  private static let noVersion = ShortText("ff")
+
   /// Version 00 has nothing behind the flags, a later one may (§3.2.2.2, §4.3); ff is none.
   private static func isVersion(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Bool {
     let version = value.lowerBound..<value.lowerBound + 2
-    guard isHex(bytes, version), !bytes.has("ff", at: version) else { return false }
+    guard isHex(bytes, version), !bytes.has(noVersion, at: version) else { return false }
     let end = value.lowerBound + byteCount
     if value.upperBound == end { return true }
-    return !bytes.has("00", at: version) && bytes[end] == UInt8(ascii: "-")
+    return !bytes.has(version00, at: version) && bytes[end] == UInt8(ascii: "-")
   }
 
   /// Lower-case hexadecimal, and not all zeros.

@@ -10,16 +10,16 @@ package enum Version: UInt8, Sendable {
     case malformed
   }
 
+  private static let http11Text = ShortText("HTTP/1.1")
+  private static let name = ShortText("HTTP/")
+
   static func read(_ bytes: Span<UInt8>, at range: Range<Int>) -> Reading {
+    if bytes.has(http11Text, at: range) { return .understood(.http11) }
     let start = range.lowerBound
-    guard range.count == 8, bytes.has("HTTP/", at: start..<start + 5), bytes[start + 5].isDigit,
+    guard range.count == 8, bytes.begins(with: name, in: range), bytes[start + 5].isDigit,
       bytes[start + 6] == UInt8(ascii: "."), bytes[start + 7].isDigit
     else { return .malformed }
     guard bytes[start + 5] == UInt8(ascii: "1") else { return .unsupported }
-    switch bytes[start + 7] {
-    case UInt8(ascii: "0"): return .understood(.http10)
-    case UInt8(ascii: "1"): return .understood(.http11)
-    default: return .unsupported
-    }
+    return bytes[start + 7] == UInt8(ascii: "0") ? .understood(.http10) : .unsupported
   }
 }

@@ -128,7 +128,7 @@ enum Corpus {
       try? checkPath(bytes.span, 0..<bytes.count)
       var parameters = QueryParameters(0..<bytes.count)
       while let parameter = parameters.next(bytes.span) {
-        _ = QueryParameters.match(bytes.span, key: parameter.key, "instance_id")
+        _ = QueryParameters.match(bytes.span, key: parameter.key, ShortText("instance_id"))
       }
     }
   }

@@ -66,6 +66,6 @@ private func pairs(_ query: String) -> [String] {
     ] as [(String, QueryParameters.KeyMatch)])
   func `tells a key from its disguises`(key: String, expected: QueryParameters.KeyMatch) {
     let bytes = latin1("64" + key + "64")
-    #expect(QueryParameters.match(bytes.span, key: 2..<bytes.count - 2, "instance_id") == expected)
+    #expect(QueryParameters.match(bytes.span, key: 2..<bytes.count - 2, ShortText("instance_id")) == expected)
   }
 }

@@ -48,7 +48,7 @@ enum Properties {
       let key = Array(bytes[parameter.key])
       guard key + (parameter.pair.count > key.count ? [UInt8(ascii: "=")] : []) + bytes[parameter.value] == pairs.last
       else { throw Broken(what: "a pair is not its key and value") }
-      let match = QueryParameters.match(bytes.span, key: parameter.key, "instance_id")
+      let match = QueryParameters.match(bytes.span, key: parameter.key, ShortText("instance_id"))
       let name = Array("instance_id".utf8)
       guard match == (key == name ? .literal : decodedOnce(key) == name ? .disguised : .different) else {
         throw Broken(what: "\(text(key)) is \(match)")

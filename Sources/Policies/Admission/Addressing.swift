@@ -20,11 +20,14 @@ package struct Addressing: Sendable {
   /// What Core gets: begins with a slash, or is empty where nothing follows the prefix.
   let corePath: Range<Int>
 
+  private static let proxy = ShortText("/proxy/")
+  private static let instances = ShortText("/instances/")
+
   init(_ bytes: Span<UInt8>, path: Range<Int>) {
-    if begins(bytes, path, with: "/proxy/") {
+    if bytes.begins(with: Self.proxy, in: path) {
       instance = .inQuery
       corePath = path.lowerBound + 6..<path.upperBound
-    } else if begins(bytes, path, with: "/instances/") {
+    } else if bytes.begins(with: Self.instances, in: path) {
       let start = path.lowerBound + 11
       var end = start
       while end < path.upperBound, bytes[end] != UInt8(ascii: "/") { end += 1 }
@@ -51,13 +54,4 @@ package struct Addressing: Sendable {
     case .inPath, .byDefault: true
     }
   }
-}
-
-private func begins(_ bytes: Span<UInt8>, _ path: Range<Int>, with prefix: String) -> Bool {
-  var index = path.lowerBound
-  for byte in prefix.utf8 {
-    guard index < path.upperBound, bytes[index] == byte else { return false }
-    index += 1
-  }
-  return true
 }

@@ -16,9 +16,11 @@ func presentedToken(
   guard let credentials else { throw .tokenRequired }
   guard !hasTokenInQuery(head.query, bytes) else { throw .authorizationMalformed }
   if credentials.kind == .authorization { return try bearerToken(in: credentials.value, bytes) }
-  guard isB64Token(bytes, credentials.value) else { throw .authorizationMalformed }
+  guard bytes.isToken68(credentials.value) else { throw .authorizationMalformed }
   return credentials.value
 }
+
+private let accessTokenName = ShortText("access_token")
 
 /// Whether the query holds an `access_token`, however it is written.
 ///
@@ -28,7 +30,7 @@ private func hasTokenInQuery(_ query: Range<Int>?, _ bytes: Span<UInt8>) -> Bool
   guard let query else { return false }
   var parameters = QueryParameters(query)
   while let parameter = parameters.next(bytes) {
-    guard QueryParameters.match(bytes, key: parameter.key, "access_token") == .different else { return true }
+    guard QueryParameters.match(bytes, key: parameter.key, accessTokenName) == .different else { return true }
   }
   return false
 }
@@ -44,7 +46,7 @@ private func bearerToken(in credentials: Range<Int>, _ bytes: Span<UInt8>) throw
   guard isBearer(bytes, scheme) else { throw .tokenRequired }
   while index < credentials.upperBound, bytes[index] == UInt8(ascii: " ") { index += 1 }
   let token = index..<credentials.upperBound
-  guard isB64Token(bytes, token) else { throw .authorizationMalformed }
+  guard bytes.isToken68(token) else { throw .authorizationMalformed }
   return token
 }
 
@@ -57,19 +59,6 @@ private func isBearer(_ bytes: Span<UInt8>, _ scheme: Range<Int>) -> Bool {
     index += 1
   }
   return true
-}
-
-/// 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-func isB64Token(_ bytes: Span<UInt8>, _ token: Range<Int>) -> Bool {
-  var index = token.lowerBound
-  while index < token.upperBound, isB64Character(bytes[index]) { index += 1 }
-  guard index > token.lowerBound else { return false }
-  while index < token.upperBound, bytes[index] == UInt8(ascii: "=") { index += 1 }
-  return index == token.upperBound
-}
-
-private func isB64Character(_ byte: UInt8) -> Bool {
-  isUnreserved(byte) || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "/")
 }
 
 /// RFC 9110 §5.6.2.

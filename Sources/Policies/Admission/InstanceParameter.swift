@@ -1,6 +1,8 @@
 import Digests
 import HTTP1
 
+private let instanceIDName = ShortText("instance_id")
+
 /// The one pair of a query that names the instance; its value is not empty.
 func requiredInstanceParameter(_ query: Range<Int>?, _ bytes: Span<UInt8>) throws(Rejection)
   -> QueryParameters.Parameter
@@ -8,7 +10,7 @@ func requiredInstanceParameter(_ query: Range<Int>?, _ bytes: Span<UInt8>) throw
   var found: QueryParameters.Parameter?
   var parameters = QueryParameters(query ?? 0..<0)
   while let parameter = parameters.next(bytes) {
-    switch QueryParameters.match(bytes, key: parameter.key, "instance_id") {
+    switch QueryParameters.match(bytes, key: parameter.key, instanceIDName) {
     case .different: continue
     case .literal:
       guard found == nil, !parameter.value.isEmpty else { throw .instanceMalformed }

@@ -1,4 +1,5 @@
 package import Digests
+import HTTP1
 
 /// An access token as `token new` makes them; what is presented need not look so.
 ///
@@ -37,7 +38,7 @@ package struct Token: Sendable {
   /// Whether a text can stand in `Authorization: Bearer` at all (RFC 6750 §2.1, b64token).
   package static func canBePresented(_ text: String) -> Bool {
     let bytes = Array(text.utf8)
-    return isB64Token(bytes.span, 0..<bytes.count)
+    return bytes.span.isToken68(0..<bytes.count)
   }
 
   /// The digest of a token that is presented as `text`.

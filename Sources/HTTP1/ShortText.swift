@@ -1,0 +1,39 @@
+/// At most 16 bytes as two words, so that looking for them is two loads and two comparisons.
+package struct ShortText: Sendable {
+  package static let bytesMax = 16
+
+  let count: Int
+  private let first: UInt64
+  private let second: UInt64
+
+  package init(_ text: String) {
+    let bytes = Array(text.utf8)
+    precondition((1...Self.bytesMax).contains(bytes.count))
+    count = bytes.count
+    first = bytes.span.packed(0..<bytes.count)
+    second = count > 8 ? bytes.span.packed(8..<bytes.count) : 0
+  }
+
+  @inline(__always)
+  fileprivate func isAt(_ range: Range<Int>, of bytes: Span<UInt8>) -> Bool {
+    guard range.count == count, bytes.packed(range) == first else { return false }
+    return count <= 8 || bytes.packed(range.lowerBound &+ 8..<range.upperBound) == second
+  }
+
+  /// The byte at `index`, which is less than `count`.
+  func byte(at index: Int) -> UInt8 {
+    UInt8(truncatingIfNeeded: (index < 8 ? first : second) >> UInt64(index % 8 * 8))
+  }
+}
+
+extension Span<UInt8> {
+  /// Whether the bytes of `range` are `text`, case included.
+  @inline(__always)
+  func has(_ text: borrowing ShortText, at range: Range<Int>) -> Bool { text.isAt(range, of: self) }
+
+  /// Whether `range` begins with `text`, case included.
+  package func begins(with text: borrowing ShortText, in range: Range<Int>) -> Bool {
+    guard range.count >= text.count else { return false }
+    return text.isAt(range.lowerBound..<range.lowerBound + text.count, of: self)
+  }
+}
