@@ -129,24 +129,28 @@ final class SimulatedCalls: SocketCalls {
   }
 
   func send(_ number: Int32, _ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
-    send(number, bytes(buffer, range))
+    send(number) { room in bytes(buffer, range.prefix(room)) }
   }
 
   func send(
     _ number: Int32, _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>
   ) -> Transfer {
-    send(number, bytes(first, offset..<first.count) + bytes(second, range))
+    send(number) { room in
+      let head = bytes(first, (offset..<first.count).prefix(room))
+      return head + bytes(second, range.prefix(room - head.count))
+    }
   }
 
-  private func send(_ number: Int32, _ bytes: [UInt8]) -> Transfer {
+  /// - Parameter taking: gives at most so many of the bytes that are to be sent.
+  private func send(_ number: Int32, taking: (Int) -> [UInt8]) -> Transfer {
     guard let end = end(number) else { return .failed(Errno(EBADF)) }
     if isHarmed(end) { return .failed(Errno(EPIPE)) }
     if end.isReset { return .failed(Errno(EPIPE)) }
     guard end.room > 0 else { return .wouldBlock }
-    let count = min(end.room, bytes.count)
-    end.room -= count
-    end.onSent(Array(bytes.prefix(count)))
-    return .bytes(count)
+    let sent = taking(end.room)
+    end.room -= sent.count
+    end.onSent(sent)
+    return .bytes(sent.count)
   }
 
   private func bytes(_ buffer: ByteBuffer, _ range: Range<Int>) -> [UInt8] {
@@ -187,6 +191,7 @@ final class SimulatedCalls: SocketCalls {
       // What room there is stays, as in a socket's own buffer.
       end.isStalled = true
       end.arrived = []
+      end.arrivedEnd = false
       return false
     }
   }

@@ -3,23 +3,40 @@ import TestSupport
 
 /// A client with some requests on one connection, well-behaved or not.
 final class SimulatedClient: SimulatedPeer {
+  private enum Conduct: CaseIterable {
+    /// Asks, takes the answers, and ends.
+    case asks
+    /// Sends all requests at once.
+    case pipelines
+    /// Is gone without a word once it has had some answers, or some time after it began.
+    case leavesBetween, leavesMidway
+    /// Sends a request in part, and nothing more.
+    case stalls
+    /// Is connected, and that is all; or stays when it has had its answers.
+    case saysNothing, stays
+  }
+
   private let run: SimulationRun
   private let number: Int
+  private let conduct: Conduct
   private var methods: [String] = []
   private var requests: [[UInt8]] = []
   private var asked = 0
   private var answered = 0
-  private let isHasty: Bool
-  /// Answers after which it is gone without a word.
-  private let patience: Int
+  /// The request that it does not send whole, or the answers after which it leaves.
+  private let turningPoint: Int
+  /// When something last went or was taken (milliseconds).
+  private var heardAt: Int64
+  private var isToldOfClose = false
 
   init(_ run: SimulationRun, number: Int, requests count: Int, _ end: SimulatedEnd) {
     self.run = run
     self.number = number
-    isHasty = Int.random(in: 0..<3, using: &run.kernel.random) == 0
-    patience =
-      Int.random(in: 0..<6, using: &run.kernel.random) == 0
-      ? Int.random(in: 0..<count, using: &run.kernel.random) : .max
+    conduct =
+      Bool.random(using: &run.kernel.random)
+      ? .asks : Conduct.allCases.randomElement(using: &run.kernel.random) ?? .asks
+    turningPoint = Int.random(in: 0..<count, using: &run.kernel.random)
+    heardAt = run.kernel.milliseconds
     super.init(run.kernel, end)
     for request in 0..<count { add(SimulatedTag.make(number, request)) }
   }
@@ -49,22 +66,34 @@ final class SimulatedClient: SimulatedPeer {
   }
 
   func begin() {
-    if isHasty { requests.forEach(ask) } else { ask(requests[0]) }
+    switch conduct {
+    case .pipelines: while asked < requests.count { askNext() }
+    case .saysNothing: break
+    case .leavesMidway:
+      kernel.after(Int64.random(in: 0...1_500, using: &kernel.random)) { [weak self] in self?.leave() }
+      askNext()
+    case .asks, .leavesBetween, .stalls, .stays: askNext()
+    }
   }
 
-  private func ask(_ bytes: [UInt8]) {
+  private func askNext() {
+    var bytes = requests[asked]
+    if conduct == .stalls, asked == turningPoint {
+      bytes = Array(bytes.prefix(Int.random(in: 1..<bytes.count, using: &kernel.random)))
+    }
     asked += 1
     send(bytes)
   }
 
   override func hasReceived() {
+    heardAt = kernel.milliseconds
     while answered < methods.count, let answer = reader.next(hasBody: methods[answered] != "HEAD") {
       if answer.isInterim { continue }
       judge(answer)
       answered += 1
-      if answered > patience { return leave() }
+      if conduct == .leavesBetween, answered > turningPoint { return leave() }
       if answered == methods.count { return finish() }
-      if !isHasty, asked == answered { ask(requests[asked]) }
+      if conduct != .pipelines, asked == answered { askNext() }
     }
   }
 
@@ -72,11 +101,31 @@ final class SimulatedClient: SimulatedPeer {
     let tag = SimulatedTag.make(number, answered)
     run.expect(answered < asked, "client \(number) got an answer that it did not ask for")
     run.clientSaw(answer.field("X-Request-Id") ?? "")
+    isToldOfClose = answer.field("Connection") == "close"
     guard answer.status == 200 else { return run.expect(answer.status >= 400, "status \(answer.startLine)") }
+    run.expect(answer.field("X-Tag") == tag, "client \(number) got another answer than that to \(tag)")
     run.expect(answer.isBody(of: tag), "client \(number) got another body than that of \(tag)")
   }
 
   private func finish() {
+    guard conduct != .stays else { return }
     if Bool.random(using: &kernel.random) { leave() } else { endOutput() }
+  }
+
+  // MARK: Idle connections
+
+  override func gatewaySent(_ bytes: [UInt8]) { heardAt = kernel.milliseconds }
+
+  /// Who says nothing is let go of, neither early nor late, and nobody with a request in hand.
+  override func gatewayEnded() {
+    guard !hasLeft else { return }
+    let waited = kernel.milliseconds - heardAt
+    guard conduct == .saysNothing || conduct == .stays && answered == methods.count else {
+      let isForgotten = waited >= SimulationRun.idleMilliseconds && answered < asked && conduct != .stalls
+      return run.expect(!isForgotten || run.isHarmed, "client \(number) got no answer to request \(answered)")
+    }
+    let isEarly = waited < SimulationRun.idleMilliseconds && !isToldOfClose && !run.isDraining && !run.isHarmed
+    run.expect(!isEarly, "client \(number) was let go of after \(waited) ms")
+    run.expect(waited < SimulationRun.idleMilliseconds + 50, "client \(number) was kept for \(waited) ms")
   }
 }

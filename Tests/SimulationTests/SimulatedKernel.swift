@@ -6,11 +6,12 @@ import Reactor
 /// somebody else's bytes.
 final class SimulatedKernel: Kernel {
   private(set) var nanoseconds: Int64 = 1_000_000_000_000
+  var milliseconds: Int64 { nanoseconds / 1_000_000 }
   var wallMicroseconds: Int64 { 1_800_000_000_000_000 + nanoseconds / 1_000 }
   var sockets: any SocketCalls { calls }
   let calls: SimulatedCalls
   var random: SeededGenerator
-  /// Asked when nothing is left to happen; false: nothing will.
+  /// Asked when nothing is left to happen and the loop has no deadline; false: nothing will.
   var onSilence: () -> Bool = { false }
   private(set) var turns = 0
   /// Nothing more would ever happen, or too much did; `onStuck` has the loop end.
@@ -41,7 +42,7 @@ final class SimulatedKernel: Kernel {
   func after(_ milliseconds: Int64, _ act: @escaping () -> Void) {
     order += 1
     // By the millisecond, so that what is due together keeps its order.
-    let due = (nanoseconds / 1_000_000 + milliseconds) * 1_000_000
+    let due = (self.milliseconds + milliseconds) * 1_000_000
     agenda.append(Appointment(due: due, order: order, act: act))
   }
 
@@ -70,9 +71,8 @@ final class SimulatedKernel: Kernel {
       guard events.isEmpty else { return events.count }
       let next = agenda.min { ($0.due, $0.order) < ($1.due, $1.order) }
       guard let next, next.due <= until ?? .max else {
-        if next == nil, onSilence() { continue }
         guard let until else {
-          giveUp()
+          if !onSilence() { giveUp() }
           continue
         }
         nanoseconds = max(nanoseconds, until)

@@ -20,7 +20,7 @@ final class SimulatedLink: Link {
     self.connected = connected
     let lot = Int.random(in: 0..<20, using: &kernel.random)
     fate = lot == 0 ? .refused : lot == 1 ? .never : .connects
-    dueAt = kernel.nanoseconds / 1_000_000 + kernel.someTime()
+    dueAt = kernel.milliseconds + kernel.someTime()
   }
 
   deinit { if let end { kernel.calls.close(end.number) } }
@@ -28,7 +28,7 @@ final class SimulatedLink: Link {
   func begin(for owner: UpstreamConnection) { self.owner = owner }
 
   func drive(_ socket: Int32, _ ready: Int32) -> LinkOutcome? {
-    let now = kernel.nanoseconds / 1_000_000
+    let now = kernel.milliseconds
     guard fate != .never else { return nil }
     guard now >= dueAt else {
       owner?.callAgain(after: Int(dueAt - now))

@@ -16,9 +16,7 @@ struct SimulatedMessage {
 
   /// Whether the body is one tag again and again, or the gateway's own words.
   func isBody(of tag: String) -> Bool {
-    let unit = Array("\(tag).".utf8)
-    guard body.count % unit.count == 0 else { return false }
-    return stride(from: 0, to: body.count, by: unit.count).allSatisfy { body[$0..<$0 + unit.count] == unit[...] }
+    body == Array(String(repeating: "\(tag).", count: body.count / (tag.utf8.count + 1)).utf8)
   }
 }
 
@@ -26,7 +24,10 @@ struct SimulatedMessage {
 struct SimulatedReader {
   /// What was not taken yet.
   private(set) var bytes: [UInt8] = []
-  private var head: [String]?
+  /// The lines of a head whose body is not whole yet.
+  private(set) var head: [String]?
+  /// Bytes that hold no end of a head.
+  private var scanned = 0
   private var body: [UInt8] = []
   private var isChunked = false
   private var missing = 0
@@ -75,8 +76,14 @@ struct SimulatedReader {
   }
 
   private mutating func take(through mark: String) -> String? {
-    guard let end = bytes[...].end(of: mark) else { return nil }
-    defer { bytes.removeFirst(end) }
+    guard let end = bytes[scanned...].end(of: mark) else {
+      scanned = max(0, bytes.count - mark.utf8.count + 1)
+      return nil
+    }
+    defer {
+      bytes.removeFirst(end)
+      scanned = 0
+    }
     return String(decoding: bytes[..<end], as: UTF8.self)
   }
 }

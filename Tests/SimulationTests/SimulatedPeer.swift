@@ -9,6 +9,7 @@ class SimulatedPeer {
   private(set) var isEnded = false
   private(set) var hasLeft = false
   private var outgoing: [UInt8] = []
+  private var whenSent: (() -> Void)?
   private var isSending = false
   /// Bytes that go at once, and how slowly they are taken.
   private let pieceMax: Int
@@ -21,13 +22,22 @@ class SimulatedPeer {
     self.end = end
     pieceMax = [1, 7, 100, 20_000].randomElement(using: &kernel.random)!
     isSlow = Int.random(in: 0..<4, using: &kernel.random) == 0
-    end.onSent = { [unowned self] bytes in take(bytes) }
-    end.onEnd = { [unowned self] in inOrder { $0.noteEnd() } }
+    end.onSent = { [unowned self] bytes in
+      gatewaySent(bytes)
+      take(bytes)
+    }
+    end.onEnd = { [unowned self] in
+      gatewayEnded()
+      inOrder { $0.noteEnd() }
+    }
   }
 
   /// Some bytes have come; for subclasses.
   func hasReceived() {}
   func hasEnded() {}
+  /// The gateway has just sent, or ended: what the peer may see much later.
+  func gatewaySent(_ bytes: [UInt8]) {}
+  func gatewayEnded() {}
 
   private func take(_ bytes: [UInt8]) {
     inOrder { peer in
@@ -40,7 +50,7 @@ class SimulatedPeer {
 
   /// Acts after a while, but never before what came earlier.
   private func inOrder(_ act: @escaping (SimulatedPeer) -> Void) {
-    let now = kernel.nanoseconds / 1_000_000
+    let now = kernel.milliseconds
     takesAt = max(takesAt, now + (isSlow ? kernel.someTime() : 0))
     kernel.after(takesAt - now) { [weak self] in
       if let self { act(self) }
@@ -55,12 +65,12 @@ class SimulatedPeer {
 
   // MARK: Sending
 
-  func send(_ bytes: [UInt8]) {
+  /// - Parameter whenSent: called when the last byte has gone.
+  func send(_ bytes: [UInt8], then whenSent: (() -> Void)? = nil) {
     outgoing += bytes
+    self.whenSent = whenSent
     goOn()
   }
-
-  var hasSentAll: Bool { outgoing.isEmpty }
 
   private func goOn() {
     guard !isSending, !outgoing.isEmpty, !hasLeft else { return }
@@ -72,7 +82,10 @@ class SimulatedPeer {
       let count = min(outgoing.count, Int.random(in: 1...max(pieceMax, outgoing.count / 20), using: &kernel.random))
       kernel.calls.deliver(Array(outgoing.prefix(count)), to: end)
       outgoing.removeFirst(count)
-      goOn()
+      guard outgoing.isEmpty else { return goOn() }
+      let act = whenSent
+      whenSent = nil
+      act?()
     }
   }
 

@@ -13,14 +13,21 @@ final class SimulationRun {
   let kernel: SimulatedKernel
   /// What was found wrong.
   private(set) var faults: [String] = []
-  private let channel = AccessLogChannel()
+  private let log = SimulatedLog()
   private let mailbox = Mailbox()
   private let handle: LoopHandle
   private var clients: [SimulatedClient] = []
   private var cores: [SimulatedCore] = []
   private var seenByClients: [String] = []
   private var seenByCores: [(tag: String, id: String)] = []
-  private var isDraining = false
+  private var writes: Set<String> = []
+  private(set) var isDraining = false
+  var isHarmed: Bool { kernel.calls.harm != .none }
+  /// What a worker reads at once of an answer.
+  private(set) var readBytes = 0
+
+  /// How long a client may say nothing, and a connection to Core be kept unused.
+  static let idleMilliseconds: Int64 = 5_000
 
   /// The policy of all runs; timeouts are short, though nobody waits for them.
   private static let policy = Result {
@@ -32,7 +39,9 @@ final class SimulationRun {
           "connect_s": 1, "queue_s": 2, "first_byte_s": 2, "between_bytes_s": 2, "total_s": 10, "pool_idle_s": 1,
         ],
       ],
-      gateway: ["timeouts": ["head_s": 3, "body_idle_s": 3, "idle_s": 5], "access_log": NSNull()])
+      gateway: [
+        "timeouts": ["head_s": 3, "body_idle_s": 3, "idle_s": idleMilliseconds / 1_000], "access_log": NSNull(),
+      ])
     let loaded = Policy.load(
       PolicyFolder(
         path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": TestPolicyFolder.key]),
@@ -57,27 +66,37 @@ final class SimulationRun {
   }
 
   func clientSaw(_ id: String) { seenByClients.append(id) }
-  func coreSaw(_ tag: String, _ id: String) { seenByCores.append((tag, id)) }
+
+  func coreSaw(_ request: SimulatedMessage, _ tag: String) {
+    seenByCores.append((tag, request.field("X-Request-Id") ?? ""))
+    guard request.startLine.hasPrefix("POST ") else { return }
+    expect(writes.insert(tag).inserted, "the write \(tag) was put on the wire twice")
+  }
 
   // MARK: Running
 
   func run() throws {
     let policy = try Self.policy.get()
-    let log = AccessLogBuffer(channel) {}
     let worker = try Worker(
       handle: handle, loops: 1, generation: Generation(policy, following: nil), mailbox: mailbox,
-      gate: ConnectionGate(policy.settings), log: log, kernel: kernel, makeLink: { [unowned self] _ in makeLink() },
+      gate: ConnectionGate(policy.settings), log: log.buffer(), kernel: kernel,
+      makeLink: { [unowned self] _ in makeLink() },
       report: { _ in })
     kernel.onSilence = { [unowned self] in endOrStop() }
     kernel.onStuck = { [unowned self] in tell(.stop) }
-    for number in 0..<Int.random(in: 1...4, using: &kernel.random) {
+    for number in 0..<Int.random(in: 1...8, using: &kernel.random) {
       kernel.after(kernel.someTime()) { [unowned self] in connect(number) }
     }
+    if Int.random(in: 0..<4, using: &kernel.random) == 0 {
+      kernel.after(Int64.random(in: 0...8_000, using: &kernel.random)) { [unowned self] in drain() }
+    }
+    readBytes = worker.bufferCapacity
     worker.run([], sharedBy: [handle])
     judge()
   }
 
   private func connect(_ number: Int) {
+    guard !isDraining else { return }
     let end = kernel.calls.open(room: [100, 2_000, 60_000].randomElement(using: &kernel.random)!)
     let count = Int.random(in: 1...5, using: &kernel.random)
     let client = SimulatedClient(self, number: number, requests: count, end)
@@ -97,12 +116,18 @@ final class SimulationRun {
     SimulatedLink(kernel) { [unowned self] end in cores.append(SimulatedCore(self, end)) }
   }
 
-  /// Peers have nothing more to do: what is left is the gateway's own deadlines, and then the end.
+  /// Peers have nothing more to do, and no deadline is left: all must have been let go of, and the worker may end.
   private func endOrStop() -> Bool {
     guard !isDraining, clients.allSatisfy({ !kernel.calls.isOpen($0.end) }) else { return false }
+    expect(kernel.calls.openCount == 0, "\(kernel.calls.openCount) connections to Core are kept for ever")
+    drain()
+    return true
+  }
+
+  private func drain() {
+    guard !isDraining else { return }
     isDraining = true
     tell(.drain)
-    return true
   }
 
   private func tell(_ message: Mailbox.Message) {
@@ -118,17 +143,29 @@ final class SimulationRun {
     expect(kernel.calls.violations.isEmpty, "\(kernel.calls.violations.prefix(3))")
     expect(kernel.calls.openCount == 0, "\(kernel.calls.openCount) descriptors are left open")
     expect(handle.connections.load(ordering: .relaxed) == 0, "connections are miscounted")
-    let ids = recordedIDs()
+    let ids = log.recordedIDs()
     expect(Set(ids).count == ids.count, "an exchange was recorded twice")
     for id in seenByClients { expect(ids.contains(id), "an answer was not recorded") }
     for (tag, id) in seenByCores { expect(ids.contains(id), "what Core got as \(tag) was not recorded") }
-    // A write is put on the wire once; so is each exchange that Core sees whole, but for a read that is tried again.
     expect(Set(seenByClients).count == seenByClients.count, "two answers bear one id")
   }
+}
 
-  private func recordedIDs() -> [String] {
+/// The access log's writer.
+private final class SimulatedLog: Sendable {
+  private let channel = AccessLogChannel()
+  private let written = Mutex("")
+
+  func buffer() -> AccessLogBuffer { AccessLogBuffer(channel) { [self] in write() } }
+
+  private func write() {
     var bytes: [UInt8] = []
     _ = channel.take(&bytes)
-    return String(decoding: bytes, as: UTF8.self).matches(of: /"request_id":"([0-9a-f]{32})"/).map { String($0.1) }
+    written.withLock { $0 += String(decoding: bytes, as: UTF8.self) }
+  }
+
+  func recordedIDs() -> [String] {
+    write()
+    return written.withLock { $0.matches(of: /"request_id":"([0-9a-f]{32})"/).map { String($0.1) } }
   }
 }
