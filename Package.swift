@@ -48,13 +48,16 @@ let package = Package(
     .executableTarget(
       name: "blnk-gateway", dependencies: ["Digests", "Gateway", "HTTP1", "Policies", "Reactor", "SandboxCore"],
       swiftSettings: strict),
+    .target(name: "TestFolders", path: "Tests/TestFolders", swiftSettings: strict),
     .target(
-      name: "TestSupport", dependencies: ["Digests", "Gateway", "Policies", "Reactor"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Digests", "Gateway", "Policies", "Reactor", "TestFolders"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(
       name: "CallersTests", dependencies: ["Reactor", "SandboxCore", "TestSupport"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
-    .testTarget(name: "CommandTests", dependencies: ["blnk-gateway", "Policies"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["blnk-gateway", "Policies", "TestFolders"], swiftSettings: strict),
     tests(of: "Digests"),
     tests(of: "Counters"),
     tests(of: "HTTP1"),
@@ -63,20 +66,25 @@ let package = Package(
       name: "EdgeSlowTests", dependencies: ["Reactor", "TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(name: "EdgeTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["LoopSupport", "TestSupport", "blnk-gateway"], swiftSettings: strict),
+      name: "EndToEndTests", dependencies: ["LoopSupport", "TestFolders", "TestSupport", "blnk-gateway"],
+      swiftSettings: strict),
     tests(
       of: "Gateway",
-      uses: ["Counters", "Digests", "HTTP1", "Policies", "Reactor", "Telemetry", "TestSupport", "Upstream"]),
-    tests(of: "Policies", uses: ["Digests", "HTTP1"], resources: [.copy("Fixtures")]),
-    .target(name: "LoopSupport", dependencies: ["Reactor"], path: "Tests/LoopSupport", swiftSettings: strict),
-    tests(of: "Reactor", uses: ["CLinux", "LoopSupport"]),
+      uses: [
+        "Counters", "Digests", "HTTP1", "Policies", "Reactor", "Telemetry", "TestFolders", "TestSupport",
+        "Upstream",
+      ]),
+    tests(of: "Policies", uses: ["Digests", "HTTP1", "TestFolders"], resources: [.copy("Fixtures")]),
+    .target(
+      name: "LoopSupport", dependencies: ["Reactor", "TestFolders"], path: "Tests/LoopSupport", swiftSettings: strict),
+    tests(of: "Reactor", uses: ["CLinux", "LoopSupport", "TestFolders"]),
     tests(of: "SandboxCore", uses: ["Reactor"], resources: [.copy("Fixtures")]),
     tests(of: "Upstream", uses: ["CLibcurl", "LoopSupport", "Reactor"]),
     .testTarget(
       name: "SimulationTests",
       dependencies: ["Gateway", "Policies", "Reactor", "Telemetry", "TestSupport", "Upstream"],
       swiftSettings: strict),
-    tests(of: "Telemetry", uses: ["Counters", "Digests", "LoopSupport", "Reactor"]),
+    tests(of: "Telemetry", uses: ["Counters", "Digests", "LoopSupport", "Reactor", "TestFolders"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,6 @@
 import Foundation
 import Policies
+import TestFolders
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct CommandTests {
@@ -120,14 +121,14 @@ import Testing
   }
 }
 
-/// The shipped policy with another gateway.json, removed behind its last user.
+/// The shipped policy with another gateway.json.
 final class PolicyCopy {
-  let path = NSTemporaryDirectory() + "command-tests-" + UUID().uuidString
+  private let folder: TemporaryFolder
+  var path: String { folder.path("policies") }
 
   init(gateway: String) throws {
+    folder = try TemporaryFolder()
     try FileManager.default.copyItem(atPath: Program.policies, toPath: path)
     try Data(gateway.utf8).write(to: URL(filePath: "\(path)/gateway.json"))
   }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
 }

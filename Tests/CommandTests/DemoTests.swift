@@ -1,4 +1,5 @@
 import Foundation
+import TestFolders
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct DemoTests {
@@ -37,14 +38,4 @@ import Testing
     #expect(outcome.output.contains("TOKEN=blnk_at_") && outcome.output.contains("DIRECT=blnk_at_"))
     #expect(try temporary.entries.isEmpty)
   }
-}
-
-private final class TemporaryFolder {
-  let path = NSTemporaryDirectory() + "command-tests-" + UUID().uuidString
-
-  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  var entries: [String] { get throws { try FileManager.default.contentsOfDirectory(atPath: path) } }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestFolders
 import Testing
 
 /// The built program, which stands beside the test bundle.
@@ -35,31 +36,25 @@ struct Program {
 /// A program under way. What it writes goes to files, so that it never waits for a reader.
 final class RunningProgram {
   private let process = Process()
-  private let folder: URL
+  private let folder: TemporaryFolder
 
   init(url: URL, _ arguments: [String], input: String, environment: [String: String]) throws {
-    folder = URL(filePath: NSTemporaryDirectory()).appending(path: "command-tests-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    for name in ["in", "out", "err"] {
-      try Data(name == "in" ? input.utf8 : "".utf8).write(to: folder.appending(path: name))
-    }
+    folder = try TemporaryFolder()
+    for name in ["in", "out", "err"] { try folder.write(name == "in" ? input : "", to: name) }
     process.executableURL = url
     process.arguments = arguments
     // What a sanitizer is told holds for programs under test, too.
     let sanitizers = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
     process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { first, _ in first }
       .merging(sanitizers) { first, _ in first }
-    process.currentDirectoryURL = folder
-    process.standardInput = try FileHandle(forReadingFrom: folder.appending(path: "in"))
-    process.standardOutput = try FileHandle(forWritingTo: folder.appending(path: "out"))
-    process.standardError = try FileHandle(forWritingTo: folder.appending(path: "err"))
+    process.currentDirectoryURL = folder.url
+    process.standardInput = try FileHandle(forReadingFrom: folder.url.appending(path: "in"))
+    process.standardOutput = try FileHandle(forWritingTo: folder.url.appending(path: "out"))
+    process.standardError = try FileHandle(forWritingTo: folder.url.appending(path: "err"))
     try process.run()
   }
 
-  deinit {
-    if process.isRunning { process.terminate() }
-    try? FileManager.default.removeItem(at: folder)
-  }
+  deinit { if process.isRunning { process.terminate() } }
 
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
@@ -90,7 +85,7 @@ final class RunningProgram {
   }
 
   private func text(_ name: String) -> String {
-    (try? String(contentsOf: folder.appending(path: name), encoding: .utf8)) ?? ""
+    (try? String(contentsOfFile: folder.path(name), encoding: .utf8)) ?? ""
   }
 
   struct Missing: Error {

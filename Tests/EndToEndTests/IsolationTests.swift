@@ -1,4 +1,5 @@
 import Foundation
+import TestFolders
 import TestSupport
 import Testing
 
@@ -102,32 +103,32 @@ private struct FullBacklog {
 
 /// A library that makes getaddrinfo(3) sleep for one name, to be preloaded.
 private struct HangingResolver {
-  let path: String
+  var path: String { folder.path("resolver.so") }
+  private let folder: TemporaryFolder
 
   struct NotBuilt: Error {
     let status: Int32
   }
 
   init(name: String, seconds: Int) throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "resolver-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let source = folder.appending(path: "resolver.c")
-    path = folder.appending(path: "resolver.so").path
-    try """
-    #define _GNU_SOURCE
-    #include <dlfcn.h>
-    #include <netdb.h>
-    #include <string.h>
-    #include <unistd.h>
-    int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result) {
-      if (node && !strcmp(node, "\(name)")) { sleep(\(seconds)); return EAI_AGAIN; }
-      int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
-      return real(node, service, hints, result);
-    }
-    """.write(to: source, atomically: true, encoding: .utf8)
+    folder = try TemporaryFolder()
+    let source =
+      """
+      #define _GNU_SOURCE
+      #include <dlfcn.h>
+      #include <netdb.h>
+      #include <string.h>
+      #include <unistd.h>
+      int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result) {
+        if (node && !strcmp(node, "\(name)")) { sleep(\(seconds)); return EAI_AGAIN; }
+        int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+        return real(node, service, hints, result);
+      }
+      """
+    try folder.write(source, to: "resolver.c")
     let compiler = Process()
     compiler.executableURL = URL(fileURLWithPath: "/usr/bin/gcc")
-    compiler.arguments = ["-shared", "-fPIC", "-o", path, source.path]
+    compiler.arguments = ["-shared", "-fPIC", "-o", path, folder.path("resolver.c")]
     try compiler.run()
     compiler.waitUntilExit()
     guard compiler.terminationStatus == 0 else { throw NotBuilt(status: compiler.terminationStatus) }

@@ -1,4 +1,5 @@
 import Foundation
+import TestFolders
 import TestSupport
 import Testing
 
@@ -67,23 +68,22 @@ import Testing
 
   @Test func `Prometheus scrapes, and answers a query with what was sent`() throws {
     try withTraffic { _, adminPort in
-      let folder = FileManager.default.temporaryDirectory.appending(path: "prometheus-\(UUID().uuidString)")
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-      defer { try? FileManager.default.removeItem(at: folder) }
-      let text = """
-        global: { scrape_interval: 1s }
-        scrape_configs: [ { job_name: gateway, static_configs: [ { targets: ["127.0.0.1:\(adminPort)"] } ] } ]
-        """
-      try Data(text.utf8).write(to: folder.appending(path: "prometheus.yml"))
-      let (prometheus, port) = try startPrometheus(folder.path)
-      defer {
-        prometheus.terminate()
-        prometheus.waitUntilExit()
+      try withTemporaryFolder { folder in
+        let text = """
+          global: { scrape_interval: 1s }
+          scrape_configs: [ { job_name: gateway, static_configs: [ { targets: ["127.0.0.1:\(adminPort)"] } ] } ]
+          """
+        try folder.write(text, to: "prometheus.yml")
+        let (prometheus, port) = try startPrometheus(folder.path)
+        defer {
+          prometheus.terminate()
+          prometheus.waitUntilExit()
+        }
+        let query = "sum(blnk_gateway_requests_total{instance_id=\"one\",status=\"2xx\",route=\"/proxy/balances\"})"
+        #expect(try value(of: query, at: port) == "5")
+        #expect(try value(of: "up{job=\"gateway\"}", at: port) == "1")
+        #expect(try value(of: "blnk_gateway_refusals_total{code=\"GATEWAY_UPSTREAM_REFUSED\"}", at: port) == "5")
       }
-      let query = "sum(blnk_gateway_requests_total{instance_id=\"one\",status=\"2xx\",route=\"/proxy/balances\"})"
-      #expect(try value(of: query, at: port) == "5")
-      #expect(try value(of: "up{job=\"gateway\"}", at: port) == "1")
-      #expect(try value(of: "blnk_gateway_refusals_total{code=\"GATEWAY_UPSTREAM_REFUSED\"}", at: port) == "5")
     }
   }
 

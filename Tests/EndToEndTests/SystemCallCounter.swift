@@ -1,4 +1,5 @@
 import Foundation
+import TestFolders
 
 /// Counts the system calls of a running process with strace(1).
 struct SystemCallCounter {
@@ -13,11 +14,13 @@ struct SystemCallCounter {
   /// The system calls of all threads from now on, while `work` runs and until it has ended the process: a strace that
   /// is started from a thread of Dispatch inherits a mask that blocks every signal to stop it by.
   func count(during work: () throws -> Void) throws -> Int {
-    let summary = FileManager.default.temporaryDirectory.appending(path: "strace-\(UUID().uuidString)")
-    defer { try? FileManager.default.removeItem(at: summary) }
+    try withTemporaryFolder { folder in try count(into: folder.path("summary"), during: work) }
+  }
+
+  private func count(into summary: String, during work: () throws -> Void) throws -> Int {
     let strace = Process()
     strace.executableURL = URL(fileURLWithPath: "/usr/bin/strace")
-    strace.arguments = ["-f", "-c", "-p", "\(identifier)", "-o", summary.path]
+    strace.arguments = ["-f", "-c", "-p", "\(identifier)", "-o", summary]
     let errors = Pipe()
     strace.standardError = errors
     strace.standardInput = FileHandle.nullDevice
@@ -26,7 +29,7 @@ struct SystemCallCounter {
     _ = errors.fileHandleForReading.availableData
     try work()
     strace.waitUntilExit()
-    let text = try String(contentsOf: summary, encoding: .utf8)
+    let text = try String(contentsOfFile: summary, encoding: .utf8)
     guard let total = text.split(separator: "\n").last(where: { $0.hasSuffix("total") }),
       let calls = total.split(separator: " ").dropFirst(3).first.flatMap({ Int($0) })
     else { throw Unreadable(summary: text) }

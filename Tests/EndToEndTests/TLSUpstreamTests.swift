@@ -1,5 +1,6 @@
 import Foundation
 import LoopSupport
+import TestFolders
 import TestSupport
 import Testing
 
@@ -79,7 +80,7 @@ struct TLSUpstreamTests {
 private final class NginxCore {
   let port: UInt16
   private let process = Process()
-  private let folder: URL
+  private let folder: TemporaryFolder
 
   static let path = "/usr/sbin/nginx"
   static var isAtHand: Bool { FileManager.default.isExecutableFile(atPath: path) }
@@ -90,8 +91,7 @@ private final class NginxCore {
     let free = try ListeningSocket(backlog: 1)
     port = free.port
     free.stop()
-    folder = FileManager.default.temporaryDirectory.appending(path: "nginx-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    folder = try TemporaryFolder()
     let client = asksForClients ? "ssl_verify_client on; ssl_client_certificate \(authority.folder)/ca.pem;" : ""
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
       .map { "\($0)_temp_path \(folder.path)/\($0);" }.joined(separator: " ")
@@ -114,7 +114,7 @@ private final class NginxCore {
         }
       }
     }
-    """.write(to: folder.appending(path: "nginx.conf"), atomically: true, encoding: .utf8)
+    """.write(to: folder.url.appending(path: "nginx.conf"), atomically: true, encoding: .utf8)
     process.executableURL = URL(fileURLWithPath: Self.path)
     process.arguments = ["-p", folder.path, "-c", folder.path + "/nginx.conf", "-e", folder.path + "/error.log"]
     process.standardInput = FileHandle.nullDevice
@@ -131,6 +131,5 @@ private final class NginxCore {
     // A process that Dispatch's threads start may hold signals back.
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
-    try? FileManager.default.removeItem(at: folder)
   }
 }

@@ -1,11 +1,12 @@
 import Foundation
-import Glibc
+import TestFolders
 
-/// A CA and certificates, in a folder that goes with the process.
+/// A CA and certificates, in a folder of their own.
 package struct TestAuthority: Sendable {
   package static let openssl = "/usr/bin/openssl"
 
-  package let folder: String
+  package var folder: String { files.path }
+  private let files: TemporaryFolder
 
   package static let shared: TestAuthority? = {
     let authority = TestAuthority()
@@ -16,12 +17,9 @@ package struct TestAuthority: Sendable {
     return authority
   }()
 
-  private static let ownFolder = NSTemporaryDirectory() + "blnk-upstream-tests-\(getpid())"
-
   private init?() {
-    folder = Self.ownFolder
-    atexit { try? FileManager.default.removeItem(atPath: TestAuthority.ownFolder) }
-    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    guard let files = try? TemporaryFolder() else { return nil }
+    self.files = files
     let isMade =
       makeRoot("ca") && makeRoot("stranger")
       && makeLeaf("good", "core.test", ["-days", "2"])

@@ -1,4 +1,5 @@
 import Foundation
+import TestFolders
 
 @testable import Policies
 
@@ -35,15 +36,15 @@ struct FolderFiles {
 
   /// Writes them into a folder of their own, which is removed behind `body`.
   func withFolder<Result>(_ body: (PolicyFolder) throws -> Result) throws -> Result {
-    let path = NSTemporaryDirectory() + "policy-tests-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    for (name, text) in files {
-      let file = URL(filePath: "\(path)/\(name)")
-      try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try Data(text.utf8).write(to: file)
-      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+    try withTemporaryFolder { folder in
+      for (name, text) in files {
+        let path = folder.path(name)
+        try FileManager.default.createDirectory(
+          at: URL(filePath: path).deletingLastPathComponent(), withIntermediateDirectories: true)
+        try folder.write(text, to: name)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+      }
+      return try body(PolicyFolder(path: folder.path, stateFolder: "/nonexistent", environment: environment))
     }
-    return try body(PolicyFolder(path: path, stateFolder: "/nonexistent", environment: environment))
   }
 }

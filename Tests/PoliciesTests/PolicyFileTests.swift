@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import TestFolders
 import Testing
 
 @testable import Policies
@@ -132,13 +133,14 @@ import Testing
   }
 
   @Test func `refuses a log inside the policy folder, by whatever name`() throws {
-    let path = NSTemporaryDirectory() + "policy-tests-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: path + "/real", withIntermediateDirectories: true)
-    try FileManager.default.createSymbolicLink(atPath: path + "/link", withDestinationPath: path + "/real")
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    try Data(#"{"access_log": "../link/access.log"}"#.utf8).write(to: URL(filePath: path + "/real/gateway.json"))
-    let folder = PolicyFolder(path: path + "/real", stateFolder: path + "/real", environment: [:])
-    let findings = Policy.load(folder, now: UnixSeconds(0)).findings
+    let findings = try withTemporaryFolder { root in
+      let path = root.path("real")
+      try root.makeFolder("real")
+      try FileManager.default.createSymbolicLink(atPath: root.path("link"), withDestinationPath: path)
+      try root.write(#"{"access_log": "../link/access.log"}"#, to: "real/gateway.json")
+      let folder = PolicyFolder(path: path, stateFolder: path, environment: [:])
+      return Policy.load(folder, now: UnixSeconds(0)).findings
+    }
     #expect(findings.contains { $0.keyPath == "access_log" && $0.message.hasPrefix("the log would be inside") })
   }
 

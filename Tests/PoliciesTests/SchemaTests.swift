@@ -1,4 +1,5 @@
 import Foundation
+import TestFolders
 import Testing
 
 @testable import Policies
@@ -46,15 +47,14 @@ import Testing
 
   @Test(.enabled(if: SchemaChecker.isThere, "check-jsonschema cannot be installed from PyPI"), arguments: files)
   func `the schema takes and refuses the same, but for what no schema can say`(file: String) throws {
-    let folder = NSTemporaryDirectory() + "schema-tests-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let own = cases.filter { $0.file == file }
-    let paths = own.indices.map { index in "\(folder)/\(index).json" }
-    for (path, testCase) in zip(paths, own) { try Data(testCase.text.utf8).write(to: URL(filePath: path)) }
-    let refused = try SchemaChecker.refused(of: paths, by: Self.schema(file))
-    for (path, testCase) in zip(paths, own) {
-      #expect(refused.contains(path) == (testCase.acceptedBy == "neither"), "\(file): \(testCase.why)")
+    try withTemporaryFolder { folder in
+      let names = own.indices.map { "\($0).json" }
+      for (name, testCase) in zip(names, own) { try folder.write(testCase.text, to: name) }
+      let refused = try SchemaChecker.refused(of: names.map(folder.path), by: Self.schema(file))
+      for (name, testCase) in zip(names, own) {
+        #expect(refused.contains(folder.path(name)) == (testCase.acceptedBy == "neither"), "\(file): \(testCase.why)")
+      }
     }
   }
 

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import LoopSupport
 import Reactor
+import TestFolders
 import Testing
 
 @Suite struct ListenerTests {
@@ -62,10 +63,7 @@ import Testing
   }
 
   private func withFolder(_ body: (String) throws -> Void) throws {
-    let folder = NSTemporaryDirectory() + "listener-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    try body(folder)
+    try withTemporaryFolder { folder in try body(folder.path) }
   }
 
   private func waitForOne(_ listener: Reactor.Listener) throws -> Peer? {

@@ -2,22 +2,19 @@ import Foundation
 import Glibc
 import Synchronization
 import Telemetry
+import TestFolders
 import Testing
 
 struct AccessLogTests {
   /// A folder of the test's own, and the reports of the log under test.
   private final class Place: Sendable {
-    let folder: URL
+    private let files: TemporaryFolder
+    var folder: URL { files.url }
     let reports = Mutex<[String]>([])
 
-    init() throws {
-      folder = FileManager.default.temporaryDirectory.appending(path: "access-log-\(UUID().uuidString)")
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
+    init() throws { files = try TemporaryFolder() }
 
-    deinit { try? FileManager.default.removeItem(at: folder) }
-
-    func path(_ name: String = "access.log") -> String { folder.appending(path: name).path }
+    func path(_ name: String = "access.log") -> String { files.path(name) }
 
     func open(_ path: String) throws -> AccessLog {
       try AccessLog(path: path) { [self] report in reports.withLock { $0.append(report) } }

@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import Synchronization
+import TestFolders
 import Testing
 
 @testable import Telemetry
@@ -103,15 +104,13 @@ final class TestLoop: Sendable {
   }
 }
 
-/// A folder of audit files that goes with the test.
+/// A folder of audit files.
 final class AuditFolder {
-  private let url = FileManager.default.temporaryDirectory.appending(path: "audit-\(UUID().uuidString)")
+  private let folder: TemporaryFolder
 
-  init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
+  init() throws { folder = try TemporaryFolder() }
 
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func path(_ name: String) -> String { name.isEmpty ? url.path : "\(url.path)/\(name)" }
+  func path(_ name: String) -> String { name.isEmpty ? folder.path : folder.path(name) }
 
   static func intent(_ number: UInt64) -> [UInt8] {
     var out: [UInt8] = []

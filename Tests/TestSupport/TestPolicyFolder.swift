@@ -1,6 +1,7 @@
 import Digests
 import Foundation
 import Policies
+import TestFolders
 
 /// A policy folder of a test's own: three clients, and the instances that the test names.
 package final class TestPolicyFolder: Sendable {
@@ -14,6 +15,7 @@ package final class TestPolicyFolder: Sendable {
   package static let secondKey = "second-core-key-of-tests"
 
   package let path: String
+  private let root: TemporaryFolder
   private let instanceIDs: [String]
   /// For logs, beside the folder.
   package let statePath: String
@@ -27,11 +29,11 @@ package final class TestPolicyFolder: Sendable {
     instances: [(id: String, url: String)], loops: Int = 1, instance: [String: any Sendable] = [:],
     gateway: [String: any Sendable] = [:]
   ) throws {
-    let root = FileManager.default.temporaryDirectory.appending(path: "gateway-test-\(UUID().uuidString)")
-    path = root.appending(path: "policies").path
-    statePath = root.appending(path: "state").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    try FileManager.default.createDirectory(atPath: statePath, withIntermediateDirectories: true)
+    root = try TemporaryFolder()
+    path = root.path("policies")
+    statePath = root.path("state")
+    try root.makeFolder("policies")
+    try root.makeFolder("state")
     instanceIDs = instances.map(\.id)
     let settings: [String: any Sendable] = [
       "listen": "127.0.0.1:0", "admin": NSNull(), "loops": loops, "watch": false, "access_log": "access.jsonl",
@@ -60,8 +62,6 @@ package final class TestPolicyFolder: Sendable {
     ]
     try write(["clients": clients], "clients.json")
   }
-
-  deinit { try? FileManager.default.removeItem(atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path) }
 
   private static func client(token: String, scopes: [String], instances: [String]) -> [String: any Sendable] {
     let digest = SHA256.digest(of: Array(token.utf8).span).hex
