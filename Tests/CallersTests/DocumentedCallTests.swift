@@ -5,7 +5,7 @@ import Testing
 
 /// Every curl call of the product's documents, run by curl(1) through the gateway: only host, token and the ids that
 /// must exist are others.
-@Suite(.timeLimit(.minutes(1))) struct DocumentedCallTests {
+@Suite(.timeLimit(.minutes(10))) struct DocumentedCallTests {
   /// Calls of the documents; none may get lost on the way out of them.
   @Test(arguments: [
     ("create-balance", 2), ("create-identity", 2), ("go-sdk-update-identity", 0), ("multiple-destinations", 3),

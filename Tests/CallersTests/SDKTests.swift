@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A caller of Core with Blnk's SDK changes its base URL and its key, nothing else, and gets what Core would answer.
-@Suite(.timeLimit(.minutes(1))) struct SDKTests {
+@Suite(.timeLimit(.minutes(10))) struct SDKTests {
   enum Base: CaseIterable {
     /// `http://host/instances/<id>`
     case prefix

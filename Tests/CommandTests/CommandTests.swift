@@ -3,7 +3,7 @@ import Policies
 import TestFolders
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct CommandTests {
+@Suite(.timeLimit(.minutes(10))) struct CommandTests {
   @Test func `check counts what is in force`() throws {
     let outcome = try Program.run(["check", "--policies=\(Program.policies)"], environment: Program.keys)
     #expect(outcome.exitCode == 0)

@@ -2,7 +2,7 @@ import Foundation
 import TestFolders
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct DemoTests {
+@Suite(.timeLimit(.minutes(10))) struct DemoTests {
   @Test func `makes its calls, finds all of them right, and leaves nothing behind`() throws {
     let temporary = try TemporaryFolder()
     let outcome = try Program.run(

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct RefusedCommandLineTests {
+@Suite(.timeLimit(.minutes(10))) struct RefusedCommandLineTests {
   @Test(arguments: [
     (
       [],

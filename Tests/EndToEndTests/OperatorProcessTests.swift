@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What operators see of a process that is told to reload and to end.
-@Suite(.timeLimit(.minutes(2))) struct OperatorProcessTests {
+@Suite(.timeLimit(.minutes(10))) struct OperatorProcessTests {
   private func ask(_ port: UInt16, _ target: String, token: String? = TestPolicyFolder.token) throws -> Int? {
     let socket = try TestSocket(port: port)
     try socket.send(testRequest("GET", target, fields: ["Connection: close"], token: token))

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Prometheus' own programs on what the gateway tells (Debian's package `prometheus`).
-@Suite(.timeLimit(.minutes(2))) struct PrometheusTests {
+@Suite(.timeLimit(.minutes(10))) struct PrometheusTests {
   private struct NotStarted: Error {
     let output: String
   }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The endpoint for operators, and probes on the clients' listener.
-@Suite(.timeLimit(.minutes(2))) struct AdminTests {
+@Suite(.timeLimit(.minutes(10))) struct AdminTests {
   private func withGateway(
     _ settings: [String: any Sendable] = [:], _ body: (RunningGateway) throws -> Void
   ) throws {

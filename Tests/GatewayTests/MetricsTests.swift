@@ -10,7 +10,7 @@ import Testing
 @testable import Gateway
 
 /// What `/metrics` says after known traffic.
-@Suite(.timeLimit(.minutes(2))) struct MetricsTests {
+@Suite(.timeLimit(.minutes(10))) struct MetricsTests {
   private let admin: [String: any Sendable] = ["admin": "127.0.0.1:0"]
 
   private func requests(_ samples: [String: Double]) -> [String: Double] {

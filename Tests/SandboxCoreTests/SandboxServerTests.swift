@@ -4,7 +4,7 @@ import Testing
 
 @testable import SandboxCore
 
-@Suite(.timeLimit(.minutes(1))) struct SandboxServerTests {
+@Suite(.timeLimit(.minutes(10))) struct SandboxServerTests {
   @Test func `answers requests that come in one piece, in their order`() throws {
     try withSandbox { server in
       let answers = try exchange(

@@ -5,7 +5,7 @@ import Testing
 @testable import SandboxCore
 
 /// Recorded exchanges through a real socket: status, every field with its order, and the body.
-@Suite(.timeLimit(.minutes(1))) struct WireReplayTests {
+@Suite(.timeLimit(.minutes(10))) struct WireReplayTests {
   private static let titles: [String] = [
     "GET /health (no key)", "missing key", "wrong key", "two X-Blnk-Key headers, wrong one first",
     "POST /ledgers without name", "POST /identities bad dob",

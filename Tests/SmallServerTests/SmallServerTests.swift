@@ -4,7 +4,7 @@ import SmallServer
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct SmallServerTests {
+@Suite(.timeLimit(.minutes(10))) struct SmallServerTests {
   /// Answers with the path, or with a long answer in parts.
   private final class Echo: Site {
     func answer(
