@@ -5,7 +5,7 @@ package import Policies
 import Reactor
 import SmallServer
 import Synchronization
-package import Telemetry
+import Telemetry
 import Upstream
 
 /// Why the gateway did not start: one line that names what is at fault and the way out.
@@ -52,7 +52,8 @@ package final class Server: Sendable {
     let handles = workers.map(\.loop)
     let state = GatewayState(
       generation, digest: digest,
-      loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log)
+      loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log,
+      audit: { audit?.state })
     let admin = try policy.settings.admin.map { settings throws(StartFault) in try Self.startAdmin(settings, state) }
     self.state = state
     self.admin = admin
@@ -106,9 +107,6 @@ package final class Server: Sendable {
     log?.reopen()
     audit?.reopen()
   }
-
-  /// How the audit log stands; nil without one.
-  package var auditState: AuditState? { audit?.state }
 
   /// How many downstream connections each loop holds.
   package var connectionCounts: [Int] { workers.map { $0.loop.connections.load(ordering: .relaxed) } }

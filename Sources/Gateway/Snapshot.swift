@@ -12,7 +12,7 @@ final class Snapshot {
   private let metrics: LoopMetrics
   private let findPool: (Instance) -> Pool
   /// Requests that ended before an instance was found for them.
-  var requestsWithoutInstance: RequestSeries
+  let requestsWithoutInstance: RequestSeries
 
   init(_ generation: Generation, _ metrics: LoopMetrics, findPool: @escaping (Instance) -> Pool) {
     self.generation = generation
@@ -49,7 +49,7 @@ final class InstanceAccess {
   let state: UpstreamState
   let pool: Pool
   let metrics: InstanceMetrics
-  var requests: RequestSeries
+  let requests: RequestSeries
   private let locations: [Location]
   private var reportedAt = Int64.min
 

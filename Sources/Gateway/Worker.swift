@@ -164,7 +164,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     record.peer = peer
     record.bytesOut = connection.answer(bytes)
     metrics.refusedConnections.add()
-    countRefusal(own.code)
+    countRefusal(own.code, nil, nil)
     log?.append(record, RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
     tick()
   }
@@ -248,7 +248,8 @@ final class Worker: EventLoopDelegate, EventHandler {
     _ record: inout ExchangeRecord, _ times: ExchangeTimes, of connection: DownstreamConnection,
     _ method: HTTP1.Method, _ trace: AdmissionTrace, _ snapshot: Snapshot?, _ access: InstanceAccess?
   ) {
-    count(record, times, method, trace, snapshot ?? self.snapshot, access)
+    count(record.status, times, method, route: trace.routeIndex, snapshot, access)
+    if let code = record.code { countRefusal(code, record.fault, access) }
     guard let log else { return }
     record.peer = connection.peerText
     if let policy = snapshot?.policy { record.name(trace, policy) }
@@ -259,24 +260,25 @@ final class Worker: EventLoopDelegate, EventHandler {
   }
 
   private func count(
-    _ record: borrowing ExchangeRecord, _ times: ExchangeTimes, _ method: HTTP1.Method, _ trace: AdmissionTrace,
-    _ snapshot: Snapshot, _ access: InstanceAccess?
+    _ status: Int, _ times: ExchangeTimes, _ method: HTTP1.Method, route: Int32, _ snapshot: Snapshot?,
+    _ access: InstanceAccess?
   ) {
     metrics.ownTime.observe(times.own)
-    if let access {
-      access.requests.count(status: record.status, method, route: trace.routeIndex, in: snapshot.policy.routes)
-      if times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
-    } else {
-      snapshot.requestsWithoutInstance.count(
-        status: record.status, method, route: trace.routeIndex, in: snapshot.policy.routes)
-    }
-    guard let code = record.code else { return }
-    countRefusal(code)
-    guard let access, Fault.codesOfInstances.contains(code) else { return }
-    access.metrics.failed(InstanceFault(code: code, detail: record.fault, at: loop.wallMicroseconds))
+    if let access, times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
+    // The policy is asked on the way of the first such request only: lending its tables is not free.
+    if access?.requests.count(status: status, method, route: route) == true { return }
+    let snapshot = snapshot ?? self.snapshot
+    let requests = access?.requests ?? snapshot.requestsWithoutInstance
+    if requests.count(status: status, method, route: route) { return }
+    requests.find(method, route: route, in: snapshot.policy.routes)
+    _ = requests.count(status: status, method, route: route)
   }
 
-  private func countRefusal(_ code: String) { refusals.value(code, orElse: metrics.refusals(code)).count.add() }
+  private func countRefusal(_ code: String, _ detail: String?, _ access: InstanceAccess?) {
+    refusals.value(code, orElse: metrics.refusals(code)).count.add()
+    guard let access, Fault.codesOfInstances.contains(code) else { return }
+    access.metrics.failed(InstanceFault(code: code, detail: detail, at: loop.wallMicroseconds))
+  }
 
   /// A fault's cause, for the operator: the client is told the kind alone.
   func report(_ fault: ConnectFault, of trace: AdmissionTrace, _ snapshot: Snapshot?) {

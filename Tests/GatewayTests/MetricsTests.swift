@@ -8,6 +8,7 @@ import TestSupport
 import Testing
 
 @testable import Gateway
+@testable import Telemetry
 
 /// What `/metrics` says after known traffic.
 @Suite(.timeLimit(.minutes(10))) struct MetricsTests {
@@ -124,13 +125,14 @@ import Testing
       now: UnixSeconds(1_800_000_000))
     let policy = try #require(loaded.policy)
     let loops = try (0..<2).map { _ in GatewayState.Loop(handle: try LoopHandle(), metrics: LoopMetrics()) }
-    let state = GatewayState(Generation(policy, following: nil), digest: nil, loops: loops, log: nil)
+    let state = GatewayState(Generation(policy, following: nil), digest: nil, loops: loops, log: nil, audit: { nil })
     for loop in loops {
       for number in 0..<10_000 {
         let metrics = loop.metrics.instance("instance-\(number)")
         metrics.upstreamTime.observe(1_000)
-        var series = RequestSeries(metrics)
-        series.count(status: 200, .get, route: 0, in: policy.routes)
+        let series = RequestSeries(metrics)
+        series.find(.get, route: 0, in: policy.routes)
+        #expect(series.count(status: 200, .get, route: 0))
       }
     }
     var scrape = MetricsScrape(state)
@@ -145,6 +147,26 @@ import Testing
     #expect(longest < 80 << 10, "\(bytes) bytes in all")
   }
 
+  @Test func `the audit log shows where there is one, its head in the status alone`() throws {
+    let policy = try RunningGateway(upstreams: [("one", 1)])
+    defer { policy.stop() }
+    var audit = AuditState()
+    audit.head = AuditHead("00000000000000ff:7:\(String(repeating: "ab", count: 32))")
+    audit.entries = 7
+    audit.canWrite = false
+    let told = audit
+    let state = GatewayState(
+      Generation(policy.policy, following: nil), digest: nil, loops: [], log: nil, audit: { told })
+    var (scrape, report) = (MetricsScrape(state), StatusReport(state))
+    let metrics = String(decoding: scrape.piece() ?? [], as: UTF8.self)
+    for sample in ["head_sequence 7", "entries_total 7", "writable 0"] {
+      #expect(metrics.contains("\nblnk_gateway_audit_\(sample)\n"))
+    }
+    #expect(!metrics.contains("abab"))
+    let status = String(decoding: report.piece() ?? [], as: UTF8.self)
+    #expect(try status.contains("\"head\":\"\(#require(told.head))\"") && status.contains("\"writable\":false"))
+  }
+
   @Test func `a loop that never ends its turn is found`() throws {
     let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:1")])
     let loaded = Policy.load(
@@ -152,7 +174,7 @@ import Testing
       now: UnixSeconds(1_800_000_000))
     let loops = try (0..<3).map { _ in GatewayState.Loop(handle: try LoopHandle(), metrics: LoopMetrics()) }
     let state = GatewayState(
-      Generation(try #require(loaded.policy), following: nil), digest: nil, loops: loops, log: nil)
+      Generation(try #require(loaded.policy), following: nil), digest: nil, loops: loops, log: nil, audit: { nil })
     loops[1].handle.busySince.store(MonotonicClock.nanoseconds - 11_000_000_000, ordering: .relaxed)
     loops[2].handle.busySince.store(MonotonicClock.nanoseconds - 1_000_000_000, ordering: .relaxed)
     #expect(state.stuckLoops() == [1])

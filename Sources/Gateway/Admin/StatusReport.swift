@@ -71,6 +71,23 @@ private struct GatewayStatus: Encodable {
     let lastReloadError: Failure?
   }
 
+  struct Audit: Encodable {
+    /// For `audit verify --expect`.
+    let head: String?
+    let entries: Int
+    let failures: Int
+    let lostOutcomes: Int
+    let writable: Bool
+
+    init(_ state: AuditState) {
+      head = state.head?.description
+      entries = state.entries
+      failures = state.failures
+      lostOutcomes = state.lostOutcomes
+      writable = state.canWrite
+    }
+  }
+
   struct Failure: Encodable {
     let at: String
     let message: String
@@ -84,6 +101,7 @@ private struct GatewayStatus: Encodable {
   let connections: Connections
   let policy: PolicyStatus
   let accessLogLinesLost: Int?
+  let audit: Audit?
 
   init(_ state: GatewayState) {
     version = gatewayVersion
@@ -101,6 +119,7 @@ private struct GatewayStatus: Encodable {
       reloads: inForce.reloads, reloadsRefused: inForce.failures,
       lastReloadError: inForce.failure.map { Failure(at: timestamp($0.at), message: $0.message) })
     accessLogLinesLost = state.log?.droppedLines
+    audit = state.audit().map(Audit.init)
   }
 }
 

@@ -17,10 +17,27 @@ extension PrometheusText {
         "blnk_gateway_access_log_lines_lost_total", .counter,
         "Lines that were lost because their reader or disk did not keep up.", log.droppedLines)
     }
+    if let audit = state.audit() { write(audit) }
     single(
       "blnk_gateway_draining", .gauge, "1 once the gateway has been told to end.",
       state.isDraining.load(ordering: .relaxed) ? 1 : 0)
     write(ProcessReading(), startedAt: state.startedAt)
+  }
+
+  /// The hash of the head changes with every entry, so that it is in the status and no label.
+  private mutating func write(_ audit: AuditState) {
+    single(
+      "blnk_gateway_audit_head_sequence", .gauge, "Number of the audit log's last durable entry.",
+      Int(clamping: audit.head?.sequence ?? 0))
+    single("blnk_gateway_audit_entries_total", .counter, "Entries that were written to the audit log.", audit.entries)
+    single(
+      "blnk_gateway_audit_failures_total", .counter,
+      "Files of the audit log that were given up, and attempts at a new one that failed.", audit.failures)
+    single(
+      "blnk_gateway_audit_lost_outcomes_total", .counter, "Outcomes that no file of the audit log has.",
+      audit.lostOutcomes)
+    single("blnk_gateway_audit_queue", .gauge, "Entries that wait to be written.", audit.queueDepth)
+    single("blnk_gateway_audit_writable", .gauge, "0 while writes are refused.", audit.canWrite ? 1 : 0)
   }
 
   private mutating func writeOwnTime(_ state: GatewayState) {

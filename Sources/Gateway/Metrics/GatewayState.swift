@@ -12,6 +12,8 @@ final class GatewayState: Sendable {
   let startedAt = MonotonicClock.wallMicroseconds
   let loops: [Loop]
   let log: AccessLog?
+  /// How the audit log stands; nil without one.
+  let audit: @Sendable () -> AuditState?
   /// Set before the drain begins, so that a load balancer has time to notice.
   let isDraining = Atomic<Bool>(false)
   private let inForce: Mutex<PolicyInForce>
@@ -21,9 +23,13 @@ final class GatewayState: Sendable {
     let metrics: LoopMetrics
   }
 
-  init(_ generation: Generation, digest: String?, loops: [Loop], log: AccessLog?) {
+  init(
+    _ generation: Generation, digest: String?, loops: [Loop], log: AccessLog?,
+    audit: @escaping @Sendable () -> AuditState?
+  ) {
     self.loops = loops
     self.log = log
+    self.audit = audit
     inForce = Mutex(PolicyInForce(generation: generation, digest: digest, since: MonotonicClock.wallMicroseconds))
   }
 

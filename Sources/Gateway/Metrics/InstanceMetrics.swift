@@ -41,7 +41,7 @@ struct InstanceFault {
 }
 
 /// A loop's way to the counters of one instance by route, for one policy: a place in an array.
-struct RequestSeries {
+final class RequestSeries {
   private let metrics: InstanceMetrics
   private var counters: [RequestCounter?] = []
 
@@ -52,24 +52,26 @@ struct RequestSeries {
 
   init(_ metrics: InstanceMetrics) { self.metrics = metrics }
 
+  /// Counts a request; false when its counter is still to be found.
+  ///
   /// - Parameter route: the place in the table; less than 0 for none.
-  mutating func count(status: Int, _ method: HTTP1.Method, route: Int32, in routes: RouteTable) {
-    let place =
-      route < 0
-      ? Int(method.rawValue) : Self.routeless + Self.methodsOfRoute * Int(route) + (method == .head ? 1 : 0)
-    if place < counters.count, let counter = counters[place] { return counter.count(status: status) }
-    find(place, method, route, routes).count(status: status)
+  func count(status: Int, _ method: HTTP1.Method, route: Int32) -> Bool {
+    let place = Self.place(method, route)
+    guard place < counters.count, let counter = counters[place] else { return false }
+    counter.count(status: status)
+    return true
   }
 
-  private mutating func find(
-    _ place: Int, _ method: HTTP1.Method, _ route: Int32, _ routes: RouteTable
-  ) -> RequestCounter {
+  /// Finds the counter of such requests, from now on.
+  func find(_ method: HTTP1.Method, route: Int32, in routes: RouteTable) {
     if counters.isEmpty {
       counters = Array(repeating: nil, count: Self.routeless + Self.methodsOfRoute * routes.routes.count)
     }
     let pattern = route < 0 ? [] : routes.routes[Int(route)].pattern
-    let counter = metrics.requests(RequestKind(route: pattern, method: method))
-    counters[place] = counter
-    return counter
+    counters[Self.place(method, route)] = metrics.requests(RequestKind(route: pattern, method: method))
+  }
+
+  private static func place(_ method: HTTP1.Method, _ route: Int32) -> Int {
+    route < 0 ? Int(method.rawValue) : routeless + methodsOfRoute * Int(route) + (method == .head ? 1 : 0)
   }
 }
