@@ -46,7 +46,8 @@ let package = Package(
     room("SmallServer", uses: ["HTTP1", "Reactor"]),
     room("SandboxCore", uses: ["HTTP1", "Reactor", "SmallServer"]),
     .executableTarget(
-      name: "blnk-gateway", dependencies: ["Digests", "Gateway", "HTTP1", "Policies", "Reactor", "SandboxCore"],
+      name: "blnk-gateway",
+      dependencies: ["Digests", "Gateway", "HTTP1", "Policies", "Reactor", "SandboxCore", "Telemetry"],
       swiftSettings: strict),
     .target(name: "TestFolders", path: "Tests/TestFolders", swiftSettings: strict),
     .target(
@@ -57,7 +58,7 @@ let package = Package(
       name: "CallersTests", dependencies: ["Reactor", "SandboxCore", "TestSupport"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["blnk-gateway", "Policies", "TestFolders"], swiftSettings: strict),
+      name: "CommandTests", dependencies: ["blnk-gateway", "Policies", "Telemetry", "TestFolders"], swiftSettings: strict),
     tests(of: "Digests"),
     tests(of: "Counters"),
     tests(of: "HTTP1"),

@@ -3,11 +3,17 @@ import Policies
 /// What follows the command, read strictly: `--flag value` and `--flag=value`, each known and given once, nothing else.
 struct Arguments {
   private var values: [String: String] = [:]
+  /// What is no flag, for a command that takes such.
+  private(set) var operands: [String] = []
 
   init(_ arguments: ArraySlice<String>, of command: Command) throws(CommandFault) {
     var rest = arguments
     while let argument = rest.popFirst() {
-      guard argument.hasPrefix("--"), argument.count > 2 else { throw Self.operandFault(argument, of: command) }
+      guard argument.hasPrefix("--"), argument.count > 2 else {
+        guard command.operands != nil, !argument.hasPrefix("-") else { throw Self.operandFault(argument, of: command) }
+        operands.append(argument)
+        continue
+      }
       // What stands behind the sign may be a secret, so that messages show the name alone.
       let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       guard let flag = command.flags.first(where: { $0.name == parts[0] }) else {

@@ -5,7 +5,7 @@ import Policies
 @main enum BlnkGateway {
   static let commands = [
     Command.serve, .check, .explain, .demo, .sandbox, .tokenNew, .tokenHash, .tokenList, .tokenRevoke,
-    .tokenRotate, .version,
+    .tokenRotate, .auditVerify, .auditShow, .auditOutcomes, .version,
   ]
 
   static func main() {

@@ -14,6 +14,8 @@ struct Command: Sendable {
   /// What a newcomer has to know, with an example.
   let lesson: String
   let flags: [Flag]
+  /// What may stand on the command line besides flags, such as `FILE…`; nil: nothing.
+  var operands: String?
   /// Why it takes no argument that is not a flag; nil: for no particular reason.
   var operandsRefused: String?
   /// Gives the exit code.

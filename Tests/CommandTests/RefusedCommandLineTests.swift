@@ -6,7 +6,7 @@ import Testing
     (
       [],
       "name a command: serve, check, explain, demo, sandbox, token new, token hash, "
-        + "token list, token revoke, token rotate, version; or --help"
+        + "token list, token revoke, token rotate, audit verify, audit show, audit outcomes, version; or --help"
     ),
     (["serv"], #"there is no command "serv" (did you mean "serve"?); see --help"#),
     (
@@ -28,6 +28,14 @@ import Testing
       ["sandbox", "--listen", "127.0.0.1:0", "--key-file", "x", "--as", "0.16"],
       "sandbox: --as 0.16: must be 0.15 or documented"
     ),
+    (["audit"], #"write "audit verify" or "audit show" or "audit outcomes"; each has --help"#),
+    (["audit", "verify"], "audit verify: name the files of the log: audit verify FILE…; see --help"),
+    (
+      ["audit", "verify", "--expect", "abc", "x"],
+      "audit verify: --expect abc: must be WRITER:SEQ:HASH, as the last line of this command, or 64 hex digits"
+    ),
+    (["audit", "show", "x"], "audit show: name either --balance ID or --identity ID; see --help"),
+    (["audit", "outcomes", "-v"], #"audit outcomes: unexpected argument "-v"; see --help"#),
     (["sandbox"], "sandbox: --listen ADDRESS and --key-file FILE are needed; see --help"),
   ])
   func `is not understood`(arguments: [String], message: String) throws {
@@ -68,7 +76,7 @@ import Testing
 
   @Test(arguments: [
     "serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "token list", "token revoke",
-    "token rotate", "version",
+    "token rotate", "audit verify", "audit show", "audit outcomes", "version",
   ])
   func `teaches with an example`(command: String) throws {
     let words = command.split(separator: " ").map(String.init)

@@ -22,8 +22,10 @@ package struct AuditEntry: Sendable {
   package let previous: AuditHead?
   /// Of a `start`: whether a key was in use.
   package let isKeyed: Bool
-  /// Of an intent and of an outcome: 32 digits.
-  package let request: Range<Int>?
+  /// Of an intent and of an outcome: whose.
+  package let request: AuditRequestID?
+  /// Of an outcome.
+  package let outcome: AuditOutcome.Word?
   package let hash: Digest
   /// How many bytes of the line the hash is about; a closing brace follows them there.
   let openCount: Int
@@ -53,8 +55,12 @@ package struct AuditEntry: Sendable {
     self.kind = kind
     switch kind {
     case .intent, .outcome:
-      guard scan.skip(#","request_id":""#, line), let request = scan.text(line), request.count == 32 else { return nil }
-      self.request = request
+      guard scan.skip(#","request_id":""#, line), let high = scan.hex(16, line), let low = scan.hex(16, line),
+        scan.skip("\"", line)
+      else { return nil }
+      request = AuditRequestID(high: high, low: low)
+      outcome = scan.skip(#","outcome":""#, line) ? scan.text(line).flatMap { AuditOutcome.Word(line, $0) } : nil
+      guard kind == .intent || outcome != nil else { return nil }
       (previous, isKeyed) = (nil, false)
     case .start:
       guard scan.skip(#","reason":""#, line), scan.text(line) != nil, scan.skip(#","chain":""#, line),
@@ -62,13 +68,29 @@ package struct AuditEntry: Sendable {
       else { return nil }
       isKeyed = LineScan.has("hmac-sha256", line, at: chain)
       guard !scan.skip("null", line) else {
-        (previous, request) = (nil, nil)
+        (previous, request, outcome) = (nil, nil, nil)
         return
       }
       guard let head = scan.head(line) else { return nil }
-      (previous, request) = (head, nil)
-    case .end: (previous, isKeyed, request) = (nil, false, nil)
+      (previous, request, outcome) = (head, nil, nil)
+    case .end: (previous, isKeyed, request, outcome) = (nil, false, nil, nil)
     }
+  }
+}
+
+/// Which exchange an entry is about.
+package struct AuditRequestID: Hashable, Sendable {
+  let high: UInt64
+  let low: UInt64
+}
+
+extension AuditOutcome.Word {
+  fileprivate init?(_ line: Span<UInt8>, _ range: Range<Int>) {
+    for word in Self.allCases where LineScan.has(word.rawValue, line, at: range) {
+      self = word
+      return
+    }
+    return nil
   }
 }
 

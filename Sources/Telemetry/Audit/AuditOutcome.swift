@@ -2,7 +2,7 @@ package import Digests
 
 /// What an audit log says of a write when it is over.
 package struct AuditOutcome {
-  package enum Word: String, Sendable {
+  package enum Word: String, Sendable, CaseIterable {
     /// Core answered that it did it.
     case done
     /// Core answered that it did not (4xx).

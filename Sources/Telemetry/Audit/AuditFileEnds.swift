@@ -1,0 +1,57 @@
+package import Foundation
+
+/// How a file of an audit log begins and ends: enough to put files into their order.
+package struct AuditFileEnds {
+  package let first: AuditEntry?
+  package let last: AuditHead?
+  private let time: String
+
+  /// - Parameter handle: of a regular file; where it stands does not matter, and is changed.
+  package init(_ handle: FileHandle) throws {
+    let size = try handle.seekToEnd()
+    try handle.seek(toOffset: size - min(size, UInt64(AuditTail.bytesMax)))
+    last = AuditTail([UInt8](try handle.readToEnd() ?? Data())).head
+    try handle.seek(toOffset: 0)
+    var lines = AuditLines(handle)
+    var found: (AuditEntry, String)?
+    while found == nil, lines.offset <= AuditTail.bytesMax, try lines.next() {
+      found = lines.withLine { line in
+        AuditEntry(line).map { entry in (entry, text(line, entry.time)) }
+      }
+    }
+    first = found?.0
+    time = found?.1 ?? ""
+  }
+
+  /// The files in the order in which they were written: each behind the one whose last entry it follows, and where none
+  /// is that, by time.
+  package static func order(_ files: [AuditFileEnds]) -> [Int] {
+    let successors = files.indices.map { index in
+      files.indices.first { other in other != index && files[other].follows(files[index]) }
+    }
+    let led = Set(successors.compactMap(\.self))
+    var order: [Int] = []
+    var seen = Set<Int>()
+    for root in files.indices.filter({ !led.contains($0) }).sorted(by: { files[$0].time < files[$1].time })
+      + Array(files.indices)
+    {
+      var next: Int? = root
+      while let index = next, seen.insert(index).inserted {
+        order.append(index)
+        next = successors[index]
+      }
+    }
+    return order
+  }
+
+  private func follows(_ other: AuditFileEnds) -> Bool {
+    guard let previous = first?.previous, let last = other.last else { return false }
+    return previous == last
+  }
+}
+
+private func text(_ line: Span<UInt8>, _ range: Range<Int>) -> String {
+  var bytes: [UInt8] = []
+  for index in range { bytes.append(line[index]) }
+  return String(decoding: bytes, as: UTF8.self)
+}

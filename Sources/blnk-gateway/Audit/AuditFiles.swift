@@ -1,0 +1,108 @@
+import Foundation
+import Reactor
+import Telemetry
+
+/// The files that an audit command was given, in the order in which they were written.
+struct AuditFiles {
+  private let files: [(path: String, handle: FileHandle)]
+  /// Of all of them; nil where one is a pipe.
+  private let byteCount: Int?
+  /// Whether a chain begins under a key.
+  let isKeyed: Bool
+  private let command: String
+
+  init(_ arguments: Arguments, of command: String) throws(CommandFault) {
+    self.command = command
+    guard !arguments.operands.isEmpty else {
+      throw .usage("\(command): name the files of the log: \(command) FILE…; see --help")
+    }
+    var files: [(path: String, handle: FileHandle)] = []
+    for path in arguments.operands { files.append((path, try Self.open(path, for: command))) }
+    let sizes = arguments.operands.map(Self.regularSize)
+    guard !sizes.contains(nil) else {
+      // What cannot be read twice is read as it is given.
+      (self.files, byteCount, isKeyed) = (files, nil, false)
+      return
+    }
+    do {
+      let ends = try files.map { try AuditFileEnds($0.handle) }
+      self.files = AuditFileEnds.order(ends).map { files[$0] }
+      isKeyed = ends.contains { $0.first?.isKeyed == true }
+      for file in files { try file.handle.seek(toOffset: 0) }
+    } catch {
+      throw .failed(
+        "\(command): cannot read \(arguments.operands.joined(separator: ", ")): \(error.localizedDescription)")
+    }
+    byteCount = sizes.compactMap(\.self).reduce(0, +)
+  }
+
+  var names: [String] { files.map(\.path) }
+
+  /// Reads all lines, and tells a terminal how far it is.
+  func forEachLine(
+    begin: (String) -> Void = { _ in }, _ body: (_ line: Span<UInt8>, _ isWhole: Bool) -> Void
+  ) throws(CommandFault) {
+    var progress = Progress(byteCount: byteCount)
+    defer { progress.end() }
+    for (path, handle) in files {
+      begin(path)
+      var lines = AuditLines(handle)
+      do {
+        var offset = 0
+        while try lines.next() {
+          lines.withLine { body($0, lines.isWhole) }
+          if lines.offset > offset {
+            progress.read(lines.offset - offset)
+            offset = lines.offset
+          }
+        }
+      } catch {
+        throw .failed("\(command): cannot read \(path): \(error.localizedDescription)")
+      }
+    }
+  }
+
+  private static func open(_ path: String, for command: String) throws(CommandFault) -> FileHandle {
+    var isFolder = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw .failed("\(command): \(path): there is no such file")
+    }
+    guard !isFolder, let handle = FileHandle(forReadingAtPath: path) else {
+      throw .failed("\(command): \(path): \(isFolder ? "it is a folder" : "this user cannot read it")")
+    }
+    return handle
+  }
+
+  /// nil for a pipe.
+  private static func regularSize(_ path: String) -> Int? {
+    let resolved = URL(filePath: path).resolvingSymlinksInPath().path
+    guard let attributes = try? FileManager.default.attributesOfItem(atPath: resolved),
+      attributes[.type] as? FileAttributeType == .typeRegular
+    else { return nil }
+    return (attributes[.size] as? NSNumber)?.intValue
+  }
+
+  /// The share that is read, in one line of a terminal at standard error, from the first second on.
+  private struct Progress {
+    private let byteCount: Int?
+    private var readBytes = 0
+    private var saidAt = MonotonicClock.nanoseconds
+    private var hasSaid = false
+    private let isShown = Terminal.isAt(2)
+
+    init(byteCount: Int?) { self.byteCount = byteCount }
+
+    mutating func read(_ bytes: Int) {
+      readBytes += bytes
+      guard isShown, MonotonicClock.nanoseconds - saidAt > 500_000_000 else { return }
+      saidAt = MonotonicClock.nanoseconds
+      hasSaid = true
+      let share = byteCount.map { $0 > 0 ? " (\(min(100, readBytes * 100 / $0)) %)" : "" } ?? ""
+      write("\r\(readBytes >> 20) MiB read\(share)  ")
+    }
+
+    func end() { if hasSaid { write("\r\u{1b}[K") } }
+
+    private func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
+  }
+}
