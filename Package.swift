@@ -51,14 +51,15 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "TestFolders", path: "Tests/TestFolders", swiftSettings: strict),
     .target(
-      name: "TestSupport", dependencies: ["Digests", "Gateway", "Policies", "Reactor", "TestFolders"],
+      name: "TestSupport", dependencies: ["Digests", "Gateway", "Policies", "Reactor", "Telemetry", "TestFolders"],
       path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(
       name: "CallersTests", dependencies: ["Reactor", "SandboxCore", "TestSupport"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["blnk-gateway", "Policies", "Telemetry", "TestFolders"], swiftSettings: strict),
+      name: "CommandTests", dependencies: ["blnk-gateway", "Policies", "Telemetry", "TestFolders"],
+      swiftSettings: strict),
     tests(of: "Digests"),
     tests(of: "Counters"),
     tests(of: "HTTP1"),

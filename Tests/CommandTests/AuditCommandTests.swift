@@ -1,20 +1,19 @@
 import Foundation
 import Telemetry
+import TestFolders
 import Testing
 
 /// What the gateway wrote, read back by the commands.
-@Suite(.timeLimit(.minutes(2))) final class AuditCommandTests {
-  private let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "audit-commands-\(UUID().uuidString)")
+@Suite(.timeLimit(.minutes(2))) struct AuditCommandTests {
+  private let folder: TemporaryFolder
   private let key = "key-of-the-audit-tests"
 
   init() throws {
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    try Data("\(key)\n".utf8).write(to: folder.appending(path: "key"))
+    folder = try TemporaryFolder()
+    try folder.write("\(key)\n", to: "key")
   }
 
-  deinit { try? FileManager.default.removeItem(at: folder) }
-
-  private func path(_ name: String) -> String { folder.appending(path: name).path }
+  private func path(_ name: String) -> String { folder.path(name) }
 
   private func intent(_ number: UInt64, balance: String, identity: String? = nil) -> [UInt8] {
     var intent = AuditIntent(requestIDHigh: 1, requestIDLow: number)
@@ -81,14 +80,14 @@ import Testing
     let head = try #require(report?["head"] as? String)
     var lines = try String(contentsOfFile: path("audit.log"), encoding: .utf8).split(separator: "\n")
     let last = lines.removeLast()
-    try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: folder.appending(path: "audit.log"))
+    try folder.write(lines.joined(separator: "\n") + "\n", to: "audit.log")
     let files = ["--key-file", path("key"), path("audit.log.1"), path("audit.log")]
     #expect(try verify(files).exitCode == 0)
     let cut = try verify(["--expect", head] + files)
     #expect(cut.exitCode == 1)
     #expect(cut.output.contains("is not in these files: the end is cut, or they are others"))
     lines.remove(at: 1)
-    try Data((lines.joined(separator: "\n") + "\n\(last)\n").utf8).write(to: folder.appending(path: "audit.log"))
+    try folder.write(lines.joined(separator: "\n") + "\n\(last)\n", to: "audit.log")
     let missing = try verify(files)
     #expect(missing.exitCode == 1)
     #expect(
@@ -101,7 +100,7 @@ import Testing
     try writeLog(key: key)
     let keyless = try verify([path("audit.log.1")])
     #expect(keyless.exitCode == 2 && keyless.errors.contains("the chain is under a key"))
-    try Data("another".utf8).write(to: folder.appending(path: "key"))
+    try folder.write("another", to: "key")
     let wrong = try verify(["--key-file", path("key"), path("audit.log.1")])
     #expect(wrong.exitCode == 1 && wrong.output.contains("changed, or checked with another key"))
     try FileManager.default.removeItem(atPath: path("audit.log"))
@@ -113,8 +112,8 @@ import Testing
   }
 
   @Test func `verify fails for what is no log`() throws {
-    try Data("x\n".utf8).write(to: folder.appending(path: "other"))
-    try Data().write(to: folder.appending(path: "empty"))
+    try folder.write("x\n", to: "other")
+    try folder.write("", to: "empty")
     for (name, message) in [("other", "no entries"), ("empty", "no entries")] {
       let outcome = try verify([path(name)])
       #expect(outcome.exitCode == 1 && outcome.output.contains(message))

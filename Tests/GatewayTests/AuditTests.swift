@@ -19,7 +19,7 @@ import Testing
     let answer = try gateway.ask("PUT", Self.link, body: Self.body)
     #expect(answer?.status == 200)
     gateway.stop()
-    let records = try AuditRecords(gateway)
+    let records = try AuditRecords(gateway.statePath)
     #expect(records.entries.compactMap { $0["kind"] as? String } == ["start", "intent", "outcome", "end"])
     let intent = try #require(records.intents.first)
     let expected = [
@@ -36,7 +36,7 @@ import Testing
     let outcome = try #require(records.outcomes.first)
     #expect(outcome["outcome"] as? String == "done" && outcome["status"] as? Int == 200)
     #expect(outcome["request_id"] as? String == answer?["X-Request-Id"])
-    #expect(try AuditRecords.findings(gateway).isEmpty)
+    #expect(try AuditRecords.findings(gateway.statePath).isEmpty)
   }
 
   @Test func `never shows a token, a key or a body`() throws {
@@ -50,7 +50,7 @@ import Testing
       #expect(!text.contains(secret))
     }
     // What was refused before it could be sent is no write.
-    #expect(try AuditRecords(gateway).intents.count == 1)
+    #expect(try AuditRecords(gateway.statePath).intents.count == 1)
   }
 
   @Test func `the intent is in the file when Core has the request`() throws {
@@ -70,8 +70,8 @@ import Testing
     gateway.stop()
     #expect(missing.load(ordering: .relaxed) == 0)
     #expect(core.requests.count == 80)
-    #expect(try AuditRecords(gateway).words() == [String](repeating: "done", count: 80))
-    #expect(try AuditRecords.findings(gateway).isEmpty)
+    #expect(try AuditRecords(gateway.statePath).words() == [String](repeating: "done", count: 80))
+    #expect(try AuditRecords.findings(gateway.statePath).isEmpty)
   }
 
   static let answers: [(ScriptedUpstream.Answer, String, Int)] = [
@@ -88,7 +88,7 @@ import Testing
     let gateway = try RunningGateway(upstreams: [("a", core.port)], gateway: Self.settings)
     _ = try gateway.ask("PUT", Self.link, body: Self.body)
     gateway.stop()
-    let records = try AuditRecords(gateway)
+    let records = try AuditRecords(gateway.statePath)
     #expect(try records.words() == [word])
     #expect(records.outcomes.first?["status"] as? Int == status)
   }
@@ -99,7 +99,7 @@ import Testing
     let answer = try gateway.ask("PUT", Self.link, body: Self.body)
     #expect(answer?.member("code") == "GATEWAY_UPSTREAM_REFUSED")
     gateway.stop()
-    let records = try AuditRecords(gateway)
+    let records = try AuditRecords(gateway.statePath)
     #expect(try records.words() == ["not_sent"])
     #expect(records.outcomes.first?["code"] as? String == "GATEWAY_UPSTREAM_REFUSED")
   }
@@ -113,8 +113,8 @@ import Testing
     while core.requests.isEmpty { usleep(1_000) }
     let isDrained = gateway.stop()
     #expect(!isDrained)
-    #expect(try AuditRecords(gateway).words() == ["unknown"])
-    #expect(try AuditRecords(gateway).entries.last?["kind"] as? String == "end")
+    #expect(try AuditRecords(gateway.statePath).words() == ["unknown"])
+    #expect(try AuditRecords(gateway.statePath).entries.last?["kind"] as? String == "end")
   }
 
   @Test func `reads are none of its business`() throws {
@@ -123,7 +123,7 @@ import Testing
     #expect(try gateway.ask("GET", "/proxy/balances?instance_id=a")?.status == 200)
     #expect(try gateway.ask("POST", "/proxy/balances/filter?instance_id=a", body: "{}")?.status == 200)
     gateway.stop()
-    #expect(try AuditRecords(gateway).entries.compactMap { $0["kind"] as? String } == ["start", "end"])
+    #expect(try AuditRecords(gateway.statePath).entries.compactMap { $0["kind"] as? String } == ["start", "end"])
   }
 
   /// Lengths around the sizes of buffers, and around that up to which a body is read whole; chunks of one byte are six on
@@ -145,7 +145,7 @@ import Testing
     #expect(try reader.next()?.status == 200)
     gateway.stop()
     #expect(core.requests.first.map { hex($0.message.body) } == hex(body))
-    let records = try AuditRecords(gateway)
+    let records = try AuditRecords(gateway.statePath)
     let streams = length > 65_536
     #expect(records.intents.first?["streamed"] as? Bool == (streams ? true : nil))
     let place = streams ? records.outcomes.first : records.intents.first
@@ -183,7 +183,7 @@ import Testing
       _ = try? socket.receive()
     }
     gateway.stop()
-    let records = try AuditRecords(gateway)
+    let records = try AuditRecords(gateway.statePath)
     #expect(try records.words() == ["unknown"])
     #expect(records.outcomes.first?["body_whole"] as? Bool == false)
   }
@@ -213,8 +213,8 @@ import Testing
     gateway.stop()
     let names = rotated.withLock { $0 } + ["audit.log"]
     #expect(names.count > 1)
-    #expect(try AuditRecords(gateway, names).words() == [String](repeating: "done", count: 100))
-    #expect(try AuditRecords.findings(gateway, names).isEmpty)
+    #expect(try AuditRecords(gateway.statePath, names).words() == [String](repeating: "done", count: 100))
+    #expect(try AuditRecords.findings(gateway.statePath, names).isEmpty)
   }
 
   @Test func `does not start without its file`() throws {

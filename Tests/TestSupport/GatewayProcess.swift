@@ -19,10 +19,16 @@ package final class GatewayProcess {
     let hasMore = DispatchSemaphore(value: 0)
   }
 
-  /// - Parameter environment: what is added to the environment, such as a preloaded library.
-  package init(_ folder: TestPolicyFolder, environment: [String: String] = [:]) throws {
-    process.executableURL = URL(fileURLWithPath: try BuiltProgram.path())
-    process.arguments = ["serve", "--policies", folder.path, "--state", folder.statePath]
+  /// - Parameters:
+  ///   - environment: what is added to the environment, such as a preloaded library.
+  ///   - wrapper: a command that becomes the program, and its arguments before the program's.
+  package init(
+    _ folder: TestPolicyFolder, environment: [String: String] = [:], wrapper: [String] = []
+  ) throws {
+    let command =
+      wrapper + [try BuiltProgram.path(), "serve", "--policies", folder.path, "--state", folder.statePath]
+    process.executableURL = URL(fileURLWithPath: command[0])
+    process.arguments = Array(command.dropFirst())
     process.environment = ProcessInfo.processInfo.environment
       .merging(["TEST_KEY": TestPolicyFolder.key]) { $1 }.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice

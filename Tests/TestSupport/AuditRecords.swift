@@ -1,0 +1,51 @@
+import Foundation
+import Telemetry
+import Testing
+
+/// The entries of audit files, read by Foundation, which shares nothing with what wrote them.
+package struct AuditRecords {
+  package let entries: [[String: any Sendable]]
+
+  /// - Parameter folder: where the files are.
+  package init(_ folder: String, _ names: [String] = ["audit.log"]) throws {
+    entries = try names.flatMap { name in
+      // What broke off when a process was killed is no entry.
+      try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8).split(separator: "\n").compactMap { line in
+        let entry = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: any Sendable]
+        return entry?.merging(["file": name]) { $1 }
+      }
+    }
+  }
+
+  private func of(_ kind: String) -> [[String: any Sendable]] { entries.filter { $0["kind"] as? String == kind } }
+
+  package var intents: [[String: any Sendable]] { of("intent") }
+  package var outcomes: [[String: any Sendable]] { of("outcome") }
+
+  /// What became of each write, in the order of the intents; every intent has one outcome. What a file that was given
+  /// up may not have for good stands in the next one, too.
+  package func words() throws -> [String] {
+    for (kind, entries) in [("intent", intents), ("outcome", outcomes)] {
+      let ids = entries.map { "\($0["file"] as? String ?? "") \($0["request_id"] as? String ?? "")" }
+      #expect(Set(ids).count == ids.count, "\(kind) twice")
+    }
+    return try intents.map { intent in
+      let id = try #require(intent["request_id"] as? String)
+      let outcome = try #require(outcomes.first { $0["request_id"] as? String == id }, "no outcome of \(id)")
+      return try #require(outcome["outcome"] as? String)
+    }
+  }
+
+  /// What does not hold of the chains of these files.
+  package static func findings(_ folder: String, _ names: [String] = ["audit.log"]) throws -> [String] {
+    var verifier = AuditVerifier(AuditChain(key: Array(TestPolicyFolder.key.utf8)))
+    for name in names {
+      verifier.begin(file: name)
+      let handle = try FileHandle(forReadingFrom: URL(filePath: "\(folder)/\(name)"))
+      var lines = AuditLines(handle)
+      while try lines.next() { lines.withLine { verifier.read($0, isWhole: lines.isWhole) } }
+    }
+    verifier.end()
+    return verifier.findings.map(\.description)
+  }
+}
