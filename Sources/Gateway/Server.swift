@@ -84,7 +84,7 @@ package final class Server: Sendable {
       let report: @Sendable (String) -> Void = { reporter.tell($0) }
       let old = control.generation.policy.settings
       for key in policy.settings.keysThatNeedStart(since: old) {
-        report("gateway.json: \(key): takes effect at the next start")
+        report("gateway.json: \(key): the change takes effect at the next start; until then the old value holds")
       }
       var policy = policy
       // What the process was started with, and what was made to fit it.
@@ -198,10 +198,11 @@ private struct RunningWorker: Sendable {
     name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
     listeners: [Reactor.Listener], sharedBy handles: [LoopHandle], report: @escaping @Sendable (String) -> Void
   ) {
+    let first = FirstGeneration(generation)
     let thread = Thread { [self] in
       do throws(Errno) {
         let worker = try Worker(
-          handle: loop, loops: handles.count, generation: generation, mailbox: mailbox, gate: gate,
+          handle: loop, loops: handles.count, generation: first.take(), mailbox: mailbox, gate: gate,
           log: log?.makeBuffer(), audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
           metrics: metrics, report: report)
         worker.run(listeners, sharedBy: handles)
@@ -217,6 +218,18 @@ private struct RunningWorker: Sendable {
   func tell(_ message: Mailbox.Message) {
     mailbox.post(message)
     loop.wake()
+  }
+}
+
+/// What a thread starts with, taken out once: what its closure holds stays until the thread ends.
+private final class FirstGeneration: Sendable {
+  private let generation: Mutex<Generation?>
+
+  init(_ generation: Generation) { self.generation = Mutex(generation) }
+
+  func take() -> Generation {
+    guard let generation = generation.withLock({ $0.take() }) else { preconditionFailure("taken twice") }
+    return generation
   }
 }
 

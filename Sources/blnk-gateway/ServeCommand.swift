@@ -16,7 +16,7 @@ extension Command {
         export BLNK_DEMO_KEY=the-cores-own-key BLNK_SECOND_KEY=another    # the shipped policies name these two
         blnk-gateway serve --policies policies --listen 127.0.0.1:8080
 
-      policies/README.md tells every key of the files, with recipes. The files are read once: start it anew after a change.
+      policies/README.md tells every key of the files, with recipes.
       """,
     flags: [
       .policies, .state,
@@ -31,9 +31,9 @@ extension Command {
     let ending = Signals(holding: [SIGTERM, SIGINT])
     var source = try ServedPolicy(arguments)
     var watch = try source.watch()
-    let policy = try source.first()
+    // The digest is of what `first` has read.
+    let server = try start(source.first(), digest: source.digest)
     if !source.isWatching { watch = try source.watch() }
-    let server = try start(policy, digest: source.digest)
     while true {
       switch signals.wait(or: watch, quiet: 200) {
       case .signal(SIGUSR1):

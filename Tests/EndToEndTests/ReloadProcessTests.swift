@@ -57,6 +57,30 @@ import Testing
     }
   }
 
+  @Test func `says of each changed key that waits for the next start that it does, as the guide has it`() throws {
+    let keys = [
+      "listen", "loops", "access_log", "trusted_proxies", "limits.connections", "limits.connections_per_address",
+      "limits.upstream_connections",
+    ]
+    try withGateway(watch: false) { gateway, folder, ask in
+      let text = """
+        { "listen": "127.0.0.1:1", "admin": null, "loops": 2, "watch": false, "access_log": null,
+          "trusted_proxies": ["10.0.0.0/8"], "timeouts": { "head_s": 9 },
+          "limits": { "connections": 1001, "upstream_connections": 201, "connections_per_address": 100 } }
+        """
+      try text.write(toFile: folder.path + "/gateway.json", atomically: true, encoding: .utf8)
+      gateway.signal(SIGHUP)
+      #expect(gateway.waitUntilSaid("generation 2 in force"))
+      let end = "the change takes effect at the next start; until then the old value holds\n"
+      for key in keys { #expect(gateway.waitUntilSaid("gateway.json: \(key): \(end)")) }
+      #expect(gateway.errors.ranges(of: end).count == keys.count)
+      #expect(try ask() == 200)
+    }
+    let guide = try String(contentsOfFile: "policies/README.md", encoding: .utf8)
+    let sentence = try #require(guide.firstMatch(of: /says so: (?<keys>[^:]*)\. What/)?.keys)
+    #expect(sentence.matches(of: /`([^`]+)`/).map { String($0.1) } == keys)
+  }
+
   @Test func `a bad file changes nothing, and is told with its line`() throws {
     try withGateway(watch: true) { gateway, folder, ask in
       try Data("{\"clients\": {\n\"app\": {\"scope\": []}}}".utf8).write(
