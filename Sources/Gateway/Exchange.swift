@@ -125,7 +125,7 @@ final class Exchange: Lessee {
 
   /// Whether the client may have one more request now.
   private func limit(_ snapshot: Snapshot, _ admission: Admission) -> OwnAnswer? {
-    guard let meter = snapshot.generation.meters[Int(admission.clientIndex)] else { return nil }
+    guard let meter = snapshot.generation.meter(of: admission.clientIndex) else { return nil }
     if let refusal = meter.enter(isWrite: admission.isWrite, now: loop.nowNanoseconds) { return OwnAnswer(refusal) }
     self.meter = meter
     return nil

@@ -7,8 +7,8 @@ final class Generation: Sendable {
   let number: Int
   let policy: Policy
   let states: InstanceStates
-  /// In the order of `Policy.clients`; nil for clients without limits.
-  let meters: [ClientMeter?]
+  /// By `ClientTable.limitsPlace`; nil for clients without limits.
+  private let meters: [ClientMeter?]
 
   /// - Parameter previous: what was in force until now: budgets, breakers and keys go on.
   init(_ policy: Policy, following previous: Generation?) {
@@ -16,19 +16,21 @@ final class Generation: Sendable {
     self.policy = policy
     states = InstanceStates(policy, following: previous?.states)
     let before = previous.map(Self.metersByID) ?? [:]
-    meters = policy.clients.indices.map { index in
+    var meters: [ClientMeter?] = [nil]
+    for index in policy.clients.indices where policy.clients.limitsPlace(of: index) > 0 {
       let limits = policy.clients.limits(of: index)
-      guard !limits.isUnlimited else { return nil }
       let old = before[policy.clients.id(of: index)]
-      if let old, old.has(limits) { return old }
-      return ClientMeter(limits, following: old)
+      meters.append(old.flatMap { $0.has(limits) ? $0 : nil } ?? ClientMeter(limits, following: old))
     }
+    self.meters = meters
   }
+
+  func meter(of clientIndex: Int32) -> ClientMeter? { meters[policy.clients.limitsPlace(of: Int(clientIndex))] }
 
   private static func metersByID(_ generation: Generation) -> [ArraySlice<UInt8>: ClientMeter] {
     var meters: [ArraySlice<UInt8>: ClientMeter] = [:]
-    for (index, meter) in generation.meters.enumerated() {
-      if let meter { meters[generation.policy.clients.id(of: index)] = meter }
+    for index in generation.policy.clients.indices {
+      if let meter = generation.meter(of: Int32(index)) { meters[generation.policy.clients.id(of: index)] = meter }
     }
     return meters
   }

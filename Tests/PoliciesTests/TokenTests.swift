@@ -47,36 +47,45 @@ import Testing
     #expect("\(token)" == "<token \(token.digest.hex.prefix(8))>")
   }
 
-  @Test func `finds tokens among many and no others`() {
-    let digests = (0..<1000).map { SHA256.digest(of: Array("token \($0)".utf8).span) }
-    var table = TokenTable()
-    #expect(table.index(of: digests[0]) == nil)
-    for (index, digest) in digests.enumerated() {
+  @Test(arguments: [0, 1, 2, 3, 5, 1000])
+  func `finds tokens among many and no others`(count: Int) {
+    let digests = (0..<count + 500).map { SHA256.digest(of: Array("token \($0)".utf8).span) }
+    var list = TokenList()
+    for (index, digest) in digests.prefix(count).enumerated() {
       let expiry = index % 2 == 0 ? nil : UnixSeconds(Int64(index))
-      let note = index % 3 == 0 ? "" : "n\(index)"
-      #expect(table.insert(digest, clientIndex: Int32(index % 7), expiry: expiry, note: note) == nil)
+      let note = index % 3 == 0 ? nil : String(repeating: "n", count: index % 257)
+      #expect(list.insert(digest, clientIndex: Int32(index), expiry: expiry, note: note) == nil)
     }
-    for (index, digest) in digests.enumerated() {
-      #expect(table.insert(digest, clientIndex: 0, expiry: nil, note: "again") == Int32(index))
+    for (index, digest) in digests.prefix(count).enumerated() {
+      #expect(list.insert(digest, clientIndex: 0, expiry: nil, note: "again") == index)
     }
-    for table in [table, table.packed()] {
-      #expect(table.entries.count == digests.count)
-      for (index, digest) in digests.enumerated() {
-        #expect(table.index(of: digest) == Int32(index))
-        #expect(table.entries[index].clientIndex == Int32(index % 7))
-        #expect(table.entries[index].expiry == (index % 2 == 0 ? nil : UnixSeconds(Int64(index))))
-        #expect(table.note(of: Int32(index)).elementsEqual((index % 3 == 0 ? "" : "n\(index)").utf8))
+    let table = TokenTable(list)
+    #expect(table.entries.count == count)
+    for (index, digest) in digests.prefix(count).enumerated() {
+      guard let place = table.index(of: digest) else {
+        Issue.record("token \(index) is not found")
+        continue
       }
-      for index in 1000..<2000 { #expect(table.index(of: SHA256.digest(of: Array("token \(index)".utf8).span)) == nil) }
+      let entry = table.entries[Int(place)]
+      #expect(entry.digest == digest && entry.clientIndex == Int32(index))
+      #expect(entry.expiry == (index % 2 == 0 ? nil : UnixSeconds(Int64(index))))
+      #expect(table.note(of: place).count == (index % 3 == 0 ? 0 : index % 257))
     }
+    for digest in digests.dropFirst(count) { #expect(table.index(of: digest) == nil) }
   }
 
-  @Test func `finds digests that begin in the same slot`() {
-    let digests = (0..<20).map { Digest(words: (0, 0, 0, UInt64($0))) }
-    var table = TokenTable()
-    for digest in digests { #expect(table.insert(digest, clientIndex: 0, expiry: nil, note: "") == nil) }
-    for (index, digest) in digests.enumerated() { #expect(table.index(of: digest) == Int32(index)) }
-    #expect(table.index(of: Digest(words: (0, 0, 0, 20))) == nil)
+  @Test(arguments: [0, UInt64.max])
+  func `finds digests that begin alike`(word: UInt64) {
+    var list = TokenList()
+    for index in 0..<20 {
+      _ = list.insert(Digest(words: (word, 0, 0, UInt64(index))), clientIndex: Int32(index), expiry: nil, note: nil)
+    }
+    let table = TokenTable(list)
+    for index in 0..<20 {
+      let place = table.index(of: Digest(words: (word, 0, 0, UInt64(index))))
+      #expect(place.map { table.entries[Int($0)].clientIndex } == Int32(index))
+    }
+    #expect(table.index(of: Digest(words: (word, 0, 0, 20))) == nil)
   }
 
   @Test func `finds instances among many and no others`() throws {

@@ -44,6 +44,6 @@ extension Policy {
     guard !log.hasErrors else { return nil }
     return Policy(
       settings: settings, instances: instances, directory: InstanceDirectory(instances.map(\.id)),
-      clients: clientsFile.clients.packed(), tokens: clientsFile.tokens.packed(), routes: routes)
+      clients: clientsFile.clients.packed(), tokens: TokenTable(clientsFile.tokens), routes: routes)
   }
 }

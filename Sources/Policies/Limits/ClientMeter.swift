@@ -69,8 +69,3 @@ package final class ClientMeter: Sendable {
     }
   }
 }
-
-extension ClientLimits {
-  /// Whether there is anything to count.
-  package var isUnlimited: Bool { self == ClientLimits() }
-}

@@ -11,7 +11,7 @@ struct ClientsFile {
   private let scopes: [Scope]
   private let now: UnixSeconds
   private(set) var clients = ClientTable()
-  private(set) var tokens = TokenTable()
+  private(set) var tokens = TokenList()
   /// Where each of `tokens` stands.
   private var tokenFields: [Field] = []
   private var places = EntryPlaces()
@@ -117,10 +117,10 @@ struct ClientsFile {
     let note = members["note"]?.label()
     guard let digestField = members.required("sha256"), let digest = digest(digestField) else { return }
     guard tokens.entries.count < Self.tokensMax else { return field.error("has more than \(Self.tokensMax) tokens") }
-    guard let first = tokens.insert(digest, clientIndex: clientIndex, expiry: expiry, note: note ?? "") else {
+    guard let first = tokens.insert(digest, clientIndex: clientIndex, expiry: expiry, note: note) else {
       return tokenFields.append(field)
     }
-    let place = tokenFields[Int(first)]
+    let place = tokenFields[first]
     let file = place.file == field.file ? "" : " in \(place.file):\(place.node.line)"
     digestField.error("the same token as \(place.keyPath)\(file)")
   }

@@ -80,7 +80,10 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     return texts[start..<start + Int(rows[index].idLength)]
   }
 
-  package func limits(of index: Int) -> ClientLimits { limits[Int(rows[index].limits)] }
+  package func limits(of index: Int) -> ClientLimits { limits[limitsPlace(of: index)] }
+
+  /// Counts the clients with limits from 1; 0: none.
+  package func limitsPlace(of index: Int) -> Int { Int(rows[index].limits) }
 
   func isRevoked(_ index: Int) -> Bool { rows[index].isRevoked }
 

@@ -52,3 +52,10 @@ private func hash(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
   }
   return Int(truncatingIfNeeded: hash ^ hash >> 32)
 }
+
+/// A power of two, at least twice the entries.
+private func slotCount(for entryCount: Int) -> Int {
+  var count = 8
+  while count < 2 * entryCount { count *= 2 }
+  return count
+}

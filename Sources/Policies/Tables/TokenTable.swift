@@ -1,73 +1,79 @@
 package import Digests
 
-/// Finds a token by its digest: open addressing over flat arrays, at most half full.
+/// Finds a token by its digest: flat arrays, in which a search that has left the caches behind misses them once.
 package struct TokenTable: Sendable {
   package struct Entry: Sendable {
     package let digest: Digest
     fileprivate let expirySeconds: Int64
     /// The place in `Policy.clients`.
     package let clientIndex: Int32
-    /// Where its note ends in the bytes of all notes; it begins where the one before ends.
-    fileprivate let noteEnd: UInt32
+    /// Where its note is in the bytes of all notes, behind two bytes of its length.
+    fileprivate let noteStart: UInt32
 
     /// nil: never.
     package var expiry: UnixSeconds? { expirySeconds == .max ? nil : UnixSeconds(expirySeconds) }
   }
 
-  /// In the order of the files; `tokenIndex` counts here.
-  package private(set) var entries: [Entry] = []
-  private var notes: [UInt8] = []
-  /// An index of `entries` plus 1; 0: empty.
-  private var slots: [UInt32] = [0, 0]
+  /// In the order of their digests; `tokenIndex` counts here.
+  package let entries: [Entry]
+  private let notes: [UInt8]
+  /// Where the entries begin whose digests begin with the same bits, about two of them; small enough to stay in caches.
+  private let starts: [UInt32]
+  /// How many bits of a digest's first word do not count for that.
+  private let shift: UInt64
 
-  /// Takes a token in unless there is one with the same digest, whose place it gives.
-  mutating func insert(_ digest: Digest, clientIndex: Int32, expiry: UnixSeconds?, note: String) -> Int32? {
-    if let index = index(of: digest) { return index }
-    notes += note.utf8
-    entries.append(
-      Entry(
-        digest: digest, expirySeconds: expiry?.rawValue ?? .max, clientIndex: clientIndex,
-        noteEnd: UInt32(notes.count)))
-    if 2 * entries.count > slots.count {
-      slots = [UInt32](repeating: 0, count: 2 * slots.count)
-      for index in entries.indices { fillSlot(for: index) }
-    } else {
-      fillSlot(for: entries.count - 1)
-    }
-    return nil
+  init(_ list: TokenList) {
+    entries = list.entries.sorted { left, right in left.digest.words.0 < right.digest.words.0 }.packed()
+    notes = list.notes.packed()
+    var bits: UInt64 = 1
+    while 1 << bits < entries.count / 2 { bits += 1 }
+    shift = 64 - bits
+    var starts = [UInt32](repeating: 0, count: 1 << bits + 1)
+    for entry in entries { starts[Int(entry.digest.words.0 >> shift) + 1] += 1 }
+    for index in 1..<starts.count { starts[index] += starts[index - 1] }
+    self.starts = starts
   }
-
-  private mutating func fillSlot(for index: Int) {
-    var slot = firstSlot(of: entries[index].digest)
-    while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-    slots[slot] = UInt32(index + 1)
-  }
-
-  private func firstSlot(of digest: Digest) -> Int { Int(truncatingIfNeeded: digest.words.0) & (slots.count - 1) }
 
   /// The place in `entries` of the token with this digest. A caller cannot choose digests, so that the place where the
   /// search begins tells nothing; the comparison takes the same time wherever two digests differ.
   package func index(of digest: Digest) -> Int32? {
-    var slot = firstSlot(of: digest)
-    while slots[slot] != 0 {
-      let index = Int(slots[slot]) - 1
-      if entries[index].digest == digest { return Int32(truncatingIfNeeded: index) }
-      slot = (slot + 1) & (slots.count - 1)
+    let first = Int(digest.words.0 >> shift)
+    for index in Int(starts[first])..<Int(starts[first + 1]) where entries[index].digest == digest {
+      return Int32(truncatingIfNeeded: index)
     }
     return nil
   }
 
   /// What the operator calls a token, ready for logs; empty without a note.
   package func note(of index: Int32) -> ArraySlice<UInt8> {
-    let start = index == 0 ? 0 : entries[Int(index) - 1].noteEnd
-    return notes[Int(start)..<Int(entries[Int(index)].noteEnd)]
+    let start = Int(entries[Int(index)].noteStart)
+    return notes[start + 2..<start + 2 + (Int(notes[start]) << 8 | Int(notes[start + 1]))]
   }
+}
 
-  /// The same without room to grow.
-  consuming func packed() -> TokenTable {
-    entries = entries.packed()
-    notes = notes.packed()
-    return self
+/// The tokens of all files, in their order: what a table is made of.
+struct TokenList {
+  private(set) var entries: [TokenTable.Entry] = []
+  /// The first one is empty, for all tokens without a note.
+  fileprivate var notes: [UInt8] = [0, 0]
+  private var places: [Digest: Int] = [:]
+
+  /// Takes a token in unless there is one with the same digest, whose place it gives.
+  mutating func insert(_ digest: Digest, clientIndex: Int32, expiry: UnixSeconds?, note: String?) -> Int? {
+    if let place = places[digest] { return place }
+    places[digest] = entries.count
+    var noteStart = 0
+    if let note {
+      noteStart = notes.count
+      let length = note.utf8.count
+      notes += [UInt8(length >> 8), UInt8(length & 0xff)]
+      notes += note.utf8
+    }
+    entries.append(
+      TokenTable.Entry(
+        digest: digest, expirySeconds: expiry?.rawValue ?? .max, clientIndex: clientIndex,
+        noteStart: UInt32(noteStart)))
+    return nil
   }
 }
 
@@ -79,11 +85,4 @@ extension Array {
     copy += self
     return copy
   }
-}
-
-/// A power of two, at least twice the entries.
-func slotCount(for entryCount: Int) -> Int {
-  var count = 8
-  while count < 2 * entryCount { count *= 2 }
-  return count
 }

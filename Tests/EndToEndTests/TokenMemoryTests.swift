@@ -1,0 +1,80 @@
+import Digests
+import Foundation
+import TestSupport
+import Testing
+
+/// What many tokens and instances cost the running program; a fifth of the greatest numbers, for builds without optimization.
+@Suite(.serialized) struct TokenMemoryTests {
+  private static let tokenCount = 20_000
+  private static let instanceCount = 2_000
+  /// Of all that the program holds, instances included, a token's part.
+  private static let bytesATokenMax = 200
+
+  /// How the tokens lie in the folder.
+  enum Shape: CaseIterable {
+    case oneClient, manyFiles
+  }
+
+  @Test(arguments: Shape.allCases)
+  func `holds tokens and instances at 200 bytes a token, also after reloads`(shape: Shape) throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let url = "http://127.0.0.1:\(core.port)"
+    let few = try GatewayProcess(TestPolicyFolder(instances: [(Self.instance(0), url)]))
+    defer { few.stop() }
+    let folder = try TestPolicyFolder(instances: (0..<Self.instanceCount).map { (Self.instance($0), url) })
+    try writeTokens(shape, in: folder)
+    let many = try GatewayProcess(folder)
+    defer { many.stop() }
+    let socket = try TestSocket(port: many.port)
+    var reader = TestMessageReader(socket)
+    for generation in 1...3 {
+      if generation > 1 {
+        many.signal(SIGHUP)
+        #expect(many.waitUntilSaid("generation \(generation) in force"))
+      }
+      try socket.send(testRequest("GET", "/proxy/balances?instance_id=\(Self.instance(0))"))
+      #expect(try reader.next()?.status == 200)
+      // What a reload leaves behind is given back a little later.
+      let end = Date() + Double(TestSocket.patience)
+      var bytes = Int.max
+      while bytes > Self.bytesATokenMax, Date() < end {
+        bytes = try (many.residentKibibytes() - few.residentKibibytes()) * 1024 / Self.tokenCount
+        Thread.sleep(forTimeInterval: 0.05)
+      }
+      print("\(shape), generation \(generation): \(bytes) bytes a token")
+      #expect(bytes <= Self.bytesATokenMax)
+    }
+  }
+
+  private func writeTokens(_ shape: Shape, in folder: TestPolicyFolder) throws {
+    let indices = 0..<Self.tokenCount
+    switch shape {
+    case .oneClient: try write([client("c", tokens: Array(indices))], "clients/all.json", folder)
+    case .manyFiles:
+      for file in 0..<200 {
+        let clients = (file * 100..<(file + 1) * 100).map { client("c\($0)", tokens: [$0]) }
+        try write(clients, "clients/\(file).json", folder)
+      }
+    }
+  }
+
+  private func client(_ name: String, tokens: [Int]) -> String {
+    let entries = tokens.map { #"{"sha256":"\#(SHA256.digest(of: Array("token \($0)".utf8).span).hex)"}"# }
+    let instances = (0..<3).map { "\"\(Self.instance((tokens[0] * 7 + $0) % Self.instanceCount))\"" }
+    return """
+      "\(name)":{"scopes":["proxy:read"],"instances":[\(instances.joined(separator: ","))],\
+      "tokens":[\(entries.joined(separator: ","))]}
+      """
+  }
+
+  private func write(_ clients: [String], _ name: String, _ folder: TestPolicyFolder) throws {
+    try FileManager.default.createDirectory(atPath: folder.path + "/clients", withIntermediateDirectories: true)
+    let text = "{\"clients\":{\(clients.joined(separator: ",\n"))}}"
+    try text.write(toFile: "\(folder.path)/\(name)", atomically: false, encoding: .utf8)
+  }
+
+  private static func instance(_ index: Int) -> String {
+    "inst-" + String(repeating: "0", count: 5 - "\(index)".count) + "\(index)"
+  }
+}
