@@ -5,12 +5,30 @@ package struct Instance: Sendable {
   /// 1 to 8; the one to try first at the front.
   package let keys: [Secret]
   /// false: maintenance.
-  package var acceptsWrites = true
-  package var tls = TLSSettings()
-  package var limits = InstanceLimits()
-  package var timeouts = InstanceTimeouts()
-  package var health = HealthSettings()
-  package var breaker = BreakerSettings()
+  package let acceptsWrites: Bool
+  /// Shared by instances for which it is the same, as it is for most: a large part of what an instance takes.
+  let conduct: SharedConduct
+
+  package var tls: TLSSettings { conduct.value.tls }
+  package var limits: InstanceLimits { conduct.value.limits }
+  package var timeouts: InstanceTimeouts { conduct.value.timeouts }
+  package var health: HealthSettings { conduct.value.health }
+  package var breaker: BreakerSettings { conduct.value.breaker }
+}
+
+/// How an instance is reached and spared.
+struct InstanceConduct: Hashable, Sendable {
+  var tls = TLSSettings()
+  var limits = InstanceLimits()
+  var timeouts = InstanceTimeouts()
+  var health = HealthSettings()
+  var breaker = BreakerSettings()
+}
+
+final class SharedConduct: Sendable {
+  let value: InstanceConduct
+
+  init(_ value: InstanceConduct) { self.value = value }
 }
 
 /// Paths of PEM files, and the name to ask for and to verify; nil: the system's trust, no certificate, the URL's host.

@@ -7,6 +7,7 @@ struct InstancesFile {
   /// The names of all entries, faulty ones too; nil if a file could not be read.
   private(set) var names: Set<String>? = []
   private var places = EntryPlaces()
+  private var conducts: [InstanceConduct: SharedConduct] = [:]
 
   init(surroundings: Surroundings) {
     self.surroundings = surroundings
@@ -29,25 +30,30 @@ struct InstancesFile {
     if instances.count > Self.instancesMax { field.error("has more than \(Self.instancesMax)") }
   }
 
-  private func instance(_ name: String, _ field: Field) -> Instance? {
+  private mutating func instance(_ name: String, _ field: Field) -> Instance? {
     let id = InstanceID(name)
     if id == nil { field.error("the name of an instance \(nameRule)") }
     let known = ["url", "key", "writes", "tls", "limits", "timeouts", "health", "breaker"]
     guard let members = field.members(known) else { return nil }
     let url = members.required("url").flatMap(url)
     let keys = members.required("key")?.secrets(in: surroundings)
-    let tls = members["tls"].map { field in self.tls(field, isTLS: url?.isTLS ?? true) }
-    let limits = members["limits"].map(InstanceLimits.init)
-    let timeouts = members["timeouts"].map(InstanceTimeouts.init)
-    let health = members["health"].map(HealthSettings.init)
-    let breaker = members["breaker"].map(BreakerSettings.init)
+    var conduct = InstanceConduct()
+    if let field = members["tls"] { conduct.tls = tls(field, isTLS: url?.isTLS ?? true) }
+    if let field = members["limits"] { conduct.limits = InstanceLimits(field) }
+    if let field = members["timeouts"] { conduct.timeouts = InstanceTimeouts(field) }
+    if let field = members["health"] { conduct.health = HealthSettings(field) }
+    if let field = members["breaker"] { conduct.breaker = BreakerSettings(field) }
     var acceptsWrites = true
     members.read("writes", into: &acceptsWrites)
     guard let id, let url, let keys else { return nil }
-    return Instance(
-      id: id, url: url, keys: keys, acceptsWrites: acceptsWrites, tls: tls ?? TLSSettings(),
-      limits: limits ?? InstanceLimits(), timeouts: timeouts ?? InstanceTimeouts(), health: health ?? HealthSettings(),
-      breaker: breaker ?? BreakerSettings())
+    return Instance(id: id, url: url, keys: keys, acceptsWrites: acceptsWrites, conduct: shared(conduct))
+  }
+
+  private mutating func shared(_ conduct: InstanceConduct) -> SharedConduct {
+    if let known = conducts[conduct] { return known }
+    let new = SharedConduct(conduct)
+    conducts[conduct] = new
+    return new
   }
 
   private func url(_ field: Field) -> InstanceURL? {
