@@ -81,6 +81,31 @@ import Testing
     #expect(sentence.matches(of: /`([^`]+)`/).map { String($0.1) } == keys)
   }
 
+  @Test func `what is no file in the folder is told, and holds nothing up`() throws {
+    try withGateway(watch: true) { gateway, folder, ask in
+      let clients = folder.path + "/clients"
+      try FileManager.default.createDirectory(atPath: clients, withIntermediateDirectories: false)
+      let made = unsafe mkfifo(clients + "/pipe.json", 0o600)
+      #expect(made == 0)
+      try FileManager.default.createSymbolicLink(atPath: clients + "/zero.json", withDestinationPath: "/dev/zero")
+      try FileManager.default.createSymbolicLink(atPath: clients + "/gone.json", withDestinationPath: "/nonexistent")
+      try FileManager.default.createDirectory(atPath: clients + "/folder.json", withIntermediateDirectories: false)
+      gateway.signal(SIGHUP)
+      #expect(gateway.waitUntilSaid("generation 1 stays in force"))
+      for (name, words) in [
+        ("pipe", "is not a file"), ("zero", "is not a file"), ("gone", "does not exist; the link leads nowhere"),
+        ("folder", "is not a file"),
+      ] {
+        #expect(gateway.errors.contains("clients/\(name).json: the file \(words)\n"))
+      }
+      #expect(try ask() == 200)
+      try FileManager.default.removeItem(atPath: clients)
+      try folder.writeClients(app: ["revoked": true])
+      #expect(gateway.waitUntilSaid("generation 2 in force"))
+      #expect(try ask() == 401)
+    }
+  }
+
   @Test func `a bad file changes nothing, and is told with its line`() throws {
     try withGateway(watch: true) { gateway, folder, ask in
       try Data("{\"clients\": {\n\"app\": {\"scope\": []}}}".utf8).write(

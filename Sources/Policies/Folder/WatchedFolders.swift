@@ -19,16 +19,16 @@ extension PolicyFolder {
 
   /// A digest of all that stands in the files: two equal ones are the same policy, key files aside.
   package var contents: Digest {
-    var bytes: [UInt8] = []
+    var stream = SHA256Stream()
     for folder in ["", "/clients", "/instances"].map({ path + $0 }) {
-      for entry in ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted() {
-        guard entry.hasSuffix(".json"), let data = FileManager.default.contents(atPath: "\(folder)/\(entry)") else {
-          continue
-        }
-        bytes += Array("\(folder)/\(entry) \(data.count)\n".utf8) + data
+      for entry in (namesInFolder(folder) ?? []).sorted() where entry.hasSuffix(".json") {
+        // What is no file, or too long, is no policy either; a device would never end.
+        guard let bytes = try? readFile("\(folder)/\(entry)", byteCountMax: JSONReader.byteCountMax) else { continue }
+        stream.update(Array("\(folder)/\(entry) \(bytes.count)\n".utf8).span)
+        stream.update(bytes.span)
       }
     }
-    return SHA256.digest(of: bytes.span)
+    return stream.digest
   }
 }
 
