@@ -106,6 +106,10 @@ struct IncomingAnswer: ~Copyable {
   mutating func relayBody() throws(ChunkFault) {
     guard let buffer, let output else { return }
     direct = try buffer.withBytes { bytes throws(ChunkFault) in try body.relay(bytes, &offset, to: output) }
+    // One piece costs the system less than two, which is more than what copying a small body costs.
+    guard direct.count <= Self.copiedBytesMax, direct.count <= output.freeCapacity else { return }
+    buffer.withBytes { bytes in output.append(bytes, direct) }
+    direct = 0..<0
   }
 
   /// Core has closed the connection; true where that ends the body.
@@ -186,6 +190,8 @@ struct IncomingAnswer: ~Copyable {
     parser.reset()
   }
 
+  /// A run of at most this is copied behind the head.
+  private static let copiedBytesMax = 4 << 10
   /// An answer with more than this to come is read in larger pieces.
   private static let largeBytes = 64 << 10
 }

@@ -3,7 +3,7 @@ import Policies
 import Reactor
 
 /// Keeps Core's redirects inside the gateway: a `Location` that names Core comes out in the form of the request.
-struct Location {
+final class Location: Sendable {
   /// What stands in front of a core path: `/proxy`, `/instances/<id>`, or nothing.
   let prefix: [UInt8]
   /// The id that the query must name; empty where the path says it.

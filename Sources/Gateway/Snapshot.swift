@@ -82,10 +82,11 @@ final class InstanceAccess {
 }
 
 extension UpstreamRoute {
-  init(_ instance: Instance, key: Secret) {
-    pathPrefix = Array(instance.url.pathPrefix.utf8)
-    hostAndKeyLines =
-      Array("Host: \(instance.url.authority)\r\nX-Blnk-Key: ".utf8) + key.reveal() + Array("\r\n".utf8)
+  convenience init(_ instance: Instance, key: Secret) {
+    self.init(
+      pathPrefix: Array(instance.url.pathPrefix.utf8),
+      hostAndKeyLines: Array("Host: \(instance.url.authority)\r\nX-Blnk-Key: ".utf8) + key.reveal()
+        + Array("\r\n".utf8))
   }
 }
 

@@ -120,8 +120,13 @@ extension ByteBuffer {
 }
 
 /// What stands ready of an instance: the bytes that its requests begin with.
-struct UpstreamRoute: Sendable {
+final class UpstreamRoute: Sendable {
   let pathPrefix: [UInt8]
   /// `Host` and `X-Blnk-Key`: never to be logged.
   let hostAndKeyLines: [UInt8]
+
+  init(pathPrefix: [UInt8], hostAndKeyLines: [UInt8]) {
+    self.pathPrefix = pathPrefix
+    self.hostAndKeyLines = hostAndKeyLines
+  }
 }

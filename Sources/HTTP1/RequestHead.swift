@@ -1,5 +1,5 @@
 /// A request head as offsets into the bytes that were parsed; 0 is the first byte given to the parser.
-package struct RequestHead: Sendable {
+package struct RequestHead: ~Copyable, Sendable {
   package internal(set) var method = Method.other
   package internal(set) var methodRange = 0..<0
   /// As sent: 0x21...0x7e without `#`.

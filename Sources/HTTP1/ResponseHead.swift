@@ -1,5 +1,5 @@
 /// The head of an answer as offsets into the bytes that were parsed; 0 is the first byte given to the parser.
-package struct ResponseHead: Sendable {
+package struct ResponseHead: ~Copyable, Sendable {
   /// 100...599, but never 101.
   package internal(set) var status = 0
   /// As sent; may be empty.

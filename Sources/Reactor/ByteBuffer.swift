@@ -78,16 +78,15 @@ import Glibc
 
   /// Appends a number of at most 19 digits as decimal text.
   package func append(decimal value: Int) {
-    var digits = InlineArray<20, UInt8>(repeating: 0)
-    var first = 20
-    var rest = value.magnitude
-    repeat {
-      first &-= 1
-      digits[first] = UInt8(truncatingIfNeeded: 48 &+ rest % 10)
-      rest /= 10
-    } while rest > 0
     if value < 0 { append(UInt8(ascii: "-")) }
-    append(digits.span, first..<20)
+    let magnitude = UInt64(value.magnitude)
+    var digits = 1
+    var bound: UInt64 = 10
+    while digits < 19, magnitude >= bound {
+      digits &+= 1
+      bound &*= 10
+    }
+    append(digits: magnitude, count: digits)
   }
 
   /// Appends `value` as lower-case hexadecimal text without zeros in front.

@@ -49,13 +49,7 @@ func feed(_ parser: inout RequestHeadParser, _ bytes: [UInt8], cuts: [Int] = [])
     do throws(HeadFault) {
       guard try parser.parse(bytes.span.extracting(0..<end)) else { continue }
     } catch { return .fault(error) }
-    let head = parser.head
-    return .head(
-      RequestFacts(
-        method: text(bytes[head.methodRange]), target: text(bytes[head.target]), path: text(bytes[head.path]),
-        query: head.query.map { text(bytes[$0]) }, version: head.version, fields: describe(head.fields, in: bytes),
-        framing: head.framing, hasContentLength: head.hasContentLength, keepAlive: head.keepAlive,
-        expectsContinue: head.expectsContinue, byteCount: head.byteCount))
+    return .head(RequestFacts(parser.head, bytes))
   }
   return .needsMore
 }
@@ -70,4 +64,14 @@ func fault(_ head: String, limits: HeadLimits = HeadLimits()) -> HeadFault? {
 func facts(_ head: String) -> RequestFacts? {
   guard case .head(let facts) = parseRequest(latin1(head)) else { return nil }
   return facts
+}
+
+extension RequestFacts {
+  fileprivate init(_ head: borrowing RequestHead, _ bytes: [UInt8]) {
+    self.init(
+      method: text(bytes[head.methodRange]), target: text(bytes[head.target]), path: text(bytes[head.path]),
+      query: head.query.map { text(bytes[$0]) }, version: head.version, fields: describe(head.fields, in: bytes),
+      framing: head.framing, hasContentLength: head.hasContentLength, keepAlive: head.keepAlive,
+      expectsContinue: head.expectsContinue, byteCount: head.byteCount)
+  }
 }

@@ -22,12 +22,16 @@ func parseResponse(
     do throws(ResponseFault) {
       guard try parser.parse(bytes.span.extracting(0..<end), answering: method) else { continue }
     } catch { return .fault(error) }
-    let head = parser.head
-    return .head(
-      ResponseFacts(
-        status: head.status, reason: text(bytes[head.reason]), version: head.version,
-        fields: describe(head.fields, in: bytes), framing: head.framing, hasContentLength: head.hasContentLength,
-        keepAlive: head.keepAlive, byteCount: head.byteCount))
+    return .head(ResponseFacts(parser.head, bytes))
   }
   return .needsMore
+}
+
+extension ResponseFacts {
+  fileprivate init(_ head: borrowing ResponseHead, _ bytes: [UInt8]) {
+    self.init(
+      status: head.status, reason: text(bytes[head.reason]), version: head.version,
+      fields: describe(head.fields, in: bytes), framing: head.framing, hasContentLength: head.hasContentLength,
+      keepAlive: head.keepAlive, byteCount: head.byteCount)
+  }
 }

@@ -107,12 +107,12 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
     let final = latin1("HTTP/1.1 204 No Content\r\n\r\n")
     var parser = ResponseHeadParser(limits: HeadLimits())
     #expect(try parser.parse((interim + final).span, answering: .post))
-    #expect(parser.head.isInterim)
+    #expect(parser.head.isInterim == true)
     #expect(parser.head.byteCount == interim.count)
     parser.reset()
     #expect(try parser.parse(final.span, answering: .post))
     #expect(parser.head.status == 204)
-    #expect(!parser.head.isInterim)
-    #expect(parser.head.fields.isEmpty)
+    #expect(parser.head.isInterim == false)
+    #expect(parser.head.fields.isEmpty == true)
   }
 }

@@ -73,11 +73,10 @@ final class DemoClient {
       }
       guard try socket.receive(into: input) > 0 else { return nil }
     }
-    let head = parser.head
-    let fields = head.fields.map { (name: text($0.name), value: text($0.value)) }
-    input.remove(0..<head.byteCount)
-    guard let body = try readBody(socket, head.framing) else { return nil }
-    return DemoAnswer(status: head.status, fields: fields, body: body)
+    let fields = parser.head.fields.map { (name: text($0.name), value: text($0.value)) }
+    input.remove(0..<parser.head.byteCount)
+    guard let body = try readBody(socket, parser.head.framing) else { return nil }
+    return DemoAnswer(status: parser.head.status, fields: fields, body: body)
   }
 
   private func readBody(_ socket: borrowing BlockingSocket, _ framing: BodyFraming) throws(Errno) -> [UInt8]? {
