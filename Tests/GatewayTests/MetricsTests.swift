@@ -18,6 +18,16 @@ import Testing
     samples.filter { $0.key.hasPrefix("blnk_gateway_requests_total{") }
   }
 
+  /// Once so many requests are recorded, which is a little after they are answered; what there is then, else at last.
+  private func samples(of gateway: RunningGateway, requests count: Double) throws -> [String: Double] {
+    let end = Date() + Double(TestSocket.patience)
+    while true {
+      let samples = try #require(try gateway.askAdmin("/metrics")).samples
+      if requests(samples).values.reduce(0, +) >= count || Date() > end { return samples }
+      Thread.sleep(forTimeInterval: 0.005)
+    }
+  }
+
   private func series(_ route: String, _ method: String, _ status: String, _ instance: String) -> String {
     "blnk_gateway_requests_total{route=\"\(route)\",method=\"\(method)\",status=\"\(status)\",instance_id=\"\(instance)\"}"
   }
@@ -42,7 +52,7 @@ import Testing
         #expect(try gateway.ask("GET", "/proxy/balances?instance_id=one", token: "unknown")?.status == 401)
       }
     }
-    let samples = try #require(try gateway.askAdmin("/metrics")).samples
+    let samples = try samples(of: gateway, requests: 120)
     #expect(
       requests(samples) == [
         series("/proxy/balances", "GET", "2xx", "one"): 20, series("/proxy/balances", "HEAD", "2xx", "one"): 20,
@@ -80,9 +90,9 @@ import Testing
       }
     }
     try ["GET", "POST", word().uppercased()].forEach(ask)
-    let before = try #require(try gateway.askAdmin("/metrics")).samples
+    let before = try samples(of: gateway, requests: 36)
     for _ in 0..<10 { try ["GET", "POST", word().uppercased()].forEach(ask) }
-    let after = try #require(try gateway.askAdmin("/metrics")).samples
+    let after = try samples(of: gateway, requests: 11 * 36)
     #expect(Set(before.keys) == Set(after.keys))
     #expect(requests(after).values.reduce(0, +) == 11 * 36)
   }
@@ -97,7 +107,7 @@ import Testing
     }
     try gateway.reload(client: ["limits": ["requests_per_second": 0.001, "burst": 1]])
     for _ in 0..<3 { _ = try gateway.ask("GET", "/proxy/balances?instance_id=one") }
-    let samples = try #require(try gateway.askAdmin("/metrics")).samples
+    let samples = try samples(of: gateway, requests: 6)
     let failures = "blnk_gateway_upstream_connect_failures_total{instance_id=\"one\",reason="
     #expect(samples["\(failures)\"refused\"}"] == 2 && samples["\(failures)\"timed_out\"}"] == 0)
     #expect(samples["blnk_gateway_breaker_state{instance_id=\"one\"}"] == 2)
