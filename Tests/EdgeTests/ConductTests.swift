@@ -56,11 +56,13 @@ import Testing
     let socket = try stage.gateway.connect()
     try socket.send(
       testRequest("GET", target) + testRequest("POST", target, body: "{}") + "\r\n" + testRequest("HEAD", target)
-        + testRequest("GET", "/nope") + testRequest("DELETE", target) + testRequest("GET", target, token: nil)
-        + testRequest("GET", target))
+        + testRequest("GET", "/nope") + testRequest("HEAD", "/nope") + testRequest("DELETE", target)
+        + testRequest("GET", target, token: nil) + testRequest("HEAD", target, token: nil) + testRequest("GET", target)
+    )
     var reader = TestMessageReader(socket)
     for (hasBody, status) in [
-      (true, 200), (true, 200), (false, 200), (true, 404), (true, 405), (true, 401), (true, 200),
+      (true, 200), (true, 200), (false, 200), (true, 404), (false, 404), (true, 405), (true, 401), (false, 401),
+      (true, 200),
     ] {
       #expect(try reader.next(hasBody: hasBody)?.status == status)
     }

@@ -39,11 +39,10 @@ import Testing
       try? socket.send("HTTP/1.1 400 Bad Request\r\n\r\n")
     }
     defer { plain.stop() }
-    let gone = try ListeningSocket(backlog: 1)
-    gone.stop()
+    let refusing = try RefusingPort()
     let folder = try TestPolicyFolder(
       instances: [
-        ("core", "http://127.0.0.1:\(core.port)"), ("refused", "http://127.0.0.1:\(gone.port)"),
+        ("core", "http://127.0.0.1:\(core.port)"), ("refused", "http://127.0.0.1:\(refusing.number)"),
         ("hole", "http://127.0.0.1:\(hole.port)"), ("nameless", "http://no-such-name.invalid:1"),
         ("plain", "https://127.0.0.1:\(plain.port)"),
       ], loops: 1,
@@ -61,7 +60,7 @@ import Testing
     for entry in cases { requestIDs.append(try run(entry, gateway, core, &befores)) }
     #expect(try settledDescriptors(gateway, core) == descriptorsBefore)
     #expect(gateway.stop() == 0)
-    withExtendedLifetime(filler) {}
+    withExtendedLifetime((filler, refusing)) {}
     let records = try folder.records()
     #expect(records.count == cases.count + befores + Self.methods.count)
     try judge(cases, requestIDs, records, core)

@@ -5,8 +5,8 @@ import Testing
 
 /// One instance that hangs must not change another's latency.
 @Suite(.serialized) struct IsolationTests {
-  /// Milliseconds; a loop that blocks once blocks for seconds.
-  static let p99Max = 20.0
+  /// Milliseconds, where a gateway that nobody disturbs does not take as long; a loop that blocks does so for seconds.
+  private static let p99Max = 20.0
 
   @Test func `an instance whose connect never completes leaves another alone`() throws {
     let hole = try FullBacklog()
@@ -14,9 +14,9 @@ import Testing
   }
 
   @Test func `an instance that refuses connections leaves another alone`() throws {
-    let gone = try ListeningSocket(backlog: 1)
-    gone.stop()
-    try expectQuick(beside: "http://127.0.0.1:\(gone.port)", status: 502)
+    let refusing = try RefusingPort()
+    defer { withExtendedLifetime(refusing) {} }
+    try expectQuick(beside: "http://127.0.0.1:\(refusing.number)", status: 502)
   }
 
   @Test func `an instance that never answers leaves another alone`() throws {
@@ -51,24 +51,22 @@ import Testing
       instance: ["breaker": ["failures": 0], "timeouts": ["connect_s": 1, "first_byte_s": 1]])
     let gateway = try GatewayProcess(folder, environment: environment)
     defer { gateway.stop() }
+    let undisturbed = try GatewayProcess(folder, environment: environment)
+    defer { undisturbed.stop() }
     var stuck: [TestSocket] = []
     for _ in 0..<8 {
       let socket = try TestSocket(port: gateway.port)
       try socket.send(testRequest("GET", "/proxy/balances?instance_id=bad"))
       stuck.append(socket)
     }
-    let socket = try TestSocket(port: gateway.port)
-    var reader = TestMessageReader(socket)
     // A busy machine may spoil a round; a loop that blocks spoils them all.
-    var p99 = Double.infinity
-    for _ in 0..<5 where p99 > Self.p99Max {
-      p99 = try percentile99(of: 300) {
-        try socket.send(testRequest("GET", "/proxy/balances?instance_id=one"))
-        #expect(try reader.next()?.status == 200)
-      }
+    var isQuick = false
+    for _ in 0..<5 where !isQuick {
+      let (alone, beside) = (try percentile99(of: undisturbed), try percentile99(of: gateway))
+      print("p99 beside \(url): \(beside) ms, alone \(alone) ms")
+      isQuick = beside <= max(Self.p99Max, 3 * alone)
     }
-    print("p99 beside \(url): \(p99) ms")
-    #expect(p99 <= Self.p99Max)
+    #expect(isQuick)
     for socket in stuck {
       var reader = TestMessageReader(socket)
       let answer = try reader.next()
@@ -76,14 +74,17 @@ import Testing
     }
   }
 
-  private func percentile99(of count: Int, _ work: () throws -> Void) throws -> Double {
+  private func percentile99(of gateway: GatewayProcess) throws -> Double {
+    let socket = try TestSocket(port: gateway.port)
+    var reader = TestMessageReader(socket)
     var times: [Duration] = []
-    for _ in 0..<count {
+    for _ in 0..<300 {
       let start = ContinuousClock.now
-      try work()
+      try socket.send(testRequest("GET", "/proxy/balances?instance_id=one"))
+      #expect(try reader.next()?.status == 200)
       times.append(ContinuousClock.now - start)
     }
-    return times.sorted()[count * 99 / 100] / .milliseconds(1)
+    return times.sorted()[297] / .milliseconds(1)
   }
 }
 

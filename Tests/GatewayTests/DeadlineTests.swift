@@ -74,13 +74,14 @@ import Testing
     #expect(String(decoding: try socket.receive(), as: UTF8.self).hasPrefix("HTTP/1.1 408 "))
   }
 
-  @Test func `a body that does not come is 408`() throws {
+  @Test(arguments: [("Content-Length: 10", "half"), ("Transfer-Encoding: chunked", "5\r\nhe")])
+  func `a body that does not come is 408`(field: String, sent: String) throws {
     let core = try ScriptedUpstream(answer: "")
     defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["body_idle_s": 0.1]])
     defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 10"]) + "half")
+    try socket.send(testRequest("POST", Self.target, fields: [field]) + sent)
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 408 ") && text.contains("GATEWAY_REQUEST_TIMEOUT"))
     #expect(core.requests.isEmpty)

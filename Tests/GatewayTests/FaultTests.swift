@@ -8,9 +8,9 @@ import Testing
 
   @Test(arguments: ["GET", "POST"])
   func `a refused connection is 502, and nothing was sent`(method: String) throws {
-    let gone = try ScriptedUpstream(answer: "")
-    gone.stop()
-    let gateway = try RunningGateway(upstreams: [("one", gone.port)])
+    let refusing = try RefusingPort()
+    defer { withExtendedLifetime(refusing) {} }
+    let gateway = try RunningGateway(upstreams: [("one", refusing.number)])
     let answer = try gateway.ask(method, Self.target, body: method == "POST" ? "{}" : nil)
     #expect(answer?.status == 502 && answer?.member("code") == "GATEWAY_UPSTREAM_REFUSED")
     #expect(answer?.member("outcome") == "not_sent")
