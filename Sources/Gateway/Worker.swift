@@ -118,6 +118,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     pools.closeIdle()
     exchanges = []
     loop.unregister(registration)
+    loop.freeLeaving()
   }
 
   func adopted(_ descriptor: consuming FileDescriptor) {

@@ -105,8 +105,10 @@ package final class EventLoop {
     freeLeaving()
   }
 
+  /// Frees the handlers whose registrations have ended; a loop that takes no more turns would hold them, and they it.
+  ///
   /// A handler's end may end others: they must not join the array that is being emptied.
-  private func freeLeaving() {
+  package func freeLeaving() {
     while !leaving.isEmpty {
       swap(&leaving, &left)
       left.removeAll(keepingCapacity: true)
