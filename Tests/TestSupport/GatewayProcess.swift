@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A gateway in a process of its own.
 package final class GatewayProcess {
@@ -15,7 +14,7 @@ package final class GatewayProcess {
 
   /// What the process writes on standard error, read as it comes so that it never waits for us.
   private final class ErrorText: Sendable {
-    let text = Mutex("")
+    let text = Shared("")
     let hasMore = DispatchSemaphore(value: 0)
   }
 

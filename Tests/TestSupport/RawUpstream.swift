@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A Core whose connections a test serves by hand, one thread each.
 package final class RawUpstream: Sendable {
@@ -12,7 +11,7 @@ package final class RawUpstream: Sendable {
     var connections: [TestSocket] = []
     var isStopped = false
   }
-  private let state = Mutex(State())
+  private let state = Shared(State())
 
   /// - Parameter serve: called on a thread of its own for each connection, with its number from 0.
   package init(_ serve: @escaping @Sendable (TestSocket, Int) -> Void) throws {

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A Core whose every byte a test decides: it counts connections, keeps each request, and answers by script.
 package final class ScriptedUpstream: Sendable {
@@ -27,24 +26,20 @@ package final class ScriptedUpstream: Sendable {
   }
 
   private let upstream: RawUpstream
-  private let seen: SharedSeen
-
   /// What the connections' threads write down.
-  private final class SharedSeen: Sendable {
-    let value = Mutex(Seen())
-  }
+  private let seen: Shared<Seen>
 
   /// - Parameter script: called for each whole request, on its connection's thread.
   package init(_ script: @escaping @Sendable (Request) -> Answer) throws {
-    let seen = SharedSeen()
+    let seen = Shared(Seen())
     self.seen = seen
     upstream = try RawUpstream { socket, connection in
-      seen.value.withLock { $0.connectionCount += 1 }
+      seen.withLock { $0.connectionCount += 1 }
       var reader = TestMessageReader(socket)
       var number = 0
       while let message = try? reader.next() {
         let request = Request(message: message, connection: connection, number: number)
-        seen.value.withLock { $0.requests.append(request) }
+        seen.withLock { $0.requests.append(request) }
         number += 1
         guard Self.play(script(request), on: socket) else { return }
       }
@@ -78,8 +73,8 @@ package final class ScriptedUpstream: Sendable {
   }
 
   package var port: UInt16 { upstream.port }
-  package var requests: [Request] { seen.value.withLock { $0.requests } }
-  package var connectionCount: Int { seen.value.withLock { $0.connectionCount } }
+  package var requests: [Request] { seen.withLock { $0.requests } }
+  package var connectionCount: Int { seen.withLock { $0.connectionCount } }
 
   /// Sends bytes that nobody asked for on the connection that is open.
   package func send(_ bytes: [UInt8]) throws {
