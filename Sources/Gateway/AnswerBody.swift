@@ -18,10 +18,16 @@ struct AnswerBody {
   private(set) var byteCount = 0
 
   init(_ framing: BodyFraming, client version: Version) {
-    let clientKnowsChunks = version == .http11
-    isComplete = framing == .none
+    let clientKnowsChunks =
+      switch version {
+      case .http10: false
+      case .http11: true
+      }
+    isComplete = false
     switch framing {
-    case .none: passage = .none
+    case .none:
+      passage = .none
+      isComplete = true
     case .length(let count): passage = .length(remaining: count)
     case .chunked: passage = .chunks(ChunkedDecoder(), areChunksForClient: clientKnowsChunks)
     case .untilClose: passage = .untilClose(areChunksForClient: clientKnowsChunks)

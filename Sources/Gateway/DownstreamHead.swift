@@ -32,7 +32,7 @@ struct DownstreamHead {
         output.append(field: field, of: bytes)
       }
     }
-    if framing == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
+    if case .chunked = framing { output.append("Transfer-Encoding: chunked\r\n") }
     output.appendConnection(keepsAlive: keepsAlive, version: version)
     output.appendRequestIDLine(id)
     output.append("\r\n")

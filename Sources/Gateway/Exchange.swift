@@ -74,7 +74,7 @@ final class Exchange: Lessee {
   func begin(_ input: RequestInput) {
     let snapshot = worker.snapshot
     self.snapshot = snapshot
-    note(input.parser.head, bodyBytesMax: .max)
+    note(input.parser.head)
     if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) { return answer(probe) }
     if worker.isDraining { return refuse(.draining) }
     let admission: Admission
@@ -83,11 +83,11 @@ final class Exchange: Lessee {
     } catch {
       return refuse(OwnAnswer(error))
     }
-    note(input.parser.head, bodyBytesMax: admission.bodyBytesMax)
+    request.bound(bodyBytes: admission.bodyBytesMax)
     if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax {
       return refuse(.bodyTooLarge)
     }
-    let isSafe = method == .get || method == .head
+    let isSafe = method.isRead
     let audit = admission.isWrite ? worker.audit : nil
     machine = ExchangeMachine(
       isWrite: admission.isWrite, mayRetry: isSafe && request.body.isComplete, isAudited: audit != nil)
@@ -107,7 +107,7 @@ final class Exchange: Lessee {
 
   /// A probe on the client's listener, which needs no token and has no instance.
   private func probe(_ input: RequestInput) -> AdminPath? {
-    guard method == .get || method == .head else { return nil }
+    guard method.isRead else { return nil }
     let path = input.buffer.withBytes { bytes in AdminPath(bytes, input.parser.head.path) }
     return path?.isGuarded == false ? path : nil
   }
@@ -119,7 +119,7 @@ final class Exchange: Lessee {
     keepsAlive = clientKeepsAlive && !worker.isDraining && bodyIsRead()
     ProbeAnswer.write(
       to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
-      version: version, hasBody: method != .head)
+      version: version, hasBody: !method.isHead)
     advance()
   }
 
@@ -146,12 +146,12 @@ final class Exchange: Lessee {
     return nil
   }
 
-  private func note(_ head: borrowing RequestHead, bodyBytesMax: Int) {
+  private func note(_ head: borrowing RequestHead) {
     method = head.method
     version = head.version
     clientKeepsAlive = head.keepAlive
     owesContinue = head.expectsContinue
-    request = OutgoingRequest(head.framing, headCount: head.byteCount, bytesMax: bodyBytesMax)
+    request = OutgoingRequest(head.framing, headCount: head.byteCount, bytesMax: .max)
   }
 
   private func admit(_ input: RequestInput, _ snapshot: Snapshot) throws(Rejection) -> Admission {
@@ -194,9 +194,12 @@ final class Exchange: Lessee {
 
   private func acquire(fresh: Bool) {
     guard let pool = access?.pool else { preconditionFailure("an exchange without an instance") }
-    dropUpstream()
-    request.restart()
-    sendFailed = false
+    // A second try.
+    if upstream != nil {
+      dropUpstream()
+      request.restart()
+      sendFailed = false
+    }
     times.asked = loop.nowNanoseconds
     switch fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: machine.isWrite) {
     case .leased(let connection): lease(connection)
@@ -434,7 +437,7 @@ final class Exchange: Lessee {
     machine.answerHeadReceived()
     noteHealth()
     // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
-    keepsAlive = clientKeepsAlive && machine.requestIsSent && answer.body.framing != .untilClose && !worker.isDraining
+    keepsAlive = clientKeepsAlive && machine.requestIsSent && !answer.body.framing.isUntilClose && !worker.isDraining
     guard let access, let admission else { return }
     let head = DownstreamHead(
       id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing,
@@ -495,7 +498,7 @@ final class Exchange: Lessee {
     keepsAlive = clientKeepsAlive && !own.closes && !worker.isDraining && bodyIsRead()
     own.write(
       to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
-      version: version, hasBody: method != .head)
+      version: version, hasBody: !method.isHead)
     advance()
   }
 
@@ -536,7 +539,7 @@ final class Exchange: Lessee {
     finishRecord(ending, connection)
     let consumed = request.consumed
     let keepsAlive = keepsAlive && !machine.clientIsGone
-    let endMeansWhole = answer.body.framing == .untilClose
+    let endMeansWhole = answer.body.framing.isUntilClose
     reset()
     switch ending {
     case .complete: connection.exchangeEnded(consumed: consumed, keepsAlive: keepsAlive)

@@ -68,7 +68,7 @@ struct IncomingAnswer: ~Copyable {
   func keyRefusal(answering method: Method) -> KeyRefusal {
     guard parser.head.status == 401 else { return .somethingElse }
     // No body tells which, but Core has no other 401.
-    if method == .head { return .refused }
+    if method.isHead { return .refused }
     guard case .length(let count) = parser.head.framing, count <= Self.keyRefusalBytesMax,
       let buffer
     else { return .somethingElse }
@@ -83,7 +83,8 @@ struct IncomingAnswer: ~Copyable {
 
   /// How long Core says that it keeps the connection.
   var keepAliveSeconds: Int? {
-    for index in parser.head.fields.indices where parser.head.fields[index].kind == .keepAlive {
+    for index in parser.head.fields.indices {
+      guard case .keepAlive = parser.head.fields[index].kind else { continue }
       return buffer?.withBytes { bytes in keepAliveTimeout(bytes, parser.head.fields[index].value) }
     }
     return nil

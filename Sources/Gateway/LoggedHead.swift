@@ -10,7 +10,8 @@ extension RequestTexts {
     self.init()
     method = head.methodRange
     path = head.path
-    for index in head.fields.indices where head.fields[index].kind == .requestID {
+    for index in head.fields.indices {
+      guard case .requestID = head.fields[index].kind else { continue }
       clientRequestID = head.fields[index].value.prefix(Self.clientRequestIDBytesMax)
       break
     }

@@ -23,6 +23,9 @@ struct OutgoingRequest: ~Copyable {
 
   init() {}
 
+  /// Admitted, it may have a body of this many bytes.
+  mutating func bound(bodyBytes bytesMax: Int) { body.bytesMax = bytesMax }
+
   /// Lets the body be seen on its way.
   mutating func show(_ witness: BodyWitness) { body.witness = witness }
 

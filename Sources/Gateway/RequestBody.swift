@@ -6,13 +6,13 @@ struct RequestBody {
   private(set) var isComplete: Bool
   /// Body bytes so far, framing not counted.
   private(set) var byteCount = 0
-  private let bytesMax: Int
+  /// Above it the body is refused; a declared length was checked before.
+  var bytesMax: Int
   private var remaining = 0
   private var decoder: ChunkedDecoder?
   /// Sees what is passed on, where the audit log wants to know of it.
   var witness: BodyWitness?
 
-  /// - Parameter bytesMax: above it the body is refused; a declared length was checked before.
   init(_ framing: BodyFraming, bytesMax: Int) {
     self.bytesMax = bytesMax
     switch framing {

@@ -253,7 +253,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     if let code = record.code { countRefusal(code, record.fault, access) }
     guard let log else { return }
     record.peer = connection.peerText
-    if let policy = snapshot?.policy { record.name(trace, policy) }
+    snapshot?.name(trace, in: &record)
     connection.withRequestTexts { texts, head in
       log.append(record, texts, in: head, now: loop.nowNanoseconds / 1_000)
     }
@@ -327,18 +327,16 @@ extension HeadLimits {
   }
 }
 
-extension ExchangeRecord {
+extension Snapshot {
   /// Names who asked for what, as far as admission came.
-  fileprivate mutating func name(_ trace: AdmissionTrace, _ policy: Policy) {
-    if trace.clientIndex >= 0 { client = policy.clients.id(of: Int(trace.clientIndex)) }
-    if trace.tokenIndex >= 0 {
-      tokenNote = policy.tokens.note(of: trace.tokenIndex)
-    }
-    tokenDigestPrefix = trace.tokenDigestPrefix
-    if trace.instanceIndex >= 0 { instance = policy.instances[Int(trace.instanceIndex)].id.bytes }
+  fileprivate func name(_ trace: AdmissionTrace, in record: inout ExchangeRecord) {
+    if trace.clientIndex >= 0 { record.client = policy.clients.id(of: Int(trace.clientIndex)) }
+    if trace.tokenIndex >= 0 { record.tokenNote = policy.tokens.note(of: trace.tokenIndex) }
+    record.tokenDigestPrefix = trace.tokenDigestPrefix
+    if trace.instanceIndex >= 0 { record.instance = policy.instances[Int(trace.instanceIndex)].id.bytes }
     if trace.routeIndex >= 0 {
-      routePattern = policy.routes.routes[Int(trace.routeIndex)].pattern
-      operation = policy.routes.routes[Int(trace.routeIndex)].operation
+      record.routePattern = policy.routes.routes[Int(trace.routeIndex)].pattern
+      record.operation = policy.routes.routes[Int(trace.routeIndex)].operation
     }
   }
 }

@@ -8,6 +8,8 @@ package enum BodyFraming: Equatable, Sendable {
   /// All bytes until the connection closes; only answers are framed so.
   case untilClose
 
+  package var isUntilClose: Bool { self == .untilClose }
+
   /// A request without a length has no body (RFC 9112 §6.3, rule 7).
   static func ofRequest(contentLength: Int?, isChunked: Bool) -> BodyFraming {
     if isChunked { return .chunked }

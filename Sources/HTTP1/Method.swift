@@ -20,6 +20,10 @@ package enum Method: UInt8, Sendable, CaseIterable {
     }
   }
 
+  /// GET and HEAD: what is asked twice does no more than once (RFC 9110 §9.2.1).
+  package var isRead: Bool { self == .get || self == .head }
+  package var isHead: Bool { self == .head }
+
   init(_ bytes: Span<UInt8>, at range: Range<Int>) {
     self = Self.names.first { bytes.has($0.name, at: range) }?.method ?? .other
   }

@@ -5,7 +5,7 @@ struct AccessLogLine {
   private var date = CachedDate()
 
   mutating func append(
-    _ record: borrowing ExchangeRecord, _ texts: RequestTexts, in head: Span<UInt8>, to out: ByteBuffer
+    _ record: ExchangeRecord, _ texts: RequestTexts, in head: Span<UInt8>, to out: ByteBuffer
   ) {
     out.append(#"{"time":""#)
     date.append(record.startedAt, to: out)
@@ -45,7 +45,7 @@ struct AccessLogLine {
 
   /// The trace that the client has begun, or else the one that bears the request's id.
   private static func appendTraceID(
-    _ record: borrowing ExchangeRecord, _ traceID: Span<UInt8>, to out: ByteBuffer
+    _ record: ExchangeRecord, _ traceID: Span<UInt8>, to out: ByteBuffer
   ) {
     guard traceID.isEmpty else { return out.append(#","trace_id":"#, traceID) }
     out.append(#","trace_id":""#)

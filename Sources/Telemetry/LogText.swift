@@ -34,6 +34,8 @@ extension ByteBuffer {
 private func plainCount(_ text: Span<UInt8>, from start: Int) -> Int {
   var index = start
   while text.count &- index >= 8, isPlain(text, at: index) { index &+= 8 }
+  // The last ones together with some that were looked at already.
+  if index > start, text.count &- index < 8, isPlain(text, at: text.count &- 8) { return text.count - start }
   while index < text.count {
     let byte = text[index]
     guard byte >= 0x20, byte < 0x7f, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { break }

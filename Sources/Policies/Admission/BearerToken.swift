@@ -7,15 +7,18 @@ func presentedToken(
 ) throws(Rejection) -> Range<Int> {
   var credentials: FieldLine?
   for index in head.fields.indices {
-    let kind = head.fields[index].kind
-    guard kind == .authorization || kind == .coreKey && takesCoreKey else { continue }
+    switch head.fields[index].kind {
+    case .authorization: break
+    case .coreKey where takesCoreKey: break
+    default: continue
+    }
     // Two readers could each take another one.
     guard credentials == nil else { throw .authorizationMalformed }
     credentials = head.fields[index]
   }
   guard let credentials else { throw .tokenRequired }
   guard !hasTokenInQuery(head.query, bytes) else { throw .authorizationMalformed }
-  if credentials.kind == .authorization { return try bearerToken(in: credentials.value, bytes) }
+  if case .authorization = credentials.kind { return try bearerToken(in: credentials.value, bytes) }
   guard bytes.isToken68(credentials.value) else { throw .authorizationMalformed }
   return credentials.value
 }
@@ -30,7 +33,7 @@ private func hasTokenInQuery(_ query: Range<Int>?, _ bytes: Span<UInt8>) -> Bool
   guard let query else { return false }
   var parameters = QueryParameters(query)
   while let parameter = parameters.next(bytes) {
-    guard QueryParameters.match(bytes, key: parameter.key, accessTokenName) == .different else { return true }
+    guard case .different = QueryParameters.match(bytes, key: parameter.key, accessTokenName) else { return true }
   }
   return false
 }
