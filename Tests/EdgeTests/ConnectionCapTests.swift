@@ -65,8 +65,8 @@ import Testing
     var stayed: [TestSocket] = []
     for _ in 0..<300 { stayed.append(try TestSocket(port: gateway.port)) }
     #expect(try refusal(stayed[299]).status == 503)
-    let more = try openDescriptors(of: gateway) - before
-    #expect(more > 0 && more <= 64)
+    // The one that makes room is freed at the end of the turn, which may come after the answer.
+    #expect(try eventually { (1...64).contains(try openDescriptors(of: gateway) - before) })
     // Each of them was answered, also those that had to make room.
     for socket in stayed.dropLast() { #expect(try refusal(socket).status == 503) }
   }

@@ -1,0 +1,111 @@
+import HTTP1
+import Policies
+import Reactor
+import Telemetry
+import Upstream
+
+/// From the head to the decision, and to the head that Core gets.
+extension Exchange {
+  /// The head is whole: admits the request and sets out for its instance.
+  func begin(_ input: RequestInput) {
+    let snapshot = worker.snapshot
+    self.snapshot = snapshot
+    note(input.parser.head)
+    if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) { return answer(probe) }
+    if worker.isDraining { return refuse(.draining) }
+    let admission: Admission
+    do throws(Rejection) {
+      admission = try admit(input, snapshot)
+    } catch {
+      return refuse(OwnAnswer(error))
+    }
+    request.bound(bodyBytes: admission.bodyBytesMax)
+    if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax {
+      return refuse(.bodyTooLarge)
+    }
+    let isSafe = method.isRead
+    let audit = admission.isWrite ? worker.audit : nil
+    machine = ExchangeMachine(
+      isWrite: admission.isWrite, mayRetry: isSafe && request.body.isComplete, isAudited: audit != nil)
+    self.admission = admission
+    let access = snapshot.access(to: admission.instanceIndex)
+    self.access = access
+    if let refusal = limit(snapshot, admission) ?? limit(access, admission) { return refuse(refusal) }
+    if let audit {
+      guard audit.canWrite else { return refuse(.auditUnavailable) }
+      let audited = AuditedWrite(input.parser.head.framing, port: audit)
+      request.show(audited.witness)
+      self.audited = audited
+    }
+    writeRequestHead(input)
+    perform(machine.admitted(hasBody: !request.body.isComplete))
+  }
+
+  /// A probe on the client's listener, which needs no token and has no instance.
+  func probe(_ input: RequestInput) -> AdminPath? {
+    guard method.isRead else { return nil }
+    let path = input.buffer.withBytes { bytes in AdminPath(bytes, input.parser.head.path) }
+    return path?.isGuarded == false ? path : nil
+  }
+
+  func answer(_ probe: AdminPath) {
+    if probe == .readyz, !worker.isReady { return refuse(.draining) }
+    machine.refused()
+    record.status = 200
+    keepsAlive = clientKeepsAlive && !worker.isDraining && bodyIsRead()
+    ProbeAnswer.write(
+      to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
+      version: version, hasBody: !method.isHead)
+    advance()
+  }
+
+  /// Whether the client may have one more request now.
+  func limit(_ snapshot: Snapshot, _ admission: Admission) -> OwnAnswer? {
+    guard let meter = snapshot.generation.meter(of: admission.clientIndex) else { return nil }
+    if let refusal = meter.enter(isWrite: admission.isWrite, now: loop.nowNanoseconds) { return OwnAnswer(refusal) }
+    self.meter = meter
+    return nil
+  }
+
+  /// Whether the instance takes a request now: its breaker, its health and its bound on concurrent requests.
+  func limit(_ access: InstanceAccess, _ admission: Admission) -> OwnAnswer? {
+    switch access.state.admit(isRead: !admission.isWrite, now: loop.now) {
+    case .pass: break
+    case .probe: isProbe = true
+    case .refuse(let milliseconds, let wantsProbe):
+      if wantsProbe { worker.probe(admission.instanceIndex, access.state) }
+      return .unavailable(milliseconds: milliseconds)
+    }
+    guard access.concurrentMax > 0 else { return nil }
+    guard access.state.enter(max: access.concurrentMax) else { return OwnAnswer(.busy, outcome: .notSent) }
+    hasPlace = true
+    return nil
+  }
+
+  func note(_ head: borrowing RequestHead) {
+    method = head.method
+    version = head.version
+    clientKeepsAlive = head.keepAlive
+    owesContinue = head.expectsContinue
+    request = OutgoingRequest(head.framing, headCount: head.byteCount, bytesMax: .max)
+  }
+
+  func admit(_ input: RequestInput, _ snapshot: Snapshot) throws(Rejection) -> Admission {
+    guard let connection else { preconditionFailure("an exchange without a connection") }
+    return try input.buffer.withBytes { bytes throws(Rejection) in
+      try snapshot.policy.admit(
+        input.parser.head, bytes, from: connection.peer, at: UnixSeconds(loop.wallMicroseconds / 1_000_000),
+        noting: &trace)
+    }
+  }
+
+  func writeRequestHead(_ input: RequestInput) {
+    guard let connection, let access, let admission else { return }
+    keyIndex = access.state.keyIndex
+    let buffer = request.giveBuffer() ?? worker.takeBuffer()
+    buffer.removeAll()
+    let head = UpstreamHead(route: access.routes[keyIndex], id: id, peer: connection.forwardingLines)
+    input.buffer.withBytes { bytes in head.write(input.parser.head, bytes, admission, to: buffer) }
+    request.take(buffer)
+  }
+}

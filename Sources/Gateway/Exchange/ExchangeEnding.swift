@@ -1,0 +1,99 @@
+import HTTP1
+import Policies
+import Reactor
+import Telemetry
+import Upstream
+
+/// The gateway's own answers, and the end of every exchange.
+extension Exchange {
+  /// Refuses the request before anything is asked of its instance.
+  func refuse(_ own: OwnAnswer) {
+    machine.refused()
+    answerOwn(own)
+  }
+
+  func answerOwn(_ own: OwnAnswer) {
+    record.status = own.status
+    record.code = own.code
+    record.outcome = own.outcome?.text
+    keepsAlive = clientKeepsAlive && !own.closes && !worker.isDraining && bodyIsRead()
+    own.write(
+      to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
+      version: version, hasBody: !method.isHead)
+    advance()
+  }
+
+  /// Reads over what has come of the body: when it is all there, the next request can be told apart from it.
+  func bodyIsRead() -> Bool {
+    guard let input = connection?.input?.buffer else { return false }
+    return request.skipBody(in: input)
+  }
+
+  // MARK: The end
+
+  enum Ending {
+    case complete, cut, abandoned
+  }
+
+  func end(_ ending: Ending) {
+    guard let connection else { return }
+    releaseUpstream(
+      isReusable: ending == .complete && answer.parser.head.keepAlive && machine.requestIsSent && answer.isExact)
+    finishRecord(ending, connection)
+    let consumed = request.consumed
+    let keepsAlive = keepsAlive && !machine.clientIsGone
+    let endMeansWhole = answer.body.framing.isUntilClose
+    reset()
+    switch ending {
+    case .complete: connection.exchangeEnded(consumed: consumed, keepsAlive: keepsAlive)
+    case .cut, .abandoned: connection.cut(endMeansWhole: endMeansWhole)
+    }
+  }
+
+  private func finishRecord(_ ending: Ending, _ connection: DownstreamConnection) {
+    if ending != .complete, record.code == nil {
+      record.code = ending == .cut ? "GATEWAY_ANSWER_CUT" : "GATEWAY_CLIENT_LEFT"
+      record.outcome = machine.outcome.text
+    }
+    record.bytesIn = request.body.byteCount
+    record.bytesOut = answer.sentCount
+    record.tries = machine.tries
+    times.ended(clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds, &record)
+    worker.record(&record, times, of: connection, method, trace, snapshot, access)
+    audited?.record(
+      id, AuditOutcome.Word(answered: times.answered > 0 ? record.status : nil, machine.outcome),
+      status: record.status, code: record.code, bodyIsWhole: request.body.isComplete)
+  }
+
+  func dropUpstream() {
+    releaseUpstream(isReusable: false)
+    answer.restart()
+  }
+
+  private func releaseUpstream(isReusable: Bool) {
+    if let upstream {
+      self.upstream = nil
+      access?.pool.release(upstream, isReusable: isReusable)
+    } else {
+      access?.pool.withdraw(self)
+    }
+  }
+
+  /// Gives everything back, and itself to the worker.
+  func reset() {
+    if let buffer = request.giveBuffer() { worker.giveBack(buffer) }
+    answer.reset(to: worker)
+    if hasPlace { access?.state.leave() }
+    hasPlace = false
+    meter?.leave()
+    meter = nil
+    if isProbe { access?.state.probeEnded(now: loop.now) }
+    isProbe = false
+    audited = nil
+    connection = nil
+    snapshot = nil
+    admission = nil
+    access = nil
+    worker.giveBack(self)
+  }
+}

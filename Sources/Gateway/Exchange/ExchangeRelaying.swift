@@ -1,0 +1,120 @@
+import HTTP1
+import Policies
+import Reactor
+import Telemetry
+import Upstream
+
+/// Core's answer on its way to the client.
+extension Exchange {
+  /// Reads of one turn; then others get theirs.
+  private static let readsInOneTurnMax = 16
+
+  func receiveAnswer() {
+    guard let upstream else { return }
+    var reads = 0
+    while true {
+      guard flush() else { return }
+      if machine.state == .relaying, answer.body.isComplete { return perform(machine.answerEnded()) }
+      if sendFailed, !upstream.isReadable { return upstreamBroke() }
+      guard upstream.isReadable else { return wait(for: machine.state == .relaying ? .answerBody : .answerHead) }
+      guard reads < Self.readsInOneTurnMax else { return again() }
+      reads += 1
+      switch upstream.receive(into: answer.room(isRelaying: machine.state == .relaying, from: worker)) {
+      case .bytes:
+        answer.didReceive()
+        clock.progressed(loop.now)
+        guard readAnswer() else { return }
+      case .wouldBlock: break
+      case .ended:
+        guard machine.state == .relaying, answer.upstreamEnded() else { return upstreamBroke() }
+      case .failed: return upstreamBroke()
+      }
+    }
+  }
+
+  /// Reads what has come; false when the exchange has turned another way.
+  private func readAnswer() -> Bool {
+    do {
+      if machine.state != .relaying {
+        guard try answer.readHead(answering: method) else { return true }
+        switch answer.keyRefusal(answering: method) {
+        case .undecided: return true
+        case .refused:
+          keyWasRefused()
+          return false
+        case .somethingElse: beginRelaying()
+        }
+      }
+      try answer.relayBody()
+      return true
+    } catch {
+      if machine.state == .relaying { instanceFailed() }
+      perform(machine.answerWasMalformed())
+      return false
+    }
+  }
+
+  /// Core's word on the gateway's own key is not the client's to hear.
+  func keyWasRefused() {
+    guard let access, let input = connection?.input else { return }
+    let hasAnotherKey = access.state.keyWasRefused(keyIndex, of: access.routes.count, now: loop.now)
+    worker.report(refusedKey: keyIndex, of: trace, snapshot)
+    if hasAnotherKey { writeRequestHead(input) }
+    perform(machine.keyWasRefused(hasAnotherKey: hasAnotherKey))
+  }
+
+  func instanceFailed() { access?.state.failed(now: loop.now, jitter: Double.random(in: 0..<1)) }
+
+  private func beginRelaying() {
+    answer.beginBody(client: version)
+    record.status = answer.parser.head.status
+    times.answered = loop.nowNanoseconds
+    machine.answerHeadReceived()
+    noteHealth()
+    // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
+    keepsAlive = clientKeepsAlive && machine.requestIsSent && !answer.body.framing.isUntilClose && !worker.isDraining
+    guard let access, let admission else { return }
+    let head = DownstreamHead(
+      id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing,
+      location: access.location(admission.form))
+    answer.write(head, into: answer.ownOutput(from: worker))
+  }
+
+  /// What the answer's head says of the instance, and of its connection.
+  private func noteHealth() {
+    if (502...504).contains(answer.parser.head.status) { instanceFailed() } else { access?.state.succeeded() }
+    if let seconds = answer.keepAliveSeconds { upstream?.upstreamKeepsAlive(seconds: seconds) }
+  }
+
+  /// Writes what waits for the client; false while it does not take it all, or has ended the exchange.
+  func flush() -> Bool {
+    guard let connection else { return false }
+    if machine.clientIsGone {
+      answer.discard()
+      return true
+    }
+    let before = answer.sentCount
+    let result = answer.flush(to: connection.socket)
+    if answer.sentCount > before { clock.progressed(loop.now) }
+    switch result {
+    case .done: return true
+    case .blocked:
+      wait(for: .clientRoom)
+      return false
+    case .failed:
+      perform(machine.clientLeft())
+      guard machine.state != .finished else { return false }
+      answer.discard()
+      return true
+    }
+  }
+
+  func upstreamBroke() {
+    if machine.state == .relaying { instanceFailed() }
+    perform(machine.upstreamBroke(answerBytes: answer.hasBytes))
+  }
+
+  func again() {
+    if let registration = connection?.registration { loop.again(registration) }
+  }
+}

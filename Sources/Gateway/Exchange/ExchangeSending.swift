@@ -1,0 +1,81 @@
+import HTTP1
+import Policies
+import Reactor
+import Telemetry
+import Upstream
+
+/// The request on its way to Core.
+extension Exchange {
+  /// Reads the body until it is whole or fills the buffer, and only then asks for a connection.
+  func gather() {
+    while fillRequest() {
+      if request.isGathered { return perform(machine.bodyGathered()) }
+      guard let connection, let input = connection.input, receiveBody(connection, input) else { return }
+    }
+  }
+
+  func sendRequest() {
+    guard let upstream else { return }
+    while !request.isSent {
+      guard fillRequest() else { return }
+      while !request.isFlushed {
+        guard upstream.isWritable else { return wait(for: .upstreamRoom) }
+        machine.sendingBegan()
+        switch request.send(on: upstream) {
+        case .bytes: clock.progressed(loop.now)
+        case .wouldBlock: break
+        case .ended, .failed:
+          // Core may have answered before it hung up.
+          sendFailed = true
+          return receiveAnswer()
+        }
+      }
+    }
+    machine.requestSent()
+    wait(for: .answerHead)
+    if upstream.isReadable { receiveAnswer() }
+  }
+
+  /// Readies bytes to be sent; false when the exchange now waits for the client's, or has ended.
+  private func fillRequest() -> Bool {
+    guard let connection, let input = connection.input else { return false }
+    while true {
+      do throws(Fault) {
+        if try request.fill(from: input.buffer) { return true }
+      } catch {
+        perform(machine.bodyRefused(error))
+        return false
+      }
+      if !receiveBody(connection, input) { return false }
+    }
+  }
+
+  /// Reads more of the body behind the head, over what was passed on already.
+  private func receiveBody(_ connection: DownstreamConnection, _ input: RequestInput) -> Bool {
+    request.dropUsed(from: input.buffer, headCount: input.parser.head.byteCount)
+    if owesContinue { sendContinue() }
+    guard connection.isReadable else {
+      wait(for: .clientBody)
+      return false
+    }
+    input.buffer.reserve(1)
+    switch connection.receive() {
+    case .bytes:
+      clock.progressed(loop.now)
+      return true
+    case .wouldBlock:
+      wait(for: .clientBody)
+      return false
+    case .ended, .failed:
+      perform(machine.clientLeft())
+      return false
+    }
+  }
+
+  /// RFC 9110 §10.1.1: the request is admitted and its body is wanted now.
+  private func sendContinue() {
+    owesContinue = false
+    answer.ownOutput(from: worker).append("HTTP/1.1 100 Continue\r\n\r\n")
+    _ = flush()
+  }
+}
