@@ -119,8 +119,29 @@ import Testing
       #expect(outcome.exitCode == 1 && outcome.output.contains(message))
     }
     let missing = try verify([path("nowhere")])
-    #expect(missing.exitCode == 1 && missing.errors.contains("nowhere: there is no such file"))
+    #expect(missing.exitCode == 1 && missing.errors.contains("nowhere: No such file or directory"))
     #expect(try verify([folder.path]).errors.contains("it is a folder"))
+    let keyless = try verify(["--key-file", path("nowhere"), path("empty")])
+    #expect(
+      keyless.exitCode == 1 && keyless.errors.contains("--key-file \(path("nowhere")): No such file or directory"))
+  }
+
+  @Test func `verify reads pipes, in the order in which they are given`() throws {
+    try writeLog(key: key)
+    for (names, exitCode) in [(["audit.log.1", "audit.log"], 0), (["audit.log", "audit.log.1"], 1)]
+      as [([String], Int32)]
+    {
+      let parts = names.map { "<(cat \(path($0)))" }.joined(separator: " ")
+      let bash = Process()
+      bash.executableURL = URL(filePath: "/bin/bash")
+      bash.arguments = ["-c", "\(Program.path) audit verify --key-file <(echo \(key)) \(parts)"]
+      bash.standardInput = FileHandle.nullDevice
+      bash.standardOutput = FileHandle.nullDevice
+      bash.standardError = FileHandle.nullDevice
+      try bash.run()
+      bash.waitUntilExit()
+      #expect(bash.terminationStatus == exitCode)
+    }
   }
 
   @Test func `show tells the story of a balance, and that of an identity`() throws {

@@ -20,6 +20,8 @@ struct Program {
   private static let url = URL(filePath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
     .appending(path: "blnk-gateway")
 
+  static var path: String { url.path }
+
   /// Runs it to its end.
   static func run(_ arguments: [String], input: String = "", environment: [String: String] = [:]) throws -> Outcome {
     let process = try start(arguments, input: input, environment: environment)

@@ -33,6 +33,7 @@ final class AuditedWrite {
       intent.body = witness.body(isWhole: true)
       let bytes = witness.bytes
       let names = BodyNames(bytes.span)
+      witness.forgetBytes()
       if let id = names.identityID { intent.named.append((key: Array("identity_id".utf8), value: id)) }
       if let id = names.ledgerID { intent.named.append((key: Array("ledger_id".utf8), value: id)) }
     }

@@ -30,6 +30,9 @@ final class BodyWitness {
     for index in run.indices { bytes.append(run[index]) }
   }
 
+  /// The bytes were read; only their count and hash are wanted from now on.
+  func forgetBytes() { bytes = [] }
+
   func body(isWhole: Bool) -> AuditedBody {
     AuditedBody(byteCount: byteCount, digest: stream.digest, isWhole: isWhole)
   }

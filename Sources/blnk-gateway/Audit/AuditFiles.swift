@@ -64,13 +64,13 @@ struct AuditFiles {
 
   private static func open(_ path: String, for command: String) throws(CommandFault) -> FileHandle {
     var isFolder = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw .failed("\(command): \(path): there is no such file")
+    _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    guard !isFolder else { throw .failed("\(command): \(path): it is a folder") }
+    do throws(Errno) {
+      return try FileHandle(reading: path)
+    } catch {
+      throw .failed("\(command): \(path): \(error)")
     }
-    guard !isFolder, let handle = FileHandle(forReadingAtPath: path) else {
-      throw .failed("\(command): \(path): \(isFolder ? "it is a folder" : "this user cannot read it")")
-    }
-    return handle
   }
 
   /// nil for a pipe.
@@ -104,5 +104,11 @@ struct AuditFiles {
     func end() { if hasSaid { write("\r\u{1b}[K") } }
 
     private func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
+  }
+}
+
+extension FileHandle {
+  convenience init(reading path: String) throws(Errno) {
+    self.init(fileDescriptor: try FileDescriptor(reading: path).release(), closeOnDealloc: true)
   }
 }

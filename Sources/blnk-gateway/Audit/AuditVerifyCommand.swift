@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import Reactor
 import Telemetry
 
 extension Command {
@@ -94,12 +95,15 @@ extension Arguments {
   /// As the gateway reads it: without one newline at the end.
   fileprivate func auditKey() throws(CommandFault) -> [UInt8]? {
     guard let path = value("--key-file") else { return nil }
-    guard let handle = FileHandle(forReadingAtPath: path), let data = try? handle.readToEnd() else {
-      throw .failed("audit verify: --key-file \(path): there is no such file, or this user cannot read it")
+    var key: [UInt8] = []
+    do throws(Errno) {
+      let handle = try FileHandle(reading: path)
+      if let data = try? handle.readToEnd() { key = [UInt8](data) }
+    } catch {
+      throw .failed("audit verify: --key-file \(path): \(error)")
     }
-    var key = [UInt8](data)
     if key.last == UInt8(ascii: "\n") { key.removeLast(key.dropLast().last == UInt8(ascii: "\r") ? 2 : 1) }
-    guard !key.isEmpty else { throw .failed("audit verify: --key-file \(path): it is empty") }
+    guard !key.isEmpty else { throw .failed("audit verify: --key-file \(path): it is empty, or no file") }
     return key
   }
 }
