@@ -2,7 +2,8 @@
 """Turns a benchmark's data folder into a policy folder of the gateway.
 
 The data folder holds tokens.txt (token, client, scopes r|w|rw|*, instances or *) and instances.txt (instance, port, key).
-Writes gateway.json, instances.json, clients.json, routes.json and a key file for each instance.
+Writes gateway.json, instances.json, clients.json, routes.json and a key file for each instance. Each client has limits,
+so that they are counted, but none that a benchmark meets.
 """
 
 import argparse
@@ -30,8 +31,11 @@ ROUTES = {
 }
 
 
-def fail(message):
-    sys.exit(f"policies.py: {message}")
+LIMITS = {"requests_per_second": 1000000, "burst": 1000000, "concurrent": 1000000}
+
+
+class Malformed(Exception):
+    """The data folder is not as it should be."""
 
 
 def rows(path, columns):
@@ -39,11 +43,11 @@ def rows(path, columns):
     try:
         lines = path.read_text().splitlines()
     except OSError as error:
-        fail(f"cannot read {path}: {error.strerror}")
+        raise Malformed(f"cannot read {path}: {error.strerror}")
     for number, line in enumerate(lines, 1):
         row = line.split()
         if len(row) != columns:
-            fail(f"{path}:{number}: {len(row)} columns instead of {columns}")
+            raise Malformed(f"{path}:{number}: {len(row)} columns instead of {columns}")
         yield row
 
 
@@ -58,16 +62,19 @@ def write_json(path, value):
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def instances(data, out):
+def instances(data, out, tls):
     keys = out / "keys"
     keys.mkdir(mode=0o700, exist_ok=True)
     result = {}
     for name, port, key in rows(data / "instances.txt", 3):
         # The name becomes a file name.
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
-            fail(f"{data / 'instances.txt'}: {name!r} cannot be an instance id")
+            raise Malformed(f"{data / 'instances.txt'}: {name!r} cannot be an instance id")
         write_private(keys / name, key + "\n")
         result[name] = {"url": f"http://127.0.0.1:{port}", "key": {"file": f"keys/{name}"}}
+        if tls:
+            result[name]["url"] = f"https://127.0.0.1:{tls.ports[int(port)]}"
+            result[name]["tls"] = {"ca_file": str(tls.authority), "server_name": "localhost"}
     return result
 
 
@@ -75,14 +82,28 @@ def clients(data, known):
     result = {}
     for token, name, scopes, allowed in rows(data / "tokens.txt", 4):
         if scopes not in SCOPES:
-            fail(f"{data / 'tokens.txt'}: {name}: unknown scopes {scopes!r}")
+            raise Malformed(f"{data / 'tokens.txt'}: {name}: unknown scopes {scopes!r}")
         ids = allowed.split(",")
         for unknown in set(ids) - set(known) - {"*"}:
-            fail(f"{data / 'tokens.txt'}: {name}: unknown instance {unknown!r}")
+            raise Malformed(f"{data / 'tokens.txt'}: {name}: unknown instance {unknown!r}")
         digest = hashlib.sha256(token.encode()).hexdigest()
-        client = result.setdefault(name, {"name": name, "scopes": SCOPES[scopes], "instances": ids, "tokens": []})
+        client = result.setdefault(
+            name, {"name": name, "scopes": SCOPES[scopes], "instances": ids, "tokens": [], "limits": LIMITS}
+        )
         client["tokens"].append({"sha256": digest})
     return result
+
+
+def write(out, data, settings, tls=None):
+    """Writes the folder `out`; `settings` become gateway.json, `tls` (see tls.py) makes the instances' URLs https."""
+    out.mkdir(parents=True, exist_ok=True)
+    directory = instances(data, out, tls)
+    holders = clients(data, directory)
+    write_json(out / "gateway.json", settings)
+    write_json(out / "instances.json", {"instances": directory})
+    write_json(out / "clients.json", {"clients": holders})
+    write_json(out / "routes.json", {"routes": ROUTES})
+    return f"{out}: {len(directory)} instances, {len(holders)} clients"
 
 
 def main():
@@ -90,22 +111,16 @@ def main():
     parser.add_argument("data", type=Path, help="folder with tokens.txt and instances.txt")
     parser.add_argument("out", type=Path, help="policy folder to write")
     parser.add_argument("--listen", default="127.0.0.1:8080", help="listener (default %(default)s)")
+    parser.add_argument("--admin", default=None, help="where operators ask (default: nowhere)")
     parser.add_argument("--access-log", default="-", help="path, - for standard output, off (default %(default)s)")
     parser.add_argument("--loops", type=int, default=0, help="event loops; 0 is one a core (default %(default)s)")
     options = parser.parse_args()
-
-    options.out.mkdir(parents=True, exist_ok=True)
-    directory = instances(options.data, options.out)
-    holders = clients(options.data, directory)
     log = None if options.access_log == "off" else options.access_log
-    write_json(
-        options.out / "gateway.json",
-        {"listen": options.listen, "admin": None, "loops": options.loops, "access_log": log, "watch": False},
-    )
-    write_json(options.out / "instances.json", {"instances": directory})
-    write_json(options.out / "clients.json", {"clients": holders})
-    write_json(options.out / "routes.json", {"routes": ROUTES})
-    print(f"{options.out}: {len(directory)} instances, {len(holders)} clients")
+    settings = {"listen": options.listen, "admin": options.admin, "loops": options.loops, "access_log": log, "watch": False}
+    try:
+        print(write(options.out, options.data, settings))
+    except Malformed as error:
+        sys.exit(f"policies.py: {error}")
 
 
 if __name__ == "__main__":

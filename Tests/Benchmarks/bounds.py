@@ -1,0 +1,175 @@
+"""Rows with a bound of their own: instructions, system calls, memory, start, and the gateway against itself."""
+
+import contextlib
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import time
+
+import callgrind
+from comparisons import alternating
+from process import Failure, connections_by_loop, resident_bytes, running, tail
+from result import Result, ratio
+from stage import ALL_CORES, LOAD_CORES, PROXY_CORES
+
+MEGABYTE = 1e6
+IDLE_CONNECTIONS = 5000
+FEW, MANY = (10, 1), (100_000, 10_000)  # clients and instances
+CALLS_TO_CONNECT = {"accept", "accept4", "connect", "socket", "close", "shutdown", "setsockopt", "getsockopt", "getpeername"}
+STRACE_REQUESTS = 20_000
+
+
+def instructions(stage, rounds):
+    rounds.progress(0)
+    found = callgrind.count(stage).instructions
+    yield Result("user instructions a request (callgrind)", "≤ 14,000", f"{found:,.0f}", found <= 14_000)
+
+
+def system_calls(stage, rounds):
+    found = {}
+    for number, start in enumerate([stage.gateway, stage.haproxy, stage.nginx]):
+        rounds.progress(number)
+        with start() as proxy, stage.gated_load(
+            proxy, ["--connections", 16, "--warm-up", 1, "--requests", STRACE_REQUESTS]
+        ) as go:
+            with traced(stage, proxy) as calls:
+                go()
+            found[proxy.name] = (
+                sum(count for name, count in calls.items() if name not in CALLS_TO_CONNECT) / STRACE_REQUESTS
+            )
+    yield Result(
+        "system calls a request (strace)",
+        "≤ 4.2",
+        f"{found['gateway']:.2f}",
+        found["gateway"] <= 4.2,
+        f"{found['haproxy']:.2f}",
+        nginx=f"{found['nginx']:.2f}",
+    )
+
+
+@contextlib.contextmanager
+def traced(stage, proxy):
+    """Gives a dictionary that holds the process's system calls by name, once the block has ended."""
+    summary, errors = stage.new_folder("strace"), stage.new_folder("strace-errors")
+    calls = {}
+    with open(errors, "w") as file:
+        command = ["strace", "-f", "-c", "-p", proxy.pid, "-o", summary]
+        with running(command, LOAD_CORES, stderr=file) as strace:
+            wait_for_text(errors, "attached", strace)
+            yield calls
+            strace.send_signal(signal.SIGINT)
+            strace.wait(30)
+    # % time, seconds, usecs/call, calls, errors (where there are any), name
+    for line in summary.read_text().splitlines():
+        found = re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", line)
+        if found and found.group(2) != "total":
+            calls[found.group(2)] = int(found.group(1))
+    if not calls:
+        raise Failure(f"strace has counted nothing:\n{tail(errors)}")
+
+
+def wait_for_text(path, text, process):
+    deadline = time.monotonic() + 20
+    while text not in path.read_text():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Failure(f"{process.args[0]} does not begin:\n{tail(path)}")
+        time.sleep(0.02)
+
+
+def memory(stage, rounds):
+    idle, held = {}, {}
+    for number, start in enumerate([stage.gateway, stage.haproxy, stage.nginx]):
+        rounds.progress(number)
+        with start() as proxy:
+            idle[proxy.name] = resident_bytes(proxy.pid) / MEGABYTE
+            # So that connections to the instances are there before, and are not counted to those of clients.
+            stage.load(proxy, ["--connections", 1, "--seconds", 0.5])
+            before = resident_bytes(proxy.pid)
+            command = stage.load_command(proxy, ["--idle", "--connections", IDLE_CONNECTIONS])
+            with running(command, LOAD_CORES, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
+                if load.stdout.readline() != b"ready\n" or b'"errors": 0' not in load.stdout.readline():
+                    raise Failure(f"{proxy.name} does not serve {IDLE_CONNECTIONS} connections")
+                held[proxy.name] = (resident_bytes(proxy.pid) - before) / MEGABYTE
+    for measure, most, values in (
+        ("memory idle", 20, idle),
+        (f"memory of {IDLE_CONNECTIONS:,} idle connections more", 2, held),
+    ):
+        shown = {name: f"{value:.1f} MB" for name, value in values.items()}
+        reached = values["gateway"] <= most
+        yield Result(measure, f"≤ {most} MB" if values is idle else f"+ ≤ {most} MB", shown["gateway"], reached, shown["haproxy"], nginx=shown["nginx"])
+
+
+def start(stage, rounds):
+    for entries, most, unit, factor in ((FEW, 0.050, "ms", 1000), (MANY, 2, "s", 1)):
+        folder, port = stage.write_policies(entries)
+        target = stage.data(entries).targets.read_text().split()[:2]
+        times = []
+        for number in range(min(rounds.count, 7)):
+            rounds.progress(number)
+            times.append(first_answer(stage, folder, port, *target))
+        found = statistics.median(times)
+        measure = f"start to first answer, {entries[0]:,} clients and {entries[1]:,} instance{'s' * (entries[1] > 1)}"
+        digits = 0 if unit == "ms" else 2
+        yield Result(measure, f"≤ {most * factor:g} {unit}", f"{found * factor:.{digits}f} {unit}", found <= most)
+
+
+def first_answer(stage, folder, port, token, instance):
+    """Seconds from before the process begins to its first answer that comes from an instance."""
+    state = stage.new_folder("state")
+    state.mkdir()
+    request = f"GET /proxy/balances?instance_id={instance} HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {token}\r\n\r\n"
+    with open(state / "errors", "w") as errors:
+        began = time.monotonic()
+        with running(stage.gateway_command(folder, state), PROXY_CORES, stderr=errors) as process:
+            while process.poll() is None and time.monotonic() < began + 60:
+                with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 60) as peer:
+                    peer.sendall(request.encode())
+                    answer = peer.recv(4096)
+                    ended = time.monotonic()
+                    if not answer.startswith(b"HTTP/1.1 200 "):
+                        raise Failure(f"the first answer is not right: {answer[:200]}")
+                    return ended - began
+                time.sleep(0.0005)
+    raise Failure(f"the gateway does not begin:\n{tail(state / 'errors')}")
+
+
+def scale(stage, rounds):
+    """Many tokens and instances against few. What connections to many instances cost, beside the tables, shows apart."""
+    rounds.progress(0)
+    few, many = (callgrind.count(stage, entries, wide=True).instructions for entries in (FEW, MANY))
+    measure = "100,000 tokens and 10,000 instances against 10 and 1"
+    quotient = ratio([many], [few])
+    yield Result(f"{measure}: instructions", "≤ 1.05", f"{many:,.0f}", many <= 1.05 * few, f"{few:,.0f} (own)", quotient)
+    with stage.gateway(entries=FEW) as of_few, stage.gateway(entries=MANY) as of_many:
+        narrow, wide = of_many.data.narrow, of_many.data.targets
+        loads = [(of_few, of_few.data.targets), (of_many, narrow), (of_many, wide)]
+        values = {load: [] for load in loads}
+        for order in alternating(loads, rounds):
+            for proxy, targets in order:
+                flags = [*rounds.load_flags, "--connections", 32, "--targets", targets]
+                values[proxy, targets].append(stage.load(proxy, flags)["cpu_us"])
+        base = values[loads[0]]
+        yield against_itself("the same: CPU a request, of 1,024 tokens to one instance", 1.05, values[of_many, narrow], base)
+        yield against_itself("the same, to 1,024 instances, each with its connections", 1.05, values[of_many, wide], base)
+
+
+def loops(stage, rounds):
+    cores = {"cores": ALL_CORES}
+    with stage.gateway(loops=1, **cores) as one, stage.gateway(loops=2, **cores) as two:
+        values = {one.port: [], two.port: []}
+        for order in alternating([two, one], rounds):
+            for proxy in order:
+                values[proxy.port].append(stage.load(proxy, rounds.load_flags, ALL_CORES)["cpu_us"])
+        yield against_itself("two loops against one: CPU a request", 1.1, values[two.port], values[one.port])
+        with stage.gated_load(two, ["--warm-up", 0.2, "--requests", 1]):
+            spread = sorted(connections_by_loop(two.pid, two.port))
+    even = len(spread) == 2 and spread[1] - spread[0] <= 2
+    yield Result("two loops: where 64 connections are", "even", " and ".join(map(str, spread)), even)
+
+
+def against_itself(measure, most, ours, base):
+    quotient = ratio(ours, base)
+    shown, other = (f"{statistics.median(values):.1f} µs" for values in (ours, base))
+    return Result(measure, f"≤ {most:g}", shown, quotient.median <= most, f"{other} (own)", quotient)

@@ -1,0 +1,77 @@
+"""Counts user instructions and allocations a request, by callgrind: the same on a busy machine as on a quiet one."""
+
+import subprocess
+from dataclasses import dataclass
+
+from process import Failure
+from stage import ENTRIES
+
+REQUESTS = 6000
+LOAD = ["--connections", 16, "--warm-up", 3, "--requests", REQUESTS]
+ALLOCATORS = {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "memalign"}
+
+
+@dataclass(frozen=True)
+class Counts:
+    instructions: float  # a request, of all threads
+    allocations: float  # a request, on the loops: the thread that writes the log is not one
+
+
+def count(stage, entries=ENTRIES, wide=False):
+    """Runs the gateway under callgrind and counts over requests of its steady state only.
+
+    They go to one instance: the warm-up opens as many connections to it as there can be, and none falls into the count.
+    Wide they go to as many as there are, and a few connections do.
+    """
+    output = stage.new_folder("callgrind")
+    under = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "--instr-atstart=no"]
+    with stage.gateway(under=[*under, "--separate-threads=yes"], entries=entries) as proxy:
+        targets = proxy.data.targets if wide else proxy.data.narrow
+        with stage.gated_load(proxy, [*LOAD, "--targets", targets]) as go:
+            instrument(proxy, "on")
+            go()
+            instrument(proxy, "off")
+    # One a thread, written at its end.
+    profiles = [Profile(path) for path in output.parent.glob(f"{output.name}*")]
+    loops = [profile for profile in profiles if "epoll_wait" in profile.callees]
+    instructions = sum(profile.instructions for profile in profiles)
+    if not loops or not instructions:
+        raise Failure(f"callgrind has not seen the loops; it has written {len(profiles)} profiles")
+    allocations = sum(profile.allocations for profile in loops)
+    return Counts(instructions / REQUESTS, allocations / REQUESTS)
+
+
+def instrument(proxy, switch):
+    result = subprocess.run(
+        ["callgrind_control", "--instr=" + switch, str(proxy.pid)], capture_output=True, text=True, timeout=120
+    )
+    if result.returncode != 0:
+        raise Failure(f"callgrind_control does not switch {switch}:\n{result.stdout}{result.stderr}")
+
+
+class Profile:
+    """One thread's file, in callgrind's format: https://valgrind.org/docs/manual/cl-format.html."""
+
+    def __init__(self, path):
+        self.instructions = 0
+        self.allocations = 0  # calls of an allocator by another function
+        self.callees = set()
+        self.names = {}
+        caller = callee = ""
+        for line in path.read_text().splitlines():
+            if line.startswith("fn="):
+                caller = self.name(line[3:])
+            elif line.startswith("cfn="):
+                callee = self.name(line[4:])
+                self.callees.add(callee)
+            elif line.startswith("calls=") and callee in ALLOCATORS and caller not in ALLOCATORS:
+                self.allocations += int(line[6:].split()[0])
+            elif line.startswith("totals: "):
+                self.instructions += int(line[8:])
+
+    def name(self, text):
+        """A name is written once, behind its number, "(12) malloc", and from then on as "(12)"."""
+        number, _, rest = text.partition(" ")
+        if rest:
+            self.names[number] = rest
+        return self.names.get(number, text)

@@ -1,0 +1,88 @@
+"""Rows that compare with HAProxy doing the same job at the same time: rounds interleaved, in alternating order."""
+
+import statistics
+from dataclasses import dataclass
+
+from result import Result, ratio
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of the load's, and what is to be reached of HAProxy's."""
+
+    measure: str
+    most: float
+    key: str = "cpu_us"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    flags: tuple  # of the load
+    figures: tuple
+    strangers: bool = False  # whether nobody holds the tokens
+
+
+COMPARISONS = {
+    "get": Comparison((), (Figure("CPU a request: GET, 64 connections", 0.50),)),
+    "post": Comparison(("--method", "POST", "--body", 250), (Figure("CPU a request: POST of 250 bytes, 64 connections", 0.50),)),
+    "refusals": Comparison(("--status", 401), (Figure("CPU a request: refusals (401)", 0.45),), strangers=True),
+    "body16k": Comparison(("--connections", 16, "--path", "/blob16k"), (Figure("CPU a request: body of 16 KiB", 0.50),)),
+    "body1m": Comparison(("--connections", 8, "--path", "/blob1m"), (Figure("CPU a request: body of 1 MiB", 0.60),)),
+    "connections": Comparison(
+        ("--connections", 16, "--close"), (Figure("CPU a request: a new connection for each", 0.72),)
+    ),
+    "rate": Comparison(
+        ("--rate", 8000),
+        (
+            Figure("CPU a request: open loop of 8,000 a second", 0.75),
+            Figure("the same: 50th percentile", 1.00, "p50_us"),
+            Figure("the same: 99th percentile", 1.00, "p99_us"),
+        ),
+    ),
+    "active1000": Comparison(("--connections", 1000), (Figure("CPU a request: 1,000 active connections", 0.45),)),
+}
+
+TLS = Comparison(("--warm-up", 1.5), (Figure("CPU a request: https to the instances, keep-alive", 0.60),))
+
+
+def compare(comparison, stage, rounds):
+    with stage.gateway() as gateway, stage.haproxy() as haproxy, stage.nginx() as nginx:
+        return results(comparison, interleaved(comparison, stage, [gateway, haproxy, nginx], rounds))
+
+
+def compare_tls(stage, rounds):
+    with stage.tls() as doors, stage.gateway(tls=doors) as gateway, stage.haproxy(tls=doors) as haproxy:
+        return results(TLS, interleaved(TLS, stage, [gateway, haproxy], rounds))
+
+
+def interleaved(comparison, stage, proxies, rounds):
+    """The load's numbers for each round, by the proxy's name."""
+    numbers = {proxy.name: [] for proxy in proxies}
+    for order in alternating(proxies, rounds):
+        for proxy in order:
+            targets = ("--targets", proxy.data.strangers) if comparison.strangers else ()
+            flags = (*rounds.load_flags, *comparison.flags, *targets)
+            numbers[proxy.name].append(stage.load(proxy, flags))
+    return numbers
+
+
+def alternating(things, rounds):
+    for number in range(rounds.count):
+        rounds.progress(number)
+        yield things if number % 2 == 0 else things[::-1]
+
+
+def results(comparison, numbers):
+    for figure in comparison.figures:
+        values = {name: [number[figure.key] for number in of_rounds] for name, of_rounds in numbers.items()}
+        shown = {name: f"{statistics.median(of_rounds):.1f} µs" for name, of_rounds in values.items()}
+        quotient = ratio(values["gateway"], values["haproxy"])
+        yield Result(
+            figure.measure,
+            "not above H's" if figure.most == 1 else f"≤ {figure.most:.2f} H",
+            shown["gateway"],
+            quotient.median <= figure.most,
+            shown["haproxy"],
+            quotient,
+            shown.get("nginx", ""),
+        )

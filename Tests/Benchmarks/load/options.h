@@ -1,0 +1,14 @@
+// The command line of the load generator.
+#pragma once
+
+struct options {
+  int port, connections, status, pid;
+  const char *targets, *method, *path;
+  int body_bytes;
+  double seconds, warm_up, rate;
+  long requests;
+  int close, idle;
+};
+
+// Ends the program when it cannot be understood.
+struct options options_read(int count, char **arguments);

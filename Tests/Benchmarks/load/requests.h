@@ -1,0 +1,20 @@
+// The bytes that are sent, made once.
+#pragma once
+#include <stddef.h>
+
+#include "options.h"
+
+enum { REQUESTS_MAX = 1024 };
+
+struct request {
+  char *bytes;
+  size_t length;
+};
+
+struct requests {
+  unsigned count;
+  struct request list[REQUESTS_MAX];
+};
+
+// One for each line of the targets' file; ends the program when it cannot be read.
+struct requests requests_make(const struct options *options);

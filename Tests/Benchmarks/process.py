@@ -1,0 +1,109 @@
+"""Processes of the benchmark: started on given cores, asked for memory and connections, and ended whatever happens."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+START_SECONDS_MAX = 120
+END_SECONDS_MAX = 10
+
+
+class Failure(Exception):
+    """Says what went wrong and, where it can, what to do."""
+
+
+def free_port():
+    """A port of this machine that nobody uses now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def on_cores(cores):
+    """What is started meanwhile runs on these cores; a child takes over its parent's."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def running(command, cores, **streams):
+    """Starts a command, and ends it at the end of the block: by SIGTERM, then by SIGKILL."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL} | streams
+    # In a session of its own, so that Ctrl-C ends it here and in order.
+    with on_cores(cores):
+        process = subprocess.Popen([str(word) for word in command], start_new_session=True, **streams)
+    try:
+        yield process
+    finally:
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        end(process)
+
+
+def end(process):
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for_port(process, port, errors):
+    """Returns when the process accepts connections; `errors` is the file of its standard error."""
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.01)
+    raise Failure(f"{process.args[0]} does not listen on port {port}:\n{tail(errors)}")
+
+
+def tail(path):
+    return "\n".join(Path(path).read_text(errors="replace").splitlines()[-10:])
+
+
+def resident_bytes(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise Failure(f"process {pid} has ended")
+
+
+def connections_by_loop(pid, port):
+    """For each epoll of a process: how many accepted connections to `port` are in it, where there are any."""
+    accepted = accepted_sockets(port)
+    descriptors = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            descriptors[link.name] = os.readlink(link)
+    counts = []
+    for descriptor, target in descriptors.items():
+        if target == "anon_inode:[eventpoll]":
+            lines = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text().splitlines()
+            members = [line.split()[1] for line in lines if line.startswith("tfd:")]
+            counts.append(sum(descriptors.get(member) in accepted for member in members))
+    return [count for count in counts if count]
+
+
+def accepted_sockets(port):
+    established = "01"
+    result = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        column = line.split()
+        if int(column[1].split(":")[1], 16) == port and column[3] == established:
+            result.add(f"socket:[{column[9]}]")
+    return result

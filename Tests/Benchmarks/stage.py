@@ -1,0 +1,173 @@
+"""What a measurement needs, in one temporary folder: the upstream, the proxies in front of it, and the load."""
+
+import contextlib
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import data
+import haproxy
+import nginx
+import policies
+import tls
+from process import Failure, free_port, running, tail, wait_for_port
+from verify import verify
+
+UPSTREAM_PORTS = 5
+ATTEMPTS_MAX = 10
+ENTRIES = (1000, 100)  # clients and instances, where a row does not say otherwise
+PROXY_CORES, LOAD_CORES, ALL_CORES = {0}, {1}, {0, 1}
+
+
+@dataclass(frozen=True, eq=False)
+class Proxy:
+    name: str
+    port: int
+    process: subprocess.Popen
+    data: data.Data
+    log: Path  # its access log
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+class Stage:
+    """Starts what is asked for; the caller's `with` ends it."""
+
+    def __init__(self, folder, gateway, tools, upstream_ports):
+        self.folder = folder
+        self.gateway_program = gateway
+        self.load_program = tools / "load"
+        self.upstream_ports = upstream_ports
+        self.data_by_entries = {}
+        self.started = 0
+
+    def data(self, entries=ENTRIES):
+        if entries not in self.data_by_entries:
+            folder = self.folder / f"data-{entries[0]}-{entries[1]}"
+            self.data_by_entries[entries] = data.make(folder, *entries, self.upstream_ports)
+        return self.data_by_entries[entries]
+
+    def new_folder(self, name):
+        self.started += 1
+        return self.folder / f"{name}-{self.started}"
+
+    def tls(self):
+        return tls.doors(self.new_folder("tls"), self.upstream_ports, LOAD_CORES)
+
+    @contextlib.contextmanager
+    def gateway(self, entries=ENTRIES, loops=1, cores=PROXY_CORES, tls=None, under=()):
+        """The gateway with access log, metrics and all limits on; `under` is a command that runs it, such as valgrind."""
+        folder, port = self.write_policies(entries, loops, tls)
+        state = self.new_folder("state")
+        state.mkdir()
+        command = [*under, *self.gateway_command(folder, state)]
+        with self.proxy("gateway", command, port, entries, cores, state / "access.log", state / "errors") as proxy:
+            yield proxy
+
+    def gateway_command(self, policies, state):
+        return [self.gateway_program, "serve", "--policies", policies, "--state", state]
+
+    def write_policies(self, entries, loops=1, tls=None):
+        folder, port = self.new_folder("policies"), free_port()
+        policies.write(
+            folder,
+            self.data(entries).folder,
+            {
+                "listen": f"127.0.0.1:{port}",
+                "admin": f"127.0.0.1:{free_port()}",
+                "loops": loops,
+                "access_log": "access.log",
+                "audit_log": None,
+                "watch": False,
+            },
+            tls,
+        )
+        return folder, port
+
+    @contextlib.contextmanager
+    def haproxy(self, tls=None):
+        folder, port = self.new_folder("haproxy"), free_port()
+        configuration = haproxy.write(folder, self.data(), port, tls)
+        log = folder / "access.log"
+        with open(log, "a") as output:
+            command = ["haproxy", "-f", configuration]
+            with self.proxy("haproxy", command, port, ENTRIES, PROXY_CORES, log, folder / "errors", output) as proxy:
+                yield proxy
+
+    @contextlib.contextmanager
+    def nginx(self):
+        folder, port = self.new_folder("nginx"), free_port()
+        configuration = nginx.write(folder, self.data(), port)
+        command = ["nginx", "-e", folder / "errors", "-c", configuration]
+        with self.proxy("nginx", command, port, ENTRIES, PROXY_CORES, folder / "access.log", folder / "stderr") as proxy:
+            yield proxy
+
+    @contextlib.contextmanager
+    def proxy(self, name, command, port, entries, cores, log, errors, output=subprocess.DEVNULL):
+        with open(errors, "w") as file, running(command, cores, stdout=output, stderr=file) as process:
+            wait_for_port(process, port, errors)
+            verify(name, port, self.data(entries))
+            yield Proxy(name, port, process, self.data(entries), log)
+            if process.poll() is not None:
+                raise Failure(f"{name} ended by itself with {process.returncode}:\n{tail(errors)}")
+
+    def load_command(self, proxy, flags):
+        targets = [] if "--targets" in flags else ["--targets", proxy.data.targets]
+        return [self.load_program, "--port", proxy.port, "--pid", proxy.pid, *targets, *flags]
+
+    def load(self, proxy, flags, cores=LOAD_CORES):
+        """Runs the load to its end and returns its numbers, once more where a busy machine let nothing through."""
+        for _ in range(ATTEMPTS_MAX):
+            result = self.load_once(proxy, flags, cores)
+            if result["requests"] > 0:
+                return result
+        raise Failure(f"no answer from {proxy.name} within the window, {ATTEMPTS_MAX} times; is the machine too busy?")
+
+    def load_once(self, proxy, flags, cores):
+        with running(self.load_command(proxy, flags), cores, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            output, errors = process.communicate(timeout=200)
+        # So that it stays small.
+        if proxy.log.exists():
+            proxy.log.write_bytes(b"")
+        return numbers(proxy, output, errors, process.returncode)
+
+    @contextlib.contextmanager
+    def gated_load(self, proxy, flags):
+        """Load that has warmed up and waits: the block gets a function that lets it go and returns its numbers."""
+        command = self.load_command(proxy, flags)
+        with open(self.folder / "load.errors", "w") as errors:
+            with running(
+                command, LOAD_CORES, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+            ) as process:
+                if process.stdout.readline() != b"ready\n":
+                    raise Failure(f"the load on {proxy.name} does not begin:\n{tail(errors.name)}")
+
+                def go():
+                    process.stdin.write(b"\n")
+                    process.stdin.flush()
+                    return numbers(proxy, process.stdout.readline(), Path(errors.name).read_bytes(), 0)
+
+                yield go
+
+
+def numbers(proxy, output, errors, status):
+    if status == 0 and output:
+        result = json.loads(output.splitlines()[-1])
+        if result["errors"] == 0:
+            return result
+    raise Failure(f"the load on {proxy.name} met errors:\n{output.decode()}{errors.decode()[-1000:]}")
+
+
+@contextlib.contextmanager
+def upstream(folder, tools):
+    """Starts the upstream, and gives its ports."""
+    command = [tools / "upstream", UPSTREAM_PORTS]
+    with open(folder / "upstream.errors", "w") as errors:
+        with running(command, LOAD_CORES, stdout=subprocess.PIPE, stderr=errors) as process:
+            ports = [int(word) for word in process.stdout.readline().split()]
+            if len(ports) != UPSTREAM_PORTS:
+                raise Failure(f"the upstream does not start:\n{tail(errors.name)}")
+            yield ports

@@ -1,0 +1,44 @@
+"""A certificate authority for one run, and an https door in front of each upstream."""
+
+import contextlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import haproxy
+from process import Failure, free_port, running, wait_for_port
+
+
+@dataclass(frozen=True)
+class TLS:
+    authority: Path  # PEM
+    ports: dict  # the upstream's port → the port of its https door
+
+
+@contextlib.contextmanager
+def doors(folder, upstream_ports, cores):
+    """HAProxy ends TLS in front of each upstream."""
+    folder.mkdir()
+    authority, key = make_certificate(folder, "authority", [])
+    certificate, certificate_key = make_certificate(
+        folder, "server", ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-CA", authority, "-CAkey", key]
+    )
+    both = folder / "both.pem"
+    both.write_text(certificate.read_text() + certificate_key.read_text())
+    ports = {port: free_port() for port in upstream_ports}
+    haproxy.write_tls_server(folder / "haproxy.cfg", both, ports)
+    with open(folder / "errors", "w") as errors:
+        with running(["haproxy", "-f", folder / "haproxy.cfg"], cores, stderr=errors) as process:
+            for port in ports.values():
+                wait_for_port(process, port, errors.name)
+            yield TLS(authority, ports)
+
+
+def make_certificate(folder, name, options):
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", f"/CN=benchmark {name}", "-keyout", key, "-out", certificate, *options]
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60)
+    if result.returncode != 0:
+        raise Failure(f"openssl makes no certificate:\n{result.stderr}")
+    return certificate, key
