@@ -63,9 +63,14 @@ final class Acceptor: EventHandler {
       tell("refusing connections: \(refusal.message)")
       return worker.refuse(descriptor, refusal)
     }
+    worker.metrics.accepted.add()
+    // What stays here needs no epoll entry that another thread could make.
+    guard target !== loop.handle else {
+      target.connections.add(1, ordering: .relaxed)
+      return worker.take(descriptor)
+    }
     do throws(Errno) {
       try target.adopt(descriptor)
-      worker.metrics.accepted.add()
     } catch {
       gate.left(number)
       throw error

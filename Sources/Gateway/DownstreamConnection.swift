@@ -57,9 +57,15 @@ final class DownstreamConnection: EventHandler {
 
   deinit { worker.connectionFreed(socket.number) }
 
-  /// Begins to serve; the descriptor stands in the loop's epoll already.
-  func open() throws(Errno) {
-    try worker.loop.watchAdopted(socket.number, for: registration)
+  /// Begins to serve.
+  ///
+  /// - Parameter isWatched: whether the descriptor stands in the loop's epoll already.
+  func open(isWatched: Bool) throws(Errno) {
+    if isWatched {
+      try worker.loop.watchAdopted(socket.number, for: registration)
+    } else {
+      try worker.loop.watch(socket.number, for: registration)
+    }
     setIdleDeadline()
   }
 

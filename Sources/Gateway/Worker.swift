@@ -121,15 +121,19 @@ final class Worker: EventLoopDelegate, EventHandler {
     loop.freeLeaving()
   }
 
-  func adopted(_ descriptor: consuming FileDescriptor) {
+  func adopted(_ descriptor: consuming FileDescriptor) { open(descriptor, isWatched: true) }
+
+  /// A connection that this loop has accepted and keeps.
+  func take(_ descriptor: consuming FileDescriptor) { open(descriptor, isWatched: false) }
+
+  private func open(_ descriptor: consuming FileDescriptor, isWatched: Bool) {
     let address = loop.sockets.peerAddress(descriptor.number)
-    let socket = Socket(descriptor, calls: loop.sockets)
-    socket.disableDelay()
     let connection = DownstreamConnection(
-      socket, peer: PeerAddress(address), peerText: PeerAddress(address).textForLogs, worker: self)
+      Socket(descriptor, calls: loop.sockets), peer: PeerAddress(address),
+      peerText: PeerAddress(address).textForLogs, worker: self)
     connection.place = connections.count
     connections.append(connection)
-    do throws(Errno) { try connection.open() } catch { connection.close() }
+    do throws(Errno) { try connection.open(isWatched: isWatched) } catch { connection.close() }
   }
 
   func connectionClosed(_ connection: DownstreamConnection) {

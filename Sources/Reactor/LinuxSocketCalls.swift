@@ -49,12 +49,6 @@ package final class LinuxSocketCalls: SocketCalls, Sendable {
       descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
   }
 
-  package func disableDelay(_ descriptor: Int32) {
-    var one: Int32 = 1
-    unsafe _ = setsockopt(
-      descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-  }
-
   package func peerAddress(_ descriptor: Int32) -> SocketAddress? { Reactor.peerAddress(of: descriptor) }
 
   package func close(_ descriptor: Int32) { _ = Glibc.close(descriptor) }

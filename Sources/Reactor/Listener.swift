@@ -101,7 +101,11 @@ package final class Listener: Sendable {
     let descriptor = FileDescriptor(owning: number)
     var one: Int32 = 1
     let size = socklen_t(MemoryLayout<Int32>.size)
-    if family != AF_UNIX { unsafe _ = setsockopt(number, SOL_SOCKET, SO_REUSEADDR, &one, size) }
+    if family != AF_UNIX {
+      unsafe _ = setsockopt(number, SOL_SOCKET, SO_REUSEADDR, &one, size)
+      // What is accepted inherits it: small writes go at once.
+      unsafe _ = setsockopt(number, Int32(IPPROTO_TCP), TCP_NODELAY, &one, size)
+    }
     // An IPv6 listener is for IPv6 alone: the operator names each address he wants.
     if family == AF_INET6 { unsafe _ = setsockopt(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
     guard unsafe withSocketAddress(&address, { unsafe bind(number, $0, $1) }) == 0 else { throw Errno.last }

@@ -36,7 +36,4 @@ package struct Socket: ~Copyable {
 
   /// Makes closing a reset: the peer cannot take what it has for the whole.
   package func resetOnClose() { calls.resetOnClose(number) }
-
-  /// Sends small writes at once (TCP; other sockets ignore it).
-  package func disableDelay() { calls.disableDelay(number) }
 }

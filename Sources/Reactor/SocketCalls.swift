@@ -9,7 +9,6 @@ package protocol SocketCalls: AnyObject {
   ) -> Transfer
   func endOutput(_ descriptor: Int32)
   func resetOnClose(_ descriptor: Int32)
-  func disableDelay(_ descriptor: Int32)
   func peerAddress(_ descriptor: Int32) -> SocketAddress?
   func close(_ descriptor: Int32)
 }

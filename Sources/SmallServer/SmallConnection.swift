@@ -41,7 +41,6 @@ final class SmallConnection: EventHandler {
   }
 
   func open() throws(Errno) {
-    socket.disableDelay()
     registration = owner.loop.register(self)
     do throws(Errno) {
       try owner.loop.watch(socket.number, for: registration)

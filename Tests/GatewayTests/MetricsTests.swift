@@ -21,11 +21,15 @@ import Testing
   /// Once so many requests are recorded, which is a little after they are answered; what there is then, else at last.
   private func samples(of gateway: RunningGateway, requests count: Double) throws -> [String: Double] {
     let end = Date() + Double(TestSocket.patience)
-    while true {
-      let samples = try #require(try gateway.askAdmin("/metrics")).samples
-      if requests(samples).values.reduce(0, +) >= count || Date() > end { return samples }
+    while Date() < end, requests(try samples(of: gateway)).values.reduce(0, +) < count {
       Thread.sleep(forTimeInterval: 0.005)
     }
+    // Another scrape: the last request may have been recorded while the one before was being written.
+    return try samples(of: gateway)
+  }
+
+  private func samples(of gateway: RunningGateway) throws -> [String: Double] {
+    try #require(try gateway.askAdmin("/metrics")).samples
   }
 
   private func series(_ route: String, _ method: String, _ status: String, _ instance: String) -> String {

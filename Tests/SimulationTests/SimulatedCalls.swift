@@ -163,7 +163,6 @@ final class SimulatedCalls: SocketCalls {
   }
 
   func resetOnClose(_ number: Int32) { _ = end(number) }
-  func disableDelay(_ number: Int32) { _ = end(number) }
   func peerAddress(_ number: Int32) -> SocketAddress? { .ipv4(address: 0x7f00_0001, port: 1) }
 
   func close(_ number: Int32) {
