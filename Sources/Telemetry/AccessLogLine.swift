@@ -57,12 +57,6 @@ struct AccessLogLine {
 
 /// Members of a JSON object; one without a value is left out.
 extension ByteBuffer {
-  fileprivate func append(_ name: StaticString, _ text: Span<UInt8>) {
-    guard !text.isEmpty else { return }
-    append(name)
-    append(json: text)
-  }
-
   fileprivate func append(_ name: StaticString, literal: String?) {
     guard let literal else { return }
     append(name)

@@ -7,17 +7,6 @@ struct CachedDate {
   private var text: [UInt8] = []
 
   /// - Parameter time: microseconds since 1970; earlier than that is written as 1970.
-  mutating func append(_ time: Int64, to out: inout [UInt8]) {
-    let (second, fraction) = max(time, 0).quotientAndRemainder(dividingBy: 1_000_000)
-    if second != self.second {
-      self.second = second
-      render(second)
-    }
-    out.append(contentsOf: text)
-    appendDigits(UInt64(fraction), count: 6, to: &out)
-    out.append(UInt8(ascii: "Z"))
-  }
-
   mutating func append(_ time: Int64, to out: ByteBuffer) {
     let (second, fraction) = max(time, 0).quotientAndRemainder(dividingBy: 1_000_000)
     if second != self.second {
@@ -32,18 +21,16 @@ struct CachedDate {
   private mutating func render(_ second: Int64) {
     let (days, time) = second.quotientAndRemainder(dividingBy: 86_400)
     let (year, month, day) = Self.date(days)
+    let out = ByteBuffer(capacity: 32)
+    for (number, count, mark) in [
+      (year, 4, "-"), (month, 2, "-"), (day, 2, "T"), (time / 3600, 2, ":"), (time / 60 % 60, 2, ":"),
+      (time % 60, 2, "."),
+    ] as [(Int64, Int, StaticString)] {
+      out.append(digits: UInt64(number), count: count)
+      out.append(mark)
+    }
     text.removeAll(keepingCapacity: true)
-    append(year, 4, "-")
-    append(month, 2, "-")
-    append(day, 2, "T")
-    append(time / 3600, 2, ":")
-    append(time / 60 % 60, 2, ":")
-    append(time % 60, 2, ".")
-  }
-
-  private mutating func append(_ number: Int64, _ count: Int, _ mark: Unicode.Scalar) {
-    appendDigits(UInt64(number), count: count, to: &text)
-    text.append(UInt8(ascii: mark))
+    out.move(to: &text)
   }
 
   /// Gregorian date of a day since 1970, by years that begin in March, so that the leap day is the last.

@@ -20,18 +20,10 @@ package struct AuditChain: Sendable {
   /// - Parameter line: an entry without `hash` and without its closing brace, which counts as if it stood there.
   func hash(after previous: Digest, ofOpen line: Span<UInt8>) -> Digest {
     var message = hmac?.message ?? SHA256Stream()
-    append(previous, to: &message)
+    message.update(Array(previous.hex.utf8).span)
     message.update(line)
     let brace: InlineArray<1, UInt8> = [UInt8(ascii: "}")]
     message.update(brace.span)
     return hmac?.code(of: message) ?? message.digest
-  }
-
-  private func append(_ digest: Digest, to message: inout SHA256Stream) {
-    let bytes = digest.bytes
-    let digits = InlineArray<64, UInt8> { index in
-      JSONText.hexDigit(index & 1 == 0 ? bytes[index >> 1] >> 4 : bytes[index >> 1] & 0xF)
-    }
-    message.update(digits.span)
   }
 }

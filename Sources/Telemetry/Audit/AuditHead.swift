@@ -27,9 +27,8 @@ package struct AuditHead: Equatable, Sendable {
   package var writerText: String { Self.text(of: writer) }
 
   static func text(of writer: UInt64) -> String {
-    var digits: [UInt8] = []
-    appendHex(writer, digits: 16, to: &digits)
-    return String(decoding: digits, as: UTF8.self)
+    let digits = String(writer, radix: 16)
+    return String(repeating: "0", count: 16 - digits.utf8.count) + digits
   }
 }
 

@@ -1,3 +1,5 @@
+import Reactor
+
 /// What an audit log says of a write before it is sent. Texts are bytes as they came; empty ones are left out.
 package struct AuditIntent {
   package var requestIDHigh: UInt64
@@ -22,47 +24,49 @@ package struct AuditIntent {
   }
 
   package func append(_ texts: RequestTexts, in head: Span<UInt8>, to out: inout [UInt8]) {
-    appendRequestID(requestIDHigh, requestIDLow, to: &out)
-    append("operation", operation.span, to: &out)
-    append("method", head.extracting(texts.method), to: &out)
-    append("route", routePattern.span, to: &out)
-    append("path", head.extracting(texts.path), to: &out)
-    append("client", client.span, to: &out)
-    append("token", tokenNote.span, to: &out)
+    let members = ByteBuffer(capacity: 1 << 10)
+    write(texts, in: head, to: members)
+    members.move(to: &out)
+  }
+
+  private func write(_ texts: RequestTexts, in head: Span<UInt8>, to out: ByteBuffer) {
+    out.appendRequestID(requestIDHigh, requestIDLow)
+    out.append(#","operation":"#, operation.span)
+    out.append(#","method":"#, head.extracting(texts.method))
+    out.append(#","route":"#, routePattern.span)
+    out.append(#","path":"#, head.extracting(texts.path))
+    out.append(#","client":"#, client.span)
+    out.append(#","token":"#, tokenNote.span)
     if let tokenDigestPrefix {
-      out.append(contentsOf: #","token_sha256":""#.utf8)
-      appendHex(UInt64(tokenDigestPrefix), digits: 8, to: &out)
-      out.append(UInt8(ascii: "\""))
+      out.append(#","token_sha256":""#)
+      out.append(hex: UInt64(tokenDigestPrefix), digits: 8)
+      out.append("\"")
     }
-    append("instance", instance.span, to: &out)
-    append("peer", peer.span, to: &out)
-    append("target", target, to: &out)
-    append("named", named, to: &out)
-    if let body { body.append(to: &out) } else { out.append(contentsOf: #","streamed":true"#.utf8) }
-  }
-
-  private func append(_ name: String, _ text: Span<UInt8>, to out: inout [UInt8]) {
-    guard !text.isEmpty else { return }
-    out.append(contentsOf: #","\#(name)":"#.utf8)
-    JSONText.append(text, to: &out)
-  }
-
-  private func append(_ name: String, _ members: [(key: [UInt8], value: [UInt8])], to out: inout [UInt8]) {
-    guard !members.isEmpty else { return }
-    out.append(contentsOf: #","\#(name)":{"#.utf8)
-    for (index, member) in members.enumerated() {
-      if index > 0 { out.append(UInt8(ascii: ",")) }
-      JSONText.append(member.key.span, to: &out)
-      out.append(UInt8(ascii: ":"))
-      JSONText.append(member.value.span, to: &out)
-    }
-    out.append(UInt8(ascii: "}"))
+    out.append(#","instance":"#, instance.span)
+    out.append(#","peer":"#, peer.span)
+    out.append(#","target":{"#, target)
+    out.append(#","named":{"#, named)
+    if let body { body.write(to: out) } else { out.append(#","streamed":true"#) }
   }
 }
 
-func appendRequestID(_ high: UInt64, _ low: UInt64, to out: inout [UInt8]) {
-  out.append(contentsOf: #","request_id":""#.utf8)
-  appendHex(high, digits: 16, to: &out)
-  appendHex(low, digits: 16, to: &out)
-  out.append(UInt8(ascii: "\""))
+extension ByteBuffer {
+  fileprivate func append(_ beginning: StaticString, _ members: [(key: [UInt8], value: [UInt8])]) {
+    guard !members.isEmpty else { return }
+    append(beginning)
+    for (index, member) in members.enumerated() {
+      if index > 0 { append(",") }
+      append(json: member.key.span)
+      append(":")
+      append(json: member.value.span)
+    }
+    append("}")
+  }
+
+  func appendRequestID(_ high: UInt64, _ low: UInt64) {
+    append(#","request_id":""#)
+    append(hex: high, digits: 16)
+    append(hex: low, digits: 16)
+    append("\"")
+  }
 }

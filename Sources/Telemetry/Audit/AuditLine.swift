@@ -1,4 +1,5 @@
 import Digests
+import Reactor
 
 /// Writes the entries of one chain as lines.
 struct AuditLine {
@@ -52,26 +53,21 @@ struct AuditLine {
   private mutating func begin(_ kind: AuditEntry.Kind, at time: Int64, to out: inout [UInt8]) -> Int {
     sequence += 1
     let begin = out.count
-    out.append(contentsOf: #"{"writer":""#.utf8)
-    appendHex(writer, digits: 16, to: &out)
-    out.append(contentsOf: #"","seq":"#.utf8)
-    appendDecimal(sequence, to: &out)
-    out.append(contentsOf: #","time":""#.utf8)
-    date.append(time, to: &out)
-    out.append(contentsOf: #"","kind":""#.utf8)
-    out.append(contentsOf: kind.rawValue.utf8)
-    out.append(UInt8(ascii: "\""))
+    let text = ByteBuffer(capacity: 128)
+    text.append(#"{"writer":""#)
+    text.append(hex: writer, digits: 16)
+    text.append(#"","seq":"#)
+    text.append(text: "\(sequence)")
+    text.append(#","time":""#)
+    date.append(time, to: text)
+    text.append(text: #"","kind":"\#(kind.rawValue)""#)
+    text.move(to: &out)
     return begin
   }
 
   private mutating func end(from begin: Int, _ out: inout [UInt8]) {
     hash = chain.hash(after: hash, ofOpen: out.span.extracting(begin..<out.count))
-    out.append(contentsOf: #","hash":""#.utf8)
-    let bytes = hash.bytes
-    for index in bytes.indices {
-      out.append(JSONText.hexDigit(bytes[index] >> 4))
-      out.append(JSONText.hexDigit(bytes[index] & 0xF))
-    }
-    out.append(contentsOf: "\"}\n".utf8)
+    out.append(contentsOf: #","hash":"\#(hash.hex)"}"#.utf8)
+    out.append(UInt8(ascii: "\n"))
   }
 }

@@ -1,4 +1,5 @@
 package import Digests
+import Reactor
 
 /// What an audit log says of a write when it is over.
 package struct AuditOutcome {
@@ -35,11 +36,13 @@ package struct AuditOutcome {
   }
 
   package func append(to out: inout [UInt8]) {
-    appendRequestID(requestIDHigh, requestIDLow, to: &out)
-    out.append(contentsOf: #","outcome":"\#(word.rawValue)""#.utf8)
-    if status > 0 { out.append(contentsOf: #","status":\#(status)"#.utf8) }
-    if let code { out.append(contentsOf: #","code":"\#(code)""#.utf8) }
-    body?.append(to: &out)
+    let members = ByteBuffer(capacity: 256)
+    members.appendRequestID(requestIDHigh, requestIDLow)
+    members.append(text: #","outcome":"\#(word.rawValue)""#)
+    if status > 0 { members.append(text: #","status":\#(status)"#) }
+    if let code { members.append(text: #","code":"\#(code)""#) }
+    body?.write(to: members)
+    members.move(to: &out)
   }
 }
 
@@ -56,8 +59,8 @@ package struct AuditedBody: Equatable, Sendable {
     self.isWhole = isWhole
   }
 
-  func append(to out: inout [UInt8]) {
-    out.append(contentsOf: #","body_bytes":\#(byteCount),"body_sha256":"\#(digest.hex)""#.utf8)
-    if !isWhole { out.append(contentsOf: #","body_whole":false"#.utf8) }
+  func write(to out: ByteBuffer) {
+    out.append(text: #","body_bytes":\#(byteCount),"body_sha256":"\#(digest.hex)""#)
+    if !isWhole { out.append(#","body_whole":false"#) }
   }
 }
