@@ -39,7 +39,7 @@ import Testing
 
     @Test func `closing a connect frees its sockets`() throws {
       let full = try FullListener()
-      let rig = try PoolRig(port: full.port) { $0.connectMilliseconds = 40 }
+      let rig = try PoolRig(port: full.port) { $0.connectMilliseconds = 1_000 }
       let before = openDescriptors()
       let client = Client()
       client.ask(rig.pool)
