@@ -37,10 +37,11 @@ import Testing
   @Test func `every bound at once`() throws {
     _ = DescriptorLimit.raise()
     let (connections, upstream) = (1_000, 40)
-    let answer = [UInt8](repeating: UInt8(ascii: "x"), count: 8 << 20)
-    let core = try ScriptedUpstream { _ in
-      .bytes(Array("HTTP/1.1 200 OK\r\nContent-Length: \(answer.count)\r\n\r\n".utf8) + answer)
-    }
+    let body = [UInt8](repeating: UInt8(ascii: "x"), count: 16 << 20)
+    let whole = Array("HTTP/1.1 200 OK\r\nContent-Length: \(body.count)\r\n\r\n".utf8) + body
+    let chunked =
+      Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\(String(body.count, radix: 16))\r\n".utf8) + body
+    let core = try ScriptedUpstream { .bytes($0.connection % 2 == 0 ? whole : chunked) }
     defer { core.stop() }
     let gateway = try GatewayProcess(
       TestPolicyFolder(

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 
 /// What a Core can do wrong with one request.
@@ -46,34 +47,34 @@ final class FaultyCore: Sendable {
     var connection: [String: Int] = [:]
   }
 
-  private struct State: Sendable {
-    let seen = Shared(Seen())
+  private final class Shared: Sendable {
+    let seen = Mutex(Seen())
     /// The next bytes that come are not read.
-    let unread = Shared(CoreFault?.none)
+    let unread = Mutex(CoreFault?.none)
   }
 
-  private let state: State
+  private let shared: Shared
   private let upstream: RawUpstream
   var port: UInt16 { upstream.port }
-  var seen: Seen { state.seen.withLock { $0 } }
+  var seen: Seen { shared.seen.withLock { $0 } }
 
   init() throws {
-    let state = State()
-    self.state = state
-    upstream = try RawUpstream { socket, number in Self.serve(socket, number, state) }
+    let shared = Shared()
+    self.shared = shared
+    upstream = try RawUpstream { socket, number in Self.serve(socket, number, shared) }
   }
 
   /// The next request is met with a closed or a reset connection before it is read.
-  func leaveUnread(_ fault: CoreFault) { state.unread.withLock { $0 = fault } }
+  func leaveUnread(_ fault: CoreFault) { shared.unread.withLock { $0 = fault } }
 
   func endConnections() { for connection in upstream.connections { connection.end() } }
 
   func stop() { upstream.stop() }
 
-  private static func serve(_ socket: TestSocket, _ number: Int, _ state: State) {
+  private static func serve(_ socket: TestSocket, _ number: Int, _ shared: Shared) {
     var reader = TestMessageReader(socket)
     while socket.waitUntilReadable() {
-      let unread = state.unread.withLock { fault in
+      let unread = shared.unread.withLock { fault in
         defer { fault = nil }
         return fault
       }
@@ -83,7 +84,7 @@ final class FaultyCore: Sendable {
       }
       guard let message = try? reader.next() else { return }
       let id = message["X-Id"] ?? ""
-      state.seen.withLock { seen in
+      shared.seen.withLock { seen in
         seen.executed[id, default: 0] += 1
         seen.connection[id] = number
       }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A gateway in a process of its own.
 package final class GatewayProcess {
@@ -14,7 +15,7 @@ package final class GatewayProcess {
 
   /// What the process writes on standard error, read as it comes so that it never waits for us.
   private final class ErrorText: Sendable {
-    let text = Shared("")
+    let text = Mutex("")
     let hasMore = DispatchSemaphore(value: 0)
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A Core whose connections a test serves by hand, one thread each.
 package final class RawUpstream: Sendable {
@@ -11,7 +12,7 @@ package final class RawUpstream: Sendable {
     var connections: [TestSocket] = []
     var isStopped = false
   }
-  private let state = Shared(State())
+  private let state = Mutex(State())
 
   /// - Parameter serve: called on a thread of its own for each connection, with its number from 0.
   package init(_ serve: @escaping @Sendable (TestSocket, Int) -> Void) throws {

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A Core whose every byte a test decides: it counts connections, keeps each request, and answers by script.
 package final class ScriptedUpstream: Sendable {
@@ -26,20 +27,24 @@ package final class ScriptedUpstream: Sendable {
   }
 
   private let upstream: RawUpstream
+  private let seen: SharedSeen
+
   /// What the connections' threads write down.
-  private let seen: Shared<Seen>
+  private final class SharedSeen: Sendable {
+    let value = Mutex(Seen())
+  }
 
   /// - Parameter script: called for each whole request, on its connection's thread.
   package init(_ script: @escaping @Sendable (Request) -> Answer) throws {
-    let seen = Shared(Seen())
+    let seen = SharedSeen()
     self.seen = seen
     upstream = try RawUpstream { socket, connection in
-      seen.withLock { $0.connectionCount += 1 }
+      seen.value.withLock { $0.connectionCount += 1 }
       var reader = TestMessageReader(socket)
       var number = 0
       while let message = try? reader.next() {
         let request = Request(message: message, connection: connection, number: number)
-        seen.withLock { $0.requests.append(request) }
+        seen.value.withLock { $0.requests.append(request) }
         number += 1
         guard Self.play(script(request), on: socket) else { return }
       }
@@ -73,8 +78,8 @@ package final class ScriptedUpstream: Sendable {
   }
 
   package var port: UInt16 { upstream.port }
-  package var requests: [Request] { seen.withLock { $0.requests } }
-  package var connectionCount: Int { seen.withLock { $0.connectionCount } }
+  package var requests: [Request] { seen.value.withLock { $0.requests } }
+  package var connectionCount: Int { seen.value.withLock { $0.connectionCount } }
 
   /// Sends bytes that nobody asked for on the connection that is open.
   package func send(_ bytes: [UInt8]) throws {
