@@ -79,9 +79,11 @@ import Testing
       // More than all buffers of the system hold.
       try socket.send(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 20))
       #expect(socket.waitUntilReadable())
-      var reader = TestMessageReader(try TestSocket(port: port))
-      // Ends by itself, too.
-      #expect(try reader.next() == nil)
+      // Others end by themselves meanwhile, one after the other: the server's own clock.
+      for _ in 0..<5 {
+        var reader = TestMessageReader(try TestSocket(port: port))
+        #expect(try reader.next() == nil)
+      }
       var count = 0
       while let more = try? socket.receive(), !more.isEmpty { count += more.count }
       #expect(count < 20_000_000)
