@@ -1,3 +1,5 @@
+import Synchronization
+
 /// One loop's way to the audit thread and back. It never waits.
 package final class AuditChannel: Sendable {
   /// What became of an intent that was handed over.
@@ -10,7 +12,7 @@ package final class AuditChannel: Sendable {
   private let number: Int
   private let queue: AuditQueue
   private let wakeLoop: @Sendable () -> Void
-  private let settled = SeenMutex<[Settlement]>([])
+  private let settled = Mutex<[Settlement]>([])
 
   init(number: Int, queue: AuditQueue, wakeLoop: @escaping @Sendable () -> Void) {
     self.number = number

@@ -6,8 +6,8 @@ import Synchronization
 /// The audit log: one thread that writes what the loops hand over, makes each batch durable, and tells the loops.
 package final class AuditLog: Sendable {
   private let queue = AuditQueue()
-  private let channels = SeenMutex<[AuditChannel]>([])
-  private let published: SeenMutex<AuditState>
+  private let channels = Mutex<[AuditChannel]>([])
+  private let published: Mutex<AuditState>
   private let isClosing = Atomic<Bool>(false)
   private let mustReopen = Atomic<Bool>(false)
   private let finished = DispatchSemaphore(value: 0)
@@ -27,7 +27,7 @@ package final class AuditLog: Sendable {
     path: String, key: [UInt8]?, report: @escaping @Sendable (String) -> Void
   ) throws(AuditFault) {
     let writer = try AuditWriter(path: path, chain: AuditChain(key: key), report: report)
-    published = SeenMutex(writer.state)
+    published = Mutex(writer.state)
     let thread = Thread { [self] in run(writer) }
     thread.name = "audit"
     thread.start()

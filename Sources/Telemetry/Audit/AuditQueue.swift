@@ -12,7 +12,7 @@ final class AuditQueue: Sendable {
     var isClosed = false
   }
 
-  private let waiting = SeenMutex(Waiting())
+  private let waiting = Mutex(Waiting())
   private let news = DispatchSemaphore(value: 0)
   private let isWritable = Atomic<Bool>(true)
   private let lost = Atomic<Int>(0)
