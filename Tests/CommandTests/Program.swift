@@ -48,7 +48,7 @@ final class RunningProgram {
     // What a sanitizer is told holds for programs under test, too.
     let sanitizers = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
     process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { first, _ in first }
-      .merging(sanitizers) { first, _ in first }
+      .merging(sanitizers) { first, _ in first }.merging(["LSAN_OPTIONS": "detect_leaks=1"]) { first, _ in first }
     process.currentDirectoryURL = folder.url
     process.standardInput = try FileHandle(forReadingFrom: folder.url.appending(path: "in"))
     process.standardOutput = try FileHandle(forWritingTo: folder.url.appending(path: "out"))

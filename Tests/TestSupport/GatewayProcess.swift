@@ -30,7 +30,9 @@ package final class GatewayProcess {
     process.executableURL = URL(fileURLWithPath: command[0])
     process.arguments = Array(command.dropFirst())
     process.environment = ProcessInfo.processInfo.environment
-      .merging(["TEST_KEY": TestPolicyFolder.key]) { $1 }.merging(environment) { $1 }
+      .merging(["TEST_KEY": TestPolicyFolder.key]) { $1 }
+      // The leak checker cannot look into a process that is traced.
+      .merging(wrapper.isEmpty ? ["LSAN_OPTIONS": "detect_leaks=1"] : [:]) { $1 }.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle.nullDevice
     let errors = Pipe()
