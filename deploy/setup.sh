@@ -78,5 +78,5 @@ install_missing() {
 }
 
 build_release() {
-  quietly "Building the release" swift build -c release --static-swift-stdlib --product blnk-gateway
+  quietly "Building the release" swift build -c release --static-swift-stdlib
 }

@@ -17,13 +17,23 @@ enum PolicyFileProperty {
       if faults.isEmpty { throw Broken(what: "refused without a reason") }
       return
     }
-    guard (try? JSONSerialization.jsonObject(with: Data(content), options: .fragmentsAllowed)) != nil else {
-      throw Broken(what: "taken, but no JSON")
-    }
+    guard isJSON(content) else { throw Broken(what: "taken, but no JSON") }
     let log = FindingLog()
     decode(choice, Field(root: root, file: "file", log: log))
     _ = log.findings.lines
     for finding in log.findings where finding.message.isEmpty { throw Broken(what: "a finding without a message") }
+  }
+
+  /// Foundation refuses a number beyond a Double's range, which RFC 8259 §6 leaves to each reader: the grammar has it, and
+  /// here it is the bounds of its key that refuse it.
+  private static func isJSON(_ content: [UInt8]) -> Bool {
+    do {
+      _ = try JSONSerialization.jsonObject(with: Data(content), options: .fragmentsAllowed)
+      return true
+    } catch {
+      let reason = (error as NSError).userInfo["NSDebugDescription"] as? String
+      return reason?.hasSuffix("is not representable in Swift.") ?? false
+    }
   }
 
   private static func decode(_ choice: UInt8, _ root: Field) {

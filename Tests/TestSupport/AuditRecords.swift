@@ -1,9 +1,13 @@
 import Foundation
 import Telemetry
-import Testing
 
 /// The entries of audit files, read by Foundation, which shares nothing with what wrote them.
 package struct AuditRecords {
+  /// Entries that do not go together.
+  package struct Broken: Error {
+    let what: String
+  }
+
   package let entries: [[String: any Sendable]]
 
   /// - Parameter folder: where the files are.
@@ -27,12 +31,13 @@ package struct AuditRecords {
   package func words() throws -> [String] {
     for (kind, entries) in [("intent", intents), ("outcome", outcomes)] {
       let ids = entries.map { "\($0["file"] as? String ?? "") \($0["request_id"] as? String ?? "")" }
-      #expect(Set(ids).count == ids.count, "\(kind) twice")
+      guard Set(ids).count == ids.count else { throw Broken(what: "\(kind) twice") }
     }
     return try intents.map { intent in
-      let id = try #require(intent["request_id"] as? String)
-      let outcome = try #require(outcomes.first { $0["request_id"] as? String == id }, "no outcome of \(id)")
-      return try #require(outcome["outcome"] as? String)
+      guard let id = intent["request_id"] as? String else { throw Broken(what: "an intent without a request_id") }
+      let outcome = outcomes.first { $0["request_id"] as? String == id }
+      guard let word = outcome?["outcome"] as? String else { throw Broken(what: "no outcome of \(id)") }
+      return word
     }
   }
 

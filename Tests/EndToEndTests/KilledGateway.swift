@@ -1,14 +1,15 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 /// A gateway with an audit log that is killed again and again while clients write through it.
-package enum KilledGateway {
+enum KilledGateway {
   /// Starts and kills it `times` times over one log. Then every write that Core executed has its intent, and the log
   /// verifies.
   ///
   /// - Parameter seed: of the moments.
-  package static func run(times: Int, seed: UInt64) throws {
+  static func run(times: Int, seed: UInt64) throws {
     print("\(times) kills, seed \(seed)")
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     defer { core.stop() }
