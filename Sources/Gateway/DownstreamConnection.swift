@@ -33,15 +33,12 @@ final class DownstreamConnection: EventHandler {
   private let worker: Worker
   private var phase = Phase.idle
   private var exchange: Exchange?
-  private var isServing = false
   private var lingeredBytes = 0
   /// Where the worker keeps this connection.
   var place = 0
   /// When the first byte of the head that is being read came (monotonic milliseconds).
   private var headSince: Int64 = 0
 
-  /// Requests of one connection that are served in one turn; the others wait for the next, behind other connections.
-  private static let requestsInOneTurnMax = 16
   private static let lingerMilliseconds: Int64 = 1_000
   private static let lingerBytesMax = 1 << 20
 
@@ -78,7 +75,7 @@ final class DownstreamConnection: EventHandler {
     switch phase {
     case .exchanging:
       if readiness.contains(.hungUp) { exchange?.clientLeft() } else { exchange?.resume() }
-    case .idle, .readingHead: serve()
+    case .idle, .readingHead: readHead()
     case .lingering: linger()
     case .closed: break
     }
@@ -95,33 +92,16 @@ final class DownstreamConnection: EventHandler {
 
   // MARK: Requests
 
-  /// Reads heads and serves them, one after the other.
-  func serve() {
-    guard !isServing else { return }
-    isServing = true
-    defer { isServing = false }
-    var served = 0
-    while phase == .idle || phase == .readingHead {
-      guard served < Self.requestsInOneTurnMax else { return worker.loop.again(registration) }
-      guard readHead() else { return }
-      served += 1
-    }
-  }
-
-  /// Reads until a head is whole, and begins its exchange; false when there is nothing more to do now.
-  private func readHead() -> Bool {
+  /// Reads until a head is whole, and begins its exchange.
+  private func readHead() {
     let input = input ?? worker.takeInput()
     self.input = input
     while true {
       if !input.buffer.isEmpty {
         do throws(HeadFault) {
-          if try input.parse() {
-            beginExchange { $0.begin(input) }
-            return true
-          }
+          if try input.parse() { return beginExchange { $0.begin(input) } }
         } catch {
-          beginExchange { $0.refuse(OwnAnswer(error)) }
-          return true
+          return beginExchange { $0.refuse(OwnAnswer(error)) }
         }
       }
       guard isReadable else { return awaitHead() }
@@ -130,9 +110,7 @@ final class DownstreamConnection: EventHandler {
       switch receive() {
       case .bytes: break
       case .wouldBlock: return awaitHead()
-      case .ended, .failed:
-        close()
-        return false
+      case .ended, .failed: return close()
       }
     }
   }
@@ -153,23 +131,18 @@ final class DownstreamConnection: EventHandler {
     return transfer
   }
 
-  private func awaitHead() -> Bool {
+  private func awaitHead() {
     guard let input, !input.buffer.isEmpty else {
-      if worker.isDraining {
-        close()
-        return false
-      }
+      if worker.isDraining { return close() }
       phase = .idle
       returnInput()
-      setIdleDeadline()
-      return false
+      return setIdleDeadline()
     }
     if phase == .idle {
       phase = .readingHead
       headSince = worker.loop.now
     }
     worker.loop.setDeadline(headSince + Int64(worker.timeouts.headMilliseconds), for: registration)
-    return false
   }
 
   private func setIdleDeadline() {
@@ -193,8 +166,7 @@ final class DownstreamConnection: EventHandler {
     input?.next(consumed)
     phase = .idle
     // A pipelined request waits for the next turn, behind other connections.
-    if isServing { return }
-    if isReadable || input?.buffer.isEmpty == false { worker.loop.again(registration) } else { _ = awaitHead() }
+    if isReadable || input?.buffer.isEmpty == false { worker.loop.again(registration) } else { awaitHead() }
   }
 
   /// Ends the connection without a further answer: nothing that follows could be told apart from it.

@@ -75,7 +75,7 @@ final class Exchange: Lessee {
     case .gather: gather()
     case .declare: declare()
     case .acquire(let fresh): acquire(fresh: fresh)
-    case .send: advance()
+    case .send: sendSoon()
     case .answer(let fault):
       dropUpstream()
       if fault.speaksOfIllness { instanceFailed() }

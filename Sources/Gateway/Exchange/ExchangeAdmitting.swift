@@ -56,7 +56,7 @@ extension Exchange {
     ProbeAnswer.write(
       to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
       version: version, hasBody: !method.isHead)
-    advance()
+    sendSoon()
   }
 
   /// Whether the client may have one more request now.

@@ -20,7 +20,7 @@ extension Exchange {
     own.write(
       to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
       version: version, hasBody: !method.isHead)
-    advance()
+    sendSoon()
   }
 
   /// Reads over what has come of the body: when it is all there, the next request can be told apart from it.

@@ -23,7 +23,9 @@ extension Exchange {
       case .bytes:
         answer.didReceive()
         clock.progressed(loop.now)
+        let isFirst = machine.state != .relaying
         guard readAnswer() else { return }
+        if isFirst, machine.state == .relaying { return sendSoon() }
       case .wouldBlock: break
       case .ended:
         guard machine.state == .relaying, answer.upstreamEnded() else { return upstreamBroke() }
@@ -112,6 +114,11 @@ extension Exchange {
   func upstreamBroke() {
     if machine.state == .relaying { instanceFailed() }
     perform(machine.upstreamBroke(answerBytes: answer.hasBytes))
+  }
+
+  /// Sends together with the others of this turn.
+  func sendSoon() {
+    if let registration = connection?.registration { loop.send(registration) }
   }
 
   func again() {
