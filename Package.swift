@@ -32,19 +32,21 @@ let package = Package(
     .target(name: "CLibcurl", linkerSettings: [.linkedLibrary("curl")]),
     room("Counters"),
     room("HTTP1"),
+    room("Dates"),
     room("Digests"),
-    room("Policies", uses: ["Digests", "HTTP1"]),
+    room("Policies", uses: ["Dates", "Digests", "HTTP1"]),
     room("Reactor", uses: ["CLinux"]),
-    room("Telemetry", uses: ["Counters", "Digests", "Reactor"]),
+    room("Telemetry", uses: ["Counters", "Dates", "Digests", "Reactor"]),
     room("Upstream", uses: ["CLibcurl", "Counters", "HTTP1", "Reactor"]),
     room("Background", uses: ["CLibcurl"]),
     room(
       "Gateway",
       uses: [
-        "Background", "Counters", "Digests", "HTTP1", "Policies", "Reactor", "SmallServer", "Telemetry", "Upstream",
+        "Background", "Counters", "Dates", "Digests", "HTTP1", "Policies", "Reactor", "SmallServer", "Telemetry",
+        "Upstream",
       ]),
     room("SmallServer", uses: ["HTTP1", "Reactor"]),
-    room("SandboxCore", uses: ["HTTP1", "Reactor", "SmallServer"]),
+    room("SandboxCore", uses: ["Dates", "HTTP1", "Reactor", "SmallServer"]),
     .executableTarget(
       name: "blnk-gateway",
       dependencies: ["Digests", "Gateway", "HTTP1", "Policies", "Reactor", "SandboxCore", "Telemetry"],
@@ -60,6 +62,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests", dependencies: ["blnk-gateway", "Policies", "Telemetry", "TestFolders"],
       swiftSettings: strict),
+    tests(of: "Dates"),
     tests(of: "Digests"),
     tests(of: "Counters"),
     tests(of: "HTTP1"),

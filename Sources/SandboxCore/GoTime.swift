@@ -1,4 +1,4 @@
-import Foundation
+import Dates
 
 /// A moment as Core writes and reads it: RFC 3339 in UTC.
 struct GoTime: Comparable, Hashable {
@@ -22,9 +22,7 @@ struct GoTime: Comparable, Hashable {
     return wholeSecondsText.dropLast() + "." + digits.dropLast(trailing) + "Z"
   }
 
-  var wholeSecondsText: String {
-    Date(timeIntervalSince1970: TimeInterval(nanoseconds / 1_000_000_000)).formatted(.iso8601)
-  }
+  var wholeSecondsText: String { CivilTime(secondsSince1970: nanoseconds / 1_000_000_000).rfc3339 }
 }
 
 /// A text in RFC 3339 form, split the way Go's `time.Parse` walks its layout.
@@ -86,25 +84,9 @@ struct GoTimeText {
       rest = rest.dropFirst(6)
     }
     guard rest.isEmpty else { throw fault("extra text: \(quoted(rest))") }
-    guard day >= 1, day <= Self.days(in: month, of: year) else { throw fault("day out of range") }
+    guard let date = CivilDate(year: year, month: month, day: day) else { throw fault("day out of range") }
     wholeSecondsText = String(text.prefix(19) + (offset == 0 ? "Z" : zone))
-    seconds = Self.daysSince1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset
-  }
-
-  private static func days(in month: Int, of year: Int) -> Int {
-    let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-    return switch month {
-    case 2: isLeap ? 29 : 28
-    case 4, 6, 9, 11: 30
-    default: 31
-    }
-  }
-
-  /// Days of the proleptic Gregorian calendar, counted from a year that begins in March.
-  private static func daysSince1970(_ year: Int, _ month: Int, _ day: Int) -> Int {
-    let year = month > 2 ? year : year - 1
-    let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
-    return 365 * year + year / 4 - year / 100 + year / 400 + dayOfYear - 719_468
+    seconds = date.daysSince1970 * 86_400 + hour * 3600 + minute * 60 + second - offset
   }
 }
 

@@ -1,5 +1,6 @@
 import Counters
-import Foundation
+import Dates
+import FoundationEssentials
 import Reactor
 import Synchronization
 import Telemetry
@@ -157,6 +158,7 @@ private struct InstanceStatus: Encodable {
 
 /// RFC 3339, as the log writes it but to the millisecond.
 private func timestamp(_ microseconds: Int64) -> String {
-  Date(timeIntervalSince1970: Double(microseconds) / 1_000_000)
-    .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+  let (second, fraction) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+  let milliseconds = String(1_000 + fraction / 1_000).dropFirst()
+  return CivilTime(secondsSince1970: second).rfc3339.dropLast() + ".\(milliseconds)Z"
 }

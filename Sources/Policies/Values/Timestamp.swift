@@ -1,4 +1,4 @@
-import FoundationEssentials
+import Dates
 
 extension UnixSeconds {
   /// An RFC 3339 §5.6 date-time; a fraction of a second is dropped; nil for other text and for days that do not exist.
@@ -8,15 +8,11 @@ extension UnixSeconds {
       return nil
     }
     let number = { (range: Range<Int>) in bytes[range].reduce(0) { value, digit in value * 10 + Int(digit & 15) } }
-    let date = DateComponents(
-      timeZone: .gmt, year: number(0..<4), month: number(5..<7), day: number(8..<10), hour: number(11..<13),
-      minute: number(14..<16), second: number(17..<19))
-    let calendar = Calendar(identifier: .gregorian)
-    // `Calendar` carries 31 February over into March; only a date that comes back as it went in exists.
-    guard let instant = calendar.date(from: date),
-      calendar.dateComponents(in: .gmt, from: instant).agrees(with: date)
+    let (hour, minute, second) = (number(11..<13), number(14..<16), number(17..<19))
+    guard let date = CivilDate(year: number(0..<4), month: number(5..<7), day: number(8..<10)), hour < 24, minute < 60,
+      second < 60
     else { return nil }
-    self.init(Int64(instant.timeIntervalSince1970) - Int64(zone))
+    self.init(Int64(date.daysSince1970 * 86_400 + hour * 3600 + minute * 60 + second - zone))
   }
 }
 
@@ -44,11 +40,4 @@ private func matches(_ bytes: ArraySlice<UInt8>, _ shape: String) -> Bool {
       wanted == UInt8(ascii: "0")
         ? isDecimalDigit(byte) : byte == wanted || byte == UInt8(ascii: "t") && wanted == UInt8(ascii: "T")
     }
-}
-
-extension DateComponents {
-  fileprivate func agrees(with other: DateComponents) -> Bool {
-    year == other.year && month == other.month && day == other.day && hour == other.hour && minute == other.minute
-      && second == other.second
-  }
 }

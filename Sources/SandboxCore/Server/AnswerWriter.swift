@@ -1,4 +1,4 @@
-import Foundation
+import Dates
 import HTTP1
 import Reactor
 
@@ -22,7 +22,7 @@ struct AnswerWriter {
     for field in answer.fields + rateLimitFields(answer) where field.name != "Connection" {
       output.append(text: "\(field.name): \(field.value)\r\n")
     }
-    output.append(text: "Date: \(date)\r\n")
+    output.append(text: "Date: \(CivilTime(secondsSince1970: seconds).httpDate)\r\n")
     output.append(text: isChunked ? "" : "Content-Length: \(answer.body.count)\r\n")
     switch (keepsAlive, version) {
     case (false, _): output.append("Connection: close\r\n")
@@ -43,17 +43,6 @@ struct AnswerWriter {
     if let forwardedFor { fields.append(SandboxField("X-Rate-Limit-Request-Forwarded-For", forwardedFor)) }
     fields.append(SandboxField("X-Rate-Limit-Request-Remote-Addr", peer?.goText ?? ""))
     return fields
-  }
-
-  /// RFC 9110 §5.6.7.
-  private var date: String {
-    let style = Date.VerbatimFormatStyle(
-      format: """
-        \(weekday: .abbreviated), \(day: .twoDigits) \(month: .abbreviated) \(year: .defaultDigits) \
-        \(hour: .twoDigits(clock: .twentyFourHour, hourCycle: .zeroBased)):\(minute: .twoDigits):\(second: .twoDigits) GMT
-        """,
-      locale: Locale(identifier: "en_US_POSIX"), timeZone: .gmt, calendar: Calendar(identifier: .gregorian))
-    return Date(timeIntervalSince1970: TimeInterval(seconds)).formatted(style)
   }
 
   private static func reason(_ status: Int) -> String {
