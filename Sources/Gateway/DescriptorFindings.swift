@@ -1,4 +1,3 @@
-import Foundation
 package import Policies
 import Reactor
 
@@ -10,7 +9,7 @@ extension Policy {
   }
 
   func fitted(toDescriptors available: Int, in folder: PolicyFolder) -> LoadResult {
-    let loops = settings.loops > 0 ? settings.loops : ProcessInfo.processInfo.activeProcessorCount
+    let loops = settings.loops > 0 ? settings.loops : processorCount
     var findings: [Finding] = []
     do throws(StartFault) {
       let policy = try fitted(toDescriptors: available, loops: loops) { line in

@@ -1,6 +1,5 @@
 import Background
 import Dispatch
-import Foundation
 package import Policies
 import Reactor
 import SmallServer
@@ -40,7 +39,7 @@ package final class Server: Sendable {
     let reporter = Reporter(write)
     self.reporter = reporter
     let report: @Sendable (String) -> Void = { reporter.tell($0) }
-    let loops = policy.settings.loops > 0 ? policy.settings.loops : ProcessInfo.processInfo.activeProcessorCount
+    let loops = policy.settings.loops > 0 ? policy.settings.loops : processorCount
     let policy = try policy.fitted(toDescriptors: DescriptorLimit.raise(), loops: loops, report: report)
     let gate = ConnectionGate(policy.settings)
     let listeners = try Self.bind(policy.settings.listeners.map(\.address))
@@ -118,7 +117,7 @@ package final class Server: Sendable {
     state.isDraining.store(true, ordering: .relaxed)
     for worker in workers { worker.tell(.announceDrain) }
     let timeouts = control.withLock { $0.generation.policy.settings.timeouts }
-    Thread.sleep(forTimeInterval: Double(timeouts.drainDelayMilliseconds) / 1_000)
+    sleep(milliseconds: timeouts.drainDelayMilliseconds)
     for worker in workers { worker.tell(.drain) }
     let deadline = DispatchTime.now() + .milliseconds(timeouts.drainMilliseconds)
     let late = workers.filter { $0.ended.wait(timeout: deadline) != .success }
@@ -199,7 +198,7 @@ private struct RunningWorker: Sendable {
     listeners: [Reactor.Listener], sharedBy handles: [LoopHandle], report: @escaping @Sendable (String) -> Void
   ) {
     let first = FirstGeneration(generation)
-    let thread = Thread { [self] in
+    startThread(named: name) { [self] in
       do throws(Errno) {
         let worker = try Worker(
           handle: loop, loops: handles.count, generation: first.take(), mailbox: mailbox, gate: gate,
@@ -211,8 +210,6 @@ private struct RunningWorker: Sendable {
       }
       ended.signal()
     }
-    thread.name = name
-    thread.start()
   }
 
   func tell(_ message: Mailbox.Message) {

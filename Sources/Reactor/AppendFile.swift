@@ -62,14 +62,7 @@ package final class AppendFile: Sendable {
 
   /// Appends all of `bytes`; in one piece unless the disk runs full. What was written before a fault stays.
   package func append(_ bytes: Span<UInt8>) throws(Errno) {
-    var written = 0
-    while written < bytes.count {
-      let count = unsafe bytes.withUnsafeBufferPointer { bytes in
-        unsafe write(descriptor.number, bytes.baseAddress?.advanced(by: written), bytes.count - written)
-      }
-      guard count >= 0 || errno == EINTR else { throw .last }
-      written += max(count, 0)
-    }
+    try write(bytes, to: descriptor.number)
   }
 
   /// Makes what was appended outlast a loss of power. After a fault the kernel may hold for clean what is not on the

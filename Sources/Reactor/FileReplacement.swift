@@ -40,19 +40,8 @@ package struct FileReplacement {
       guard fchown(file.number, before.st_uid, before.st_gid) == 0 else { throw .last }
     }
     guard fchmod(file.number, before.st_mode & 0o7777) == 0 else { throw .last }
-    try Self.write(bytes, to: file.number)
+    try Reactor.write(bytes.span, to: file.number)
     guard fsync(file.number) == 0 else { throw .last }
-  }
-
-  private static func write(_ bytes: [UInt8], to number: Int32) throws(Errno) {
-    var written = 0
-    while written < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { bytes in
-        unsafe Glibc.write(number, bytes.baseAddress?.advanced(by: written), bytes.count - written)
-      }
-      guard count >= 0 || errno == EINTR else { throw .last }
-      written += max(count, 0)
-    }
   }
 
   private func syncFolder() throws(Errno) {

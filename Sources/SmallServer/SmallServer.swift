@@ -1,5 +1,4 @@
 import Dispatch
-import Foundation
 package import Reactor
 
 /// A server of one loop on a thread of its own, for few callers: HTTP/1.1, each request answered before the next is read.
@@ -22,12 +21,10 @@ package final class SmallServer: Sendable {
     handle = try LoopHandle()
     let start = SmallLoop.Start(handle: handle, listener: listener, bounds: bounds, makeSite: makeSite)
     let ended = ended
-    let thread = Thread {
+    startThread(named: name) {
       start.run()
       ended.signal()
     }
-    thread.name = name
-    thread.start()
   }
 
   /// Ends at once; what is in flight is cut. Returns when the loop has ended; call it once.

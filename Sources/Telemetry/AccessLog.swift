@@ -1,5 +1,5 @@
 import Dispatch
-import Foundation
+import Reactor
 import Synchronization
 
 /// The access log: one writer thread that takes the loops' full buffers and appends them to a file.
@@ -19,9 +19,7 @@ package final class AccessLog: Sendable {
   package init(path: String, report: @escaping @Sendable (String) -> Void) throws(LogFileFault) {
     self.report = report
     let file = try LogFile(path: path)
-    let writer = Thread { [self] in write(to: file) }
-    writer.name = "access-log"
-    writer.start()
+    startThread(named: "access-log") { [self] in write(to: file) }
   }
 
   /// A buffer for one loop, made on any thread and used by that loop alone.

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import Reactor
 
 /// Where a command speaks: what was asked for on standard output, all else on standard error.
@@ -17,8 +17,8 @@ enum Console {
 
   /// Fails when nobody can read it any more, or the disk is full.
   static func print(_ text: String) throws(CommandFault) {
-    do {
-      try FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8))
+    do throws(Errno) {
+      try OutputFile.standardOutput.write(Array("\(text)\n".utf8).span)
     } catch {
       throw .failed("cannot write to standard output")
     }
@@ -35,7 +35,7 @@ enum Console {
 
   /// One line that is no part of the output.
   static func note(_ line: String) {
-    try? FileHandle.standardError.write(contentsOf: Data("\(line)\n".utf8))
+    try? OutputFile.standardError.write(Array("\(line)\n".utf8).span)
   }
 
   /// Coloured on a terminal only, and never with NO_COLOR (no-color.org).

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Reactor
 import Synchronization
 import TestFolders
 import Testing
@@ -39,7 +40,6 @@ import Testing
       let handle = try #require(FileHandle(forWritingAtPath: folder.path("audit.log")))
       try handle.seekToEnd()
       try handle.write(contentsOf: Data(#"{"writer":"0123"#.utf8))
-      try handle.close()
     }
     #expect(try folder.entries("audit.log") == ["start", "end", "start", "end", "start", "end"])
     #expect(try folder.verify(["audit.log"]).isEmpty)
@@ -145,9 +145,7 @@ final class AuditFolder {
   }
 
   private func forEachLine(_ name: String, _ body: (Span<UInt8>, Bool) -> Void) throws {
-    let handle = try FileHandle(forReadingFrom: URL(filePath: path(name)))
-    var lines = AuditLines(handle)
+    var lines = AuditLines(try InputFile(path: path(name)))
     while try lines.next() { lines.withLine { body($0, lines.isWhole) } }
-    try handle.close()
   }
 }

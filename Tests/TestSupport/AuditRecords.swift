@@ -1,4 +1,5 @@
 import Foundation
+import Reactor
 import Telemetry
 
 /// The entries of audit files, read by Foundation, which shares nothing with what wrote them.
@@ -46,8 +47,7 @@ package struct AuditRecords {
     var verifier = AuditVerifier(AuditChain(key: Array(TestPolicyFolder.key.utf8)))
     for name in names {
       verifier.begin(file: name)
-      let handle = try FileHandle(forReadingFrom: URL(filePath: "\(folder)/\(name)"))
-      var lines = AuditLines(handle)
+      var lines = AuditLines(try InputFile(path: "\(folder)/\(name)"))
       while try lines.next() { lines.withLine { verifier.read($0, isWhole: lines.isWhole) } }
     }
     verifier.end()

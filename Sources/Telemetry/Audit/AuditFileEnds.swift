@@ -1,4 +1,4 @@
-package import Foundation
+package import Reactor
 
 /// How a file of an audit log begins and ends: enough to put files into their order.
 package struct AuditFileEnds {
@@ -6,13 +6,13 @@ package struct AuditFileEnds {
   package let last: AuditHead?
   private let time: String
 
-  /// - Parameter handle: of a regular file; where it stands does not matter, and is changed.
-  package init(_ handle: FileHandle) throws {
-    let size = try handle.seekToEnd()
-    try handle.seek(toOffset: size - min(size, UInt64(AuditTail.bytesMax)))
-    last = AuditTail([UInt8](try handle.readToEnd() ?? Data())).head
-    try handle.seek(toOffset: 0)
-    var lines = AuditLines(handle)
+  /// - Parameter file: a regular one; where it stands does not matter, and is changed.
+  package init(_ file: InputFile) throws(Errno) {
+    let size = file.byteCount ?? 0
+    try file.seek(to: max(0, size - AuditTail.bytesMax))
+    last = AuditTail(try file.read(min(size, AuditTail.bytesMax))).head
+    try file.seek(to: 0)
+    var lines = AuditLines(file)
     var found: (AuditEntry, String)?
     while found == nil, lines.offset <= AuditTail.bytesMax, try lines.next() {
       found = lines.withLine { line in

@@ -1,4 +1,4 @@
-package import Foundation
+package import Reactor
 
 /// The lines of a file, one after the other and in little memory, however long the file.
 package struct AuditLines {
@@ -6,7 +6,7 @@ package struct AuditLines {
   package static let lineBytesMax = 1 << 20
   private static let readBytes = 256 << 10
 
-  private let handle: FileHandle
+  private let file: InputFile
   private var bytes: [UInt8] = []
   private var start = 0
   private var end = 0
@@ -16,10 +16,10 @@ package struct AuditLines {
   /// How much of the file is read.
   package private(set) var offset = 0
 
-  package init(_ handle: FileHandle) { self.handle = handle }
+  package init(_ file: InputFile) { self.file = file }
 
   /// Moves to the next line; false when there is none.
-  package mutating func next() throws -> Bool {
+  package mutating func next() throws(Errno) -> Bool {
     start = end + (isWhole ? 1 : 0)
     isWhole = false
     var index = start
@@ -43,14 +43,12 @@ package struct AuditLines {
     body(bytes.span.extracting(start..<end))
   }
 
-  private mutating func readMore() throws {
+  private mutating func readMore() throws(Errno) {
     bytes.removeSubrange(..<start)
     (start, end) = (0, 0)
-    guard let data = try handle.read(upToCount: Self.readBytes), !data.isEmpty else {
-      hasEnded = true
-      return
-    }
-    offset += data.count
-    bytes.append(contentsOf: data)
+    let read = try file.read(Self.readBytes)
+    hasEnded = read.isEmpty
+    offset += read.count
+    bytes += read
   }
 }

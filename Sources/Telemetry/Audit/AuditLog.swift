@@ -1,5 +1,4 @@
 import Dispatch
-import Foundation
 import Reactor
 import Synchronization
 
@@ -28,9 +27,7 @@ package final class AuditLog: Sendable {
   ) throws(AuditFault) {
     let writer = try AuditWriter(path: path, chain: AuditChain(key: key), report: report)
     published = Mutex(writer.state)
-    let thread = Thread { [self] in run(writer) }
-    thread.name = "audit"
-    thread.start()
+    startThread(named: "audit") { [self] in run(writer) }
   }
 
   /// A loop's way to this log.

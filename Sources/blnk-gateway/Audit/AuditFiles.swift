@@ -1,10 +1,10 @@
-import Foundation
+import FoundationEssentials
 import Reactor
 import Telemetry
 
 /// The files that an audit command was given, in the order in which they were written.
 struct AuditFiles {
-  private let files: [(path: String, handle: FileHandle)]
+  private let files: [(path: String, file: InputFile)]
   /// Of all of them; nil where one is a pipe.
   private let byteCount: Int?
   /// Whether a chain begins under a key.
@@ -16,22 +16,21 @@ struct AuditFiles {
     guard !arguments.operands.isEmpty else {
       throw .usage("\(command): name the files of the log: \(command) FILE…; see --help")
     }
-    var files: [(path: String, handle: FileHandle)] = []
+    var files: [(path: String, file: InputFile)] = []
     for path in arguments.operands { files.append((path, try Self.open(path, for: command))) }
-    let sizes = arguments.operands.map(Self.regularSize)
+    let sizes = files.map(\.file.byteCount)
     guard !sizes.contains(nil) else {
       // What cannot be read twice is read as it is given.
       (self.files, byteCount, isKeyed) = (files, nil, false)
       return
     }
-    do {
-      let ends = try files.map { try AuditFileEnds($0.handle) }
+    do throws(Errno) {
+      let ends = try files.map { file throws(Errno) in try AuditFileEnds(file.file) }
       self.files = AuditFileEnds.order(ends).map { files[$0] }
       isKeyed = ends.contains { $0.first?.isKeyed == true }
-      for file in files { try file.handle.seek(toOffset: 0) }
+      for file in files { try file.file.seek(to: 0) }
     } catch {
-      throw .failed(
-        "\(command): cannot read \(arguments.operands.joined(separator: ", ")): \(error.localizedDescription)")
+      throw .failed("\(command): cannot read \(arguments.operands.joined(separator: ", ")): \(error)")
     }
     byteCount = sizes.compactMap(\.self).reduce(0, +)
   }
@@ -44,10 +43,10 @@ struct AuditFiles {
   ) throws(CommandFault) {
     var progress = Progress(byteCount: byteCount)
     defer { progress.end() }
-    for (path, handle) in files {
+    for (path, file) in files {
       begin(path)
-      var lines = AuditLines(handle)
-      do {
+      var lines = AuditLines(file)
+      do throws(Errno) {
         var offset = 0
         while try lines.next() {
           lines.withLine { body($0, lines.isWhole) }
@@ -57,29 +56,20 @@ struct AuditFiles {
           }
         }
       } catch {
-        throw .failed("\(command): cannot read \(path): \(error.localizedDescription)")
+        throw .failed("\(command): cannot read \(path): \(error)")
       }
     }
   }
 
-  private static func open(_ path: String, for command: String) throws(CommandFault) -> FileHandle {
+  private static func open(_ path: String, for command: String) throws(CommandFault) -> InputFile {
     var isFolder = false
     _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     guard !isFolder else { throw .failed("\(command): \(path): it is a folder") }
     do throws(Errno) {
-      return try FileHandle(reading: path)
+      return try InputFile(path: path)
     } catch {
       throw .failed("\(command): \(path): \(error)")
     }
-  }
-
-  /// nil for a pipe.
-  private static func regularSize(_ path: String) -> Int? {
-    let resolved = URL(filePath: path).resolvingSymlinksInPath().path
-    guard let attributes = try? FileManager.default.attributesOfItem(atPath: resolved),
-      attributes[.type] as? FileAttributeType == .typeRegular
-    else { return nil }
-    return (attributes[.size] as? NSNumber)?.intValue
   }
 
   /// The share that is read, in one line of a terminal at standard error, from the first second on.
@@ -103,12 +93,6 @@ struct AuditFiles {
 
     func end() { if hasSaid { write("\r\u{1b}[K") } }
 
-    private func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
-  }
-}
-
-extension FileHandle {
-  convenience init(reading path: String) throws(Errno) {
-    self.init(fileDescriptor: try FileDescriptor(reading: path).release(), closeOnDealloc: true)
+    private func write(_ text: String) { try? OutputFile.standardError.write(Array(text.utf8).span) }
   }
 }

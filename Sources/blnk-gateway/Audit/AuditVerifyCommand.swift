@@ -1,5 +1,4 @@
 import Digests
-import Foundation
 import Reactor
 import Telemetry
 
@@ -82,6 +81,9 @@ private struct AuditReport: Encodable {
   }
 }
 
+/// The longest key that the gateway takes, and its end of line.
+private let keyFileBytesMax = 4096 + 2
+
 extension Arguments {
   fileprivate func expectedHead() throws(CommandFault) -> Digest? {
     guard let text = value("--expect") else { return nil }
@@ -97,10 +99,12 @@ extension Arguments {
     guard let path = value("--key-file") else { return nil }
     var key: [UInt8] = []
     do throws(Errno) {
-      let handle = try FileHandle(reading: path)
-      if let data = try? handle.readToEnd() { key = [UInt8](data) }
+      key = try InputFile(path: path).read(keyFileBytesMax + 1)
     } catch {
       throw .failed("audit verify: --key-file \(path): \(error)")
+    }
+    guard key.count <= keyFileBytesMax else {
+      throw .failed("audit verify: --key-file \(path): longer than \(keyFileBytesMax) bytes")
     }
     if key.last == UInt8(ascii: "\n") { key.removeLast(key.dropLast().last == UInt8(ascii: "\r") ? 2 : 1) }
     guard !key.isEmpty else { throw .failed("audit verify: --key-file \(path): it is empty, or no file") }

@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 import Policies
 import Reactor
@@ -25,12 +24,11 @@ extension Command {
       return 0
     }
     let folder = stage.folder
-    let watch = Thread {
+    startThread(named: "signals") {
       _ = signals.wait()
       folder.remove()
       exit(130)
     }
-    watch.start()
     return try DemoRun(stage).run() ? 0 : 1
   }
 }

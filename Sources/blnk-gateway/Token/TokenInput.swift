@@ -1,4 +1,3 @@
-import Foundation
 import Reactor
 
 private let tokenBytesMax = 8192
@@ -11,8 +10,7 @@ func readToken(for command: String) throws(CommandFault) -> String {
     guard let line = Terminal.readLineUnseen(bytesMax: tokenBytesMax) else { throw .failed("\(command): broken off") }
     bytes = line
   } else {
-    let data = (try? FileHandle.standardInput.read(upToCount: tokenBytesMax + 2)) ?? Data()
-    bytes = Array(data)
+    bytes = (try? InputFile.standardInput.read(tokenBytesMax + 2)) ?? []
   }
   guard bytes.count <= tokenBytesMax else { throw .failed("\(command): longer than \(tokenBytesMax) bytes") }
   let end = bytes.last == 0x0a ? bytes.dropLast(bytes.dropLast().last == 0x0d ? 2 : 1) : bytes[...]

@@ -1,0 +1,48 @@
+import Glibc
+
+/// A file that is read from its beginning, or a pipe such as a shell's `<(…)`, whose name leads nowhere else.
+package final class InputFile: Sendable {
+  package static let standardInput = InputFile(number: 0, owned: nil)
+
+  private let number: Int32
+  private let owned: FileDescriptor?
+
+  package convenience init(path: String) throws(Errno) {
+    let number = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard number >= 0 else { throw .last }
+    self.init(number: number, owned: FileDescriptor(owning: number))
+  }
+
+  private init(number: Int32, owned: consuming FileDescriptor?) {
+    self.number = number
+    self.owned = owned
+  }
+
+  /// The size of a regular file; nil for what cannot be read twice.
+  package var byteCount: Int? {
+    var status = stat()
+    guard unsafe fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+    return Int(status.st_size)
+  }
+
+  /// The next bytes, at most `count`, and fewer only where the file ends.
+  package func read(_ count: Int) throws(Errno) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+      let length = unsafe bytes.withUnsafeMutableBytes { room in
+        unsafe Glibc.read(number, room.baseAddress?.advanced(by: filled), count - filled)
+      }
+      guard length >= 0 || errno == EINTR else { throw .last }
+      guard length != 0 else { break }
+      filled += max(length, 0)
+    }
+    bytes.removeLast(count - filled)
+    return bytes
+  }
+
+  /// Goes on from a place in a regular file.
+  package func seek(to offset: Int) throws(Errno) {
+    guard lseek(number, off_t(offset), SEEK_SET) >= 0 else { throw .last }
+  }
+}

@@ -1,0 +1,42 @@
+import Glibc
+
+/// Where bytes go in their order: a file that is appended to, a pipe, or a stream that the process was started with.
+package final class OutputFile: Sendable {
+  package static let standardOutput = OutputFile(number: 1, owned: nil)
+  package static let standardError = OutputFile(number: 2, owned: nil)
+
+  private let number: Int32
+  private let owned: FileDescriptor?
+
+  /// Opens a file so that every write goes to its end: two processes, and a rotation that truncates, leave whole lines.
+  ///
+  /// - Parameter mode: of a new file, less the umask.
+  package convenience init(appendingTo path: String, mode: UInt32) throws(Errno) {
+    let number = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, mode)
+    guard number >= 0 else { throw .last }
+    self.init(number: number, owned: FileDescriptor(owning: number))
+  }
+
+  private init(number: Int32, owned: consuming FileDescriptor?) {
+    self.number = number
+    self.owned = owned
+  }
+
+  /// Whether a write waits until there is room; another process that shares the stream may change it at any time.
+  package var isBlocking: Bool { fcntl(number, F_GETFL) & O_NONBLOCK == 0 }
+
+  /// Writes all of `bytes`; what was written before a fault stays.
+  package func write(_ bytes: Span<UInt8>) throws(Errno) { try Reactor.write(bytes, to: number) }
+}
+
+/// Writes all of `bytes` to a descriptor; what was written before a fault stays.
+func write(_ bytes: Span<UInt8>, to number: Int32) throws(Errno) {
+  var written = 0
+  while written < bytes.count {
+    let count = unsafe bytes.withUnsafeBufferPointer { bytes in
+      unsafe Glibc.write(number, bytes.baseAddress?.advanced(by: written), bytes.count - written)
+    }
+    guard count >= 0 || errno == EINTR else { throw .last }
+    written += max(count, 0)
+  }
+}

@@ -1,0 +1,75 @@
+import Dispatch
+import Glibc
+import Reactor
+import Synchronization
+import TestFolders
+import Testing
+
+struct FileTests {
+  @Test func `reads on from where it stands, and less only at the end`() throws {
+    try withTemporaryFolder { folder in
+      try folder.write("0123456789", to: "file")
+      let file = try InputFile(path: folder.path("file"))
+      #expect(file.byteCount == 10)
+      #expect(try file.read(4) == Array("0123".utf8))
+      #expect(try file.read(20) == Array("456789".utf8))
+      #expect(try file.read(1) == [])
+      try file.seek(to: 8)
+      #expect(try file.read(1) == Array("8".utf8))
+    }
+  }
+
+  @Test func `waits for all that it was asked for from a pipe, which has no size`() throws {
+    try withTemporaryFolder { folder in
+      let path = folder.path("pipe")
+      #expect(unsafe mkfifo(path, 0o600) == 0)
+      startThread(named: "writer") {
+        guard let output = try? OutputFile(appendingTo: path, mode: 0o600) else { return }
+        for _ in 0..<3 {
+          try? output.write([1, 2].span)
+          sleep(milliseconds: 1)
+        }
+      }
+      let file = try InputFile(path: path)
+      #expect(file.byteCount == nil)
+      #expect(try file.read(5) == [1, 2, 1, 2, 1])
+      #expect(try file.read(5) == [2])
+    }
+  }
+
+  @Test func `appends behind what others have written`() throws {
+    try withTemporaryFolder { folder in
+      let path = folder.path("log")
+      let outputs = try (0..<2).map { _ in try OutputFile(appendingTo: path, mode: 0o640) }
+      for output in outputs + outputs { try output.write(Array("line\n".utf8).span) }
+      #expect(try InputFile(path: path).read(100) == Array("line\nline\nline\nline\n".utf8))
+    }
+  }
+
+  @Test func `names the thread that it starts, and lets go of its work at the end`() {
+    final class Held: Sendable {
+      let freed: DispatchSemaphore
+      let name = Mutex("")
+      init(_ freed: DispatchSemaphore) { self.freed = freed }
+      deinit { freed.signal() }
+    }
+    let (done, freed) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    var name = ""
+    do {
+      let held = Held(freed)
+      startThread(named: "worker-7") {
+        let text = (try? InputFile(path: "/proc/thread-self/comm").read(100)) ?? []
+        held.name.withLock { $0 = String(decoding: text, as: UTF8.self) }
+        done.signal()
+      }
+      done.wait()
+      name = held.name.withLock { $0 }
+    }
+    freed.wait()
+    #expect(name == "worker-7\n")
+  }
+
+  @Test func `counts at least the processor that it runs on`() {
+    #expect((1...sysconf(Int32(_SC_NPROCESSORS_CONF))).contains(processorCount))
+  }
+}
