@@ -92,11 +92,6 @@ struct SQLPattern {
 }
 
 extension JSONValue {
-  subscript(name: String) -> JSONValue? {
-    guard case .object(let members) = self else { return nil }
-    return members.last { $0.key.hasSameBytes(as: name) }?.value
-  }
-
   /// What a database column holds for it: nothing for an empty text, too, as Core stores that as NULL.
   fileprivate var isAbsent: Bool { self == .null || self == "" }
 

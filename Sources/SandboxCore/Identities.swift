@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// A person or an organisation that balances can belong to.
 struct Identity {

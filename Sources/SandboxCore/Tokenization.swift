@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// The fields of an identity that Core can replace by tokens, by their Go names.
 enum TokenizableField {

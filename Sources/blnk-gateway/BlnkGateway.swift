@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import Policies
 
 /// The program: finds the command that the arguments name, runs it, and ends with its exit code.

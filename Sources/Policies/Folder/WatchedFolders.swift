@@ -1,5 +1,5 @@
 package import Digests
-import Foundation
+import FoundationEssentials
 
 extension PolicyFolder {
   /// The folders in which a change can change the policy: its own, those of tenants, and those that links lead to.

@@ -41,11 +41,38 @@ extension JSONValue {
   }
 }
 
-extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByDictionaryLiteral {
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
+  ExpressibleByDictionaryLiteral
+{
   package init(stringLiteral value: String) { self = .string(value) }
   package init(booleanLiteral value: Bool) { self = .bool(value) }
+  package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
   package init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(elements.map { JSONMember($0.0, $0.1) })
+  }
+}
+
+extension JSONValue {
+  /// Of an object; none for every other kind.
+  package var keys: [String] {
+    guard case .object(let members) = self else { return [] }
+    return members.map(\.key)
+  }
+
+  /// The last member of an object with that key; nil where there is none, and for every other kind, which setting makes
+  /// an object.
+  package subscript(key: String) -> JSONValue? {
+    get {
+      guard case .object(let members) = self else { return nil }
+      return members.last { $0.key.hasSameBytes(as: key) }?.value
+    }
+    set {
+      var members = if case .object(let members) = self { members } else { [JSONMember]() }
+      let place = members.lastIndex { $0.key.hasSameBytes(as: key) } ?? members.endIndex
+      members.replaceSubrange(
+        place..<min(place + 1, members.endIndex), with: newValue.map { [JSONMember(key, $0)] } ?? [])
+      self = .object(members)
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import Telemetry
 
 /// A write as the log tells it: its intent, and its outcome where there is one.

@@ -1,6 +1,7 @@
 import Digests
-import Foundation
+import FoundationEssentials
 import Policies
+import SandboxCore
 
 /// A copy of a policy folder whose instances are stand-ins and whose clients have tokens that somebody holds.
 ///
@@ -29,12 +30,12 @@ struct DemoFolder {
     guard FileManager.default.fileExists(atPath: source.path, isDirectory: &isFolder), isFolder else {
       throw .failed("\(source.path): there is no such folder; name one with --policies DIR")
     }
-    path = NSTemporaryDirectory().trimmedSlash + "/blnk-gateway-demo-" + UUID().uuidString
+    path = FileManager.default.temporaryDirectory.path.trimmedSlash + "/blnk-gateway-demo-" + UUID().uuidString
     do {
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     } catch {
-      throw .failed("the temporary folder \(path) cannot be made: \(error.localizedDescription)")
+      throw .failed("the temporary folder \(path) cannot be made: \(error)")
     }
     do {
       try FileManager.default.copyItem(atPath: source.path, toPath: policies)
@@ -48,38 +49,38 @@ struct DemoFolder {
     } catch {
       remove()
       if let fault = error as? CommandFault { throw fault }
-      throw .failed("\(source.path): cannot be copied: \(error.localizedDescription)")
+      throw .failed("\(source.path): cannot be copied: \(error)")
     }
   }
 
   func remove() { try? FileManager.default.removeItem(atPath: path) }
 
   private static func instances(
-    _ given: [String: Any], _ urls: [String], closedURL: String, silentURL: String
-  ) -> [String: Any] {
-    func instance(_ url: String, core: Int) -> [String: Any] {
-      ["url": url, "key": ["file": "../core-\(core).key"]]
+    _ given: JSONValue, _ urls: [String], closedURL: String, silentURL: String
+  ) -> JSONValue {
+    func instance(_ url: String, core: Int, _ more: JSONMember...) -> JSONValue {
+      .object([JSONMember("url", .string(url)), JSONMember("key", ["file": .string("../core-\(core).key")])] + more)
     }
-    var instances: [String: Any] = [:]
+    var instances = given
     for name in given.keys {
       let core = name == "inst_demo" ? 0 : 1
       instances[name] = instance(urls[core], core: core)
     }
     instances["inst_closed"] = instance(closedURL, core: 1)
-    instances["inst_silent"] = instance(silentURL, core: 1).merging(["timeouts": ["first_byte_s": 0.3]]) { $1 }
-    instances["inst_paused"] = instance(urls[1], core: 1).merging(["writes": false]) { $1 }
+    instances["inst_silent"] = instance(silentURL, core: 1, JSONMember("timeouts", ["first_byte_s": .number("0.3")]))
+    instances["inst_paused"] = instance(urls[1], core: 1, JSONMember("writes", false))
     return instances
   }
 
-  private func addTokens(_ clients: inout [String: Any], of source: PolicyFolder) throws {
+  private func addTokens(_ clients: inout JSONValue, of source: PolicyFolder) throws {
     for (name, tokens) in [
       ("demo-app", [(app, nil), (expired, "2020-01-01T00:00:00Z")]), ("demo-reader", [(reader, nil)]),
     ] {
-      guard var client = clients[name] as? [String: Any] else {
+      guard var client = clients[name], case .object = client else {
         throw CommandFault.failed("\(source.path)/clients.json: clients.\(name): the demo needs this client")
       }
-      let given = client["tokens"] as? [Any] ?? []
-      client["tokens"] = given + tokens.map { token, expires in Self.entry(token, expires: expires) }
+      let given = if case .array(let tokens) = client["tokens"] { tokens } else { [JSONValue]() }
+      client["tokens"] = .array(given + tokens.map { token, expires in Self.entry(token, expires: expires) })
       client["instances"] = ["inst_demo", "inst_closed", "inst_silent", "inst_paused"]
       clients[name] = client
     }
@@ -96,22 +97,21 @@ struct DemoFolder {
     ]
   }
 
-  private static func entry(_ token: Token, expires: String? = nil) -> [String: Any] {
-    var entry: [String: Any] = ["sha256": token.digest.hex, "note": "of the demo"]
-    if let expires { entry["expires"] = expires }
+  private static func entry(_ token: Token, expires: String? = nil) -> JSONValue {
+    var entry: JSONValue = ["sha256": .string(token.digest.hex), "note": "of the demo"]
+    if let expires { entry["expires"] = .string(expires) }
     return entry
   }
 
   /// Changes the one object in a file. A file that cannot be read so is left alone: loading it says what is wrong.
-  private func rewrite(_ file: String, _ key: String, _ change: (inout [String: Any]) throws -> Void) throws {
+  private func rewrite(_ file: String, _ key: String, _ change: (inout JSONValue) throws -> Void) throws {
     let url = URL(filePath: "\(policies)/\(file)")
-    guard let data = try? Data(contentsOf: url),
-      var root = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
-      var entries = root[key] as? [String: Any]
+    guard let data = try? Data(contentsOf: url), var root = try? JSONReader.read(Array(data)),
+      var entries = root[key], case .object = entries
     else { return }
     try change(&entries)
     root[key] = entries
-    try JSONSerialization.data(withJSONObject: root, options: [.prettyPrinted, .sortedKeys]).write(to: url)
+    try Data(root.bytes).write(to: url)
   }
 
   private static func mint() -> Token {
