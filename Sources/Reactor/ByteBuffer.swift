@@ -55,66 +55,51 @@ import Glibc
     var text = text
     text.withUTF8 { utf8 in
       guard let source = utf8.baseAddress else { return }
-      unsafe append(source, utf8.count)
+      unsafe append(copying: source, utf8.count)
     }
   }
 
-  @inlinable public func append(_ bytes: Span<UInt8>) {
+  package func append(_ bytes: [UInt8]) { append(bytes.span) }
+
+  package func append(_ bytes: Span<UInt8>, _ range: Range<Int>) { append(bytes.extracting(range)) }
+
+  public func append(_ bytes: Span<UInt8>) {
     unsafe bytes.withUnsafeBufferPointer { source in
       guard let start = source.baseAddress else { return }
-      unsafe append(start, source.count)
+      unsafe append(copying: start, source.count)
     }
   }
 
-  @inlinable public func append(_ bytes: Span<UInt8>, _ range: Range<Int>) { append(bytes.extracting(range)) }
-
-  @inlinable public func append(_ bytes: [UInt8]) { append(bytes.span) }
-
+  /// For a length that the compiler knows.
   @inlinable @inline(__always) func append(_ source: UnsafePointer<UInt8>, _ more: Int) {
     reserve(more)
-    unsafe (storage + held).update(from: source, count: more)
+    unsafe UnsafeMutableRawPointer(storage + held).copyMemory(from: source, byteCount: more)
     held &+= more
   }
 
-  /// Appends a number of at most 19 digits as decimal text.
-  package func append(decimal value: Int) {
-    if value < 0 { append(UInt8(ascii: "-")) }
-    let magnitude = UInt64(value.magnitude)
-    var digits = 1
-    var bound: UInt64 = 10
-    while digits < 19, magnitude >= bound {
-      digits &+= 1
-      bound &*= 10
+  /// For any other length: almost all are short, and a call of memcpy costs more than two pieces that may overlap.
+  private func append(copying source: UnsafePointer<UInt8>, _ more: Int) {
+    reserve(more)
+    let target = unsafe UnsafeMutableRawPointer(storage + held)
+    switch more {
+    case 17...32: unsafe Self.copyEnds(of: source, to: target, more, as: SIMD16<UInt8>.self)
+    case 8...16: unsafe Self.copyEnds(of: source, to: target, more, as: UInt64.self)
+    case 4...7: unsafe Self.copyEnds(of: source, to: target, more, as: UInt32.self)
+    case 2...3: unsafe Self.copyEnds(of: source, to: target, more, as: UInt16.self)
+    default: unsafe target.copyMemory(from: source, byteCount: more)
     }
-    append(digits: magnitude, count: digits)
+    held &+= more
   }
 
-  /// Appends `value` as lower-case hexadecimal text without zeros in front.
-  package func append(hex value: UInt64) {
-    let digits = max(1, (64 - value.leadingZeroBitCount + 3) / 4)
-    append(hex: value, digits: digits)
-  }
-
-  /// Appends the low `digits` hexadecimal digits of `value`, at most 16, in lower case.
-  package func append(hex value: UInt64, digits: Int) {
-    reserve(16)
-    let left = value << UInt64(64 - digits * 4)
-    let end = unsafe UnsafeMutableRawPointer(storage + count)
-    unsafe end.storeBytes(of: UInt64(hexDigitsOf: UInt32(left >> 32)).littleEndian, as: UInt64.self)
-    unsafe (end + 8).storeBytes(
-      of: UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: left)).littleEndian, as: UInt64.self)
-    held &+= digits
-  }
-
-  /// Appends the last `count` decimal digits of `value`, at most 19, with zeros in front.
-  package func append(digits value: UInt64, count digits: Int) {
-    reserve(digits)
-    var rest = value
-    for place in stride(from: count + digits - 1, through: count, by: -1) {
-      unsafe storage[place] = UInt8(truncatingIfNeeded: 48 &+ rest % 10)
-      rest /= 10
-    }
-    held &+= digits
+  /// Copies the first and the last bytes of a run, which are all if it has no more than two of `Piece`.
+  @inline(__always)
+  private static func copyEnds<Piece: BitwiseCopyable>(
+    of source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ count: Int, as piece: Piece.Type
+  ) {
+    let last = count &- MemoryLayout<Piece>.size
+    let (first, rest) = unsafe (source.loadUnaligned(as: piece), (source + last).loadUnaligned(as: piece))
+    unsafe target.storeBytes(of: first, as: piece)
+    unsafe (target + last).storeBytes(of: rest, as: piece)
   }
 
   // MARK: Removing

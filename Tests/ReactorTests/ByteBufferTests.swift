@@ -5,11 +5,66 @@ import Testing
 @testable import Reactor
 
 @Suite struct ByteBufferTests {
-  @Test(arguments: [(0, "0"), (7, "7"), (-12, "-12"), (.max, "9223372036854775807"), (.min, "-9223372036854775808")])
+  @Test(arguments: [
+    (0, "0"), (7, "7"), (-12, "-12"), (99_999_999, "99999999"), (100_000_000, "100000000"),
+    (20_000_000_300, "20000000300"),
+    (.max, "9223372036854775807"), (.min, "-9223372036854775808"),
+  ])
   func `writes a number as decimal text`(value: Int, text: String) {
     let buffer = ByteBuffer(capacity: 1)
     buffer.append(decimal: value)
     #expect(buffer.text == text)
+  }
+
+  @Test func `writes every number of up to five digits, and those around each power of ten`() {
+    let powers = (5...18).map { (0..<$0).reduce(1) { power, _ in power * 10 } }
+    let buffer = ByteBuffer(capacity: 1)
+    for value in Array(0..<100_000) + powers.flatMap({ [$0 - 1, $0, $0 + 1, $0 * 3 + 7] }) {
+      buffer.removeAll()
+      buffer.append(decimal: value)
+      guard buffer.text != "\(value)" else { continue }
+      Issue.record("\(value) became \(buffer.text)")
+      return
+    }
+  }
+
+  @Test(arguments: [
+    (0, "0.000"), (7, "0.007"), (1_000, "1.000"), (12_345, "12.345"), (-1_010, "-1.010"),
+    (.max, "9223372036854775.807"), (.min, "-9223372036854775.808"),
+  ])
+  func `writes thousandths`(value: Int, text: String) {
+    let buffer = ByteBuffer(capacity: 1)
+    buffer.append(thousandths: value)
+    #expect(buffer.text == text)
+  }
+
+  @Test(arguments: 0...70) func `appends runs of every length`(count: Int) {
+    let run = (0..<count).map { UInt8($0 + 1) }
+    let buffer = ByteBuffer(capacity: 1)
+    buffer.append(UInt8(0xFF))
+    buffer.append(run)
+    buffer.append(run.span, 0..<count)
+    buffer.append(text: String(decoding: run, as: UTF8.self))
+    #expect(buffer.withBytes { bytes in bytes.indices.map { bytes[$0] } } == [0xFF] + run + run + run)
+  }
+
+  @Test(arguments: 0..<26) func `stops at the first byte that does not stand for itself in JSON`(count: Int) {
+    for odd in (0...0xFF).map({ UInt8($0) }) {
+      let stands = (0x20..<0x7F).contains(odd) && odd != 0x22 && odd != 0x5C
+      for place in 0..<count {
+        var text = [UInt8](repeating: 0x61, count: count)
+        text[place] = odd
+        let buffer = ByteBuffer(capacity: 1)
+        buffer.append("x")
+        let plain = buffer.append(plainBeginningOf: text.span)
+        guard plain == (stands ? count : place), buffer.count == 1 + plain,
+          (0..<plain).allSatisfy({ buffer[1 + $0] == text[$0] })
+        else {
+          Issue.record("byte \(odd) at \(place) of \(count): \(plain)")
+          return
+        }
+      }
+    }
   }
 
   @Test(arguments: [

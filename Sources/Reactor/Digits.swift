@@ -1,0 +1,27 @@
+/// Eight digits as ASCII, the first one in the lowest byte: all at once, without a branch.
+extension UInt64 {
+  /// The eight lower-case hexadecimal digits of `value`.
+  @inlinable
+  package init(hexDigitsOf value: UInt32) {
+    // One nibble in each byte, the most significant one first.
+    var digits = UInt64(value.byteSwapped)
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff
+    digits = (digits >> 4 | digits << 8) & 0x0f0f_0f0f_0f0f_0f0f
+    let letters = ((digits &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
+    self = digits &+ 0x3030_3030_3030_3030 &+ letters &* 39
+  }
+
+  /// The eight decimal digits of `value`, which is below 100,000,000, with zeros in front.
+  @inline(__always)
+  init(decimalDigitsOf value: UInt32) {
+    // Halved three times, in four, two and one digits; in each lane, a product and a shift are the division.
+    let tenThousands = UInt64(value) / 10_000
+    var digits = tenThousands | (UInt64(value) &- tenThousands &* 10_000) << 32
+    let hundreds = (digits &* 10_486) >> 20 & 0x0000_007f_0000_007f
+    digits = hundreds | (digits &- hundreds &* 100) << 16
+    let tens = (digits &* 103) >> 10 & 0x000f_000f_000f_000f
+    digits = tens | (digits &- tens &* 10) << 8
+    self = digits | 0x3030_3030_3030_3030
+  }
+}
