@@ -1,5 +1,6 @@
 import HTTP1
 import Reactor
+import Telemetry
 
 /// Writes the head of Core's answer as the client gets it: unchanged but for what belongs to the connection.
 struct DownstreamHead {

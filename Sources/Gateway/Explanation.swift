@@ -2,6 +2,7 @@ import Digests
 import HTTP1
 package import Policies
 import Reactor
+import Telemetry
 
 /// What the gateway would do with a request, step by step; found by the very code that serves.
 package struct Explanation: Sendable {

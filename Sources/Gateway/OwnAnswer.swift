@@ -1,6 +1,7 @@
 import HTTP1
 import Policies
 import Reactor
+import Telemetry
 
 /// An answer in the gateway's own name: a refusal, or a fault.
 struct OwnAnswer {
@@ -144,8 +145,7 @@ extension OwnAnswer {
     output.append(#"","message":""#)
     output.append(text: message)
     output.append(#""},"request_id":""#)
-    output.append(hex: id.high, digits: 16)
-    output.append(hex: id.low, digits: 16)
+    output.append(id)
     if let outcome {
       output.append(#"","outcome":""#)
       output.append(text: outcome.text)
@@ -187,8 +187,7 @@ extension OwnAnswer {
 extension ByteBuffer {
   func appendRequestIDLine(_ id: RequestID) {
     append("X-Request-Id: ")
-    append(hex: id.high, digits: 16)
-    append(hex: id.low, digits: 16)
+    append(id)
     append("\r\n")
   }
 

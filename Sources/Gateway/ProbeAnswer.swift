@@ -1,5 +1,6 @@
 import HTTP1
 import Reactor
+import Telemetry
 
 /// What a probe on a client's listener is told while all is well.
 enum ProbeAnswer {

@@ -1,6 +1,7 @@
 import HTTP1
 import Policies
 import Reactor
+import Telemetry
 
 /// What the gateway says of a connection to Core.
 struct PeerLines {
@@ -100,8 +101,7 @@ struct UpstreamHead {
     if let trace {
       output.append(bytes, trace.traceID)
     } else {
-      output.append(hex: id.high, digits: 16)
-      output.append(hex: id.low, digits: 16)
+      output.append(id)
     }
     output.append("-")
     output.append(hex: id.low | 1, digits: 16)

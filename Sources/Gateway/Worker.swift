@@ -162,8 +162,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     let (id, bytes) = (nextRequestID(), takeBuffer())
     defer { giveBack(bytes) }
     own.write(to: bytes, id: id, dateLine: dateLine(), keepsAlive: false, version: .http11, hasBody: true)
-    var record = ExchangeRecord(
-      requestIDHigh: id.high, requestIDLow: id.low, startedAt: loop.wallMicroseconds, status: own.status)
+    var record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: own.status)
     record.code = own.code
     record.outcome = own.outcome?.text
     record.peer = peer

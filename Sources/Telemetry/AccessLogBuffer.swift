@@ -29,7 +29,7 @@ package final class AccessLogBuffer {
   /// - Parameters:
   ///   - head: where the texts are.
   ///   - now: microseconds on any clock that does not go back.
-  package func append(_ record: ExchangeRecord, _ texts: RequestTexts, in head: Span<UInt8>, now: Int64) {
+  package func append(_ record: borrowing ExchangeRecord, _ texts: RequestTexts, in head: Span<UInt8>, now: Int64) {
     guard bytes.count < Self.bytesMax || handOver() else {
       channel.countDropped(1)
       return

@@ -1,10 +1,9 @@
 /// What is known of one exchange when it is over, refused and broken ones included.
 ///
 /// Texts are bytes as they came; an empty one is left out of the log line. Plain values and shared arrays only, so
-/// making one allocates nothing.
-package struct ExchangeRecord {
-  package var requestIDHigh: UInt64
-  package var requestIDLow: UInt64
+/// making one allocates nothing; not copyable, because a copy would count nine references up and down.
+package struct ExchangeRecord: ~Copyable {
+  package let requestID: RequestID
   /// Microseconds since 1970.
   package var startedAt: Int64
   package var status: Int
@@ -36,9 +35,8 @@ package struct ExchangeRecord {
   package var connect: Int64?
   package var queue: Int64?
 
-  package init(requestIDHigh: UInt64, requestIDLow: UInt64, startedAt: Int64, status: Int) {
-    self.requestIDHigh = requestIDHigh
-    self.requestIDLow = requestIDLow
+  package init(_ requestID: RequestID, startedAt: Int64, status: Int) {
+    self.requestID = requestID
     self.startedAt = startedAt
     self.status = status
   }

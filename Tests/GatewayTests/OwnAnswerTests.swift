@@ -2,6 +2,7 @@ import Foundation
 import HTTP1
 import Policies
 import Reactor
+import Telemetry
 import Testing
 
 @testable import Gateway

@@ -7,7 +7,7 @@ import Testing
 
 struct AccessLogLineTests {
   private func line(
-    _ record: ExchangeRecord, method: String = "GET", path: [UInt8], clientRequestID: [UInt8] = [],
+    _ record: borrowing ExchangeRecord, method: String = "GET", path: [UInt8], clientRequestID: [UInt8] = [],
     traceID: String = ""
   ) -> String {
     var head: [UInt8] = []
@@ -32,7 +32,7 @@ struct AccessLogLineTests {
   @Test
   func `writes every field in its order`() throws {
     var record = ExchangeRecord(
-      requestIDHigh: 0x0123_4567_89ab_cdef, requestIDLow: 0xf, startedAt: 1_795_194_369_000_042, status: 502)
+      RequestID(high: 0x0123_4567_89ab_cdef, low: 0xf), startedAt: 1_795_194_369_000_042, status: 502)
     record.client = Array("demo-app".utf8)[...]
     record.tokenNote = Array("Ann's \"laptop\"".utf8)[...]
     record.tokenDigestPrefix = 0x00ab_cdef
@@ -66,7 +66,7 @@ struct AccessLogLineTests {
 
   @Test
   func `leaves out what is not known`() throws {
-    let record = ExchangeRecord(requestIDHigh: 0, requestIDLow: 0, startedAt: 0, status: 400)
+    let record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 400)
     let expected =
       #"{"time":"1970-01-01T00:00:00.000000Z","request_id":"00000000000000000000000000000000","#
       + #""trace_id":"00000000000000000000000000000000","status":400,"#
@@ -76,7 +76,7 @@ struct AccessLogLineTests {
 
   @Test
   func `survives the largest and smallest numbers`() throws {
-    var record = ExchangeRecord(requestIDHigh: .max, requestIDLow: .max, startedAt: .min, status: .min)
+    var record = ExchangeRecord(RequestID(high: .max, low: .max), startedAt: .min, status: .min)
     record.bytesIn = .max
     record.bytesOut = .min
     record.total = .min
@@ -92,7 +92,7 @@ struct AccessLogLineTests {
   @Test(arguments: 0..<256)
   func `escapes every byte so that it reads back`(value: Int) throws {
     let byte = UInt8(value)
-    var record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: 4)
+    var record = ExchangeRecord(RequestID(high: 1, low: 2), startedAt: 3, status: 4)
     for bytes in [[byte], [0x61, byte], [byte, 0x61], [byte, byte], [0x61, byte, 0x22, byte, 0x5C]] {
       record.tokenNote = bytes[...]
       record.instance = bytes
@@ -116,7 +116,7 @@ struct AccessLogLineTests {
     ("\u{7F}\u{85}", [0x7F, 0x85]),
   ])
   func `keeps well-formed sequences and spells out the rest`(text: String, path: [UInt8]) throws {
-    let record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: 4)
+    let record = ExchangeRecord(RequestID(high: 1, low: 2), startedAt: 3, status: 4)
     let fields = try parsed(line(record, path: path))
     #expect(fields["path"] as? String == text)
   }

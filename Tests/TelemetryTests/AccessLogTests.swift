@@ -26,7 +26,7 @@ struct AccessLogTests {
   }
 
   private func append(_ buffer: AccessLogBuffer, _ status: Int, now: Int64 = 0, path: String = "/") {
-    let record = ExchangeRecord(requestIDHigh: 1, requestIDLow: 2, startedAt: 3, status: status)
+    let record = ExchangeRecord(RequestID(high: 1, low: 2), startedAt: 3, status: status)
     let head = Array("GET \(path)".utf8)
     var texts = RequestTexts()
     texts.method = 0..<3

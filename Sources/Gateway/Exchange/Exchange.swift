@@ -42,7 +42,7 @@ final class Exchange: Lessee {
 
   var clock = ExchangeClock()
   var times = ExchangeTimes()
-  var record = ExchangeRecord(requestIDHigh: 0, requestIDLow: 0, startedAt: 0, status: 0)
+  var record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 0)
 
   init(worker: Worker) { self.worker = worker }
 
@@ -63,8 +63,7 @@ final class Exchange: Lessee {
     trace = AdmissionTrace()
     clock.begin(at: loop.now)
     times = ExchangeTimes(started: loop.nowNanoseconds)
-    record = ExchangeRecord(
-      requestIDHigh: id.high, requestIDLow: id.low, startedAt: loop.wallMicroseconds, status: 0)
+    record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: 0)
   }
 
   // MARK: Acting

@@ -1,8 +1,4 @@
-/// A request's id: 128 bits, written as 32 hexadecimal digits.
-struct RequestID: Equatable, Sendable {
-  let high: UInt64
-  let low: UInt64
-}
+import Telemetry
 
 /// Makes a loop's request ids: unique and fast; nothing rests on their being hard to guess.
 struct RequestIDGenerator {
