@@ -39,9 +39,12 @@ struct RequestBody {
     }
     while !isComplete, output.freeCapacity > Self.chunkFramingBytesMax {
       let end = min(bytes.count, offset + output.freeCapacity - Self.chunkFramingBytesMax)
-      guard let run = try nextRun(bytes.extracting(0..<end), &offset) else { break }
-      output.append(chunk: run, of: bytes)
-      witness?.see(bytes.extracting(run))
+      if let run = try nextRun(bytes.extracting(0..<end), &offset) {
+        output.append(chunk: run, of: bytes)
+        witness?.see(bytes.extracting(run))
+      } else if end == bytes.count {
+        break
+      }
     }
     if isComplete { output.append("0\r\n\r\n") }
   }

@@ -45,6 +45,17 @@ import Testing
     if framing != .chunked { #expect(relayed == content) }
   }
 
+  /// What is left in the input while there is room for it would wait for a client that has sent everything.
+  @Test(arguments: 33...120)
+  func `a chunked body is taken as far as there is room`(room: Int) throws {
+    let bytes = Array((String(repeating: "1\r\nx\r\n", count: 30) + "0\r\n\r\n").utf8)
+    var body = RequestBody(.chunked, bytesMax: 100)
+    let output = ByteBuffer(capacity: room)
+    var offset = 0
+    try body.relay(bytes.span, &offset, to: output)
+    #expect(body.isComplete || output.freeCapacity <= RequestBody.chunkFramingBytesMax)
+  }
+
   @Test(arguments: ["5\r\nhello\r\n", "6\r\n", "fffffff\r\n"])
   func `a chunked body beyond the bound is refused as soon as it shows`(sent: String) {
     var body = RequestBody(.chunked, bytesMax: 4)
