@@ -69,12 +69,12 @@ final class DownstreamConnection: EventHandler {
   // MARK: Events
 
   func ready(_ readiness: Readiness) {
-    if readiness.contains(.inputEnded) { inputEnded = true }
+    if readiness.has(.inputEnded) { inputEnded = true }
     if readiness.isForReading { isReadable = true }
-    if readiness.contains(.writable) { isWritable = true }
+    if readiness.has(.writable) { isWritable = true }
     switch phase {
     case .exchanging:
-      if readiness.contains(.hungUp) { exchange?.clientLeft() } else { exchange?.resume() }
+      if readiness.has(.hungUp) { exchange?.clientLeft() } else { exchange?.resume() }
     case .idle, .readingHead: readHead()
     case .lingering: linger()
     case .closed: break
@@ -94,8 +94,8 @@ final class DownstreamConnection: EventHandler {
 
   /// Reads until a head is whole, and begins its exchange.
   private func readHead() {
-    let input = input ?? worker.takeInput()
-    self.input = input
+    if input == nil { input = worker.takeInput() }
+    guard let input else { return }
     while true {
       if !input.buffer.isEmpty {
         do throws(HeadFault) {
@@ -132,17 +132,19 @@ final class DownstreamConnection: EventHandler {
   }
 
   private func awaitHead() {
-    guard let input, !input.buffer.isEmpty else {
-      if worker.isDraining { return close() }
-      phase = .idle
-      returnInput()
-      return setIdleDeadline()
-    }
+    guard input?.buffer.isEmpty == false else { return awaitRequest() }
     if phase == .idle {
       phase = .readingHead
       headSince = worker.loop.now
     }
     worker.loop.setDeadline(headSince + Int64(worker.timeouts.headMilliseconds), for: registration)
+  }
+
+  private func awaitRequest() {
+    if worker.isDraining { return close() }
+    phase = .idle
+    returnInput()
+    setIdleDeadline()
   }
 
   private func setIdleDeadline() {
@@ -163,10 +165,11 @@ final class DownstreamConnection: EventHandler {
     guard phase == .exchanging else { return }
     exchange = nil
     guard keepsAlive, !worker.isDraining else { return endOutput() }
+    guard isReadable || (input?.buffer.count ?? 0) > consumed else { return awaitRequest() }
+    // A pipelined request waits for the next turn, behind other connections.
     input?.next(consumed)
     phase = .idle
-    // A pipelined request waits for the next turn, behind other connections.
-    if isReadable || input?.buffer.isEmpty == false { worker.loop.again(registration) } else { awaitHead() }
+    worker.loop.again(registration)
   }
 
   /// Ends the connection without a further answer: nothing that follows could be told apart from it.
@@ -201,10 +204,10 @@ final class DownstreamConnection: EventHandler {
   }
 
   private func linger() {
-    let scratch = worker.takeBuffer()
-    defer { worker.giveBack(scratch) }
+    let scratch = ByteBuffer(from: worker.buffers)
     while lingeredBytes < Self.lingerBytesMax {
       scratch.removeAll()
+      scratch.reserve(1)
       guard case .bytes(let count) = socket.receive(into: scratch) else { break }
       lingeredBytes += count
     }

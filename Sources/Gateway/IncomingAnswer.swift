@@ -2,7 +2,9 @@ import HTTP1
 import Reactor
 
 /// An answer on its way to the client: Core's, read and written on, or the gateway's own.
-struct IncomingAnswer: ~Copyable {
+///
+/// Belongs to one exchange, and is used again with it.
+final class IncomingAnswer {
   /// What came of writing to the client.
   enum Flush {
     case done, blocked, failed
@@ -15,38 +17,37 @@ struct IncomingAnswer: ~Copyable {
   /// Bytes written to the client.
   private(set) var sentCount = 0
   /// What Core sends: its head until it is whole, then what was read of the body.
-  private var buffer: ByteBuffer?
+  private let buffer: ByteBuffer
   private var offset = 0
-  /// What goes to the client: first the rest of `output`, then the run `direct` of `buffer`.
-  private var output: ByteBuffer?
+  /// What goes to the client, the gateway's own words too: first the rest of `output`, then the run `direct` of `buffer`.
+  let output: ByteBuffer
   private var outputSent = 0
   private var direct = 0..<0
+
+  /// - Parameter buffers: where it has room from, while an answer is under way.
+  init(buffers: BufferPool) {
+    buffer = ByteBuffer(from: buffers)
+    output = ByteBuffer(from: buffers)
+  }
 
   // MARK: Reading
 
   /// The buffer for the next read: what it held of the body was sent, what it holds of a head stays.
-  mutating func room(isRelaying: Bool, from worker: Worker) -> ByteBuffer {
-    if isRelaying, let buffer, buffer.capacity == worker.bufferCapacity, (body.remaining ?? 0) > Self.largeBytes {
-      worker.giveBack(buffer)
-      self.buffer = worker.takeLargeBuffer()
-    }
-    let buffer = buffer ?? worker.takeBuffer()
-    self.buffer = buffer
+  func room(isRelaying: Bool) -> ByteBuffer {
     if isRelaying {
+      if (body.remaining ?? 0) > Self.largeBytes { buffer.takeLargeRoom() }
       buffer.removeAll()
       offset = 0
-    } else {
-      // The parser refuses a head beyond its bounds long before this grows large.
-      buffer.reserve(1)
     }
+    // The parser refuses a head beyond its bounds long before this grows large.
+    buffer.reserve(1)
     return buffer
   }
 
-  mutating func didReceive() { hasBytes = true }
+  func didReceive() { hasBytes = true }
 
   /// Reads heads until the final one; false while it is not whole.
-  mutating func readHead(answering method: Method) throws(ResponseFault) -> Bool {
-    guard let buffer else { return false }
+  func readHead(answering method: Method) throws(ResponseFault) -> Bool {
     while true {
       guard try buffer.withBytes({ bytes throws(ResponseFault) in try parser.parse(bytes, answering: method) }) else {
         return false
@@ -69,9 +70,9 @@ struct IncomingAnswer: ~Copyable {
     guard parser.head.status == 401 else { return .somethingElse }
     // No body tells which, but Core has no other 401.
     if method.isHead { return .refused }
-    guard case .length(let count) = parser.head.framing, count <= Self.keyRefusalBytesMax,
-      let buffer
-    else { return .somethingElse }
+    guard case .length(let count) = parser.head.framing, count <= Self.keyRefusalBytesMax else {
+      return .somethingElse
+    }
     guard buffer.count >= parser.head.byteCount + count else { return .undecided }
     let isRefusal = buffer.withBytes(from: parser.head.byteCount) { body in
       body.contains("\"AUTH_MISSING_API_KEY\"") || body.contains("\"AUTH_INVALID_API_KEY\"")
@@ -85,27 +86,24 @@ struct IncomingAnswer: ~Copyable {
   var keepAliveSeconds: Int? {
     for index in parser.head.fields.indices {
       guard case .keepAlive = parser.head.fields[index].kind else { continue }
-      return buffer?.withBytes { bytes in keepAliveTimeout(bytes, parser.head.fields[index].value) }
+      return buffer.withBytes { bytes in keepAliveTimeout(bytes, parser.head.fields[index].value) }
     }
     return nil
   }
 
   /// Turns to the body, framed for the client.
-  mutating func beginBody(client version: Version) {
+  func beginBody(client version: Version) {
     body = AnswerBody(parser.head.framing, client: version)
     offset = parser.head.byteCount
   }
 
   /// Writes the head for the client in front of what follows.
-  mutating func write(_ head: DownstreamHead, into output: ByteBuffer) {
-    self.output = output
-    guard let buffer else { return }
+  func write(_ head: DownstreamHead) {
     buffer.withBytes { bytes in head.write(parser.head, bytes, to: output) }
   }
 
   /// Passes on what was read of the body.
-  mutating func relayBody() throws(ChunkFault) {
-    guard let buffer, let output else { return }
+  func relayBody() throws(ChunkFault) {
     direct = try buffer.withBytes { bytes throws(ChunkFault) in try body.relay(bytes, &offset, to: output) }
     // One piece costs the system less than two, which is more than what copying a small body costs.
     guard direct.count <= Self.copiedBytesMax, direct.count <= output.freeCapacity else { return }
@@ -114,17 +112,14 @@ struct IncomingAnswer: ~Copyable {
   }
 
   /// Core has closed the connection; true where that ends the body.
-  mutating func upstreamEnded() -> Bool {
-    guard let output else { return false }
-    return body.upstreamEnded(output: output)
-  }
+  func upstreamEnded() -> Bool { body.upstreamEnded(output: output) }
 
   /// Whether Core sent nothing behind its answer.
-  var isExact: Bool { offset == (buffer?.count ?? 0) }
+  var isExact: Bool { offset == buffer.count }
 
   /// Forgets what a failed try has brought.
-  mutating func restart() {
-    buffer?.removeAll()
+  func restart() {
+    buffer.removeAll()
     offset = 0
     hasBytes = false
     parser.reset()
@@ -132,16 +127,12 @@ struct IncomingAnswer: ~Copyable {
 
   // MARK: Writing
 
-  /// The buffer for what the gateway says itself.
-  mutating func ownOutput(from worker: Worker) -> ByteBuffer {
-    let output = output ?? worker.takeBuffer()
-    self.output = output
-    return output
-  }
+  /// Whether something waits for the client.
+  var isWaiting: Bool { waiting > 0 || !direct.isEmpty }
 
   /// Writes all that waits for the client, as far as it takes it.
-  mutating func flush(to socket: borrowing Socket) -> Flush {
-    while waiting > 0 || !direct.isEmpty {
+  func flush(to socket: borrowing Socket) -> Flush {
+    while isWaiting {
       switch send(to: socket) {
       case .bytes(let count):
         sentCount += count
@@ -157,31 +148,26 @@ struct IncomingAnswer: ~Copyable {
   }
 
   /// Drops what waits: the client is gone.
-  mutating func discard() {
-    output?.removeAll()
+  func discard() {
+    output.removeAll()
     outputSent = 0
     direct = 0..<0
   }
 
-  private var waiting: Int { (output?.count ?? 0) - outputSent }
+  private var waiting: Int { output.count - outputSent }
 
   private func send(to socket: borrowing Socket) -> Transfer {
-    if let buffer, !direct.isEmpty {
-      guard let output, waiting > 0 else { return socket.send(buffer, direct) }
-      return socket.send(output, from: outputSent, then: buffer, direct)
-    }
-    guard let output else { return .bytes(0) }
-    return socket.send(output, outputSent..<output.count)
+    guard !direct.isEmpty else { return socket.send(output, outputSent..<output.count) }
+    guard waiting > 0 else { return socket.send(buffer, direct) }
+    return socket.send(output, from: outputSent, then: buffer, direct)
   }
 
   // MARK: Reuse
 
-  /// Gives all buffers back, and is ready for the next answer.
-  mutating func reset(to worker: Worker) {
-    if let buffer { worker.giveBack(buffer) }
-    if let output { worker.giveBack(output) }
-    buffer = nil
-    output = nil
+  /// Gives its room back, and is ready for the next answer.
+  func reset() {
+    buffer.giveBack()
+    output.giveBack()
     outputSent = 0
     direct = 0..<0
     offset = 0

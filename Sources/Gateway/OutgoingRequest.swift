@@ -3,48 +3,57 @@ import Reactor
 import Upstream
 
 /// The request on its way to Core: the head that the gateway wrote, and behind it the body as it comes.
-struct OutgoingRequest: ~Copyable {
+///
+/// Belongs to one exchange, and is used again with it.
+final class OutgoingRequest {
   private(set) var body = RequestBody(.none, bytesMax: 0)
   /// How much of the connection's input belongs to this request and was used.
   private(set) var consumed = 0
   /// What goes to Core next. It holds the whole request until more body than its room has come, so that a read can be
   /// sent again.
-  private var buffer: ByteBuffer?
+  private let buffer: ByteBuffer
   private var sent = 0
   /// A write was refused for want of room: over TLS the very same bytes must go next, neither fewer nor more
   /// (OpenSSL: "bad length").
   private var isPinned = false
 
+  /// - Parameter buffers: where it has room from, while a request is under way.
+  init(buffers: BufferPool) { buffer = ByteBuffer(from: buffers) }
+
   /// Begins with a head of `headCount` bytes in the connection's input.
-  init(_ framing: BodyFraming, headCount: Int, bytesMax: Int) {
-    body = RequestBody(framing, bytesMax: bytesMax)
+  func begin(_ framing: BodyFraming, headCount: Int) {
+    body = RequestBody(framing, bytesMax: .max)
     consumed = headCount
   }
 
-  init() {}
+  /// Gives its room back, and is ready for the next request.
+  func reset() {
+    buffer.giveBack()
+    body = RequestBody(.none, bytesMax: 0)
+    consumed = 0
+    restart()
+  }
 
   /// Admitted, it may have a body of this many bytes.
-  mutating func bound(bodyBytes bytesMax: Int) { body.bytesMax = bytesMax }
+  func bound(bodyBytes bytesMax: Int) { body.bytesMax = bytesMax }
 
   /// Lets the body be seen on its way.
-  mutating func show(_ witness: BodyWitness) { body.witness = witness }
+  func show(_ witness: BodyWitness) { body.witness = witness }
 
-  /// Takes the buffer that the head is then written into.
-  mutating func take(_ buffer: ByteBuffer) { self.buffer = buffer }
-
-  mutating func giveBuffer() -> ByteBuffer? {
-    defer { buffer = nil }
+  /// The empty buffer that the head is written into.
+  func headBuffer() -> ByteBuffer {
+    buffer.removeAll()
     return buffer
   }
 
   /// Begins again on another connection.
-  mutating func restart() {
+  func restart() {
     sent = 0
     isPinned = false
   }
 
   /// Whether all that came is on the wire.
-  var isFlushed: Bool { sent == (buffer?.count ?? 0) }
+  var isFlushed: Bool { sent == buffer.count }
 
   /// Whether the request is on the wire as a whole.
   var isSent: Bool { isFlushed && body.isComplete }
@@ -52,12 +61,11 @@ struct OutgoingRequest: ~Copyable {
   /// Whether the body is whole behind the head, or has filled the room for it.
   var isGathered: Bool {
     body.isComplete
-      || !body.isWantedWhole && (buffer?.freeCapacity ?? 0) <= RequestBody.chunkFramingBytesMax
+      || !body.isWantedWhole && buffer.freeCapacity <= RequestBody.chunkFramingBytesMax
   }
 
   /// Puts what `input` holds of the body behind the head; true when there is something to write.
-  mutating func fill(from input: ByteBuffer) throws(Fault) -> Bool {
-    guard let buffer else { return false }
+  func fill(from input: ByteBuffer) throws(Fault) -> Bool {
     guard !body.isComplete, !isPinned else { return !isFlushed }
     if sent > 0, isFlushed {
       buffer.removeAll()
@@ -75,14 +83,14 @@ struct OutgoingRequest: ~Copyable {
   }
 
   /// Takes body bytes that were used out of `input`, behind the head of `headCount` bytes.
-  mutating func dropUsed(from input: ByteBuffer, headCount: Int) {
+  func dropUsed(from input: ByteBuffer, headCount: Int) {
     guard consumed > headCount else { return }
     input.remove(headCount..<consumed)
     consumed = headCount
   }
 
   /// Reads over what `input` holds of the body; true when that is all of it.
-  mutating func skipBody(in input: ByteBuffer) -> Bool {
+  func skipBody(in input: ByteBuffer) -> Bool {
     guard !body.isComplete else { return true }
     do throws(Fault) {
       try input.withBytes { bytes throws(Fault) in try body.skip(bytes, &consumed) }
@@ -93,8 +101,7 @@ struct OutgoingRequest: ~Copyable {
   }
 
   /// Writes what stands ready; after `.wouldBlock` the very same bytes are written next.
-  mutating func send(on upstream: UpstreamConnection) -> Transfer {
-    guard let buffer else { return .ended }
+  func send(on upstream: UpstreamConnection) -> Transfer {
     let transfer = upstream.send(buffer, sent..<buffer.count)
     isPinned = transfer == .wouldBlock
     if case .bytes(let count) = transfer { sent += count }

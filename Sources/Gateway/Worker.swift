@@ -60,12 +60,14 @@ final class Worker: EventLoopDelegate, EventHandler {
   private var registration = Registration.none
   private var isTicking = false
 
-  private let buffers = BufferPool(capacity: bufferBytes, keptMax: 1_024)
-  private let largeBuffers = BufferPool(capacity: largeBufferBytes, keptMax: 16)
+  let buffers = BufferPool(
+    capacity: bufferBytes, keptMax: 1_024, largeCapacity: largeBufferBytes, largeKeptMax: 16)
   private var inputs: [RequestInput] = []
   private var exchanges: [Exchange] = []
 
-  private static let bufferBytes = 16 << 10
+  /// A body of 16 KiB fits together with its head.
+  private static let bufferBytes = 20 << 10
+  private static let inputBytes = 16 << 10
   private static let largeBufferBytes = 256 << 10
   private static let keptMax = 1_024
   /// Log lines are looked after so often: half of the longest that one may wait.
@@ -159,8 +161,7 @@ final class Worker: EventLoopDelegate, EventHandler {
       refused.removeAll { $0 === ended }
     }
     refused.append(connection)
-    let (id, bytes) = (nextRequestID(), takeBuffer())
-    defer { giveBack(bytes) }
+    let (id, bytes) = (nextRequestID(), ByteBuffer(from: buffers))
     own.write(to: bytes, id: id, dateLine: dateLine(), keepsAlive: false, version: .http11, hasBody: true)
     var record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: own.status)
     record.code = own.code
@@ -211,21 +212,12 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   // MARK: Free lists
 
-  var bufferCapacity: Int { Self.bufferBytes }
-
-  func takeBuffer() -> ByteBuffer { buffers.take() }
-  func takeLargeBuffer() -> ByteBuffer { largeBuffers.take() }
-
-  func giveBack(_ buffer: ByteBuffer) {
-    (buffer.capacity == Self.largeBufferBytes ? largeBuffers : buffers).give(back: buffer)
-  }
-
   func takeInput() -> RequestInput {
-    inputs.popLast() ?? RequestInput(buffer: ByteBuffer(capacity: Self.bufferBytes), limits: headLimits)
+    inputs.popLast() ?? RequestInput(buffer: ByteBuffer(capacity: Self.inputBytes), limits: headLimits)
   }
 
   func giveBack(_ input: RequestInput) {
-    guard input.buffer.capacity == Self.bufferBytes, inputs.count < Self.keptMax else { return }
+    guard input.buffer.capacity == Self.inputBytes, inputs.count < Self.keptMax else { return }
     input.next(input.buffer.count)
     inputs.append(input)
   }

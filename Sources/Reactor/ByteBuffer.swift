@@ -2,22 +2,41 @@ import Glibc
 
 /// A growable run of bytes that sockets read into and write from; it never moves unless it grows or is compacted.
 ///
-/// A class, so that a connection, its exchange and the loop's free list can pass it on without copies. What is `public`
-/// is so for the compiler: it inlines nothing into another room that is `package`, and this costs 5,000 instructions a
-/// request.
+/// A class, so that a connection and its exchange can pass it on without copies. What is `public` is so for the
+/// compiler: it inlines nothing into another room that is `package`, and this costs 5,000 instructions a request.
 @safe public final class ByteBuffer {
   public private(set) var capacity: Int
   /// How many bytes it holds.
   @inlinable public var count: Int { held }
   @usableFromInline var held = 0
   @usableFromInline var storage: UnsafeMutablePointer<UInt8>
+  private let pool: BufferPool?
 
   package init(capacity: Int) {
     self.capacity = capacity
+    pool = nil
     unsafe storage = UnsafeMutablePointer.allocate(capacity: capacity)
   }
 
-  deinit { unsafe storage.deallocate() }
+  /// A buffer that takes its room from `pool` with its first byte, and keeps it until `giveBack`: it can belong to its
+  /// user for good, and costs nothing while it is not used.
+  package init(from pool: BufferPool) {
+    capacity = 0
+    self.pool = pool
+    unsafe storage = Self.noRoom
+  }
+
+  /// Never read or written: its capacity is 0.
+  private static var noRoom: UnsafeMutablePointer<UInt8> {
+    unsafe UnsafeMutablePointer(bitPattern: 1).unsafelyUnwrapped
+  }
+
+  deinit { unsafe free(storage, capacity) }
+
+  private func free(_ room: UnsafeMutablePointer<UInt8>, _ capacity: Int) {
+    guard pool != nil else { return unsafe room.deallocate() }
+    if capacity > 0 { unsafe pool?.give(back: room, capacity: capacity) }
+  }
 
   @inlinable public var isEmpty: Bool { count == 0 }
   @inlinable public var freeCapacity: Int { capacity - count }
@@ -133,11 +152,37 @@ import Glibc
 
   package func grow(to newCapacity: Int) {
     guard newCapacity > capacity else { return }
+    if capacity == 0, pool != nil { takeRoom() }
+    guard newCapacity > capacity else { return }
     let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: newCapacity)
     unsafe grown.update(from: storage, count: count)
-    unsafe storage.deallocate()
+    unsafe free(storage, capacity)
     unsafe storage = grown
     capacity = newCapacity
+  }
+
+  private func takeRoom() {
+    guard let room = unsafe pool?.take() else { return }
+    unsafe storage = room
+    capacity = pool?.capacity ?? 0
+  }
+
+  /// Gives the room back to its pool, and is empty then.
+  package func giveBack() {
+    held = 0
+    guard capacity > 0, pool != nil else { return }
+    unsafe pool?.give(back: storage, capacity: capacity)
+    unsafe storage = Self.noRoom
+    capacity = 0
+  }
+
+  /// Takes one of its pool's large rooms in place of its ordinary one, and is empty then.
+  package func takeLargeRoom() {
+    guard let pool, capacity == pool.capacity else { return }
+    giveBack()
+    let large = unsafe pool.takeLarge()
+    unsafe storage = large.room
+    capacity = unsafe large.capacity
   }
 
   // MARK: For system calls and libcurl

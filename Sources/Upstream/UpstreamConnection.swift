@@ -164,8 +164,8 @@ package final class UpstreamConnection: EventHandler {
 
   private func note(_ readiness: Readiness) {
     if readiness.isForTheEnd { inputEnded = true }
-    if inputEnded || readiness.contains(.readable) { isReadable = true }
-    if readiness.contains(.writable) || readiness.contains(.hungUp) { isWritable = true }
+    if inputEnded || readiness.has(.readable) { isReadable = true }
+    if readiness.has(.writable) || readiness.has(.hungUp) { isWritable = true }
   }
 
   package func deadlinePassed() {
@@ -310,9 +310,9 @@ final class ConnectSocket: EventHandler {
 
   func ready(_ readiness: Readiness) {
     var mask: Int32 = 0
-    if readiness.contains(.readable) { mask |= CURL_CSELECT_IN }
-    if readiness.contains(.writable) { mask |= CURL_CSELECT_OUT }
-    if !readiness.isDisjoint(with: .hungUp) { mask |= CURL_CSELECT_ERR }
+    if readiness.has(.readable) { mask |= CURL_CSELECT_IN }
+    if readiness.has(.writable) { mask |= CURL_CSELECT_OUT }
+    if readiness.has(.hungUp) { mask |= CURL_CSELECT_ERR }
     connection.drive(descriptor, mask)
   }
 

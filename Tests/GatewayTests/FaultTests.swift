@@ -158,7 +158,7 @@ import Testing
     defer { gateway.stop() }
     let socket = try gateway.connect()
     // More than is held back before a connection is asked for.
-    let some = String(repeating: "x", count: 20_000)
+    let some = String(repeating: "x", count: 30_000)
     try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 1000000"]) + some)
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 400 Early\r\n") && text.hasSuffix("\r\n\r\nearly"))

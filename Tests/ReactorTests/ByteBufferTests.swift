@@ -132,18 +132,44 @@ import Testing
     #expect(model.indices.allSatisfy { buffer[$0] == model[$0] }, "seed \(seed)")
   }
 
-  @Test func `keeps a bounded number of unused buffers, and none that has grown`() {
-    let pool = BufferPool(capacity: 8, keptMax: 1)
-    let first = pool.take()
-    let grown = pool.take()
-    let third = pool.take()
-    grown.reserve(9)
-    pool.give(back: grown)
-    first.append(1)
-    pool.give(back: first)
-    pool.give(back: third)
-    #expect(pool.take() === first && first.isEmpty)
-    #expect(pool.take() !== third)
+  @Test func `a pool keeps a bounded number of unused rooms, and none that has grown`() {
+    let pool = BufferPool(capacity: 8, keptMax: 1, largeCapacity: 32, largeKeptMax: 1)
+    let buffers = (0..<3).map { _ in ByteBuffer(from: pool) }
+    #expect(buffers[0].capacity == 0 && buffers[0].isEmpty)
+    for buffer in buffers { buffer.append(1) }
+    #expect(buffers.allSatisfy { $0.capacity == 8 && $0.count == 1 })
+    // What has grown has given its ordinary room back already.
+    buffers[1].reserve(9)
+    #expect(pool.unusedCount == 1)
+    for buffer in buffers { buffer.giveBack() }
+    #expect(pool.unusedCount == 1 && buffers.allSatisfy { $0.capacity == 0 && $0.isEmpty })
+    buffers[0].append(2)
+    #expect(pool.unusedCount == 0 && buffers[0][0] == 2)
+  }
+
+  @Test func `a buffer takes a large room once, and its pool keeps a bounded number of these, too`() {
+    let pool = BufferPool(capacity: 8, keptMax: 4, largeCapacity: 32, largeKeptMax: 1)
+    let buffers = (0..<2).map { _ in ByteBuffer(from: pool) }
+    for buffer in buffers {
+      buffer.append(1)
+      buffer.takeLargeRoom()
+      #expect(buffer.capacity == 32 && buffer.isEmpty)
+      buffer.append(2)
+      buffer.takeLargeRoom()
+      #expect(buffer.count == 1)
+    }
+    #expect(pool.unusedCount == 1, "the one ordinary room, used twice")
+    for buffer in buffers { buffer.giveBack() }
+    #expect(pool.unusedCount == 2)
+  }
+
+  @Test func `a buffer that ends gives its room back`() {
+    let pool = BufferPool(capacity: 8, keptMax: 1, largeCapacity: 32, largeKeptMax: 1)
+    do {
+      let buffer = ByteBuffer(from: pool)
+      buffer.append(1)
+    }
+    #expect(pool.unusedCount == 1)
   }
 }
 

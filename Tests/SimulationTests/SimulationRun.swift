@@ -90,7 +90,7 @@ final class SimulationRun {
     if Int.random(in: 0..<4, using: &kernel.random) == 0 {
       kernel.after(Int64.random(in: 0...8_000, using: &kernel.random)) { [unowned self] in drain() }
     }
-    readBytes = worker.bufferCapacity
+    readBytes = worker.buffers.capacity
     worker.run([], sharedBy: [handle])
     judge()
   }

@@ -10,7 +10,7 @@ import Upstream
 /// are on their way. Its properties are for its extensions, in the files beside this one, and for nobody else.
 final class Exchange: Lessee {
   let worker: Worker
-  var loop: EventLoop { worker.loop }
+  let loop: EventLoop
   var connection: DownstreamConnection?
   var machine = ExchangeMachine(isWrite: false, mayRetry: false)
   var snapshot: Snapshot?
@@ -34,9 +34,9 @@ final class Exchange: Lessee {
   var version = Version.http11
   var clientKeepsAlive = false
   var owesContinue = false
-  var request = OutgoingRequest()
+  let request: OutgoingRequest
   var sendFailed = false
-  var answer = IncomingAnswer()
+  let answer: IncomingAnswer
   /// Whether the client's connection outlives the answer.
   var keepsAlive = false
 
@@ -44,7 +44,12 @@ final class Exchange: Lessee {
   var times = ExchangeTimes()
   var record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 0)
 
-  init(worker: Worker) { self.worker = worker }
+  init(worker: Worker) {
+    self.worker = worker
+    loop = worker.loop
+    request = OutgoingRequest(buffers: worker.buffers)
+    answer = IncomingAnswer(buffers: worker.buffers)
+  }
 
   // MARK: Beginning
 
@@ -57,7 +62,6 @@ final class Exchange: Lessee {
     version = .http11
     clientKeepsAlive = false
     owesContinue = false
-    request = OutgoingRequest()
     sendFailed = false
     keepsAlive = false
     trace = AdmissionTrace()

@@ -37,7 +37,7 @@ extension Exchange {
       request.show(audited.witness)
       self.audited = audited
     }
-    writeRequestHead(input)
+    writeRequestHead(input, admission, access)
     perform(machine.admitted(hasBody: !request.body.isComplete))
   }
 
@@ -54,7 +54,7 @@ extension Exchange {
     record.status = 200
     keepsAlive = clientKeepsAlive && !worker.isDraining && bodyIsRead()
     ProbeAnswer.write(
-      to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
+      to: answer.output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
       version: version, hasBody: !method.isHead)
     sendSoon()
   }
@@ -87,7 +87,7 @@ extension Exchange {
     version = head.version
     clientKeepsAlive = head.keepAlive
     owesContinue = head.expectsContinue
-    request = OutgoingRequest(head.framing, headCount: head.byteCount, bytesMax: .max)
+    request.begin(head.framing, headCount: head.byteCount)
   }
 
   func admit(_ input: RequestInput, _ snapshot: Snapshot) throws(Rejection) -> Admission {
@@ -99,13 +99,11 @@ extension Exchange {
     }
   }
 
-  func writeRequestHead(_ input: RequestInput) {
-    guard let connection, let access, let admission else { return }
+  func writeRequestHead(_ input: RequestInput, _ admission: Admission, _ access: InstanceAccess) {
+    guard let connection else { return }
     keyIndex = access.state.keyIndex
-    let buffer = request.giveBuffer() ?? worker.takeBuffer()
-    buffer.removeAll()
+    let buffer = request.headBuffer()
     let head = UpstreamHead(route: access.routes[keyIndex], id: id, peer: connection.forwardingLines)
     input.buffer.withBytes { bytes in head.write(input.parser.head, bytes, admission, to: buffer) }
-    request.take(buffer)
   }
 }

@@ -18,7 +18,7 @@ extension Exchange {
     record.outcome = own.outcome?.text
     keepsAlive = clientKeepsAlive && !own.closes && !worker.isDraining && bodyIsRead()
     own.write(
-      to: answer.ownOutput(from: worker), id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
+      to: answer.output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
       version: version, hasBody: !method.isHead)
     sendSoon()
   }
@@ -81,8 +81,8 @@ extension Exchange {
 
   /// Gives everything back, and itself to the worker.
   func reset() {
-    if let buffer = request.giveBuffer() { worker.giveBack(buffer) }
-    answer.reset(to: worker)
+    request.reset()
+    answer.reset()
     if hasPlace { access?.state.leave() }
     hasPlace = false
     meter?.leave()

@@ -19,7 +19,7 @@ extension Exchange {
       guard upstream.isReadable else { return wait(for: machine.state == .relaying ? .answerBody : .answerHead) }
       guard reads < Self.readsInOneTurnMax else { return again() }
       reads += 1
-      switch upstream.receive(into: answer.room(isRelaying: machine.state == .relaying, from: worker)) {
+      switch upstream.receive(into: answer.room(isRelaying: machine.state == .relaying)) {
       case .bytes:
         answer.didReceive()
         clock.progressed(loop.now)
@@ -58,10 +58,10 @@ extension Exchange {
 
   /// Core's word on the gateway's own key is not the client's to hear.
   func keyWasRefused() {
-    guard let access, let input = connection?.input else { return }
+    guard let access, let admission, let input = connection?.input else { return }
     let hasAnotherKey = access.state.keyWasRefused(keyIndex, of: access.routes.count, now: loop.now)
     worker.report(refusedKey: keyIndex, of: trace, snapshot)
-    if hasAnotherKey { writeRequestHead(input) }
+    if hasAnotherKey { writeRequestHead(input, admission, access) }
     perform(machine.keyWasRefused(hasAnotherKey: hasAnotherKey))
   }
 
@@ -79,7 +79,7 @@ extension Exchange {
     let head = DownstreamHead(
       id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing,
       location: access.location(admission.form))
-    answer.write(head, into: answer.ownOutput(from: worker))
+    answer.write(head)
   }
 
   /// What the answer's head says of the instance, and of its connection.
@@ -90,6 +90,7 @@ extension Exchange {
 
   /// Writes what waits for the client; false while it does not take it all, or has ended the exchange.
   func flush() -> Bool {
+    guard answer.isWaiting else { return true }
     guard let connection else { return false }
     if machine.clientIsGone {
       answer.discard()

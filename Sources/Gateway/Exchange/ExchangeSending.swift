@@ -38,6 +38,7 @@ extension Exchange {
 
   /// Readies bytes to be sent; false when the exchange now waits for the client's, or has ended.
   private func fillRequest() -> Bool {
+    if request.body.isComplete { return !request.isFlushed }
     guard let connection, let input = connection.input else { return false }
     while true {
       do throws(Fault) {
@@ -75,7 +76,7 @@ extension Exchange {
   /// RFC 9110 §10.1.1: the request is admitted and its body is wanted now.
   private func sendContinue() {
     owesContinue = false
-    answer.ownOutput(from: worker).append("HTTP/1.1 100 Continue\r\n\r\n")
+    answer.output.append("HTTP/1.1 100 Continue\r\n\r\n")
     _ = flush()
   }
 }
