@@ -66,9 +66,8 @@ extension Policy {
   private func destination(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission) -> String {
     let instance = instances[Int(admission.instanceIndex)]
     let output = ByteBuffer(capacity: 1_024)
-    let upstream = UpstreamHead(
-      route: UpstreamRoute(instance, key: instance.keys[0]), id: RequestID(high: 0, low: 0), peer: [])
-    upstream.write(head, bytes, admission, to: output)
+    let route = UpstreamRoute(instance, key: instance.keys[0])
+    route.writeHead(head, bytes, admission, id: RequestID(high: 0, low: 0), peer: [], to: output)
     let line = output.withBytes { written in
       let end = written.indices.first { written[$0] == UInt8(ascii: "\r") } ?? written.count
       return String(decoding: (0..<end).map { written[$0] }, as: UTF8.self)

@@ -9,26 +9,35 @@ struct PeerLines {
   let bytes: [UInt8]
 }
 
-/// Writes the head of a request as Core gets it.
-///
-/// Everything that a client could use to pass for someone else is left out first; only then come the gateway's own
-/// fields, so that `Connection: X-Blnk-Key` cannot remove the key.
-struct UpstreamHead {
-  let route: UpstreamRoute
-  let id: RequestID
-  let peer: [UInt8]
+/// What stands ready of an instance: the bytes that its requests begin with.
+final class UpstreamRoute: Sendable {
+  let pathPrefix: [UInt8]
+  /// `Host` and `X-Blnk-Key`: never to be logged.
+  let hostAndKeyLines: [UInt8]
 
-  func write(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, to output: ByteBuffer
+  init(pathPrefix: [UInt8], hostAndKeyLines: [UInt8]) {
+    self.pathPrefix = pathPrefix
+    self.hostAndKeyLines = hostAndKeyLines
+  }
+
+  /// Writes the head of a request as Core gets it.
+  ///
+  /// Everything that a client could use to pass for someone else is left out first; only then come the gateway's own
+  /// fields, so that `Connection: X-Blnk-Key` cannot remove the key.
+  ///
+  /// - Parameter peer: `X-Forwarded-For` and `X-Forwarded-Proto`, ready to be written.
+  func writeHead(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, id: RequestID, peer: [UInt8],
+    to output: ByteBuffer
   ) {
     writeRequestLine(head, bytes, admission, to: output)
-    output.append(route.hostAndKeyLines)
+    output.append(hostAndKeyLines)
     let trace = writeFields(head, bytes, to: output)
     writeFraming(head, to: output)
     output.appendRequestIDLine(id)
     output.append(peer)
     output.append("Via: 1.1 blnk-gateway\r\n")
-    writeTraceParent(trace, bytes, to: output)
+    writeTraceParent(trace, bytes, id, to: output)
     output.append("\r\n")
   }
 
@@ -37,7 +46,7 @@ struct UpstreamHead {
   ) {
     output.append(bytes, head.methodRange)
     output.append(" ")
-    output.append(route.pathPrefix)
+    output.append(pathPrefix)
     output.append(bytes, admission.corePath)
     writeQuery(bytes, admission, to: output)
     output.append(" HTTP/1.1\r\n")
@@ -66,19 +75,21 @@ struct UpstreamHead {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, to output: ByteBuffer
   ) -> TraceContext? {
     let trace = TraceContext(head, bytes)
+    var lines = PassedLines()
     for index in head.fields.indices {
       let field = head.fields[index]
       guard !field.isNamedByConnection else { continue }
       switch field.kind {
       case .other, .callerAddress, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate, .via:
-        output.append(field: field, of: bytes)
+        lines.pass(field, of: bytes, to: output)
       case .tracestate:
-        if trace != nil { output.append(field: field, of: bytes) }
+        if trace != nil { lines.pass(field, of: bytes, to: output) }
       case .host, .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .contentLength, .expect,
         .authorization, .coreKey, .proxy, .forwarding, .idempotencyKey, .requestID, .traceparent:
         break
       }
     }
+    lines.end(bytes, to: output)
     return trace
   }
 
@@ -96,7 +107,9 @@ struct UpstreamHead {
   }
 
   /// The gateway is a span of the client's trace, or begins one that bears the request's id.
-  private func writeTraceParent(_ trace: TraceContext?, _ bytes: Span<UInt8>, to output: ByteBuffer) {
+  private func writeTraceParent(
+    _ trace: TraceContext?, _ bytes: Span<UInt8>, _ id: RequestID, to output: ByteBuffer
+  ) {
     output.append("traceparent: 00-")
     if let trace {
       output.append(bytes, trace.traceID)
@@ -104,29 +117,7 @@ struct UpstreamHead {
       output.append(id)
     }
     output.append("-")
-    output.append(hex: id.low | 1, digits: 16)
+    output.append(spanOf: id)
     output.append(trace?.isSampled == true ? "-01\r\n" : "-00\r\n")
-  }
-}
-
-extension ByteBuffer {
-  /// One field line, name and value as sent.
-  func append(field: FieldLine, of bytes: Span<UInt8>) {
-    append(bytes, field.name)
-    append(": ")
-    append(bytes, field.value)
-    append("\r\n")
-  }
-}
-
-/// What stands ready of an instance: the bytes that its requests begin with.
-final class UpstreamRoute: Sendable {
-  let pathPrefix: [UInt8]
-  /// `Host` and `X-Blnk-Key`: never to be logged.
-  let hostAndKeyLines: [UInt8]
-
-  init(pathPrefix: [UInt8], hostAndKeyLines: [UInt8]) {
-    self.pathPrefix = pathPrefix
-    self.hostAndKeyLines = hostAndKeyLines
   }
 }

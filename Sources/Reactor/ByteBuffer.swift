@@ -101,10 +101,12 @@ import Glibc
     reserve(more)
     let target = unsafe UnsafeMutableRawPointer(storage + held)
     switch more {
+    case 33...64: unsafe Self.copyEnds(of: source, to: target, more, as: SIMD32<UInt8>.self)
     case 17...32: unsafe Self.copyEnds(of: source, to: target, more, as: SIMD16<UInt8>.self)
     case 8...16: unsafe Self.copyEnds(of: source, to: target, more, as: UInt64.self)
     case 4...7: unsafe Self.copyEnds(of: source, to: target, more, as: UInt32.self)
     case 2...3: unsafe Self.copyEnds(of: source, to: target, more, as: UInt16.self)
+    case 0: break
     default: unsafe target.copyMemory(from: source, byteCount: more)
     }
     held &+= more

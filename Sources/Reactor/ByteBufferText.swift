@@ -66,13 +66,14 @@ extension ByteBuffer {
   }
 
   /// Appends the bytes of all words, of each the lowest one first.
-  package func append(words: InlineArray<4, UInt64>) {
-    reserve(32)
+  @inlinable @inline(__always)
+  public func append<let count: Int>(words: InlineArray<count, UInt64>) {
+    reserve(count &* 8)
     let end = unsafe UnsafeMutableRawPointer(storage + held)
     for index in words.indices {
       unsafe end.storeBytes(of: words[index].littleEndian, toByteOffset: index &* 8, as: UInt64.self)
     }
-    held &+= 32
+    held &+= count &* 8
   }
 
   /// Appends the beginning of `text` that stands in a JSON string as it is (RFC 8259 §7): ASCII without control bytes,

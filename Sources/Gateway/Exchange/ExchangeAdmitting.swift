@@ -103,7 +103,9 @@ extension Exchange {
     guard let connection else { return }
     keyIndex = access.state.keyIndex
     let buffer = request.headBuffer()
-    let head = UpstreamHead(route: access.routes[keyIndex], id: id, peer: connection.forwardingLines)
-    input.buffer.withBytes { bytes in head.write(input.parser.head, bytes, admission, to: buffer) }
+    let route = access.routes[keyIndex]
+    input.buffer.withBytes { bytes in
+      route.writeHead(input.parser.head, bytes, admission, id: id, peer: connection.forwardingLines, to: buffer)
+    }
   }
 }
