@@ -9,8 +9,9 @@ final class OutgoingRequest {
   private(set) var body = RequestBody(.none, bytesMax: 0)
   /// How much of the connection's input belongs to this request and was used.
   private(set) var consumed = 0
-  /// What goes to Core next. It holds the whole request until more body than its room has come, so that a read can be
-  /// sent again.
+  /// Whether it is nothing but a head: then it can be written once more.
+  private(set) var isHeadOnly = true
+  /// What goes to Core next.
   private let buffer: ByteBuffer
   private var sent = 0
   /// A write was refused for want of room: over TLS the very same bytes must go next, neither fewer nor more
@@ -24,6 +25,7 @@ final class OutgoingRequest {
   func begin(_ framing: BodyFraming, headCount: Int) {
     body = RequestBody(framing, bytesMax: .max)
     consumed = headCount
+    if case .none = framing { isHeadOnly = true } else { isHeadOnly = false }
   }
 
   /// Gives its room back, and is ready for the next request.
@@ -31,7 +33,8 @@ final class OutgoingRequest {
     buffer.giveBack()
     body = RequestBody(.none, bytesMax: 0)
     consumed = 0
-    restart()
+    sent = 0
+    isPinned = false
   }
 
   /// Admitted, it may have a body of this many bytes.
@@ -40,16 +43,18 @@ final class OutgoingRequest {
   /// Lets the body be seen on its way.
   func show(_ witness: BodyWitness) { body.witness = witness }
 
-  /// The empty buffer that the head is written into.
+  /// The empty buffer that the head is written into, for a second try also.
   func headBuffer() -> ByteBuffer {
     buffer.removeAll()
+    sent = 0
+    isPinned = false
     return buffer
   }
 
-  /// Begins again on another connection.
-  func restart() {
+  /// All of it is on the wire: its room is for others while Core thinks, and still in the processor's cache.
+  func didSend() {
+    buffer.giveBack()
     sent = 0
-    isPinned = false
   }
 
   /// Whether all that came is on the wire.

@@ -43,6 +43,18 @@ import Testing
     #expect(try gateway.ask("POST", Self.target, body: "{}")?.status == 200)
   }
 
+  /// Its body is gone by then, and must not be missing from a second try.
+  @Test func `a read with a body whose key was refused is not sent again`() throws {
+    let core = try Self.core(takes: TestPolicyFolder.secondKey)
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: Self.twoKeys)
+    defer { gateway.stop() }
+    let answer = try gateway.ask("GET", Self.target, body: "1")
+    #expect(answer?.status == 502 && answer?.member("outcome") == "not_sent")
+    #expect(try gateway.ask("GET", Self.target, body: "2")?.status == 200)
+    #expect(core.requests.map(\.message.bodyText) == ["1", "2"])
+  }
+
   @Test func `a write whose key was refused is not sent again, the next one bears the next key`() throws {
     let core = try Self.core(takes: TestPolicyFolder.secondKey)
     defer { core.stop() }

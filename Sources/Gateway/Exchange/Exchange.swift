@@ -91,12 +91,7 @@ final class Exchange: Lessee {
 
   func acquire(fresh: Bool) {
     guard let pool = access?.pool else { preconditionFailure("an exchange without an instance") }
-    // A second try.
-    if upstream != nil {
-      dropUpstream()
-      request.restart()
-      sendFailed = false
-    }
+    if upstream != nil { beginSecondTry() }
     times.asked = loop.nowNanoseconds
     switch fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: machine.isWrite) {
     case .leased(let connection): lease(connection)
@@ -106,6 +101,13 @@ final class Exchange: Lessee {
       wait(for: .slot)
     case .full: perform(machine.queueWasFull())
     }
+  }
+
+  private func beginSecondTry() {
+    dropUpstream()
+    sendFailed = false
+    guard let input = connection?.input, let admission, let access else { return }
+    writeRequestHead(input, admission, access)
   }
 
   private func lease(_ connection: UpstreamConnection) {

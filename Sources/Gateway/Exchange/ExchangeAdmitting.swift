@@ -23,10 +23,9 @@ extension Exchange {
     if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax {
       return refuse(.bodyTooLarge)
     }
-    let isSafe = method.isRead
     let audit = admission.isWrite ? worker.audit : nil
     machine = ExchangeMachine(
-      isWrite: admission.isWrite, mayRetry: isSafe && request.body.isComplete, isAudited: audit != nil)
+      isWrite: admission.isWrite, mayRetry: method.isRead && request.isHeadOnly, isAudited: audit != nil)
     self.admission = admission
     let access = snapshot.access(to: admission.instanceIndex)
     self.access = access

@@ -58,10 +58,9 @@ extension Exchange {
 
   /// Core's word on the gateway's own key is not the client's to hear.
   func keyWasRefused() {
-    guard let access, let admission, let input = connection?.input else { return }
+    guard let access else { return }
     let hasAnotherKey = access.state.keyWasRefused(keyIndex, of: access.routes.count, now: loop.now)
     worker.report(refusedKey: keyIndex, of: trace, snapshot)
-    if hasAnotherKey { writeRequestHead(input, admission, access) }
     perform(machine.keyWasRefused(hasAnotherKey: hasAnotherKey))
   }
 

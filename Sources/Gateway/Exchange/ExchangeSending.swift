@@ -31,6 +31,7 @@ extension Exchange {
         }
       }
     }
+    request.didSend()
     machine.requestSent()
     wait(for: .answerHead)
     if upstream.isReadable { receiveAnswer() }
