@@ -224,7 +224,7 @@ final class DownstreamConnection: EventHandler {
 
   /// Lends what the head of the request that is under way says of it; nothing where the head was not whole.
   func withRequestTexts(_ body: (RequestTexts, _ head: Span<UInt8>) -> Void) {
-    guard let input, input.parser.isComplete else { return body(RequestTexts(), Span()) }
+    guard let input, input.headIsWhole else { return body(RequestTexts(), Span()) }
     input.buffer.withBytes { bytes in body(RequestTexts(input.parser.head, bytes), bytes) }
   }
 
@@ -243,6 +243,8 @@ final class RequestInput {
 
   let buffer: ByteBuffer
   private(set) var parser: RequestHeadParser
+  /// Kept here too: to ask the parser, it is copied.
+  private(set) var headIsWhole = false
 
   init(buffer: ByteBuffer, limits: HeadLimits) {
     self.buffer = buffer
@@ -250,12 +252,14 @@ final class RequestInput {
   }
 
   func parse() throws(HeadFault) -> Bool {
-    try buffer.withBytes { bytes throws(HeadFault) in try parser.parse(bytes) }
+    headIsWhole = try buffer.withBytes { bytes throws(HeadFault) in try parser.parse(bytes) }
+    return headIsWhole
   }
 
   /// Drops `consumed` bytes, a whole request, and makes ready for the next one.
   func next(_ consumed: Int) {
     buffer.remove(0..<consumed)
     parser.reset()
+    headIsWhole = false
   }
 }

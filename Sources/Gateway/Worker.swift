@@ -46,6 +46,8 @@ final class Worker: EventLoopDelegate, EventHandler {
   let metrics: LoopMetrics
   /// By code; the loop's own way to its counters.
   private var refusals: [String: SharedCounter] = [:]
+  /// Refusals come in floods of one kind, and a look into the table is 400 instructions.
+  private var lastRefusal: (code: String, counter: SharedCounter)?
   /// nil: writes are not audited.
   let audit: AuditPort?
   private let report: @Sendable (String) -> Void
@@ -270,8 +272,15 @@ final class Worker: EventLoopDelegate, EventHandler {
     _ = requests.count(status: status, method, route: route)
   }
 
+  private func refusalCounter(_ code: String) -> SharedCounter {
+    if let lastRefusal, lastRefusal.code == code { return lastRefusal.counter }
+    let counter = refusals.value(code, orElse: metrics.refusals(code))
+    lastRefusal = (code, counter)
+    return counter
+  }
+
   private func countRefusal(_ code: String, _ detail: String?, _ access: InstanceAccess?) {
-    refusals.value(code, orElse: metrics.refusals(code)).count.add()
+    refusalCounter(code).count.add()
     guard let access, Fault.codesOfInstances.contains(code) else { return }
     access.metrics.failed(InstanceFault(code: code, detail: detail, at: loop.wallMicroseconds))
   }
