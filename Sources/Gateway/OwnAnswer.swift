@@ -4,7 +4,7 @@ import Reactor
 import Telemetry
 
 /// An answer in the gateway's own name: a refusal, or a fault.
-struct OwnAnswer {
+struct OwnAnswer: Equatable {
   let status: Int
   let code: String
   let message: String
@@ -97,15 +97,8 @@ extension OwnAnswer {
 // MARK: Writing
 
 extension OwnAnswer {
-  /// Appends the answer, in the error form of Blnk's own, so that its SDKs understand it.
-  ///
-  /// - Parameters:
-  ///   - dateLine: the ready `Date` line.
-  ///   - keepsAlive: whether the connection stays open.
-  ///   - hasBody: false in answer to HEAD.
-  func write(
-    to output: ByteBuffer, id: RequestID, dateLine: [UInt8], keepsAlive: Bool, version: Version, hasBody: Bool
-  ) {
+  /// Appends the head up to the request's id.
+  func writeHead(to output: ByteBuffer, dateLine: [UInt8], keepsAlive: Bool, version: Version) {
     output.append("HTTP/1.1 ")
     output.append(decimal: status)
     output.append(" ")
@@ -132,12 +125,11 @@ extension OwnAnswer {
     output.append("Content-Length: ")
     output.append(decimal: bodyByteCount)
     output.append("\r\n")
-    output.appendRequestIDLine(id)
-    output.append("\r\n")
-    if hasBody { writeBody(to: output, id: id) }
   }
 
-  private func writeBody(to output: ByteBuffer, id: RequestID) {
+  /// Appends the body up to the request's id to `output`, and the rest to `end`, in the error form of Blnk's own, so that
+  /// its SDKs understand it.
+  func writeBody(to output: ByteBuffer, behindID end: ByteBuffer) {
     output.append(#"{"error":""#)
     output.append(text: message)
     output.append(#"","error_detail":{"code":""#)
@@ -145,12 +137,11 @@ extension OwnAnswer {
     output.append(#"","message":""#)
     output.append(text: message)
     output.append(#""},"request_id":""#)
-    output.append(id)
     if let outcome {
-      output.append(#"","outcome":""#)
-      output.append(text: outcome.text)
+      end.append(#"","outcome":""#)
+      end.append(text: outcome.text)
     }
-    output.append("\"}")
+    end.append("\"}")
   }
 
   private var bodyByteCount: Int {

@@ -2,7 +2,7 @@ import Policies
 import Reactor
 
 /// The fields that tell a client of its budget (draft-ietf-httpapi-ratelimit-headers-10).
-struct RateFields {
+struct RateFields: Equatable {
   /// The budget's name: `read`, `write`, or `all`.
   let budget: String
   /// Requests in a window.

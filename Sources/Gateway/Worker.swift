@@ -59,6 +59,7 @@ final class Worker: EventLoopDelegate, EventHandler {
   private let pools: PoolDirectory
   private var ids: RequestIDGenerator
   private var date = HTTPDate()
+  private var ownAnswers = OwnAnswerWriter()
   private var registration = Registration.none
   private var isTicking = false
 
@@ -164,7 +165,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     }
     refused.append(connection)
     let (id, bytes) = (nextRequestID(), ByteBuffer(from: buffers))
-    own.write(to: bytes, id: id, dateLine: dateLine(), keepsAlive: false, version: .http11, hasBody: true)
+    write(own, id: id, keepsAlive: false, version: .http11, hasBody: true, to: bytes)
     var record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: own.status)
     record.code = own.code
     record.outcome = own.outcome?.text
@@ -238,6 +239,13 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   /// The `Date` line of the present second.
   func dateLine() -> [UInt8] { date.line(at: loop.wallMicroseconds / 1_000_000) }
+
+  func write(
+    _ own: OwnAnswer, id: RequestID, keepsAlive: Bool, version: Version, hasBody: Bool, to output: ByteBuffer
+  ) {
+    ownAnswers.write(
+      own, id: id, dateLine: dateLine(), keepsAlive: keepsAlive, version: version, hasBody: hasBody, to: output)
+  }
 
   // MARK: Recording
 

@@ -60,9 +60,10 @@ import Testing
 
   private static func text(of answer: OwnAnswer, hasBody: Bool) -> String {
     let output = ByteBuffer(capacity: 64)
-    answer.write(
-      to: output, id: RequestID(high: 1, low: 2), dateLine: Array("Date: x\r\n".utf8), keepsAlive: true,
-      version: .http11, hasBody: hasBody)
+    var writer = OwnAnswerWriter()
+    writer.write(
+      answer, id: RequestID(high: 1, low: 2), dateLine: Array("Date: x\r\n".utf8), keepsAlive: true,
+      version: .http11, hasBody: hasBody, to: output)
     return output.text
   }
 }

@@ -17,9 +17,8 @@ extension Exchange {
     record.code = own.code
     record.outcome = own.outcome?.text
     keepsAlive = clientKeepsAlive && !own.closes && !worker.isDraining && bodyIsRead()
-    own.write(
-      to: answer.output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
-      version: version, hasBody: !method.isHead)
+    worker.write(
+      own, id: id, keepsAlive: keepsAlive, version: version, hasBody: !method.isHead, to: answer.output)
     sendSoon()
   }
 

@@ -1,0 +1,59 @@
+import HTTP1
+import Policies
+import Reactor
+import Telemetry
+import Testing
+
+@testable import Gateway
+
+@Suite struct OwnAnswerWriterTests {
+  private struct Kind {
+    var answer = OwnAnswer(.tokenUnknown)
+    var dateLine = "Date: 1\r\n"
+    var keepsAlive = true
+    var version = Version.http11
+    var hasBody = true
+
+    func text(by writer: inout OwnAnswerWriter, id: RequestID) -> String {
+      let output = ByteBuffer(capacity: 1)
+      writer.write(
+        answer, id: id, dateLine: Array(dateLine.utf8), keepsAlive: keepsAlive, version: version, hasBody: hasBody,
+        to: output)
+      return output.text
+    }
+  }
+
+  /// Each differs from the first in one thing.
+  private static let kinds: [Kind] = {
+    let (first, retried) = (Kind(), OwnAnswer(.busy, outcome: .notSent))
+    var kinds = [
+      first, Kind(answer: OwnAnswer(.tokenExpired)), Kind(dateLine: "Date: 2\r\n"), Kind(keepsAlive: false),
+      Kind(keepsAlive: true, version: .http10), Kind(hasBody: false), Kind(answer: retried),
+    ]
+    for change in [
+      { $0.outcome = .unknown }, { $0.retryAfterSeconds = 2 }, { $0.allow = "GET" }, { $0.challenge = "Bearer" },
+      { $0.rate = RateFields(budget: "read", quota: 1, window: 2, reset: 3) },
+      { $0.rate = RateFields(budget: "read", quota: 1, window: 2, reset: 4) },
+    ] as [(inout OwnAnswer) -> Void] {
+      var answer = retried
+      change(&answer)
+      kinds.append(Kind(answer: answer))
+    }
+    return kinds
+  }()
+
+  @Test func `an answer behind another is the one that would be written alone`() {
+    var kept = OwnAnswerWriter()
+    var low: UInt64 = 0
+    for first in Self.kinds {
+      for second in Self.kinds {
+        for kind in [first, second, second] {
+          low += 1
+          let id = RequestID(high: 7, low: low)
+          var fresh = OwnAnswerWriter()
+          #expect(kind.text(by: &kept, id: id) == kind.text(by: &fresh, id: id))
+        }
+      }
+    }
+  }
+}
