@@ -13,9 +13,11 @@ enum Authority {
   private static func endOfHost(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int? {
     guard let first = range.first else { return nil }
     if bytes[first] == UInt8(ascii: "[") { return endOfAddress(bytes, range) }
-    var index = first
-    while index < range.upperBound, ByteSet.unreserved.contains(bytes[index]) { index += 1 }
-    return index
+    return bytes.firstStop(in: range) { word in
+      word.marks(besidesLettersAnd: UInt8(ascii: "0")...UInt8(ascii: "9"))
+    } where: {
+      !ByteSet.unreserved.contains($0)
+    }
   }
 
   private static func endOfAddress(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int? {

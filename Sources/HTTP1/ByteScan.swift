@@ -12,6 +12,10 @@ extension UInt64 {
     return count >= 8 ? .max : (1 &<< UInt64(count &* 8)) &- 1
   }
 
+  /// This word with its ASCII letters in lower case; of other bytes only `@[\]^_` and control bytes change.
+  @inline(__always)
+  var withLowerCaseLetters: UInt64 { self | (0x20 &* Self.ones) }
+
   /// Marks the bytes of this word that are `byte`.
   @inline(__always)
   func marks(of byte: UInt8) -> UInt64 {
@@ -19,15 +23,30 @@ extension UInt64 {
     return (difference &- Self.ones) & ~difference & Self.topBits
   }
 
-  /// Marks the bytes of this word that are less than `byte`, which is ASCII.
+  /// Marks the bytes of this word that are less than `byte`, which is ASCII, or DEL; a `~` behind a 0xff may be marked too.
   @inline(__always)
-  func marks(below byte: UInt8) -> UInt64 {
-    (self &- (UInt64(byte) &* Self.ones)) & ~self & Self.topBits
+  func marksOfDelete(andBelow byte: UInt8) -> UInt64 {
+    ((self &- (UInt64(byte) &* Self.ones)) | (self &+ Self.ones)) & ~self & Self.topBits
   }
 
   /// Marks the bytes of this word that are 0x80 or more.
   @inline(__always)
   var marksBeyondASCII: UInt64 { self & Self.topBits }
+
+  /// Marks the bytes of this word that are neither ASCII letters nor within `others`, which are ASCII.
+  @inline(__always)
+  func marks(besidesLettersAnd others: ClosedRange<UInt8>) -> UInt64 {
+    let low = self & ~Self.topBits
+    let isLetter = low.withLowerCaseLetters.topBits(from: UInt8(ascii: "a"), through: UInt8(ascii: "z"))
+    let isOther = low.topBits(from: others.lowerBound, through: others.upperBound)
+    return (~(isLetter | isOther) | self) & Self.topBits
+  }
+
+  /// The top bit of each byte that is within the two, among bits without meaning; all bytes are ASCII.
+  @inline(__always)
+  private func topBits(from lower: UInt8, through upper: UInt8) -> UInt64 {
+    (self &+ (UInt64(0x80 &- lower) &* Self.ones)) ^ (self &+ (UInt64(0x7f &- upper) &* Self.ones))
+  }
 }
 
 extension Span<UInt8> {
@@ -37,18 +56,19 @@ extension Span<UInt8> {
     in range: Range<Int>, marks: (UInt64) -> UInt64, where isStop: (UInt8) -> Bool
   ) -> Int {
     var index = range.lowerBound
-    while range.upperBound &- index >= 8 {
+    // The last word may go on behind the range.
+    while index < range.upperBound, count &- index >= 8 {
       let found = marks(word(at: index))
       guard found != 0 else {
         index &+= 8
         continue
       }
       index &+= found.trailingZeroBitCount / 8
-      guard !isStop(self[index]) else { return index }
+      guard index < range.upperBound, !isStop(self[index]) else { return Swift.min(index, range.upperBound) }
       index &+= 1
     }
     while index < range.upperBound, !isStop(self[index]) { index &+= 1 }
-    return index
+    return Swift.min(index, range.upperBound)
   }
 
   /// The first eight bytes of `range`, the first one lowest, with zeros for those that it has not.

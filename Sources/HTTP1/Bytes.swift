@@ -73,6 +73,7 @@ extension Span<UInt8> {
   }
 
   /// `range` without OWS at its ends.
+  @inline(__always)
   func trimmed(_ range: Range<Int>) -> Range<Int> {
     var lower = range.lowerBound
     var upper = range.upperBound
@@ -83,32 +84,31 @@ extension Span<UInt8> {
 
   /// The first place of `byte` in `range`.
   func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
-    let index = range.lowerBound + extracting(range).places(before: byte)
+    let index = firstStop(in: range) { $0.marks(of: byte) } where: { $0 == byte }
     return index < range.upperBound ? index : nil
   }
 
-  /// How many places come before the first `byte`: all of them where there is none.
-  @inline(__always)
-  func places(before byte: UInt8) -> Int {
-    var index = 0
-    while index < count, self[index] != byte { index &+= 1 }
-    return index
+  /// Where the token (RFC 9110 §5.6.2) ends that `range` begins with; its start where there is none.
+  func endOfToken(in range: Range<Int>) -> Int {
+    firstStop(in: range) { word in
+      word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-"))
+    } where: {
+      !ByteSet.token.contains($0)
+    }
   }
 
-  /// Whether `range` is a token (RFC 9110 §5.6.2): at least one byte, all of them tchar.
-  func isToken(_ range: Range<Int>) -> Bool {
-    for index in range where !ByteSet.token.contains(self[index]) { return false }
-    return !range.isEmpty
-  }
+  /// Whether `range` is a token: at least one byte, all of them tchar.
+  func isToken(_ range: Range<Int>) -> Bool { !range.isEmpty && endOfToken(in: range) == range.upperBound }
 
   /// Whether `range` is a token68 (RFC 9110 §11.2), which is also the b64token of RFC 6750 §2.1: at least one of its
   /// characters, then any number of `=`.
   package func isToken68(_ range: Range<Int>) -> Bool {
-    let text = extracting(range)
-    var index = 0
-    while index < text.count, ByteSet.token68.contains(text[index]) { index &+= 1 }
-    guard index > 0 else { return false }
-    while index < text.count, text[index] == UInt8(ascii: "=") { index &+= 1 }
-    return index == text.count
+    let padding = firstStop(in: range) { word in
+      word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "9"))
+    } where: {
+      !ByteSet.token68.contains($0)
+    }
+    guard padding > range.lowerBound else { return false }
+    return (padding..<range.upperBound).allSatisfy { self[$0] == UInt8(ascii: "=") }
   }
 }

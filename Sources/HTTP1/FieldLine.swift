@@ -10,7 +10,7 @@ package struct FieldLine: Equatable, Sendable {
 
   /// Reads a line that is not empty and holds no control byte but HTAB (RFC 9112 §5).
   @inline(__always)
-  init(_ bytes: Span<UInt8>, line: Range<Int>, names: borrowing FieldNameTable) throws(HeadFault.Reason) {
+  init(_ bytes: Span<UInt8>, line: Range<Int>) throws(HeadFault.Reason) {
     // RFC 9112 §5.2: obs-fold is refused, and so is a blank before the first field (§2.2).
     guard !bytes[line.lowerBound].isBlank else { throw .obsFold }
     let packed = PackedName(tokenIn: bytes, from: line)
@@ -20,7 +20,7 @@ package struct FieldLine: Equatable, Sendable {
     guard bytes[colon] == UInt8(ascii: ":"), packed.count > 0 else { throw .fieldNameNoToken }
     name = line.lowerBound..<colon
     value = bytes.trimmed(colon + 1..<line.upperBound)
-    kind = names.kind(of: packed)
+    kind = FieldNameTable.shared.kind(of: packed)
     isNamedByConnection = false
   }
 }

@@ -21,8 +21,6 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
 }
 
 /// The table behind `FieldName`: known names by length, and families by prefix.
-///
-/// A parser keeps a copy (one reference), so that looking up needs neither a lock nor a reference count.
 struct FieldNameTable: Sendable {
   private struct Entry {
     let name: PackedName
@@ -30,13 +28,14 @@ struct FieldNameTable: Sendable {
     let takesAnySeparator: Bool
   }
 
-  private let entries: [Entry]
+  // Inline arrays, since looking up in one counts no reference.
+  private let entries: InlineArray<25, Entry>
   /// The entries of length n are `firstOfLength[n]..<firstOfLength[n + 1]`.
-  private let firstOfLength: [Int]
-  private let xForwarded = PackedName("x-forwarded")
-  private let proxy = PackedName("proxy-")
+  private let firstOfLength: InlineArray<26, Int>
+  private let xForwarded = NamePrefix("x-forwarded")
+  private let proxy = NamePrefix("proxy-")
   /// As much of `x-rate-limit-request-` as a prefix may have.
-  private let xRateLimitRequest = PackedName("x-rate-limit-req")
+  private let xRateLimitRequest = NamePrefix("x-rate-limit-req")
 
   static let shared = FieldNameTable()
 
@@ -56,21 +55,19 @@ struct FieldNameTable: Sendable {
       exact.map { Entry(name: PackedName($0), kind: $1, takesAnySeparator: false) }
       + anySeparator.map { Entry(name: PackedName($0), kind: $1, takesAnySeparator: true) }
     let sorted = all.sorted { $0.name.count < $1.name.count }
-    entries = sorted
-    firstOfLength = (0...PackedName.bytesMax + 1).map { length in
-      sorted.firstIndex { $0.name.count >= length } ?? sorted.count
-    }
+    precondition(sorted.count == 25)
+    entries = InlineArray { index in sorted[index] }
+    firstOfLength = InlineArray { length in sorted.firstIndex { $0.name.count >= length } ?? sorted.count }
   }
 
   func kind(of name: PackedName) -> FieldName {
-    if name.hasPrefix(xForwarded) { return .forwarding }
-    if name.hasPrefix(proxy) { return .proxy }
-    if name.hasPrefix(xRateLimitRequest) { return .callerAddress }
+    if xForwarded.begins(name) { return .forwarding }
+    if proxy.begins(name) { return .proxy }
+    if xRateLimitRequest.begins(name) { return .callerAddress }
     guard name.count <= PackedName.bytesMax else { return .other }
     for index in firstOfLength[name.count]..<firstOfLength[name.count + 1] {
-      let entry = entries[index]
-      guard name.hasSameBytes(as: entry.name) else { continue }
-      return entry.takesAnySeparator || !name.hasOtherSeparators ? entry.kind : .other
+      guard name.hasSameBytes(as: entries[index].name) else { continue }
+      return entries[index].takesAnySeparator || !name.hasOtherSeparators ? entries[index].kind : .other
     }
     return .other
   }

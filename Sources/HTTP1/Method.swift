@@ -25,13 +25,17 @@ package enum Method: UInt8, Sendable, CaseIterable {
   package var isHead: Bool { self == .head }
 
   init(_ bytes: Span<UInt8>, at range: Range<Int>) {
-    self = Self.names.first { bytes.has($0.name, at: range) }?.method ?? .other
+    let word = range.count <= 8 ? bytes.packed(range) : 0
+    for method in Self.words.indices where Self.words[method] == word {
+      self = Method(rawValue: UInt8(method)) ?? .other
+      return
+    }
+    self = .other
   }
 
-  /// The commonest first.
-  private static let names: [(name: ShortText, method: Method)] = [
-    (ShortText("GET"), .get), (ShortText("POST"), .post), (ShortText("PUT"), .put), (ShortText("DELETE"), .delete),
-    (ShortText("HEAD"), .head), (ShortText("OPTIONS"), .options), (ShortText("PATCH"), .patch),
-    (ShortText("TRACE"), .trace), (ShortText("CONNECT"), .connect),
-  ]
+  /// By raw value; one that is longer than eight bytes would not fit.
+  private static let words = InlineArray<9, UInt64> { index in
+    let text = Method.allCases[index].text
+    return text.withUTF8Buffer { _ in 0 }
+  }
 }

@@ -10,11 +10,12 @@ package enum Version: UInt8, Sendable {
     case malformed
   }
 
-  private static let http11Text = ShortText("HTTP/1.1")
+  /// `HTTP/1.1` as a word, its first byte lowest.
+  private static let http11Word: UInt64 = 0x312e_312f_5054_5448
   private static let name = ShortText("HTTP/")
 
   static func read(_ bytes: Span<UInt8>, at range: Range<Int>) -> Reading {
-    if bytes.has(http11Text, at: range) { return .understood(.http11) }
+    if range.count == 8, bytes.packed(range) == http11Word { return .understood(.http11) }
     let start = range.lowerBound
     guard range.count == 8, bytes.begins(with: name, in: range), bytes[start + 5].isDigit,
       bytes[start + 6] == UInt8(ascii: "."), bytes[start + 7].isDigit
