@@ -14,7 +14,7 @@ enum Authority {
     guard let first = range.first else { return nil }
     if bytes[first] == UInt8(ascii: "[") { return endOfAddress(bytes, range) }
     return bytes.firstStop(in: range) { word in
-      word.marks(besidesLettersAnd: UInt8(ascii: "0")...UInt8(ascii: "9"))
+      word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "9")) | word.marks(of: UInt8(ascii: "/"))
     } where: {
       !ByteSet.unreserved.contains($0)
     }
@@ -31,12 +31,7 @@ enum Authority {
 
   /// Digits up to 65535; none at all is the default port (RFC 3986 §3.2.3).
   private static func isPort(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-    guard range.count <= 5 else { return false }
-    var port = 0
-    for index in range {
-      guard bytes[index].isDigit else { return false }
-      port = port * 10 + Int(bytes[index] - UInt8(ascii: "0"))
-    }
+    guard range.count <= 5, let port = bytes.decimal(range) else { return false }
     return port <= 65535
   }
 }

@@ -1,6 +1,6 @@
 /// Looking for a byte eight at a time: a byte's place in a word is where the top bit of a mark is.
 ///
-/// Marks are exact up to the first one; behind it, a carry may set or clear some. Only the first is ever used.
+/// All that is asked for is marked; behind the first mark, a carry may mark other bytes too.
 extension UInt64 {
   private static let topBits: UInt64 = 0x8080_8080_8080_8080
   private static let ones: UInt64 = 0x0101_0101_0101_0101
@@ -8,8 +8,7 @@ extension UInt64 {
   /// The lowest `count` bytes of a word, none if it is negative.
   @inline(__always)
   static func mask(bytes count: Int) -> UInt64 {
-    if count <= 0 { return 0 }
-    return count >= 8 ? .max : (1 &<< UInt64(count &* 8)) &- 1
+    count <= 0 ? 0 : .max &>> UInt64(64 &- 8 &* Swift.min(count, 8))
   }
 
   /// This word with its ASCII letters in lower case; of other bytes only `@[\]^_` and control bytes change.
@@ -23,15 +22,17 @@ extension UInt64 {
     return (difference &- Self.ones) & ~difference & Self.topBits
   }
 
-  /// Marks the bytes of this word that are less than `byte`, which is ASCII, or DEL; a `~` behind a 0xff may be marked too.
+  /// Marks the bytes of this word that are less than `byte`, which is ASCII, or DEL.
   @inline(__always)
   func marksOfDelete(andBelow byte: UInt8) -> UInt64 {
     ((self &- (UInt64(byte) &* Self.ones)) | (self &+ Self.ones)) & ~self & Self.topBits
   }
 
-  /// Marks the bytes of this word that are 0x80 or more.
+  /// Marks the bytes of this word that no request target has.
   @inline(__always)
-  var marksBeyondASCII: UInt64 { self & Self.topBits }
+  var marksOfNoTarget: UInt64 {
+    ((self &- (0x21 &* Self.ones)) | (self &+ Self.ones) | self) & Self.topBits | marks(of: UInt8(ascii: "#"))
+  }
 
   /// Marks the bytes of this word that are neither ASCII letters nor within `others`, which are ASCII.
   @inline(__always)
@@ -55,18 +56,21 @@ extension Span<UInt8> {
   func firstStop(
     in range: Range<Int>, marks: (UInt64) -> UInt64, where isStop: (UInt8) -> Bool
   ) -> Int {
-    var index = range.lowerBound
+    let behind = count &- range.upperBound
+    var rest = extracting(droppingFirst: range.lowerBound)
     // The last word may go on behind the range.
-    while index < range.upperBound, count &- index >= 8 {
-      let found = marks(word(at: index))
-      guard found != 0 else {
-        index &+= 8
-        continue
+    while rest.count > behind, let word = rest.firstWord {
+      var found = marks(word)
+      while found != 0 {
+        let bit = found.trailingZeroBitCount & ~7
+        let place = count &- rest.count &+ bit / 8
+        guard place < range.upperBound else { return range.upperBound }
+        guard !isStop(UInt8(truncatingIfNeeded: word &>> UInt64(bit))) else { return place }
+        found &= found &- 1
       }
-      index &+= found.trailingZeroBitCount / 8
-      guard index < range.upperBound, !isStop(self[index]) else { return Swift.min(index, range.upperBound) }
-      index &+= 1
+      rest = rest.extracting(droppingFirst: 8)
     }
+    var index = count &- rest.count
     while index < range.upperBound, !isStop(self[index]) { index &+= 1 }
     return Swift.min(index, range.upperBound)
   }
@@ -74,18 +78,18 @@ extension Span<UInt8> {
   /// The first eight bytes of `range`, the first one lowest, with zeros for those that it has not.
   @inline(__always)
   func packed(_ range: Range<Int>) -> UInt64 {
-    if count &- range.lowerBound >= 8 { return word(at: range.lowerBound) & .mask(bytes: range.count) }
+    if let word = extracting(droppingFirst: range.lowerBound).firstWord { return word & .mask(bytes: range.count) }
     var word: UInt64 = 0
     for index in range.reversed() { word = word << 8 | UInt64(self[index]) }
     return word
   }
 
-  /// The eight bytes from `index` on, the first one lowest: one load once compiled.
+  /// The first eight bytes, the first one lowest, if there are as many: one load once compiled.
   @inline(__always)
-  private func word(at index: Int) -> UInt64 {
-    let eight = extracting(index..<index &+ 8)
-    let low = UInt32(eight[0]) | UInt32(eight[1]) << 8 | UInt32(eight[2]) << 16 | UInt32(eight[3]) << 24
-    let high = UInt32(eight[4]) | UInt32(eight[5]) << 8 | UInt32(eight[6]) << 16 | UInt32(eight[7]) << 24
+  private var firstWord: UInt64? {
+    guard count >= 8 else { return nil }
+    let low = UInt32(self[0]) | UInt32(self[1]) << 8 | UInt32(self[2]) << 16 | UInt32(self[3]) << 24
+    let high = UInt32(self[4]) | UInt32(self[5]) << 8 | UInt32(self[6]) << 16 | UInt32(self[7]) << 24
     return UInt64(low) | UInt64(high) << 32
   }
 }

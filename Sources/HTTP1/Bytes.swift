@@ -29,13 +29,19 @@ extension UInt8 {
   @inline(__always)
   var isFieldContent: Bool { self >= 0x20 ? self != 0x7f : self == .tab }
 
-  /// VCHAR, the only bytes a request target has (RFC 9112 §3.2).
+  /// VCHAR (RFC 5234).
+  @inline(__always)
   var isVisible: Bool { (0x21...0x7e).contains(self) }
+
+  /// May stand in a request target (RFC 9112 §3.2): a fragment, which `#` begins, never reaches a server (RFC 9110 §4.2.5).
+  @inline(__always)
+  var isTarget: Bool { isVisible && self != UInt8(ascii: "#") }
 
   /// OWS (RFC 9110 §5.6.3).
   @inline(__always)
   var isBlank: Bool { self == .space || self == .tab }
 
+  @inline(__always)
   var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
 
   /// The value of a hex digit in either case.
@@ -72,6 +78,21 @@ extension Span<UInt8> {
     return true
   }
 
+  /// The number that the digits of `range` spell, 0 for none of them; nil for other bytes.
+  ///
+  /// - Parameter range: of at most 18 bytes, which cannot overflow.
+  @inline(__always)
+  func decimal(_ range: Range<Int>) -> Int? {
+    let text = extracting(range)
+    precondition(text.count <= 18)
+    var number = 0
+    for index in 0..<text.count {
+      guard text[index].isDigit else { return nil }
+      number = number &* 10 &+ Int(text[index] &- UInt8(ascii: "0"))
+    }
+    return number
+  }
+
   /// `range` without OWS at its ends.
   @inline(__always)
   func trimmed(_ range: Range<Int>) -> Range<Int> {
@@ -84,7 +105,11 @@ extension Span<UInt8> {
 
   /// The first place of `byte` in `range`.
   func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
-    let index = firstStop(in: range) { $0.marks(of: byte) } where: { $0 == byte }
+    let index = firstStop(in: range) {
+      $0.marks(of: byte)
+    } where: {
+      $0 == byte
+    }
     return index < range.upperBound ? index : nil
   }
 

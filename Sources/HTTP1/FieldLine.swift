@@ -10,17 +10,17 @@ package struct FieldLine: Equatable, Sendable {
 
   /// Reads a line that is not empty and holds no control byte but HTAB (RFC 9112 §5).
   @inline(__always)
-  init(_ bytes: Span<UInt8>, line: Range<Int>) throws(HeadFault.Reason) {
+  init(_ bytes: Span<UInt8>, line: Range<Int>) throws(HeadFault) {
     // RFC 9112 §5.2: obs-fold is refused, and so is a blank before the first field (§2.2).
-    guard !bytes[line.lowerBound].isBlank else { throw .obsFold }
+    guard !bytes[line.lowerBound].isBlank else { throw .malformed(.obsFold) }
     let packed = PackedName(tokenIn: bytes, from: line)
     let colon = line.lowerBound + packed.count
-    guard colon < line.upperBound else { throw .colonMissing }
+    guard colon < line.upperBound else { throw .malformed(.colonMissing) }
     // RFC 9112 §5.1: no blank between name and colon.
-    guard bytes[colon] == UInt8(ascii: ":"), packed.count > 0 else { throw .fieldNameNoToken }
+    guard bytes[colon] == UInt8(ascii: ":"), packed.count > 0 else { throw .malformed(.fieldNameNoToken) }
     name = line.lowerBound..<colon
     value = bytes.trimmed(colon + 1..<line.upperBound)
-    kind = FieldNameTable.shared.kind(of: packed)
+    kind = FieldName(packed)
     isNamedByConnection = false
   }
 }

@@ -20,26 +20,50 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
   case traceparent, tracestate, via, date, server, location, contentType, retryAfter, wwwAuthenticate
 }
 
-/// The table behind `FieldName`: known names by length, and families by prefix.
-struct FieldNameTable: Sendable {
-  private struct Entry {
+extension FieldName {
+  init(_ name: PackedName) {
+    self = Self.family(of: name) ?? Self.known(name)
+  }
+
+  @inline(__always)
+  private static func family(of name: PackedName) -> FieldName? {
+    if table.forwarded.begins(name) { return .forwarding }
+    if table.proxy.begins(name) { return .proxy }
+    return table.rateLimit.begins(name) ? .callerAddress : nil
+  }
+
+  @inline(__always)
+  private static func known(_ name: PackedName) -> FieldName {
+    guard name.count <= PackedName.bytesMax else { return .other }
+    for index in table.firstOfLength[name.count]..<table.firstOfLength[name.count + 1] {
+      guard name.hasSameBytes(as: table.names[index].name) else { continue }
+      return table.names[index].takesAnySeparator || !name.hasOtherSeparators ? table.names[index].kind : .other
+    }
+    return .other
+  }
+}
+
+/// Known names by length, and families by prefix.
+///
+/// In inline arrays, since looking up in one counts no reference, and in one constant: each is a call to look at.
+private let table = FieldNameTable()
+
+private struct FieldNameTable {
+  struct Entry {
     let name: PackedName
     let kind: FieldName
     let takesAnySeparator: Bool
   }
 
-  // Inline arrays, since looking up in one counts no reference.
-  private let entries: InlineArray<25, Entry>
-  /// The entries of length n are `firstOfLength[n]..<firstOfLength[n + 1]`.
-  private let firstOfLength: InlineArray<26, Int>
-  private let xForwarded = NamePrefix("x-forwarded")
-  private let proxy = NamePrefix("proxy-")
+  let names: InlineArray<25, Entry>
+  /// The names of length n are `firstOfLength[n]..<firstOfLength[n + 1]`.
+  let firstOfLength: InlineArray<26, Int>
+  let forwarded = NamePrefix("x-forwarded")
+  let proxy = NamePrefix("proxy-")
   /// As much of `x-rate-limit-request-` as a prefix may have.
-  private let xRateLimitRequest = NamePrefix("x-rate-limit-req")
+  let rateLimit = NamePrefix("x-rate-limit-req")
 
-  static let shared = FieldNameTable()
-
-  private init() {
+  init() {
     let exact: [(String, FieldName)] = [
       ("host", .host), ("connection", .connection), ("keep-alive", .keepAlive), ("te", .te), ("trailer", .trailer),
       ("transfer-encoding", .transferEncoding), ("upgrade", .upgrade), ("content-length", .contentLength),
@@ -56,19 +80,7 @@ struct FieldNameTable: Sendable {
       + anySeparator.map { Entry(name: PackedName($0), kind: $1, takesAnySeparator: true) }
     let sorted = all.sorted { $0.name.count < $1.name.count }
     precondition(sorted.count == 25)
-    entries = InlineArray { index in sorted[index] }
+    names = InlineArray { index in sorted[index] }
     firstOfLength = InlineArray { length in sorted.firstIndex { $0.name.count >= length } ?? sorted.count }
-  }
-
-  func kind(of name: PackedName) -> FieldName {
-    if xForwarded.begins(name) { return .forwarding }
-    if proxy.begins(name) { return .proxy }
-    if xRateLimitRequest.begins(name) { return .callerAddress }
-    guard name.count <= PackedName.bytesMax else { return .other }
-    for index in firstOfLength[name.count]..<firstOfLength[name.count + 1] {
-      guard name.hasSameBytes(as: entries[index].name) else { continue }
-      return entries[index].takesAnySeparator || !name.hasOtherSeparators ? entries[index].kind : .other
-    }
-    return .other
   }
 }

@@ -1,29 +1,48 @@
-/// What the field lines of one head say together about its body and its connection.
+/// What the field lines of one head say together about its body, its connection and, in a request, its target.
 struct FieldSection: Sendable {
+  /// Whose head it is: some fields mean something in a client's alone.
+  enum Sender {
+    /// With the authority that an absolute-form target names.
+    case client(authority: Range<Int>?)
+    case server
+  }
+
   /// A bound, since every option is compared with every field name.
   static let connectionOptionsMax = 64
 
   /// The value of the one Content-Length, in bytes.
   private(set) var contentLength: Int?
   private(set) var isChunked = false
+  private(set) var hasHost = false
+  /// Whether a 100 (Continue) is expected.
+  private(set) var hasExpectation = false
+  private let version: Version
+  private let sender: Sender
   private var closes = false
   private var keepsAlive = false
   private var optionCount = 0
   private var namesFields = false
 
+  init(version: Version, sender: Sender) {
+    self.version = version
+    self.sender = sender
+  }
+
   /// Takes one line's meaning in, and refuses what does not go with the lines before it.
   @inline(__always)
-  mutating func add(_ field: FieldLine, _ bytes: Span<UInt8>, version: Version) throws(HeadFault.Reason) {
+  mutating func add(_ field: FieldLine, _ bytes: Span<UInt8>) throws(HeadFault) {
     switch field.kind {
     case .contentLength: try addContentLength(bytes, field.value)
-    case .transferEncoding: try addTransferEncoding(bytes, field.value, version)
+    case .transferEncoding: try addTransferEncoding(bytes, field.value)
     case .connection: try addConnection(bytes, field.value)
+    case .host: try addHost(bytes, field.value)
+    case .expect: try addExpectation(bytes, field.value)
     default: break
     }
   }
 
   /// Whether the connection may carry another message (RFC 9112 §9.3).
-  func keepAlive(version: Version) -> Bool {
+  var keepAlive: Bool {
     switch version {
     case .http11: !closes
     case .http10: keepsAlive && !closes
@@ -46,29 +65,23 @@ struct FieldSection: Sendable {
   }
 
   /// One field, digits only: a list of equal lengths is refused too (RFC 9110 §8.6, RFC 9112 §6.3 rule 5).
-  private mutating func addContentLength(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault.Reason) {
-    guard contentLength == nil else { throw .contentLengthRepeated }
+  private mutating func addContentLength(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault) {
+    guard contentLength == nil else { throw .malformed(.contentLengthRepeated) }
     // RFC 9112 §6.1: both length fields together is an attack sign, so the connection ends here.
-    guard !isChunked else { throw .bothLengths }
-    // 18 digits cannot overflow.
-    guard (1...18).contains(value.count) else { throw .contentLengthInvalid }
-    var length = 0
-    for index in value {
-      guard bytes[index].isDigit else { throw .contentLengthInvalid }
-      length = length * 10 + Int(bytes[index] - UInt8(ascii: "0"))
+    guard !isChunked else { throw .malformed(.bothLengths) }
+    guard (1...18).contains(value.count), let length = bytes.decimal(value) else {
+      throw .malformed(.contentLengthInvalid)
     }
     contentLength = length
   }
 
   /// One field, exactly `chunked`, on HTTP/1.1 (RFC 9112 §6.1).
-  private mutating func addTransferEncoding(
-    _ bytes: Span<UInt8>, _ value: Range<Int>, _ version: Version
-  ) throws(HeadFault.Reason) {
-    guard !isChunked else { throw .transferEncodingRepeated }
-    guard contentLength == nil else { throw .bothLengths }
-    guard version == .http11 else { throw .transferEncodingOnHTTP10 }
+  private mutating func addTransferEncoding(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault) {
+    guard !isChunked else { throw .malformed(.transferEncodingRepeated) }
+    guard contentLength == nil else { throw .malformed(.bothLengths) }
+    guard version == .http11 else { throw .malformed(.transferEncodingOnHTTP10) }
     guard bytes.has(anyCaseOf: "chunked", at: value) else {
-      throw Self.isOrderly(bytes, codings: value) ? .transferCodingUnknown : .transferEncodingInvalid
+      throw Self.isOrderly(bytes, codings: value) ? .notImplemented : .malformed(.transferEncodingInvalid)
     }
     isChunked = true
   }
@@ -91,12 +104,12 @@ struct FieldSection: Sendable {
     return count > (hasChunked ? 1 : 0)
   }
 
-  private mutating func addConnection(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault.Reason) {
+  private mutating func addConnection(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault) {
     var options = ListMembers(of: value)
     while let option = options.next(bytes) {
-      guard bytes.isToken(option) else { throw .connectionInvalid }
+      guard bytes.isToken(option) else { throw .malformed(.connectionInvalid) }
       optionCount += 1
-      guard optionCount <= Self.connectionOptionsMax else { throw .connectionOptions }
+      guard optionCount <= Self.connectionOptionsMax else { throw .malformed(.connectionOptions) }
       if bytes.has(anyCaseOf: "close", at: option) {
         closes = true
       } else if bytes.has(anyCaseOf: "keep-alive", at: option) {
@@ -105,5 +118,20 @@ struct FieldSection: Sendable {
         namesFields = true
       }
     }
+  }
+
+  /// Exactly one, valid, and the same as the target's authority (RFC 9112 §3.2).
+  private mutating func addHost(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault) {
+    guard case .client(let authority) = sender else { return }
+    guard !hasHost else { throw .malformed(.hostRepeated) }
+    guard Authority.isValid(bytes, value) else { throw .malformed(.hostInvalid) }
+    if let authority, !bytes.areSame(anyCaseOf: authority, value) { throw .malformed(.hostNotTarget) }
+    hasHost = true
+  }
+
+  private mutating func addExpectation(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault) {
+    guard case .client = sender else { return }
+    guard bytes.has(anyCaseOf: "100-continue", at: value) else { throw .expectationUnsupported }
+    hasExpectation = true
   }
 }

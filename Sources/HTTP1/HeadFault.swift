@@ -13,10 +13,6 @@ package enum HeadFault: Error, Equatable, Sendable {
   /// 417: an expectation other than 100-continue (RFC 9110 §10.1.1).
   case expectationUnsupported
 
-  init(_ reason: Reason) {
-    self = reason == .transferCodingUnknown ? .notImplemented : .malformed(reason)
-  }
-
   /// What is wrong with a head, of a request or of an answer.
   package enum Reason: Error, Equatable, Sendable, CaseIterable {
     case bareLF, bareCR, controlByte, emptyLines

@@ -33,9 +33,7 @@ package enum Method: UInt8, Sendable, CaseIterable {
     self = .other
   }
 
-  /// By raw value; one that is longer than eight bytes would not fit.
-  private static let words = InlineArray<9, UInt64> { index in
-    let text = Method.allCases[index].text
-    return text.withUTF8Buffer { _ in 0 }
+  /// By raw value; each has at most eight bytes.
+  private static let words = InlineArray<9, UInt64> { index in ShortText(Method.allCases[index].text.description).first
   }
 }

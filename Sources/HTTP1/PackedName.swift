@@ -1,6 +1,6 @@
 /// The first 24 bytes of a field name in three words, in lower case and with `-` for `_` and `.`, to compare names by words.
 ///
-/// `^` and `~` become the same too, which no name here has.
+/// `^` and `~` become the same too, which no name here has. A word that is not full ends in blanks.
 struct PackedName: Sendable {
   /// What fits; longer names keep their count and their first bytes.
   static let bytesMax = 24
@@ -23,9 +23,9 @@ struct PackedName: Sendable {
       return !ByteSet.token.contains(byte)
     }
     count = end - range.lowerBound
-    first = Self.lowerCase(bytes, range.lowerBound..<end)
-    if count > 8 { second = Self.lowerCase(bytes, range.lowerBound + 8..<end) }
-    if count > 16 { third = Self.lowerCase(bytes, range.lowerBound + 16..<end) }
+    first = bytes.packed(range.lowerBound..<end).withLowerCaseLetters
+    if count > 8 { second = bytes.packed(range.lowerBound &+ 8..<end).withLowerCaseLetters }
+    if count > 16 { third = bytes.packed(range.lowerBound &+ 16..<end).withLowerCaseLetters }
     if hasOtherSeparators { dashSeparators() }
   }
 
@@ -38,11 +38,6 @@ struct PackedName: Sendable {
   @inline(__always)
   func hasSameBytes(as other: PackedName) -> Bool {
     first == other.first && second == other.second && third == other.third && count == other.count
-  }
-
-  @inline(__always)
-  private static func lowerCase(_ bytes: Span<UInt8>, _ range: Range<Int>) -> UInt64 {
-    bytes.packed(range).withLowerCaseLetters & .mask(bytes: range.count)
   }
 
   private mutating func dashSeparators() {
@@ -68,20 +63,22 @@ struct PackedName: Sendable {
 
 /// What a name may begin with: at most 16 bytes.
 struct NamePrefix: Sendable {
-  private let name: PackedName
-  // A packed name is zero behind its end, so the bytes of a prefix are a mask of its length.
+  private let first: UInt64
+  private let second: UInt64
   private let firstMask: UInt64
   private let secondMask: UInt64
 
   init(_ text: String) {
-    name = PackedName(text)
+    let name = PackedName(text)
     precondition(name.count <= 16)
     firstMask = .mask(bytes: name.count)
     secondMask = .mask(bytes: name.count - 8)
+    first = name.first & firstMask
+    second = name.second & secondMask
   }
 
   @inline(__always)
-  func begins(_ other: PackedName) -> Bool {
-    other.first & firstMask == name.first && other.second & secondMask == name.second
+  func begins(_ name: PackedName) -> Bool {
+    name.first & firstMask == first && name.second & secondMask == second
   }
 }

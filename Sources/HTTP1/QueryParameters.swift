@@ -30,13 +30,17 @@ package struct QueryParameters: Sendable {
   /// The next pair of the query, which lies in `bytes`.
   package mutating func next(_ bytes: Span<UInt8>) -> Parameter? {
     guard !isAtEnd else { return nil }
+    let (equals, ampersand) = (UInt8(ascii: "="), UInt8(ascii: "&"))
+    let keyEnd = bytes.firstStop(in: rest) { word in
+      word.marks(of: equals) | word.marks(of: ampersand)
+    } where: {
+      $0 == equals || $0 == ampersand
+    }
+    let end = bytes.first(ampersand, in: keyEnd..<rest.upperBound) ?? rest.upperBound
     let start = rest.lowerBound
-    let end = bytes.extracting(rest).places(before: UInt8(ascii: "&"))
-    isAtEnd = end == rest.count
-    let pair = start..<start + end
-    rest = min(start + end + 1, rest.upperBound)..<rest.upperBound
-    let keyEnd = bytes.extracting(pair).places(before: UInt8(ascii: "="))
-    return Parameter(key: start..<start + keyEnd, value: start + min(keyEnd + 1, end)..<start + end, pair: pair)
+    isAtEnd = end == rest.upperBound
+    rest = min(end + 1, rest.upperBound)..<rest.upperBound
+    return Parameter(key: start..<keyEnd, value: min(keyEnd + 1, end)..<end, pair: start..<end)
   }
 
   /// Compares a key with `name`, decoding percent escapes once; `+` stays, and so does a malformed escape.

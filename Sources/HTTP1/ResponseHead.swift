@@ -24,4 +24,14 @@ package enum ResponseFault: Error, Equatable, Sendable {
   case malformed(HeadFault.Reason)
   /// A bound of `HeadLimits` was passed.
   case headTooLarge
+
+  init(_ fault: HeadFault) {
+    switch fault {
+    case .malformed(let reason): self = .malformed(reason)
+    case .targetTooLong, .headersTooLarge: self = .headTooLarge
+    case .notImplemented: self = .malformed(.transferCodingUnknown)
+    case .versionUnsupported: self = .malformed(.version)
+    case .expectationUnsupported: preconditionFailure("an answer expects nothing")
+    }
+  }
 }

@@ -3,7 +3,8 @@ package struct ShortText: Sendable {
   package static let bytesMax = 16
 
   let count: Int
-  private let first: UInt64
+  /// The first eight bytes, the first one lowest, with zeros behind the last.
+  let first: UInt64
   private let second: UInt64
 
   package init(_ text: String) {
