@@ -77,7 +77,7 @@ extension Span<UInt8> {
 
   /// The first eight bytes of `range`, the first one lowest, with zeros for those that it has not.
   @inline(__always)
-  func packed(_ range: Range<Int>) -> UInt64 {
+  package func packed(_ range: Range<Int>) -> UInt64 {
     if let word = extracting(droppingFirst: range.lowerBound).firstWord { return word & .mask(bytes: range.count) }
     var word: UInt64 = 0
     for index in range.reversed() { word = word << 8 | UInt64(self[index]) }

@@ -104,7 +104,7 @@ extension Span<UInt8> {
   }
 
   /// The first place of `byte` in `range`.
-  func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
+  package func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
     let index = firstStop(in: range) {
       $0.marks(of: byte)
     } where: {
@@ -114,7 +114,7 @@ extension Span<UInt8> {
   }
 
   /// Where the token (RFC 9110 §5.6.2) ends that `range` begins with; its start where there is none.
-  func endOfToken(in range: Range<Int>) -> Int {
+  package func endOfToken(in range: Range<Int>) -> Int {
     firstStop(in: range) { word in
       word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-"))
     } where: {

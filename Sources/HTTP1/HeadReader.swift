@@ -14,6 +14,9 @@ struct HeadReader: Sendable {
   /// Bytes of the lines that were read.
   var byteCount: Int { scanner.lineStart }
 
+  /// Whether anything was read.
+  var hasBegun: Bool { scanner.hasBegun }
+
   /// Makes ready for the next head.
   mutating func reset() {
     scanner = LineScanner()

@@ -4,6 +4,8 @@ struct LineScanner: Sendable {
   private(set) var lineStart = 0
   private var position = 0
 
+  var hasBegun: Bool { position > 0 }
+
   /// The next line without its CRLF, which holds no control byte but HTAB; nil: it is not whole yet.
   ///
   /// Only CRLF ends a line: a bare LF or CR is what two parsers read differently (RFC 9112 §2.2).

@@ -20,6 +20,12 @@ package func checkPath(_ bytes: Span<UInt8>, _ path: Range<Int>) throws(PathFaul
   var segmentStart = first + 1
   var index = segmentStart
   while index < path.upperBound {
+    index = bytes.firstStop(in: index..<path.upperBound) { word in
+      word.marks(besidesLettersAnd: UInt8(ascii: "0")...UInt8(ascii: "9"))
+    } where: {
+      !ByteSet.unreserved.contains($0)
+    }
+    guard index < path.upperBound else { break }
     switch bytes[index] {
     case UInt8(ascii: "/"):
       try checkSegment(bytes, segmentStart..<index)

@@ -45,9 +45,8 @@ package struct QueryParameters: Sendable {
 
   /// Compares a key with `name`, decoding percent escapes once; `+` stays, and so does a malformed escape.
   package static func match(_ bytes: Span<UInt8>, key: Range<Int>, _ name: borrowing ShortText) -> KeyMatch {
-    if bytes.has(name, at: key) { return .literal }
     // An escape makes a key longer.
-    guard key.count > name.count else { return .different }
+    guard key.count > name.count else { return bytes.has(name, at: key) ? .literal : .different }
     var index = key.lowerBound
     for place in 0..<name.count {
       guard index < key.upperBound else { return .different }

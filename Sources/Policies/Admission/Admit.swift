@@ -13,10 +13,12 @@ extension Policy {
   ) throws(Rejection) -> Admission {
     trace = AdmissionTrace()
     let addressing = Addressing(bytes, path: head.path)
-    let presented = try presentedToken(head, bytes, takesCoreKey: addressing.takesCoreKey)
+    let parameters = GatewayParameters(head.query, bytes)
+    let presented = try presentedToken(
+      head, bytes, hasTokenInQuery: parameters.hasToken, takesCoreKey: addressing.takesCoreKey)
     try authenticate(presented, bytes, at: now, noting: &trace)
     if let peer, !clients.mayCall(from: peer, Int(trace.clientIndex)) { throw .networkForbidden }
-    return try admit(head, bytes, addressing, noting: &trace)
+    return try admit(head, bytes, addressing, parameters, noting: &trace)
   }
 
   /// The same for a client that is known already: what a principal may do, whatever its token.
@@ -26,7 +28,8 @@ extension Policy {
     trace = AdmissionTrace()
     trace.clientIndex = clientIndex
     guard !clients.isRevoked(Int(clientIndex)) else { throw .tokenRevoked }
-    return try admit(head, bytes, Addressing(bytes, path: head.path), noting: &trace)
+    return try admit(
+      head, bytes, Addressing(bytes, path: head.path), GatewayParameters(head.query, bytes), noting: &trace)
   }
 
   /// The presented token is known, in force and not revoked.
@@ -44,13 +47,14 @@ extension Policy {
   }
 
   private func admit(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ addressing: Addressing, noting trace: inout AdmissionTrace
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ addressing: Addressing, _ parameters: GatewayParameters,
+    noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Admission {
     let client = Int(trace.clientIndex)
     let route = try route(head, bytes, addressing.corePath)
     trace.routeIndex = Int32(truncatingIfNeeded: route)
     try authorize(client, for: route)
-    let parameter = try instanceParameter(head.query, bytes, addressing.instance)
+    let parameter = try instanceParameter(parameters, addressing.instance)
     let instance = try resolve(addressing.instance, parameter?.value, bytes, for: client, noting: &trace)
     let isWrite = routes.routes[route].isWrite
     guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
@@ -82,12 +86,12 @@ extension Policy {
 
   /// The pair of the query that names the instance; nil where the path does.
   private func instanceParameter(
-    _ query: Range<Int>?, _ bytes: Span<UInt8>, _ instance: Addressing.Instance
+    _ parameters: GatewayParameters, _ instance: Addressing.Instance
   ) throws(Rejection) -> QueryParameters.Parameter? {
     switch instance {
-    case .inQuery: return try requiredInstanceParameter(query, bytes)
+    case .inQuery: return try parameters.requiredInstance()
     case .inPath, .byDefault:
-      try refuseInstanceParameter(query, bytes)
+      try parameters.refuseInstance()
       return nil
     }
   }
@@ -114,9 +118,7 @@ extension Policy {
 
   /// nil for a value that names no instance.
   private func instanceIndex(_ value: Range<Int>, _ bytes: Span<UInt8>) throws(Rejection) -> Int32? {
-    var hasEscape = false
-    for index in value where bytes[index] == UInt8(ascii: "%") { hasEscape = true }
-    guard hasEscape else { return directory.index(of: bytes, value) }
+    guard bytes.first(UInt8(ascii: "%"), in: value) != nil else { return directory.index(of: bytes, value) }
     let name = try decodedName(value, bytes)
     return directory.index(of: name.bytes.span, 0..<name.count)
   }

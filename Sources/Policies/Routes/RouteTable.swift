@@ -25,6 +25,8 @@ package struct RouteTable: Sendable {
 
   struct Edge: Sendable {
     let literal: Range<Int>
+    /// Its first eight bytes.
+    let start: UInt64
     let child: Int
   }
 
@@ -56,9 +58,7 @@ package struct RouteTable: Sendable {
 
   /// Visits a node at most once a path, so the work is bounded by the operator's table.
   private func find(_ bytes: Span<UInt8>, _ rest: Range<Int>, below node: Int) -> Int? {
-    var end = rest.lowerBound
-    while end < rest.upperBound, bytes[end] != UInt8(ascii: "/") { end &+= 1 }
-    let segment = rest.lowerBound..<end
+    let segment = rest.lowerBound..<(bytes.first(UInt8(ascii: "/"), in: rest) ?? rest.upperBound)
     guard !segment.isEmpty else { return nil }
     if let child = literalChild(bytes, segment, of: node), let found = endpoint(bytes, segment, rest, at: child) {
       return found
@@ -76,14 +76,15 @@ package struct RouteTable: Sendable {
   }
 
   private func literalChild(_ bytes: Span<UInt8>, _ segment: Range<Int>, of node: Int) -> Int? {
-    for index in nodes[node].edges {
+    let start = bytes.packed(segment)
+    for index in nodes[node].edges where edges[index].start == start {
       let literal = edges[index].literal
       guard literal.count == segment.count else { continue }
-      var offset = 0
+      var offset = 8
       while offset < segment.count, literals[literal.lowerBound + offset] == bytes[segment.lowerBound + offset] {
         offset &+= 1
       }
-      if offset == segment.count { return edges[index].child }
+      if offset >= segment.count { return edges[index].child }
     }
     return nil
   }

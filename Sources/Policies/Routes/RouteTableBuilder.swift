@@ -47,7 +47,8 @@ private struct RouteTableBuilder {
       for (literal, child) in branch.literals.sorted(by: { left, right in left.key < right.key }) {
         let start = literals.count
         literals += literal.utf8
-        edges.append(RouteTable.Edge(literal: start..<literals.count, child: child))
+        let range = start..<literals.count
+        edges.append(RouteTable.Edge(literal: range, start: literals.span.packed(range), child: child))
       }
       nodes.append(
         RouteTable.Node(
