@@ -100,6 +100,21 @@ import Testing
     #expect(directory.index(of: long.span, 0..<65) == nil && directory.index(of: long.span, 0..<0) == nil)
     #expect(InstanceDirectory([]).index(of: long.span, 0..<5) == nil)
   }
+
+  @Test func `tells ids of every length by every byte`() throws {
+    let ids = try (1...InstanceID.byteCountMax).map { count in
+      try #require(InstanceID(String(repeating: "a", count: count)))
+    }
+    let directory = InstanceDirectory(ids)
+    for (index, id) in ids.enumerated() {
+      #expect(directory.index(of: id.bytes.span, 0..<id.bytes.count) == Int32(index))
+      for place in id.bytes.indices {
+        var other = id.bytes
+        other[place] = UInt8(ascii: "b")
+        #expect(directory.index(of: other.span, 0..<other.count) == nil)
+      }
+    }
+  }
 }
 
 private struct Fixed: RandomNumberGenerator {

@@ -1,0 +1,42 @@
+import HTTP1
+import Testing
+
+@Suite struct ByteScanTests {
+  /// Sixteen times one byte, with another one at a place: every carry from one byte of a word into the next.
+  private static let texts = [0x00, 0x20, 0x2d, 0x61, 0x7e, 0x7f, 0x80, 0xff].flatMap { (filling: UInt8) in
+    (0...UInt8.max).flatMap { byte in
+      (0..<16).map { place in
+        var text = [UInt8](repeating: filling, count: 16)
+        text[place] = byte
+        return text
+      }
+    }
+  }
+
+  @Test func `finds the end of a token where it is`() {
+    let token = Set("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8)
+    for text in Self.texts {
+      for range in [0..<16, 1..<16, 0..<11, 3..<3] {
+        let end = range.first { !token.contains(text[$0]) } ?? range.upperBound
+        #expect(text.span.endOfToken(in: range) == end, "\(text) \(range)")
+      }
+    }
+  }
+
+  @Test func `tells a token68 from what is none`() {
+    let characters = Set("-._~+/0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8)
+    for text in Self.texts + ["a=", "a==", "=a", "a=a", "="].map({ Array($0.utf8) }) {
+      let padding = text.firstIndex { !characters.contains($0) } ?? text.count
+      let isToken68 = padding > 0 && text[padding...].allSatisfy { $0 == UInt8(ascii: "=") }
+      #expect(text.span.isToken68(0..<text.count) == isToken68, "\(text)")
+    }
+  }
+
+  @Test func `finds the first of a byte within the range`() {
+    for text in Self.texts {
+      for range in [0..<16, 5..<16, 0..<9, 2..<2] {
+        #expect(text.span.first(UInt8(ascii: "-"), in: range) == text[range].firstIndex(of: UInt8(ascii: "-")))
+      }
+    }
+  }
+}
