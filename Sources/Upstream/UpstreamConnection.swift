@@ -205,7 +205,6 @@ package final class UpstreamConnection: EventHandler {
     phase = .leased
     isReused = true
     self.lessee = lessee
-    loop.setDeadline(.max, for: registration)
   }
 
   func isLeased(to other: any Lessee) -> Bool { lessee === other }

@@ -78,7 +78,7 @@ final class Exchange: Lessee {
     case .gather: gather()
     case .declare: declare()
     case .acquire(let fresh): acquire(fresh: fresh)
-    case .send: sendSoon()
+    case .send: later()
     case .answer(let fault):
       dropUpstream()
       if fault.speaksOfIllness { instanceFailed() }
@@ -191,7 +191,10 @@ final class Exchange: Lessee {
       // An answer may come before the request is sent whole.
       if machine.state == .sending, upstream?.isReadable == true { receiveAnswer() }
     case .awaitingAnswer, .relaying: receiveAnswer()
-    case .answering: if flush() { end(.complete) }
+    case .answering:
+      let sentBefore = answer.sentCount
+      guard flush() else { return }
+      if answer.sentCount == sentBefore { end(.complete) } else { later() }
     case .admitting, .awaitingIntent, .awaitingSlot, .connecting, .finished: break
     }
   }

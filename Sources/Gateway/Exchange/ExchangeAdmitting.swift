@@ -55,7 +55,7 @@ extension Exchange {
     ProbeAnswer.write(
       to: answer.output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
       version: version, hasBody: !method.isHead)
-    sendSoon()
+    later()
   }
 
   /// Whether the client may have one more request now.

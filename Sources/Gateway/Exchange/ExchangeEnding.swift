@@ -19,7 +19,7 @@ extension Exchange {
     keepsAlive = clientKeepsAlive && !own.closes && !worker.isDraining && bodyIsRead()
     worker.write(
       own, id: id, keepsAlive: keepsAlive, version: version, hasBody: !method.isHead, to: answer.output)
-    sendSoon()
+    later()
   }
 
   /// Reads over what has come of the body: when it is all there, the next request can be told apart from it.

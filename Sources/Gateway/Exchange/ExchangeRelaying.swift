@@ -13,8 +13,13 @@ extension Exchange {
     guard let upstream else { return }
     var reads = 0
     while true {
+      let sentBefore = answer.sentCount
       guard flush() else { return }
-      if machine.state == .relaying, answer.body.isComplete { return perform(machine.answerEnded()) }
+      if machine.state == .relaying, answer.body.isComplete {
+        // First others send.
+        guard answer.sentCount == sentBefore else { return later() }
+        return perform(machine.answerEnded())
+      }
       if sendFailed, !upstream.isReadable { return upstreamBroke() }
       guard upstream.isReadable else { return wait(for: machine.state == .relaying ? .answerBody : .answerHead) }
       guard reads < Self.readsInOneTurnMax else { return again() }
@@ -25,7 +30,7 @@ extension Exchange {
         clock.progressed(loop.now)
         let isFirst = machine.state != .relaying
         guard readAnswer() else { return }
-        if isFirst, machine.state == .relaying { return sendSoon() }
+        if isFirst, machine.state == .relaying { return later() }
       case .wouldBlock: break
       case .ended:
         guard machine.state == .relaying, answer.upstreamEnded() else { return upstreamBroke() }
@@ -116,9 +121,9 @@ extension Exchange {
     perform(machine.upstreamBroke(answerBytes: answer.hasBytes))
   }
 
-  /// Sends together with the others of this turn.
-  func sendSoon() {
-    if let registration = connection?.registration { loop.send(registration) }
+  /// Goes on behind the other exchanges of this turn: first all read, then all send, then all end.
+  func later() {
+    if let registration = connection?.registration { loop.later(registration) }
   }
 
   func again() {
