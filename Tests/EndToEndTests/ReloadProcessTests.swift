@@ -24,6 +24,16 @@ import Testing
     }
   }
 
+  /// Whether the answer comes to be this one; a busy machine may take its time.
+  private func isEventually(_ status: Int, _ ask: () throws -> Int?) throws -> Bool {
+    let end = Date() + Double(TestSocket.patience)
+    while try ask() != status {
+      guard Date() < end else { return false }
+      Thread.sleep(forTimeInterval: 0.05)
+    }
+    return true
+  }
+
   @Test func `SIGHUP puts the folder into force, and nothing else does without a watch`() throws {
     try withGateway(watch: false) { gateway, folder, ask in
       #expect(try ask() == 200)
@@ -142,11 +152,9 @@ import Testing
       #expect(try ask() == 200)
       try mount("..2026_2", revoked: true)
       #expect(gateway.waitUntilSaid("in force", times: 2))
-      Thread.sleep(forTimeInterval: 0.5)
-      #expect(try ask() == 401)
+      #expect(try isEventually(401, ask))
       try mount("..2026_3", revoked: false)
-      Thread.sleep(forTimeInterval: 0.7)
-      #expect(try ask() == 200)
+      #expect(try isEventually(200, ask))
       #expect(!gateway.errors.contains("not valid"))
     }
   }

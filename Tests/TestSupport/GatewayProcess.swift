@@ -47,7 +47,8 @@ package final class GatewayProcess {
     try process.run()
     var port: UInt16?
     while port == nil {
-      guard errorText.hasMore.wait(timeout: .now() + .seconds(TestSocket.patience)) == .success else { break }
+      // A large folder takes a build without optimization seconds, and a busy machine several times as long.
+      guard errorText.hasMore.wait(timeout: .now() + .seconds(6 * TestSocket.patience)) == .success else { break }
       let text = errorText.text.withLock { $0 }
       port = text.firstMatch(of: /listening on 127\.0\.0\.1:([0-9]+)/).flatMap { UInt16($0.1) }
       if port == nil, !process.isRunning { break }
