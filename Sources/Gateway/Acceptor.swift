@@ -44,10 +44,11 @@ final class Acceptor: EventHandler {
   }
 
   func ready(_ readiness: Readiness) {
+    var peer: SocketAddress?
     for _ in 0..<Self.acceptsInOneTurnMax {
       do throws(Errno) {
-        guard let descriptor = try listener.accept() else { return }
-        try place(descriptor)
+        guard let descriptor = try listener.accept(from: &peer) else { return }
+        try place(descriptor, from: PeerAddress(peer))
       } catch {
         tell("cannot accept a connection: \(error)")
         return pause()
@@ -55,19 +56,18 @@ final class Acceptor: EventHandler {
     }
   }
 
-  private func place(_ descriptor: consuming FileDescriptor) throws(Errno) {
+  private func place(_ descriptor: consuming FileDescriptor, from peer: PeerAddress) throws(Errno) {
     let number = descriptor.number
-    let peer = gate.countsAddresses ? PeerAddress(peerAddress(of: number)) : .unix
     let (target, count) = leastBusy
     if let refusal = gate.admit(number, from: peer, beside: count) {
       tell("refusing connections: \(refusal.message)")
-      return worker.refuse(descriptor, refusal)
+      return worker.refuse(descriptor, from: peer, refusal)
     }
     worker.metrics.accepted.add()
     // What stays here needs no epoll entry that another thread could make.
     guard target !== loop.handle else {
       target.connections.add(1, ordering: .relaxed)
-      return worker.take(descriptor)
+      return worker.take(descriptor, from: peer)
     }
     do throws(Errno) {
       try target.adopt(descriptor)

@@ -42,13 +42,19 @@ final class DownstreamConnection: EventHandler {
   private static let lingerMilliseconds: Int64 = 1_000
   private static let lingerBytesMax = 1 << 20
 
-  init(_ socket: consuming Socket, peer: PeerAddress, peerText: [UInt8], worker: Worker) {
+  init(_ socket: consuming Socket, peer: PeerAddress, worker: Worker) {
     self.socket = socket
     self.peer = peer
-    self.peerText = peerText
+    peerText = peer.text
     self.worker = worker
-    forwardingLines =
-      Array("X-Forwarded-For: ".utf8) + peerText + Array("\r\nX-Forwarded-Proto: http\r\n".utf8)
+    let (name, rest) = ("X-Forwarded-For: ".utf8, "\r\nX-Forwarded-Proto: http\r\n".utf8)
+    var lines: [UInt8] = []
+    // In one allocation, and no larger: an idle connection holds it.
+    lines.reserveCapacity(name.count + peerText.count + rest.count)
+    lines += name
+    lines += peerText
+    lines += rest
+    forwardingLines = lines
     registration = worker.loop.register(self)
   }
 

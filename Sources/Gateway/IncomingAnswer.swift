@@ -131,9 +131,11 @@ final class IncomingAnswer {
   var isWaiting: Bool { waiting > 0 || !direct.isEmpty }
 
   /// Writes all that waits for the client, as far as it takes it.
-  func flush(to socket: borrowing Socket) -> Flush {
+  ///
+  /// - Parameter isLast: the connection ends behind it.
+  func flush(to socket: borrowing Socket, isLast: Bool) -> Flush {
     while isWaiting {
-      switch send(to: socket) {
+      switch send(to: socket, isLast: isLast) {
       case .bytes(let count):
         sentCount += count
         let fromOutput = min(count, waiting)
@@ -156,10 +158,10 @@ final class IncomingAnswer {
 
   private var waiting: Int { output.count - outputSent }
 
-  private func send(to socket: borrowing Socket) -> Transfer {
-    guard !direct.isEmpty else { return socket.send(output, outputSent..<output.count) }
-    guard waiting > 0 else { return socket.send(buffer, direct) }
-    return socket.send(output, from: outputSent, then: buffer, direct)
+  private func send(to socket: borrowing Socket, isLast: Bool) -> Transfer {
+    guard !direct.isEmpty else { return socket.send(output, outputSent..<output.count, isLast: isLast) }
+    guard waiting > 0 else { return socket.send(buffer, direct, isLast: isLast) }
+    return socket.send(output, from: outputSent, then: buffer, direct, isLast: isLast)
   }
 
   // MARK: Reuse

@@ -23,7 +23,7 @@ final class RefusedConnection: EventHandler {
 
   /// Writes the answer, which a new socket has room for.
   func answer(_ bytes: ByteBuffer) -> Int {
-    guard case .bytes(let count) = socket?.send(bytes, 0..<bytes.count) else {
+    guard case .bytes(let count) = socket?.send(bytes, 0..<bytes.count, isLast: true) else {
       end()
       return 0
     }

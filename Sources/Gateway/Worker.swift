@@ -126,16 +126,18 @@ final class Worker: EventLoopDelegate, EventHandler {
     loop.freeLeaving()
   }
 
-  func adopted(_ descriptor: consuming FileDescriptor) { open(descriptor, isWatched: true) }
+  func adopted(_ descriptor: consuming FileDescriptor) {
+    let peer = PeerAddress(loop.sockets.peerAddress(descriptor.number))
+    open(descriptor, from: peer, isWatched: true)
+  }
 
   /// A connection that this loop has accepted and keeps.
-  func take(_ descriptor: consuming FileDescriptor) { open(descriptor, isWatched: false) }
+  func take(_ descriptor: consuming FileDescriptor, from peer: PeerAddress) {
+    open(descriptor, from: peer, isWatched: false)
+  }
 
-  private func open(_ descriptor: consuming FileDescriptor, isWatched: Bool) {
-    let address = loop.sockets.peerAddress(descriptor.number)
-    let connection = DownstreamConnection(
-      Socket(descriptor, calls: loop.sockets), peer: PeerAddress(address),
-      peerText: PeerAddress(address).textForLogs, worker: self)
+  private func open(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, isWatched: Bool) {
+    let connection = DownstreamConnection(Socket(descriptor, calls: loop.sockets), peer: peer, worker: self)
     connection.place = connections.count
     connections.append(connection)
     do throws(Errno) { try connection.open(isWatched: isWatched) } catch { connection.close() }
@@ -156,10 +158,9 @@ final class Worker: EventLoopDelegate, EventHandler {
   }
 
   /// Answers a connection that there is no place for, and ends it.
-  func refuse(_ descriptor: consuming FileDescriptor, _ own: OwnAnswer) {
+  func refuse(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, _ own: OwnAnswer) {
     // The oldest one has had its answer for longest; it only waits for its client to leave.
     if refused.count == DescriptorBudget.refusalsMax { refused[0].end() }
-    let peer = PeerAddress(loop.sockets.peerAddress(descriptor.number)).textForLogs
     let connection = RefusedConnection(Socket(descriptor, calls: loop.sockets), loop: loop) { [unowned self] ended in
       refused.removeAll { $0 === ended }
     }
@@ -169,7 +170,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     var record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: own.status)
     record.code = own.code
     record.outcome = own.outcome?.text
-    record.peer = peer
+    record.peer = peer.text
     record.bytesOut = connection.answer(bytes)
     metrics.refusedConnections.add()
     countRefusal(own.code, nil, nil)
@@ -363,10 +364,13 @@ extension PeerAddress {
     }
   }
 
-  var textForLogs: [UInt8] {
+  /// As logs and Core are told: the address, or `unix`.
+  var text: [UInt8] {
+    var text: [UInt8] = []
     switch self {
-    case .ip(let address): Array(address.description.utf8)
-    case .unix: Array("unix".utf8)
+    case .ip(let address): address.write(to: &text)
+    case .unix: text += "unix".utf8
     }
+    return text
   }
 }

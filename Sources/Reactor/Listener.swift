@@ -37,10 +37,19 @@ package final class Listener: Sendable {
   }
 
   /// The next waiting connection, non-blocking and close-on-exec; nil when there is none.
-  package func accept() throws(Errno) -> FileDescriptor? {
+  ///
+  /// - Parameter peer: becomes the address that it comes from.
+  package func accept(from peer: inout SocketAddress?) throws(Errno) -> FileDescriptor? {
     let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-    let accepted = accept4(descriptor.number, nil, nil, flags)
-    if accepted >= 0 { return FileDescriptor(owning: accepted) }
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let accepted = unsafe withUnsafeMutableBytes(of: &storage) {
+      unsafe accept4(descriptor.number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length, flags)
+    }
+    if accepted >= 0 {
+      peer = SocketAddress(storage)
+      return FileDescriptor(owning: accepted)
+    }
     let error = Errno.last
     switch error.number {
     // The connection was gone before we came to it (accept(2), "Error handling").

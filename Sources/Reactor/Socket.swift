@@ -24,11 +24,17 @@ package struct Socket: ~Copyable {
   package func receive(into buffer: ByteBuffer) -> Transfer { calls.receive(number, into: buffer) }
 
   /// Writes a range of `buffer`.
-  package func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer { calls.send(number, buffer, range) }
+  ///
+  /// - Parameter isLast: `endOutput` or the socket's end follows at once; until then the bytes may be held back.
+  package func send(_ buffer: ByteBuffer, _ range: Range<Int>, isLast: Bool) -> Transfer {
+    calls.send(number, buffer, range, isLast: isLast)
+  }
 
   /// Writes the rest of `first` and then a range of `second` with one call.
-  package func send(_ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>) -> Transfer {
-    calls.send(number, first, from: offset, then: second, range)
+  package func send(
+    _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>, isLast: Bool
+  ) -> Transfer {
+    calls.send(number, first, from: offset, then: second, range, isLast: isLast)
   }
 
   /// Ends our sending side, so that the peer reads the answer to its end.

@@ -2,10 +2,12 @@
 package protocol SocketCalls: AnyObject {
   /// Reads into the free room of `buffer`, of which there must be some.
   func receive(_ descriptor: Int32, into buffer: ByteBuffer) -> Transfer
-  func send(_ descriptor: Int32, _ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer
+  /// - Parameter isLast: the end follows at once, and shares a packet with these bytes.
+  func send(_ descriptor: Int32, _ buffer: ByteBuffer, _ range: Range<Int>, isLast: Bool) -> Transfer
   /// Writes the rest of `first` and then a range of `second` with one call.
   func send(
-    _ descriptor: Int32, _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>
+    _ descriptor: Int32, _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>,
+    isLast: Bool
   ) -> Transfer
   func endOutput(_ descriptor: Int32)
   func resetOnClose(_ descriptor: Int32)

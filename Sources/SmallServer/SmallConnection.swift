@@ -32,8 +32,8 @@ final class SmallConnection: EventHandler {
   private var phase = Phase.readingHead
   private var registration = Registration.none
 
-  init(_ socket: consuming Socket, on owner: SmallLoop) {
-    peer = peerAddress(of: socket.number)
+  init(_ socket: consuming Socket, from peer: SocketAddress?, on owner: SmallLoop) {
+    self.peer = peer
     self.socket = socket
     self.owner = owner
     parser = RequestHeadParser(limits: owner.bounds.headLimits)
@@ -190,7 +190,7 @@ final class SmallConnection: EventHandler {
 
   private func sendOutput() -> Bool {
     while sent < output.count {
-      switch socket.send(output, sent..<output.count) {
+      switch socket.send(output, sent..<output.count, isLast: false) {
       case .bytes(let count): sent += count
       case .wouldBlock: return false
       case .ended, .failed:

@@ -38,9 +38,10 @@ final class SmallLoop: EventLoopDelegate, EventHandler {
   // MARK: Connections
 
   func ready(_ readiness: Readiness) {
-    while let accepted = try? listener.accept() {
+    var peer: SocketAddress?
+    while let accepted = try? listener.accept(from: &peer) {
       guard connections.count < bounds.connectionsMax else { continue }
-      let connection = SmallConnection(Socket(accepted), on: self)
+      let connection = SmallConnection(Socket(accepted), from: peer, on: self)
       guard (try? connection.open()) != nil else { continue }
       connections[ObjectIdentifier(connection)] = connection
     }

@@ -36,7 +36,7 @@ package final class Peer {
     return send(buffer) == .bytes(buffer.count)
   }
 
-  package func send(_ buffer: ByteBuffer) -> Transfer { socket.send(buffer, 0..<buffer.count) }
+  package func send(_ buffer: ByteBuffer) -> Transfer { socket.send(buffer, 0..<buffer.count, isLast: false) }
 
   package func receive(into buffer: ByteBuffer) -> Transfer { socket.receive(into: buffer) }
 
@@ -72,7 +72,8 @@ package struct SocketPair {
 extension Reactor.Listener {
   /// The next connection, when one waits.
   package func next() throws(Errno) -> Peer? {
-    guard let descriptor = try accept() else { return nil }
+    var peer: SocketAddress?
+    guard let descriptor = try accept(from: &peer) else { return nil }
     return Peer(Socket(descriptor))
   }
 }

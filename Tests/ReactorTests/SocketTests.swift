@@ -19,7 +19,7 @@ import Testing
   @Test func `writes two parts with one call`() throws {
     let pair = try SocketPair()
     let (head, body, received) = (ByteBuffer("xxhead "), ByteBuffer("<body>"), ByteBuffer(capacity: 64))
-    let sent = pair.far.socket.send(head, from: 2, then: body, 1..<5)
+    let sent = pair.far.socket.send(head, from: 2, then: body, 1..<5, isLast: false)
     #expect(sent == .bytes(9))
     #expect(pair.near.receive(into: received) == .bytes(9))
     #expect(received.text == "head body")

@@ -16,12 +16,22 @@ final class SimulatedEnd {
   var onSent: ([UInt8]) -> Void = { _ in }
   var onEnd: () -> Void = {}
 
+  /// What was sent as the last bytes before the end, which the kernel may hold back until then.
+  fileprivate var heldBack: [UInt8] = []
+
   fileprivate var tag: EventTag?
   fileprivate var edges: Readiness = []
 
   init(number: Int32, room: Int) {
     self.number = number
     self.room = room
+  }
+
+  fileprivate func sendHeldBack() {
+    guard !heldBack.isEmpty else { return }
+    let bytes = heldBack
+    heldBack = []
+    onSent(bytes)
   }
 
   fileprivate var level: Readiness {
@@ -107,6 +117,9 @@ final class SimulatedCalls: SocketCalls {
   func takeEvents(using random: inout SeededGenerator) -> [(tag: EventTag, readiness: Readiness)] {
     var events = extraEvents
     extraEvents = []
+    for end in ends.values where !end.heldBack.isEmpty && !end.isStalled {
+      violations.append("what \(end.number) sent as its last bytes waits for an end")
+    }
     for end in ends.values.sorted(by: { $0.number < $1.number }) where !end.edges.isEmpty {
       guard let tag = end.tag else { continue }
       events.append((tag, end.edges))
@@ -128,28 +141,31 @@ final class SimulatedCalls: SocketCalls {
     return .bytes(count)
   }
 
-  func send(_ number: Int32, _ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
-    send(number) { room in bytes(buffer, range.prefix(room)) }
+  func send(_ number: Int32, _ buffer: ByteBuffer, _ range: Range<Int>, isLast: Bool) -> Transfer {
+    send(number, isLast: isLast) { room in bytes(buffer, range.prefix(room)) }
   }
 
   func send(
-    _ number: Int32, _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>
+    _ number: Int32, _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>,
+    isLast: Bool
   ) -> Transfer {
-    send(number) { room in
+    send(number, isLast: isLast) { room in
       let head = bytes(first, (offset..<first.count).prefix(room))
       return head + bytes(second, range.prefix(room - head.count))
     }
   }
 
   /// - Parameter taking: gives at most so many of the bytes that are to be sent.
-  private func send(_ number: Int32, taking: (Int) -> [UInt8]) -> Transfer {
+  private func send(_ number: Int32, isLast: Bool, taking: (Int) -> [UInt8]) -> Transfer {
     guard let end = end(number) else { return .failed(Errno(EBADF)) }
     if isHarmed(end) { return .failed(Errno(EPIPE)) }
     if end.isReset { return .failed(Errno(EPIPE)) }
     guard end.room > 0 else { return .wouldBlock }
     let sent = taking(end.room)
     end.room -= sent.count
-    end.onSent(sent)
+    // What is last waits for the end, which has to come, unless the room is full.
+    end.heldBack += sent
+    if !isLast || end.room == 0 { end.sendHeldBack() }
     return .bytes(sent.count)
   }
 
@@ -159,6 +175,7 @@ final class SimulatedCalls: SocketCalls {
 
   func endOutput(_ number: Int32) {
     guard let end = end(number), !end.isStalled else { return }
+    end.sendHeldBack()
     end.onEnd()
   }
 
@@ -168,7 +185,9 @@ final class SimulatedCalls: SocketCalls {
   func close(_ number: Int32) {
     guard let end = end(number) else { return }
     ends[number] = nil
-    if !end.isStalled { end.onEnd() }
+    guard !end.isStalled else { return }
+    end.sendHeldBack()
+    end.onEnd()
   }
 
   private func end(_ number: Int32) -> SimulatedEnd? {

@@ -52,6 +52,6 @@ final class SimulatedLink: Link {
 
   func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
     guard let end else { return .ended }
-    return kernel.calls.send(end.number, buffer, range)
+    return kernel.calls.send(end.number, buffer, range, isLast: false)
   }
 }

@@ -264,7 +264,9 @@ extension UpstreamTests {
       let room = ByteBuffer(capacity: 16 << 10)
       var (sent, received, isEnded) = (0, 0, false)
       let isWhole = rig.turns.run {
-        while sent < piece.count, case .bytes(let count) = core.socket.send(piece, sent..<piece.count) { sent += count }
+        while sent < piece.count, case .bytes(let count) = core.socket.send(piece, sent..<piece.count, isLast: false) {
+          sent += count
+        }
         if sent == piece.count { core.endOutput() }
         while connection.isReadable, !isEnded {
           room.removeAll()

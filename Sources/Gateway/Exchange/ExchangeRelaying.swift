@@ -101,7 +101,7 @@ extension Exchange {
       return true
     }
     let before = answer.sentCount
-    let result = answer.flush(to: connection.socket)
+    let result = answer.flush(to: connection.socket, isLast: endsConnection)
     if answer.sentCount > before { clock.progressed(loop.now) }
     switch result {
     case .done: return true
@@ -114,6 +114,12 @@ extension Exchange {
       answer.discard()
       return true
     }
+  }
+
+  /// Whether the connection ends behind what waits for the client, and nothing more can come from it: unread bytes would
+  /// make the end a reset, which drops what the kernel has held back.
+  private var endsConnection: Bool {
+    machine.state == .relaying && answer.body.isComplete && machine.requestIsSent && !clientKeepsAlive
   }
 
   func upstreamBroke() {

@@ -39,14 +39,35 @@ package enum PeerAddress: Hashable, Sendable {
 extension IPAddress: CustomStringConvertible {
   /// Dotted decimal, or the canonical form of RFC 5952 §4: lower case, the longest run of zero groups as `::`.
   package var description: String {
-    guard !isIPv4 else {
-      return (0..<4).map { index in "\(ipv4 >> UInt32(24 - 8 * index) & 0xff)" }.joined(separator: ".")
+    var text: [UInt8] = []
+    write(to: &text)
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Writes the same behind what is there; without Strings, as every connection asks for it.
+  package func write(to text: inout [UInt8]) {
+    guard isIPv4 else { return writeIPv6(to: &text) }
+    text.reserveCapacity(text.count + Self.ipv4TextBytesMax)
+    for shift: UInt32 in [24, 16, 8, 0] {
+      if shift < 24 { text.append(UInt8(ascii: ".")) }
+      let byte = UInt8(truncatingIfNeeded: ipv4 >> shift)
+      if byte >= 100 { text.append(UInt8(ascii: "0") + byte / 100) }
+      if byte >= 10 { text.append(UInt8(ascii: "0") + byte / 10 % 10) }
+      text.append(UInt8(ascii: "0") + byte % 10)
     }
+  }
+
+  private static let ipv4TextBytesMax = 15
+
+  private func writeIPv6(to text: inout [UInt8]) {
     let groups = groups
     let run = longestZeroRun(in: groups)
-    let text = { (part: ArraySlice<UInt16>) in part.map { group in String(group, radix: 16) }.joined(separator: ":") }
-    guard run.count >= 2 else { return text(groups[...]) }
-    return "\(text(groups[..<run.lowerBound]))::\(text(groups[run.upperBound...]))"
+    let join = { (part: ArraySlice<UInt16>) in part.map { group in String(group, radix: 16) }.joined(separator: ":") }
+    guard run.count >= 2 else {
+      text += join(groups[...]).utf8
+      return
+    }
+    text += "\(join(groups[..<run.lowerBound]))::\(join(groups[run.upperBound...]))".utf8
   }
 }
 
