@@ -18,6 +18,9 @@ final class OutgoingRequest {
   /// (OpenSSL: "bad length").
   private var isPinned = false
 
+  /// So much of a body is held back at least, however large its head is.
+  static let heldBackBytesMin = 16 << 10
+
   /// - Parameter buffers: where it has room from, while a request is under way.
   init(buffers: BufferPool) { buffer = ByteBuffer(from: buffers) }
 

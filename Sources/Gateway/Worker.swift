@@ -259,7 +259,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     if let code = record.code { countRefusal(code, record.fault, access) }
     guard let log else { return }
     record.peer = connection.peerText
-    snapshot?.name(trace, in: &record)
+    (snapshot ?? self.snapshot).name(trace, in: &record)
     connection.withRequestTexts { texts, head in
       log.append(record, texts, in: head, now: loop.nowNanoseconds / 1_000)
     }
@@ -341,16 +341,15 @@ extension HeadLimits {
 }
 
 extension Snapshot {
-  /// Names who asked for what, as far as admission came.
+  /// Names who asked for what, as far as admission came, in place of those of the record's last exchange.
   fileprivate func name(_ trace: AdmissionTrace, in record: inout ExchangeRecord) {
-    if trace.clientIndex >= 0 { record.client = policy.clients.id(of: Int(trace.clientIndex)) }
-    if trace.tokenIndex >= 0 { record.tokenNote = policy.tokens.note(of: trace.tokenIndex) }
+    record.client = trace.clientIndex >= 0 ? policy.clients.id(of: Int(trace.clientIndex)) : []
+    record.tokenNote = trace.tokenIndex >= 0 ? policy.tokens.note(of: trace.tokenIndex) : []
     record.tokenDigestPrefix = trace.tokenDigestPrefix
-    if trace.instanceIndex >= 0 { record.instance = policy.instances[Int(trace.instanceIndex)].id.bytes }
-    if trace.routeIndex >= 0 {
-      record.routePattern = policy.routes.routes[Int(trace.routeIndex)].pattern
-      record.operation = policy.routes.routes[Int(trace.routeIndex)].operation
-    }
+    record.instance = trace.instanceIndex >= 0 ? policy.instances[Int(trace.instanceIndex)].id.bytes : []
+    let hasRoute = trace.routeIndex >= 0
+    record.routePattern = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].pattern : []
+    record.operation = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].operation : []
   }
 }
 

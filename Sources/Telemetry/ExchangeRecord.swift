@@ -3,9 +3,9 @@
 /// Texts are bytes as they came; an empty one is left out of the log line. Plain values and shared arrays only, so
 /// making one allocates nothing; not copyable, because a copy would count nine references up and down.
 package struct ExchangeRecord: ~Copyable {
-  package let requestID: RequestID
+  package private(set) var requestID: RequestID
   /// Microseconds since 1970.
-  package var startedAt: Int64
+  package private(set) var startedAt: Int64
   package var status: Int
 
   package var client: ArraySlice<UInt8> = []
@@ -39,5 +39,16 @@ package struct ExchangeRecord: ~Copyable {
     self.requestID = requestID
     self.startedAt = startedAt
     self.status = status
+  }
+
+  /// Begins anew for another exchange. The texts, from `client` to `peer`, stay: who names them names all.
+  package mutating func begin(_ requestID: RequestID, startedAt: Int64) {
+    self.requestID = requestID
+    self.startedAt = startedAt
+    status = 0
+    if code != nil { (code, outcome, fault) = (nil, nil, nil) }
+    if fault != nil { fault = nil }
+    (bytesIn, bytesOut, tries, pooled) = (0, 0, 0, nil)
+    (total, firstByte, connect, queue) = (0, nil, nil, nil)
   }
 }

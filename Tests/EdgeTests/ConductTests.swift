@@ -82,8 +82,14 @@ import Testing
     #expect(stage.requests(tag) == 1)
   }
 
-  @Test(arguments: ["Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n5\r\nhe"])
-  func `who sends a body slowly holds no connection to Core`(slowly: String) throws {
+  static let slowBodies = [
+    "Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n5\r\nhe",
+    "Content-Length: 100000\r\n\r\n" + String(repeating: "b", count: 12_000),
+  ]
+
+  @Test(arguments: slowBodies, [0, 7_900])
+  func `who sends a body slowly holds no connection to Core, however large the head`(slowly: String, large: Int) throws
+  {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["limits": ["connections": 1]])
@@ -92,7 +98,9 @@ import Testing
     var slow: [TestSocket] = []
     for _ in 0..<3 {
       slow.append(try gateway.connect())
-      try slow[slow.count - 1].send("POST \(target) HTTP/1.1\r\n\(Stage.lines)\(slowly)")
+      let much = String(repeating: "a", count: large)
+      let fields = (0..<4).map { "X-\($0): \(much)\r\n" }.joined()
+      try slow[slow.count - 1].send("POST \(target)&x=\(much) HTTP/1.1\r\n\(Stage.lines)\(fields)\(slowly)")
     }
     #expect(try gateway.ask("GET", target)?.status == 200)
     #expect(core.requests.count == 1)

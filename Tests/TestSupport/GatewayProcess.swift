@@ -38,13 +38,9 @@ package final class GatewayProcess {
     let errors = Pipe()
     process.standardError = errors
     let errorText = ErrorText()
-    errors.fileHandleForReading.readabilityHandler = { handle in
-      let data = handle.availableData
-      if data.isEmpty { handle.readabilityHandler = nil }
-      errorText.text.withLock { $0 += String(decoding: data, as: UTF8.self) }
-      errorText.hasMore.signal()
-    }
     try process.run()
+    // A thread of its own: Foundation's handler for this has brought the test process down at the end of a pipe.
+    Thread { Self.read(errors.fileHandleForReading, into: errorText) }.start()
     var port: UInt16?
     while port == nil {
       // A large folder takes a build without optimization seconds, and a busy machine several times as long.
@@ -58,6 +54,15 @@ package final class GatewayProcess {
     self.folder = folder
     self.errorText = errorText
     identifier = process.processIdentifier
+  }
+
+  private static func read(_ errors: FileHandle, into errorText: ErrorText) {
+    var data = Data()
+    repeat {
+      data = errors.availableData
+      errorText.text.withLock { $0 += String(decoding: data, as: UTF8.self) }
+      errorText.hasMore.signal()
+    } while !data.isEmpty
   }
 
   /// Where operators connect; nil: off, unless the test asks for it by `"admin": "127.0.0.1:0"`.

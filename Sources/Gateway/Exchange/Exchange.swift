@@ -67,7 +67,7 @@ final class Exchange: Lessee {
     trace = AdmissionTrace()
     clock.begin(at: loop.now)
     times = ExchangeTimes(started: loop.nowNanoseconds)
-    record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: 0)
+    record.begin(id, startedAt: loop.wallMicroseconds)
   }
 
   // MARK: Acting

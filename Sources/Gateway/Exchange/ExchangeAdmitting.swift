@@ -106,5 +106,6 @@ extension Exchange {
     input.buffer.withBytes { bytes in
       route.writeHead(input.parser.head, bytes, admission, id: id, peer: connection.forwardingLines, to: buffer)
     }
+    if !request.isHeadOnly { buffer.reserve(OutgoingRequest.heldBackBytesMin) }
   }
 }
