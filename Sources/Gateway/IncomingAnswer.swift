@@ -194,8 +194,3 @@ extension Span<UInt8> {
     }
   }
 }
-
-extension HeadLimits {
-  /// Bounds for the heads of Core's answers.
-  static let answers = HeadLimits(requestLineBytesMax: 8 << 10, headerBytesMax: 64 << 10, fieldsMax: 200)
-}

@@ -1,5 +1,4 @@
 import Counters
-import Digests
 import HTTP1
 import Policies
 import Reactor
@@ -42,15 +41,12 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   private let mailbox: Mailbox
   private let gate: ConnectionGate
-  private let log: AccessLogBuffer?
+  let log: AccessLogBuffer?
   let metrics: LoopMetrics
-  /// By code; the loop's own way to its counters.
-  private var refusals: [String: SharedCounter] = [:]
-  /// Refusals come in floods of one kind, and a look into the table is 400 instructions.
-  private var lastRefusal: (code: String, counter: SharedCounter)?
+  var refusals: RefusalCounters
   /// nil: writes are not audited.
   let audit: AuditPort?
-  private let report: @Sendable (String) -> Void
+  let report: @Sendable (String) -> Void
   private var headLimits: HeadLimits
   private var acceptors: [Acceptor] = []
   private var connections: [DownstreamConnection] = []
@@ -90,6 +86,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     self.gate = gate
     self.log = log
     self.metrics = metrics
+    refusals = RefusalCounters(metrics)
     self.audit = audit
     self.report = report
     headLimits = HeadLimits(generation.policy.settings.limits)
@@ -104,7 +101,6 @@ final class Worker: EventLoopDelegate, EventHandler {
   }
 
   var timeouts: GatewayTimeouts { snapshot.policy.settings.timeouts }
-  var bodyBytesPerSecondMin: Int { snapshot.policy.settings.limits.bodyBytesPerSecondMin }
 
   // MARK: Running
 
@@ -248,65 +244,7 @@ final class Worker: EventLoopDelegate, EventHandler {
       own, id: id, dateLine: dateLine(), keepsAlive: keepsAlive, version: version, hasBody: hasBody, to: output)
   }
 
-  // MARK: Recording
-
-  /// Counts one exchange, and writes it into the log.
-  func record(
-    _ record: inout ExchangeRecord, _ times: ExchangeTimes, of connection: DownstreamConnection,
-    _ method: HTTP1.Method, _ trace: AdmissionTrace, _ snapshot: Snapshot?, _ access: InstanceAccess?
-  ) {
-    count(record.status, times, method, route: trace.routeIndex, snapshot, access)
-    if let code = record.code { countRefusal(code, record.fault, access) }
-    guard let log else { return }
-    record.peer = connection.peerText
-    (snapshot ?? self.snapshot).name(trace, in: &record)
-    connection.withRequestTexts { texts, head in
-      log.append(record, texts, in: head, now: loop.nowNanoseconds / 1_000)
-    }
-    tick()
-  }
-
-  private func count(
-    _ status: Int, _ times: ExchangeTimes, _ method: HTTP1.Method, route: Int32, _ snapshot: Snapshot?,
-    _ access: InstanceAccess?
-  ) {
-    metrics.ownTime.observe(times.own)
-    if let access, times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
-    // The policy is asked on the way of the first such request only: lending its tables is not free.
-    if access?.requests.count(status: status, method, route: route) == true { return }
-    let snapshot = snapshot ?? self.snapshot
-    let requests = access?.requests ?? snapshot.requestsWithoutInstance
-    if requests.count(status: status, method, route: route) { return }
-    requests.find(method, route: route, in: snapshot.policy.routes)
-    _ = requests.count(status: status, method, route: route)
-  }
-
-  private func refusalCounter(_ code: String) -> SharedCounter {
-    if let lastRefusal, lastRefusal.code == code { return lastRefusal.counter }
-    let counter = refusals.value(code, orElse: metrics.refusals(code))
-    lastRefusal = (code, counter)
-    return counter
-  }
-
-  private func countRefusal(_ code: String, _ detail: String?, _ access: InstanceAccess?) {
-    refusalCounter(code).count.add()
-    guard let access, Fault.codesOfInstances.contains(code) else { return }
-    access.metrics.failed(InstanceFault(code: code, detail: detail, at: loop.wallMicroseconds))
-  }
-
-  /// A fault's cause, for the operator: the client is told the kind alone.
-  func report(_ fault: ConnectFault, of trace: AdmissionTrace, _ snapshot: Snapshot?) {
-    guard let snapshot, snapshot.access(to: trace.instanceIndex).mayReport(loop.now) else { return }
-    report("instance \(snapshot.policy.instances[Int(trace.instanceIndex)].id.text): \(fault.detail)")
-  }
-
-  func report(refusedKey index: Int, of trace: AdmissionTrace, _ snapshot: Snapshot?) {
-    guard let snapshot, snapshot.access(to: trace.instanceIndex).mayReport(loop.now) else { return }
-    let instance = snapshot.policy.instances[Int(trace.instanceIndex)]
-    report(
-      "instance \(instance.id.text): it refuses key \(index + 1) of \(instance.keys.count); see \"key\" in instances.json"
-    )
-  }
+  // MARK: Looking after things
 
   /// A request found an instance's breaker open, and nobody else asks whether it is well again.
   func probe(_ index: Int32, _ state: UpstreamState) {
@@ -316,7 +254,8 @@ final class Worker: EventLoopDelegate, EventHandler {
     }
   }
 
-  private func tick() {
+  /// Looks after the log lines that wait, in a while.
+  func tick() {
     guard !isTicking else { return }
     isTicking = true
     loop.setDeadline(loop.now + Self.tickMilliseconds, for: registration)
@@ -329,47 +268,5 @@ final class Worker: EventLoopDelegate, EventHandler {
     guard let log else { return }
     log.flushIfDue(now: loop.nowNanoseconds / 1_000)
     if !log.isEmpty { tick() }
-  }
-}
-
-extension HeadLimits {
-  init(_ limits: GatewayLimits) {
-    self.init(
-      requestLineBytesMax: limits.requestLineBytesMax, headerBytesMax: limits.headerBytesMax,
-      fieldsMax: limits.headerFieldsMax)
-  }
-}
-
-extension Snapshot {
-  /// Names who asked for what, as far as admission came, in place of those of the record's last exchange.
-  fileprivate func name(_ trace: AdmissionTrace, in record: inout ExchangeRecord) {
-    record.client = trace.clientIndex >= 0 ? policy.clients.id(of: Int(trace.clientIndex)) : []
-    record.tokenNote = trace.tokenIndex >= 0 ? policy.tokens.note(of: trace.tokenIndex) : []
-    record.tokenDigestPrefix = trace.tokenDigestPrefix
-    record.instance = trace.instanceIndex >= 0 ? policy.instances[Int(trace.instanceIndex)].id.bytes : []
-    let hasRoute = trace.routeIndex >= 0
-    record.routePattern = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].pattern : []
-    record.operation = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].operation : []
-  }
-}
-
-extension PeerAddress {
-  init(_ address: SocketAddress?) {
-    switch address {
-    case .ipv4(let address, _): self = .ip(IPAddress(ipv4: address))
-    case .ipv6(let high, let low, _): self = .ip(IPAddress(high: high, low: low))
-    // A peer without an address is never within anybody's networks.
-    case .unix, nil: self = .unix
-    }
-  }
-
-  /// As logs and Core are told: the address, or `unix`.
-  var text: [UInt8] {
-    var text: [UInt8] = []
-    switch self {
-    case .ip(let address): address.write(to: &text)
-    case .unix: text += "unix".utf8
-    }
-    return text
   }
 }

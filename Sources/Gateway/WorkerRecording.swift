@@ -1,0 +1,73 @@
+import Counters
+import HTTP1
+import Policies
+import Reactor
+import Telemetry
+import Upstream
+
+/// What a worker tells of its exchanges: to metrics, to the access log, and to the operator.
+extension Worker {
+  /// Counts one exchange, and writes it into the log.
+  func record(
+    _ record: inout ExchangeRecord, _ times: ExchangeTimes, of connection: DownstreamConnection,
+    _ method: HTTP1.Method, _ trace: AdmissionTrace, _ snapshot: Snapshot?, _ access: InstanceAccess?
+  ) {
+    count(record.status, times, method, route: trace.routeIndex, snapshot, access)
+    if let code = record.code { countRefusal(code, record.fault, access) }
+    guard let log else { return }
+    record.peer = connection.peerText
+    (snapshot ?? self.snapshot).name(trace, in: &record)
+    connection.withRequestTexts { texts, head in
+      log.append(record, texts, in: head, now: loop.nowNanoseconds / 1_000)
+    }
+    tick()
+  }
+
+  private func count(
+    _ status: Int, _ times: ExchangeTimes, _ method: HTTP1.Method, route: Int32, _ snapshot: Snapshot?,
+    _ access: InstanceAccess?
+  ) {
+    metrics.ownTime.observe(times.own)
+    if let access, times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
+    // The policy is asked on the way of the first such request only: lending its tables is not free.
+    if access?.requests.count(status: status, method, route: route) == true { return }
+    let snapshot = snapshot ?? self.snapshot
+    let requests = access?.requests ?? snapshot.requestsWithoutInstance
+    if requests.count(status: status, method, route: route) { return }
+    requests.find(method, route: route, in: snapshot.policy.routes)
+    _ = requests.count(status: status, method, route: route)
+  }
+
+  func countRefusal(_ code: String, _ detail: String?, _ access: InstanceAccess?) {
+    refusals.count(code)
+    guard let access, Fault.codesOfInstances.contains(code) else { return }
+    access.metrics.failed(InstanceFault(code: code, detail: detail, at: loop.wallMicroseconds))
+  }
+
+  /// A fault's cause, for the operator: the client is told the kind alone.
+  func report(_ fault: ConnectFault, of trace: AdmissionTrace, _ snapshot: Snapshot?) {
+    guard let snapshot, snapshot.access(to: trace.instanceIndex).mayReport(loop.now) else { return }
+    report("instance \(snapshot.policy.instances[Int(trace.instanceIndex)].id.text): \(fault.detail)")
+  }
+
+  func report(refusedKey index: Int, of trace: AdmissionTrace, _ snapshot: Snapshot?) {
+    guard let snapshot, snapshot.access(to: trace.instanceIndex).mayReport(loop.now) else { return }
+    let instance = snapshot.policy.instances[Int(trace.instanceIndex)]
+    report(
+      "instance \(instance.id.text): it refuses key \(index + 1) of \(instance.keys.count); see \"key\" in instances.json"
+    )
+  }
+}
+
+extension Snapshot {
+  /// Names who asked for what, as far as admission came, in place of those of the record's last exchange.
+  fileprivate func name(_ trace: AdmissionTrace, in record: inout ExchangeRecord) {
+    record.client = trace.clientIndex >= 0 ? policy.clients.id(of: Int(trace.clientIndex)) : []
+    record.tokenNote = trace.tokenIndex >= 0 ? policy.tokens.note(of: trace.tokenIndex) : []
+    record.tokenDigestPrefix = trace.tokenDigestPrefix
+    record.instance = trace.instanceIndex >= 0 ? policy.instances[Int(trace.instanceIndex)].id.bytes : []
+    let hasRoute = trace.routeIndex >= 0
+    record.routePattern = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].pattern : []
+    record.operation = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].operation : []
+  }
+}
