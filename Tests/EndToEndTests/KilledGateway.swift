@@ -16,7 +16,7 @@ enum KilledGateway {
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)")], loops: 2,
       gateway: ["audit_log": "audit.log", "audit_key": ["env": "TEST_KEY"], "access_log": NSNull()])
-    var random = SeededMoments(state: seed)
+    var random = SeededGenerator(state: seed)
     for _ in 0..<times {
       let gateway = try GatewayProcess(folder)
       let writers = (0..<8).map { _ in Writer(port: gateway.port) }
@@ -54,18 +54,5 @@ enum KilledGateway {
         try socket.send(testRequest("PUT", "/proxy/balances/b/identity?instance_id=one", body: #"{"identity_id":"i"}"#))
       } while try reader.next() != nil
     }
-  }
-}
-
-/// SplitMix64, so that a run can be repeated as far as moments go.
-private struct SeededMoments: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// What a Core may do with a request.
 enum CoreConduct: CaseIterable {
   case answers, answersLate, pauses, saysClose, saysMore, saysMoreBehindFullRead, babblesLater, endsLater

@@ -1,5 +1,6 @@
 import Glibc
 import Reactor
+import TestSupport
 
 /// The gateway's end of a simulated connection.
 final class SimulatedEnd {

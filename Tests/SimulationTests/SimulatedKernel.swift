@@ -1,4 +1,5 @@
 import Reactor
+import TestSupport
 
 /// Linux as one loop sees it, with time of its own: nothing happens but what the agenda of the run says.
 ///
