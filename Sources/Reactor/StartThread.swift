@@ -13,6 +13,7 @@ package func startThread(named name: String, _ body: @escaping @Sendable () -> V
       if let start = unsafe start { unsafe Unmanaged<ThreadStart>.fromOpaque(start).takeRetainedValue().run() }
       return nil
     }, start)
+  // Threads are started with the process: without one of them it cannot serve, and must not seem to.
   guard fault == 0 else { fatalError("cannot start the thread \(name): \(Errno(fault))") }
   pthread_detach(thread)
 }
