@@ -40,6 +40,39 @@ import Testing
     }
   }
 
+  /// Fields that are passed on go in one piece where they are neighbours: nothing between two of them may go along.
+  @Test func `what Core must not get stays out from between what it gets`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let removed = [
+      "Authorization: Bearer \(TestPolicyFolder.token)", "X-Blnk-Key: forged", "x_blnk_key: forged",
+      "X-Forwarded-For: 1.2.3.4", "X-Real-IP: 1.2.3.4", "Forwarded: for=1.2.3.4", "Idempotency-Key: i",
+      "Proxy-Authorization: Basic cDpw", "Connection: X-Hop", "X-Hop: secret", "Keep-Alive: timeout=9", "TE: trailers",
+      "X-Request-Id: mine", "traceparent: garbage", "tracestate: a=b", "Upgrade: h2c",
+    ]
+    let kept = (0...removed.count).map { "X-Kept-\($0): \($0)" }
+    let fields = zip(kept, removed).flatMap { [$0, $1] } + kept.suffix(1)
+    let socket = try gateway.connect()
+    try socket.send(testRequest("GET", "/proxy/balances?instance_id=one", fields: fields, token: nil))
+    var reader = TestMessageReader(socket)
+    let answer = try reader.next()
+    #expect(answer?.status == 200)
+    let request = try #require(core.requests.first?.message)
+    for index in kept.indices { #expect(request.values("X-Kept-\(index)") == ["\(index)"]) }
+    #expect(request.values("X-Blnk-Key") == [TestPolicyFolder.key])
+    #expect(request.values("X-Forwarded-For") == ["127.0.0.1"])
+    #expect(request.values("X-Request-Id") == answer?.values("X-Request-Id"))
+    #expect(request.values("traceparent").count == 1 && request["traceparent"] != "garbage")
+    for name in [
+      "Authorization", "x_blnk_key", "X-Real-IP", "Forwarded", "Idempotency-Key", "Proxy-Authorization", "Connection",
+      "X-Hop", "Keep-Alive", "TE", "tracestate", "Upgrade",
+    ] {
+      #expect(request.values(name) == [], "\(name) reached Core")
+    }
+  }
+
   static let queries = [
     ("instance_id=one", ""), ("instance_id=one&a=1", "?a=1"), ("a=1&instance_id=one", "?a=1"),
     ("a=1&instance_id=one&b=2", "?a=1&b=2"), ("&instance_id=one&", "?&"), ("a&instance_id=one&&b", "?a&&b"),
