@@ -31,6 +31,7 @@ final class Acceptor: EventHandler {
     self.targets = targets
     self.gate = gate
     self.report = report
+    super.init()
     registration = loop.register(self)
     watch()
   }
@@ -43,7 +44,7 @@ final class Acceptor: EventHandler {
     }
   }
 
-  func ready(_ readiness: Readiness) {
+  override func ready(_ readiness: Readiness) {
     var peer: SocketAddress?
     for _ in 0..<Self.acceptsInOneTurnMax {
       do throws(Errno) {
@@ -96,7 +97,7 @@ final class Acceptor: EventHandler {
     loop.setDeadline(loop.now + Self.pauseMilliseconds, for: registration)
   }
 
-  func deadlinePassed() { watch() }
+  override func deadlinePassed() { watch() }
 
   /// Says so to the operator, and not again for a while: there may be thousands a second.
   private func tell(_ line: String) {

@@ -55,6 +55,7 @@ final class DownstreamConnection: EventHandler {
     lines += peerText
     lines += rest
     forwardingLines = lines
+    super.init()
     registration = worker.loop.register(self)
   }
 
@@ -74,23 +75,23 @@ final class DownstreamConnection: EventHandler {
 
   // MARK: Events
 
-  func ready(_ readiness: Readiness) {
+  override func ready(_ readiness: Readiness) {
     if readiness.has(.inputEnded) { inputEnded = true }
     if readiness.isForReading { isReadable = true }
     if readiness.has(.writable) { isWritable = true }
     switch phase {
     case .exchanging:
-      if readiness.has(.hungUp) { exchange?.clientLeft() } else { exchange?.resume() }
+      if readiness.has(.hungUp) { exchange?.clientLeft(self) } else { exchange?.resume(self) }
     case .idle, .readingHead: readHead()
     case .lingering: linger()
     case .closed: break
     }
   }
 
-  func deadlinePassed() {
+  override func deadlinePassed() {
     switch phase {
-    case .exchanging: exchange?.deadlinePassed()
-    case .readingHead: beginExchange { $0.refuse(.headTimedOut) }
+    case .exchanging: exchange?.deadlinePassed(self)
+    case .readingHead: beginExchange { $0.refuse(.headTimedOut, self) }
     case .idle, .lingering: close()
     case .closed: break
     }
@@ -100,20 +101,19 @@ final class DownstreamConnection: EventHandler {
 
   /// Reads until a head is whole, and begins its exchange.
   private func readHead() {
-    if input == nil { input = worker.takeInput() }
-    guard let input else { return }
+    let input = input ?? takeInput()
     while true {
       if !input.buffer.isEmpty {
         do throws(HeadFault) {
-          if try input.parse() { return beginExchange { $0.begin(input) } }
+          if try input.parse() { return beginExchange { $0.begin(input, self) } }
         } catch {
-          return beginExchange { $0.refuse(OwnAnswer(error)) }
+          return beginExchange { $0.refuse(OwnAnswer(error), self) }
         }
       }
       guard isReadable else { return awaitHead() }
       // The parser refuses a head beyond its bounds before the buffer reaches its largest size.
       if input.buffer.freeCapacity == 0 { input.buffer.grow(to: input.buffer.capacity + RequestInput.growthBytes) }
-      switch receive() {
+      switch receive(into: input) {
       case .bytes: break
       case .wouldBlock: return awaitHead()
       case .ended, .failed: return close()
@@ -121,9 +121,14 @@ final class DownstreamConnection: EventHandler {
     }
   }
 
+  private func takeInput() -> RequestInput {
+    let input = worker.takeInput()
+    self.input = input
+    return input
+  }
+
   /// Reads into the input buffer.
-  func receive() -> Transfer {
-    guard let input else { return .ended }
+  func receive(into input: RequestInput) -> Transfer {
     let room = input.buffer.freeCapacity
     let transfer = socket.receive(into: input.buffer)
     switch transfer {
@@ -196,7 +201,7 @@ final class DownstreamConnection: EventHandler {
 
   /// The gateway waits no longer.
   func abort() {
-    if let exchange { exchange.abort() } else { close() }
+    if let exchange { exchange.abort(self) } else { close() }
   }
 
   private func endOutput() {

@@ -111,8 +111,13 @@ final class OutgoingRequest {
   /// Writes what stands ready; after `.wouldBlock` the very same bytes are written next.
   func send(on upstream: UpstreamConnection) -> Transfer {
     let transfer = upstream.send(buffer, sent..<buffer.count)
-    isPinned = transfer == .wouldBlock
-    if case .bytes(let count) = transfer { sent += count }
+    switch transfer {
+    case .bytes(let count):
+      sent += count
+      isPinned = false
+    case .wouldBlock: isPinned = true
+    case .ended, .failed: isPinned = false
+    }
     return transfer
   }
 }

@@ -18,6 +18,7 @@ final class RefusedConnection: EventHandler {
     self.socket = .some(socket)
     self.loop = loop
     self.ended = ended
+    super.init()
     registration = loop.register(self)
   }
 
@@ -42,7 +43,7 @@ final class RefusedConnection: EventHandler {
     }
   }
 
-  func ready(_ readiness: Readiness) {
+  override func ready(_ readiness: Readiness) {
     let scratch = ByteBuffer(capacity: 4 << 10)
     while true {
       scratch.removeAll()
@@ -56,7 +57,7 @@ final class RefusedConnection: EventHandler {
     }
   }
 
-  func deadlinePassed() { end() }
+  override func deadlinePassed() { end() }
 
   func end() {
     guard socket != nil else { return }

@@ -32,7 +32,7 @@ final class Mailbox: Sendable {
 }
 
 /// All that one loop's thread owns: its connections, exchanges, pools and buffers. Nothing of it is shared.
-final class Worker: EventLoopDelegate, EventHandler {
+final class Worker: EventHandler, EventLoopDelegate {
   let loop: EventLoop
   private(set) var snapshot: Snapshot
   private(set) var isDraining = false
@@ -97,6 +97,7 @@ final class Worker: EventLoopDelegate, EventHandler {
       metrics: metrics, makeLink: makeLink)
     self.pools = pools
     snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
+    super.init()
     registration = loop.register(self)
   }
 
@@ -224,7 +225,7 @@ final class Worker: EventLoopDelegate, EventHandler {
 
   func takeExchange(for connection: DownstreamConnection) -> Exchange {
     let exchange = exchanges.popLast() ?? Exchange(worker: self)
-    exchange.attach(to: connection)
+    exchange.attach(to: connection, ClientPace(snapshot.policy.settings))
     return exchange
   }
 
@@ -261,9 +262,7 @@ final class Worker: EventLoopDelegate, EventHandler {
     loop.setDeadline(loop.now + Self.tickMilliseconds, for: registration)
   }
 
-  func ready(_ readiness: Readiness) {}
-
-  func deadlinePassed() {
+  override func deadlinePassed() {
     isTicking = false
     guard let log else { return }
     log.flushIfDue(now: loop.nowNanoseconds / 1_000)

@@ -150,11 +150,13 @@ import Glibc
   }
 
   @usableFromInline @inline(never)
-  func makeRoom(for more: Int) { grow(to: max(capacity * 2, count + more)) }
+  func makeRoom(for more: Int) {
+    if capacity == 0 { takeRoom() }
+    if freeCapacity < more { grow(to: max(capacity * 2, count + more)) }
+  }
 
   package func grow(to newCapacity: Int) {
-    guard newCapacity > capacity else { return }
-    if capacity == 0, pool != nil { takeRoom() }
+    if capacity == 0 { takeRoom() }
     guard newCapacity > capacity else { return }
     let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: newCapacity)
     unsafe grown.update(from: storage, count: count)
@@ -164,6 +166,7 @@ import Glibc
   }
 
   private func takeRoom() {
+    // Chained: binding the pool to a name would count its reference.
     guard let room = unsafe pool?.take() else { return }
     unsafe storage = room
     capacity = pool?.capacity ?? 0

@@ -29,6 +29,8 @@ package struct Deadlines {
   package mutating func set(_ id: UInt32, at due: Int64) {
     while entries.count <= Int(id) { entries.append(Entry()) }
     entries[Int(id)].due = due
+    // Almost always it is a later one.
+    guard due / Self.tickMilliseconds < entries[Int(id)].scheduledTick else { return }
     guard due != .max else { return }
     // Rounded up without a sum: sums of bounds may come close to the largest number.
     let wanted = max(tick + 1, due / Self.tickMilliseconds + (due % Self.tickMilliseconds > 0 ? 1 : 0))

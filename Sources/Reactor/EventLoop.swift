@@ -2,11 +2,16 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// What a loop tells about one registration.
-package protocol EventHandler: AnyObject {
+/// Whom a loop tells about one registration.
+///
+/// A class to inherit from and no protocol, so that the loop calls a handler without counting a reference: 290
+/// instructions and 12 locked ones a request.
+open class EventHandler {
+  @inlinable public init() {}
+
   /// The descriptor became ready, or `again` was asked for (then `readiness` is empty).
-  func ready(_ readiness: Readiness)
-  func deadlinePassed()
+  open func ready(_ readiness: Readiness) {}
+  open func deadlinePassed() {}
 }
 
 /// What a loop tells its owner.
@@ -31,9 +36,10 @@ package struct Registration: Equatable, Sendable {
 ///
 /// Confined to its thread. A handler is held from `register` to `unregister`, and freed after the turn, never inside
 /// it, so that a handler may end itself and others while events of the same turn still name them.
-package final class EventLoop {
-  private struct Place {
-    var handler: (any EventHandler)?
+@safe package final class EventLoop {
+  @safe private struct Place {
+    /// Retained; whoever is called is alive until the turn has ended.
+    var handler: Unmanaged<EventHandler>?
     var life: UInt32 = 0
   }
 
@@ -53,8 +59,8 @@ package final class EventLoop {
   private var agains: [Registration] = []
   private var later: [Registration] = []
   private var laters: [Registration] = []
-  private var leaving: [any EventHandler] = []
-  private var left: [any EventHandler] = []
+  private var leaving: [EventHandler] = []
+  private var left: [EventHandler] = []
   private var delegate: (any EventLoopDelegate)?
   private var isStopping = false
 
@@ -71,6 +77,10 @@ package final class EventLoop {
     places.append(Place())
     try kernel.add(
       handle.wakeUp.number, EventTag(place: 0, life: 0), interest: EPOLLIN.rawValue | EPOLLET.rawValue)
+  }
+
+  deinit {
+    for place in places { unsafe place.handler?.release() }
   }
 
   /// The clock itself, in the midst of a turn: monotonic nanoseconds.
@@ -104,7 +114,9 @@ package final class EventLoop {
     }
     callAgain()
     callLater()
-    while let place = deadlines.popDue(now: now) { places[Int(place)].handler?.deadlinePassed() }
+    while let place = deadlines.popDue(now: now) {
+      unsafe places[Int(place)].handler?._withUnsafeGuaranteedRef { $0.deadlinePassed() }
+    }
     delegate?.turnEnded()
     freeLeaving()
   }
@@ -133,15 +145,20 @@ package final class EventLoop {
       _ = unsafe eventfd_read(handle.wakeUp.number, &wakes)
       delegate?.woken()
     } else if places[Int(tag.place)].life == tag.life {
-      places[Int(tag.place)].handler?.ready(readiness)
+      tell(tag.place, readiness)
     }
+  }
+
+  @inline(__always)
+  private func tell(_ place: UInt32, _ readiness: Readiness) {
+    unsafe places[Int(place)].handler?._withUnsafeGuaranteedRef { $0.ready(readiness) }
   }
 
   private func callAgain() {
     guard !again.isEmpty else { return }
     swap(&again, &agains)
     for registration in agains where isCurrent(registration) {
-      places[Int(registration.place)].handler?.ready([])
+      tell(registration.place, [])
     }
     agains.removeAll(keepingCapacity: true)
   }
@@ -150,7 +167,7 @@ package final class EventLoop {
     while !later.isEmpty {
       swap(&later, &laters)
       for registration in laters where isCurrent(registration) {
-        places[Int(registration.place)].handler?.ready([])
+        tell(registration.place, [])
       }
       laters.removeAll(keepingCapacity: true)
     }
@@ -159,7 +176,7 @@ package final class EventLoop {
   // MARK: Registrations
 
   /// Gives `handler` a place, still without a descriptor.
-  package func register(_ handler: any EventHandler) -> Registration {
+  package func register(_ handler: EventHandler) -> Registration {
     let place: UInt32
     if let free = freePlaces.popLast() {
       place = free
@@ -167,7 +184,7 @@ package final class EventLoop {
       place = UInt32(places.count)
       places.append(Place())
     }
-    places[Int(place)].handler = handler
+    unsafe places[Int(place)].handler = Unmanaged.passRetained(handler)
     return Registration(place: place, life: places[Int(place)].life)
   }
 
@@ -175,8 +192,8 @@ package final class EventLoop {
   package func unregister(_ registration: Registration) {
     guard isCurrent(registration) else { return }
     let place = Int(registration.place)
-    if let handler = places[place].handler { leaving.append(handler) }
-    places[place].handler = nil
+    if let handler = unsafe places[place].handler { unsafe leaving.append(handler.takeRetainedValue()) }
+    unsafe places[place].handler = nil
     places[place].life = (places[place].life + 1) & 0x7FFF_FFFF
     deadlines.clear(registration.place)
     freePlaces.append(registration.place)

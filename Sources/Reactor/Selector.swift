@@ -1,27 +1,29 @@
 import CLinux
 import Glibc
 
-/// What a descriptor is ready for; edge-triggered, so each edge is told once.
-package struct Readiness: OptionSet, Sendable {
-  package let rawValue: UInt32
-  @inlinable package init(rawValue: UInt32) { self.rawValue = rawValue }
+/// What a descriptor is ready for, in the bits of epoll_ctl(2); edge-triggered, so each edge is told once.
+public struct Readiness: OptionSet, Sendable {
+  public let rawValue: UInt32
+  @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  // Computed, so that they are constants where they are used: stored ones, and lists of them, cost 4,300 instructions a
-  // request.
-  @inlinable package static var readable: Readiness { Readiness(rawValue: EPOLLIN.rawValue) }
-  @inlinable package static var writable: Readiness { Readiness(rawValue: EPOLLOUT.rawValue) }
-  /// The peer has closed its sending side.
-  @inlinable package static var inputEnded: Readiness { Readiness(rawValue: EPOLLRDHUP.rawValue) }
-  /// The connection is gone in both directions.
-  @inlinable package static var hungUp: Readiness { Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue) }
+  // Computed from literals, so that they are constants in other rooms too: stored ones, and lists of them, cost 4,300
+  // instructions a request.
+  /// EPOLLIN.
+  @inlinable public static var readable: Readiness { Readiness(rawValue: 0x0001) }
+  /// EPOLLOUT.
+  @inlinable public static var writable: Readiness { Readiness(rawValue: 0x0004) }
+  /// The peer has closed its sending side: EPOLLRDHUP.
+  @inlinable public static var inputEnded: Readiness { Readiness(rawValue: 0x2000) }
+  /// The connection is gone in both directions: EPOLLERR or EPOLLHUP.
+  @inlinable public static var hungUp: Readiness { Readiness(rawValue: 0x0018) }
 
   /// Whether any of `others` is there. `contains` is a generic call in another room: 40 instructions.
-  @inlinable package func has(_ others: Readiness) -> Bool { rawValue & others.rawValue != 0 }
+  @inlinable public func has(_ others: Readiness) -> Bool { rawValue & others.rawValue != 0 }
 
   /// Whether a read would tell something: bytes, the end, or an error.
-  @inlinable package var isForReading: Bool { has(.readable) || isForTheEnd }
+  @inlinable public var isForReading: Bool { has(.readable) || isForTheEnd }
   /// Whether no more bytes will come than those that are there.
-  @inlinable package var isForTheEnd: Bool { has(.inputEnded) || has(.hungUp) }
+  @inlinable public var isForTheEnd: Bool { has(.inputEnded) || has(.hungUp) }
 }
 
 /// What comes back with an event: which registration, in which of its lives.

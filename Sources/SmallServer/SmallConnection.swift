@@ -65,10 +65,10 @@ final class SmallConnection: EventHandler {
     owner.closed(self)
   }
 
-  func deadlinePassed() { close() }
+  override func deadlinePassed() { close() }
 
   /// Goes on as far as the bytes and the socket's room reach.
-  func ready(_ readiness: Readiness) {
+  override func ready(_ readiness: Readiness) {
     for _ in 0..<Self.requestsInOneTurnMax {
       guard proceed() else { return }
     }

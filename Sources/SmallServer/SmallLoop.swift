@@ -1,7 +1,7 @@
 import Reactor
 
 /// What the server's thread owns: the site and the connections. It accepts, and stops when it is woken.
-final class SmallLoop: EventLoopDelegate, EventHandler {
+final class SmallLoop: EventHandler, EventLoopDelegate {
   /// All that a loop needs to begin on its thread.
   struct Start: Sendable {
     let handle: LoopHandle
@@ -29,6 +29,7 @@ final class SmallLoop: EventLoopDelegate, EventHandler {
     listener = start.listener
     bounds = start.bounds
     site = start.makeSite()
+    super.init()
     registration = loop.register(self)
     try loop.watch(listener.descriptor.number, for: registration, level: .readable)
   }
@@ -37,7 +38,7 @@ final class SmallLoop: EventLoopDelegate, EventHandler {
 
   // MARK: Connections
 
-  func ready(_ readiness: Readiness) {
+  override func ready(_ readiness: Readiness) {
     var peer: SocketAddress?
     while let accepted = try? listener.accept(from: &peer) {
       guard connections.count < bounds.connectionsMax else { continue }
@@ -62,5 +63,4 @@ final class SmallLoop: EventLoopDelegate, EventHandler {
 
   func adopted(_ descriptor: consuming FileDescriptor) {}
   func turnEnded() {}
-  func deadlinePassed() {}
 }

@@ -113,6 +113,7 @@ import Reactor
     return code == CURLE_OK ? .connected : .failed(ConnectFault.kind(of: code), describe(code))
   }
 
+  /// <https://curl.se/libcurl/c/CURLINFO_ACTIVESOCKET.html>
   var activeSocket: Int32? {
     var socket = CURL_SOCKET_BAD
     guard unsafe curl_easy_get_socket(easy, &socket) == CURLE_OK, socket != CURL_SOCKET_BAD else { return nil }
@@ -124,7 +125,7 @@ import Reactor
     return text.isEmpty ? unsafe String(cString: curl_easy_strerror(code)) : text
   }
 
-  // MARK: Bytes
+  // MARK: Bytes, over TLS
 
   /// <https://curl.se/libcurl/c/curl_easy_recv.html>
   func receive(into buffer: ByteBuffer) -> Transfer {

@@ -10,11 +10,11 @@ package protocol Link: AnyObject {
   func drive(_ socket: Int32, _ ready: Int32) -> LinkOutcome?
   /// The same though no socket is ready and no time has come.
   func goOn() -> LinkOutcome?
-  /// The connected socket, which stays the link's.
+  /// The connected socket, which stays the link's; without TLS the bytes go there.
   var activeSocket: Int32? { get }
-  /// Reads into the free room of `buffer`, of which there must be some.
+  /// Reads over TLS into the free room of `buffer`, of which there must be some.
   func receive(into buffer: ByteBuffer) -> Transfer
-  /// Writes a range of `buffer`; after `.wouldBlock` over TLS the same bytes go again.
+  /// Writes a range of `buffer` over TLS; after `.wouldBlock` the same bytes go again.
   func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer
 }
 

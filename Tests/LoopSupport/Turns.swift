@@ -41,6 +41,4 @@ package final class Turns: EventLoopDelegate {
 
 /// Has a loop take a turn; it holds neither the loop nor what runs it.
 private final class Ticker: EventHandler {
-  func ready(_ readiness: Readiness) {}
-  func deadlinePassed() {}
 }

@@ -12,12 +12,12 @@ private final class Witness: EventHandler {
   var onReady: () -> Void = {}
   var onFree: () -> Void = {}
 
-  func ready(_ readiness: Readiness) {
+  override func ready(_ readiness: Readiness) {
     events.append(readiness)
     onReady()
   }
 
-  func deadlinePassed() { passed += 1 }
+  override func deadlinePassed() { passed += 1 }
 
   deinit { onFree() }
 }

@@ -4,6 +4,14 @@ import LoopSupport
 import Reactor
 import Testing
 
+@Suite struct ReadinessTests {
+  @Test func `has the bits of epoll`() {
+    #expect(Readiness.readable.rawValue == EPOLLIN.rawValue && Readiness.writable.rawValue == EPOLLOUT.rawValue)
+    #expect(Readiness.inputEnded.rawValue == EPOLLRDHUP.rawValue)
+    #expect(Readiness.hungUp.rawValue == EPOLLHUP.rawValue | EPOLLERR.rawValue)
+  }
+}
+
 @Suite struct SocketTests {
   @Test func `reads what was sent, then nothing, then the end`() throws {
     let pair = try SocketPair()

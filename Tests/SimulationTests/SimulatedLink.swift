@@ -1,7 +1,7 @@
 import Reactor
 import Upstream
 
-/// What libcurl is to one upstream connection: it connects, sooner or later or never, and then moves bytes.
+/// What libcurl is to one upstream connection: it connects, sooner or later or never.
 final class SimulatedLink: Link {
   private let kernel: SimulatedKernel
   private let connected: (SimulatedEnd) -> Void
@@ -45,13 +45,7 @@ final class SimulatedLink: Link {
 
   var activeSocket: Int32? { end?.number }
 
-  func receive(into buffer: ByteBuffer) -> Transfer {
-    guard let end else { return .ended }
-    return kernel.calls.receive(end.number, into: buffer)
-  }
+  func receive(into buffer: ByteBuffer) -> Transfer { preconditionFailure("no TLS is simulated") }
 
-  func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
-    guard let end else { return .ended }
-    return kernel.calls.send(end.number, buffer, range, isLast: false)
-  }
+  func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer { preconditionFailure("no TLS is simulated") }
 }

@@ -8,10 +8,15 @@ import Upstream
 ///
 /// Belongs to one downstream connection at a time and is used again by its worker. It holds buffers only while bytes
 /// are on their way. Its properties are for its extensions, in the files beside this one, and for nobody else.
+///
+/// What an event begins with is handed down, the client's connection above all: asking a property that may change for an
+/// object counts its reference up and down, 40 instructions of which two lock.
 final class Exchange: Lessee {
   let worker: Worker
   let loop: EventLoop
   var connection: DownstreamConnection?
+  /// The connection's.
+  var registration = Registration.none
   var machine = ExchangeMachine(isWrite: false, mayRetry: false)
   var snapshot: Snapshot?
   var trace = AdmissionTrace()
@@ -40,7 +45,7 @@ final class Exchange: Lessee {
   /// Whether the client's connection outlives the answer.
   var keepsAlive = false
 
-  var clock = ExchangeClock()
+  var clock = ExchangeClock(at: 0, ClientPace())
   var times = ExchangeTimes()
   var record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 0)
 
@@ -54,8 +59,9 @@ final class Exchange: Lessee {
   // MARK: Beginning
 
   /// Readies a used exchange for its next request.
-  func attach(to connection: DownstreamConnection) {
+  func attach(to connection: DownstreamConnection, _ pace: ClientPace) {
     self.connection = connection
+    registration = connection.registration
     machine = ExchangeMachine(isWrite: false, mayRetry: false)
     id = worker.nextRequestID()
     method = .other
@@ -65,61 +71,62 @@ final class Exchange: Lessee {
     sendFailed = false
     keepsAlive = false
     trace = AdmissionTrace()
-    clock.begin(at: loop.now)
+    clock = ExchangeClock(at: loop.now, pace)
     times = ExchangeTimes(started: loop.nowNanoseconds)
     record.begin(id, startedAt: loop.wallMicroseconds)
   }
 
   // MARK: Acting
 
-  func perform(_ action: ExchangeMachine.Action) {
+  func perform(_ action: ExchangeMachine.Action, _ connection: DownstreamConnection) {
     switch action {
     case .none: break
-    case .gather: gather()
-    case .declare: declare()
-    case .acquire(let fresh): acquire(fresh: fresh)
+    case .gather: gather(connection)
+    case .declare: declare(connection)
+    case .acquire(let fresh): acquire(fresh: fresh, connection)
     case .send: later()
     case .answer(let fault):
       dropUpstream()
       if fault.speaksOfIllness { instanceFailed() }
-      answerOwn(OwnAnswer(fault, outcome: machine.outcome))
-    case .cut: end(.cut)
-    case .abandon: end(.abandoned)
-    case .complete: end(.complete)
+      answerOwn(OwnAnswer(fault, outcome: machine.outcome), connection)
+    case .cut: end(.cut, connection)
+    case .abandon: end(.abandoned, connection)
+    case .complete: end(.complete, connection)
     }
   }
 
-  func acquire(fresh: Bool) {
-    guard let pool = access?.pool else { preconditionFailure("an exchange without an instance") }
-    if upstream != nil { beginSecondTry() }
+  func acquire(fresh: Bool, _ connection: DownstreamConnection) {
+    guard let access else { preconditionFailure("an exchange without an instance") }
+    if upstream != nil { beginSecondTry(connection, access) }
     times.asked = loop.nowNanoseconds
+    let pool = access.pool
     switch fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: machine.isWrite) {
-    case .leased(let connection): lease(connection)
+    case .leased(let upstream): lease(upstream, connection)
     case .connecting: wait(for: .connect)
     case .queued:
       machine.queued()
       wait(for: .slot)
-    case .full: perform(machine.queueWasFull())
+    case .full: perform(machine.queueWasFull(), connection)
     }
   }
 
-  private func beginSecondTry() {
+  private func beginSecondTry(_ connection: DownstreamConnection, _ access: InstanceAccess) {
     dropUpstream()
     sendFailed = false
-    guard let input = connection?.input, let admission, let access else { return }
-    writeRequestHead(input, admission, access)
+    guard let input = connection.input, let admission else { return }
+    writeRequestHead(input, admission, access, connection)
   }
 
-  private func lease(_ connection: UpstreamConnection) {
-    upstream = connection
-    record.pooled = connection.isReused
-    times.didLease(connection, at: loop.nowNanoseconds)
-    perform(machine.leased(isPooled: connection.isReused))
+  private func lease(_ upstream: UpstreamConnection, _ connection: DownstreamConnection) {
+    self.upstream = upstream
+    record.pooled = upstream.isReused
+    times.didLease(upstream, at: loop.nowNanoseconds)
+    perform(machine.leased(isPooled: upstream.isReused), connection)
   }
 
   /// Hands the intent of the write to the audit log, before a connection is asked for.
-  func declare() {
-    guard let audited, let admission, let snapshot, let connection else { return }
+  func declare(_ connection: DownstreamConnection) {
+    guard let audited, let admission, let snapshot else { return }
     var isTaken = false
     connection.withRequestTexts { texts, head in
       var intent = AuditIntent(id, trace, snapshot.policy)
@@ -127,7 +134,7 @@ final class Exchange: Lessee {
       intent.target = auditTarget(pattern: intent.routePattern, path: head, corePath: admission.corePath)
       isTaken = audited.declare(intent, texts, in: head, isWhole: request.body.isComplete, for: self)
     }
-    guard isTaken else { return perform(machine.intentFailed()) }
+    guard isTaken else { return perform(machine.intentFailed(), connection) }
     wait(for: .intent)
   }
 
@@ -136,65 +143,71 @@ final class Exchange: Lessee {
   /// The audit log has the intent for good, or will not have it.
   func intentSettled(isDurable: Bool) {
     audited?.settled()
-    perform(isDurable ? machine.intentBecameDurable() : machine.intentFailed())
+    guard let connection else { return }
+    perform(isDurable ? machine.intentBecameDurable() : machine.intentFailed(), connection)
   }
 
-  func leaseGranted(_ connection: UpstreamConnection) {
+  func leaseGranted(_ upstream: UpstreamConnection) {
     // Granted from within another exchange's end: the work is done in a turn of our own.
-    upstream = connection
+    self.upstream = upstream
     again()
   }
 
   func connectFailed(_ fault: ConnectFault) {
+    guard let connection else { return }
     record.fault = fault.detail
     worker.report(fault, of: trace, snapshot)
-    perform(machine.connectFailed(fault.kind))
+    perform(machine.connectFailed(fault.kind), connection)
   }
 
-  func upstreamReady() { advance() }
+  func upstreamReady() {
+    if let connection { advance(connection) }
+  }
 
   /// The client's connection has news.
-  func resume() {
+  func resume(_ connection: DownstreamConnection) {
     switch machine.state {
     case .connecting, .awaitingSlot:
-      if let upstream { lease(upstream) }
-    case .gathering, .sending, .awaitingAnswer, .relaying, .answering: advance()
+      if let upstream { lease(upstream, connection) }
+    case .gathering, .sending, .awaitingAnswer, .relaying, .answering: advance(connection)
     case .admitting, .awaitingIntent, .finished: break
     }
   }
 
   /// The client's connection is gone in both directions.
-  func clientLeft() {
-    perform(machine.clientLeft())
-    if machine.state != .finished { advance() }
+  func clientLeft(_ connection: DownstreamConnection) {
+    perform(machine.clientLeft(), connection)
+    if machine.state != .finished { advance(connection) }
   }
 
   /// The gateway ends, and waits no longer for this exchange.
-  func abort() {
+  func abort(_ connection: DownstreamConnection) {
     record.code = OwnAnswer.draining.code
     record.outcome = machine.outcome.text
-    end(.cut)
+    end(.cut, connection)
   }
 
-  func deadlinePassed() {
+  func deadlinePassed(_ connection: DownstreamConnection) {
     guard clock.isDue(loop.now) else { return arm() }
     if clock.wait == .answerBody { instanceFailed() }
-    perform(machine.deadlinePassed(waitingFor: clock.wait))
+    perform(machine.deadlinePassed(waitingFor: clock.wait), connection)
   }
 
   /// Does what can be done now, and sets the deadline of what it waits for.
-  func advance() {
+  private func advance(_ connection: DownstreamConnection) {
     switch machine.state {
-    case .gathering: gather()
+    case .gathering: gather(connection)
     case .sending:
-      sendRequest()
+      guard let upstream else { return }
+      sendRequest(to: upstream, connection)
       // An answer may come before the request is sent whole.
-      if machine.state == .sending, upstream?.isReadable == true { receiveAnswer() }
-    case .awaitingAnswer, .relaying: receiveAnswer()
+      if machine.state == .sending, upstream.isReadable { receiveAnswer(from: upstream, connection) }
+    case .awaitingAnswer, .relaying:
+      if let upstream { receiveAnswer(from: upstream, connection) }
     case .answering:
       let sentBefore = answer.sentCount
-      guard flush() else { return }
-      if answer.sentCount == sentBefore { end(.complete) } else { later() }
+      guard flush(to: connection) else { return }
+      if answer.sentCount == sentBefore { end(.complete, connection) } else { later() }
     case .admitting, .awaitingIntent, .awaitingSlot, .connecting, .finished: break
     }
   }
@@ -208,12 +221,7 @@ final class Exchange: Lessee {
   }
 
   private func arm() {
-    guard let connection else { return }
-    let snapshot = snapshot ?? worker.snapshot
-    let due = clock.due(
-      bodyIdleMilliseconds: snapshot.policy.settings.timeouts.bodyIdleMilliseconds,
-      bytesPerSecondMin: snapshot.policy.settings.limits.bodyBytesPerSecondMin, instance: access?.timeouts,
-      bytesIn: request.body.byteCount, bytesOut: answer.sentCount)
-    loop.setDeadline(due, for: connection.registration)
+    let due = clock.due(bytesIn: request.body.byteCount, bytesOut: answer.sentCount)
+    loop.setDeadline(due, for: registration)
   }
 }

@@ -7,21 +7,23 @@ import Upstream
 /// From the head to the decision, and to the head that Core gets.
 extension Exchange {
   /// The head is whole: admits the request and sets out for its instance.
-  func begin(_ input: RequestInput) {
+  func begin(_ input: RequestInput, _ connection: DownstreamConnection) {
     let snapshot = worker.snapshot
     self.snapshot = snapshot
     note(input.parser.head)
-    if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) { return answer(probe) }
-    if worker.isDraining { return refuse(.draining) }
+    if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) {
+      return answer(probe, connection)
+    }
+    if worker.isDraining { return refuse(.draining, connection) }
     let admission: Admission
     do throws(Rejection) {
-      admission = try admit(input, snapshot)
+      admission = try admit(input, snapshot, connection)
     } catch {
-      return refuse(OwnAnswer(error))
+      return refuse(OwnAnswer(error), connection)
     }
     request.bound(bodyBytes: admission.bodyBytesMax)
     if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax {
-      return refuse(.bodyTooLarge)
+      return refuse(.bodyTooLarge, connection)
     }
     let audit = admission.isWrite ? worker.audit : nil
     machine = ExchangeMachine(
@@ -29,15 +31,16 @@ extension Exchange {
     self.admission = admission
     let access = snapshot.access(to: admission.instanceIndex)
     self.access = access
-    if let refusal = limit(snapshot, admission) ?? limit(access, admission) { return refuse(refusal) }
+    clock.bound(by: access.timeouts)
+    if let refusal = limit(snapshot, admission) ?? limit(access, admission) { return refuse(refusal, connection) }
     if let audit {
-      guard audit.canWrite else { return refuse(.auditUnavailable) }
+      guard audit.canWrite else { return refuse(.auditUnavailable, connection) }
       let audited = AuditedWrite(input.parser.head.framing, port: audit)
       request.show(audited.witness)
       self.audited = audited
     }
-    writeRequestHead(input, admission, access)
-    perform(machine.admitted(hasBody: !request.body.isComplete))
+    writeRequestHead(input, admission, access, connection)
+    perform(machine.admitted(hasBody: !request.body.isComplete), connection)
   }
 
   /// A probe on the client's listener, which needs no token and has no instance.
@@ -47,11 +50,11 @@ extension Exchange {
     return path?.isGuarded == false ? path : nil
   }
 
-  func answer(_ probe: AdminPath) {
-    if probe == .readyz, !worker.isReady { return refuse(.draining) }
+  func answer(_ probe: AdminPath, _ connection: DownstreamConnection) {
+    if probe == .readyz, !worker.isReady { return refuse(.draining, connection) }
     machine.refused()
     record.status = 200
-    keepsAlive = clientKeepsAlive && !worker.isDraining && bodyIsRead()
+    keepsAlive = clientKeepsAlive && !worker.isDraining && bodyIsRead(from: connection)
     ProbeAnswer.write(
       to: answer.output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
       version: version, hasBody: !method.isHead)
@@ -89,17 +92,19 @@ extension Exchange {
     request.begin(head.framing, headCount: head.byteCount)
   }
 
-  func admit(_ input: RequestInput, _ snapshot: Snapshot) throws(Rejection) -> Admission {
-    guard let connection else { preconditionFailure("an exchange without a connection") }
-    return try input.buffer.withBytes { bytes throws(Rejection) in
+  func admit(
+    _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
+  ) throws(Rejection) -> Admission {
+    try input.buffer.withBytes { bytes throws(Rejection) in
       try snapshot.policy.admit(
         input.parser.head, bytes, from: connection.peer, at: UnixSeconds(loop.wallMicroseconds / 1_000_000),
         noting: &trace)
     }
   }
 
-  func writeRequestHead(_ input: RequestInput, _ admission: Admission, _ access: InstanceAccess) {
-    guard let connection else { return }
+  func writeRequestHead(
+    _ input: RequestInput, _ admission: Admission, _ access: InstanceAccess, _ connection: DownstreamConnection
+  ) {
     keyIndex = access.state.keyIndex
     let buffer = request.headBuffer()
     let route = access.routes[keyIndex]

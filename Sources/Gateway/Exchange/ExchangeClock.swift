@@ -5,22 +5,27 @@ import Policies
 /// Time blocked on the client is not Core's: it is bounded by the minimum rate, and not counted into `total_s`.
 struct ExchangeClock {
   private(set) var wait = Wait.nobody
-  private var begun: Int64 = 0
-  private var waitSince: Int64 = 0
-  private var progressAt: Int64 = 0
+  private let begun: Int64
+  private var waitSince: Int64
+  private var progressAt: Int64
   /// Milliseconds that were spent waiting for the client, the present wait aside.
   private var clientMilliseconds: Int64 = 0
   private var dueAt = Int64.max
+  private let client: ClientPace
+  private var instance: InstanceTimeouts?
 
   /// A disk that takes longer holds up no client further.
   private static let intentMillisecondsMax: Int64 = 5_000
 
-  mutating func begin(at now: Int64) {
-    self = ExchangeClock()
+  init(at now: Int64, _ client: ClientPace) {
     begun = now
     waitSince = now
     progressAt = now
+    self.client = client
   }
+
+  /// The instance is known, and with it how long it may take.
+  mutating func bound(by timeouts: InstanceTimeouts) { instance = timeouts }
 
   /// Bytes moved.
   mutating func progressed(_ now: Int64) { progressAt = now }
@@ -36,14 +41,7 @@ struct ExchangeClock {
   func isDue(_ now: Int64) -> Bool { now >= dueAt }
 
   /// The deadline of the present wait (monotonic milliseconds).
-  ///
-  /// - Parameters:
-  ///   - bodyIdleMilliseconds: how long a client may pause.
-  ///   - bytesPerSecondMin: how slow it may be over all; 0: no bound.
-  mutating func due(
-    bodyIdleMilliseconds: Int, bytesPerSecondMin: Int, instance: InstanceTimeouts?, bytesIn: Int, bytesOut: Int
-  ) -> Int64 {
-    let bodyIdle = Int64(bodyIdleMilliseconds)
+  mutating func due(bytesIn: Int, bytesOut: Int) -> Int64 {
     let inTotal = instance.map { begun + Int64($0.totalMilliseconds) + clientMilliseconds } ?? .max
     switch wait {
     case .nobody: dueAt = .max
@@ -51,8 +49,8 @@ struct ExchangeClock {
     case .slot: dueAt = min(inTotal, waitSince + Int64(instance?.queueMilliseconds ?? 0))
     // The connection itself keeps `connect_s`.
     case .connect: dueAt = inTotal
-    case .clientBody: dueAt = clientDue(bodyIdle, bytes: bytesIn, bytesPerSecondMin)
-    case .clientRoom: dueAt = clientDue(bodyIdle, bytes: bytesOut, bytesPerSecondMin)
+    case .clientBody: dueAt = clientDue(bytes: bytesIn)
+    case .clientRoom: dueAt = clientDue(bytes: bytesOut)
     case .answerHead: dueAt = min(inTotal, waitSince + Int64(instance?.firstByteMilliseconds ?? 0))
     case .answerBody, .upstreamRoom:
       dueAt = min(inTotal, progressAt + Int64(instance?.betweenBytesMilliseconds ?? 0))
@@ -60,10 +58,25 @@ struct ExchangeClock {
     return dueAt
   }
 
-  /// A client may pause for `idle`, and over all be as slow as the minimum rate.
-  private func clientDue(_ idle: Int64, bytes: Int, _ bytesPerSecondMin: Int) -> Int64 {
+  private func clientDue(bytes: Int) -> Int64 {
+    let (idle, bytesPerSecondMin) = (Int64(client.idleMilliseconds), client.bytesPerSecondMin)
     let allowance = idle + (bytesPerSecondMin > 0 ? Int64(bytes) * 1_000 / Int64(bytesPerSecondMin) : .max / 4)
     return min(progressAt + idle, waitSince + max(0, allowance - clientMilliseconds))
+  }
+}
+
+/// How slowly a client may send its body and take its answer.
+struct ClientPace {
+  /// How long it may pause.
+  var idleMilliseconds = 0
+  /// Over all; 0: no bound.
+  var bytesPerSecondMin = 0
+
+  init() {}
+
+  init(_ settings: GatewaySettings) {
+    idleMilliseconds = settings.timeouts.bodyIdleMilliseconds
+    bytesPerSecondMin = settings.limits.bodyBytesPerSecondMin
   }
 }
 

@@ -7,24 +7,24 @@ import Upstream
 /// The gateway's own answers, and the end of every exchange.
 extension Exchange {
   /// Refuses the request before anything is asked of its instance.
-  func refuse(_ own: OwnAnswer) {
+  func refuse(_ own: OwnAnswer, _ connection: DownstreamConnection) {
     machine.refused()
-    answerOwn(own)
+    answerOwn(own, connection)
   }
 
-  func answerOwn(_ own: OwnAnswer) {
+  func answerOwn(_ own: OwnAnswer, _ connection: DownstreamConnection) {
     record.status = own.status
     record.code = own.code
     record.outcome = own.outcome?.text
-    keepsAlive = clientKeepsAlive && !own.closes && !worker.isDraining && bodyIsRead()
+    keepsAlive = clientKeepsAlive && !own.closes && !worker.isDraining && bodyIsRead(from: connection)
     worker.write(
       own, id: id, keepsAlive: keepsAlive, version: version, hasBody: !method.isHead, to: answer.output)
     later()
   }
 
   /// Reads over what has come of the body: when it is all there, the next request can be told apart from it.
-  func bodyIsRead() -> Bool {
-    guard let input = connection?.input?.buffer else { return false }
+  func bodyIsRead(from connection: DownstreamConnection) -> Bool {
+    guard let input = connection.input?.buffer else { return false }
     return request.skipBody(in: input)
   }
 
@@ -34,8 +34,8 @@ extension Exchange {
     case complete, cut, abandoned
   }
 
-  func end(_ ending: Ending) {
-    guard let connection else { return }
+  func end(_ ending: Ending, _ connection: DownstreamConnection) {
+    guard self.connection != nil else { return }
     releaseUpstream(
       isReusable: ending == .complete && answer.parser.head.keepAlive && machine.requestIsSent && answer.isExact)
     finishRecord(ending, connection)

@@ -9,18 +9,17 @@ extension Exchange {
   /// Reads of one turn; then others get theirs.
   private static let readsInOneTurnMax = 16
 
-  func receiveAnswer() {
-    guard let upstream else { return }
+  func receiveAnswer(from upstream: UpstreamConnection, _ connection: DownstreamConnection) {
     var reads = 0
     while true {
       let sentBefore = answer.sentCount
-      guard flush() else { return }
+      guard flush(to: connection) else { return }
       if machine.state == .relaying, answer.body.isComplete {
         // First others send.
         guard answer.sentCount == sentBefore else { return later() }
-        return perform(machine.answerEnded())
+        return perform(machine.answerEnded(), connection)
       }
-      if sendFailed, !upstream.isReadable { return upstreamBroke() }
+      if sendFailed, !upstream.isReadable { return upstreamBroke(connection) }
       guard upstream.isReadable else { return wait(for: machine.state == .relaying ? .answerBody : .answerHead) }
       guard reads < Self.readsInOneTurnMax else { return again() }
       reads += 1
@@ -29,73 +28,74 @@ extension Exchange {
         answer.didReceive()
         clock.progressed(loop.now)
         let isFirst = machine.state != .relaying
-        guard readAnswer() else { return }
+        guard readAnswer(upstream, connection) else { return }
         if isFirst, machine.state == .relaying { return later() }
       case .wouldBlock: break
       case .ended:
-        guard machine.state == .relaying, answer.upstreamEnded() else { return upstreamBroke() }
-      case .failed: return upstreamBroke()
+        guard machine.state == .relaying, answer.upstreamEnded() else {
+          return upstreamBroke(connection)
+        }
+      case .failed: return upstreamBroke(connection)
       }
     }
   }
 
   /// Reads what has come; false when the exchange has turned another way.
-  private func readAnswer() -> Bool {
+  private func readAnswer(_ upstream: UpstreamConnection, _ connection: DownstreamConnection) -> Bool {
     do {
       if machine.state != .relaying {
         guard try answer.readHead(answering: method) else { return true }
         switch answer.keyRefusal(answering: method) {
         case .undecided: return true
         case .refused:
-          keyWasRefused()
+          keyWasRefused(connection)
           return false
-        case .somethingElse: beginRelaying()
+        case .somethingElse: beginRelaying(from: upstream)
         }
       }
       try answer.relayBody()
       return true
     } catch {
       if machine.state == .relaying { instanceFailed() }
-      perform(machine.answerWasMalformed())
+      perform(machine.answerWasMalformed(), connection)
       return false
     }
   }
 
   /// Core's word on the gateway's own key is not the client's to hear.
-  func keyWasRefused() {
+  private func keyWasRefused(_ connection: DownstreamConnection) {
     guard let access else { return }
     let hasAnotherKey = access.state.keyWasRefused(keyIndex, of: access.routes.count, now: loop.now)
     worker.report(refusedKey: keyIndex, of: trace, snapshot)
-    perform(machine.keyWasRefused(hasAnotherKey: hasAnotherKey))
+    perform(machine.keyWasRefused(hasAnotherKey: hasAnotherKey), connection)
   }
 
   func instanceFailed() { access?.state.failed(now: loop.now, jitter: Double.random(in: 0..<1)) }
 
-  private func beginRelaying() {
+  private func beginRelaying(from upstream: UpstreamConnection) {
+    guard let access, let admission else { return }
     answer.beginBody(client: version)
     record.status = answer.parser.head.status
     times.answered = loop.nowNanoseconds
     machine.answerHeadReceived()
-    noteHealth()
+    noteHealth(access.state)
+    if let seconds = answer.keepAliveSeconds { upstream.upstreamKeepsAlive(seconds: seconds) }
     // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
     keepsAlive = clientKeepsAlive && machine.requestIsSent && !answer.body.framing.isUntilClose && !worker.isDraining
-    guard let access, let admission else { return }
     let head = DownstreamHead(
       id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing,
       location: access.location(admission.form))
     answer.write(head)
   }
 
-  /// What the answer's head says of the instance, and of its connection.
-  private func noteHealth() {
-    if (502...504).contains(answer.parser.head.status) { instanceFailed() } else { access?.state.succeeded() }
-    if let seconds = answer.keepAliveSeconds { upstream?.upstreamKeepsAlive(seconds: seconds) }
+  /// What the answer's status says of the instance.
+  private func noteHealth(_ state: UpstreamState) {
+    if (502...504).contains(answer.parser.head.status) { instanceFailed() } else { state.succeeded() }
   }
 
   /// Writes what waits for the client; false while it does not take it all, or has ended the exchange.
-  func flush() -> Bool {
+  func flush(to connection: DownstreamConnection) -> Bool {
     guard answer.isWaiting else { return true }
-    guard let connection else { return false }
     if machine.clientIsGone {
       answer.discard()
       return true
@@ -109,7 +109,7 @@ extension Exchange {
       wait(for: .clientRoom)
       return false
     case .failed:
-      perform(machine.clientLeft())
+      perform(machine.clientLeft(), connection)
       guard machine.state != .finished else { return false }
       answer.discard()
       return true
@@ -122,17 +122,13 @@ extension Exchange {
     machine.state == .relaying && answer.body.isComplete && machine.requestIsSent && !clientKeepsAlive
   }
 
-  func upstreamBroke() {
+  private func upstreamBroke(_ connection: DownstreamConnection) {
     if machine.state == .relaying { instanceFailed() }
-    perform(machine.upstreamBroke(answerBytes: answer.hasBytes))
+    perform(machine.upstreamBroke(answerBytes: answer.hasBytes), connection)
   }
 
   /// Goes on behind the other exchanges of this turn: first all read, then all send, then all end.
-  func later() {
-    if let registration = connection?.registration { loop.later(registration) }
-  }
+  func later() { loop.later(registration) }
 
-  func again() {
-    if let registration = connection?.registration { loop.again(registration) }
-  }
+  func again() { loop.again(registration) }
 }

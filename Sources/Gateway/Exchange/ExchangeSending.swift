@@ -7,17 +7,17 @@ import Upstream
 /// The request on its way to Core.
 extension Exchange {
   /// Reads the body until it is whole or fills the buffer, and only then asks for a connection.
-  func gather() {
-    while fillRequest() {
-      if request.isGathered { return perform(machine.bodyGathered()) }
-      guard let connection, let input = connection.input, receiveBody(connection, input) else { return }
+  func gather(_ connection: DownstreamConnection) {
+    guard let input = connection.input else { return }
+    while fillRequest(from: input, connection) {
+      if request.isGathered { return perform(machine.bodyGathered(), connection) }
+      guard receiveBody(into: input, connection) else { return }
     }
   }
 
-  func sendRequest() {
-    guard let upstream else { return }
+  func sendRequest(to upstream: UpstreamConnection, _ connection: DownstreamConnection) {
     while !request.isSent {
-      guard fillRequest() else { return }
+      guard fillRequest(connection) else { return }
       while !request.isFlushed {
         guard upstream.isWritable else { return wait(for: .upstreamRoom) }
         machine.sendingBegan()
@@ -27,41 +27,46 @@ extension Exchange {
         case .ended, .failed:
           // Core may have answered before it hung up.
           sendFailed = true
-          return receiveAnswer()
+          return receiveAnswer(from: upstream, connection)
         }
       }
     }
     request.didSend()
     machine.requestSent()
     wait(for: .answerHead)
-    if upstream.isReadable { receiveAnswer() }
+    if upstream.isReadable { receiveAnswer(from: upstream, connection) }
   }
 
   /// Readies bytes to be sent; false when the exchange now waits for the client's, or has ended.
-  private func fillRequest() -> Bool {
+  private func fillRequest(_ connection: DownstreamConnection) -> Bool {
     if request.body.isComplete { return !request.isFlushed }
-    guard let connection, let input = connection.input else { return false }
+    guard let input = connection.input else { return false }
+    return fillRequest(from: input, connection)
+  }
+
+  private func fillRequest(from input: RequestInput, _ connection: DownstreamConnection) -> Bool {
+    if request.body.isComplete { return !request.isFlushed }
     while true {
       do throws(Fault) {
         if try request.fill(from: input.buffer) { return true }
       } catch {
-        perform(machine.bodyRefused(error))
+        perform(machine.bodyRefused(error), connection)
         return false
       }
-      if !receiveBody(connection, input) { return false }
+      if !receiveBody(into: input, connection) { return false }
     }
   }
 
   /// Reads more of the body behind the head, over what was passed on already.
-  private func receiveBody(_ connection: DownstreamConnection, _ input: RequestInput) -> Bool {
+  private func receiveBody(into input: RequestInput, _ connection: DownstreamConnection) -> Bool {
     request.dropUsed(from: input.buffer, headCount: input.parser.head.byteCount)
-    if owesContinue { sendContinue() }
+    if owesContinue { sendContinue(to: connection) }
     guard connection.isReadable else {
       wait(for: .clientBody)
       return false
     }
     input.buffer.reserve(1)
-    switch connection.receive() {
+    switch connection.receive(into: input) {
     case .bytes:
       clock.progressed(loop.now)
       return true
@@ -69,15 +74,15 @@ extension Exchange {
       wait(for: .clientBody)
       return false
     case .ended, .failed:
-      perform(machine.clientLeft())
+      perform(machine.clientLeft(), connection)
       return false
     }
   }
 
   /// RFC 9110 §10.1.1: the request is admitted and its body is wanted now.
-  private func sendContinue() {
+  private func sendContinue(to connection: DownstreamConnection) {
     owesContinue = false
     answer.output.append("HTTP/1.1 100 Continue\r\n\r\n")
-    _ = flush()
+    _ = flush(to: connection)
   }
 }
