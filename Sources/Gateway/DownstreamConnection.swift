@@ -81,7 +81,7 @@ final class DownstreamConnection: EventHandler {
     if readiness.has(.writable) { isWritable = true }
     switch phase {
     case .exchanging:
-      if readiness.has(.hungUp) { exchange?.clientLeft(self) } else { exchange?.resume(self) }
+      withExchange { if readiness.has(.hungUp) { $0.clientLeft(self) } else { $0.resume(self) } }
     case .idle, .readingHead: readHead()
     case .lingering: linger()
     case .closed: break
@@ -90,7 +90,7 @@ final class DownstreamConnection: EventHandler {
 
   override func deadlinePassed() {
     switch phase {
-    case .exchanging: exchange?.deadlinePassed(self)
+    case .exchanging: withExchange { $0.deadlinePassed(self) }
     case .readingHead: beginExchange { $0.refuse(.headTimedOut, self) }
     case .idle, .lingering: close()
     case .closed: break
@@ -101,7 +101,8 @@ final class DownstreamConnection: EventHandler {
 
   /// Reads until a head is whole, and begins its exchange.
   private func readHead() {
-    let input = input ?? takeInput()
+    if input == nil { input = worker.takeInput() }
+    guard let input else { return }
     while true {
       if !input.buffer.isEmpty {
         do throws(HeadFault) {
@@ -119,12 +120,6 @@ final class DownstreamConnection: EventHandler {
       case .ended, .failed: return close()
       }
     }
-  }
-
-  private func takeInput() -> RequestInput {
-    let input = worker.takeInput()
-    self.input = input
-    return input
   }
 
   /// Reads into the input buffer.
@@ -164,9 +159,15 @@ final class DownstreamConnection: EventHandler {
 
   private func beginExchange(_ begin: (Exchange) -> Void) {
     phase = .exchanging
-    let exchange = worker.takeExchange(for: self)
-    self.exchange = exchange
-    begin(exchange)
+    exchange = worker.takeExchange(for: self)
+    withExchange(begin)
+  }
+
+  /// Lends the exchange to `body`, and keeps it while it lasts. Moved out and back, its reference is not counted.
+  private func withExchange(_ body: (Exchange) -> Void) {
+    guard let exchange = exchange.take() else { return }
+    body(exchange)
+    if phase == .exchanging { self.exchange = exchange }
   }
 
   /// The exchange is over and recorded.
@@ -174,7 +175,6 @@ final class DownstreamConnection: EventHandler {
   /// - Parameter consumed: the bytes of the input that were its request; what follows belongs to the next one.
   func exchangeEnded(consumed: Int, keepsAlive: Bool) {
     guard phase == .exchanging else { return }
-    exchange = nil
     guard keepsAlive, !worker.isDraining else { return endOutput() }
     guard isReadable || (input?.buffer.count ?? 0) > consumed else { return awaitRequest() }
     // A pipelined request waits for the next turn, behind other connections.
@@ -187,7 +187,6 @@ final class DownstreamConnection: EventHandler {
   ///
   /// - Parameter endMeansWhole: the client would take a clean end for the end of the body, so it gets a reset.
   func cut(endMeansWhole: Bool) {
-    exchange = nil
     if endMeansWhole { socket.resetOnClose() }
     close()
   }
@@ -201,7 +200,7 @@ final class DownstreamConnection: EventHandler {
 
   /// The gateway waits no longer.
   func abort() {
-    if let exchange { exchange.abort(self) } else { close() }
+    if phase == .exchanging { withExchange { $0.abort(self) } } else { close() }
   }
 
   private func endOutput() {

@@ -1,4 +1,5 @@
 import HTTP1
+import Policies
 import Reactor
 import Telemetry
 
@@ -9,9 +10,12 @@ struct DownstreamHead {
   let version: Version
   /// How the body is framed towards the client.
   let framing: BodyFraming
-  let location: Location
 
-  func write(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>, to output: ByteBuffer) {
+  /// - Parameter form: how the request named its instance, which a redirect has to do, too.
+  func write(
+    _ head: borrowing ResponseHead, _ bytes: Span<UInt8>, _ locations: Locations, _ form: Addressing.Form,
+    to output: ByteBuffer
+  ) {
     var lines = statusLine(head, bytes, to: output)
     for index in head.fields.indices {
       let field = head.fields[index]
@@ -23,7 +27,7 @@ struct DownstreamHead {
         lines.end(bytes, to: output)
         output.append(bytes, field.name)
         output.append(": ")
-        location.write(bytes, field.value, to: output)
+        locations[form].write(bytes, field.value, to: output)
         output.append("\r\n")
       case .other, .host, .contentLength, .expect, .authorization, .coreKey, .forwarding, .idempotencyKey,
         .traceparent, .tracestate, .via, .date, .server, .contentType, .retryAfter, .wwwAuthenticate:

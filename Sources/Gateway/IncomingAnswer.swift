@@ -1,4 +1,5 @@
 import HTTP1
+import Policies
 import Reactor
 
 /// An answer on its way to the client: Core's, read and written on, or the gateway's own.
@@ -98,8 +99,8 @@ final class IncomingAnswer {
   }
 
   /// Writes the head for the client in front of what follows.
-  func write(_ head: DownstreamHead) {
-    buffer.withBytes { bytes in head.write(parser.head, bytes, to: output) }
+  func write(_ head: DownstreamHead, _ locations: Locations, _ form: Addressing.Form) {
+    buffer.withBytes { bytes in head.write(parser.head, bytes, locations, form, to: output) }
   }
 
   /// Passes on what was read of the body.

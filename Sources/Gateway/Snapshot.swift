@@ -50,7 +50,7 @@ final class InstanceAccess {
   let pool: Pool
   let metrics: InstanceMetrics
   let requests: RequestSeries
-  private let locations: [Location]
+  let locations: Locations
   private var reportedAt = Int64.min
 
   init(_ instance: Instance, _ state: UpstreamState, _ metrics: InstanceMetrics, pool: Pool) {
@@ -61,7 +61,7 @@ final class InstanceAccess {
     concurrentMax = instance.limits.concurrentMax
     self.state = state
     self.pool = pool
-    locations = [Addressing.Form.inQuery, .inPath, .byDefault].map { Location($0, instance) }
+    locations = Locations(instance)
   }
 
   /// Whether a fault of the instance may be told now: an instance that is down is told once a second, not each time.
@@ -69,15 +69,6 @@ final class InstanceAccess {
     guard reportedAt == .min || now - reportedAt >= 1_000 else { return false }
     reportedAt = now
     return true
-  }
-
-  /// How redirects of the instance are told to who asked in this form.
-  func location(_ form: Addressing.Form) -> Location {
-    switch form {
-    case .inQuery: locations[0]
-    case .inPath: locations[1]
-    case .byDefault: locations[2]
-    }
   }
 }
 

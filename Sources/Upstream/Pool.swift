@@ -143,7 +143,7 @@ package final class Pool {
   // MARK: Giving back
 
   /// Ends a lease. A connection that is not reusable, has grown old, or is owed to another pool, is closed.
-  package func release(_ connection: UpstreamConnection, isReusable: Bool) {
+  func release(_ connection: UpstreamConnection, isReusable: Bool) {
     connection.endLease()
     guard isReusable, !budget.isOwedPlace(by: self), connection.rest() else { return connection.close() }
     guard !waiters.isEmpty else {

@@ -8,7 +8,7 @@ package protocol Lessee: AnyObject {
   func leaseGranted(_ connection: UpstreamConnection)
   func connectFailed(_ fault: ConnectFault)
   /// Bytes may have come, or room to write: see `isReadable` and `isWritable`.
-  func upstreamReady()
+  func upstreamReady(_ connection: UpstreamConnection)
 }
 
 /// One connection to an upstream: connecting, idle in its pool, or leased to one exchange.
@@ -165,7 +165,7 @@ package final class UpstreamConnection: EventHandler {
       if isReadable, !isEmpty() { close() }
     case .leased:
       note(readiness)
-      lessee?.upstreamReady()
+      lessee?.upstreamReady(self)
     case .closed:
       break
     }
@@ -215,6 +215,9 @@ package final class UpstreamConnection: EventHandler {
     isReused = true
     self.lessee = lessee
   }
+
+  /// Ends the lease, from the lessee's side: the connection goes back to its pool, or ends.
+  package func giveBack(isReusable: Bool) { pool.release(self, isReusable: isReusable) }
 
   func isLeased(to other: any Lessee) -> Bool { lessee === other }
 

@@ -90,7 +90,7 @@ final class Client: Lessee {
   func giveBack(to pool: Pool, isReusable: Bool = true) {
     guard let connection else { return }
     self.connection = nil
-    pool.release(connection, isReusable: isReusable)
+    connection.giveBack(isReusable: isReusable)
   }
 
   func leaseGranted(_ connection: UpstreamConnection) {
@@ -103,7 +103,7 @@ final class Client: Lessee {
     self.fault = fault
   }
 
-  func upstreamReady() { readies += 1 }
+  func upstreamReady(_ connection: UpstreamConnection) { readies += 1 }
 
   var isQueued: Bool { if case .queued = acquisition { true } else { false } }
   var isConnecting: Bool { if case .connecting = acquisition { true } else { false } }

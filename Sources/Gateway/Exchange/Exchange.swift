@@ -99,8 +99,7 @@ final class Exchange: Lessee {
     guard let access else { preconditionFailure("an exchange without an instance") }
     if upstream != nil { beginSecondTry(connection, access) }
     times.asked = loop.nowNanoseconds
-    let pool = access.pool
-    switch fresh ? pool.acquireFresh(for: self) : pool.acquire(for: self, isWrite: machine.isWrite) {
+    switch fresh ? access.pool.acquireFresh(for: self) : access.pool.acquire(for: self, isWrite: machine.isWrite) {
     case .leased(let upstream): lease(upstream, connection)
     case .connecting: wait(for: .connect)
     case .queued:
@@ -160,8 +159,13 @@ final class Exchange: Lessee {
     perform(machine.connectFailed(fault.kind), connection)
   }
 
-  func upstreamReady() {
-    if let connection { advance(connection) }
+  func upstreamReady(_ upstream: UpstreamConnection) {
+    guard let connection else { return }
+    switch machine.state {
+    case .sending: send(to: upstream, connection)
+    case .awaitingAnswer, .relaying: receiveAnswer(from: upstream, connection)
+    case .admitting, .gathering, .awaitingIntent, .awaitingSlot, .connecting, .answering, .finished: break
+    }
   }
 
   /// The client's connection has news.
@@ -198,10 +202,7 @@ final class Exchange: Lessee {
     switch machine.state {
     case .gathering: gather(connection)
     case .sending:
-      guard let upstream else { return }
-      sendRequest(to: upstream, connection)
-      // An answer may come before the request is sent whole.
-      if machine.state == .sending, upstream.isReadable { receiveAnswer(from: upstream, connection) }
+      if let upstream { send(to: upstream, connection) }
     case .awaitingAnswer, .relaying:
       if let upstream { receiveAnswer(from: upstream, connection) }
     case .answering:
@@ -210,6 +211,12 @@ final class Exchange: Lessee {
       if answer.sentCount == sentBefore { end(.complete, connection) } else { later() }
     case .admitting, .awaitingIntent, .awaitingSlot, .connecting, .finished: break
     }
+  }
+
+  private func send(to upstream: UpstreamConnection, _ connection: DownstreamConnection) {
+    sendRequest(to: upstream, connection)
+    // An answer may come before the request is sent whole.
+    if machine.state == .sending, upstream.isReadable { receiveAnswer(from: upstream, connection) }
   }
 
   // MARK: Waiting

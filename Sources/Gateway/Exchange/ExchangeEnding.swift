@@ -70,9 +70,8 @@ extension Exchange {
   }
 
   private func releaseUpstream(isReusable: Bool) {
-    if let upstream {
-      self.upstream = nil
-      access?.pool.release(upstream, isReusable: isReusable)
+    if let upstream = upstream.take() {
+      upstream.giveBack(isReusable: isReusable)
     } else {
       access?.pool.withdraw(self)
     }

@@ -82,10 +82,8 @@ extension Exchange {
     if let seconds = answer.keepAliveSeconds { upstream.upstreamKeepsAlive(seconds: seconds) }
     // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
     keepsAlive = clientKeepsAlive && machine.requestIsSent && !answer.body.framing.isUntilClose && !worker.isDraining
-    let head = DownstreamHead(
-      id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing,
-      location: access.location(admission.form))
-    answer.write(head)
+    let head = DownstreamHead(id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing)
+    answer.write(head, access.locations, admission.form)
   }
 
   /// What the answer's status says of the instance.
