@@ -46,6 +46,11 @@ package final class LinuxSocketCalls: SocketCalls, Sendable {
   /// the CPU time of a connection with one request.
   private static func flags(isLast: Bool) -> Int32 { Int32(isLast ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL) }
 
+  package func bytesWaiting(_ descriptor: Int32) -> Int? {
+    var count: Int32 = 0
+    return unsafe linux_bytes_waiting(descriptor, &count) == 0 ? Int(count) : nil
+  }
+
   package func endOutput(_ descriptor: Int32) { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
   package func resetOnClose(_ descriptor: Int32) {

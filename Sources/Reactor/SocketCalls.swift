@@ -9,6 +9,8 @@ package protocol SocketCalls: AnyObject {
     _ descriptor: Int32, _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>,
     isLast: Bool
   ) -> Transfer
+  /// How many bytes have come and were not read; nil where the system does not tell.
+  func bytesWaiting(_ descriptor: Int32) -> Int?
   func endOutput(_ descriptor: Int32)
   func resetOnClose(_ descriptor: Int32)
   func peerAddress(_ descriptor: Int32) -> SocketAddress?

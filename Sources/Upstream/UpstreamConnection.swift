@@ -39,9 +39,11 @@ package final class UpstreamConnection: EventHandler {
   private let pool: Pool
   private let loop: EventLoop
   private var link: (any Link)?
-  /// The link's, once it is connected without TLS; else -1.
-  private var plainSocket: Int32 = -1
+  /// The link's, while it is connected; else -1.
+  private var socket: Int32 = -1
   private let sockets: any SocketCalls
+  /// Whether the last read left room: over TLS that was all of a record.
+  private var lastReadWasShort = false
   private var registration = Registration.none
   private var lessee: (any Lessee)?
   private var connectSockets: [ConnectSocket] = []
@@ -78,7 +80,7 @@ package final class UpstreamConnection: EventHandler {
   /// Makes a socket for libcurl: the name is resolved, and no child process inherits the descriptor.
   func openSocket(_ family: Int32, _ type: Int32, _ proto: Int32) -> curl_socket_t {
     isResolving = false
-    return socket(family, type | Int32(SOCK_CLOEXEC.rawValue), proto)
+    return Glibc.socket(family, type | Int32(SOCK_CLOEXEC.rawValue), proto)
   }
 
   /// What libcurl wants to know of one of its sockets; called from within `drive`.
@@ -125,7 +127,7 @@ package final class UpstreamConnection: EventHandler {
       return failed(.refused, "epoll: \(error)")
     }
     loop.setDeadline(.max, for: registration)
-    if !pool.settings.isSecure { plainSocket = socket }
+    self.socket = socket
     ageDue = loop.now + pool.settings.ageMilliseconds
     isWritable = true
     isReadable = true
@@ -228,7 +230,7 @@ package final class UpstreamConnection: EventHandler {
   func rest() -> Bool {
     guard phase == .leased, loop.now < ageDue else { return false }
     // Any byte behind the answer is not ours: a second answer can wait in the kernel without a new edge.
-    guard !isReadable || isEmpty() else { return false }
+    guard !isReadable || isDrained || isEmpty() else { return false }
     phase = .idle
     idleSince = loop.now
     loop.setDeadline(min(ageDue, loop.now + idleMilliseconds), for: registration)
@@ -245,6 +247,16 @@ package final class UpstreamConnection: EventHandler {
     return true
   }
 
+  /// Whether all that came over TLS was read, as far as the system can tell; false says nothing, as with a session ticket.
+  ///
+  /// OpenSSL reads record by record, and has nothing left of one that was read short. Asking it would be a read that
+  /// finds nothing: 4,000 instructions more.
+  private var isDrained: Bool {
+    guard lastReadWasShort, !inputEnded, sockets.bytesWaiting(socket) == 0 else { return false }
+    isReadable = false
+    return true
+  }
+
   // MARK: Bytes
 
   /// Reads into the free room of `buffer`, of which there must be some.
@@ -254,8 +266,9 @@ package final class UpstreamConnection: EventHandler {
     let transfer = take(into: buffer)
     switch transfer {
     case .bytes(let count):
-      // Plain sockets: a short read has emptied it. TLS reads record by record, so only AGAIN tells.
-      if count < room, isPlain, !inputEnded { isReadable = false }
+      lastReadWasShort = count < room
+      // Plain sockets: a short read has emptied it. TLS reads record by record, and others may wait.
+      if lastReadWasShort, isPlain, !inputEnded { isReadable = false }
     case .wouldBlock: isReadable = false
     case .ended, .failed: break
     }
@@ -266,7 +279,7 @@ package final class UpstreamConnection: EventHandler {
   package func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
     precondition(range.upperBound <= buffer.count)
     let transfer =
-      isPlain ? sockets.send(plainSocket, buffer, range, isLast: false) : link?.send(buffer, range) ?? .ended
+      isPlain ? sockets.send(socket, buffer, range, isLast: false) : link?.send(buffer, range) ?? .ended
     switch transfer {
     case .bytes(let count):
       // As with reading: over TLS a short write can be a whole record, and no edge follows.
@@ -277,10 +290,10 @@ package final class UpstreamConnection: EventHandler {
     return transfer
   }
 
-  private var isPlain: Bool { plainSocket >= 0 }
+  private var isPlain: Bool { !pool.settings.isSecure && socket >= 0 }
 
   private func take(into buffer: ByteBuffer) -> Transfer {
-    isPlain ? sockets.receive(plainSocket, into: buffer) : link?.receive(into: buffer) ?? .ended
+    isPlain ? sockets.receive(socket, into: buffer) : link?.receive(into: buffer) ?? .ended
   }
 
   // MARK: The end
@@ -293,7 +306,7 @@ package final class UpstreamConnection: EventHandler {
     // While the descriptors are still open: what libcurl says of them as it ends, or fails to say, does not matter then.
     endConnectSockets()
     link = nil
-    plainSocket = -1
+    socket = -1
     loop.unregister(registration)
     pool.didClose(self, last)
   }

@@ -174,6 +174,8 @@ final class SimulatedCalls: SocketCalls {
     buffer.withBytes { span in range.map { span[$0] } }
   }
 
+  func bytesWaiting(_ number: Int32) -> Int? { end(number).map(\.arrived.count) }
+
   func endOutput(_ number: Int32) {
     guard let end = end(number), !end.isStalled else { return }
     end.sendHeldBack()

@@ -56,6 +56,23 @@ extension UpstreamTests {
       rig.pool.closeIdle()
     }
 
+    @Test(arguments: [("abc\n", 1), ("abc\ndef\n", 2)])
+    func `a second answer behind the one that was read throws the connection away`(lines: String, count: Int) throws {
+      let server = try TLSServer(authority, certificate: "good")
+      let rig = try rig(server)
+      let client = Client()
+      let connection = try rig.lease(client)
+      let (request, answer) = (ByteBuffer(lines), ByteBuffer(capacity: 256))
+      #expect(connection.send(request, 0..<request.count) == .bytes(request.count))
+      rig.turns.run(for: 200)
+      var last = Transfer.wouldBlock
+      while last == .wouldBlock { last = connection.receive(into: answer) }
+      #expect(last == .bytes(4) && answer.text == "cba\n")
+      client.giveBack(to: rig.pool)
+      #expect(connection.phase == (count == 1 ? .idle : .closed))
+      rig.pool.closeIdle()
+    }
+
     @Test func `an idle connection ends with close_notify`() throws {
       let server = try TLSServer(authority, certificate: "good")
       let rig = try rig(server)

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
@@ -13,3 +14,6 @@
 int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);
 int pthread_setname_np(pthread_t thread, const char *name);
 int sched_getaffinity(pid_t process, size_t byteCount, cpu_set_t *processors);
+
+// ioctl(2) is variadic. FIONREAD, which is SIOCINQ for a socket: tcp(7).
+static inline int linux_bytes_waiting(int socket, int *count) { return ioctl(socket, FIONREAD, count); }
