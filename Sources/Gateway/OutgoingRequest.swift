@@ -6,7 +6,7 @@ import Upstream
 ///
 /// Belongs to one exchange, and is used again with it.
 final class OutgoingRequest {
-  private(set) var body = RequestBody(.none, bytesMax: 0)
+  private(set) var body = RequestBody()
   /// How much of the connection's input belongs to this request and was used.
   private(set) var consumed = 0
   /// Whether it is nothing but a head: then it can be written once more.
@@ -26,7 +26,7 @@ final class OutgoingRequest {
 
   /// Begins with a head of `headCount` bytes in the connection's input.
   func begin(_ framing: BodyFraming, headCount: Int) {
-    body = RequestBody(framing, bytesMax: .max)
+    body.begin(framing)
     consumed = headCount
     if case .none = framing { isHeadOnly = true } else { isHeadOnly = false }
   }
@@ -34,7 +34,8 @@ final class OutgoingRequest {
   /// Gives its room back, and is ready for the next request.
   func reset() {
     buffer.giveBack()
-    body = RequestBody(.none, bytesMax: 0)
+    body.begin(.none)
+    if body.witness != nil { body.witness = nil }
     consumed = 0
     sent = 0
     isPinned = false

@@ -3,18 +3,22 @@ import Reactor
 
 /// The body of a request on its way: how much has come, and when it is whole.
 struct RequestBody {
-  private(set) var isComplete: Bool
+  private(set) var isComplete = true
   /// Body bytes so far, framing not counted.
   private(set) var byteCount = 0
   /// Above it the body is refused; a declared length was checked before.
-  var bytesMax: Int
+  var bytesMax = 0
   private var remaining = 0
   private var decoder: ChunkedDecoder?
   /// Sees what is passed on, where the audit log wants to know of it.
   var witness: BodyWitness?
 
-  init(_ framing: BodyFraming, bytesMax: Int) {
-    self.bytesMax = bytesMax
+  /// Begins anew, with a body that is framed so.
+  mutating func begin(_ framing: BodyFraming) {
+    byteCount = 0
+    bytesMax = .max
+    remaining = 0
+    if decoder != nil { decoder = nil }
     switch framing {
     case .none, .untilClose: isComplete = true
     case .length(let count):

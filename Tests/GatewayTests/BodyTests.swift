@@ -117,3 +117,11 @@ import Testing
     }
   }
 }
+
+extension RequestBody {
+  fileprivate init(_ framing: BodyFraming, bytesMax: Int) {
+    self.init()
+    begin(framing)
+    self.bytesMax = bytesMax
+  }
+}

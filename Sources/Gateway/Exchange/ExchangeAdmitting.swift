@@ -32,7 +32,8 @@ extension Exchange {
     let access = snapshot.access(to: admission.instanceIndex)
     self.access = access
     clock.bound(by: access.timeouts)
-    if let refusal = limit(snapshot, admission) ?? limit(access, admission) { return refuse(refusal, connection) }
+    guard isWithinLimits(of: snapshot, admission, connection) else { return }
+    guard isTaken(by: access, admission, connection) else { return }
     if let audit {
       guard audit.canWrite else { return refuse(.auditUnavailable, connection) }
       let audited = AuditedWrite(input.parser.head.framing, port: audit)
@@ -61,27 +62,39 @@ extension Exchange {
     later()
   }
 
-  /// Whether the client may have one more request now.
-  func limit(_ snapshot: Snapshot, _ admission: Admission) -> OwnAnswer? {
-    guard let meter = snapshot.generation.meter(of: admission.clientIndex) else { return nil }
-    if let refusal = meter.enter(isWrite: admission.isWrite, now: loop.nowNanoseconds) { return OwnAnswer(refusal) }
+  /// Whether the client may have one more request now; refuses it otherwise.
+  private func isWithinLimits(
+    of snapshot: Snapshot, _ admission: Admission, _ connection: DownstreamConnection
+  ) -> Bool {
+    guard let meter = snapshot.generation.meter(of: admission.clientIndex) else { return true }
+    if let refusal = meter.enter(isWrite: admission.isWrite, now: loop.nowNanoseconds) {
+      refuse(OwnAnswer(refusal), connection)
+      return false
+    }
     self.meter = meter
-    return nil
+    return true
   }
 
-  /// Whether the instance takes a request now: its breaker, its health and its bound on concurrent requests.
-  func limit(_ access: InstanceAccess, _ admission: Admission) -> OwnAnswer? {
+  /// Whether the instance takes a request now: its breaker, its health and its bound on concurrent requests; refuses it
+  /// otherwise.
+  private func isTaken(
+    by access: InstanceAccess, _ admission: Admission, _ connection: DownstreamConnection
+  ) -> Bool {
     switch access.state.admit(isRead: !admission.isWrite, now: loop.now) {
     case .pass: break
     case .probe: isProbe = true
     case .refuse(let milliseconds, let wantsProbe):
       if wantsProbe { worker.probe(admission.instanceIndex, access.state) }
-      return .unavailable(milliseconds: milliseconds)
+      refuse(.unavailable(milliseconds: milliseconds), connection)
+      return false
     }
-    guard access.concurrentMax > 0 else { return nil }
-    guard access.state.enter(max: access.concurrentMax) else { return OwnAnswer(.busy, outcome: .notSent) }
+    guard access.concurrentMax > 0 else { return true }
+    guard access.state.enter(max: access.concurrentMax) else {
+      refuse(OwnAnswer(.busy, outcome: .notSent), connection)
+      return false
+    }
     hasPlace = true
-    return nil
+    return true
   }
 
   func note(_ head: borrowing RequestHead) {

@@ -83,11 +83,10 @@ extension Exchange {
     answer.reset()
     if hasPlace { access?.state.leave() }
     hasPlace = false
-    meter?.leave()
-    meter = nil
+    if let meter = meter.take() { meter.leave() }
     if isProbe { access?.state.probeEnded(now: loop.now) }
     isProbe = false
-    audited = nil
+    if audited != nil { audited = nil }
     connection = nil
     snapshot = nil
     admission = nil
