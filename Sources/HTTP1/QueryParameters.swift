@@ -1,14 +1,6 @@
 /// The pairs of a query between `&`, in order; none is left out, so that the query can be put together again as sent.
+@usableFromInline
 package struct QueryParameters: Sendable {
-  package struct Parameter: Equatable, Sendable {
-    /// What precedes the first `=` of the pair; the whole pair without one.
-    package let key: Range<Int>
-    /// What follows the first `=`; empty without one.
-    package let value: Range<Int>
-    /// All of it; empty between two `&`.
-    package let pair: Range<Int>
-  }
-
   /// What a key is to a name.
   package enum KeyMatch: Equatable, Sendable {
     case different
@@ -18,29 +10,31 @@ package struct QueryParameters: Sendable {
     case disguised
   }
 
-  private var rest: Range<Int>
-  private var isAtEnd: Bool
+  @usableFromInline var rest: Range<Int>
+  @usableFromInline var isAtEnd: Bool
 
   /// `query` is without its question mark; an empty one has no pairs.
+  @inlinable
   package init(_ query: Range<Int>) {
     rest = query
     isAtEnd = query.isEmpty
   }
 
-  /// The next pair of the query, which lies in `bytes`.
-  package mutating func next(_ bytes: Span<UInt8>) -> Parameter? {
+  /// The next pair of the query, which lies in `bytes`; empty between two `&`.
+  @inlinable @inline(__always)
+  package mutating func next(_ bytes: Span<UInt8>) -> Range<Int>? {
     guard !isAtEnd else { return nil }
-    let (equals, ampersand) = (UInt8(ascii: "="), UInt8(ascii: "&"))
-    let keyEnd = bytes.firstStop(in: rest) { word in
-      word.marks(of: equals) | word.marks(of: ampersand)
-    } where: {
-      $0 == equals || $0 == ampersand
-    }
-    let end = bytes.first(ampersand, in: keyEnd..<rest.upperBound) ?? rest.upperBound
     let start = rest.lowerBound
+    let end = bytes.first(UInt8(ascii: "&"), in: rest) ?? rest.upperBound
     isAtEnd = end == rest.upperBound
-    rest = min(end + 1, rest.upperBound)..<rest.upperBound
-    return Parameter(key: start..<keyEnd, value: min(keyEnd + 1, end)..<end, pair: start..<end)
+    rest = Swift.min(end + 1, rest.upperBound)..<rest.upperBound
+    return start..<end
+  }
+
+  /// What precedes the first `=` of a pair; the whole pair without one.
+  @inlinable @inline(__always)
+  package static func key(of pair: Range<Int>, _ bytes: Span<UInt8>) -> Range<Int> {
+    pair.lowerBound..<(bytes.first(UInt8(ascii: "="), in: pair) ?? pair.upperBound)
   }
 
   /// Compares a key with `name`, decoding percent escapes once; `+` stays, and so does a malformed escape.

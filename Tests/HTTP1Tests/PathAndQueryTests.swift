@@ -11,8 +11,10 @@ private func pairs(_ query: String) -> [String] {
   let bytes = latin1("?" + query + "#")
   var parameters = QueryParameters(1..<bytes.count - 1)
   var found: [String] = []
-  while let parameter = parameters.next(bytes.span) {
-    found.append([parameter.key, parameter.value, parameter.pair].map { text(bytes[$0]) }.joined(separator: "|"))
+  while let pair = parameters.next(bytes.span) {
+    let key = QueryParameters.key(of: pair, bytes.span)
+    let value = min(key.upperBound + 1, pair.upperBound)..<pair.upperBound
+    found.append([key, value, pair].map { text(bytes[$0]) }.joined(separator: "|"))
   }
   return found
 }

@@ -43,12 +43,14 @@ enum Properties {
   static func query(_ bytes: [UInt8]) throws {
     var parameters = QueryParameters(0..<bytes.count)
     var pairs: [[UInt8]] = []
-    while let parameter = parameters.next(bytes.span) {
-      pairs.append(Array(bytes[parameter.pair]))
-      let key = Array(bytes[parameter.key])
-      guard key + (parameter.pair.count > key.count ? [UInt8(ascii: "=")] : []) + bytes[parameter.value] == pairs.last
-      else { throw Broken(what: "a pair is not its key and value") }
-      let match = QueryParameters.match(bytes.span, key: parameter.key, ShortText("instance_id"))
+    while let pair = parameters.next(bytes.span) {
+      pairs.append(Array(bytes[pair]))
+      let keyRange = QueryParameters.key(of: pair, bytes.span)
+      let key = Array(bytes[keyRange])
+      guard Array(bytes[pair].prefix { $0 != UInt8(ascii: "=") }) == key else {
+        throw Broken(what: "a key is not what precedes the first =")
+      }
+      let match = QueryParameters.match(bytes.span, key: keyRange, ShortText("instance_id"))
       let name = Array("instance_id".utf8)
       guard match == (key == name ? .literal : decodedOnce(key) == name ? .disguised : .different) else {
         throw Broken(what: "\(text(key)) is \(match)")

@@ -85,9 +85,10 @@ extension Policy {
   }
 
   /// The pair of the query that names the instance; nil where the path does.
-  private func instanceParameter(
+  @inline(__always)
+  private func instancePair(
     _ parameters: GatewayParameters, _ instance: Addressing.Instance
-  ) throws(Rejection) -> QueryParameters.Parameter? {
+  ) throws(Rejection) -> Range<Int>? {
     switch instance {
     case .inQuery: return try parameters.requiredInstance()
     case .inPath, .byDefault:
@@ -98,13 +99,13 @@ extension Policy {
 
   /// The place of the instance, which the client may use.
   private func resolve(
-    _ instance: Addressing.Instance, _ value: Range<Int>?, _ bytes: Span<UInt8>, for client: Int,
+    _ instance: Addressing.Instance, _ pair: Range<Int>?, _ bytes: Span<UInt8>, for client: Int,
     noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Int {
     let index: Int32?
     switch instance {
-    case .inQuery: index = try instanceIndex(value ?? 0..<0, bytes)
-    case .inPath(let id): index = directory.index(of: bytes, id)
+    case .inQuery: index = try instanceIndex(GatewayParameters.value(ofInstance: pair ?? 0..<0), bytes)
+    case .inPath(let id): index = directory.index(of: bytes.extracting(id))
     case .byDefault:
       guard let byDefault = clients.defaultInstance(of: client) else { throw .instanceRequired }
       index = byDefault
@@ -118,8 +119,10 @@ extension Policy {
 
   /// nil for a value that names no instance.
   private func instanceIndex(_ value: Range<Int>, _ bytes: Span<UInt8>) throws(Rejection) -> Int32? {
-    guard bytes.first(UInt8(ascii: "%"), in: value) != nil else { return directory.index(of: bytes, value) }
+    // No id has a percent sign, so what is found as it stands has no escape.
+    if let index = directory.index(of: bytes.extracting(value)) { return index }
+    guard bytes.first(UInt8(ascii: "%"), in: value) != nil else { return nil }
     let name = try decodedName(value, bytes)
-    return directory.index(of: name.bytes.span, 0..<name.count)
+    return directory.index(of: name.bytes.span.extracting(first: name.count))
   }
 }
