@@ -32,12 +32,6 @@ extension Span<UInt8> {
   @inline(__always)
   func has(_ text: borrowing ShortText, at range: Range<Int>) -> Bool { text.isAt(range, of: self) }
 
-  /// Whether the bytes of `range` are `text`, which is at most eight small letters, in any case.
-  package func has(letters text: borrowing ShortText, inAnyCaseAt range: Range<Int>) -> Bool {
-    guard range.count == text.count else { return false }
-    return packed(range).withLowerCaseLetters & .mask(bytes: text.count) == text.first
-  }
-
   /// Whether `range` begins with `text`, case included.
   package func begins(with text: borrowing ShortText, in range: Range<Int>) -> Bool {
     guard range.count >= text.count else { return false }

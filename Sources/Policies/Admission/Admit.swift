@@ -6,17 +6,19 @@ extension Policy {
   ///
   /// `bytes` is what `head` was parsed from. `trace` is written as far as admission comes. Does not allocate.
   ///
-  /// - Parameter peer: nil leaves the client's networks out, for an explanation; never for a request that is served.
+  /// - Parameters:
+  ///   - peer: nil leaves the client's networks out, for an explanation; never for a request that is served.
+  ///   - digests: what spares the same token's next request its hash, and decides nothing.
   package func admit(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress?, at now: UnixSeconds,
-    noting trace: inout AdmissionTrace
+    _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Admission {
     trace = AdmissionTrace()
     let addressing = Addressing(bytes, path: head.path)
     let parameters = GatewayParameters(head.query, bytes)
     let presented = try presentedToken(
       head, bytes, hasTokenInQuery: parameters.hasToken, takesCoreKey: addressing.takesCoreKey)
-    try authenticate(presented, bytes, at: now, noting: &trace)
+    try authenticate(presented, bytes, at: now, &digests, noting: &trace)
     if let peer, !clients.mayCall(from: peer, Int(trace.clientIndex)) { throw .networkForbidden }
     return try admit(head, bytes, addressing, parameters, noting: &trace)
   }
@@ -34,15 +36,20 @@ extension Policy {
 
   /// The presented token is known, in force and not revoked.
   private func authenticate(
-    _ presented: Range<Int>, _ bytes: Span<UInt8>, at now: UnixSeconds, noting trace: inout AdmissionTrace
+    _ presented: Range<Int>, _ bytes: Span<UInt8>, at now: UnixSeconds, _ digests: inout TokenDigests,
+    noting trace: inout AdmissionTrace
   ) throws(Rejection) {
-    let digest = SHA256.digest(of: bytes.extracting(presented))
+    let token = bytes.extracting(presented)
+    let kept = digests.digest(of: token)
+    // What is kept was a b64token when it came first.
+    guard kept != nil || bytes.isToken68(presented) else { throw .authorizationMalformed }
+    let digest = kept ?? SHA256.digest(of: token)
     trace.tokenDigestPrefix = digest.prefix
     guard let index = tokens.index(of: digest) else { throw .tokenUnknown }
-    let token = Int(index)
+    if kept == nil { digests.keep(digest, of: token) }
     trace.tokenIndex = index
-    trace.clientIndex = tokens.entries[token].clientIndex
-    if let expiry = tokens.entries[token].expiry, expiry <= now { throw .tokenExpired }
+    trace.clientIndex = tokens.entries[Int(index)].clientIndex
+    if let expiry = tokens.entries[Int(index)].expiry, expiry <= now { throw .tokenExpired }
     guard !clients.isRevoked(Int(trace.clientIndex)) else { throw .tokenRevoked }
   }
 
@@ -54,15 +61,14 @@ extension Policy {
     let route = try route(head, bytes, addressing.corePath)
     trace.routeIndex = Int32(truncatingIfNeeded: route)
     try authorize(client, for: route)
-    let parameter = try instanceParameter(parameters, addressing.instance)
-    let instance = try resolve(addressing.instance, parameter?.value, bytes, for: client, noting: &trace)
+    let pair = try instancePair(parameters, addressing.instance)
+    let instance = try resolve(addressing.instance, pair, bytes, for: client, noting: &trace)
     let isWrite = routes.routes[route].isWrite
     guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
     return Admission(
       clientIndex: trace.clientIndex, tokenIndex: trace.tokenIndex, instanceIndex: trace.instanceIndex,
       routeIndex: trace.routeIndex, isWrite: isWrite, form: addressing.form, corePath: addressing.corePath,
-      query: head.query,
-      instanceParameter: parameter?.pair,
+      query: head.query, instanceParameter: pair,
       bodyBytesMax: routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax)
   }
 
