@@ -2,6 +2,7 @@
 @usableFromInline
 package struct QueryParameters: Sendable {
   /// What a key is to a name.
+  @usableFromInline
   package enum KeyMatch: Equatable, Sendable {
     case different
     /// Byte for byte the same.
@@ -31,27 +32,35 @@ package struct QueryParameters: Sendable {
     return start..<end
   }
 
-  /// What precedes the first `=` of a pair; the whole pair without one.
+  /// Compares the key of a pair, which ends before its first `=`, with `name`, which has none: percent escapes are decoded
+  /// once; `+` stays, and so does a malformed escape.
   @inlinable @inline(__always)
-  package static func key(of pair: Range<Int>, _ bytes: Span<UInt8>) -> Range<Int> {
-    pair.lowerBound..<(bytes.first(UInt8(ascii: "="), in: pair) ?? pair.upperBound)
+  package static func match(_ bytes: Span<UInt8>, keyOf pair: Range<Int>, _ name: borrowing ShortText) -> KeyMatch {
+    // An escape makes a key longer.
+    guard pair.count >= name.count else { return .different }
+    let end = pair.lowerBound &+ name.count
+    if bytes.has(name, at: pair.lowerBound..<end), isEnd(bytes, end, ofKeyIn: pair) { return .literal }
+    return isDecoded(bytes, keyOf: pair, name) ? .disguised : .different
   }
 
-  /// Compares a key with `name`, decoding percent escapes once; `+` stays, and so does a malformed escape.
-  package static func match(_ bytes: Span<UInt8>, key: Range<Int>, _ name: borrowing ShortText) -> KeyMatch {
-    // An escape makes a key longer.
-    guard key.count > name.count else { return bytes.has(name, at: key) ? .literal : .different }
-    var index = key.lowerBound
+  @usableFromInline
+  static func isDecoded(_ bytes: Span<UInt8>, keyOf pair: Range<Int>, _ name: borrowing ShortText) -> Bool {
+    var index = pair.lowerBound
     for place in 0..<name.count {
-      guard index < key.upperBound else { return .different }
+      guard index < pair.upperBound else { return false }
       var byte = bytes[index]
-      if byte == UInt8(ascii: "%"), let decoded = percentDecoded(bytes, index + 1..<key.upperBound) {
+      if byte == UInt8(ascii: "%"), let decoded = percentDecoded(bytes, index + 1..<pair.upperBound) {
         byte = decoded
         index += 2
       }
-      guard byte == name.byte(at: place) else { return .different }
+      guard byte == name.byte(at: place) else { return false }
       index += 1
     }
-    return index == key.upperBound ? .disguised : .different
+    return isEnd(bytes, index, ofKeyIn: pair)
+  }
+
+  @inlinable @inline(__always)
+  static func isEnd(_ bytes: Span<UInt8>, _ index: Int, ofKeyIn pair: Range<Int>) -> Bool {
+    index == pair.upperBound || bytes[index] == UInt8(ascii: "=")
   }
 }

@@ -128,8 +128,7 @@ enum Corpus {
       try? checkPath(bytes.span, 0..<bytes.count)
       var parameters = QueryParameters(0..<bytes.count)
       while let pair = parameters.next(bytes.span) {
-        let key = QueryParameters.key(of: pair, bytes.span)
-        _ = QueryParameters.match(bytes.span, key: key, ShortText("instance_id"))
+        _ = QueryParameters.match(bytes.span, keyOf: pair, ShortText("instance_id"))
       }
     }
   }

@@ -45,12 +45,8 @@ enum Properties {
     var pairs: [[UInt8]] = []
     while let pair = parameters.next(bytes.span) {
       pairs.append(Array(bytes[pair]))
-      let keyRange = QueryParameters.key(of: pair, bytes.span)
-      let key = Array(bytes[keyRange])
-      guard Array(bytes[pair].prefix { $0 != UInt8(ascii: "=") }) == key else {
-        throw Broken(what: "a key is not what precedes the first =")
-      }
-      let match = QueryParameters.match(bytes.span, key: keyRange, ShortText("instance_id"))
+      let key = Array(bytes[pair].prefix { $0 != UInt8(ascii: "=") })
+      let match = QueryParameters.match(bytes.span, keyOf: pair, ShortText("instance_id"))
       let name = Array("instance_id".utf8)
       guard match == (key == name ? .literal : decodedOnce(key) == name ? .disguised : .different) else {
         throw Broken(what: "\(text(key)) is \(match)")

@@ -34,12 +34,11 @@ struct GatewayParameters {
   // Inlined, it would make the walk carry the instance along in registers: 200 instructions a request.
   @inline(never)
   private mutating func note(_ pair: Range<Int>, _ bytes: Span<UInt8>) {
-    let key = QueryParameters.key(of: pair, bytes)
-    switch QueryParameters.match(bytes, key: key, names.instanceID) {
+    switch QueryParameters.match(bytes, keyOf: pair, names.instanceID) {
     case .literal: noteInstance(pair)
     case .disguised: instance = .malformed
     case .different:
-      if QueryParameters.match(bytes, key: key, names.accessToken) != .different { hasToken = true }
+      if QueryParameters.match(bytes, keyOf: pair, names.accessToken) != .different { hasToken = true }
     }
   }
 
