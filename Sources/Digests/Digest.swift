@@ -27,7 +27,7 @@ package struct Digest: Sendable {
   }
 
   /// The first 4 bytes, as a log line names a token.
-  package var prefix: UInt32 { UInt32(truncatingIfNeeded: words.0 >> 32) }
+  @inlinable package var prefix: UInt32 { UInt32(truncatingIfNeeded: words.0 >> 32) }
 }
 
 extension Digest: Hashable {

@@ -90,10 +90,10 @@ extension Exchange {
   }
 
   func admit(_ input: RequestInput, _ snapshot: Snapshot) throws(Rejection) -> Admission {
-    guard let connection else { preconditionFailure("an exchange without a connection") }
+    guard let peer = connection?.peer else { preconditionFailure("an exchange without a connection") }
     return try input.buffer.withBytes { bytes throws(Rejection) in
       try snapshot.policy.admit(
-        input.parser.head, bytes, from: connection.peer, at: UnixSeconds(loop.wallMicroseconds / 1_000_000),
+        input.parser.head, bytes, from: peer, at: UnixSeconds(loop.wallMicroseconds / 1_000_000),
         &worker.tokenDigests, noting: &trace)
     }
   }

@@ -53,6 +53,7 @@ extension Policy {
     guard !clients.isRevoked(Int(trace.clientIndex)) else { throw .tokenRevoked }
   }
 
+  @inline(__always)
   private func admit(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ addressing: Addressing, _ parameters: GatewayParameters,
     noting trace: inout AdmissionTrace
@@ -72,6 +73,7 @@ extension Policy {
       bodyBytesMax: routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax)
   }
 
+  @inline(__always)
   private func route(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ corePath: Range<Int>
   ) throws(Rejection) -> Int {
@@ -84,6 +86,7 @@ extension Policy {
     return Int(try routes.route(head.method, at: match))
   }
 
+  @inline(__always)
   private func authorize(_ client: Int, for route: Int) throws(Rejection) {
     guard clients.scopes(of: client).contains(bit: routes.routes[route].scopeBit) else {
       throw .scopeInsufficient(routes.routes[route].scope)
@@ -104,6 +107,7 @@ extension Policy {
   }
 
   /// The place of the instance, which the client may use.
+  @inline(__always)
   private func resolve(
     _ instance: Addressing.Instance, _ pair: Range<Int>?, _ bytes: Span<UInt8>, for client: Int,
     noting trace: inout AdmissionTrace
@@ -124,6 +128,7 @@ extension Policy {
   }
 
   /// nil for a value that names no instance.
+  @inline(__always)
   private func instanceIndex(_ value: Range<Int>, _ bytes: Span<UInt8>) throws(Rejection) -> Int32? {
     // No id has a percent sign, so what is found as it stands has no escape.
     if let index = directory.index(of: bytes.extracting(value)) { return index }

@@ -52,6 +52,7 @@ package struct InstanceDirectory: Sendable {
   }
 }
 
+@inline(__always)
 private func hash(_ name: borrowing PackedBytes) -> Int {
   Int(truncatingIfNeeded: name.hash((0xcbf2_9ce4_8422_2325, 0x9e37_79b9_7f4a_7c15)))
 }
