@@ -87,12 +87,19 @@ extension Span<UInt8> {
     return word
   }
 
-  /// The first eight bytes, the first one lowest, if there are as many: one load once compiled.
+  /// The first eight bytes, the first one lowest, if there are as many.
   @inlinable @inline(__always)
-  package var firstWord: UInt64? {
-    guard count >= 8 else { return nil }
-    let low = UInt32(self[0]) | UInt32(self[1]) << 8 | UInt32(self[2]) << 16 | UInt32(self[3]) << 24
-    let high = UInt32(self[4]) | UInt32(self[5]) << 8 | UInt32(self[6]) << 16 | UInt32(self[7]) << 24
-    return UInt64(low) | UInt64(high) << 32
+  var firstWord: UInt64? { count >= 8 ? wholeWord(at: 0) : nil }
+
+  /// Eight bytes, the first one at `start` and lowest: one load once compiled.
+  @inlinable @inline(__always)
+  package func wholeWord(at start: Int) -> UInt64 {
+    UInt64(half(at: start)) | UInt64(half(at: start &+ 4)) << 32
+  }
+
+  @inlinable @inline(__always)
+  func half(at start: Int) -> UInt32 {
+    let low = UInt32(self[start]) | UInt32(self[start &+ 1]) << 8
+    return low | UInt32(self[start &+ 2]) << 16 | UInt32(self[start &+ 3]) << 24
   }
 }

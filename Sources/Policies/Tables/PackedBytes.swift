@@ -15,14 +15,13 @@ struct PackedBytes: ~Copyable {
   init?(_ bytes: Span<UInt8>) {
     guard (1...Self.bytesMax).contains(bytes.count) else { return nil }
     byteCount = bytes.count
-    var (rest, index) = (bytes, 0)
-    while rest.count > 8, let word = rest.firstWord {
-      words[index] = word
-      rest = rest.extracting(droppingFirst: 8)
-      index &+= 1
+    let last = byteCount < 8 ? bytes.packed(0..<byteCount) : bytes.wholeWord(at: byteCount &- 8)
+    // Each word has its place, so that all stay in registers.
+    for index in 0..<Self.wordsMax {
+      let start = 8 &* index
+      guard start < byteCount else { break }
+      words[index] = start &+ 8 <= byteCount ? bytes.wholeWord(at: start) : last
     }
-    let last = Swift.max(0, bytes.count &- 8)
-    words[index] = bytes.packed(last..<bytes.count)
   }
 
   var wordCount: Int { (byteCount &+ 7) / 8 }
