@@ -1,8 +1,10 @@
 /// A SHA-256 value: 32 bytes, held as four big-endian words.
+@usableFromInline
 package struct Digest: Sendable {
   /// Big-endian, the first 8 bytes first.
-  package let words: (UInt64, UInt64, UInt64, UInt64)
+  @usableFromInline package let words: (UInt64, UInt64, UInt64, UInt64)
 
+  @inlinable
   package init(words: (UInt64, UInt64, UInt64, UInt64)) {
     self.words = words
   }
@@ -25,11 +27,12 @@ package struct Digest: Sendable {
   }
 
   /// The first 4 bytes, as a log line names a token.
-  package var prefix: UInt32 { UInt32(truncatingIfNeeded: words.0 >> 32) }
+  @inlinable package var prefix: UInt32 { UInt32(truncatingIfNeeded: words.0 >> 32) }
 }
 
 extension Digest: Hashable {
   /// Looks at every byte whatever the first difference, so that the time taken tells nothing about a stored digest.
+  @inlinable
   package static func == (left: Digest, right: Digest) -> Bool {
     let difference =
       (left.words.0 ^ right.words.0) | (left.words.1 ^ right.words.1)
@@ -37,6 +40,7 @@ extension Digest: Hashable {
     return difference == 0
   }
 
+  @usableFromInline
   package func hash(into hasher: inout Hasher) {
     hasher.combine(words.0)
     hasher.combine(words.1)
@@ -46,6 +50,7 @@ extension Digest: Hashable {
 }
 
 extension Digest: CustomStringConvertible {
+  @usableFromInline
   package var description: String { hex }
 }
 

@@ -3,14 +3,14 @@ package enum SHA256 {
   /// The digest of all of `bytes`, of any length.
   package static func digest(of bytes: Span<UInt8>) -> Digest {
     var state = SHA256State()
-    var offset = 0
-    while bytes.count - offset >= 64 {
-      state.compress(wholeBlock(of: bytes, at: offset))
-      offset += 64
+    var rest = bytes
+    while rest.count >= 64 {
+      state.compress(wholeBlock(of: rest, at: 0))
+      rest = rest.extracting(droppingFirst: 64)
     }
     // FIPS 180-4 §5.1.1: one 1 bit, zeros, and the length in bits in the last 8 bytes of a block.
-    var last = partialBlock(of: bytes, from: offset)
-    if bytes.count - offset >= 56 {
+    var last = partialBlock(of: rest)
+    if rest.count >= 56 {
       state.compress(last)
       guard bytes.count >= 64 else {
         state.compress(lengthSchedules.span.extracting(64 * (bytes.count - 56)..<64 * (bytes.count - 55)))
@@ -23,39 +23,51 @@ package enum SHA256 {
     return state.digest
   }
 
+  @inline(__always)
   static func wholeBlock(of bytes: Span<UInt8>, at offset: Int) -> SHA256State.Block {
+    let bytes = bytes.extracting(offset..<offset &+ 64)
     var block = SHA256State.Block(repeating: 0)
-    for index in 0..<16 { block[index] = word(of: bytes, at: offset &+ 4 &* index) }
+    for index in 0..<16 { block[index] = word(of: bytes, at: 4 &* index) }
     return block
   }
 
-  /// The bytes after the last whole block, with the 1 bit that follows them.
-  private static func partialBlock(of bytes: Span<UInt8>, from offset: Int) -> SHA256State.Block {
+  /// What is left behind the last whole block, with the 1 bit that follows it.
+  @inline(__always)
+  private static func partialBlock(of bytes: Span<UInt8>) -> SHA256State.Block {
     var block = SHA256State.Block(repeating: 0)
-    let count = bytes.count - offset
-    for index in 0..<count >> 2 { block[index] = word(of: bytes, at: offset &+ 4 &* index) }
-    for index in count & ~3..<count {
-      block[index >> 2] |= UInt32(bytes[offset &+ index]) << UInt32(24 &- 8 &* (index & 3))
+    var (rest, index) = (bytes, 0)
+    // Four words a time: there is less to check.
+    while rest.count >= 16 {
+      for place in 0..<4 { block[index &+ place] = word(of: rest, at: 4 &* place) }
+      rest = rest.extracting(droppingFirst: 16)
+      index &+= 4
     }
-    block[count >> 2] |= 0x80 << UInt32(24 &- 8 &* (count & 3))
+    while rest.count >= 4 {
+      block[index] = word(of: rest, at: 0)
+      rest = rest.extracting(droppingFirst: 4)
+      index &+= 1
+    }
+    var last: UInt32 = 0x8000_0000
+    for place in (0..<rest.count).reversed() { last = UInt32(rest[place]) << 24 | last >> 8 }
+    block[index] = last
     return block
   }
 
   /// Four bytes, the first one highest: one load once compiled.
   @inline(__always)
   private static func word(of bytes: Span<UInt8>, at offset: Int) -> UInt32 {
-    let four = bytes.extracting(offset..<offset &+ 4)
-    return UInt32(four[0]) << 24 | UInt32(four[1]) << 16 | UInt32(four[2]) << 8 | UInt32(four[3])
+    let high = UInt32(bytes[offset]) << 24 | UInt32(bytes[offset &+ 1]) << 16
+    return high | UInt32(bytes[offset &+ 2]) << 8 | UInt32(bytes[offset &+ 3])
   }
 }
 
 /// The second block of a message of 56 to 63 bytes holds its length alone, so it is known before: a token of ours has 57
-/// bytes, and this saves 1,200 of the 7,200 instructions of its digest.
+/// bytes, and this saves 700 of the 5,000 instructions of its digest.
 private let lengthSchedules = (56..<64).flatMap { count in
   var block = SHA256State.Block(repeating: 0)
   block.setBitCount(ofBytes: count)
-  let schedule = SHA256State.schedule(of: block)
-  return schedule.indices.map { schedule[$0] }
+  let words = SHA256Schedule(block).words
+  return words.indices.map { words[$0] }
 }
 
 extension SHA256State.Block {

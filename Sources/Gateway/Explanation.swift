@@ -51,7 +51,9 @@ extension Policy {
       switch caller {
       case .token:
         // Networks are the one thing that depends on where the request comes from.
-        admission = try admit(parser.head, bytes.span, from: nil, at: now, noting: &trace)
+        var random = SystemRandomNumberGenerator()
+        var digests = TokenDigests(using: &random)
+        admission = try admit(parser.head, bytes.span, from: nil, at: now, &digests, noting: &trace)
       case .client(let id):
         guard let index = clients.firstIndex(where: { $0.id == id }) else { return nil }
         admission = try admit(parser.head, bytes.span, as: Int32(index), noting: &trace)

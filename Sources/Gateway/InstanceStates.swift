@@ -20,7 +20,7 @@ final class InstanceStates: Sendable {
   /// The state of the instance with the same id, if it is reached in the same way.
   private func state(ofSame instance: Instance) -> UpstreamState? {
     let id = instance.id.bytes
-    guard let index = policy.directory.index(of: id.span, id.indices),
+    guard let index = policy.directory.index(of: id.span),
       InstanceIdentity(policy.instances[Int(index)]) == InstanceIdentity(instance)
     else { return nil }
     return states[Int(index)]

@@ -55,7 +55,7 @@ final class PoolDirectory {
 
   private func settings(of id: String, in policy: Policy) -> UpstreamSettings? {
     let name = Array(id.utf8)
-    let index = policy.directory.index(of: name.span, name.indices)
+    let index = policy.directory.index(of: name.span)
     return index.map { UpstreamSettings(policy.instances[Int($0)], loops: loops) }
   }
 }

@@ -54,6 +54,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   private var refused: [RefusedConnection] = []
   private let pools: PoolDirectory
   private var ids: RequestIDGenerator
+  var tokenDigests: TokenDigests
   private var date = HTTPDate()
   private var ownAnswers = OwnAnswerWriter()
   private var registration = Registration.none
@@ -92,6 +93,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     headLimits = HeadLimits(generation.policy.settings.limits)
     var random = SystemRandomNumberGenerator()
     ids = RequestIDGenerator(using: &random)
+    tokenDigests = TokenDigests(using: &random)
     let pools = PoolDirectory(
       loop: loop, loops: loops, connectionsMax: generation.policy.settings.limits.upstreamConnectionsMax,
       metrics: metrics, makeLink: makeLink)

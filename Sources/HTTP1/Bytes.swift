@@ -104,6 +104,7 @@ extension Span<UInt8> {
   }
 
   /// The first place of `byte` in `range`.
+  @inlinable @inline(__always)
   package func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
     let index = firstStop(in: range) {
       $0.marks(of: byte)

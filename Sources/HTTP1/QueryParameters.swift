@@ -1,15 +1,8 @@
 /// The pairs of a query between `&`, in order; none is left out, so that the query can be put together again as sent.
+@usableFromInline
 package struct QueryParameters: Sendable {
-  package struct Parameter: Equatable, Sendable {
-    /// What precedes the first `=` of the pair; the whole pair without one.
-    package let key: Range<Int>
-    /// What follows the first `=`; empty without one.
-    package let value: Range<Int>
-    /// All of it; empty between two `&`.
-    package let pair: Range<Int>
-  }
-
   /// What a key is to a name.
+  @usableFromInline
   package enum KeyMatch: Equatable, Sendable {
     case different
     /// Byte for byte the same.
@@ -18,46 +11,56 @@ package struct QueryParameters: Sendable {
     case disguised
   }
 
-  private var rest: Range<Int>
-  private var isAtEnd: Bool
+  @usableFromInline var rest: Range<Int>
+  @usableFromInline var isAtEnd: Bool
 
   /// `query` is without its question mark; an empty one has no pairs.
+  @inlinable
   package init(_ query: Range<Int>) {
     rest = query
     isAtEnd = query.isEmpty
   }
 
-  /// The next pair of the query, which lies in `bytes`.
-  package mutating func next(_ bytes: Span<UInt8>) -> Parameter? {
+  /// The next pair of the query, which lies in `bytes`; empty between two `&`.
+  @inlinable @inline(__always)
+  package mutating func next(_ bytes: Span<UInt8>) -> Range<Int>? {
     guard !isAtEnd else { return nil }
-    let (equals, ampersand) = (UInt8(ascii: "="), UInt8(ascii: "&"))
-    let keyEnd = bytes.firstStop(in: rest) { word in
-      word.marks(of: equals) | word.marks(of: ampersand)
-    } where: {
-      $0 == equals || $0 == ampersand
-    }
-    let end = bytes.first(ampersand, in: keyEnd..<rest.upperBound) ?? rest.upperBound
     let start = rest.lowerBound
+    let end = bytes.first(UInt8(ascii: "&"), in: rest) ?? rest.upperBound
     isAtEnd = end == rest.upperBound
-    rest = min(end + 1, rest.upperBound)..<rest.upperBound
-    return Parameter(key: start..<keyEnd, value: min(keyEnd + 1, end)..<end, pair: start..<end)
+    rest = Swift.min(end + 1, rest.upperBound)..<rest.upperBound
+    return start..<end
   }
 
-  /// Compares a key with `name`, decoding percent escapes once; `+` stays, and so does a malformed escape.
-  package static func match(_ bytes: Span<UInt8>, key: Range<Int>, _ name: borrowing ShortText) -> KeyMatch {
+  /// Compares the key of a pair, which ends before its first `=`, with `name`, which has none: percent escapes are decoded
+  /// once; `+` stays, and so does a malformed escape.
+  @inlinable @inline(__always)
+  package static func match(_ bytes: Span<UInt8>, keyOf pair: Range<Int>, _ name: borrowing ShortText) -> KeyMatch {
     // An escape makes a key longer.
-    guard key.count > name.count else { return bytes.has(name, at: key) ? .literal : .different }
-    var index = key.lowerBound
+    guard pair.count >= name.count else { return .different }
+    let end = pair.lowerBound &+ name.count
+    if bytes.has(name, at: pair.lowerBound..<end), isEnd(bytes, end, ofKeyIn: pair) { return .literal }
+    return isDecoded(bytes, keyOf: pair, name) ? .disguised : .different
+  }
+
+  @usableFromInline
+  static func isDecoded(_ bytes: Span<UInt8>, keyOf pair: Range<Int>, _ name: borrowing ShortText) -> Bool {
+    var index = pair.lowerBound
     for place in 0..<name.count {
-      guard index < key.upperBound else { return .different }
+      guard index < pair.upperBound else { return false }
       var byte = bytes[index]
-      if byte == UInt8(ascii: "%"), let decoded = percentDecoded(bytes, index + 1..<key.upperBound) {
+      if byte == UInt8(ascii: "%"), let decoded = percentDecoded(bytes, index + 1..<pair.upperBound) {
         byte = decoded
         index += 2
       }
-      guard byte == name.byte(at: place) else { return .different }
+      guard byte == name.byte(at: place) else { return false }
       index += 1
     }
-    return index == key.upperBound ? .disguised : .different
+    return isEnd(bytes, index, ofKeyIn: pair)
+  }
+
+  @inlinable @inline(__always)
+  static func isEnd(_ bytes: Span<UInt8>, _ index: Int, ofKeyIn pair: Range<Int>) -> Bool {
+    index == pair.upperBound || bytes[index] == UInt8(ascii: "=")
   }
 }

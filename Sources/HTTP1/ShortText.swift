@@ -1,11 +1,12 @@
 /// At most 16 bytes as two words, so that looking for them is two loads and two comparisons.
+@usableFromInline
 package struct ShortText: Sendable {
   package static let bytesMax = 16
 
-  let count: Int
+  @usableFromInline let count: Int
   /// The first eight bytes, the first one lowest, with zeros behind the last.
-  let first: UInt64
-  private let second: UInt64
+  @usableFromInline let first: UInt64
+  @usableFromInline let second: UInt64
 
   package init(_ text: String) {
     let bytes = Array(text.utf8)
@@ -15,8 +16,8 @@ package struct ShortText: Sendable {
     second = count > 8 ? bytes.span.packed(8..<bytes.count) : 0
   }
 
-  @inline(__always)
-  fileprivate func isAt(_ range: Range<Int>, of bytes: Span<UInt8>) -> Bool {
+  @inlinable @inline(__always)
+  func isAt(_ range: Range<Int>, of bytes: Span<UInt8>) -> Bool {
     guard range.count == count, bytes.packed(range) == first else { return false }
     return count <= 8 || bytes.packed(range.lowerBound &+ 8..<range.upperBound) == second
   }
@@ -29,14 +30,8 @@ package struct ShortText: Sendable {
 
 extension Span<UInt8> {
   /// Whether the bytes of `range` are `text`, case included.
-  @inline(__always)
-  func has(_ text: borrowing ShortText, at range: Range<Int>) -> Bool { text.isAt(range, of: self) }
-
-  /// Whether the bytes of `range` are `text`, which is at most eight small letters, in any case.
-  package func has(letters text: borrowing ShortText, inAnyCaseAt range: Range<Int>) -> Bool {
-    guard range.count == text.count else { return false }
-    return packed(range).withLowerCaseLetters & .mask(bytes: text.count) == text.first
-  }
+  @inlinable @inline(__always)
+  package func has(_ text: borrowing ShortText, at range: Range<Int>) -> Bool { text.isAt(range, of: self) }
 
   /// Whether `range` begins with `text`, case included.
   package func begins(with text: borrowing ShortText, in range: Range<Int>) -> Bool {

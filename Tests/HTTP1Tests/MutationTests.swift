@@ -127,8 +127,8 @@ enum Corpus {
       }
       try? checkPath(bytes.span, 0..<bytes.count)
       var parameters = QueryParameters(0..<bytes.count)
-      while let parameter = parameters.next(bytes.span) {
-        _ = QueryParameters.match(bytes.span, key: parameter.key, ShortText("instance_id"))
+      while let pair = parameters.next(bytes.span) {
+        _ = QueryParameters.match(bytes.span, keyOf: pair, ShortText("instance_id"))
       }
     }
   }

@@ -31,8 +31,18 @@ struct Request {
   }
 
   func rejection(from peer: PeerAddress = near, noting trace: inout AdmissionTrace) -> Rejection? {
+    rejection { try admit(from: peer, noting: &trace) }
+  }
+
+  /// With digests that were kept from requests before, and maybe by another policy than then.
+  func rejection(_ digests: inout TokenDigests, by policy: Policy = AdmitTests.policy) -> Rejection? {
+    var trace = AdmissionTrace()
+    return rejection { try admit(from: near, by: policy, &digests, noting: &trace) }
+  }
+
+  private func rejection(_ admit: () throws -> Admission) -> Rejection? {
     do {
-      _ = try admit(from: peer, noting: &trace)
+      _ = try admit()
       return nil
     } catch let rejection as Rejection {
       return rejection
@@ -43,19 +53,45 @@ struct Request {
   }
 
   private func admit(from peer: PeerAddress, noting trace: inout AdmissionTrace) throws -> Admission {
+    var digests = emptyDigests()
+    return try admit(from: peer, by: AdmitTests.policy, &digests, noting: &trace)
+  }
+
+  private func admit(
+    from peer: PeerAddress, by policy: Policy, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
+  ) throws -> Admission {
     var parser = RequestHeadParser(limits: HeadLimits())
     guard try parser.parse(bytes.span) else { throw Incomplete() }
-    return try AdmitTests.policy.admit(
-      parser.head, bytes.span, from: peer, at: UnixSeconds(1_800_000_000), noting: &trace)
+    return try policy.admit(
+      parser.head, bytes.span, from: peer, at: UnixSeconds(1_800_000_000), &digests, noting: &trace)
   }
 
   private struct Incomplete: Error {}
 }
 
+func emptyDigests() -> TokenDigests {
+  var random = SystemRandomNumberGenerator()
+  return TokenDigests(using: &random)
+}
+
+/// What has become of the client `c-reader`.
+enum Reader: CaseIterable {
+  case inForce, gone, revoked, expired
+
+  fileprivate var entries: [String] {
+    let members = #""scopes": ["proxy:read"], "instances": ["inst_a"]"#
+    return switch self {
+    case .inForce: [entry("reader", members)]
+    case .gone: []
+    case .revoked: [entry("reader", members + #", "revoked": true"#)]
+    case .expired: [entry("reader", members, expires: "2027-01-15T08:00:00Z")]
+    }
+  }
+}
+
 /// Clients named after their tokens: `c-reader` holds the token `reader`.
-func admissionPolicy() -> Policy {
-  let entries = [
-    entry("reader", #""scopes": ["proxy:read"], "instances": ["inst_a"]"#),
+func admissionPolicy(_ reader: Reader = .inForce) -> Policy {
+  let others = [
     entry("writer", #""scopes": ["proxy:write"], "instances": ["inst_a"]"#),
     entry("star", #""scopes": ["*"], "instances": ["*"]"#),
     entry("expired", #""scopes": ["*"], "instances": ["*"]"#, expires: "2027-01-15T08:00:00Z"),
@@ -67,7 +103,7 @@ func admissionPolicy() -> Policy {
   let instance = #"{ "url": "http://127.0.0.1:1", "key": {"env": "DEMO_KEY"} }"#
   let off = #"{ "url": "http://127.0.0.1:1", "key": {"env": "DEMO_KEY"}, "writes": false }"#
   let files = FolderFiles([
-    "clients.json": "{\"clients\": {\(entries.joined(separator: ",\n"))}}",
+    "clients.json": "{\"clients\": {\((reader.entries + others).joined(separator: ",\n"))}}",
     "instances.json": "{\"instances\": {\"inst_a\": \(instance), \"inst_b\": \(instance), \"inst_off\": \(off)}}",
   ])
   guard let policy = try? files.load().policy else { preconditionFailure("the policy of the tests is refused") }

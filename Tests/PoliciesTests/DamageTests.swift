@@ -26,6 +26,7 @@ import Testing
     var random = SplitMix(state: seed)
     let request = Request("GET /proxy/balances/a%40b?x=1&instance_id=inst%5fa", ["Authorization: Bearer reader"]).bytes
     var outcomes: Set<String> = []
+    var digests = emptyDigests()
     for _ in 0..<20_000 {
       let bytes = damage(request, using: &random)
       var parser = RequestHeadParser(limits: HeadLimits())
@@ -33,7 +34,7 @@ import Testing
       var trace = AdmissionTrace()
       do throws(Rejection) {
         let admission = try AdmitTests.policy.admit(
-          parser.head, bytes.span, from: near, at: UnixSeconds(0), noting: &trace)
+          parser.head, bytes.span, from: near, at: UnixSeconds(0), &digests, noting: &trace)
         #expect(bytes[admission.corePath].first == UInt8(ascii: "/"), "seed \(seed)")
         outcomes.insert("admitted")
       } catch {

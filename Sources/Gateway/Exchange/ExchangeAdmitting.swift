@@ -111,7 +111,7 @@ extension Exchange {
     try input.buffer.withBytes { bytes throws(Rejection) in
       try snapshot.policy.admit(
         input.parser.head, bytes, from: connection.peer, at: UnixSeconds(loop.wallMicroseconds / 1_000_000),
-        noting: &trace)
+        &worker.tokenDigests, noting: &trace)
     }
   }
 

@@ -20,11 +20,11 @@ package struct Addressing: Sendable {
   /// What Core gets: begins with a slash, or is empty where nothing follows the prefix.
   let corePath: Range<Int>
 
-  private static let proxy = ShortText("/proxy/")
+  private static var proxy: UInt64 { UInt64(packing: "/", "p", "r", "o", "x", "y", "/") }
   private static let instances = ShortText("/instances/")
 
   init(_ bytes: Span<UInt8>, path: Range<Int>) {
-    if bytes.begins(with: Self.proxy, in: path) {
+    if bytes.packed(path) & .mask(bytes: 7) == Self.proxy {
       instance = .inQuery
       corePath = path.lowerBound + 6..<path.upperBound
     } else if bytes.begins(with: Self.instances, in: path) {

@@ -1,7 +1,7 @@
 import HTTP1
 
-/// The one b64token that a head presents as `Authorization: Bearer …` (RFC 6750 §2.1) or, where that is taken, as
-/// `X-Blnk-Key`.
+/// What a head presents as a token, as `Authorization: Bearer …` (RFC 6750 §2.1) or, where that is taken, as
+/// `X-Blnk-Key`. Whether it is a b64token is still to be seen.
 ///
 /// RFC 6750 §3.1: a token that comes in more than one way makes the request invalid. It must not be in a query at all
 /// (RFC 9700 §4.3.2), and Core would log it.
@@ -23,23 +23,29 @@ func presentedToken(
   guard !hasTokenInQuery else { throw .authorizationMalformed }
   let value = head.fields[credentials].value
   if case .authorization = head.fields[credentials].kind { return try bearerToken(in: value, bytes) }
-  guard bytes.isToken68(value) else { throw .authorizationMalformed }
   return value
 }
 
-private let bearer = ShortText("bearer")
+/// Makes six letters small, as a space's bit does: schemes are compared without case (RFC 9110 §11.1).
+private var smallLetters: UInt64 { UInt64(packing: " ", " ", " ", " ", " ", " ") }
 
-/// RFC 9110 §11.4: scheme, one or more spaces, token. Credentials of another scheme are none of ours.
+/// RFC 9110 §11.4: scheme, one or more spaces, token.
 private func bearerToken(in credentials: Range<Int>, _ bytes: Span<UInt8>) throws(Rejection) -> Range<Int> {
-  var index = bytes.endOfToken(in: credentials)
-  let scheme = credentials.lowerBound..<index
-  guard !scheme.isEmpty, index == credentials.upperBound || bytes[index] == UInt8(ascii: " ") else {
-    throw .authorizationMalformed
+  let start = bytes.packed(credentials) & .mask(bytes: 7)
+  guard start | smallLetters == UInt64(packing: "b", "e", "a", "r", "e", "r", " ") else {
+    throw refusal(of: credentials, bytes)
   }
-  // RFC 9110 §11.1: schemes are compared without case.
-  guard bytes.has(letters: bearer, inAnyCaseAt: scheme) else { throw .tokenRequired }
+  var index = credentials.lowerBound + 7
   while index < credentials.upperBound, bytes[index] == UInt8(ascii: " ") { index += 1 }
-  let token = index..<credentials.upperBound
-  guard bytes.isToken68(token) else { throw .authorizationMalformed }
-  return token
+  return index..<credentials.upperBound
+}
+
+/// Credentials of another scheme are none of ours; `Bearer` alone is malformed, and so is what has no scheme.
+private func refusal(of credentials: Range<Int>, _ bytes: Span<UInt8>) -> Rejection {
+  let end = bytes.endOfToken(in: credentials)
+  guard end > credentials.lowerBound, end == credentials.upperBound || bytes[end] == UInt8(ascii: " ") else {
+    return .authorizationMalformed
+  }
+  let isBearer = bytes.packed(credentials) | smallLetters == UInt64(packing: "b", "e", "a", "r", "e", "r")
+  return isBearer ? .authorizationMalformed : .tokenRequired
 }

@@ -1,15 +1,15 @@
 import Digests
 import HTTP1
 
-private let accessTokenName = ShortText("access_token")
-private let instanceIDName = ShortText("instance_id")
+/// In one constant, since each is a call to look at.
+private let names = (instanceID: ShortText("instance_id"), accessToken: ShortText("access_token"))
 
 /// What a query says to the gateway, found in one walk over its pairs.
 struct GatewayParameters {
   enum Instance {
     case none
-    /// With a value that is not empty.
-    case one(QueryParameters.Parameter)
+    /// The pair, with a value that is not empty.
+    case one(Range<Int>)
     /// Named twice, in disguise or not at all.
     case malformed
   }
@@ -22,31 +22,44 @@ struct GatewayParameters {
   init(_ query: Range<Int>?, _ bytes: Span<UInt8>) {
     guard let query else { return }
     var parameters = QueryParameters(query)
-    while let parameter = parameters.next(bytes) { note(parameter, bytes) }
+    while let pair = parameters.next(bytes) {
+      // Most pairs are not for the gateway, and show it with their first byte: of the two names, or of an escape.
+      switch pair.isEmpty ? 0 : bytes[pair.lowerBound] {
+      case UInt8(ascii: "i"), UInt8(ascii: "a"), UInt8(ascii: "%"): note(pair, bytes)
+      default: break
+      }
+    }
   }
 
-  private mutating func note(_ parameter: QueryParameters.Parameter, _ bytes: Span<UInt8>) {
-    switch QueryParameters.match(bytes, key: parameter.key, instanceIDName) {
-    case .different: break
-    case .literal:
-      if case .none = instance, !parameter.value.isEmpty {
-        instance = .one(parameter)
-      } else {
-        instance = .malformed
-      }
+  // Inlined, it would make the walk carry the instance along in registers: 200 instructions a request.
+  @inline(never)
+  private mutating func note(_ pair: Range<Int>, _ bytes: Span<UInt8>) {
+    switch QueryParameters.match(bytes, keyOf: pair, names.instanceID) {
+    case .literal: noteInstance(pair)
     case .disguised: instance = .malformed
+    case .different:
+      if QueryParameters.match(bytes, keyOf: pair, names.accessToken) != .different { hasToken = true }
     }
-    switch QueryParameters.match(bytes, key: parameter.key, accessTokenName) {
-    case .different: break
-    case .literal, .disguised: hasToken = true
+  }
+
+  private mutating func noteInstance(_ pair: Range<Int>) {
+    if case .none = instance, !Self.value(ofInstance: pair).isEmpty {
+      instance = .one(pair)
+    } else {
+      instance = .malformed
     }
+  }
+
+  /// What follows `instance_id=` in the pair that names the instance.
+  static func value(ofInstance pair: Range<Int>) -> Range<Int> {
+    min(pair.lowerBound + 12, pair.upperBound)..<pair.upperBound
   }
 
   /// The one pair that names the instance.
-  func requiredInstance() throws(Rejection) -> QueryParameters.Parameter {
+  func requiredInstance() throws(Rejection) -> Range<Int> {
     switch instance {
     case .none: throw .instanceRequired
-    case .one(let parameter): return parameter
+    case .one(let pair): return pair
     case .malformed: throw .instanceMalformed
     }
   }

@@ -16,9 +16,6 @@ struct RateState: Equatable {
 }
 
 extension RateLimit {
-  /// A request's share of time.
-  var intervalNanoseconds: Int64 { max(1, Int64((1_000_000_000 / requestsPerSecond).rounded())) }
-
   /// How far ahead of its time the last request of a burst may come.
   var burstNanoseconds: Int64 { intervalNanoseconds * Int64(burst - 1) }
 }

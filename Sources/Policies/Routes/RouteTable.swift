@@ -44,12 +44,14 @@ package struct RouteTable: Sendable {
 
   /// The endpoint of what follows `/proxy` in a pattern; nil when none matches. Literals win over parameters, from the
   /// left.
+  @inline(__always)
   package func match(_ bytes: Span<UInt8>, corePath: Range<Int>) -> Match? {
     guard !corePath.isEmpty, bytes[corePath.lowerBound] == UInt8(ascii: "/") else { return nil }
     return find(bytes, corePath.lowerBound + 1..<corePath.upperBound, below: 0).map(Match.init)
   }
 
   /// The place in `routes` of a method there; HEAD takes GET's.
+  @inline(__always)
   package func route(_ method: Method, at match: Match) throws(Rejection) -> Int32 {
     let route = endpoints[match.endpoint].routes[Int(method.rawValue)]
     guard route >= 0 else { throw .methodNotAllowed(allow: endpoints[match.endpoint].allow) }
@@ -75,6 +77,7 @@ package struct RouteTable: Sendable {
     return endpoint < 0 ? nil : endpoint
   }
 
+  @inline(__always)
   private func literalChild(_ bytes: Span<UInt8>, _ segment: Range<Int>, of node: Int) -> Int? {
     let start = bytes.packed(segment)
     for index in nodes[node].edges where edges[index].start == start {

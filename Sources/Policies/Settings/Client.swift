@@ -31,6 +31,14 @@ package struct RateLimit: Hashable, Sendable {
   package let requestsPerSecond: Double
   /// Requests that may come at once, 1 to 1,000,000.
   package let burst: Int
+  /// A request's share of time.
+  let intervalNanoseconds: Int64
+
+  init(requestsPerSecond: Double, burst: Int) {
+    self.requestsPerSecond = requestsPerSecond
+    self.burst = burst
+    intervalNanoseconds = max(1, Int64((1_000_000_000 / requestsPerSecond).rounded()))
+  }
 }
 
 extension ClientLimits {
@@ -58,7 +66,7 @@ extension RateLimit {
   /// The burst is a second's requests unless stated.
   fileprivate init?(_ members: Members) {
     guard let rate = members.required("requests_per_second")?.number(in: 0.001...1_000_000) else { return nil }
-    requestsPerSecond = rate
-    burst = members["burst"]?.integer(in: 1...1_000_000) ?? Int(rate.rounded(.up))
+    let burst = members["burst"]?.integer(in: 1...1_000_000) ?? Int(rate.rounded(.up))
+    self.init(requestsPerSecond: rate, burst: burst)
   }
 }

@@ -94,8 +94,10 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     return place < 0 ? nil : place
   }
 
+  @inline(__always)
   func mayUseAllInstances(_ index: Int) -> Bool { rows[index].instanceCount < 0 }
 
+  @inline(__always)
   func mayUse(_ instance: Int32, _ index: Int) -> Bool {
     mayUseAllInstances(index) || isMember(instance, ofAscending: instances, places(of: rows[index]))
   }

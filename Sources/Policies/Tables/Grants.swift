@@ -9,7 +9,7 @@ struct ScopeSet: Equatable, Sendable {
   }
 
   func contains(bit: Int) -> Bool {
-    bits >> UInt64(bit) & 1 == 1
+    bits &>> UInt64(truncatingIfNeeded: bit) & 1 == 1
   }
 }
 

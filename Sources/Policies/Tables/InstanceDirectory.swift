@@ -1,61 +1,60 @@
-import HTTP1
-
 /// Finds an instance by the bytes of its id: open addressing over flat arrays, at most half full.
 package struct InstanceDirectory: Sendable {
-  /// All ids, one after the other.
-  private let bytes: [UInt8]
-  private let ranges: [Range<Int>]
-  /// An index of `ranges` plus 1; 0: empty.
+  private struct Entry {
+    /// Where its words begin.
+    let start: UInt32
+    let byteCount: UInt32
+  }
+
+  /// The words of all ids, one after the other.
+  private let words: [UInt64]
+  private let entries: [Entry]
+  /// An index of `entries` plus 1; 0: empty.
   private let slots: [UInt32]
 
   /// The ids must be different from one another.
   init(_ ids: [InstanceID]) {
-    var bytes: [UInt8] = []
-    var ranges: [Range<Int>] = []
+    var words: [UInt64] = []
+    var entries: [Entry] = []
     var slots = [UInt32](repeating: 0, count: slotCount(for: ids.count))
     for id in ids {
-      ranges.append(bytes.count..<bytes.count + id.bytes.count)
-      bytes += id.bytes
-      var slot = hash(id.bytes.span, 0..<id.bytes.count) & (slots.count - 1)
+      guard let name = PackedBytes(id.bytes.span) else { preconditionFailure("an id that is too long or empty") }
+      entries.append(Entry(start: UInt32(words.count), byteCount: UInt32(name.byteCount)))
+      for index in 0..<name.wordCount { words.append(name.words[index]) }
+      var slot = hash(name) & (slots.count - 1)
       while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-      slots[slot] = UInt32(ranges.count)
+      slots[slot] = UInt32(entries.count)
     }
-    self.bytes = bytes
-    self.ranges = ranges
+    self.words = words
+    self.entries = entries
     self.slots = slots
   }
 
-  /// The place in `Policy.instances` of the instance whose id is the bytes at `range`, whatever they are.
-  package func index(of name: Span<UInt8>, _ range: Range<Int>) -> Int32? {
-    guard range.count <= InstanceID.byteCountMax else { return nil }
-    var slot = hash(name, range) & (slots.count - 1)
+  /// The place in `Policy.instances` of the instance whose id these bytes are, whatever they are.
+  package func index(of bytes: Span<UInt8>) -> Int32? {
+    guard let name = PackedBytes(bytes) else { return nil }
+    let slots = slots.span
+    var slot = hash(name) & (slots.count &- 1)
     while slots[slot] != 0 {
-      let index = Int(slots[slot]) - 1
-      if isName(name, range, at: ranges[index]) { return Int32(truncatingIfNeeded: index) }
-      slot = (slot + 1) & (slots.count - 1)
+      let index = Int(slots[slot]) &- 1
+      if isName(name, of: entries[index]) { return Int32(truncatingIfNeeded: index) }
+      slot = (slot &+ 1) & (slots.count &- 1)
     }
     return nil
   }
 
-  private func isName(_ name: Span<UInt8>, _ range: Range<Int>, at stored: Range<Int>) -> Bool {
-    guard stored.count == range.count else { return false }
-    let bytes = bytes.span
-    for offset in stride(from: 0, to: range.count, by: 8) {
-      let word = bytes.packed(stored.lowerBound + offset..<stored.upperBound)
-      guard word == name.packed(range.lowerBound + offset..<range.upperBound) else { return false }
-    }
+  @inline(__always)
+  private func isName(_ name: borrowing PackedBytes, of entry: Entry) -> Bool {
+    guard Int(entry.byteCount) == name.byteCount else { return false }
+    let stored = words.span.extracting(droppingFirst: Int(entry.start))
+    for index in 0..<name.wordCount where stored[index] != name.words[index] { return false }
     return true
   }
 }
 
-/// Eight bytes at a time, by the halves of a product: each bit of them all depends on every byte.
-private func hash(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
-  var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-  for start in stride(from: range.lowerBound, to: range.upperBound, by: 8) {
-    let product = (hash ^ bytes.packed(start..<range.upperBound)).multipliedFullWidth(by: 0x9e37_79b9_7f4a_7c15)
-    hash = product.high ^ product.low
-  }
-  return Int(truncatingIfNeeded: hash)
+@inline(__always)
+private func hash(_ name: borrowing PackedBytes) -> Int {
+  Int(truncatingIfNeeded: name.hash((0xcbf2_9ce4_8422_2325, 0x9e37_79b9_7f4a_7c15)))
 }
 
 /// A power of two, at least twice the entries.

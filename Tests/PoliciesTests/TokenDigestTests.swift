@@ -1,0 +1,128 @@
+import Digests
+import Testing
+
+@testable import Policies
+
+@Suite struct TokenDigestTests {
+  @Test func `gives the digest of tokens of every length that it keeps`() {
+    var digests = emptyDigests()
+    for count in 0...70 {
+      let token = text(count, seed: 1)
+      #expect(digests.digest(of: token.span) == nil)
+      digests.keep(SHA256.digest(of: token.span), of: token.span)
+      let isKept = (1...64).contains(count)
+      #expect(digests.digest(of: token.span) == (isKept ? SHA256.digest(of: token.span) : nil), "\(count) bytes")
+    }
+  }
+
+  /// With a seed of zeros, words of which each second one is zero have 0 as their hash, so that the comparison decides.
+  @Test func `tells tokens of every length by every byte`() {
+    for count in 1...64 {
+      var zeros = Zeros()
+      var digests = TokenDigests(using: &zeros)
+      let token = [UInt8](repeating: 0, count: count)
+      digests.keep(SHA256.digest(of: token.span), of: token.span)
+      for place in token.indices {
+        var other = token
+        other[place] = UInt8(ascii: "b")
+        #expect(digests.digest(of: other.span) == nil)
+      }
+      for other in [token + [0], token + [UInt8(ascii: "a")], token.dropLast()] as [[UInt8]] {
+        #expect(digests.digest(of: other.span) == nil)
+      }
+    }
+  }
+
+  @Test func `keeps eight tokens of one set, and gives up old ones for new ones`() {
+    var zeros = Zeros()
+    var digests = TokenDigests(using: &zeros)
+    let tokens = (10..<30).map { number in Array("token-\(number)".utf8) + [UInt8](repeating: 0, count: 8) }
+    for (index, token) in tokens.enumerated() {
+      digests.keep(SHA256.digest(of: token.span), of: token.span)
+      let kept = tokens.prefix(index + 1).filter { isRight(digests.digest(of: $0.span), of: $0) }
+      #expect(kept.count == min(index + 1, 8) && kept.contains(token))
+    }
+  }
+
+  @Test func `holds 1,024 tokens that take turns, and as many bytes as it says`() {
+    var digests = emptyDigests()
+    let tokens = (0..<1024).map { index in text(57, seed: UInt64(index)) }
+    var missed = 0
+    for round in 0..<3 {
+      for token in tokens {
+        if isRight(digests.digest(of: token.span), of: token) { continue }
+        digests.keep(SHA256.digest(of: token.span), of: token.span)
+        if round > 0 { missed += 1 }
+      }
+    }
+    #expect(missed < 60)
+    #expect(digests.marks.count * 4 + digests.words.count * 8 <= 400 << 10)
+  }
+
+  @Test func `never gives another digest than SHA-256 does`() {
+    let seed = UInt64.random(in: 0...UInt64.max)
+    var random = SplitMix(state: seed)
+    var digests = TokenDigests(using: &random)
+    var hits = 0
+    for _ in 0..<40_000 {
+      // Few letters and lengths, so that tokens come again.
+      let count = Int.random(in: 1...9, using: &random) * 8 - Int.random(in: 0...1, using: &random)
+      var token = [UInt8](repeating: UInt8(ascii: "x"), count: count)
+      for _ in 0..<2 { token[Int.random(in: 0..<count, using: &random)] = UInt8.random(in: 97...99, using: &random) }
+      let digest = SHA256.digest(of: token.span)
+      if let kept = digests.digest(of: token.span) {
+        hits += 1
+        #expect(kept == digest, "seed \(seed)")
+      } else if Bool.random(using: &random) {
+        digests.keep(digest, of: token.span)
+      }
+    }
+    #expect(hits > 1_000, "seed \(seed)")
+  }
+}
+
+/// What the policy decides is decided anew for each request, whatever is kept.
+@Suite struct KeptTokenTests {
+  private static let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer reader"])
+
+  @Test func `keeps a token that the policy knows, and no other`() throws {
+    var digests = emptyDigests()
+    for token in ["nobody", "not a token"] {
+      let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer \(token)"])
+      #expect(request.rejection(&digests) != nil)
+    }
+    #expect(digests.marks.isEmpty && digests.words.isEmpty)
+    #expect(Self.request.rejection(&digests) == nil)
+    #expect(digests.digest(of: Array("reader".utf8).span) == SHA256.digest(of: Array("reader".utf8).span))
+    #expect(digests.digest(of: Array("nobody".utf8).span) == nil)
+  }
+
+  @Test func `admits with a kept digest just what it admits without`() throws {
+    var digests = emptyDigests()
+    for _ in 0..<3 {
+      for token in ["reader", "expired", "revoked", "none", "nobody"] {
+        let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer \(token)"])
+        #expect(request.rejection(&digests) == request.rejection())
+      }
+    }
+  }
+
+  @Test(arguments: [(Reader.gone, Rejection.tokenUnknown), (.revoked, .tokenRevoked), (.expired, .tokenExpired)])
+  func `refuses on the very next request what a new policy refuses`(reader: Reader, rejection: Rejection) {
+    var digests = emptyDigests()
+    #expect(Self.request.rejection(&digests) == nil)
+    #expect(Self.request.rejection(&digests, by: admissionPolicy(reader)) == rejection)
+    #expect(Self.request.rejection(&digests) == nil)
+  }
+}
+
+private struct Zeros: RandomNumberGenerator {
+  mutating func next() -> UInt64 { 0 }
+}
+
+private func text(_ count: Int, seed: UInt64) -> [UInt8] {
+  var random = SplitMix(state: seed)
+  return (0..<count).map { _ in UInt8.random(in: UInt8(ascii: "a")...UInt8(ascii: "z"), using: &random) }
+}
+
+private func isRight(_ digest: Digest?, of token: [UInt8]) -> Bool { digest == SHA256.digest(of: token.span) }
