@@ -15,11 +15,8 @@ extension Worker {
     count(record.status, times, method, route: trace.routeIndex, snapshot, access)
     if let code = record.code { countRefusal(code, record.fault, access) }
     guard let log else { return }
-    record.peer = connection.peerText
-    (snapshot ?? self.snapshot).name(trace, in: &record)
-    connection.withRequestTexts { texts, head in
-      log.append(record, texts, in: head, now: loop.nowNanoseconds / 1_000)
-    }
+    record.tokenDigestPrefix = trace.tokenDigestPrefix
+    (snapshot ?? self.snapshot).write(record, trace, of: connection, to: log, now: loop.nowNanoseconds / 1_000)
     tick()
   }
 
@@ -60,14 +57,19 @@ extension Worker {
 }
 
 extension Snapshot {
-  /// Names who asked for what, as far as admission came, in place of those of the record's last exchange.
-  fileprivate func name(_ trace: AdmissionTrace, in record: inout ExchangeRecord) {
-    record.client = trace.clientIndex >= 0 ? policy.clients.id(of: Int(trace.clientIndex)) : []
-    record.tokenNote = trace.tokenIndex >= 0 ? policy.tokens.note(of: trace.tokenIndex) : []
-    record.tokenDigestPrefix = trace.tokenDigestPrefix
-    record.instance = trace.instanceIndex >= 0 ? policy.instances[Int(trace.instanceIndex)].id.bytes : []
-    let hasRoute = trace.routeIndex >= 0
-    record.routePattern = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].pattern : []
-    record.operation = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].operation : []
+  /// Writes a record's line.
+  @inline(never)
+  fileprivate func write(
+    _ record: borrowing ExchangeRecord, _ trace: AdmissionTrace, of connection: DownstreamConnection,
+    to log: AccessLogBuffer, now: Int64
+  ) {
+    let peer = connection.peerText
+    policy.withNames(of: trace) { client, token, instance, route, operation in
+      connection.withRequestTexts { texts, head in
+        log.append(
+          record, client: client, token: token, instance: instance, route: route, operation: operation,
+          peer: peer.span, texts, in: head, now: now)
+      }
+    }
   }
 }
