@@ -80,7 +80,18 @@ import Glibc
 
   package func append(_ bytes: [UInt8]) { append(bytes.span) }
 
-  package func append(_ bytes: Span<UInt8>, _ range: Range<Int>) { append(bytes.extracting(range)) }
+  /// Inlined, a short run that has as much behind it is two moves: half of all runs are.
+  @inlinable @inline(__always)
+  public func append(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+    let run = bytes.extracting(range)
+    guard run.count <= 32, bytes.count &- range.lowerBound >= 32, freeCapacity >= 32 else { return append(run) }
+    let target = unsafe UnsafeMutableRawPointer(storage + held)
+    unsafe bytes.withUnsafeBytes { source in
+      let piece = unsafe source.loadUnaligned(fromByteOffset: range.lowerBound, as: SIMD32<UInt8>.self)
+      unsafe target.storeBytes(of: piece, as: SIMD32<UInt8>.self)
+    }
+    held &+= run.count
+  }
 
   public func append(_ bytes: Span<UInt8>) {
     unsafe bytes.withUnsafeBufferPointer { source in
