@@ -25,9 +25,18 @@ extension Worker {
     _ access: InstanceAccess?
   ) {
     metrics.ownTime.observe(times.own)
-    if let access, times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
-    // The policy is asked on the way of the first such request only: lending its tables is not free.
-    if access?.requests.count(status: status, method, route: route) == true { return }
+    if let access {
+      if times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
+      if access.requests.count(status: status, method, route: route) { return }
+    }
+    find(status, method, route: route, snapshot, access)
+  }
+
+  /// The policy is asked on the way of the first such request only: lending its tables is not free.
+  @inline(never)
+  private func find(
+    _ status: Int, _ method: HTTP1.Method, route: Int32, _ snapshot: Snapshot?, _ access: InstanceAccess?
+  ) {
     let snapshot = snapshot ?? self.snapshot
     let requests = access?.requests ?? snapshot.requestsWithoutInstance
     if requests.count(status: status, method, route: route) { return }

@@ -45,10 +45,10 @@ final class RequestSeries {
   private let metrics: InstanceMetrics
   private var counters: [RequestCounter?] = []
 
-  /// Requests without a route have a place for each method.
-  private static let routeless = HTTP1.Method.allCases.count
+  /// Requests without a route have a place for each method, of which `other` is the last.
+  private static var routeless: Int { Int(HTTP1.Method.other.rawValue) + 1 }
   /// HEAD takes the route of GET.
-  private static let methodsOfRoute = 2
+  private static var methodsOfRoute: Int { 2 }
 
   init(_ metrics: InstanceMetrics) { self.metrics = metrics }
 
@@ -72,6 +72,6 @@ final class RequestSeries {
   }
 
   private static func place(_ method: HTTP1.Method, _ route: Int32) -> Int {
-    route < 0 ? Int(method.rawValue) : routeless + methodsOfRoute * Int(route) + (method == .head ? 1 : 0)
+    route < 0 ? Int(method.rawValue) : routeless + methodsOfRoute * Int(route) + (method.isHead ? 1 : 0)
   }
 }
