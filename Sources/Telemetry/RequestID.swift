@@ -19,6 +19,16 @@ public struct RequestID: Equatable, Sendable {
     ]
   }
 
+  /// Another id with the same upper half, whose digits stay.
+  package init(_ other: RequestID, low: UInt64) {
+    high = other.high
+    self.low = low
+    digits = [
+      other.digits[0], other.digits[1], UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: low >> 32)),
+      UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: low)),
+    ]
+  }
+
   public static func == (left: RequestID, right: RequestID) -> Bool {
     left.high == right.high && left.low == right.low
   }
