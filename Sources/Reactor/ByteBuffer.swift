@@ -107,31 +107,10 @@ import Glibc
     held &+= more
   }
 
-  /// For any other length: almost all are short, and a call of memcpy costs more than two pieces that may overlap.
   private func append(copying source: UnsafePointer<UInt8>, _ more: Int) {
     reserve(more)
-    let target = unsafe UnsafeMutableRawPointer(storage + held)
-    switch more {
-    case 33...64: unsafe Self.copyEnds(of: source, to: target, more, as: SIMD32<UInt8>.self)
-    case 17...32: unsafe Self.copyEnds(of: source, to: target, more, as: SIMD16<UInt8>.self)
-    case 8...16: unsafe Self.copyEnds(of: source, to: target, more, as: UInt64.self)
-    case 4...7: unsafe Self.copyEnds(of: source, to: target, more, as: UInt32.self)
-    case 2...3: unsafe Self.copyEnds(of: source, to: target, more, as: UInt16.self)
-    case 0: break
-    default: unsafe target.copyMemory(from: source, byteCount: more)
-    }
+    unsafe ByteWriter.copy(source, more, to: UnsafeMutableRawPointer(storage + held))
     held &+= more
-  }
-
-  /// Copies the first and the last bytes of a run, which are all if it has no more than two of `Piece`.
-  @inline(__always)
-  private static func copyEnds<Piece: BitwiseCopyable>(
-    of source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ count: Int, as piece: Piece.Type
-  ) {
-    let last = count &- MemoryLayout<Piece>.size
-    let (first, rest) = unsafe (source.loadUnaligned(as: piece), (source + last).loadUnaligned(as: piece))
-    unsafe target.storeBytes(of: first, as: piece)
-    unsafe (target + last).storeBytes(of: rest, as: piece)
   }
 
   // MARK: Removing

@@ -10,7 +10,7 @@ extension ByteWriter {
   @inlinable @inline(__always)
   public mutating func append(json text: Span<UInt8>) {
     append("\"")
-    unsafe next = Self.write(json: text, at: next, until: end)
+    unsafe next = next.write(json: text, until: end)
   }
 
   /// Appends a member of a JSON object whose value is a text; an empty one is left out.
@@ -20,24 +20,12 @@ extension ByteWriter {
   public mutating func append(_ beginning: StaticString, json text: Span<UInt8>) {
     guard !text.isEmpty else { return }
     append(beginning)
-    unsafe next = Self.write(json: text, at: next, until: end)
-  }
-
-  /// Writes a text and the quote behind it. Almost always it stands for itself.
-  @usableFromInline @inline(never)
-  static func write(
-    json text: Span<UInt8>, at place: UnsafeMutableRawPointer, until end: UnsafeMutableRawPointer
-  ) -> UnsafeMutableRawPointer {
-    unsafe precondition(place + (text.count &+ 8) <= end)
-    let plain = unsafe copyPlainBeginning(of: text, to: place)
-    guard plain == text.count else { return unsafe escape(text, from: plain, at: place + plain, until: end) }
-    unsafe place.storeBytes(of: UInt8(ascii: "\""), toByteOffset: plain, as: UInt8.self)
-    return unsafe place + (plain &+ 1)
+    unsafe next = next.write(json: text, until: end)
   }
 
   /// Writes the rest of a text, whose first byte does not stand for itself, and the quote.
   @inline(never)
-  private static func escape(
+  fileprivate static func escape(
     _ text: Span<UInt8>, from start: Int, at place: UnsafeMutableRawPointer, until end: UnsafeMutableRawPointer
   ) -> UnsafeMutableRawPointer {
     var writer = unsafe ByteWriter(at: place, until: end)
@@ -63,6 +51,20 @@ extension ByteWriter {
     }
     writer.append("\"")
     return unsafe writer.next
+  }
+}
+
+extension UnsafeMutableRawPointer {
+  /// Writes a text and the quote behind it; returned is the place behind. Almost always the text stands for itself.
+  @usableFromInline @inline(never)
+  func write(json text: Span<UInt8>, until end: UnsafeMutableRawPointer) -> Self {
+    unsafe precondition(self + (text.count &+ 8) <= end)
+    let plain = unsafe ByteWriter.copyPlainBeginning(of: text, to: self)
+    guard plain == text.count else {
+      return unsafe ByteWriter.escape(text, from: plain, at: self + plain, until: end)
+    }
+    unsafe storeBytes(of: UInt8(ascii: "\""), toByteOffset: plain, as: UInt8.self)
+    return unsafe self + (plain &+ 1)
   }
 }
 

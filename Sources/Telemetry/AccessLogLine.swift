@@ -7,6 +7,7 @@ struct AccessLogLine {
   /// All but the texts, with the longest numbers and the room behind them: below 700 bytes.
   private static let fixedBytesMax = 700
 
+  @inline(__always)
   mutating func append(
     _ record: borrowing ExchangeRecord, client: Span<UInt8>, token: Span<UInt8>, instance: Span<UInt8>,
     route: Span<UInt8>, operation: Span<UInt8>, peer: Span<UInt8>, _ texts: RequestTexts, in head: Span<UInt8>,
@@ -52,7 +53,11 @@ struct AccessLogLine {
       out.append(#","connect_ms":"#, microseconds: record.connect)
       out.append(#","queue_ms":"#, microseconds: record.queue)
       out.append(#","tries":"#, record.tries)
-      if let pooled = record.pooled { out.append(pooled ? #","pooled":true"# : #","pooled":false"#) }
+      switch record.pooled {
+      case true?: out.append(#","pooled":true"#)
+      case false?: out.append(#","pooled":false"#)
+      case nil: break
+      }
       out.append(#","peer":""#, json: peer)
       out.append("}\n")
     }

@@ -47,6 +47,7 @@ package struct ExchangeRecord: ~Copyable {
   }
 
   /// Of the texts that it holds.
+  @inline(__always)
   var literalBytes: Int {
     // Most exchanges have none of these.
     guard code != nil || outcome != nil || fault != nil else { return 0 }

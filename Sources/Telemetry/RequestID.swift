@@ -34,7 +34,7 @@ public struct RequestID: Equatable, Sendable {
   }
 
   /// The lower half with its last bit set, so that it is not zero.
-  @inlinable var spanDigits: InlineArray<2, UInt64> {
+  @inlinable @inline(__always) var spanDigits: InlineArray<2, UInt64> {
     // The digit behind an even one is the next character, for letters too.
     [digits[2], digits[3] &+ (~low & 1) << 56]
   }
@@ -44,15 +44,15 @@ extension ByteWriter {
   /// Appends the id's 32 digits.
   @inlinable @inline(__always)
   public mutating func append(_ id: RequestID) { append(words: id.digits) }
+
+  /// Appends 16 digits that stand for the gateway's part of the request in a trace: never all zeros (W3C Trace Context
+  /// §3.2.2.4).
+  @inlinable @inline(__always)
+  public mutating func append(spanOf id: RequestID) { append(words: id.spanDigits) }
 }
 
 extension ByteBuffer {
   /// Appends the id's 32 digits.
   @inlinable @inline(__always)
   public func append(_ id: RequestID) { write(atMost: 32) { $0.append(id) } }
-
-  /// Appends 16 digits that stand for the gateway's part of the request in a trace: never all zeros (W3C Trace Context
-  /// §3.2.2.4).
-  @inlinable @inline(__always)
-  public func append(spanOf id: RequestID) { write(atMost: 16) { $0.append(words: id.spanDigits) } }
 }

@@ -55,6 +55,7 @@ final class RequestSeries {
   /// Counts a request; false when its counter is still to be found.
   ///
   /// - Parameter route: the place in the table; less than 0 for none.
+  @inline(__always)
   func count(status: Int, _ method: HTTP1.Method, route: Int32) -> Bool {
     let place = Self.place(method, route)
     guard place < counters.count, let counter = counters[place] else { return false }
@@ -71,7 +72,12 @@ final class RequestSeries {
     counters[Self.place(method, route)] = metrics.requests(RequestKind(route: pattern, method: method))
   }
 
+  @inline(__always)
   private static func place(_ method: HTTP1.Method, _ route: Int32) -> Int {
-    route < 0 ? Int(method.rawValue) : routeless + methodsOfRoute * Int(route) + (method.isHead ? 1 : 0)
+    guard route >= 0 else { return Int(method.rawValue) }
+    let place = routeless + methodsOfRoute * Int(route)
+    // Not `isHead`: a call of another room would count the references to the counters up and down.
+    if case .head = method { return place + 1 }
+    return place
   }
 }
