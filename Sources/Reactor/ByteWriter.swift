@@ -72,6 +72,7 @@ extension ByteWriter {
   @inline(__always)
   static func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer) {
     switch count {
+    case 65...128: unsafe copyEnds(of: source, to: target, count, as: SIMD64<UInt8>.self)
     case 33...64: unsafe copyEnds(of: source, to: target, count, as: SIMD32<UInt8>.self)
     case 17...32: unsafe copyEnds(of: source, to: target, count, as: SIMD16<UInt8>.self)
     case 8...16: unsafe copyEnds(of: source, to: target, count, as: UInt64.self)

@@ -39,14 +39,31 @@ import Testing
     #expect(buffer.text == text)
   }
 
-  @Test(arguments: 0...70) func `appends runs of every length`(count: Int) {
-    let run = (0..<count).map { UInt8($0 + 1) }
+  @Test(arguments: 0...140) func `appends runs of every length`(count: Int) {
+    // Also valid UTF-8, for `append(text:)`.
+    let run = (0..<count).map { UInt8($0 % 0x7F + 1) }
     let buffer = ByteBuffer(capacity: 1)
     buffer.append(UInt8(0xFF))
     buffer.append(run)
     buffer.append(run.span, 0..<count)
     buffer.append(text: String(decoding: run, as: UTF8.self))
     #expect(buffer.withBytes { bytes in bytes.indices.map { bytes[$0] } } == [0xFF] + run + run + run)
+  }
+
+  @Test(arguments: 0...140) func `appends a piece of a longer run, wherever it is`(count: Int) {
+    for behind in [0, 1, 31, 32, 33] {
+      let bytes = (0..<count + behind + 1).map { UInt8(truncatingIfNeeded: $0) }
+      let range = 1..<1 + count
+      for room in [count, count + 31, count + 32] {
+        let buffers = (0..<2).map { _ in ByteBuffer(capacity: max(1, room)) }
+        buffers[0].append(bytes.span, range)
+        buffers[1].write(atMost: count) { $0.append(bytes.span, range) }
+        for buffer in buffers {
+          #expect(buffer.withBytes { bytes in bytes.indices.map { bytes[$0] } } == Array(bytes[range]))
+          #expect(buffer.capacity == max(1, room))
+        }
+      }
+    }
   }
 
   @Test(arguments: 0..<50) func `escapes in JSON what does not stand for itself, wherever it is`(count: Int) {
