@@ -16,7 +16,13 @@ extension Worker {
     if let code = record.code { countRefusal(code, record.fault, access) }
     guard let log else { return }
     record.tokenDigestPrefix = trace.tokenDigestPrefix
-    (snapshot ?? self.snapshot).write(record, trace, of: connection, to: log, now: loop.nowNanoseconds / 1_000)
+    let now = loop.nowNanoseconds / 1_000
+    // Not `??`: what it gives is counted up and down.
+    if let snapshot {
+      snapshot.write(record, trace, of: connection, to: log, now: now)
+    } else {
+      self.snapshot.write(record, trace, of: connection, to: log, now: now)
+    }
     tick()
   }
 
@@ -24,24 +30,18 @@ extension Worker {
     _ status: Int, _ times: ExchangeTimes, _ method: HTTP1.Method, route: Int32, _ snapshot: Snapshot?,
     _ access: InstanceAccess?
   ) {
+    let place = RequestSeries.place(method, route)
     metrics.ownTime.observe(times.own)
     if let access {
       if times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
-      if access.requests.count(status: status, method, route: route) { return }
+      if access.requests.count(status: status, at: place) { return }
     }
-    find(status, method, route: route, snapshot, access)
-  }
-
-  /// The policy is asked on the way of the first such request only: lending its tables is not free.
-  @inline(never)
-  private func find(
-    _ status: Int, _ method: HTTP1.Method, route: Int32, _ snapshot: Snapshot?, _ access: InstanceAccess?
-  ) {
     let snapshot = snapshot ?? self.snapshot
     let requests = access?.requests ?? snapshot.requestsWithoutInstance
-    if requests.count(status: status, method, route: route) { return }
+    if requests.count(status: status, at: place) { return }
+    // The policy is asked on the way of the first such request only: lending its tables is not free.
     requests.find(method, route: route, in: snapshot.policy.routes)
-    _ = requests.count(status: status, method, route: route)
+    _ = requests.count(status: status, at: place)
   }
 
   func countRefusal(_ code: String, _ detail: String?, _ access: InstanceAccess?) {

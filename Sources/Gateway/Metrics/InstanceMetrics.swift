@@ -45,25 +45,29 @@ final class RequestSeries {
   private let metrics: InstanceMetrics
   private var counters: [RequestCounter?] = []
 
-  /// Requests without a route have a place for each method, of which `other` is the last.
-  private static var routeless: Int { Int(HTTP1.Method.other.rawValue) + 1 }
+  /// Requests without a route have a place for each method.
+  private static var routeless: Int { 10 }
   /// HEAD takes the route of GET.
   private static var methodsOfRoute: Int { 2 }
 
-  init(_ metrics: InstanceMetrics) { self.metrics = metrics }
+  init(_ metrics: InstanceMetrics) {
+    precondition(HTTP1.Method.allCases.count == Self.routeless)
+    self.metrics = metrics
+  }
 
   /// Counts a request; false when its counter is still to be found.
   ///
-  /// - Parameter route: the place in the table; less than 0 for none.
+  /// - Parameter place: from `place`.
   @inline(__always)
-  func count(status: Int, _ method: HTTP1.Method, route: Int32) -> Bool {
-    let place = Self.place(method, route)
+  func count(status: Int, at place: Int) -> Bool {
     guard place < counters.count, let counter = counters[place] else { return false }
     counter.count(status: status)
     return true
   }
 
   /// Finds the counter of such requests, from now on.
+  ///
+  /// - Parameter route: the place in the table; less than 0 for none.
   func find(_ method: HTTP1.Method, route: Int32, in routes: RouteTable) {
     if counters.isEmpty {
       counters = Array(repeating: nil, count: Self.routeless + Self.methodsOfRoute * routes.routes.count)
@@ -72,12 +76,11 @@ final class RequestSeries {
     counters[Self.place(method, route)] = metrics.requests(RequestKind(route: pattern, method: method))
   }
 
+  /// Where such requests are counted. It is asked for before their counters are: a call of another room would count the
+  /// references to these up and down.
   @inline(__always)
-  private static func place(_ method: HTTP1.Method, _ route: Int32) -> Int {
+  static func place(_ method: HTTP1.Method, _ route: Int32) -> Int {
     guard route >= 0 else { return Int(method.rawValue) }
-    let place = routeless + methodsOfRoute * Int(route)
-    // Not `isHead`: a call of another room would count the references to the counters up and down.
-    if case .head = method { return place + 1 }
-    return place
+    return routeless + methodsOfRoute * Int(route) + (method.isHead ? 1 : 0)
   }
 }
