@@ -1,12 +1,13 @@
 /// How often durations were within each of a few bounds, and their sum; written by one thread.
-package final class Histogram: Sendable {
-  private let counts = InlineArray<19, Counter> { _ in Counter() }
-  private let nanoseconds = Counter()
+public final class Histogram: Sendable {
+  @usableFromInline let counts = InlineArray<19, Counter> { _ in Counter() }
+  @usableFromInline let nanoseconds = Counter()
 
   package init() {}
 
   /// - Parameter duration: nanoseconds; less than nothing counts as nothing.
-  package func observe(_ duration: Int64) {
+  @inlinable @inline(__always)
+  public func observe(_ duration: Int64) {
     let duration = max(Int(duration), 0)
     counts[DurationBounds.place(of: duration)].add()
     nanoseconds.add(duration)
@@ -37,7 +38,7 @@ package struct HistogramReading: Equatable, Sendable {
 }
 
 /// The bounds of every histogram: 100 µs to 60 s, about two and a half apart.
-package enum DurationBounds {
+public enum DurationBounds {
   /// Each with its nanoseconds and its text in seconds.
   package static let all: [(nanoseconds: Int, seconds: String)] = [
     (100_000, "0.0001"), (250_000, "0.00025"), (500_000, "0.0005"), (1_000_000, "0.001"), (2_500_000, "0.0025"),
@@ -47,6 +48,7 @@ package enum DurationBounds {
   ]
 
   /// The first bound that is not below the duration, or the place behind all of them.
+  @usableFromInline
   static func place(of nanoseconds: Int) -> Int {
     // Written out, because reading an array would cost more than all comparisons.
     switch nanoseconds {

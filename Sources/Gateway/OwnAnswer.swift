@@ -175,11 +175,18 @@ extension OwnAnswer {
   }
 }
 
-extension ByteBuffer {
-  func appendRequestIDLine(_ id: RequestID) {
+extension ByteWriter {
+  @inline(__always)
+  mutating func appendRequestIDLine(_ id: RequestID) {
     append("X-Request-Id: ")
     append(id)
     append("\r\n")
+  }
+}
+
+extension ByteBuffer {
+  func appendRequestIDLine(_ id: RequestID) {
+    write(atMost: 48) { $0.appendRequestIDLine(id) }
   }
 
   /// Persistence is the default of HTTP/1.1 only (RFC 9112 §9.3).

@@ -2,12 +2,12 @@ import Telemetry
 
 /// Makes a loop's request ids: unique and fast; nothing rests on their being hard to guess.
 struct RequestIDGenerator {
-  private let high: UInt64
+  private let first: RequestID
   private var state: UInt64
 
   /// - Parameter random: where the loop's own 128 bits come from.
   init(using random: inout some RandomNumberGenerator) {
-    high = random.next() | 1
+    first = RequestID(high: random.next() | 1, low: 0)
     state = random.next()
   }
 
@@ -17,6 +17,6 @@ struct RequestIDGenerator {
     var mixed = state
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return RequestID(high: high, low: mixed ^ (mixed >> 31))
+    return RequestID(first, low: mixed ^ (mixed >> 31))
   }
 }

@@ -30,43 +30,56 @@ final class UpstreamRoute: Sendable {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, id: RequestID, peer: [UInt8],
     to output: ByteBuffer
   ) {
-    writeRequestLine(head, bytes, admission, to: output)
-    output.append(hostAndKeyLines)
+    // The method, the path and the query are parts of what comes up to the target's end.
+    let requestLineBytesMax = head.target.upperBound + pathPrefix.count + Self.markBytesMax
+    output.write(atMost: requestLineBytesMax + hostAndKeyLines.count) { out in
+      writeRequestLine(head, bytes, admission, to: &out)
+      out.append(hostAndKeyLines)
+    }
     let trace = writeFields(head, bytes, to: output)
     writeFraming(head, to: output)
-    output.appendRequestIDLine(id)
-    output.append(peer)
-    output.append("Via: 1.1 blnk-gateway\r\n")
-    writeTraceParent(trace, bytes, id, to: output)
-    output.append("\r\n")
+    output.write(atMost: peer.count + Self.ownLinesBytesMax) { out in
+      out.appendRequestIDLine(id)
+      out.append(peer)
+      out.append("Via: 1.1 blnk-gateway\r\n")
+      writeTraceParent(trace, bytes, id, to: &out)
+      out.append("\r\n")
+    }
   }
 
+  /// Of the request line, what stands between its parts and behind them.
+  private static var markBytesMax: Int { 16 }
+  /// The lines behind the client's, but for `peer`.
+  private static var ownLinesBytesMax: Int { 160 }
+
+  @inline(__always)
   private func writeRequestLine(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, to output: ByteBuffer
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, to out: inout ByteWriter
   ) {
-    output.append(bytes, head.methodRange)
-    output.append(" ")
-    output.append(pathPrefix)
-    output.append(bytes, admission.corePath)
-    writeQuery(bytes, admission, to: output)
-    output.append(" HTTP/1.1\r\n")
+    out.append(bytes, head.methodRange)
+    out.append(" ")
+    out.append(pathPrefix)
+    out.append(bytes, admission.corePath)
+    writeQuery(bytes, admission, to: &out)
+    out.append(" HTTP/1.1\r\n")
   }
 
   /// The query without the pair that names the instance; every other byte as sent.
-  private func writeQuery(_ bytes: Span<UInt8>, _ admission: Admission, to output: ByteBuffer) {
+  @inline(__always)
+  private func writeQuery(_ bytes: Span<UInt8>, _ admission: Admission, to out: inout ByteWriter) {
     guard let query = admission.query else { return }
     guard let cut = admission.instanceParameter else {
-      output.append("?")
-      return output.append(bytes, query)
+      out.append("?")
+      return out.append(bytes, query)
     }
     guard cut != query else { return }
-    output.append("?")
+    out.append("?")
     if cut.lowerBound == query.lowerBound {
       // The separator behind the pair goes with it, or the one in front of it.
-      output.append(bytes, cut.upperBound + 1..<query.upperBound)
+      out.append(bytes, cut.upperBound + 1..<query.upperBound)
     } else {
-      output.append(bytes, query.lowerBound..<cut.lowerBound - 1)
-      output.append(bytes, cut.upperBound..<query.upperBound)
+      out.append(bytes, query.lowerBound..<cut.lowerBound - 1)
+      out.append(bytes, cut.upperBound..<query.upperBound)
     }
   }
 
@@ -107,17 +120,18 @@ final class UpstreamRoute: Sendable {
   }
 
   /// The gateway is a span of the client's trace, or begins one that bears the request's id.
+  @inline(__always)
   private func writeTraceParent(
-    _ trace: TraceContext?, _ bytes: Span<UInt8>, _ id: RequestID, to output: ByteBuffer
+    _ trace: TraceContext?, _ bytes: Span<UInt8>, _ id: RequestID, to out: inout ByteWriter
   ) {
-    output.append("traceparent: 00-")
+    out.append("traceparent: 00-")
     if let trace {
-      output.append(bytes, trace.traceID)
+      out.append(bytes, trace.traceID)
     } else {
-      output.append(id)
+      out.append(id)
     }
-    output.append("-")
-    output.append(spanOf: id)
-    output.append(trace?.isSampled == true ? "-01\r\n" : "-00\r\n")
+    out.append("-")
+    out.append(spanOf: id)
+    if trace?.isSampled == true { out.append("-01\r\n") } else { out.append("-00\r\n") }
   }
 }

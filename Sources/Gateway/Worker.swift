@@ -169,11 +169,13 @@ final class Worker: EventHandler, EventLoopDelegate {
     var record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: own.status)
     record.code = own.code
     record.outcome = own.outcome?.text
-    record.peer = peer.text
+    let peer = peer.text
     record.bytesOut = connection.answer(bytes)
     metrics.refusedConnections.add()
     countRefusal(own.code, nil, nil)
-    log?.append(record, RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
+    log?.append(
+      record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: peer.span,
+      RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
     tick()
   }
 

@@ -15,10 +15,13 @@ extension Worker {
     count(record.status, times, method, route: trace.routeIndex, snapshot, access)
     if let code = record.code { countRefusal(code, record.fault, access) }
     guard let log else { return }
-    record.peer = connection.peerText
-    (snapshot ?? self.snapshot).name(trace, in: &record)
-    connection.withRequestTexts { texts, head in
-      log.append(record, texts, in: head, now: loop.nowNanoseconds / 1_000)
+    record.tokenDigestPrefix = trace.tokenDigestPrefix
+    let now = loop.nowNanoseconds / 1_000
+    // Not `??`: what it gives is counted up and down.
+    if let snapshot {
+      snapshot.write(record, trace, of: connection, to: log, now: now)
+    } else {
+      self.snapshot.write(record, trace, of: connection, to: log, now: now)
     }
     tick()
   }
@@ -27,15 +30,18 @@ extension Worker {
     _ status: Int, _ times: ExchangeTimes, _ method: HTTP1.Method, route: Int32, _ snapshot: Snapshot?,
     _ access: InstanceAccess?
   ) {
+    let place = RequestSeries.place(method, route)
     metrics.ownTime.observe(times.own)
-    if let access, times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
-    // The policy is asked on the way of the first such request only: lending its tables is not free.
-    if access?.requests.count(status: status, method, route: route) == true { return }
+    if let access {
+      if times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
+      if access.requests.count(status: status, at: place) { return }
+    }
     let snapshot = snapshot ?? self.snapshot
     let requests = access?.requests ?? snapshot.requestsWithoutInstance
-    if requests.count(status: status, method, route: route) { return }
+    if requests.count(status: status, at: place) { return }
+    // The policy is asked on the way of the first such request only: lending its tables is not free.
     requests.find(method, route: route, in: snapshot.policy.routes)
-    _ = requests.count(status: status, method, route: route)
+    _ = requests.count(status: status, at: place)
   }
 
   func countRefusal(_ code: String, _ detail: String?, _ access: InstanceAccess?) {
@@ -60,14 +66,19 @@ extension Worker {
 }
 
 extension Snapshot {
-  /// Names who asked for what, as far as admission came, in place of those of the record's last exchange.
-  fileprivate func name(_ trace: AdmissionTrace, in record: inout ExchangeRecord) {
-    record.client = trace.clientIndex >= 0 ? policy.clients.id(of: Int(trace.clientIndex)) : []
-    record.tokenNote = trace.tokenIndex >= 0 ? policy.tokens.note(of: trace.tokenIndex) : []
-    record.tokenDigestPrefix = trace.tokenDigestPrefix
-    record.instance = trace.instanceIndex >= 0 ? policy.instances[Int(trace.instanceIndex)].id.bytes : []
-    let hasRoute = trace.routeIndex >= 0
-    record.routePattern = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].pattern : []
-    record.operation = hasRoute ? policy.routes.routes[Int(trace.routeIndex)].operation : []
+  /// Writes a record's line.
+  @inline(never)
+  fileprivate func write(
+    _ record: borrowing ExchangeRecord, _ trace: AdmissionTrace, of connection: DownstreamConnection,
+    to log: AccessLogBuffer, now: Int64
+  ) {
+    let peer = connection.peerText
+    policy.withNames(of: trace) { client, token, instance, route, operation in
+      connection.withRequestTexts { texts, head in
+        log.append(
+          record, client: client, token: token, instance: instance, route: route, operation: operation,
+          peer: peer.span, texts, in: head, now: now)
+      }
+    }
   }
 }

@@ -1,8 +1,8 @@
-/// Eight digits as ASCII, the first one in the lowest byte: all at once, without a branch.
+/// Eight digits as ASCII, the first one in the lowest byte: all at once, without a branch; inlined as `ByteWriter` is.
 extension UInt64 {
   /// The eight lower-case hexadecimal digits of `value`.
   @inlinable
-  package init(hexDigitsOf value: UInt32) {
+  public init(hexDigitsOf value: UInt32) {
     // One nibble in each byte, the most significant one first.
     var digits = UInt64(value.byteSwapped)
     digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff
@@ -13,13 +13,18 @@ extension UInt64 {
   }
 
   /// The eight decimal digits of `value`, which is below 100,000,000, with zeros in front.
-  @inline(__always)
-  init(decimalDigitsOf value: UInt32) {
-    // Halved three times, in four, two and one digits; in each lane, a product and a shift are the division.
+  @inlinable @inline(__always)
+  public init(decimalDigitsOf value: UInt32) {
     let tenThousands = UInt64(value) / 10_000
-    var digits = tenThousands | (UInt64(value) &- tenThousands &* 10_000) << 32
-    let hundreds = (digits &* 10_486) >> 20 & 0x0000_007f_0000_007f
-    digits = hundreds | (digits &- hundreds &* 100) << 16
+    self.init(digitsOfFours: tenThousands | (UInt64(value) &- tenThousands &* 10_000) << 32)
+  }
+
+  /// The four decimal digits of either half of `fours`, each below 10,000: those of the lower half come first.
+  @inlinable @inline(__always)
+  public init(digitsOfFours fours: UInt64) {
+    // Halved twice, in two and one digits; in each lane, a product and a shift are the division.
+    let hundreds = (fours &* 10_486) >> 20 & 0x0000_007f_0000_007f
+    var digits = hundreds | (fours &- hundreds &* 100) << 16
     let tens = (digits &* 103) >> 10 & 0x000f_000f_000f_000f
     digits = tens | (digits &- tens &* 10) << 8
     self = digits | 0x3030_3030_3030_3030

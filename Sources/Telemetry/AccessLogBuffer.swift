@@ -13,7 +13,7 @@ package final class AccessLogBuffer {
   private let wake: @Sendable () -> Void
   private var line = AccessLogLine()
   /// The last lines: they are gathered some at a time, which saves 130 instructions a line.
-  private let text = ByteBuffer(capacity: 4 << 10)
+  private let text = ByteBuffer(capacity: 8 << 10)
   private var bytes: [UInt8] = []
   private var lines = 0
   /// When the oldest line was appended; on the clock that the loop passes in.
@@ -28,16 +28,26 @@ package final class AccessLogBuffer {
   /// Appends the line of an exchange; when this buffer and the one before it are both full, the line is dropped and
   /// counted.
   ///
+  /// Texts are bytes as they came, or as the policy has them; an empty one is left out of the line.
+  ///
   /// - Parameters:
-  ///   - head: where the texts are.
+  ///   - token: what the operator calls it.
+  ///   - route: its pattern.
+  ///   - head: where `texts` are.
   ///   - now: microseconds on any clock that does not go back.
-  package func append(_ record: borrowing ExchangeRecord, _ texts: RequestTexts, in head: Span<UInt8>, now: Int64) {
+  package func append(
+    _ record: borrowing ExchangeRecord, client: Span<UInt8>, token: Span<UInt8>, instance: Span<UInt8>,
+    route: Span<UInt8>, operation: Span<UInt8>, peer: Span<UInt8>, _ texts: RequestTexts, in head: Span<UInt8>,
+    now: Int64
+  ) {
     guard bytes.count < Self.bytesMax || handOver() else {
       channel.countDropped(1)
       return
     }
     if isEmpty { oldestAt = now }
-    line.append(record, texts, in: head, to: text)
+    line.append(
+      record, client: client, token: token, instance: instance, route: route, operation: operation, peer: peer, texts,
+      in: head, to: text)
     lines += 1
     guard text.count >= Self.gatheredBytes else { return }
     text.move(to: &bytes)

@@ -3,33 +3,41 @@ import Reactor
 
 /// Wall clock as RFC 3339 in UTC; everything but the microseconds is computed once a second.
 struct CachedDate {
+  /// There must be room for so much.
+  static let bytesMax = 32
+
   private var second = Int64.min
-  /// `2026-11-20T17:06:09.`
-  private var text: [UInt8] = []
+  /// `2026-11-20T17:06:09.` in words, of each the first byte lowest.
+  private var words = InlineArray<3, UInt64>(repeating: 0)
+  private static let wordBytes = 20
 
   /// - Parameter time: microseconds since 1970; earlier than that is written as 1970.
-  mutating func append(_ time: Int64, to out: ByteBuffer) {
+  @inline(__always)
+  mutating func append(_ time: Int64, to out: inout ByteWriter) {
     let (second, fraction) = max(time, 0).quotientAndRemainder(dividingBy: 1_000_000)
     if second != self.second {
       self.second = second
       render(second)
     }
-    out.append(text)
+    out.append(words: words, bytes: Self.wordBytes)
     out.append(digits: UInt64(fraction), count: 6)
     out.append("Z")
   }
 
+  @inline(never)
   private mutating func render(_ second: Int64) {
     let time = CivilTime(secondsSince1970: second)
-    let out = ByteBuffer(capacity: 32)
-    for (number, count, mark) in [
-      (time.date.year, 4, "-"), (time.date.month, 2, "-"), (time.date.day, 2, "T"), (time.hour, 2, ":"),
-      (time.minute, 2, ":"), (time.second, 2, "."),
-    ] as [(Int, Int, StaticString)] {
-      out.append(digits: UInt64(number), count: count)
-      out.append(mark)
+    let text = ByteBuffer(capacity: Self.bytesMax)
+    text.write(atMost: Self.bytesMax) { out in
+      for (number, count, mark) in [
+        (time.date.year, 4, "-"), (time.date.month, 2, "-"), (time.date.day, 2, "T"), (time.hour, 2, ":"),
+        (time.minute, 2, ":"), (time.second, 2, "."),
+      ] as [(Int, Int, StaticString)] {
+        out.append(digits: UInt64(number), count: count)
+        out.append(mark)
+      }
     }
-    text.removeAll(keepingCapacity: true)
-    out.move(to: &text)
+    words = InlineArray(repeating: 0)
+    for place in 0..<Self.wordBytes { words[place / 8] |= UInt64(text[place]) << UInt64(place % 8 * 8) }
   }
 }

@@ -1,21 +1,15 @@
 /// What is known of one exchange when it is over, refused and broken ones included.
 ///
-/// Texts are bytes as they came; an empty one is left out of the log line. Plain values and shared arrays only, so
-/// making one allocates nothing; not copyable, because a copy would count nine references up and down.
+/// Plain values and literals only, so making one allocates nothing; not copyable, because a copy would count references
+/// up and down.
 package struct ExchangeRecord: ~Copyable {
   package private(set) var requestID: RequestID
   /// Microseconds since 1970.
   package private(set) var startedAt: Int64
   package var status: Int
 
-  package var client: ArraySlice<UInt8> = []
-  package var tokenNote: ArraySlice<UInt8> = []
   /// The first four bytes of the token's SHA-256, to tell the tokens of a client apart.
   package var tokenDigestPrefix: UInt32?
-  package var instance: [UInt8] = []
-  package var routePattern: [UInt8] = []
-  package var operation: [UInt8] = []
-  package var peer: [UInt8] = []
 
   /// The gateway's own code where it answered itself; a literal.
   package var code: String?
@@ -41,14 +35,22 @@ package struct ExchangeRecord: ~Copyable {
     self.status = status
   }
 
-  /// Begins anew for another exchange. The texts, from `client` to `peer`, stay: who names them names all.
+  /// Begins anew for another exchange.
   package mutating func begin(_ requestID: RequestID, startedAt: Int64) {
     self.requestID = requestID
     self.startedAt = startedAt
-    status = 0
+    (status, tokenDigestPrefix) = (0, nil)
     if code != nil { (code, outcome, fault) = (nil, nil, nil) }
     if fault != nil { fault = nil }
     (bytesIn, bytesOut, tries, pooled) = (0, 0, 0, nil)
     (total, firstByte, connect, queue) = (0, nil, nil, nil)
+  }
+
+  /// Of the texts that it holds.
+  @inline(__always)
+  var literalBytes: Int {
+    // Most exchanges have none of these.
+    guard code != nil || outcome != nil || fault != nil else { return 0 }
+    return (code?.utf8.count ?? 0) + (outcome?.utf8.count ?? 0) + (fault?.utf8.count ?? 0)
   }
 }

@@ -1,11 +1,13 @@
-import Reactor
+public import Reactor
 
 /// A request's id: 128 bits, written as 32 hexadecimal digits.
-package struct RequestID: Equatable, Sendable {
+///
+/// Public, as is what writes it, to be inlined in other rooms: an id is written five times for each request.
+public struct RequestID: Equatable, Sendable {
   package let high: UInt64
-  package let low: UInt64
+  @usableFromInline package let low: UInt64
   /// The digits, ready: a request's id is written five times.
-  private let digits: InlineArray<4, UInt64>
+  @usableFromInline let digits: InlineArray<4, UInt64>
 
   package init(high: UInt64, low: UInt64) {
     self.high = high
@@ -17,25 +19,40 @@ package struct RequestID: Equatable, Sendable {
     ]
   }
 
-  package static func == (left: RequestID, right: RequestID) -> Bool {
+  /// Another id with the same upper half, whose digits stay.
+  package init(_ other: RequestID, low: UInt64) {
+    high = other.high
+    self.low = low
+    digits = [
+      other.digits[0], other.digits[1], UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: low >> 32)),
+      UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: low)),
+    ]
+  }
+
+  public static func == (left: RequestID, right: RequestID) -> Bool {
     left.high == right.high && left.low == right.low
   }
 
-  fileprivate func write(to output: ByteBuffer) { output.append(words: digits) }
-
-  /// Writes the lower half with its last bit set, so that it is not zero: 16 digits.
-  fileprivate func writeSpan(to output: ByteBuffer) {
+  /// The lower half with its last bit set, so that it is not zero.
+  @inlinable @inline(__always) var spanDigits: InlineArray<2, UInt64> {
     // The digit behind an even one is the next character, for letters too.
-    let lastCharacter = digits[3] &+ (~low & 1) << 56
-    output.append(words: [digits[2], lastCharacter])
+    [digits[2], digits[3] &+ (~low & 1) << 56]
   }
+}
+
+extension ByteWriter {
+  /// Appends the id's 32 digits.
+  @inlinable @inline(__always)
+  public mutating func append(_ id: RequestID) { append(words: id.digits) }
+
+  /// Appends 16 digits that stand for the gateway's part of the request in a trace: never all zeros (W3C Trace Context
+  /// §3.2.2.4).
+  @inlinable @inline(__always)
+  public mutating func append(spanOf id: RequestID) { append(words: id.spanDigits) }
 }
 
 extension ByteBuffer {
   /// Appends the id's 32 digits.
-  package func append(_ id: RequestID) { id.write(to: self) }
-
-  /// Appends 16 digits that stand for the gateway's part of the request in a trace: never all zeros (W3C Trace Context
-  /// §3.2.2.4).
-  package func append(spanOf id: RequestID) { id.writeSpan(to: self) }
+  @inlinable @inline(__always)
+  public func append(_ id: RequestID) { write(atMost: 32) { $0.append(id) } }
 }

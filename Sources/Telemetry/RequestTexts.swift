@@ -8,4 +8,6 @@ package struct RequestTexts {
   package var traceID = 0..<0
 
   package init() {}
+
+  var byteCount: Int { method.count + path.count + clientRequestID.count + traceID.count }
 }

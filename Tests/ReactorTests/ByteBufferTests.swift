@@ -29,17 +29,19 @@ import Testing
   }
 
   @Test(arguments: [
-    (0, "0.000"), (7, "0.007"), (1_000, "1.000"), (12_345, "12.345"), (-1_010, "-1.010"),
+    (0, "0.000"), (7, "0.007"), (1_000, "1.000"), (12_345, "12.345"), (-1_010, "-1.010"), (-7, "-0.007"),
+    (123_456, "123.456"), (9_999_999, "9999.999"), (10_000_000, "10000.000"), (12_345_678_901, "12345678.901"),
     (.max, "9223372036854775.807"), (.min, "-9223372036854775.808"),
   ])
   func `writes thousandths`(value: Int, text: String) {
     let buffer = ByteBuffer(capacity: 1)
-    buffer.append(thousandths: value)
+    buffer.write(atMost: ByteWriter.thousandthsBytesMax) { $0.append(thousandths: value) }
     #expect(buffer.text == text)
   }
 
-  @Test(arguments: 0...70) func `appends runs of every length`(count: Int) {
-    let run = (0..<count).map { UInt8($0 + 1) }
+  @Test(arguments: 0...140) func `appends runs of every length`(count: Int) {
+    // Also valid UTF-8, for `append(text:)`.
+    let run = (0..<count).map { UInt8($0 % 0x7F + 1) }
     let buffer = ByteBuffer(capacity: 1)
     buffer.append(UInt8(0xFF))
     buffer.append(run)
@@ -48,22 +50,81 @@ import Testing
     #expect(buffer.withBytes { bytes in bytes.indices.map { bytes[$0] } } == [0xFF] + run + run + run)
   }
 
-  @Test(arguments: 0..<26) func `stops at the first byte that does not stand for itself in JSON`(count: Int) {
-    for odd in (0...0xFF).map({ UInt8($0) }) {
-      let stands = (0x20..<0x7F).contains(odd) && odd != 0x22 && odd != 0x5C
-      for place in 0..<count {
-        var text = [UInt8](repeating: 0x61, count: count)
-        text[place] = odd
-        let buffer = ByteBuffer(capacity: 1)
-        buffer.append("x")
-        let plain = buffer.append(plainBeginningOf: text.span)
-        guard plain == (stands ? count : place), buffer.count == 1 + plain,
-          (0..<plain).allSatisfy({ buffer[1 + $0] == text[$0] })
-        else {
-          Issue.record("byte \(odd) at \(place) of \(count): \(plain)")
-          return
+  @Test(arguments: 0...140) func `appends a piece of a longer run, wherever it is`(count: Int) {
+    for behind in [0, 1, 31, 32, 33] {
+      let bytes = (0..<count + behind + 1).map { UInt8(truncatingIfNeeded: $0) }
+      let range = 1..<1 + count
+      for room in [count, count + 31, count + 32] {
+        let buffers = (0..<2).map { _ in ByteBuffer(capacity: max(1, room)) }
+        buffers[0].append(bytes.span, range)
+        buffers[1].write(atMost: count) { $0.append(bytes.span, range) }
+        for buffer in buffers {
+          #expect(buffer.withBytes { bytes in bytes.indices.map { bytes[$0] } } == Array(bytes[range]))
+          #expect(buffer.capacity == max(1, room))
         }
       }
+    }
+  }
+
+  @Test(arguments: 0..<50) func `escapes in JSON what does not stand for itself, wherever it is`(count: Int) {
+    for odd in (0...0xFF).map({ UInt8($0) }) {
+      let isQuoted = odd == 0x22 || odd == 0x5C
+      let stands = (0x20..<0x7F).contains(odd) && !isQuoted
+      let hex = String(odd, radix: 16)
+      let escape = isQuoted ? [0x5C, odd] : Array(#"\u00\#(odd < 16 ? "0" : "")\#(hex)"#.utf8)
+      for place in 0..<count {
+        let text = (0..<count).map { UInt8(0x61 + $0 % 26) }
+        let expected = text[..<place] + (stands ? [odd] : escape) + text[(place + 1)...]
+        let buffer = ByteBuffer(capacity: 1)
+        let written = text[..<place] + [odd] + text[(place + 1)...]
+        buffer.write(atMost: ByteWriter.jsonBytesMax(count)) { $0.append(json: written.span) }
+        let result = buffer.withBytes { bytes in bytes.indices.map { bytes[$0] } }
+        guard result != [0x22] + expected + [0x22] else { continue }
+        Issue.record("byte \(odd) at \(place) of \(count): \(buffer.text)")
+        return
+      }
+    }
+  }
+
+  @Test(arguments: 0...40, [UInt8(0), 0x22, 0x80, 0xFF])
+  func `a text of escapes alone has room`(count: Int, byte: UInt8) {
+    let text = [UInt8](repeating: byte, count: count)
+    let buffer = ByteBuffer(capacity: ByteWriter.jsonBytesMax(count))
+    buffer.write(atMost: ByteWriter.jsonBytesMax(count)) { $0.append(json: text.span) }
+    #expect(buffer.count == 2 + count * (byte == 0x22 ? 2 : 6))
+    #expect(buffer.capacity == ByteWriter.jsonBytesMax(count))
+  }
+
+  @Test func `an empty text is no member`() {
+    let buffer = ByteBuffer(capacity: 1)
+    buffer.write(atMost: 40) { out in
+      out.append(#"{"a":""#, json: "b".utf8.span)
+      out.append(#","c":""#, json: Span())
+      out.append("}")
+    }
+    #expect(buffer.text == #"{"a":"b"}"#)
+  }
+
+  @Test func `what is written beyond the room that was asked for ends the process`() async {
+    await #expect(processExitsWith: .failure) {
+      let buffer = ByteBuffer(capacity: 8)
+      buffer.write(atMost: 8) { $0.append("123456789") }
+    }
+    await #expect(processExitsWith: .failure) {
+      let buffer = ByteBuffer(capacity: 8)
+      buffer.write(atMost: 8) { out in (0..<9).forEach { out.append($0) } }
+    }
+    await #expect(processExitsWith: .failure) {
+      let buffer = ByteBuffer(capacity: 8)
+      buffer.write(atMost: 8) { $0.append(decimal: 10) }
+    }
+    await #expect(processExitsWith: .failure) {
+      let buffer = ByteBuffer(capacity: 8)
+      buffer.write(atMost: 8) { $0.append(words: [1, 2], bytes: 1) }
+    }
+    await #expect(processExitsWith: .failure) {
+      let buffer = ByteBuffer(capacity: 8)
+      buffer.write(atMost: 8) { $0.append(json: [1, 2, 3].span) }
     }
   }
 
@@ -84,11 +145,13 @@ import Testing
     #expect(buffer.text == text)
   }
 
-  @Test(arguments: [(UInt64(7), 1, "7"), (7, 3, "007"), (1_234, 3, "234"), (.max, 19, "8446744073709551615")])
+  @Test(arguments: [
+    (UInt64(7), 1, "7"), (7, 3, "007"), (1_234, 3, "234"), (12_345_678, 8, "12345678"), (.max, 2, "15"),
+  ])
   func `writes decimal digits`(value: UInt64, digits: Int, text: String) {
     let buffer = ByteBuffer(capacity: 1)
     buffer.append("x")
-    buffer.append(digits: value, count: digits)
+    buffer.write(atMost: 8) { $0.append(digits: value, count: digits) }
     #expect(buffer.text == "x" + text)
   }
 

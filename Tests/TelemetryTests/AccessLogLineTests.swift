@@ -6,9 +6,19 @@ import Testing
 @testable import Telemetry
 
 struct AccessLogLineTests {
+  /// What the policy calls those who took part.
+  private struct Names {
+    var client: [UInt8] = []
+    var token: [UInt8] = []
+    var instance: [UInt8] = []
+    var route: [UInt8] = []
+    var operation: [UInt8] = []
+    var peer: [UInt8] = []
+  }
+
   private func line(
-    _ record: borrowing ExchangeRecord, method: String = "GET", path: [UInt8], clientRequestID: [UInt8] = [],
-    traceID: String = ""
+    _ record: borrowing ExchangeRecord, _ names: Names = Names(), method: String = "GET", path: [UInt8],
+    clientRequestID: [UInt8] = [], traceID: String = ""
   ) -> String {
     var head: [UInt8] = []
     var texts = RequestTexts()
@@ -21,7 +31,9 @@ struct AccessLogLineTests {
     }
     var line = AccessLogLine()
     let out = ByteBuffer(capacity: 1)
-    line.append(record, texts, in: head.span, to: out)
+    line.append(
+      record, client: names.client.span, token: names.token.span, instance: names.instance.span,
+      route: names.route.span, operation: names.operation.span, peer: names.peer.span, texts, in: head.span, to: out)
     return out.text
   }
 
@@ -33,13 +45,10 @@ struct AccessLogLineTests {
   func `writes every field in its order`() throws {
     var record = ExchangeRecord(
       RequestID(high: 0x0123_4567_89ab_cdef, low: 0xf), startedAt: 1_795_194_369_000_042, status: 502)
-    record.client = Array("demo-app".utf8)[...]
-    record.tokenNote = Array("Ann's \"laptop\"".utf8)[...]
+    let names = Names(
+      client: Array("demo-app".utf8), token: Array("Ann's \"laptop\"".utf8), instance: Array("inst_demo".utf8),
+      route: Array("/proxy/balances/:id".utf8), operation: Array("balances.get".utf8), peer: Array("[::1]:5".utf8))
     record.tokenDigestPrefix = 0x00ab_cdef
-    record.instance = Array("inst_demo".utf8)
-    record.routePattern = Array("/proxy/balances/:id".utf8)
-    record.operation = Array("balances.get".utf8)
-    record.peer = Array("[::1]:5".utf8)
     record.code = "GATEWAY_UPSTREAM_BROKEN"
     record.outcome = "unknown"
     record.bytesIn = 0
@@ -58,7 +67,7 @@ struct AccessLogLineTests {
       + #""code":"GATEWAY_UPSTREAM_BROKEN","outcome":"unknown","bytes_in":0,"bytes_out":1234,"total_ms":1234.567,"#
       + #""first_byte_ms":1.000,"connect_ms":0.000,"queue_ms":0.009,"tries":2,"pooled":true,"peer":"[::1]:5"}"#
     let written = line(
-      record, path: Array("/proxy/balances/1".utf8), clientRequestID: Array("mine".utf8),
+      record, names, path: Array("/proxy/balances/1".utf8), clientRequestID: Array("mine".utf8),
       traceID: "4bf92f3577b34da6a3ce929d0e0e4736")
     #expect(written == expected + "\n")
     #expect(try parsed(expected).count == 24)
@@ -89,14 +98,32 @@ struct AccessLogLineTests {
     #expect(try parsed(line(record, path: []))["bytes_in"] as? Int == 0)
   }
 
+  /// A line that did not fit the room that is made for it would end the process.
+  @Test(arguments: [0, 1, 7, 8, 16, 100, 9_000])
+  func `has room for the longest numbers and texts of escapes alone`(count: Int) throws {
+    let bytes = [UInt8](repeating: 0, count: count)
+    let text = String(repeating: "\0", count: count)
+    var record = ExchangeRecord(RequestID(high: .max, low: .max), startedAt: .max, status: .min)
+    record.tokenDigestPrefix = .max
+    (record.bytesIn, record.bytesOut, record.tries, record.pooled) = (.min, .min, .min, false)
+    (record.total, record.firstByte, record.connect, record.queue) = (.min, .min, .min, .min)
+    (record.code, record.outcome, record.fault) = (text, text, text)
+    let names = Names(client: bytes, token: bytes, instance: bytes, route: bytes, operation: bytes, peer: bytes)
+    let written = line(record, names, method: text, path: bytes, clientRequestID: bytes, traceID: text)
+    #expect(written.utf8.count > 400 + 13 * 6 * count)
+    let fields = try parsed(written)
+    #expect(fields["tries"] as? Int == .min)
+    for name in ["code", "outcome", "fault", "peer", "method"] where count > 0 {
+      #expect(fields[name] as? String == text)
+    }
+  }
+
   @Test(arguments: 0..<256)
   func `escapes every byte so that it reads back`(value: Int) throws {
     let byte = UInt8(value)
-    var record = ExchangeRecord(RequestID(high: 1, low: 2), startedAt: 3, status: 4)
+    let record = ExchangeRecord(RequestID(high: 1, low: 2), startedAt: 3, status: 4)
     for bytes in [[byte], [0x61, byte], [byte, 0x61], [byte, byte], [0x61, byte, 0x22, byte, 0x5C]] {
-      record.tokenNote = bytes[...]
-      record.instance = bytes
-      let text = line(record, path: bytes, clientRequestID: bytes)
+      let text = line(record, Names(token: bytes, instance: bytes), path: bytes, clientRequestID: bytes)
       let expected = String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
       for name in ["path", "client_request_id", "token", "instance"] {
         #expect(try parsed(text)[name] as? String == expected)
@@ -128,7 +155,7 @@ struct AccessLogLineTests {
     for day in stride(from: Int64(0), to: 157_100, by: 1) {
       let second = day * 86_400 + day % 86_400
       let out = ByteBuffer(capacity: 32)
-      date.append(second * 1_000_000 + 7, to: out)
+      out.write(atMost: CachedDate.bytesMax) { date.append(second * 1_000_000 + 7, to: &$0) }
       let expected = Date(timeIntervalSince1970: Double(second)).formatted(format).dropLast() + ".000007Z"
       guard out.text != expected else { continue }
       Issue.record("\(expected)")
@@ -141,7 +168,7 @@ struct AccessLogLineTests {
     var date = CachedDate()
     let out = ByteBuffer(capacity: 32)
     for time in [59_999_999, 60_000_000, 61_000_000, 61_500_000, 59_000_000] {
-      date.append(Int64(time), to: out)
+      out.write(atMost: CachedDate.bytesMax) { date.append(Int64(time), to: &$0) }
       out.append(" ")
     }
     #expect(

@@ -31,7 +31,9 @@ struct AccessLogTests {
     var texts = RequestTexts()
     texts.method = 0..<3
     texts.path = 4..<head.count
-    buffer.append(record, texts, in: head.span, now: now)
+    buffer.append(
+      record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: Span(), texts,
+      in: head.span, now: now)
   }
 
   private func eventually(_ condition: () throws -> Bool) rethrows -> Bool {

@@ -18,7 +18,7 @@ import Testing
   @Test func `its part of a trace is the lower half with the last bit set`() {
     for low in (0..<UInt64(512)).flatMap({ [$0, ~$0, $0 << 60 | $0 << 28 | $0] }) {
       let (written, expected) = (ByteBuffer(capacity: 1), ByteBuffer(capacity: 1))
-      written.append(spanOf: RequestID(high: .max, low: low))
+      written.write(atMost: 16) { $0.append(spanOf: RequestID(high: .max, low: low)) }
       expected.append(hex: low | 1, digits: 16)
       #expect(written.text == expected.text)
     }

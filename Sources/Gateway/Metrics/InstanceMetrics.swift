@@ -46,23 +46,28 @@ final class RequestSeries {
   private var counters: [RequestCounter?] = []
 
   /// Requests without a route have a place for each method.
-  private static let routeless = HTTP1.Method.allCases.count
+  private static var routeless: Int { 10 }
   /// HEAD takes the route of GET.
-  private static let methodsOfRoute = 2
+  private static var methodsOfRoute: Int { 2 }
 
-  init(_ metrics: InstanceMetrics) { self.metrics = metrics }
+  init(_ metrics: InstanceMetrics) {
+    precondition(HTTP1.Method.allCases.count == Self.routeless)
+    self.metrics = metrics
+  }
 
   /// Counts a request; false when its counter is still to be found.
   ///
-  /// - Parameter route: the place in the table; less than 0 for none.
-  func count(status: Int, _ method: HTTP1.Method, route: Int32) -> Bool {
-    let place = Self.place(method, route)
+  /// - Parameter place: from `place`.
+  @inline(__always)
+  func count(status: Int, at place: Int) -> Bool {
     guard place < counters.count, let counter = counters[place] else { return false }
     counter.count(status: status)
     return true
   }
 
   /// Finds the counter of such requests, from now on.
+  ///
+  /// - Parameter route: the place in the table; less than 0 for none.
   func find(_ method: HTTP1.Method, route: Int32, in routes: RouteTable) {
     if counters.isEmpty {
       counters = Array(repeating: nil, count: Self.routeless + Self.methodsOfRoute * routes.routes.count)
@@ -71,7 +76,11 @@ final class RequestSeries {
     counters[Self.place(method, route)] = metrics.requests(RequestKind(route: pattern, method: method))
   }
 
-  private static func place(_ method: HTTP1.Method, _ route: Int32) -> Int {
-    route < 0 ? Int(method.rawValue) : routeless + methodsOfRoute * Int(route) + (method == .head ? 1 : 0)
+  /// Where such requests are counted. It is asked for before their counters are: a call of another room would count the
+  /// references to these up and down.
+  @inline(__always)
+  static func place(_ method: HTTP1.Method, _ route: Int32) -> Int {
+    guard route >= 0 else { return Int(method.rawValue) }
+    return routeless + methodsOfRoute * Int(route) + (method.isHead ? 1 : 0)
   }
 }

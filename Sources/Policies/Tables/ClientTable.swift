@@ -20,7 +20,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
   }
 
   private var rows: [Row] = []
-  private var texts: [UInt8] = []
+  private(set) var texts: [UInt8] = []
   private var instances: [Int32] = []
   /// The first one is that of most clients, as below.
   private var networks: [NetworkGrant] = [.all]
@@ -75,9 +75,12 @@ package struct ClientTable: Sendable, RandomAccessCollection {
 
   // MARK: One property of one client
 
-  package func id(of index: Int) -> ArraySlice<UInt8> {
+  package func id(of index: Int) -> ArraySlice<UInt8> { texts[idRange(of: index)] }
+
+  /// Where its id stands in `texts`.
+  func idRange(of index: Int) -> Range<Int> {
     let start = Int(rows[index].textStart)
-    return texts[start..<start + Int(rows[index].idLength)]
+    return start..<start + Int(rows[index].idLength)
   }
 
   package func limits(of index: Int) -> ClientLimits { limits[limitsPlace(of: index)] }

@@ -16,7 +16,7 @@ package struct TokenTable: Sendable {
 
   /// In the order of their digests; `tokenIndex` counts here.
   package let entries: [Entry]
-  private let notes: [UInt8]
+  let notes: [UInt8]
   /// Where the entries begin whose digests begin with the same bits, about two of them; small enough to stay in caches.
   private let starts: [UInt32]
   /// How many bits of a digest's first word do not count for that.
@@ -45,9 +45,12 @@ package struct TokenTable: Sendable {
   }
 
   /// What the operator calls a token, ready for logs; empty without a note.
-  package func note(of index: Int32) -> ArraySlice<UInt8> {
+  package func note(of index: Int32) -> ArraySlice<UInt8> { notes[noteRange(of: index)] }
+
+  /// Where its note stands in `notes`.
+  func noteRange(of index: Int32) -> Range<Int> {
     let start = Int(entries[Int(index)].noteStart)
-    return notes[start + 2..<start + 2 + (Int(notes[start]) << 8 | Int(notes[start + 1]))]
+    return start + 2..<start + 2 + (Int(notes[start]) << 8 | Int(notes[start + 1]))
   }
 }
 

@@ -31,19 +31,19 @@ package struct AuditIntent {
 
   private func write(_ texts: RequestTexts, in head: Span<UInt8>, to out: ByteBuffer) {
     out.appendRequestID(requestIDHigh, requestIDLow)
-    out.append(#","operation":"#, operation.span)
-    out.append(#","method":"#, head.extracting(texts.method))
-    out.append(#","route":"#, routePattern.span)
-    out.append(#","path":"#, head.extracting(texts.path))
-    out.append(#","client":"#, client.span)
-    out.append(#","token":"#, tokenNote.span)
+    out.append(#","operation":""#, operation.span)
+    out.append(#","method":""#, head.extracting(texts.method))
+    out.append(#","route":""#, routePattern.span)
+    out.append(#","path":""#, head.extracting(texts.path))
+    out.append(#","client":""#, client.span)
+    out.append(#","token":""#, tokenNote.span)
     if let tokenDigestPrefix {
       out.append(#","token_sha256":""#)
       out.append(hex: UInt64(tokenDigestPrefix), digits: 8)
       out.append("\"")
     }
-    out.append(#","instance":"#, instance.span)
-    out.append(#","peer":"#, peer.span)
+    out.append(#","instance":""#, instance.span)
+    out.append(#","peer":""#, peer.span)
     out.append(#","target":{"#, target)
     out.append(#","named":{"#, named)
     if let body { body.write(to: out) } else { out.append(#","streamed":true"#) }

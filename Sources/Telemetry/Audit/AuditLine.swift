@@ -59,7 +59,7 @@ struct AuditLine {
     text.append(#"","seq":"#)
     text.append(text: "\(sequence)")
     text.append(#","time":""#)
-    date.append(time, to: text)
+    text.write(atMost: CachedDate.bytesMax) { date.append(time, to: &$0) }
     text.append(text: #"","kind":"\#(kind.rawValue)""#)
     text.move(to: &out)
     return begin

@@ -1,0 +1,118 @@
+/// Writes behind the bytes of a buffer, into room that is made once for all that is to come.
+///
+/// Its place is in registers, where that of a buffer is in memory: an append of few bytes is a comparison and a few
+/// moves. Room that was asked for too small ends the process; nothing is ever written beyond it.
+///
+/// Public, and inlined, for the reason that `ByteBuffer` gives; what is not inlined takes and returns places, since to
+/// lend the writer itself to a call would move it into memory.
+@safe public struct ByteWriter: ~Copyable {
+  @usableFromInline var next: UnsafeMutableRawPointer
+  @usableFromInline let end: UnsafeMutableRawPointer
+
+  @inlinable @inline(__always)
+  init(at next: UnsafeMutableRawPointer, until end: UnsafeMutableRawPointer) {
+    unsafe self.next = next
+    unsafe self.end = end
+  }
+
+  /// Sees to it that `count` bytes have room.
+  @inlinable @inline(__always)
+  func check(_ count: Int) { unsafe precondition(next + count <= end) }
+
+  @inlinable @inline(__always)
+  public mutating func append(_ byte: UInt8) {
+    check(1)
+    unsafe next.storeBytes(of: byte, as: UInt8.self)
+    unsafe next += 1
+  }
+
+  /// A literal is a few moves.
+  @inlinable @inline(__always)
+  public mutating func append(_ text: StaticString) {
+    check(text.utf8CodeUnitCount)
+    unsafe next.copyMemory(from: text.utf8Start, byteCount: text.utf8CodeUnitCount)
+    unsafe next += text.utf8CodeUnitCount
+  }
+
+  @inlinable @inline(__always)
+  public mutating func append(_ bytes: Span<UInt8>) {
+    check(bytes.count)
+    unsafe next = next.write(bytes)
+  }
+
+  @inlinable @inline(__always)
+  public mutating func append(_ bytes: [UInt8]) { append(bytes.span) }
+
+  /// A short run is two moves, where as much stands behind it and there is room for it.
+  @inlinable @inline(__always)
+  public mutating func append(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+    let run = bytes.extracting(range)
+    guard run.count <= 32, bytes.count &- range.lowerBound >= 32, unsafe next + 32 <= end else { return append(run) }
+    unsafe bytes.withUnsafeBytes { source in
+      let piece = unsafe source.loadUnaligned(fromByteOffset: range.lowerBound, as: SIMD32<UInt8>.self)
+      unsafe next.storeBytes(of: piece, as: SIMD32<UInt8>.self)
+    }
+    unsafe next += run.count
+  }
+
+  /// Appends the first `bytes` bytes of the words, of each the lowest one first; there must be room for all.
+  @inlinable @inline(__always)
+  public mutating func append<let count: Int>(words: InlineArray<count, UInt64>, bytes: Int = count &* 8) {
+    check(count &* 8)
+    precondition(bytes >= 0 && bytes <= count &* 8)
+    for index in words.indices {
+      unsafe next.storeBytes(of: words[index].littleEndian, toByteOffset: index &* 8, as: UInt64.self)
+    }
+    unsafe next += bytes
+  }
+}
+
+extension ByteWriter {
+  /// Almost all runs are short, and a call of memcpy costs more than two pieces that may overlap.
+  @inline(__always)
+  static func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer) {
+    switch count {
+    case 65...128: unsafe copyEnds(of: source, to: target, count, as: SIMD64<UInt8>.self)
+    case 33...64: unsafe copyEnds(of: source, to: target, count, as: SIMD32<UInt8>.self)
+    case 17...32: unsafe copyEnds(of: source, to: target, count, as: SIMD16<UInt8>.self)
+    case 8...16: unsafe copyEnds(of: source, to: target, count, as: UInt64.self)
+    case 4...7: unsafe copyEnds(of: source, to: target, count, as: UInt32.self)
+    case 2...3: unsafe copyEnds(of: source, to: target, count, as: UInt16.self)
+    case 0: break
+    default: unsafe target.copyMemory(from: source, byteCount: count)
+    }
+  }
+
+  /// Copies the first and the last bytes of a run, which are all if it has no more than two of `Piece`.
+  @inline(__always)
+  private static func copyEnds<Piece: BitwiseCopyable>(
+    of source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ count: Int, as piece: Piece.Type
+  ) {
+    let last = count &- MemoryLayout<Piece>.size
+    let (first, rest) = unsafe (source.loadUnaligned(as: piece), (source + last).loadUnaligned(as: piece))
+    unsafe target.storeBytes(of: first, as: piece)
+    unsafe (target + last).storeBytes(of: rest, as: piece)
+  }
+}
+
+extension UnsafeMutableRawPointer {
+  /// Writes all; returned is the place behind.
+  @usableFromInline @inline(never)
+  func write(_ bytes: Span<UInt8>) -> Self {
+    unsafe bytes.withUnsafeBytes { source in
+      if let start = source.baseAddress { unsafe ByteWriter.copy(start, source.count, to: self) }
+    }
+    return unsafe self + bytes.count
+  }
+}
+
+extension ByteBuffer {
+  /// Lets `body` append up to `bytesMax` bytes; it must not use this buffer otherwise.
+  @inlinable @inline(__always)
+  public func write(atMost bytesMax: Int, _ body: (inout ByteWriter) -> Void) {
+    reserve(bytesMax)
+    var writer = unsafe ByteWriter(at: storage + held, until: storage + capacity)
+    body(&writer)
+    held = unsafe writer.next - UnsafeMutableRawPointer(storage)
+  }
+}
