@@ -1,12 +1,24 @@
 /// A field line as offsets into the bytes of its head.
-package struct FieldLine: Equatable, Sendable {
-  /// A token, as sent.
-  package var name: Range<Int>
-  /// Without OWS at its ends; may be empty; has no control byte but HTAB.
-  package var value: Range<Int>
-  package var kind: FieldName
+public struct FieldLine: Equatable, Sendable {
+  // The bounds of a head (`HeadLimits`) are far below what 32 bits hold, and a line is half as long to copy with them.
+  @usableFromInline let nameStart: UInt32
+  @usableFromInline let nameEnd: UInt32
+  @usableFromInline let valueStart: UInt32
+  @usableFromInline let valueEnd: UInt32
+  public let kind: FieldName
   /// Whether a `Connection` field of the same head lists this name: such a field is for one hop (RFC 9110 §7.6.1).
-  package var isNamedByConnection: Bool
+  public internal(set) var isNamedByConnection = false
+
+  /// A token, as sent.
+  @inlinable public var name: Range<Int> { Int(nameStart)..<Int(nameEnd) }
+  /// Without OWS at its ends; may be empty; has no control byte but HTAB.
+  @inlinable public var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
+
+  /// No line, where none was read yet.
+  init() {
+    (nameStart, nameEnd, valueStart, valueEnd) = (0, 0, 0, 0)
+    kind = .other
+  }
 
   /// Reads a line that is not empty and holds no control byte but HTAB (RFC 9112 §5).
   @inline(__always)
@@ -18,9 +30,11 @@ package struct FieldLine: Equatable, Sendable {
     guard colon < line.upperBound else { throw .malformed(.colonMissing) }
     // RFC 9112 §5.1: no blank between name and colon.
     guard bytes[colon] == UInt8(ascii: ":"), packed.count > 0 else { throw .malformed(.fieldNameNoToken) }
-    name = line.lowerBound..<colon
-    value = bytes.trimmed(colon + 1..<line.upperBound)
+    let value = bytes.trimmed(colon + 1..<line.upperBound)
+    nameStart = UInt32(line.lowerBound)
+    nameEnd = UInt32(colon)
+    valueStart = UInt32(value.lowerBound)
+    valueEnd = UInt32(value.upperBound)
     kind = FieldName(packed)
-    isNamedByConnection = false
   }
 }

@@ -2,7 +2,7 @@
 ///
 /// Names that carry credentials, origins or ids are also found with `_` or `.` in place of `-`, since some servers
 /// behind the gateway take these spellings for the same field.
-package enum FieldName: UInt8, Sendable, CaseIterable {
+public enum FieldName: UInt8, Sendable, CaseIterable {
   case other
   case host, connection, keepAlive, te, trailer, transferEncoding, upgrade, contentLength, expect
   case authorization

@@ -50,7 +50,7 @@ struct FieldSection: Sendable {
   }
 
   /// Marks the fields that the `Connection` fields name; for the whole head.
-  func markNamedByConnection(_ fields: inout [FieldLine], _ bytes: Span<UInt8>) {
+  func markNamedByConnection(_ fields: inout FieldLines, _ bytes: Span<UInt8>) {
     guard namesFields else { return }
     for index in fields.indices where fields[index].kind == .connection {
       var options = ListMembers(of: fields[index].value)
@@ -58,7 +58,7 @@ struct FieldSection: Sendable {
         // These two are said of the connection, and name no field.
         if bytes.has(anyCaseOf: "close", at: option) || bytes.has(anyCaseOf: "keep-alive", at: option) { continue }
         for other in fields.indices where bytes.areSame(anyCaseOf: option, fields[other].name) {
-          fields[other].isNamedByConnection = true
+          fields.markNamedByConnection(other)
         }
       }
     }

@@ -36,7 +36,7 @@ struct HeadReader: Sendable {
   }
 
   /// Reads the fields that have come; true once the head is whole.
-  mutating func readFields(_ bytes: Span<UInt8>, into fields: inout [FieldLine]) throws(HeadFault) -> Bool {
+  mutating func readFields(_ bytes: Span<UInt8>, into fields: inout FieldLines) throws(HeadFault) -> Bool {
     let endMax = fieldsStart + limits.headerBytesMax
     while let line = try scanner.next(bytes, endMax: endMax, tooLong: .headersTooLarge) {
       guard !line.isEmpty else {

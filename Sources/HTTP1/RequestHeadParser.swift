@@ -21,11 +21,7 @@ package struct RequestHeadParser: ~Copyable, Sendable {
   /// Makes ready for the next head; the room for field lines is kept.
   package mutating func reset() {
     guard reader.hasBegun else { return }
-    var fields: [FieldLine] = []
-    swap(&fields, &head.fields)
-    fields.removeAll(keepingCapacity: true)
-    head = RequestHead()
-    swap(&fields, &head.fields)
+    head.reset()
     phase = .requestLine
     reader.reset()
     emptyLines = 0

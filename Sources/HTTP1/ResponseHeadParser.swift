@@ -16,11 +16,7 @@ package struct ResponseHeadParser: ~Copyable, Sendable {
   /// Makes ready for the next head, also for the one after an interim answer; the room for field lines is kept.
   package mutating func reset() {
     guard reader.hasBegun else { return }
-    var fields: [FieldLine] = []
-    swap(&fields, &head.fields)
-    fields.removeAll(keepingCapacity: true)
-    head = ResponseHead()
-    swap(&fields, &head.fields)
+    head.reset()
     phase = .statusLine
     reader.reset()
   }
