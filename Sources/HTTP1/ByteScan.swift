@@ -5,6 +5,17 @@ extension UInt64 {
   private static let topBits: UInt64 = 0x8080_8080_8080_8080
   private static let ones: UInt64 = 0x0101_0101_0101_0101
 
+  /// These ASCII characters, the first one lowest; a constant once compiled.
+  @inline(__always)
+  init(
+    ascii a: Unicode.Scalar, _ b: Unicode.Scalar, _ c: Unicode.Scalar, _ d: Unicode.Scalar = "\0",
+    _ e: Unicode.Scalar = "\0", _ f: Unicode.Scalar = "\0", _ g: Unicode.Scalar = "\0", _ h: Unicode.Scalar = "\0"
+  ) {
+    let low = a.value | b.value << 8 | c.value << 16 | d.value << 24
+    let high = e.value | f.value << 8 | g.value << 16 | h.value << 24
+    self = UInt64(low) | UInt64(high) << 32
+  }
+
   /// The lowest `count` bytes of a word, none if it is negative.
   @inline(__always)
   static func mask(bytes count: Int) -> UInt64 {
@@ -35,15 +46,20 @@ extension UInt64 {
   }
 
   /// Marks the bytes of this word that are neither ASCII letters nor within `others`, which are ASCII.
+  ///
+  /// What is behind the first byte that is not ASCII may be marked or not.
   @inline(__always)
   func marks(besidesLettersAnd others: ClosedRange<UInt8>) -> UInt64 {
-    let low = self & ~Self.topBits
-    let isLetter = low.withLowerCaseLetters.topBits(from: UInt8(ascii: "a"), through: UInt8(ascii: "z"))
-    let isOther = low.topBits(from: others.lowerBound, through: others.upperBound)
+    let isLetter = withLowerCaseLetters.topBits(from: UInt8(ascii: "a"), through: UInt8(ascii: "z"))
+    let isOther = topBits(from: others.lowerBound, through: others.upperBound)
     return (~(isLetter | isOther) | self) & Self.topBits
   }
 
-  /// The top bit of each byte that is within the two, among bits without meaning; all bytes are ASCII.
+  /// The place of the first byte that these marks mark.
+  @inline(__always)
+  var firstPlace: Int? { self == 0 ? nil : trailingZeroBitCount &>> 3 }
+
+  /// The top bit of each byte that is within the two, among bits without meaning; all bytes up to it are ASCII.
   @inline(__always)
   private func topBits(from lower: UInt8, through upper: UInt8) -> UInt64 {
     (self &+ (UInt64(0x80 &- lower) &* Self.ones)) ^ (self &+ (UInt64(0x7f &- upper) &* Self.ones))
@@ -56,40 +72,109 @@ extension Span<UInt8> {
   func firstStop(
     in range: Range<Int>, marks: (UInt64) -> UInt64, where isStop: (UInt8) -> Bool
   ) -> Int {
+    var place = range.lowerBound
+    while true {
+      place = firstMark(in: place..<range.upperBound, marks)
+      guard place < range.upperBound, !isStop(self[place]) else { return place }
+      place &+= 1
+    }
+  }
+
+  /// The first place in `range` that is marked, or its end.
+  @inline(__always)
+  func firstMark(in range: Range<Int>, _ marks: (UInt64) -> UInt64) -> Int {
     let behind = count &- range.upperBound
+    precondition(behind >= 0)
     var rest = extracting(droppingFirst: range.lowerBound)
-    // The last word may go on behind the range.
+    // The last words may go on behind the range.
+    while rest.count > behind, let (first, second, third, fourth) = rest.fourWords {
+      // As many a step, since a step costs as much as a word.
+      let start = count &- rest.count
+      if let place = marks(first).firstPlace { return Swift.min(start &+ place, range.upperBound) }
+      if let place = marks(second).firstPlace { return Swift.min(start &+ 8 &+ place, range.upperBound) }
+      if let place = marks(third).firstPlace { return Swift.min(start &+ 16 &+ place, range.upperBound) }
+      if let place = marks(fourth).firstPlace { return Swift.min(start &+ 24 &+ place, range.upperBound) }
+      rest = rest.extracting(droppingFirst: 32)
+    }
     while rest.count > behind, let word = rest.firstWord {
-      var found = marks(word)
-      while found != 0 {
-        let bit = found.trailingZeroBitCount & ~7
-        let place = count &- rest.count &+ bit / 8
-        guard place < range.upperBound else { return range.upperBound }
-        guard !isStop(UInt8(truncatingIfNeeded: word &>> UInt64(bit))) else { return place }
-        found &= found &- 1
-      }
+      if let place = marks(word).firstPlace { return Swift.min(count &- rest.count &+ place, range.upperBound) }
       rest = rest.extracting(droppingFirst: 8)
     }
-    var index = count &- rest.count
-    while index < range.upperBound, !isStop(self[index]) { index &+= 1 }
-    return Swift.min(index, range.upperBound)
+    guard rest.count > behind else { return range.upperBound }
+    let place = marks(lastWord(rest.count)).firstPlace ?? 8
+    return Swift.min(count &- rest.count &+ place, range.upperBound)
+  }
+
+  /// The first control byte in `range` that is no HTAB, or its end.
+  @inline(__always)
+  func endOfContent(in range: Range<Int>) -> Int {
+    let end = firstMarkOfControl(in: range)
+    // Nearly always a CR, which is told with less.
+    return end < range.upperBound && self[end] != .cr ? endOfContent(in: range, mark: end) : end
+  }
+
+  private func endOfContent(in range: Range<Int>, mark: Int) -> Int {
+    var end = mark
+    while end < range.upperBound, self[end].isFieldContent {
+      end = firstMarkOfControl(in: end &+ 1..<range.upperBound)
+    }
+    return end
+  }
+
+  /// Not inlined, since the loop needs the registers.
+  @inline(never)
+  private func firstMarkOfControl(in range: Range<Int>) -> Int {
+    firstMark(in: range) { $0.marksOfDelete(andBelow: 0x20) }
+  }
+
+  /// Where the request target ends that `range` begins with.
+  @inline(never)
+  func endOfTarget(in range: Range<Int>) -> Int {
+    firstMark(in: range) { $0.marksOfNoTarget }
+  }
+
+  /// Where the path of a request target ends that `range` begins with: at a question mark, or with the target.
+  @inline(never)
+  func endOfTargetPath(in range: Range<Int>) -> Int {
+    firstMark(in: range) { $0.marksOfNoTarget | $0.marks(of: UInt8(ascii: "?")) }
   }
 
   /// The first eight bytes of `range`, the first one lowest, with zeros for those that it has not.
   @inline(__always)
-  package func packed(_ range: Range<Int>) -> UInt64 {
-    if let word = extracting(droppingFirst: range.lowerBound).firstWord { return word & .mask(bytes: range.count) }
+  package func packed(_ range: Range<Int>) -> UInt64 { word(at: range.lowerBound) & .mask(bytes: range.count) }
+
+  /// The eight bytes from `index` on, the first one lowest, with zeros behind the last: mostly one load.
+  @inline(__always)
+  func word(at index: Int) -> UInt64 {
+    let rest = extracting(droppingFirst: index)
+    return rest.firstWord ?? lastWord(rest.count)
+  }
+
+  /// The last `bytes`, which are less than eight.
+  @inline(__always)
+  private func lastWord(_ bytes: Int) -> UInt64 {
+    if let word = extracting(last: 8).firstWord { return bytes == 0 ? 0 : word &>> UInt64((8 &- bytes) &* 8) }
     var word: UInt64 = 0
-    for index in range.reversed() { word = word << 8 | UInt64(self[index]) }
+    for place in (0..<bytes).reversed() { word = word << 8 | UInt64(self[count &- bytes &+ place]) }
     return word
   }
 
-  /// The first eight bytes, the first one lowest, if there are as many: one load once compiled.
+  /// The first eight bytes, the first one lowest, if there are as many.
   @inline(__always)
-  private var firstWord: UInt64? {
-    guard count >= 8 else { return nil }
-    let low = UInt32(self[0]) | UInt32(self[1]) << 8 | UInt32(self[2]) << 16 | UInt32(self[3]) << 24
-    let high = UInt32(self[4]) | UInt32(self[5]) << 8 | UInt32(self[6]) << 16 | UInt32(self[7]) << 24
+  private var firstWord: UInt64? { count >= 8 ? load(0) : nil }
+
+  @inline(__always)
+  private var fourWords: (UInt64, UInt64, UInt64, UInt64)? {
+    count >= 32 ? (load(0), load(8), load(16), load(24)) : nil
+  }
+
+  /// Eight bytes from a constant place on, which are there: one load once compiled.
+  @inline(__always)
+  private func load(_ at: Int) -> UInt64 {
+    let low =
+      UInt32(self[at]) | UInt32(self[at &+ 1]) << 8 | UInt32(self[at &+ 2]) << 16 | UInt32(self[at &+ 3]) << 24
+    let high =
+      UInt32(self[at &+ 4]) | UInt32(self[at &+ 5]) << 8 | UInt32(self[at &+ 6]) << 16 | UInt32(self[at &+ 7]) << 24
     return UInt64(low) | UInt64(high) << 32
   }
 }

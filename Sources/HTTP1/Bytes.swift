@@ -39,7 +39,7 @@ extension UInt8 {
 
   /// OWS (RFC 9110 §5.6.3).
   @inline(__always)
-  var isBlank: Bool { self == .space || self == .tab }
+  var isBlank: Bool { self <= .space && (self == .space || self == .tab) }
 
   @inline(__always)
   var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
@@ -98,18 +98,14 @@ extension Span<UInt8> {
   func trimmed(_ range: Range<Int>) -> Range<Int> {
     var lower = range.lowerBound
     var upper = range.upperBound
-    while lower < upper, self[lower].isBlank { lower += 1 }
-    while upper > lower, self[upper - 1].isBlank { upper -= 1 }
+    while lower < upper, self[lower].isBlank { lower &+= 1 }
+    while upper > lower, self[upper &- 1].isBlank { upper &-= 1 }
     return lower..<upper
   }
 
   /// The first place of `byte` in `range`.
   package func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
-    let index = firstStop(in: range) {
-      $0.marks(of: byte)
-    } where: {
-      $0 == byte
-    }
+    let index = firstMark(in: range) { $0.marks(of: byte) }
     return index < range.upperBound ? index : nil
   }
 

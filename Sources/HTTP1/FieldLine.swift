@@ -21,20 +21,30 @@ public struct FieldLine: Equatable, Sendable {
   }
 
   /// Reads a line that is not empty and holds no control byte but HTAB (RFC 9112 §5).
+  ///
+  /// - Parameters:
+  ///   - name: what its first bytes say of its name.
+  ///   - kind: what `name` is.
   @inline(__always)
-  init(_ bytes: Span<UInt8>, line: Range<Int>) throws(HeadFault) {
+  init(_ bytes: Span<UInt8>, line: Range<Int>, _ name: PackedName, _ kind: FieldName) throws(HeadFault) {
+    let isWhole = name.endsAtColon && name.count > 0
+    let colon = isWhole ? line.lowerBound &+ name.count : try Self.endOfName(bytes, line)
+    let value = bytes.trimmed(colon + 1..<line.upperBound)
+    nameStart = UInt32(truncatingIfNeeded: line.lowerBound)
+    nameEnd = UInt32(truncatingIfNeeded: colon)
+    valueStart = UInt32(truncatingIfNeeded: value.lowerBound)
+    valueEnd = UInt32(truncatingIfNeeded: value.upperBound)
+    self.kind = kind
+  }
+
+  /// Where the name of a line ends, at a colon.
+  private static func endOfName(_ bytes: Span<UInt8>, _ line: Range<Int>) throws(HeadFault) -> Int {
+    let end = bytes.endOfToken(in: line)
     // RFC 9112 §5.2: obs-fold is refused, and so is a blank before the first field (§2.2).
     guard !bytes[line.lowerBound].isBlank else { throw .malformed(.obsFold) }
-    let packed = PackedName(tokenIn: bytes, from: line)
-    let colon = line.lowerBound + packed.count
-    guard colon < line.upperBound else { throw .malformed(.colonMissing) }
+    guard end < line.upperBound else { throw .malformed(.colonMissing) }
     // RFC 9112 §5.1: no blank between name and colon.
-    guard bytes[colon] == UInt8(ascii: ":"), packed.count > 0 else { throw .malformed(.fieldNameNoToken) }
-    let value = bytes.trimmed(colon + 1..<line.upperBound)
-    nameStart = UInt32(line.lowerBound)
-    nameEnd = UInt32(colon)
-    valueStart = UInt32(value.lowerBound)
-    valueEnd = UInt32(value.upperBound)
-    kind = FieldName(packed)
+    guard bytes[end] == UInt8(ascii: ":"), end > line.lowerBound else { throw .malformed(.fieldNameNoToken) }
+    return end
   }
 }

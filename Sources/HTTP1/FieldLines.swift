@@ -2,11 +2,11 @@
 ///
 /// Public, as is what a line is read by, since nothing less is inlined into the rooms that look at each line.
 public struct FieldLines: ~Copyable, Sendable {
-  @usableFromInline private(set) var held = 0
+  @usableFromInline var held = 0
   /// Kinds as bits.
-  @usableFromInline private(set) var kinds: UInt32 = 0
+  @usableFromInline var kinds: UInt32 = 0
   /// Room for lines: the first `count` are held. Writing over one costs less than appending it does.
-  @usableFromInline private(set) var room = [FieldLine](repeating: FieldLine(), count: 16)
+  @usableFromInline var room = [FieldLine](repeating: FieldLine(), count: 16)
 
   init() {}
 
@@ -26,13 +26,8 @@ public struct FieldLines: ~Copyable, Sendable {
 
   package func map<Result>(_ transform: (FieldLine) -> Result) -> [Result] { indices.map { transform(self[$0]) } }
 
-  @inline(__always)
-  mutating func append(_ field: FieldLine) {
-    if held == room.count { room += room }
-    room[held] = field
-    held &+= 1
-    kinds |= 1 &<< UInt32(field.kind.rawValue)
-  }
+  /// Twice the room.
+  mutating func makeRoom() { room += room }
 
   mutating func markNamedByConnection(_ index: Int) {
     precondition(index < count)

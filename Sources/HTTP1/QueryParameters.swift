@@ -31,11 +31,7 @@ package struct QueryParameters: Sendable {
   package mutating func next(_ bytes: Span<UInt8>) -> Parameter? {
     guard !isAtEnd else { return nil }
     let (equals, ampersand) = (UInt8(ascii: "="), UInt8(ascii: "&"))
-    let keyEnd = bytes.firstStop(in: rest) { word in
-      word.marks(of: equals) | word.marks(of: ampersand)
-    } where: {
-      $0 == equals || $0 == ampersand
-    }
+    let keyEnd = bytes.firstMark(in: rest) { $0.marks(of: equals) | $0.marks(of: ampersand) }
     let end = bytes.first(ampersand, in: keyEnd..<rest.upperBound) ?? rest.upperBound
     let start = rest.lowerBound
     isAtEnd = end == rest.upperBound
