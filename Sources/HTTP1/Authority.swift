@@ -33,7 +33,10 @@ enum Authority {
 
   /// Digits up to 65535; none at all is the default port (RFC 3986 §3.2.3).
   private static func isPort(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-    guard range.count <= 5, let port = bytes.decimal(range) else { return false }
-    return port <= 65535
+    guard range.count <= 5 else { return false }
+    let digits = bytes.packed(range)
+    guard digits.areDigits(range.count) else { return false }
+    // Of two numbers with as many digits, the greater one is also the later one in the alphabet.
+    return range.count < 5 || digits.byteSwapped <= UInt64(ascii: "6", "5", "5", "3", "5").byteSwapped
   }
 }

@@ -17,7 +17,7 @@ extension UInt64 {
   }
 
   /// The lowest `count` bytes of a word, none if it is negative.
-  @inline(__always)
+  @inlinable @inline(__always)
   static func mask(bytes count: Int) -> UInt64 {
     count <= 0 ? 0 : .max &>> UInt64(64 &- 8 &* Swift.min(count, 8))
   }
@@ -53,6 +53,13 @@ extension UInt64 {
     let isLetter = withLowerCaseLetters.topBits(from: UInt8(ascii: "a"), through: UInt8(ascii: "z"))
     let isOther = topBits(from: others.lowerBound, through: others.upperBound)
     return (~(isLetter | isOther) | self) & Self.topBits
+  }
+
+  /// Whether the lowest `count` bytes of this word, which are all that it has, are digits.
+  @inline(__always)
+  func areDigits(_ count: Int) -> Bool {
+    let values = (self ^ (0x30 &* Self.ones)) & .mask(bytes: count)
+    return (values | (values &+ (0x76 &* Self.ones))) & Self.topBits == 0
   }
 
   /// The place of the first byte that these marks mark.
@@ -140,19 +147,21 @@ extension Span<UInt8> {
   }
 
   /// The first eight bytes of `range`, the first one lowest, with zeros for those that it has not.
-  @inline(__always)
-  package func packed(_ range: Range<Int>) -> UInt64 { word(at: range.lowerBound) & .mask(bytes: range.count) }
+  ///
+  /// Public, as is what it is made of, to be inlined into the rooms that look names up by words.
+  @inlinable @inline(__always)
+  public func packed(_ range: Range<Int>) -> UInt64 { word(at: range.lowerBound) & .mask(bytes: range.count) }
 
   /// The eight bytes from `index` on, the first one lowest, with zeros behind the last: mostly one load.
-  @inline(__always)
+  @inlinable @inline(__always)
   func word(at index: Int) -> UInt64 {
     let rest = extracting(droppingFirst: index)
     return rest.firstWord ?? lastWord(rest.count)
   }
 
   /// The last `bytes`, which are less than eight.
-  @inline(__always)
-  private func lastWord(_ bytes: Int) -> UInt64 {
+  @inlinable @inline(__always)
+  func lastWord(_ bytes: Int) -> UInt64 {
     if let word = extracting(last: 8).firstWord { return bytes == 0 ? 0 : word &>> UInt64((8 &- bytes) &* 8) }
     var word: UInt64 = 0
     for place in (0..<bytes).reversed() { word = word << 8 | UInt64(self[count &- bytes &+ place]) }
@@ -160,8 +169,8 @@ extension Span<UInt8> {
   }
 
   /// The first eight bytes, the first one lowest, if there are as many.
-  @inline(__always)
-  private var firstWord: UInt64? { count >= 8 ? load(0) : nil }
+  @inlinable @inline(__always)
+  var firstWord: UInt64? { count >= 8 ? load(0) : nil }
 
   @inline(__always)
   private var fourWords: (UInt64, UInt64, UInt64, UInt64)? {
@@ -169,8 +178,8 @@ extension Span<UInt8> {
   }
 
   /// Eight bytes from a constant place on, which are there: one load once compiled.
-  @inline(__always)
-  private func load(_ at: Int) -> UInt64 {
+  @inlinable @inline(__always)
+  func load(_ at: Int) -> UInt64 {
     let low =
       UInt32(self[at]) | UInt32(self[at &+ 1]) << 8 | UInt32(self[at &+ 2]) << 16 | UInt32(self[at &+ 3]) << 24
     let high =

@@ -110,7 +110,19 @@ extension Span<UInt8> {
   }
 
   /// Where the token (RFC 9110 §5.6.2) ends that `range` begins with; its start where there is none.
+  @inline(__always)
   package func endOfToken(in range: Range<Int>) -> Int {
+    // Nearly always a few letters and a blank, which are told with less.
+    let word = word(at: range.lowerBound)
+    if let place = word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-")).firstPlace,
+      range.lowerBound &+ place < range.upperBound, self[range.lowerBound &+ place] == .space
+    {
+      return range.lowerBound &+ place
+    }
+    return endOfLongToken(in: range)
+  }
+
+  private func endOfLongToken(in range: Range<Int>) -> Int {
     firstStop(in: range) { word in
       word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-"))
     } where: {

@@ -68,7 +68,7 @@ struct HeadReader: Sendable {
     while count < room.count {
       // The name is read before the end of its line is looked for, so that nothing but a name is looked at twice.
       let name = PackedName(tokenIn: bytes, at: scanner.lineStart)
-      let kind = FieldName(name)
+      let kind = name.count == 0 ? .other : FieldName(name)
       guard let line = try scanner.next(bytes, known: name.count, endMax: endMax, tooLong: .headersTooLarge) else {
         return .partial
       }

@@ -22,7 +22,7 @@ struct LineScanner: Sendable {
     let start = max(position, lineStart &+ known)
     let end = min(bytes.count, endMax &- 1)
     // The line before may have ended right at the bound, which is behind `end` then.
-    let index = start < end ? bytes.endOfContent(in: start..<end) : start
+    let index = start < end && bytes[start] != .cr ? bytes.endOfContent(in: start..<end) : start
     guard index < end, bytes[index] == .cr, index &+ 1 < bytes.count, bytes[index &+ 1] == .lf else {
       position = index
       return try stop(bytes, end: end, endMax: endMax, tooLong: tooLong)

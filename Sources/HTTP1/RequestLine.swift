@@ -10,7 +10,7 @@ struct RequestLine {
   /// Reads what `range` begins with. A line's end is part of neither.
   @inline(__always)
   init(_ bytes: Span<UInt8>, in range: Range<Int>) {
-    methodEnd = Self.endOfMethod(bytes, range)
+    methodEnd = bytes.endOfToken(in: range)
     guard methodEnd < range.upperBound, bytes[methodEnd] == .space else {
       targetEnd = methodEnd
       question = nil
@@ -20,15 +20,5 @@ struct RequestLine {
     let hasQuery = pathEnd < range.upperBound && bytes[pathEnd] == UInt8(ascii: "?")
     targetEnd = hasQuery ? bytes.endOfTarget(in: pathEnd..<range.upperBound) : pathEnd
     question = hasQuery ? pathEnd : nil
-  }
-
-  /// Nearly always a few letters and a space, which are told with less.
-  @inline(__always)
-  private static func endOfMethod(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
-    let word = bytes.word(at: range.lowerBound)
-    guard let place = word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-")).firstPlace,
-      range.lowerBound &+ place < range.upperBound, bytes[range.lowerBound &+ place] == .space
-    else { return bytes.endOfToken(in: range) }
-    return range.lowerBound &+ place
   }
 }

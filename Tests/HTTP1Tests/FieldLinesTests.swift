@@ -27,6 +27,8 @@ import Testing
     }
   }
 
+  @Test func `has a bit for each kind`() { #expect(FieldName.allCases.count <= 32) }
+
   @Test(arguments: [0, 1, 15, 16, 17, 32, 33, 99])
   func `holds as many lines as are let in`(count: Int) throws {
     let expected = ["Host:h"] + (0..<count).map { "X-\($0)" + ($0 % 3 == 0 ? "*" : "") + ":\($0)" }
