@@ -39,7 +39,7 @@ extension UInt8 {
 
   /// OWS (RFC 9110 §5.6.3).
   @inline(__always)
-  var isBlank: Bool { self <= .space && (self == .space || self == .tab) }
+  var isBlank: Bool { self == .space || self == .tab }
 
   @inline(__always)
   var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
@@ -96,6 +96,15 @@ extension Span<UInt8> {
   /// `range` without OWS at its ends.
   @inline(__always)
   func trimmed(_ range: Range<Int>) -> Range<Int> {
+    let (start, end) = (range.lowerBound, range.upperBound)
+    // Nearly always a value behind one space, which is told with less.
+    if start &+ 1 < end, self[start] == .space, self[start &+ 1] > .space, self[end &- 1] > .space {
+      return start &+ 1..<end
+    }
+    return trimmedByBytes(range)
+  }
+
+  private func trimmedByBytes(_ range: Range<Int>) -> Range<Int> {
     var lower = range.lowerBound
     var upper = range.upperBound
     while lower < upper, self[lower].isBlank { lower &+= 1 }
