@@ -40,12 +40,12 @@ package func checkPath(_ bytes: Span<UInt8>, _ path: Range<Int>) throws(PathFaul
 /// The first byte of `range` that is neither a letter nor a digit nor `-` or `.`, or its end.
 @inline(__always)
 private func endOfPlain(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
-  let marks = { (word: UInt64) in
+  bytes.firstMark(in: range) { word in
     word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "9")) | word.marks(of: UInt8(ascii: "/"))
   }
-  return bytes.firstMark(in: range, marks)
 }
 
+@inline(__always)
 private func checkSegment(_ bytes: Span<UInt8>, _ segment: Range<Int>) throws(PathFault) {
   guard !segment.isEmpty else { throw .emptySegment }
   let dot = UInt8(ascii: ".")

@@ -32,7 +32,7 @@ package struct QueryParameters: Sendable {
     guard !isAtEnd else { return nil }
     let (equals, ampersand) = (UInt8(ascii: "="), UInt8(ascii: "&"))
     let keyEnd = bytes.firstMark(in: rest) { $0.marks(of: equals) | $0.marks(of: ampersand) }
-    let end = bytes.first(ampersand, in: keyEnd..<rest.upperBound) ?? rest.upperBound
+    let end = bytes.firstMark(in: keyEnd..<rest.upperBound) { $0.marks(of: ampersand) }
     let start = rest.lowerBound
     isAtEnd = end == rest.upperBound
     rest = min(end + 1, rest.upperBound)..<rest.upperBound
