@@ -85,6 +85,7 @@ final class IncomingAnswer {
 
   /// How long Core says that it keeps the connection.
   var keepAliveSeconds: Int? {
+    guard parser.head.has(.keepAlive) else { return nil }
     for index in parser.head.fields.indices {
       guard case .keepAlive = parser.head.fields[index].kind else { continue }
       return buffer.withBytes { bytes in keepAliveTimeout(bytes, parser.head.fields[index].value) }

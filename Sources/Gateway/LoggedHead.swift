@@ -10,10 +10,8 @@ extension RequestTexts {
     self.init()
     method = head.methodRange
     path = head.path
-    for index in head.fields.indices {
-      guard case .requestID = head.fields[index].kind else { continue }
+    if head.has(.requestID), let index = head.fields.indices.first(where: { head.fields[$0].kind == .requestID }) {
       clientRequestID = head.fields[index].value.prefix(Self.clientRequestIDBytesMax)
-      break
     }
     if let trace = TraceContext(head, bytes) { traceID = trace.traceID }
   }

@@ -5,15 +5,15 @@ enum Authority {
   /// Narrower than RFC 3986 §3.2.2: sub-delims and escapes are no part of a name that resolves, and the comma is what a
   /// joined field line would hold. Userinfo is refused with them (RFC 9110 §4.2.4).
   static func isValid(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-    guard let end = endOfHost(bytes, range), end > range.lowerBound else { return false }
+    let name = endOfName(bytes, range)
+    guard let end = name > range.lowerBound ? name : endOfAddress(bytes, range) else { return false }
     guard end < range.upperBound else { return true }
     return bytes[end] == UInt8(ascii: ":") && isPort(bytes, end + 1..<range.upperBound)
   }
 
-  private static func endOfHost(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int? {
-    guard let first = range.first else { return nil }
-    if bytes[first] == UInt8(ascii: "[") { return endOfAddress(bytes, range) }
-    return bytes.firstStop(in: range) { word in
+  @inline(__always)
+  private static func endOfName(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
+    bytes.firstStop(in: range) { word in
       word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "9")) | word.marks(of: UInt8(ascii: "/"))
     } where: {
       !ByteSet.unreserved.contains($0)
@@ -21,7 +21,9 @@ enum Authority {
   }
 
   private static func endOfAddress(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int? {
-    guard let bracket = bytes.first(UInt8(ascii: "]"), in: range), bracket > range.lowerBound + 1 else { return nil }
+    guard !range.isEmpty, bytes[range.lowerBound] == UInt8(ascii: "["),
+      let bracket = bytes.first(UInt8(ascii: "]"), in: range), bracket > range.lowerBound + 1
+    else { return nil }
     for index in range.lowerBound + 1..<bracket {
       let byte = bytes[index]
       guard byte.hexValue != nil || byte == UInt8(ascii: ":") || byte == UInt8(ascii: ".") else { return nil }
@@ -31,7 +33,10 @@ enum Authority {
 
   /// Digits up to 65535; none at all is the default port (RFC 3986 §3.2.3).
   private static func isPort(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-    guard range.count <= 5, let port = bytes.decimal(range) else { return false }
-    return port <= 65535
+    guard range.count <= 5 else { return false }
+    let digits = bytes.packed(range)
+    guard digits.areDigits(range.count) else { return false }
+    // Of two numbers with as many digits, the greater one is also the later one in the alphabet.
+    return range.count < 5 || digits.byteSwapped <= UInt64(ascii: "6", "5", "5", "3", "5").byteSwapped
   }
 }

@@ -6,6 +6,17 @@ extension UInt64 {
   @inlinable static var topBits: UInt64 { 0x8080_8080_8080_8080 }
   @inlinable static var ones: UInt64 { 0x0101_0101_0101_0101 }
 
+  /// These ASCII characters, the first one lowest; a constant once compiled.
+  @inline(__always)
+  init(
+    ascii a: Unicode.Scalar, _ b: Unicode.Scalar, _ c: Unicode.Scalar, _ d: Unicode.Scalar = "\0",
+    _ e: Unicode.Scalar = "\0", _ f: Unicode.Scalar = "\0", _ g: Unicode.Scalar = "\0", _ h: Unicode.Scalar = "\0"
+  ) {
+    let low = a.value | b.value << 8 | c.value << 16 | d.value << 24
+    let high = e.value | f.value << 8 | g.value << 16 | h.value << 24
+    self = UInt64(low) | UInt64(high) << 32
+  }
+
   /// The lowest `count` bytes of a word, none if it is negative.
   @inlinable @inline(__always)
   package static func mask(bytes count: Int) -> UInt64 {
@@ -36,15 +47,27 @@ extension UInt64 {
   }
 
   /// Marks the bytes of this word that are neither ASCII letters nor within `others`, which are ASCII.
+  ///
+  /// What is behind the first byte that is not ASCII may be marked or not.
   @inline(__always)
   func marks(besidesLettersAnd others: ClosedRange<UInt8>) -> UInt64 {
-    let low = self & ~Self.topBits
-    let isLetter = low.withLowerCaseLetters.topBits(from: UInt8(ascii: "a"), through: UInt8(ascii: "z"))
-    let isOther = low.topBits(from: others.lowerBound, through: others.upperBound)
+    let isLetter = withLowerCaseLetters.topBits(from: UInt8(ascii: "a"), through: UInt8(ascii: "z"))
+    let isOther = topBits(from: others.lowerBound, through: others.upperBound)
     return (~(isLetter | isOther) | self) & Self.topBits
   }
 
-  /// The top bit of each byte that is within the two, among bits without meaning; all bytes are ASCII.
+  /// Whether the lowest `count` bytes of this word, which are all that it has, are digits.
+  @inline(__always)
+  func areDigits(_ count: Int) -> Bool {
+    let values = (self ^ (0x30 &* Self.ones)) & .mask(bytes: count)
+    return (values | (values &+ (0x76 &* Self.ones))) & Self.topBits == 0
+  }
+
+  /// The place of the first byte that these marks mark.
+  @inlinable @inline(__always)
+  var firstPlace: Int? { self == 0 ? nil : trailingZeroBitCount &>> 3 }
+
+  /// The top bit of each byte that is within the two, among bits without meaning; all bytes up to it are ASCII.
   @inline(__always)
   private func topBits(from lower: UInt8, through upper: UInt8) -> UInt64 {
     (self &+ (UInt64(0x80 &- lower) &* Self.ones)) ^ (self &+ (UInt64(0x7f &- upper) &* Self.ones))
@@ -57,39 +80,103 @@ extension Span<UInt8> {
   package func firstStop(
     in range: Range<Int>, marks: (UInt64) -> UInt64, where isStop: (UInt8) -> Bool
   ) -> Int {
+    var place = range.lowerBound
+    while true {
+      place = firstMark(in: place..<range.upperBound, marks)
+      guard place < range.upperBound, !isStop(self[place]) else { return place }
+      place &+= 1
+    }
+  }
+
+  /// The first place in `range` that is marked, or its end.
+  @inlinable @inline(__always)
+  func firstMark(in range: Range<Int>, _ marks: (UInt64) -> UInt64) -> Int {
     let behind = count &- range.upperBound
+    precondition(behind >= 0)
     var rest = extracting(droppingFirst: range.lowerBound)
-    // The last word may go on behind the range.
+    // The last words may go on behind the range.
+    while rest.count > behind, let (first, second, third, fourth) = rest.fourWords {
+      // As many a step, since a step costs as much as a word.
+      let start = count &- rest.count
+      if let place = marks(first).firstPlace { return Swift.min(start &+ place, range.upperBound) }
+      if let place = marks(second).firstPlace { return Swift.min(start &+ 8 &+ place, range.upperBound) }
+      if let place = marks(third).firstPlace { return Swift.min(start &+ 16 &+ place, range.upperBound) }
+      if let place = marks(fourth).firstPlace { return Swift.min(start &+ 24 &+ place, range.upperBound) }
+      rest = rest.extracting(droppingFirst: 32)
+    }
     while rest.count > behind, let word = rest.firstWord {
-      var found = marks(word)
-      while found != 0 {
-        let bit = found.trailingZeroBitCount & ~7
-        let place = count &- rest.count &+ bit / 8
-        guard place < range.upperBound else { return range.upperBound }
-        guard !isStop(UInt8(truncatingIfNeeded: word &>> UInt64(bit))) else { return place }
-        found &= found &- 1
-      }
+      if let place = marks(word).firstPlace { return Swift.min(count &- rest.count &+ place, range.upperBound) }
       rest = rest.extracting(droppingFirst: 8)
     }
-    var index = count &- rest.count
-    while index < range.upperBound, !isStop(self[index]) { index &+= 1 }
-    return Swift.min(index, range.upperBound)
+    guard rest.count > behind else { return range.upperBound }
+    let place = marks(lastWord(rest.count)).firstPlace ?? 8
+    return Swift.min(count &- rest.count &+ place, range.upperBound)
+  }
+
+  /// The first control byte in `range` that is no HTAB, or its end.
+  @inline(__always)
+  func endOfContent(in range: Range<Int>) -> Int {
+    let end = firstMarkOfControl(in: range)
+    // Nearly always a CR, which is told with less.
+    return end < range.upperBound && self[end] != .cr ? endOfContent(in: range, mark: end) : end
+  }
+
+  private func endOfContent(in range: Range<Int>, mark: Int) -> Int {
+    var end = mark
+    while end < range.upperBound, self[end].isFieldContent {
+      end = firstMarkOfControl(in: end &+ 1..<range.upperBound)
+    }
+    return end
+  }
+
+  /// Not inlined, since the loop needs the registers.
+  @inline(never)
+  private func firstMarkOfControl(in range: Range<Int>) -> Int {
+    firstMark(in: range) { $0.marksOfDelete(andBelow: 0x20) }
+  }
+
+  /// Where the request target ends that `range` begins with.
+  @inline(never)
+  func endOfTarget(in range: Range<Int>) -> Int {
+    firstMark(in: range) { $0.marksOfNoTarget }
+  }
+
+  /// Where the path of a request target ends that `range` begins with: at a question mark, or with the target.
+  @inline(never)
+  func endOfTargetPath(in range: Range<Int>) -> Int {
+    firstMark(in: range) { $0.marksOfNoTarget | $0.marks(of: UInt8(ascii: "?")) }
   }
 
   /// The first eight bytes of `range`, the first one lowest, with zeros for those that it has not.
+  ///
+  /// Public, as is what it is made of, to be inlined into the rooms that look names up by words.
   @inlinable @inline(__always)
-  package func packed(_ range: Range<Int>) -> UInt64 {
-    if let word = extracting(droppingFirst: range.lowerBound).firstWord {
-      return range.count < 8 ? word & ~(.max &<< UInt64(8 &* range.count)) : word
-    }
+  public func packed(_ range: Range<Int>) -> UInt64 { word(at: range.lowerBound) & .mask(bytes: range.count) }
+
+  /// The eight bytes from `index` on, the first one lowest, with zeros behind the last: mostly one load.
+  @inlinable @inline(__always)
+  func word(at index: Int) -> UInt64 {
+    let rest = extracting(droppingFirst: index)
+    return rest.firstWord ?? lastWord(rest.count)
+  }
+
+  /// The last `bytes`, which are less than eight.
+  @inlinable @inline(__always)
+  func lastWord(_ bytes: Int) -> UInt64 {
+    if let word = extracting(last: 8).firstWord { return bytes == 0 ? 0 : word &>> UInt64((8 &- bytes) &* 8) }
     var word: UInt64 = 0
-    for index in range.reversed() { word = word << 8 | UInt64(self[index]) }
+    for place in (0..<bytes).reversed() { word = word << 8 | UInt64(self[count &- bytes &+ place]) }
     return word
   }
 
   /// The first eight bytes, the first one lowest, if there are as many.
   @inlinable @inline(__always)
   var firstWord: UInt64? { count >= 8 ? wholeWord(at: 0) : nil }
+
+  @inlinable @inline(__always)
+  var fourWords: (UInt64, UInt64, UInt64, UInt64)? {
+    count >= 32 ? (wholeWord(at: 0), wholeWord(at: 8), wholeWord(at: 16), wholeWord(at: 24)) : nil
+  }
 
   /// Eight bytes, the first one at `start` and lowest: one load once compiled.
   @inlinable @inline(__always)

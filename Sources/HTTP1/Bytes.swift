@@ -96,26 +96,43 @@ extension Span<UInt8> {
   /// `range` without OWS at its ends.
   @inline(__always)
   func trimmed(_ range: Range<Int>) -> Range<Int> {
+    let (start, end) = (range.lowerBound, range.upperBound)
+    // Nearly always a value behind one space, which is told with less.
+    if start &+ 1 < end, self[start] == .space, self[start &+ 1] > .space, self[end &- 1] > .space {
+      return start &+ 1..<end
+    }
+    return trimmedByBytes(range)
+  }
+
+  private func trimmedByBytes(_ range: Range<Int>) -> Range<Int> {
     var lower = range.lowerBound
     var upper = range.upperBound
-    while lower < upper, self[lower].isBlank { lower += 1 }
-    while upper > lower, self[upper - 1].isBlank { upper -= 1 }
+    while lower < upper, self[lower].isBlank { lower &+= 1 }
+    while upper > lower, self[upper &- 1].isBlank { upper &-= 1 }
     return lower..<upper
   }
 
   /// The first place of `byte` in `range`.
   @inlinable @inline(__always)
   package func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
-    let index = firstStop(in: range) {
-      $0.marks(of: byte)
-    } where: {
-      $0 == byte
-    }
+    let index = firstMark(in: range) { $0.marks(of: byte) }
     return index < range.upperBound ? index : nil
   }
 
   /// Where the token (RFC 9110 §5.6.2) ends that `range` begins with; its start where there is none.
+  @inline(__always)
   package func endOfToken(in range: Range<Int>) -> Int {
+    // Nearly always a few letters and a blank, which are told with less.
+    let word = word(at: range.lowerBound)
+    if let place = word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-")).firstPlace,
+      range.lowerBound &+ place < range.upperBound, self[range.lowerBound &+ place] == .space
+    {
+      return range.lowerBound &+ place
+    }
+    return endOfLongToken(in: range)
+  }
+
+  private func endOfLongToken(in range: Range<Int>) -> Int {
     firstStop(in: range) { word in
       word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-"))
     } where: {

@@ -2,7 +2,7 @@
 ///
 /// Names that carry credentials, origins or ids are also found with `_` or `.` in place of `-`, since some servers
 /// behind the gateway take these spellings for the same field.
-package enum FieldName: UInt8, Sendable, CaseIterable {
+public enum FieldName: UInt8, Sendable, CaseIterable {
   case other
   case host, connection, keepAlive, te, trailer, transferEncoding, upgrade, contentLength, expect
   case authorization
@@ -21,66 +21,76 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
 }
 
 extension FieldName {
+  @inline(__always)
   init(_ name: PackedName) {
-    self = Self.family(of: name) ?? Self.known(name)
+    let known = Self.known(name.first, name.second, name.third)
+    self = name.hasOtherSeparators && !known.takesAnySeparator ? .other : known
   }
 
-  @inline(__always)
-  private static func family(of name: PackedName) -> FieldName? {
-    if table.forwarded.begins(name) { return .forwarding }
-    if table.proxy.begins(name) { return .proxy }
-    return table.rateLimit.begins(name) ? .callerAddress : nil
-  }
-
-  @inline(__always)
-  private static func known(_ name: PackedName) -> FieldName {
-    guard name.count <= PackedName.bytesMax else { return .other }
-    for index in table.firstOfLength[name.count]..<table.firstOfLength[name.count + 1] {
-      guard name.hasSameBytes(as: table.names[index].name) else { continue }
-      return table.names[index].takesAnySeparator || !name.hasOtherSeparators ? table.names[index].kind : .other
+  /// The field that is meant with `_` or `.` too.
+  private var takesAnySeparator: Bool {
+    switch self {
+    case .authorization, .coreKey, .proxy, .forwarding, .idempotencyKey, .requestID, .callerAddress, .traceparent,
+      .tracestate:
+      true
+    case .other, .host, .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .contentLength, .expect,
+      .via, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate:
+      false
     }
-    return .other
+  }
+
+  /// By its first word, and by the others where that is full: the compiler makes a search by halves of it.
+  private static func known(_ first: UInt64, _ second: UInt64, _ third: UInt64) -> FieldName {
+    switch first {
+    case word("h", "o", "s", "t"): .host
+    case word("t", "e"): .te
+    case word("t", "r", "a", "i", "l", "e", "r"): .trailer
+    case word("u", "p", "g", "r", "a", "d", "e"): .upgrade
+    case word("e", "x", "p", "e", "c", "t"): .expect
+    case word("v", "i", "a"): .via
+    case word("d", "a", "t", "e"): .date
+    case word("s", "e", "r", "v", "e", "r"): .server
+    case word("p", "r", "o", "x", "y"): .proxy
+    case word("c", "o", "n", "n", "e", "c", "t", "i"): second == word("o", "n") ? .connection : .other
+    case word("k", "e", "e", "p", "-", "a", "l", "i"): second == word("v", "e") ? .keepAlive : .other
+    case word("t", "r", "a", "n", "s", "f", "e", "r"):
+      second == word("-", "e", "n", "c", "o", "d", "i", "n") && third == word("g", " ")
+        ? .transferEncoding : .other
+    case word("c", "o", "n", "t", "e", "n", "t", "-"):
+      second == word("l", "e", "n", "g", "t", "h")
+        ? .contentLength : second == word("t", "y", "p", "e") ? .contentType : .other
+    case word("l", "o", "c", "a", "t", "i", "o", "n"): second == blanks ? .location : .other
+    case word("r", "e", "t", "r", "y", "-", "a", "f"): second == word("t", "e", "r") ? .retryAfter : .other
+    case word("w", "w", "w", "-", "a", "u", "t", "h"):
+      second == word("e", "n", "t", "i", "c", "a", "t", "e") && third == blanks ? .wwwAuthenticate : .other
+    case word("a", "u", "t", "h", "o", "r", "i", "z"):
+      second == word("a", "t", "i", "o", "n") ? .authorization : .other
+    case word("x", "-", "b", "l", "n", "k", "-", "k"): second == word("e", "y") ? .coreKey : .other
+    case word("f", "o", "r", "w", "a", "r", "d", "e"): second == word("d", " ") ? .forwarding : .other
+    case word("x", "-", "r", "e", "a", "l", "-", "i"): second == word("p", " ") ? .forwarding : .other
+    case word("i", "d", "e", "m", "p", "o", "t", "e"):
+      second == word("n", "c", "y", "-", "k", "e", "y") ? .idempotencyKey : .other
+    case word("x", "-", "r", "e", "q", "u", "e", "s"): second == word("t", "-", "i", "d") ? .requestID : .other
+    case word("t", "r", "a", "c", "e", "p", "a", "r"): second == word("e", "n", "t") ? .traceparent : .other
+    case word("t", "r", "a", "c", "e", "s", "t", "a"): second == word("t", "e") ? .tracestate : .other
+    case word("x", "-", "f", "o", "r", "w", "a", "r"):
+      second & .mask(bytes: 3) == word("d", "e", "d") & .mask(bytes: 3) ? .forwarding : .other
+    // The rest of `x-rate-limit-request-` is not looked at.
+    case word("x", "-", "r", "a", "t", "e", "-", "l"):
+      second == word("i", "m", "i", "t", "-", "r", "e", "q") ? .callerAddress : .other
+    default: first & .mask(bytes: 6) == word("p", "r", "o", "x", "y", "-") & .mask(bytes: 6) ? .proxy : .other
+    }
   }
 }
 
-/// Known names by length, and families by prefix.
-///
-/// In inline arrays, since looking up in one counts no reference, and in one constant: each is a call to look at.
-private let table = FieldNameTable()
-
-private struct FieldNameTable {
-  struct Entry {
-    let name: PackedName
-    let kind: FieldName
-    let takesAnySeparator: Bool
-  }
-
-  let names: InlineArray<25, Entry>
-  /// The names of length n are `firstOfLength[n]..<firstOfLength[n + 1]`.
-  let firstOfLength: InlineArray<26, Int>
-  let forwarded = NamePrefix("x-forwarded")
-  let proxy = NamePrefix("proxy-")
-  /// As much of `x-rate-limit-request-` as a prefix may have.
-  let rateLimit = NamePrefix("x-rate-limit-req")
-
-  init() {
-    let exact: [(String, FieldName)] = [
-      ("host", .host), ("connection", .connection), ("keep-alive", .keepAlive), ("te", .te), ("trailer", .trailer),
-      ("transfer-encoding", .transferEncoding), ("upgrade", .upgrade), ("content-length", .contentLength),
-      ("expect", .expect), ("via", .via), ("date", .date), ("server", .server), ("location", .location),
-      ("content-type", .contentType), ("retry-after", .retryAfter), ("www-authenticate", .wwwAuthenticate),
-    ]
-    let anySeparator: [(String, FieldName)] = [
-      ("authorization", .authorization), ("x-blnk-key", .coreKey), ("proxy", .proxy), ("forwarded", .forwarding),
-      ("x-real-ip", .forwarding), ("idempotency-key", .idempotencyKey), ("x-request-id", .requestID),
-      ("traceparent", .traceparent), ("tracestate", .tracestate),
-    ]
-    let all =
-      exact.map { Entry(name: PackedName($0), kind: $1, takesAnySeparator: false) }
-      + anySeparator.map { Entry(name: PackedName($0), kind: $1, takesAnySeparator: true) }
-    let sorted = all.sorted { $0.name.count < $1.name.count }
-    precondition(sorted.count == 25)
-    names = InlineArray { index in sorted[index] }
-    firstOfLength = InlineArray { length in sorted.firstIndex { $0.name.count >= length } ?? sorted.count }
-  }
+/// A word of a name as `PackedName` has it; a constant once compiled.
+@inline(__always)
+private func word(
+  _ a: Unicode.Scalar, _ b: Unicode.Scalar, _ c: Unicode.Scalar = "\0", _ d: Unicode.Scalar = "\0",
+  _ e: Unicode.Scalar = "\0", _ f: Unicode.Scalar = "\0", _ g: Unicode.Scalar = "\0", _ h: Unicode.Scalar = "\0"
+) -> UInt64 {
+  UInt64(ascii: a, b, c, d, e, f, g, h).withLowerCaseLetters
 }
+
+/// What follows a name that fills its words.
+private var blanks: UInt64 { word(" ", " ") }

@@ -21,7 +21,8 @@ struct FieldSection: Sendable {
   private var closes = false
   private var keepsAlive = false
   private var optionCount = 0
-  private var namesFields = false
+  /// Whether any `Connection` names another field.
+  private(set) var namesFields = false
 
   init(version: Version, sender: Sender) {
     self.version = version
@@ -50,15 +51,14 @@ struct FieldSection: Sendable {
   }
 
   /// Marks the fields that the `Connection` fields name; for the whole head.
-  func markNamedByConnection(_ fields: inout [FieldLine], _ bytes: Span<UInt8>) {
-    guard namesFields else { return }
+  func markNamedByConnection(_ fields: inout FieldLines, _ bytes: Span<UInt8>) {
     for index in fields.indices where fields[index].kind == .connection {
       var options = ListMembers(of: fields[index].value)
       while let option = options.next(bytes) {
         // These two are said of the connection, and name no field.
         if bytes.has(anyCaseOf: "close", at: option) || bytes.has(anyCaseOf: "keep-alive", at: option) { continue }
         for other in fields.indices where bytes.areSame(anyCaseOf: option, fields[other].name) {
-          fields[other].isNamedByConnection = true
+          fields.markNamedByConnection(other)
         }
       }
     }

@@ -24,16 +24,19 @@ package enum Method: UInt8, Sendable, CaseIterable {
   package var isRead: Bool { self == .get || self == .head }
   package var isHead: Bool { self == .head }
 
+  @inline(__always)
   init(_ bytes: Span<UInt8>, at range: Range<Int>) {
-    let word = range.count <= 8 ? bytes.packed(range) : 0
-    for method in Self.words.indices where Self.words[method] == word {
-      self = Method(rawValue: UInt8(method)) ?? .other
-      return
+    switch range.count <= 8 ? bytes.packed(range) : 0 {
+    case UInt64(ascii: "G", "E", "T"): self = .get
+    case UInt64(ascii: "H", "E", "A", "D"): self = .head
+    case UInt64(ascii: "P", "O", "S", "T"): self = .post
+    case UInt64(ascii: "P", "U", "T"): self = .put
+    case UInt64(ascii: "D", "E", "L", "E", "T", "E"): self = .delete
+    case UInt64(ascii: "P", "A", "T", "C", "H"): self = .patch
+    case UInt64(ascii: "O", "P", "T", "I", "O", "N", "S"): self = .options
+    case UInt64(ascii: "T", "R", "A", "C", "E"): self = .trace
+    case UInt64(ascii: "C", "O", "N", "N", "E", "C", "T"): self = .connect
+    default: self = .other
     }
-    self = .other
-  }
-
-  /// By raw value; each has at most eight bytes.
-  private static let words = InlineArray<9, UInt64> { index in ShortText(Method.allCases[index].text.description).first
   }
 }

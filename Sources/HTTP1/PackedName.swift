@@ -1,50 +1,59 @@
 /// The first 24 bytes of a field name in three words, in lower case and with `-` for `_` and `.`, to compare names by words.
 ///
-/// `^` and `~` become the same too, which no name here has. A word that is not full ends in blanks.
+/// `^` and `~` become the same too, which no name here has. A word that is not full ends in blanks; one that nothing was
+/// read of is 0.
 struct PackedName: Sendable {
-  /// What fits; longer names keep their count and their first bytes.
+  /// What fits; of longer names the first bytes are here.
   static let bytesMax = 24
 
-  private(set) var count = 0
+  /// Bytes of the name that are here.
+  let count: Int
+  /// Whether a colon follows them.
+  let endsAtColon: Bool
   /// Whether `_` or `.` became `-`.
-  private(set) var hasOtherSeparators = false
-  private(set) var first: UInt64 = 0
-  private(set) var second: UInt64 = 0
-  private var third: UInt64 = 0
+  let hasOtherSeparators: Bool
+  let first: UInt64
+  let second: UInt64
+  let third: UInt64
 
-  /// Packs the token at the start of `range`; `count` tells where it ended.
+  /// Packs the token that begins at `start`, which may be the end of the bytes.
   @inline(__always)
-  init(tokenIn bytes: Span<UInt8>, from range: Range<Int>) {
+  init(tokenIn bytes: Span<UInt8>, at start: Int) {
+    var reading = Reading()
+    let first = reading.token(bytes.word(at: start))
+    let second = reading.count == 8 ? reading.token(bytes.word(at: start &+ 8)) : 0
+    let third = reading.count == 16 ? reading.token(bytes.word(at: start &+ 16)) : 0
+    count = reading.count
+    endsAtColon = reading.endsAtColon
+    hasOtherSeparators = reading.hasOtherSeparators
+    self.first = hasOtherSeparators ? Self.dashed(first) : first
+    self.second = hasOtherSeparators ? Self.dashed(second) : second
+    self.third = hasOtherSeparators ? Self.dashed(third) : third
+  }
+
+  private struct Reading {
+    var count = 0
+    var endsAtColon = false
     var hasOtherSeparators = false
-    let end = bytes.firstStop(in: range) { word in
-      word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-"))
-    } where: { byte in
-      if byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".") { hasOtherSeparators = true }
-      return !ByteSet.token.contains(byte)
+
+    /// Counts the bytes of the token that the next word begins with, and leaves only these in it.
+    @inline(__always)
+    mutating func token(_ word: UInt64) -> UInt64 {
+      var found = word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-"))
+      while found != 0 {
+        let bit = found.trailingZeroBitCount & ~7
+        let byte = UInt8(truncatingIfNeeded: word &>> UInt64(bit))
+        endsAtColon = byte == UInt8(ascii: ":")
+        guard !endsAtColon, ByteSet.token.contains(byte) else {
+          count &+= bit &>> 3
+          return (word & (1 &<< UInt64(bit) &- 1)).withLowerCaseLetters
+        }
+        if byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".") { hasOtherSeparators = true }
+        found &= found &- 1
+      }
+      count &+= 8
+      return word.withLowerCaseLetters
     }
-    count = end - range.lowerBound
-    first = bytes.packed(range.lowerBound..<end).withLowerCaseLetters
-    if count > 8 { second = bytes.packed(range.lowerBound &+ 8..<end).withLowerCaseLetters }
-    if count > 16 { third = bytes.packed(range.lowerBound &+ 16..<end).withLowerCaseLetters }
-    if hasOtherSeparators { dashSeparators() }
-  }
-
-  init(_ text: String) {
-    let bytes = Array(text.utf8)
-    self.init(tokenIn: bytes.span, from: 0..<bytes.count)
-    precondition(count == bytes.count && count <= Self.bytesMax)
-  }
-
-  @inline(__always)
-  func hasSameBytes(as other: PackedName) -> Bool {
-    first == other.first && second == other.second && third == other.third && count == other.count
-  }
-
-  private mutating func dashSeparators() {
-    hasOtherSeparators = true
-    first = Self.dashed(first)
-    second = Self.dashed(second)
-    third = Self.dashed(third)
   }
 
   /// A word in lower case, in which `_` is 0x7f, with one separator.
@@ -58,27 +67,5 @@ struct PackedName: Sendable {
   private static func places(of byte: UInt8, in word: UInt64) -> UInt64 {
     let difference = word ^ (UInt64(byte) &* 0x0101_0101_0101_0101)
     return (~(difference &+ 0x7f7f_7f7f_7f7f_7f7f) & 0x8080_8080_8080_8080) &>> 7
-  }
-}
-
-/// What a name may begin with: at most 16 bytes.
-struct NamePrefix: Sendable {
-  private let first: UInt64
-  private let second: UInt64
-  private let firstMask: UInt64
-  private let secondMask: UInt64
-
-  init(_ text: String) {
-    let name = PackedName(text)
-    precondition(name.count <= 16)
-    firstMask = .mask(bytes: name.count)
-    secondMask = .mask(bytes: name.count - 8)
-    first = name.first & firstMask
-    second = name.second & secondMask
-  }
-
-  @inline(__always)
-  func begins(_ name: PackedName) -> Bool {
-    name.first & firstMask == first && name.second & secondMask == second
   }
 }

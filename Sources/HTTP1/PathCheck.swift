@@ -20,11 +20,7 @@ package func checkPath(_ bytes: Span<UInt8>, _ path: Range<Int>) throws(PathFaul
   var segmentStart = first + 1
   var index = segmentStart
   while index < path.upperBound {
-    index = bytes.firstStop(in: index..<path.upperBound) { word in
-      word.marks(besidesLettersAnd: UInt8(ascii: "0")...UInt8(ascii: "9"))
-    } where: {
-      !ByteSet.unreserved.contains($0)
-    }
+    index = endOfPlain(bytes, index..<path.upperBound)
     guard index < path.upperBound else { break }
     switch bytes[index] {
     case UInt8(ascii: "/"):
@@ -41,6 +37,15 @@ package func checkPath(_ bytes: Span<UInt8>, _ path: Range<Int>) throws(PathFaul
   if segmentStart < path.upperBound { try checkSegment(bytes, segmentStart..<path.upperBound) }
 }
 
+/// The first byte of `range` that is neither a letter nor a digit nor `-` or `.`, or its end.
+@inline(__always)
+private func endOfPlain(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
+  bytes.firstMark(in: range) { word in
+    word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "9")) | word.marks(of: UInt8(ascii: "/"))
+  }
+}
+
+@inline(__always)
 private func checkSegment(_ bytes: Span<UInt8>, _ segment: Range<Int>) throws(PathFault) {
   guard !segment.isEmpty else { throw .emptySegment }
   let dot = UInt8(ascii: ".")

@@ -1,5 +1,5 @@
 /// A request head as offsets into the bytes that were parsed; 0 is the first byte given to the parser.
-package struct RequestHead: ~Copyable, Sendable {
+public struct RequestHead: ~Copyable, Sendable {
   package internal(set) var method = Method.other
   package internal(set) var methodRange = 0..<0
   /// As sent: 0x21...0x7e without `#`.
@@ -9,8 +9,7 @@ package struct RequestHead: ~Copyable, Sendable {
   /// What follows the first question mark; nil without one.
   package internal(set) var query: Range<Int>?
   package internal(set) var version = Version.http11
-  /// In the order sent. Copying this array out makes the parser's next head allocate.
-  package internal(set) var fields: [FieldLine] = []
+  public internal(set) var fields = FieldLines()
   package internal(set) var framing = BodyFraming.none
   /// Whether a Content-Length was sent; with `.none` as framing it said 0.
   package internal(set) var hasContentLength = false
@@ -20,4 +19,23 @@ package struct RequestHead: ~Copyable, Sendable {
   package internal(set) var expectsContinue = false
   /// Bytes of the whole head: empty lines before it and the empty line that ends it included.
   package internal(set) var byteCount = 0
+
+  /// Whether there is a field of this kind.
+  @inlinable @inline(__always) public func has(_ kind: FieldName) -> Bool { fields.has(kind) }
+
+  /// Holds nothing any more; in place, since all of it together is long.
+  mutating func reset() {
+    method = .other
+    methodRange = 0..<0
+    target = 0..<0
+    path = 0..<0
+    query = nil
+    version = .http11
+    fields.removeAll()
+    framing = .none
+    hasContentLength = false
+    keepAlive = false
+    expectsContinue = false
+    byteCount = 0
+  }
 }

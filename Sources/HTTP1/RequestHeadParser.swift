@@ -21,11 +21,7 @@ package struct RequestHeadParser: ~Copyable, Sendable {
   /// Makes ready for the next head; the room for field lines is kept.
   package mutating func reset() {
     guard reader.hasBegun else { return }
-    var fields: [FieldLine] = []
-    swap(&fields, &head.fields)
-    fields.removeAll(keepingCapacity: true)
-    head = RequestHead()
-    swap(&fields, &head.fields)
+    head.reset()
     phase = .requestLine
     reader.reset()
     emptyLines = 0
@@ -37,8 +33,11 @@ package struct RequestHeadParser: ~Copyable, Sendable {
   /// looked at. Each byte is looked at a bounded number of times. After a fault only `reset` makes sense.
   package mutating func parse(_ bytes: Span<UInt8>) throws(HeadFault) -> Bool {
     while phase == .requestLine {
-      guard let line = try reader.startLine(bytes) else { return false }
-      if line.isEmpty { try skipEmptyLine() } else { try readRequestLine(bytes, line) }
+      // Read before its end is looked for, so that each byte of it is looked at once; but not again while it grows.
+      let seen = reader.isAtLineStart ? RequestLine(bytes, in: reader.byteCount..<bytes.count) : nil
+      let known = seen.map { $0.targetEnd - reader.byteCount } ?? 0
+      guard let line = try reader.startLine(bytes, known: known) else { return false }
+      if line.isEmpty { try skipEmptyLine() } else { try read(seen ?? RequestLine(bytes, in: line), bytes, line) }
     }
     if phase == .fields, try reader.readFields(bytes, into: &head.fields) { try finish() }
     return phase == .complete
@@ -50,16 +49,15 @@ package struct RequestHeadParser: ~Copyable, Sendable {
   }
 
   /// method SP target SP version (RFC 9112 §3).
-  private mutating func readRequestLine(_ bytes: Span<UInt8>, _ line: Range<Int>) throws(HeadFault) {
-    let methodEnd = bytes.endOfToken(in: line)
-    head.methodRange = line.lowerBound..<methodEnd
+  @inline(__always)
+  private mutating func read(_ parts: RequestLine, _ bytes: Span<UInt8>, _ line: Range<Int>) throws(HeadFault) {
+    let (methodEnd, targetStart, targetEnd) = (parts.methodEnd, parts.methodEnd &+ 1, parts.targetEnd)
     guard methodEnd < line.upperBound else { throw .malformed(.requestLine) }
-    guard bytes[methodEnd] == .space, !head.methodRange.isEmpty else { throw .malformed(.methodNoToken) }
-    head.method = Method(bytes, at: head.methodRange)
-
-    let targetStart = methodEnd + 1
-    let (targetEnd, question) = try endOfTarget(bytes, targetStart..<line.upperBound)
+    guard bytes[methodEnd] == .space, methodEnd > line.lowerBound else { throw .malformed(.methodNoToken) }
+    guard targetEnd == line.upperBound || bytes[targetEnd] == .space else { throw .malformed(.targetByte) }
     guard targetEnd < line.upperBound, targetEnd > targetStart else { throw .malformed(.requestLine) }
+    head.methodRange = line.lowerBound..<methodEnd
+    head.method = Method(bytes, at: head.methodRange)
     head.target = targetStart..<targetEnd
 
     switch Version.read(bytes, at: targetEnd + 1..<line.upperBound) {
@@ -67,22 +65,8 @@ package struct RequestHeadParser: ~Copyable, Sendable {
     case .unsupported: throw .versionUnsupported
     case .malformed: throw .malformed(.version)
     }
-    try readTarget(bytes, question: question)
+    try readTarget(bytes, question: parts.question)
     phase = .fields
-  }
-
-  /// Where the space behind the target is, or the end of the line, and where its first question mark is.
-  private func endOfTarget(_ bytes: Span<UInt8>, _ rest: Range<Int>) throws(HeadFault) -> (end: Int, question: Int?) {
-    let pathEnd = bytes.firstStop(in: rest) { word in
-      word.marksOfNoTarget | word.marks(of: UInt8(ascii: "?"))
-    } where: {
-      !$0.isTarget || $0 == UInt8(ascii: "?")
-    }
-    let hasQuery = pathEnd < rest.upperBound && bytes[pathEnd] == UInt8(ascii: "?")
-    let end =
-      hasQuery ? bytes.firstStop(in: pathEnd..<rest.upperBound, marks: \.marksOfNoTarget) { !$0.isTarget } : pathEnd
-    guard end == rest.upperBound || bytes[end] == .space else { throw .malformed(.targetByte) }
-    return (end, hasQuery ? pathEnd : nil)
   }
 
   private mutating func readTarget(_ bytes: Span<UInt8>, question: Int?) throws(HeadFault) {

@@ -7,23 +7,25 @@ struct RequestTarget {
   /// Behind the first question mark.
   let query: Range<Int>?
 
-  /// Reads a target of visible bytes whose first question mark is at `question`.
+  /// Reads a target that is not empty, of visible bytes, whose first question mark is at `question`.
+  @inline(__always)
   init(_ bytes: Span<UInt8>, _ target: Range<Int>, question: Int?) throws(HeadFault.Reason) {
     let pathEnd = question ?? target.upperBound
     query = question.map { $0 + 1..<target.upperBound }
-    if bytes[target.lowerBound] == UInt8(ascii: "/") {
-      authority = nil
-      path = target.lowerBound..<pathEnd
-      return
-    }
+    authority =
+      bytes[target.lowerBound] == UInt8(ascii: "/")
+      ? nil : try Self.authority(bytes, target.lowerBound..<pathEnd)
+    path = (authority?.upperBound ?? target.lowerBound)..<pathEnd
+  }
+
+  private static func authority(_ bytes: Span<UInt8>, _ target: Range<Int>) throws(HeadFault.Reason) -> Range<Int> {
     // A gateway has to take absolute-form (RFC 9112 §3.2.2). Authority-form and asterisk-form are for CONNECT and
     // OPTIONS, which nothing here answers.
-    guard let start = Self.endOfScheme(bytes, target),
-      let slash = bytes.first(UInt8(ascii: "/"), in: start..<pathEnd)
+    guard let start = endOfScheme(bytes, target),
+      let slash = bytes.first(UInt8(ascii: "/"), in: start..<target.upperBound)
     else { throw .targetForm }
     guard Authority.isValid(bytes, start..<slash) else { throw .targetAuthority }
-    authority = start..<slash
-    path = slash..<pathEnd
+    return start..<slash
   }
 
   /// Where `http://` or `https://` ends.

@@ -1,12 +1,11 @@
 /// The head of an answer as offsets into the bytes that were parsed; 0 is the first byte given to the parser.
-package struct ResponseHead: ~Copyable, Sendable {
+public struct ResponseHead: ~Copyable, Sendable {
   /// 100...599, but never 101.
   package internal(set) var status = 0
   /// As sent; may be empty.
   package internal(set) var reason = 0..<0
   package internal(set) var version = Version.http11
-  /// In the order sent. Copying this array out makes the parser's next head allocate.
-  package internal(set) var fields: [FieldLine] = []
+  public internal(set) var fields = FieldLines()
   package internal(set) var framing = BodyFraming.none
   /// Whether a Content-Length was sent; with `.none` as framing it may still tell a length, as in an answer to HEAD.
   package internal(set) var hasContentLength = false
@@ -17,6 +16,21 @@ package struct ResponseHead: ~Copyable, Sendable {
 
   /// Whether another head follows for the same request (RFC 9110 §15.2).
   package var isInterim: Bool { status < 200 }
+
+  /// Whether there is a field of this kind.
+  @inlinable @inline(__always) public func has(_ kind: FieldName) -> Bool { fields.has(kind) }
+
+  /// Holds nothing any more; in place, since all of it together is long.
+  mutating func reset() {
+    status = 0
+    reason = 0..<0
+    version = .http11
+    fields.removeAll()
+    framing = .none
+    hasContentLength = false
+    keepAlive = false
+    byteCount = 0
+  }
 }
 
 /// Why the head of an answer is refused: upstream is at fault, and its connection is of no more use.

@@ -16,11 +16,7 @@ package struct ResponseHeadParser: ~Copyable, Sendable {
   /// Makes ready for the next head, also for the one after an interim answer; the room for field lines is kept.
   package mutating func reset() {
     guard reader.hasBegun else { return }
-    var fields: [FieldLine] = []
-    swap(&fields, &head.fields)
-    fields.removeAll(keepingCapacity: true)
-    head = ResponseHead()
-    swap(&fields, &head.fields)
+    head.reset()
     phase = .statusLine
     reader.reset()
   }
@@ -43,12 +39,8 @@ package struct ResponseHeadParser: ~Copyable, Sendable {
   }
 
   private func checkProtocol(_ bytes: Span<UInt8>) throws(HeadFault) {
-    var index = 0
-    for byte in "HTTP/1.".utf8 {
-      guard index < bytes.count else { return }
-      guard bytes[index] == byte else { throw .malformed(.statusLine) }
-      index += 1
-    }
+    let difference = bytes.word(at: 0) ^ UInt64(ascii: "H", "T", "T", "P", "/", "1", ".")
+    guard difference & .mask(bytes: min(bytes.count, 7)) == 0 else { throw .malformed(.statusLine) }
   }
 
   /// version SP status-code [ SP reason-phrase ] (RFC 9112 §4); without a reason the second space may be missing.

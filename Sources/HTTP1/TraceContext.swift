@@ -23,6 +23,7 @@ package struct TraceContext: Equatable, Sendable {
 
   /// What the one `traceparent` of a head says; two are none (§3.2).
   package init?(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) {
+    guard head.has(.traceparent) else { return nil }
     var found: Range<Int>?
     for index in head.fields.indices where head.fields[index].kind == .traceparent {
       guard found == nil else { return nil }

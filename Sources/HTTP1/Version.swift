@@ -10,12 +10,17 @@ package enum Version: UInt8, Sendable {
     case malformed
   }
 
-  /// `HTTP/1.1` as a word, its first byte lowest.
-  private static let http11Word: UInt64 = 0x312e_312f_5054_5448
   private static let name = ShortText("HTTP/")
 
+  @inline(__always)
   static func read(_ bytes: Span<UInt8>, at range: Range<Int>) -> Reading {
-    if range.count == 8, bytes.packed(range) == http11Word { return .understood(.http11) }
+    if range.count == 8, bytes.packed(range) == UInt64(ascii: "H", "T", "T", "P", "/", "1", ".", "1") {
+      return .understood(.http11)
+    }
+    return readOther(bytes, at: range)
+  }
+
+  private static func readOther(_ bytes: Span<UInt8>, at range: Range<Int>) -> Reading {
     let start = range.lowerBound
     guard range.count == 8, bytes.begins(with: name, in: range), bytes[start + 5].isDigit,
       bytes[start + 6] == UInt8(ascii: "."), bytes[start + 7].isDigit

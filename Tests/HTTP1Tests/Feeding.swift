@@ -32,7 +32,7 @@ func text(_ bytes: some Sequence<UInt8>) -> String {
 }
 
 /// `name:value`, with a mark behind a name that Connection lists.
-func describe(_ fields: [FieldLine], in bytes: [UInt8]) -> [String] {
+func describe(_ fields: borrowing FieldLines, in bytes: [UInt8]) -> [String] {
   fields.map { field in
     text(bytes[field.name]) + (field.isNamedByConnection ? "*" : "") + ":" + text(bytes[field.value])
   }

@@ -1,9 +1,10 @@
 import HTTP1
 import Testing
 
-private func kind(_ name: String) throws -> FieldName {
+private func kind(_ name: String, value: String = "h") throws -> FieldName {
   var parser = RequestHeadParser(limits: HeadLimits())
-  #expect(try parser.parse(Array("GET / HTTP/1.0\r\n\(name):h\r\n\r\n".utf8).span))
+  let lines = name.lowercased() == "host" ? "\(name):\(value)\r\n" : "\(name):\(value)\r\nHost:h\r\n"
+  #expect(try parser.parse(Array("GET / HTTP/1.1\r\n\(lines)\r\n".utf8).span))
   return parser.head.fields[0].kind
 }
 
@@ -28,6 +29,34 @@ private func kind(_ name: String) throws -> FieldName {
       #expect(try kind(String(name.dropLast())) == .other)
     }
     #expect(try kind("-" + name) == .other)
+  }
+
+  @Test(
+    arguments: [
+      ("Transfer-Encoding", "chunked", .transferEncoding), ("Content-Length", "1", .contentLength),
+      ("Expect", "100-continue", .expect), ("X-Rate-Limit-Request-Remote-Addr", "a", .callerAddress),
+    ] as [(String, String, FieldName)])
+  func `knows a name whose value must be one`(name: String, value: String, expected: FieldName) throws {
+    for spelling in [name, name.lowercased(), name.uppercased()] {
+      #expect(try kind(spelling, value: value) == expected)
+    }
+    #expect(try kind(String(name.dropLast(expected == .callerAddress ? 17 : 1)), value: value) == .other)
+    #expect(try kind("-" + name, value: value) == .other)
+  }
+
+  @Test(arguments: [
+    "connection", "keep-alive", "transfer-encoding", "content-length", "content-type", "location", "retry-after",
+    "www-authenticate", "authorization", "x-blnk-key", "forwarded", "x-real-ip", "idempotency-key", "x-request-id",
+    "traceparent", "tracestate", "x-forwarded", "x-rate-limit-req", "proxy-", "host", "te", "via",
+  ])
+  func `takes a name with another byte for another field`(name: String) throws {
+    for place in name.utf8.indices {
+      for byte in ["J", "9", "^", "~"] {
+        var other = name
+        other.replaceSubrange(place...place, with: byte)
+        #expect(try kind(other) == .other, "\(other)")
+      }
+    }
   }
 
   @Test(

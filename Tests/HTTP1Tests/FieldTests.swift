@@ -37,11 +37,40 @@ private func head(_ lines: String, version: String = "1.1") -> String {
     #expect(facts(head(line))?.fields == ["Host:h", field])
   }
 
-  @Test func `takes exactly the token bytes in a field name (RFC 9110 §5.6.2)`() {
+  @Test func `takes exactly the token bytes at each place of a field name (RFC 9110 §5.6.2)`() {
     let tokens = Set(latin1("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-    for byte in UInt8.min...UInt8.max where byte != UInt8(ascii: ":") {
-      let outcome = parseRequest(latin1("GET / HTTP/1.1\r\nHost: h\r\nX") + [byte] + latin1("Y:\r\n\r\n"))
-      if case .head = outcome { #expect(tokens.contains(byte)) } else { #expect(!tokens.contains(byte)) }
+    for place in 0..<34 {
+      for byte in UInt8.min...UInt8.max where byte != UInt8(ascii: ":") {
+        var field = [UInt8](repeating: UInt8(ascii: "a"), count: 34)
+        field[place] = byte
+        let outcome = parseRequest(latin1("GET / HTTP/1.0\r\n") + field + latin1(":\r\n\r\n"))
+        if case .head = outcome { #expect(tokens.contains(byte)) } else { #expect(!tokens.contains(byte)) }
+      }
+    }
+  }
+
+  @Test(arguments: [UInt8(ascii: "a"), 0xff])
+  func `takes exactly what is no control byte at each place of a value (RFC 9110 §5.5)`(filling: UInt8) {
+    for place in 0..<43 {
+      for byte in UInt8.min...UInt8.max {
+        var value = [UInt8](repeating: filling, count: 43)
+        value[place] = byte
+        let outcome = parseRequest(latin1("GET / HTTP/1.0\r\nX:") + value + latin1("\r\n\r\n"))
+        let isContent = byte == 0x09 || byte >= 0x20 && byte != 0x7f
+        if case .head = outcome { #expect(isContent) } else { #expect(!isContent) }
+      }
+    }
+  }
+
+  @Test func `takes exactly the bytes of a name at each place of a Host`() {
+    let unreserved = Set(latin1("-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    for place in 0..<43 {
+      for byte in UInt8.min...UInt8.max where byte != UInt8(ascii: ":") && byte != 0x09 && byte != 0x20 {
+        var host = [UInt8](repeating: UInt8(ascii: "a"), count: 43)
+        host[place] = byte
+        let outcome = parseRequest(latin1("GET / HTTP/1.1\r\nHost: ") + host + latin1("\r\n\r\n"))
+        if case .head = outcome { #expect(unreserved.contains(byte)) } else { #expect(!unreserved.contains(byte)) }
+      }
     }
   }
 
@@ -50,7 +79,9 @@ private func head(_ lines: String, version: String = "1.1") -> String {
     ("h", true), ("h:80", true), ("h:", true), ("a.b-c_d~e", true), ("127.0.0.1:65535", true), ("[::1]", true),
     ("[::ffff:1.2.3.4]:80", true), ("H", true),
     ("", false), (":80", false), ("a b", false), ("a/b", false), ("a@b", false), ("a,b:80:81", false), ("h:8a", false),
-    ("h:65536", false), ("h:000080", false), ("h:-1", false), ("[::1", false), ("[]", false), ("[g]", false),
+    ("h:65536", false), ("h:65530", true), ("h:60000", true), ("h:70000", false), ("h:99999", false), ("h:0", true),
+    ("h:6553a", false), ("h:/0", false), ("h:0\u{ba}", false), ("h:00080", true), ("h:000080", false), ("h:-1", false),
+    ("[::1", false), ("[]", false), ("[g]", false),
     ("[::1]x", false), ("h%41", false), ("h\u{e9}", false), ("h?", false), ("h#", false), ("[", false),
     ("h:80:81", false),
   ])

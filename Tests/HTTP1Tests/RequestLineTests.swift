@@ -75,6 +75,24 @@ import Testing
     #expect(facts?.query == query)
   }
 
+  @Test(arguments: ["/", "/?"])
+  func `takes exactly the bytes of a target at each place (RFC 9112 §3.2)`(start: String) {
+    for place in 0..<43 {
+      for byte in UInt8.min...UInt8.max {
+        var rest = [UInt8](repeating: UInt8(ascii: "a"), count: 43)
+        rest[place] = byte
+        let outcome = parseRequest(latin1("GET \(start)") + rest + latin1(" HTTP/1.1\r\nHost: h\r\n\r\n"))
+        guard case .head(let facts) = outcome else {
+          #expect(byte <= 0x20 || byte == UInt8(ascii: "#") || byte >= 0x7f)
+          continue
+        }
+        #expect((0x21...0x7e).contains(byte) && byte != UInt8(ascii: "#"))
+        let parts = (start + text(rest)).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        #expect(facts.path == parts[0] && facts.query == (parts.count > 1 ? String(parts[1]) : nil))
+      }
+    }
+  }
+
   @Test(
     arguments: [
       ("h:80", .targetForm), ("*", .targetForm), ("http://h", .targetForm), ("http://h?a/b", .targetForm),
