@@ -239,9 +239,7 @@ final class DownstreamConnection: EventHandler {
   }
 
   private func returnInput() {
-    guard let input else { return }
-    self.input = nil
-    worker.giveBack(input)
+    if let input = input.take() { worker.giveBack(input) }
   }
 }
 

@@ -13,7 +13,7 @@ struct DownstreamHead {
 
   /// - Parameter form: how the request named its instance, which a redirect has to do, too.
   func write(
-    _ head: borrowing ResponseHead, _ bytes: Span<UInt8>, _ locations: Locations, _ form: Addressing.Form,
+    _ head: borrowing ResponseHead, _ bytes: Span<UInt8>, _ access: InstanceAccess, _ form: Addressing.Form,
     to output: ByteBuffer
   ) {
     var lines = statusLine(head, bytes, to: output)
@@ -27,7 +27,7 @@ struct DownstreamHead {
         lines.end(bytes, to: output)
         output.append(bytes, field.name)
         output.append(": ")
-        locations[form].write(bytes, field.value, to: output)
+        access.location(form).write(bytes, field.value, to: output)
         output.append("\r\n")
       case .other, .host, .contentLength, .expect, .authorization, .coreKey, .forwarding, .idempotencyKey,
         .traceparent, .tracestate, .via, .date, .server, .contentType, .retryAfter, .wwwAuthenticate:

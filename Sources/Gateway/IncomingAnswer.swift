@@ -100,8 +100,8 @@ final class IncomingAnswer {
   }
 
   /// Writes the head for the client in front of what follows.
-  func write(_ head: DownstreamHead, _ locations: Locations, _ form: Addressing.Form) {
-    buffer.withBytes { bytes in head.write(parser.head, bytes, locations, form, to: output) }
+  func write(_ head: DownstreamHead, _ access: InstanceAccess, _ form: Addressing.Form) {
+    buffer.withBytes { bytes in head.write(parser.head, bytes, access, form, to: output) }
   }
 
   /// Passes on what was read of the body.

@@ -2,27 +2,6 @@ import HTTP1
 import Policies
 import Reactor
 
-/// How redirects of an instance are told, by the form of the request.
-final class Locations: Sendable {
-  private let inQuery: Location
-  private let inPath: Location
-  private let byDefault: Location
-
-  init(_ instance: Instance) {
-    inQuery = Location(.inQuery, instance)
-    inPath = Location(.inPath, instance)
-    byDefault = Location(.byDefault, instance)
-  }
-
-  subscript(form: Addressing.Form) -> Location {
-    switch form {
-    case .inQuery: inQuery
-    case .inPath: inPath
-    case .byDefault: byDefault
-    }
-  }
-}
-
 /// Keeps Core's redirects inside the gateway: a `Location` that names Core comes out in the form of the request.
 final class Location: Sendable {
   /// What stands in front of a core path: `/proxy`, `/instances/<id>`, or nothing.

@@ -50,7 +50,7 @@ final class InstanceAccess {
   let pool: Pool
   let metrics: InstanceMetrics
   let requests: RequestSeries
-  let locations: Locations
+  private let locations: [Location]
   private var reportedAt = Int64.min
 
   init(_ instance: Instance, _ state: UpstreamState, _ metrics: InstanceMetrics, pool: Pool) {
@@ -61,7 +61,26 @@ final class InstanceAccess {
     concurrentMax = instance.limits.concurrentMax
     self.state = state
     self.pool = pool
-    locations = Locations(instance)
+    locations = [Addressing.Form.inQuery, .inPath, .byDefault].map { Location($0, instance) }
+  }
+
+  // What an exchange asks is asked in here: whoever asks a part of this for itself counts the part's reference, too.
+
+  /// Finds or makes a connection for an exchange.
+  func acquire(fresh: Bool, for exchange: Exchange, isWrite: Bool) -> Acquisition {
+    fresh ? pool.acquireFresh(for: exchange) : pool.acquire(for: exchange, isWrite: isWrite)
+  }
+
+  /// The instance gave an answer that does not speak of illness.
+  func answered() { state.succeeded() }
+
+  /// How redirects of the instance are told to who asked in this form.
+  func location(_ form: Addressing.Form) -> Location {
+    switch form {
+    case .inQuery: locations[0]
+    case .inPath: locations[1]
+    case .byDefault: locations[2]
+    }
   }
 
   /// Whether a fault of the instance may be told now: an instance that is down is told once a second, not each time.

@@ -35,6 +35,9 @@ final class Mailbox: Sendable {
 final class Worker: EventHandler, EventLoopDelegate {
   let loop: EventLoop
   private(set) var snapshot: Snapshot
+  /// The snapshot's, and the pace that it asks of clients.
+  private(set) var timeouts: GatewayTimeouts
+  private var pace: ClientPace
   private(set) var isDraining = false
   /// What probes on the listeners are told.
   private(set) var isReady = true
@@ -90,6 +93,8 @@ final class Worker: EventHandler, EventLoopDelegate {
     refusals = RefusalCounters(metrics)
     self.audit = audit
     self.report = report
+    timeouts = generation.policy.settings.timeouts
+    pace = ClientPace(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)
     var random = SystemRandomNumberGenerator()
     ids = RequestIDGenerator(using: &random)
@@ -102,8 +107,6 @@ final class Worker: EventHandler, EventLoopDelegate {
     super.init()
     registration = loop.register(self)
   }
-
-  var timeouts: GatewayTimeouts { snapshot.policy.settings.timeouts }
 
   // MARK: Running
 
@@ -202,6 +205,8 @@ final class Worker: EventHandler, EventLoopDelegate {
     let pools = pools
     snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
     pools.keep(only: generation.policy)
+    timeouts = generation.policy.settings.timeouts
+    pace = ClientPace(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)
     inputs.removeAll()
   }
@@ -229,7 +234,7 @@ final class Worker: EventHandler, EventLoopDelegate {
 
   func takeExchange(for connection: DownstreamConnection) -> Exchange {
     let exchange = exchanges.popLast() ?? Exchange(worker: self)
-    exchange.attach(to: connection, ClientPace(snapshot.policy.settings))
+    exchange.attach(to: connection, pace)
     return exchange
   }
 

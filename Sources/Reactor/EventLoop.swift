@@ -55,10 +55,10 @@ package struct Registration: Equatable, Sendable {
   private var places: [Place] = []
   private var freePlaces: [UInt32] = []
   private var deadlines: Deadlines
-  private var again: [Registration] = []
-  private var agains: [Registration] = []
-  private var later: [Registration] = []
-  private var laters: [Registration] = []
+  private var again = CallList()
+  private var agains = CallList()
+  private var later = CallList()
+  private var laters = CallList()
   private var leaving: [EventHandler] = []
   private var left: [EventHandler] = []
   private var delegate: (any EventLoopDelegate)?
@@ -157,19 +157,15 @@ package struct Registration: Equatable, Sendable {
   private func callAgain() {
     guard !again.isEmpty else { return }
     swap(&again, &agains)
-    for registration in agains where isCurrent(registration) {
-      tell(registration.place, [])
-    }
-    agains.removeAll(keepingCapacity: true)
+    for index in 0..<agains.count where isCurrent(agains[index]) { tell(agains[index].place, []) }
+    agains.removeAll()
   }
 
   private func callLater() {
     while !later.isEmpty {
       swap(&later, &laters)
-      for registration in laters where isCurrent(registration) {
-        tell(registration.place, [])
-      }
-      laters.removeAll(keepingCapacity: true)
+      for index in 0..<laters.count where isCurrent(laters[index]) { tell(laters[index].place, []) }
+      laters.removeAll()
     }
   }
 

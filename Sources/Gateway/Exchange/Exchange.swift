@@ -99,7 +99,7 @@ final class Exchange: Lessee {
     guard let access else { preconditionFailure("an exchange without an instance") }
     if upstream != nil { beginSecondTry(connection, access) }
     times.asked = loop.nowNanoseconds
-    switch fresh ? access.pool.acquireFresh(for: self) : access.pool.acquire(for: self, isWrite: machine.isWrite) {
+    switch access.acquire(fresh: fresh, for: self, isWrite: machine.isWrite) {
     case .leased(let upstream): lease(upstream, connection)
     case .connecting: wait(for: .connect)
     case .queued:
@@ -204,7 +204,8 @@ final class Exchange: Lessee {
     case .sending:
       if let upstream { send(to: upstream, connection) }
     case .awaitingAnswer, .relaying:
-      if let upstream { receiveAnswer(from: upstream, connection) }
+      // Mostly the answer has come whole, and only its way to the client is left.
+      if !deliverAnswer(to: connection), let upstream { receiveAnswer(from: upstream, connection) }
     case .answering:
       let sentBefore = answer.sentCount
       guard flush(to: connection) else { return }

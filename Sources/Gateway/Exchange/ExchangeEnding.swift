@@ -38,6 +38,7 @@ extension Exchange {
     guard self.connection != nil else { return }
     releaseUpstream(
       isReusable: ending == .complete && answer.parser.head.keepAlive && machine.requestIsSent && answer.isExact)
+    leaveLimits()
     finishRecord(ending, connection)
     let consumed = request.consumed
     let keepsAlive = keepsAlive && !machine.clientIsGone
@@ -58,6 +59,8 @@ extension Exchange {
     record.bytesOut = answer.sentCount
     record.tries = machine.tries
     times.ended(clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds, &record)
+    // Moved out, for good: nothing comes behind the record.
+    let (snapshot, access) = (snapshot.take(), access.take())
     worker.record(&record, times, of: connection, method, trace, snapshot, access)
     audited?.record(
       id, AuditOutcome.Word(answered: times.answered > 0 ? record.status : nil, machine.outcome),
@@ -77,20 +80,22 @@ extension Exchange {
     }
   }
 
-  /// Gives everything back, and itself to the worker.
-  func reset() {
-    request.reset()
-    answer.reset()
+  /// Gives back what the client and the instance count as under way.
+  private func leaveLimits() {
     if hasPlace { access?.state.leave() }
     hasPlace = false
     if let meter = meter.take() { meter.leave() }
     if isProbe { access?.state.probeEnded(now: loop.now) }
     isProbe = false
+  }
+
+  /// Gives everything else back, and itself to the worker.
+  private func reset() {
+    request.reset()
+    answer.reset()
     if audited != nil { audited = nil }
     connection = nil
-    snapshot = nil
     admission = nil
-    access = nil
     worker.giveBack(self)
   }
 }

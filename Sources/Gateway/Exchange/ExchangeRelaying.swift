@@ -11,14 +11,7 @@ extension Exchange {
 
   func receiveAnswer(from upstream: UpstreamConnection, _ connection: DownstreamConnection) {
     var reads = 0
-    while true {
-      let sentBefore = answer.sentCount
-      guard flush(to: connection) else { return }
-      if machine.state == .relaying, answer.body.isComplete {
-        // First others send.
-        guard answer.sentCount == sentBefore else { return later() }
-        return perform(machine.answerEnded(), connection)
-      }
+    while !deliverAnswer(to: connection) {
       if sendFailed, !upstream.isReadable { return upstreamBroke(connection) }
       guard upstream.isReadable else { return wait(for: machine.state == .relaying ? .answerBody : .answerHead) }
       guard reads < Self.readsInOneTurnMax else { return again() }
@@ -38,6 +31,16 @@ extension Exchange {
       case .failed: return upstreamBroke(connection)
       }
     }
+  }
+
+  /// Writes what waits for the client, and ends with the answer; false when more is to be read.
+  func deliverAnswer(to connection: DownstreamConnection) -> Bool {
+    let sentBefore = answer.sentCount
+    guard flush(to: connection) else { return true }
+    guard machine.state == .relaying, answer.body.isComplete else { return false }
+    // First others send.
+    if answer.sentCount > sentBefore { later() } else { perform(machine.answerEnded(), connection) }
+    return true
   }
 
   /// Reads what has come; false when the exchange has turned another way.
@@ -74,21 +77,18 @@ extension Exchange {
 
   private func beginRelaying(from upstream: UpstreamConnection) {
     guard let access, let admission else { return }
+    let status = answer.parser.head.status
     answer.beginBody(client: version)
-    record.status = answer.parser.head.status
+    record.status = status
     times.answered = loop.nowNanoseconds
     machine.answerHeadReceived()
-    noteHealth(access.state)
+    // What the status says of the instance.
+    if (502...504).contains(status) { instanceFailed() } else { access.answered() }
     if let seconds = answer.keepAliveSeconds { upstream.upstreamKeepsAlive(seconds: seconds) }
     // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
     keepsAlive = clientKeepsAlive && machine.requestIsSent && !answer.body.framing.isUntilClose && !worker.isDraining
     let head = DownstreamHead(id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing)
-    answer.write(head, access.locations, admission.form)
-  }
-
-  /// What the answer's status says of the instance.
-  private func noteHealth(_ state: UpstreamState) {
-    if (502...504).contains(answer.parser.head.status) { instanceFailed() } else { state.succeeded() }
+    answer.write(head, access, admission.form)
   }
 
   /// Writes what waits for the client; false while it does not take it all, or has ended the exchange.
