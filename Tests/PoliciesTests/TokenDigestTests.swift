@@ -44,6 +44,19 @@ import Testing
     }
   }
 
+  @Test func `begins small, and finds all tokens again when it has grown`() {
+    var digests = emptyDigests()
+    var sizes: [Int] = []
+    let tokens = (0..<600).map { index in text(1 + index % 64, seed: UInt64(index)) }
+    for (index, token) in tokens.enumerated() {
+      if digests.digest(of: token.span) == nil { digests.keep(SHA256.digest(of: token.span), of: token.span) }
+      guard sizes.last != digests.marks.count else { continue }
+      sizes.append(digests.marks.count)
+      #expect(tokens[...index].allSatisfy { isRight(digests.digest(of: $0.span), of: $0) })
+    }
+    #expect(sizes.first == 128 && sizes.count > 2 && zip(sizes, sizes.dropFirst()).allSatisfy { $1 == 2 * $0 })
+  }
+
   @Test func `holds 1,024 tokens that take turns, and as many bytes as it says`() {
     var digests = emptyDigests()
     let tokens = (0..<1024).map { index in text(57, seed: UInt64(index)) }

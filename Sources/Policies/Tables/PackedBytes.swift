@@ -24,6 +24,12 @@ struct PackedBytes: ~Copyable {
     }
   }
 
+  /// The same again, from its words.
+  init(words: Span<UInt64>, byteCount: Int) {
+    self.byteCount = byteCount
+    for index in 0..<Self.wordsMax { self.words[index] = words[index] }
+  }
+
   var wordCount: Int { (byteCount &+ 7) / 8 }
 
   /// By the halves of products: each bit depends on every byte and on the seed.
