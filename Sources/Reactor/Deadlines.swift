@@ -26,11 +26,20 @@ package struct Deadlines {
   }
 
   /// Sets when `id` is due (milliseconds), instead of any earlier word on it.
+  @inline(__always)
   package mutating func set(_ id: UInt32, at due: Int64) {
+    let place = Int(id)
+    // Almost always it is a later one.
+    guard place < entries.count, due / Self.tickMilliseconds >= entries[place].scheduledTick else {
+      return setAnew(id, at: due)
+    }
+    entries[place].due = due
+  }
+
+  @inline(never)
+  private mutating func setAnew(_ id: UInt32, at due: Int64) {
     while entries.count <= Int(id) { entries.append(Entry()) }
     entries[Int(id)].due = due
-    // Almost always it is a later one.
-    guard due / Self.tickMilliseconds < entries[Int(id)].scheduledTick else { return }
     guard due != .max else { return }
     // Rounded up without a sum: sums of bounds may come close to the largest number.
     let wanted = max(tick + 1, due / Self.tickMilliseconds + (due % Self.tickMilliseconds > 0 ? 1 : 0))
@@ -66,7 +75,7 @@ package struct Deadlines {
           entries[Int(id)].due = .max
           return id
         }
-        if due != .max { set(id, at: due) }
+        if due != .max { setAnew(id, at: due) }
       }
       guard tick < nowTick else { return nil }
       // After a long stall one round over all buckets is enough: every entry stands within it.

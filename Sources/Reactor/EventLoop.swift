@@ -196,7 +196,9 @@ package struct Registration: Equatable, Sendable {
   }
 
   private func isCurrent(_ registration: Registration) -> Bool {
-    registration != .none && places[Int(registration.place)].life == registration.life
+    // The place of none is beyond all others.
+    let place = Int(registration.place)
+    return place < places.count && places[place].life == registration.life
   }
 
   /// Watches a descriptor both ways, edge-triggered; its present readiness is told in the next turn.
