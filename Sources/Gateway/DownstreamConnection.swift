@@ -124,6 +124,8 @@ final class DownstreamConnection: EventHandler {
 
   /// Reads into the input buffer.
   func receive(into input: RequestInput) -> Transfer {
+    // The socket is open until the turn has ended, but the input is another connection's.
+    guard phase != .closed else { return .ended }
     let room = input.buffer.freeCapacity
     let transfer = socket.receive(into: input.buffer)
     switch transfer {
@@ -175,6 +177,7 @@ final class DownstreamConnection: EventHandler {
   /// - Parameter consumed: the bytes of the input that were its request; what follows belongs to the next one.
   func exchangeEnded(consumed: Int, keepsAlive: Bool) {
     guard phase == .exchanging else { return }
+    exchange = nil
     guard keepsAlive, !worker.isDraining else { return endOutput() }
     guard isReadable || (input?.buffer.count ?? 0) > consumed else { return awaitRequest() }
     // A pipelined request waits for the next turn, behind other connections.
@@ -187,6 +190,7 @@ final class DownstreamConnection: EventHandler {
   ///
   /// - Parameter endMeansWhole: the client would take a clean end for the end of the body, so it gets a reset.
   func cut(endMeansWhole: Bool) {
+    exchange = nil
     if endMeansWhole { socket.resetOnClose() }
     close()
   }

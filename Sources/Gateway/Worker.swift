@@ -223,7 +223,9 @@ final class Worker: EventHandler, EventLoopDelegate {
   // MARK: Free lists
 
   func takeInput() -> RequestInput {
-    inputs.popLast() ?? RequestInput(buffer: ByteBuffer(capacity: Self.inputBytes), limits: headLimits)
+    let input = inputs.popLast() ?? RequestInput(buffer: ByteBuffer(capacity: Self.inputBytes), limits: headLimits)
+    precondition(input.buffer.isEmpty, "bytes of another connection")
+    return input
   }
 
   func giveBack(_ input: RequestInput) {

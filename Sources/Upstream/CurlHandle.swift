@@ -127,6 +127,17 @@ import Reactor
 
   // MARK: Bytes, over TLS
 
+  /// libcurl 7 on OpenSSL takes record by record. Later ones read ahead: 8.1 in its socket layer, 8.15 in OpenSSL
+  /// (<https://github.com/curl/curl/pull/17548>).
+  var readsAhead: Bool { Self.isReadingAhead }
+
+  private static let isReadingAhead: Bool = {
+    guard let version = unsafe curl_version_info(CURLVERSION_FIRST), let library = unsafe version.pointee.ssl_version
+    else { return true }
+    let major = unsafe version.pointee.version_num >> 16
+    return unsafe major > 7 || !String(cString: library).hasPrefix("OpenSSL/")
+  }()
+
   /// <https://curl.se/libcurl/c/curl_easy_recv.html>
   func receive(into buffer: ByteBuffer) -> Transfer {
     var received = 0

@@ -12,6 +12,8 @@ package protocol Link: AnyObject {
   func goOn() -> LinkOutcome?
   /// The connected socket, which stays the link's; without TLS the bytes go there.
   var activeSocket: Int32? { get }
+  /// Whether more may have been taken from the socket than was read.
+  var readsAhead: Bool { get }
   /// Reads over TLS into the free room of `buffer`, of which there must be some.
   func receive(into buffer: ByteBuffer) -> Transfer
   /// Writes a range of `buffer` over TLS; after `.wouldBlock` the same bytes go again.

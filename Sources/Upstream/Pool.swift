@@ -145,7 +145,9 @@ package final class Pool {
   /// Ends a lease. A connection that is not reusable, has grown old, or is owed to another pool, is closed.
   func release(_ connection: UpstreamConnection, isReusable: Bool) {
     connection.endLease()
-    guard isReusable, !budget.isOwedPlace(by: self), connection.rest() else { return connection.close() }
+    guard isReusable, !budget.isOwedPlace(by: self), connection.rest(isAwaited: !waiters.isEmpty) else {
+      return connection.close()
+    }
     guard !waiters.isEmpty else {
       idle.append(connection)
       counters.idle.add()

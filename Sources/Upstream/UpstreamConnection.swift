@@ -227,10 +227,12 @@ package final class UpstreamConnection: EventHandler {
   func endLease() { lessee = nil }
 
   /// Readies the connection for the pool; false when it is not to be used again.
-  func rest() -> Bool {
+  ///
+  /// - Parameter isAwaited: another exchange gets it at once, without a look at what the system tells of it next.
+  func rest(isAwaited: Bool) -> Bool {
     guard phase == .leased, loop.now < ageDue else { return false }
     // Any byte behind the answer is not ours: a second answer can wait in the kernel without a new edge.
-    guard !isReadable || isDrained || isEmpty() else { return false }
+    guard !isReadable || !isAwaited && isDrained || isEmpty() else { return false }
     phase = .idle
     idleSince = loop.now
     loop.setDeadline(min(ageDue, loop.now + idleMilliseconds), for: registration)
@@ -249,10 +251,12 @@ package final class UpstreamConnection: EventHandler {
 
   /// Whether all that came over TLS was read, as far as the system can tell; false says nothing, as with a session ticket.
   ///
-  /// OpenSSL reads record by record, and has nothing left of one that was read short. Asking it would be a read that
-  /// finds nothing: 4,000 instructions more.
+  /// Where nothing is read ahead, nothing is left of a record that was read short. Asking libcurl would be a read that
+  /// finds nothing: 4,000 instructions more. An end that came meanwhile is told by the next event.
   private var isDrained: Bool {
-    guard lastReadWasShort, !inputEnded, sockets.bytesWaiting(socket) == 0 else { return false }
+    guard lastReadWasShort, !inputEnded, link?.readsAhead == false, sockets.bytesWaiting(socket) == 0 else {
+      return false
+    }
     isReadable = false
     return true
   }
@@ -307,6 +311,8 @@ package final class UpstreamConnection: EventHandler {
     endConnectSockets()
     link = nil
     socket = -1
+    isReadable = false
+    isWritable = false
     loop.unregister(registration)
     pool.didClose(self, last)
   }

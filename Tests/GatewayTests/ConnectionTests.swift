@@ -138,6 +138,29 @@ import Testing
     #expect(String(decoding: try closed.receiveToEnd(), as: UTF8.self).contains("\r\nConnection: close\r\n"))
   }
 
+  /// Its socket still gives bytes when sending to it fails, and no other connection may get them.
+  @Test func `what a client sent before it reset its connection is no one else's request`() throws {
+    let core = try ScriptedUpstream(answer: "{}")
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    let fields = ["Expect: 100-continue", "Content-Length: 60000"]
+    let head = testRequest("POST", "/proxy/balances?instance_id=one", fields: fields)
+    for _ in 0..<40 {
+      do {
+        let leaver = try gateway.connect()
+        leaver.resetOnClose()
+        // As much as one read takes, so that the next one finds the rest.
+        let body = String(repeating: " ", count: 16_384 - head.utf8.count)
+        try leaver.send(head + body + "GET /stolen HTTP/1.1\r\nX-Rest: ")
+      }
+      let other = try gateway.connect()
+      try other.send(testRequest("GET", "/nowhere", fields: ["Connection: close"]))
+      #expect(String(decoding: try other.receiveToEnd(), as: UTF8.self).hasPrefix("HTTP/1.1 404 "))
+    }
+    let paths = try gateway.stopAndReadLog().map { $0["path"] as? String }
+    #expect(paths.count { $0 == "/nowhere" } == 40 && !paths.contains("/stolen"))
+  }
+
   @Test func `100 Continue comes after admission, and not for a refused request`() throws {
     let core = try Self.echo()
     defer { core.stop() }

@@ -90,7 +90,6 @@ final class SimulatedCalls: SocketCalls {
   func reset(_ end: SimulatedEnd) {
     guard isOpen(end), !end.isStalled else { return }
     end.isReset = true
-    end.arrived = []
     end.edges.formUnion(end.level)
   }
 
@@ -134,8 +133,10 @@ final class SimulatedCalls: SocketCalls {
   func receive(_ number: Int32, into buffer: ByteBuffer) -> Transfer {
     guard let end = end(number) else { return .failed(Errno(EBADF)) }
     if isHarmed(end) { return .failed(Errno(ECONNRESET)) }
-    if end.isReset { return .failed(Errno(ECONNRESET)) }
-    guard !end.arrived.isEmpty else { return end.arrivedEnd ? .ended : .wouldBlock }
+    // Linux gives what came before the reset, also when sending has failed already.
+    guard !end.arrived.isEmpty else {
+      return end.isReset ? .failed(Errno(ECONNRESET)) : end.arrivedEnd ? .ended : .wouldBlock
+    }
     let count = min(buffer.freeCapacity, end.arrived.count)
     buffer.append(Array(end.arrived.prefix(count)))
     end.arrived.removeFirst(count)

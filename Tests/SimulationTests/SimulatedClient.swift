@@ -46,7 +46,7 @@ final class SimulatedClient: SimulatedPeer {
     let target = lot == 0 ? "/nowhere?t=\(tag)" : "/proxy/balances?t=\(tag)&instance_id=one"
     let token = lot == 1 ? "nobody" : TestPolicyFolder.token
     let head = "\(target) HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer \(token)\r\n"
-    let units = Int.random(in: 1...(lot == 2 ? 6_000 : 60), using: &kernel.random)
+    let units = Int.random(in: 1...(lot == 2 || lot == 8 ? 6_000 : 60), using: &kernel.random)
     let body = String(repeating: "\(tag).", count: units)
     switch lot {
     case 2..<5: note("POST", "POST \(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)")

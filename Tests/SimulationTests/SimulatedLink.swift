@@ -45,6 +45,8 @@ final class SimulatedLink: Link {
 
   var activeSocket: Int32? { end?.number }
 
+  var readsAhead: Bool { true }
+
   func receive(into buffer: ByteBuffer) -> Transfer { preconditionFailure("no TLS is simulated") }
 
   func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer { preconditionFailure("no TLS is simulated") }

@@ -216,8 +216,9 @@ final class Exchange: Lessee {
 
   private func send(to upstream: UpstreamConnection, _ connection: DownstreamConnection) {
     sendRequest(to: upstream, connection)
-    // An answer may come before the request is sent whole.
-    if machine.state == .sending, upstream.isReadable { receiveAnswer(from: upstream, connection) }
+    // An answer may come before the request is sent whole; a second try may have another connection by now.
+    guard machine.state == .sending, upstream.isReadable, upstream === self.upstream else { return }
+    receiveAnswer(from: upstream, connection)
   }
 
   // MARK: Waiting

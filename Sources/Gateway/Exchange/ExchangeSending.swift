@@ -60,7 +60,11 @@ extension Exchange {
   /// Reads more of the body behind the head, over what was passed on already.
   private func receiveBody(into input: RequestInput, _ connection: DownstreamConnection) -> Bool {
     request.dropUsed(from: input.buffer, headCount: input.parser.head.byteCount)
-    if owesContinue { sendContinue(to: connection) }
+    if owesContinue {
+      sendContinue(to: connection)
+      // The client may be gone, and the input with it.
+      guard machine.state != .finished else { return false }
+    }
     guard connection.isReadable else {
       wait(for: .clientBody)
       return false
