@@ -10,9 +10,7 @@ struct RefusalCounters {
   init(_ metrics: LoopMetrics) { self.metrics = metrics }
 
   mutating func count(_ code: String) {
-    if last?.code == code { return last?.counter.count.add() ?? () }
-    let counter = counters.value(code, orElse: metrics.refusals(code))
-    last = (code, counter)
-    counter.count.add()
+    if last?.code != code { last = (code, counters.value(code, orElse: metrics.refusals(code))) }
+    last?.counter.count.add()
   }
 }
