@@ -21,7 +21,7 @@ package final class Server: Sendable {
   private let workers: [RunningWorker]
   private let log: AccessLog?
   private let state: GatewayState
-  private let admin: SmallServer?
+  private let admin: SiteServer?
   private let audit: AuditLog?
   private let control: Mutex<Control>
   private let reporter: Reporter
@@ -145,11 +145,11 @@ package final class Server: Sendable {
     return listeners
   }
 
-  private static func startAdmin(_ settings: AdminSettings, _ state: GatewayState) throws(StartFault) -> SmallServer {
+  private static func startAdmin(_ settings: AdminSettings, _ state: GatewayState) throws(StartFault) -> SiteServer {
     let (address, token) = (settings.address, settings.token)
     guard address.isWithinThisMachine || token != nil else { throw StartFault(description: settings.lacksToken) }
     do throws(Errno) {
-      return try SmallServer(listen: address.forReactor, name: "admin", bounds: AdminSite.bounds) {
+      return try SiteServer(listen: address.forReactor, name: "admin", bounds: AdminSite.bounds) {
         AdminSite(state, token: token)
       }
     } catch {

@@ -35,7 +35,7 @@ import Testing
     connectionsMax: Int = 4, milliseconds: Int64? = nil, _ body: (_ port: UInt16) throws -> Void
   ) throws {
     let bounds = SmallServerBounds(connectionsMax: connectionsMax, bodyBytesMax: 10, milliseconds: milliseconds)
-    let server = try SmallServer(listen: .tcp(host: "127.0.0.1", port: 0), name: "test", bounds: bounds) { Echo() }
+    let server = try SiteServer(listen: .tcp(host: "127.0.0.1", port: 0), name: "test", bounds: bounds) { Echo() }
     defer { server.stop() }
     try body(try #require(server.address.port))
   }

@@ -3,7 +3,7 @@ import SmallServer
 
 /// The stand-in Core behind a socket: one loop on a thread of its own, HTTP/1.1.
 package final class SandboxServer: Sendable {
-  private let server: SmallServer
+  private let server: SiteServer
   private let requests = ReceivedRequests()
 
   /// Binds and serves from then on.
@@ -13,7 +13,7 @@ package final class SandboxServer: Sendable {
   ///   - dialect: whose word it takes where Core and its documents differ.
   package init(listen: Listener.Address, key: String, dialect: CoreDialect = .measured) throws(Errno) {
     let requests = requests
-    server = try SmallServer(listen: listen, name: "sandbox", bounds: SandboxSite.bounds) {
+    server = try SiteServer(listen: listen, name: "sandbox", bounds: SandboxSite.bounds) {
       SandboxSite(key: key, dialect: dialect, requests: requests)
     }
   }

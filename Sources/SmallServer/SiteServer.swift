@@ -2,7 +2,7 @@ import Dispatch
 package import Reactor
 
 /// A server of one loop on a thread of its own, for few callers: HTTP/1.1, each request answered before the next is read.
-package final class SmallServer: Sendable {
+package final class SiteServer: Sendable {
   /// With the port that the system chose for port 0.
   package let address: SocketAddress
   private let handle: LoopHandle
