@@ -1,4 +1,4 @@
-/// Finds the lines of a head in bytes that grow, looking at each byte once.
+/// Finds the lines of a head in bytes that grow, looking at each byte once; who asks may have looked at the start of a line.
 struct LineScanner: Sendable {
   /// Where the line begins that is being looked for.
   private(set) var lineStart = 0
