@@ -2,6 +2,7 @@ import Counters
 import Policies
 import Reactor
 import Synchronization
+import System
 
 /// Accepts connections on the first loop, and hands each to the loop that has the fewest.
 ///

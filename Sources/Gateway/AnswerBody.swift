@@ -1,5 +1,5 @@
+import Bytes
 import HTTP1
-import Reactor
 
 /// The body of Core's answer on its way to the client.
 struct AnswerBody {

@@ -1,5 +1,5 @@
 package import Policies
-import Reactor
+import System
 
 extension Policy {
   /// The policy with bounds that fit what this process may open, and what is to be said of it; without a policy the

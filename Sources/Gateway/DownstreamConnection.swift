@@ -1,6 +1,8 @@
+import Bytes
 import HTTP1
 import Policies
 import Reactor
+import System
 import Telemetry
 
 /// A client's connection: reads heads, hands each request to an exchange, and outlives it while it is kept alive.

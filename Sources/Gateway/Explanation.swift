@@ -1,7 +1,7 @@
+import Bytes
 import Digests
 import HTTP1
 package import Policies
-import Reactor
 import Telemetry
 
 /// What the gateway would do with a request, step by step; found by the very code that serves.

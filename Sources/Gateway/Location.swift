@@ -1,6 +1,6 @@
+import Bytes
 import HTTP1
 import Policies
-import Reactor
 
 /// Keeps Core's redirects inside the gateway: a `Location` that names Core comes out in the form of the request.
 final class Location: Sendable {

@@ -1,6 +1,6 @@
+import Bytes
 import HTTP1
 import Policies
-import Reactor
 import Telemetry
 
 /// An answer in the gateway's own name: a refusal, or a fault.

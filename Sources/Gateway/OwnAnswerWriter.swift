@@ -1,5 +1,5 @@
+import Bytes
 import HTTP1
-import Reactor
 import Telemetry
 
 /// Writes the gateway's own answers, and keeps the last one ready.

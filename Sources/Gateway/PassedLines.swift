@@ -1,5 +1,5 @@
+import Bytes
 import HTTP1
-import Reactor
 
 /// The lines of a head that are passed on: neighbours that came as they are written go in one piece.
 ///

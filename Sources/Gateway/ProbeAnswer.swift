@@ -1,5 +1,5 @@
+import Bytes
 import HTTP1
-import Reactor
 import Telemetry
 
 /// What a probe on a client's listener is told while all is well.

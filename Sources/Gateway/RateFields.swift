@@ -1,5 +1,5 @@
+import Bytes
 import Policies
-import Reactor
 
 /// The fields that tell a client of its budget (draft-ietf-httpapi-ratelimit-headers-10).
 struct RateFields: Equatable {

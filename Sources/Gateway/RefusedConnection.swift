@@ -1,4 +1,6 @@
+import Bytes
 import Reactor
+import System
 
 /// A connection for which there is no place: told so at once, then read over until its client has left.
 ///

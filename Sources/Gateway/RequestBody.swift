@@ -1,5 +1,5 @@
+import Bytes
 import HTTP1
-import Reactor
 
 /// The body of a request on its way: how much has come, and when it is whole.
 struct RequestBody {

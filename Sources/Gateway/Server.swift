@@ -4,6 +4,7 @@ package import Policies
 import Reactor
 import SmallServer
 import Synchronization
+import System
 import Telemetry
 import Upstream
 

@@ -1,8 +1,10 @@
+import Bytes
 import Counters
 import HTTP1
 import Policies
 import Reactor
 import Synchronization
+import System
 import Telemetry
 import Upstream
 

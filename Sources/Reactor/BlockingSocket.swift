@@ -1,5 +1,7 @@
+package import Bytes
 import CLinux
 import Glibc
+package import System
 
 /// A connection whose calls wait, each for a bounded time: for commands and tests, never for a loop.
 package struct BlockingSocket: ~Copyable {

@@ -1,5 +1,7 @@
+package import Bytes
 import CLinux
 import Glibc
+import System
 
 /// Linux itself.
 package final class LinuxSocketCalls: SocketCalls, Sendable {

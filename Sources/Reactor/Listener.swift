@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+package import System
 
 /// A socket that accepts connections.
 package final class Listener: Sendable {

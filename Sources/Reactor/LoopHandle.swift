@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 package import Synchronization
+package import System
 
 /// What other threads may do with a loop: wake it, and hand it a connection.
 package final class LoopHandle: Sendable {

@@ -1,12 +1,13 @@
 import CLinux
 import Glibc
+package import System
 
 /// What a descriptor is ready for, in the bits of epoll_ctl(2); edge-triggered, so each edge is told once.
 public struct Readiness: OptionSet, Sendable {
   public let rawValue: UInt32
   @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  // Computed from literals, so that they are constants in other rooms too: stored ones, and lists of them, cost 4,300
+  // Computed from literals, so that they are constants in other modules too: stored ones, and lists of them, cost 4,300
   // instructions a request.
   /// EPOLLIN.
   @inlinable public static var readable: Readiness { Readiness(rawValue: 0x0001) }
@@ -17,7 +18,7 @@ public struct Readiness: OptionSet, Sendable {
   /// The connection is gone in both directions: EPOLLERR or EPOLLHUP.
   @inlinable public static var hungUp: Readiness { Readiness(rawValue: 0x0018) }
 
-  /// Whether any of `others` is there. `contains` is a generic call in another room: 40 instructions.
+  /// Whether any of `others` is there. `contains` is a generic call in another module: 40 instructions.
   @inlinable public func has(_ others: Readiness) -> Bool { rawValue & others.rawValue != 0 }
 
   /// Whether a read would tell something: bytes, the end, or an error.

@@ -1,3 +1,6 @@
+package import Bytes
+package import System
+
 /// What a non-blocking read or write came to.
 package enum Transfer: Equatable, Sendable {
   case bytes(Int)

@@ -1,3 +1,5 @@
+package import Bytes
+
 /// The system calls of connected sockets: Linux's, or those of a simulation.
 package protocol SocketCalls: AnyObject {
   /// Reads into the free room of `buffer`, of which there must be some.

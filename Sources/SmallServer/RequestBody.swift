@@ -1,5 +1,5 @@
+import Bytes
 import HTTP1
-import Reactor
 
 /// The body of a request as it arrives: its bytes without their framing.
 struct RequestBody {

@@ -1,3 +1,4 @@
+package import Bytes
 package import HTTP1
 package import Reactor
 

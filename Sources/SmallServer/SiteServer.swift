@@ -1,5 +1,6 @@
 import Dispatch
 package import Reactor
+package import System
 
 /// A server of one loop on a thread of its own, for few callers: HTTP/1.1, each request answered before the next is read.
 package final class SiteServer: Sendable {

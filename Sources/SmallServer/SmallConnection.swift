@@ -1,5 +1,7 @@
+import Bytes
 import HTTP1
 import Reactor
+import System
 
 /// One caller: its requests are read whole, one after the other, and each is answered before the next is read.
 final class SmallConnection: EventHandler {

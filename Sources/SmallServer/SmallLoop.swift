@@ -1,4 +1,5 @@
 import Reactor
+import System
 
 /// What the server's thread owns: the site and the connections. It accepts, and stops when it is woken.
 final class SmallLoop: EventHandler, EventLoopDelegate {

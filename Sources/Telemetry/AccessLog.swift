@@ -1,6 +1,6 @@
 import Dispatch
-import Reactor
 import Synchronization
+import System
 
 /// The access log: one writer thread that takes the loops' full buffers and appends them to a file.
 package final class AccessLog: Sendable {

@@ -1,4 +1,4 @@
-import Reactor
+import Bytes
 import Synchronization
 
 /// One loop's end of the access log: it collects lines and hands them over whole, and never waits.

@@ -1,4 +1,4 @@
-import Reactor
+import Bytes
 
 /// Writes an exchange as one line of JSON, by hand: no String, no allocation once the buffer has its size.
 struct AccessLogLine {

@@ -1,5 +1,5 @@
+import Bytes
 import Dates
-import Reactor
 
 /// Wall clock as RFC 3339 in UTC; everything but the microseconds is computed once a second.
 struct CachedDate {

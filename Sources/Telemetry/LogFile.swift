@@ -1,5 +1,5 @@
 import Glibc
-import Reactor
+import System
 
 /// A file that lines are appended to, or standard output for `-`.
 struct LogFile {

@@ -1,4 +1,4 @@
-import Reactor
+import Bytes
 
 /// Text for JSON, for who writes little of it.
 extension ByteBuffer {

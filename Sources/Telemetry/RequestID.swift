@@ -1,4 +1,4 @@
-public import Reactor
+public import Bytes
 
 /// A request's id: 128 bits, written as 32 hexadecimal digits.
 ///

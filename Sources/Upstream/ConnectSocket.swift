@@ -1,5 +1,6 @@
 import CLibcurl
 import Reactor
+import System
 
 /// A descriptor that libcurl uses while it connects.
 ///

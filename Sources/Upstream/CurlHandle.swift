@@ -1,5 +1,7 @@
+import Bytes
 import CLibcurl
 import Reactor
+import System
 
 /// One libcurl connection: a private multi with a single CONNECT_ONLY handle.
 ///

@@ -1,3 +1,4 @@
+package import Bytes
 package import Reactor
 
 /// What carries one upstream connection: libcurl, or a simulation of it.

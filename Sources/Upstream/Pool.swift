@@ -1,3 +1,4 @@
+import Bytes
 import Counters
 package import Reactor
 

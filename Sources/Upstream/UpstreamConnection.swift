@@ -1,6 +1,8 @@
+package import Bytes
 import CLibcurl
 import Glibc
 package import Reactor
+import System
 
 /// Who uses a connection for one exchange.
 package protocol Lessee: AnyObject {

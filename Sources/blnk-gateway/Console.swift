@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Reactor
+import System
 
 /// Where a command speaks: what was asked for on standard output, all else on standard error.
 enum Console {

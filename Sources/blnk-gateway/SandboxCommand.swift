@@ -3,6 +3,7 @@ import Glibc
 import Policies
 import Reactor
 import SandboxCore
+import System
 
 extension Command {
   static let sandbox = Command(

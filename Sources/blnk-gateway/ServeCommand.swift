@@ -1,7 +1,7 @@
 import Gateway
 import Glibc
 import Policies
-import Reactor
+import System
 
 extension Command {
   static let serve = Command(

@@ -2,7 +2,7 @@ import Digests
 import Dispatch
 import Gateway
 import Policies
-import Reactor
+import System
 
 /// Where `serve` has its policy from, and what it makes of it each time it is read.
 struct ServedPolicy {

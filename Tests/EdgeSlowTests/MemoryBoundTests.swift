@@ -1,5 +1,5 @@
 import Foundation
-import Reactor
+import System
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import TestSupport
+import TestValues
 import Testing
 
 /// A gateway with an audit log that is killed again and again while clients write through it.

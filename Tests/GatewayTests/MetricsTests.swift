@@ -4,6 +4,7 @@ import HTTP1
 import Policies
 import Reactor
 import Synchronization
+import System
 import TestSupport
 import Testing
 

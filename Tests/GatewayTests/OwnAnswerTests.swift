@@ -1,8 +1,9 @@
+import Bytes
 import Foundation
 import HTTP1
 import Policies
-import Reactor
 import Telemetry
+import TestValues
 import Testing
 
 @testable import Gateway

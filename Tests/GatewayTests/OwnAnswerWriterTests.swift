@@ -1,7 +1,8 @@
+import Bytes
 import HTTP1
 import Policies
-import Reactor
 import Telemetry
+import TestValues
 import Testing
 
 @testable import Gateway

@@ -1,5 +1,6 @@
+import Bytes
 import HTTP1
-import Reactor
+import TestValues
 import Testing
 
 @testable import Gateway

@@ -1,6 +1,9 @@
+package import Bytes
 import Foundation
 import Glibc
 package import Reactor
+package import System
+import TestValues
 
 /// The descriptors that this process has open, each by its number and what it is, such as `7 socket:[123]`.
 package func openDescriptors() -> Set<String> {
@@ -75,16 +78,5 @@ extension Reactor.Listener {
     var peer: SocketAddress?
     guard let descriptor = try accept(from: &peer) else { return nil }
     return Peer(Socket(descriptor))
-  }
-}
-
-extension ByteBuffer {
-  package convenience init(_ text: String) {
-    self.init(capacity: max(1, text.utf8.count))
-    append(text: text)
-  }
-
-  package var text: String {
-    withBytes { bytes in String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) }
   }
 }

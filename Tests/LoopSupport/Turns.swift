@@ -1,4 +1,5 @@
 package import Reactor
+package import System
 
 /// Lets a loop take turns on the test's own thread until something has come about.
 ///

@@ -1,4 +1,5 @@
 import Reactor
+import TestValues
 import Testing
 
 @Suite struct DeadlinesTests {
@@ -18,7 +19,7 @@ import Testing
   @Test(arguments: 0..<40)
   func `agrees with a list of all deadlines`(run: Int) {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = Seeded(seed)
+    var random = SeededGenerator(state: seed)
     var now = Int64.random(in: 0..<100_000, using: &random)
     var wheel = Deadlines(now: now)
     var model = Model()
@@ -41,7 +42,7 @@ import Testing
     }
   }
 
-  private func change(_ wheel: inout Deadlines, _ model: inout Model, _ now: Int64, _ random: inout Seeded) {
+  private func change(_ wheel: inout Deadlines, _ model: inout Model, _ now: Int64, _ random: inout SeededGenerator) {
     let id = UInt32.random(in: 0..<24, using: &random)
     switch Int.random(in: 0..<8, using: &random) {
     case 0:
@@ -61,7 +62,7 @@ import Testing
     }
   }
 
-  private func step(_ random: inout Seeded) -> Int64 {
+  private func step(_ random: inout SeededGenerator) -> Int64 {
     switch Int.random(in: 0..<12, using: &random) {
     case 0: .random(in: 8_000..<8_400, using: &random)
     case 1: .random(in: 0..<100_000, using: &random)
@@ -101,19 +102,5 @@ import Testing
 
   @Test func `has nothing to wait for when it is empty`() {
     #expect(Deadlines(now: 12_345).untilNext(now: 12_345) == nil)
-  }
-}
-
-/// SplitMix64: a failed run can be repeated from its seed.
-struct Seeded: RandomNumberGenerator {
-  private var state: UInt64
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -3,6 +3,7 @@ import Glibc
 import LoopSupport
 import Reactor
 import Synchronization
+import System
 import Testing
 
 /// Notes what it is told.

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import LoopSupport
 import Reactor
+import System
 import TestFolders
 import Testing
 

@@ -1,7 +1,10 @@
+import Bytes
 import CLinux
 import Glibc
 import LoopSupport
 import Reactor
+import System
+import TestValues
 import Testing
 
 @Suite struct ReadinessTests {
@@ -44,22 +47,5 @@ import Testing
     var last = Transfer.bytes(0)
     while case .bytes = last { last = pair.near.send(buffer) }
     #expect(last == .wouldBlock)
-  }
-}
-
-@Suite struct DescriptorIdentityTests {
-  @Test func `tells a descriptor from the next one of its number`() throws {
-    let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    let identity = DescriptorIdentity(of: number)
-    #expect(identity != nil && identity == DescriptorIdentity(of: number))
-    // Another socket takes the number over, with no moment at which it is free for other tests' threads.
-    let other = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer {
-      close(number)
-      close(other)
-    }
-    #expect(dup2(other, number) == number)
-    #expect(DescriptorIdentity(of: number) != identity)
-    #expect(DescriptorIdentity(of: -1) == nil)
   }
 }

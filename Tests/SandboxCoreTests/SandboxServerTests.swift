@@ -1,5 +1,6 @@
 import Foundation
 import Reactor
+import System
 import Testing
 
 @testable import SandboxCore

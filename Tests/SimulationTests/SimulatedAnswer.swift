@@ -1,4 +1,4 @@
-import TestSupport
+import TestValues
 
 /// What a Core may do with a request.
 enum CoreConduct: CaseIterable {

@@ -1,6 +1,8 @@
+import Bytes
 import Glibc
 import Reactor
-import TestSupport
+import System
+import TestValues
 
 /// The gateway's end of a simulated connection.
 final class SimulatedEnd {

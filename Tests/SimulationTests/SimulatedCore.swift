@@ -1,5 +1,3 @@
-import Reactor
-
 /// A Core on one connection: answers each request with the request's own tag, or does what Cores do when they are ill.
 ///
 /// It sees to it that nothing comes where nothing may: a request is answered whole before the next one begins, and none

@@ -1,5 +1,6 @@
 import Reactor
-import TestSupport
+import System
+import TestValues
 
 /// Linux as one loop sees it, with time of its own: nothing happens but what the agenda of the run says.
 ///

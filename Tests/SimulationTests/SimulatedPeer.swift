@@ -1,5 +1,3 @@
-import Reactor
-
 /// The far end of a simulated connection: sends in pieces, takes what comes at its own pace.
 class SimulatedPeer {
   let kernel: SimulatedKernel

@@ -1,6 +1,6 @@
+import Bytes
 import Foundation
-import LoopSupport
-import Reactor
+import TestValues
 import Testing
 
 @testable import Telemetry

@@ -1,7 +1,7 @@
 import Dispatch
 import Foundation
-import Reactor
 import Synchronization
+import System
 import TestFolders
 import Testing
 

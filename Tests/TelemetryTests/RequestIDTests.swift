@@ -1,5 +1,5 @@
-import LoopSupport
-import Reactor
+import Bytes
+import TestValues
 import Testing
 
 @testable import Telemetry

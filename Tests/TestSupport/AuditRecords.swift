@@ -1,5 +1,5 @@
 import Foundation
-import Reactor
+import System
 import Telemetry
 
 /// The entries of audit files, read by Foundation, which shares nothing with what wrote them.

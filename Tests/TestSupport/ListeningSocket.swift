@@ -1,5 +1,5 @@
 import Glibc
-package import Reactor
+package import System
 
 /// A blocking listener on a free port of 127.0.0.1.
 package final class ListeningSocket: Sendable {

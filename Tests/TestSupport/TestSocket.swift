@@ -1,5 +1,5 @@
 import Glibc
-package import Reactor
+package import System
 
 /// A blocking loopback connection for tests: every call ends within `patience`.
 package final class TestSocket: Sendable {

@@ -1,5 +1,4 @@
 import LoopSupport
-import Reactor
 import Testing
 
 @testable import Upstream

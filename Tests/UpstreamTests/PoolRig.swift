@@ -2,6 +2,7 @@ import CLibcurl
 import Glibc
 import LoopSupport
 import Reactor
+import System
 import Testing
 
 @testable import Upstream

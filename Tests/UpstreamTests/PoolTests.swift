@@ -1,5 +1,8 @@
+import Bytes
 import LoopSupport
 import Reactor
+import System
+import TestValues
 import Testing
 
 @testable import Upstream

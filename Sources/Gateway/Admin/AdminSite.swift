@@ -1,7 +1,7 @@
+import Bytes
 import Digests
 import HTTP1
 import Policies
-import Reactor
 import SmallServer
 import Synchronization
 

@@ -3,6 +3,7 @@ import Dates
 import FoundationEssentials
 import Reactor
 import Synchronization
+import System
 import Telemetry
 import Upstream
 

@@ -3,6 +3,7 @@ import HTTP1
 import Policies
 import Reactor
 import Synchronization
+import System
 import Telemetry
 import Upstream
 

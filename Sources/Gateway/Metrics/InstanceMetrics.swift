@@ -76,7 +76,7 @@ final class RequestSeries {
     counters[Self.place(method, route)] = metrics.requests(RequestKind(route: pattern, method: method))
   }
 
-  /// Where such requests are counted. It is asked for before their counters are: a call of another room would count the
+  /// Where such requests are counted. It is asked for before their counters are: a call of another module would count the
   /// references to these up and down.
   @inline(__always)
   static func place(_ method: HTTP1.Method, _ route: Int32) -> Int {

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import Glibc
-import Reactor
+import System
 
 /// What the kernel says of this process; 0 for what it does not say.
 struct ProcessReading {

@@ -1,3 +1,4 @@
+import Bytes
 import Dates
 import HTTP1
 import Reactor

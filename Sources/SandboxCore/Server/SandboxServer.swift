@@ -1,5 +1,6 @@
 package import Reactor
 import SmallServer
+package import System
 
 /// The stand-in Core behind a socket: one loop on a thread of its own, HTTP/1.1.
 package final class SandboxServer: Sendable {

@@ -1,7 +1,8 @@
+import Bytes
 import FoundationEssentials
 import HTTP1
-import Reactor
 import SmallServer
+import System
 
 /// The stand-in behind its server: the ledger, and what came for it.
 ///

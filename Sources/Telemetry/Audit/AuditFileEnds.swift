@@ -1,4 +1,4 @@
-package import Reactor
+package import System
 
 /// How a file of an audit log begins and ends: enough to put files into their order.
 package struct AuditFileEnds {

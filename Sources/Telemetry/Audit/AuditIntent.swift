@@ -1,4 +1,4 @@
-import Reactor
+import Bytes
 
 /// What an audit log says of a write before it is sent. Texts are bytes as they came; empty ones are left out.
 package struct AuditIntent {

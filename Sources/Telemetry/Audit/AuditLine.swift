@@ -1,5 +1,5 @@
+import Bytes
 import Digests
-import Reactor
 
 /// Writes the entries of one chain as lines.
 struct AuditLine {

@@ -1,4 +1,4 @@
-package import Reactor
+package import System
 
 /// The lines of a file, one after the other and in little memory, however long the file.
 package struct AuditLines {

@@ -1,6 +1,6 @@
 import Dispatch
-import Reactor
 import Synchronization
+import System
 
 /// The audit log: one thread that writes what the loops hand over, makes each batch durable, and tells the loops.
 package final class AuditLog: Sendable {

@@ -1,5 +1,5 @@
+import Bytes
 package import Digests
-import Reactor
 
 /// What an audit log says of a write when it is over.
 package struct AuditOutcome {

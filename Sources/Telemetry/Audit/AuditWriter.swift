@@ -1,4 +1,4 @@
-import Reactor
+import System
 
 /// The audit thread's state: the file, the chain, and what no file has yet.
 ///

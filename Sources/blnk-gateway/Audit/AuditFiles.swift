@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Reactor
+import System
 import Telemetry
 
 /// The files that an audit command was given, in the order in which they were written.

@@ -1,5 +1,5 @@
 import Digests
-import Reactor
+import System
 import Telemetry
 
 extension Command {

@@ -1,5 +1,7 @@
+import Bytes
 import HTTP1
 import Reactor
+import System
 
 /// An answer as a caller sees it.
 struct DemoAnswer {

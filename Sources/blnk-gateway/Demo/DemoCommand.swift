@@ -1,6 +1,6 @@
 import Glibc
 import Policies
-import Reactor
+import System
 
 extension Command {
   static let demo = Command(

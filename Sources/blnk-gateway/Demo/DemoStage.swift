@@ -2,6 +2,7 @@ import Gateway
 import Policies
 import Reactor
 import SandboxCore
+import System
 
 /// All that the demo runs: two stand-in Cores, the gateway before them, and a folder that nobody keeps.
 final class DemoStage {

@@ -1,5 +1,5 @@
 import Policies
-import Reactor
+import System
 
 /// One edit of the tokens of a policy folder; until it is done, other edits wait.
 struct TokenEditing: ~Copyable {

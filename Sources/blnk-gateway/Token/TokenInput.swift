@@ -1,4 +1,4 @@
-import Reactor
+import System
 
 private let tokenBytesMax = 8192
 

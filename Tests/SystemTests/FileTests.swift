@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
-import Reactor
 import Synchronization
+import System
 import TestFolders
 import Testing
 

@@ -26,7 +26,7 @@ package final class OutputFile: Sendable {
   package var isBlocking: Bool { fcntl(number, F_GETFL) & O_NONBLOCK == 0 }
 
   /// Writes all of `bytes`; what was written before a fault stays.
-  package func write(_ bytes: Span<UInt8>) throws(Errno) { try Reactor.write(bytes, to: number) }
+  package func write(_ bytes: Span<UInt8>) throws(Errno) { try System.write(bytes, to: number) }
 }
 
 /// Writes all of `bytes` to a descriptor; what was written before a fault stays.

@@ -1,8 +1,8 @@
-import LoopSupport
-import Reactor
+import Bytes
+import TestValues
 import Testing
 
-@testable import Reactor
+@testable import Bytes
 
 @Suite struct ByteBufferTests {
   @Test(arguments: [
@@ -165,7 +165,7 @@ import Testing
 
   @Test func `holds what an array would hold after the same changes`() {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = Seeded(seed)
+    var random = SeededGenerator(state: seed)
     let buffer = ByteBuffer(capacity: 3)
     var model: [UInt8] = []
     for _ in 0..<4_000 {
@@ -233,18 +233,5 @@ import Testing
       buffer.append(1)
     }
     #expect(pool.unusedCount == 1)
-  }
-}
-
-@Suite struct EventTagTests {
-  @Test(arguments: [UInt32(0), 1, 0x7FFF_FFFF, 0xFFFF_FFFE], [UInt32(0), 1, 0x7FFF_FFFF])
-  func `tells its place and life`(place: UInt32, life: UInt32) {
-    let tag = EventTag(place: place, life: life)
-    #expect(tag.place == place && tag.life == life && tag.newDescriptor == nil)
-  }
-
-  @Test(arguments: [Int32(0), 3, 1_000_000, .max])
-  func `tells a new descriptor`(descriptor: Int32) {
-    #expect(EventTag(newDescriptor: descriptor).newDescriptor == descriptor)
   }
 }

@@ -3,7 +3,7 @@ import Glibc
 /// A growable run of bytes that sockets read into and write from; it never moves unless it grows or is compacted.
 ///
 /// A class, so that a connection and its exchange can pass it on without copies. What is `public` is so for the
-/// compiler: it inlines nothing into another room that is `package`, and this costs 5,000 instructions a request.
+/// compiler: it inlines nothing into another module that is `package`, and this costs 5,000 instructions a request.
 @safe public final class ByteBuffer {
   public private(set) var capacity: Int
   /// How many bytes it holds.

@@ -40,7 +40,7 @@ package struct FileReplacement {
       guard fchown(file.number, before.st_uid, before.st_gid) == 0 else { throw .last }
     }
     guard fchmod(file.number, before.st_mode & 0o7777) == 0 else { throw .last }
-    try Reactor.write(bytes.span, to: file.number)
+    try System.write(bytes.span, to: file.number)
     guard fsync(file.number) == 0 else { throw .last }
   }
 

@@ -1,0 +1,16 @@
+import Testing
+
+@testable import Reactor
+
+@Suite struct EventTagTests {
+  @Test(arguments: [UInt32(0), 1, 0x7FFF_FFFF, 0xFFFF_FFFE], [UInt32(0), 1, 0x7FFF_FFFF])
+  func `tells its place and life`(place: UInt32, life: UInt32) {
+    let tag = EventTag(place: place, life: life)
+    #expect(tag.place == place && tag.life == life && tag.newDescriptor == nil)
+  }
+
+  @Test(arguments: [Int32(0), 3, 1_000_000, .max])
+  func `tells a new descriptor`(descriptor: Int32) {
+    #expect(EventTag(newDescriptor: descriptor).newDescriptor == descriptor)
+  }
+}

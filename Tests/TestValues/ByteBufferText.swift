@@ -1,0 +1,14 @@
+package import Bytes
+
+extension ByteBuffer {
+  /// A buffer that holds a text.
+  package convenience init(_ text: String) {
+    self.init(capacity: max(1, text.utf8.count))
+    append(text: text)
+  }
+
+  /// All its bytes as text.
+  package var text: String {
+    withBytes { bytes in String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) }
+  }
+}
