@@ -9,6 +9,8 @@ import System
 /// One acceptor, because SO_REUSEPORT and EPOLLEXCLUSIVE spread few connections badly.
 final class Acceptor: EventHandler {
   private let listener: Reactor.Listener
+  /// Of the listener, in the order of the settings.
+  private let index: Int
   private let worker: Worker
   private var loop: EventLoop { worker.loop }
   private let targets: [LoopHandle]
@@ -24,10 +26,11 @@ final class Acceptor: EventHandler {
   private static let reportMilliseconds: Int64 = 10_000
 
   init(
-    _ listener: Reactor.Listener, worker: Worker, targets: [LoopHandle], gate: ConnectionGate,
+    _ listener: Reactor.Listener, index: Int, worker: Worker, targets: [LoopHandle], gate: ConnectionGate,
     report: @escaping @Sendable (String) -> Void
   ) {
     self.listener = listener
+    self.index = index
     self.worker = worker
     self.targets = targets
     self.gate = gate
@@ -50,7 +53,7 @@ final class Acceptor: EventHandler {
     for _ in 0..<Self.acceptsInOneTurnMax {
       do throws(Errno) {
         guard let descriptor = try listener.accept(from: &peer) else { return }
-        try place(descriptor, from: PeerAddress(peer))
+        try handOver(descriptor, from: PeerAddress(peer))
       } catch {
         tell("cannot accept a connection: \(error)")
         return pause()
@@ -58,7 +61,7 @@ final class Acceptor: EventHandler {
     }
   }
 
-  private func place(_ descriptor: consuming FileDescriptor, from peer: PeerAddress) throws(Errno) {
+  private func handOver(_ descriptor: consuming FileDescriptor, from peer: PeerAddress) throws(Errno) {
     let number = descriptor.number
     let (target, count) = leastBusy
     if let refusal = gate.admit(number, from: peer, beside: count) {
@@ -69,10 +72,10 @@ final class Acceptor: EventHandler {
     // What stays here needs no epoll entry that another thread could make.
     guard target !== loop.handle else {
       target.connections.add(1, ordering: .relaxed)
-      return worker.take(descriptor, from: peer)
+      return worker.take(descriptor, from: peer, index)
     }
     do throws(Errno) {
-      try target.adopt(descriptor)
+      try target.adopt(descriptor, from: index)
     } catch {
       gate.left(number)
       throw error

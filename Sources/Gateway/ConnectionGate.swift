@@ -31,11 +31,11 @@ final class ConnectionGate: Sendable {
   /// - Parameters:
   ///   - count: how many there are.
   ///   - peer: needed only where addresses count.
-  func admit(_ descriptor: Int32, from peer: PeerAddress, beside count: Int) -> OwnAnswer? {
-    guard count < connectionsMax else { return .overloaded }
+  func admit(_ descriptor: Int32, from peer: PeerAddress, beside count: Int) -> LocalReply? {
+    guard count < connectionsMax else { return .overloaded(connectionsMax: connectionsMax) }
     guard countsAddresses, case .ip(let address) = peer, !trustedProxies.contains(where: { $0.contains(address) })
     else { return nil }
-    return hold(descriptor, for: address.ofOneHousehold) ? nil : .addressOverloaded
+    return hold(descriptor, for: address.ofOneHousehold) ? nil : .addressOverloaded(connectionsMax: perAddressMax)
   }
 
   private func hold(_ descriptor: Int32, for address: IPAddress) -> Bool {

@@ -14,17 +14,16 @@ final class DownstreamConnection: EventHandler {
     case idle
     case readingHead
     case exchanging
-    /// The last answer is out: what still comes is read over, so that a reset does not destroy the answer.
-    case lingering
+    /// The last response is out and our side is closed: what still comes is read, so that a reset does not destroy the
+    /// response.
+    case lingering(LingeringClose)
     case closed
   }
 
   let socket: Socket
-  /// The peer as the policy sees it.
-  let peer: PeerAddress
-  /// `X-Forwarded-For` and `X-Forwarded-Proto`, ready to be written.
-  let forwardingLines: [UInt8]
-  let peerText: [UInt8]
+  /// Which of the gateway's listeners accepted it, in the order of the settings.
+  let listener: Int
+  private(set) var peer: Peer
   private(set) var isReadable = true
   private(set) var isWritable = true
   /// The client has sent all that it will ever send.
@@ -35,28 +34,18 @@ final class DownstreamConnection: EventHandler {
   private let worker: Worker
   private var phase = Phase.idle
   private var exchange: Exchange?
-  private var lingeredBytes = 0
   /// Where the worker keeps this connection.
-  var place = 0
+  var slot = 0
   /// When the first byte of the head that is being read came (monotonic milliseconds).
   private var headSince: Int64 = 0
 
-  private static let lingerMilliseconds: Int64 = 1_000
-  private static let lingerBytesMax = 1 << 20
+  private static let lingerMillisecondsWhileDraining: Int64 = 1_000
 
-  init(_ socket: consuming Socket, peer: PeerAddress, worker: Worker) {
+  init(_ socket: consuming Socket, from peer: PeerAddress, listener: Int, worker: Worker) {
     self.socket = socket
-    self.peer = peer
-    peerText = peer.text
+    self.listener = listener
+    self.peer = Peer(peer)
     self.worker = worker
-    let (name, rest) = ("X-Forwarded-For: ".utf8, "\r\nX-Forwarded-Proto: http\r\n".utf8)
-    var lines: [UInt8] = []
-    // In one allocation, and no larger: an idle connection holds it.
-    lines.reserveCapacity(name.count + peerText.count + rest.count)
-    lines += name
-    lines += peerText
-    lines += rest
-    forwardingLines = lines
     super.init()
     registration = worker.loop.register(self)
   }
@@ -78,22 +67,31 @@ final class DownstreamConnection: EventHandler {
   // MARK: Events
 
   override func ready(_ readiness: Readiness) {
-    if readiness.has(.inputEnded) { inputEnded = true }
+    if readiness.isForTheEnd { inputEnded = true }
     if readiness.isForReading { isReadable = true }
     if readiness.has(.writable) { isWritable = true }
     switch phase {
     case .exchanging:
-      withExchange { if readiness.has(.hungUp) { $0.clientLeft(self) } else { $0.resume(self) } }
+      withExchange { if readiness.has(.hungUp) { $0.clientLeft(self) } else { $0.clientReady(self) } }
     case .idle, .readingHead: readHead()
-    case .lingering: linger()
+    case .lingering(let close): linger(close)
     case .closed: break
+    }
+  }
+
+  override func wokenUp(for reason: UInt8) {
+    guard let wakeUp = WakeUp(rawValue: reason) else { preconditionFailure("no such wake-up") }
+    switch phase {
+    case .exchanging: withExchange { $0.wokenUp(for: wakeUp, self) }
+    case .idle: if wakeUp == .nextRequest { readHead() }
+    case .readingHead, .lingering, .closed: break
     }
   }
 
   override func deadlinePassed() {
     switch phase {
     case .exchanging: withExchange { $0.deadlinePassed(self) }
-    case .readingHead: beginExchange { $0.refuse(.headTimedOut, self) }
+    case .readingHead: beginExchange { $0.refuse(LocalReply(.requestTimeout), self) }
     case .idle, .lingering: close()
     case .closed: break
     }
@@ -108,9 +106,9 @@ final class DownstreamConnection: EventHandler {
     while true {
       if !input.buffer.isEmpty {
         do throws(HeadFault) {
-          if try input.parse() { return beginExchange { $0.begin(input, self) } }
+          if try input.parse() { return beginExchange { $0.begin(self) } }
         } catch {
-          return beginExchange { $0.refuse(OwnAnswer(error), self) }
+          return beginExchange { $0.refuse(LocalReply(error), self) }
         }
       }
       guard isReadable else { return awaitHead() }
@@ -126,14 +124,12 @@ final class DownstreamConnection: EventHandler {
 
   /// Reads into the input buffer.
   func receive(into input: RequestInput) -> Transfer {
-    // The socket is open until the turn has ended, but the input is another connection's.
-    guard phase != .closed else { return .ended }
-    let room = input.buffer.freeCapacity
+    let capacity = input.buffer.freeCapacity
     let transfer = socket.receive(into: input.buffer)
     switch transfer {
     case .bytes(let count):
       // A short read has emptied the socket; its end is still to be read.
-      if count < room, !inputEnded { isReadable = false }
+      if count < capacity, !inputEnded { isReadable = false }
     case .wouldBlock: isReadable = false
     case .ended: inputEnded = true
     case .failed: break
@@ -143,7 +139,7 @@ final class DownstreamConnection: EventHandler {
 
   private func awaitHead() {
     guard input?.buffer.isEmpty == false else { return awaitRequest() }
-    if phase == .idle {
+    if case .idle = phase {
       phase = .readingHead
       headSince = worker.loop.now
     }
@@ -161,6 +157,8 @@ final class DownstreamConnection: EventHandler {
     worker.loop.setDeadline(worker.loop.now + Int64(worker.timeouts.idleMilliseconds), for: registration)
   }
 
+  // MARK: Exchanges
+
   private func beginExchange(_ begin: (Exchange) -> Void) {
     phase = .exchanging
     exchange = worker.takeExchange(for: self)
@@ -171,71 +169,37 @@ final class DownstreamConnection: EventHandler {
   private func withExchange(_ body: (Exchange) -> Void) {
     guard let exchange = exchange.take() else { return }
     body(exchange)
-    if phase == .exchanging { self.exchange = exchange }
+    if case .exchanging = phase { self.exchange = exchange }
+  }
+
+  /// How an exchange leaves its connection.
+  struct ExchangeEnd {
+    /// The bytes of the input that were its request; what follows belongs to the next one.
+    let consumed: Int
+    let keepsAlive: Bool
+    /// How much of the rest of its body the client may still send.
+    let unreadBodyBytesMax: Int
+    /// The client would take a clean end for the end of the response's body.
+    let isCloseDelimited: Bool
   }
 
   /// The exchange is over and recorded.
-  ///
-  /// - Parameter consumed: the bytes of the input that were its request; what follows belongs to the next one.
-  func exchangeEnded(consumed: Int, keepsAlive: Bool) {
-    guard phase == .exchanging else { return }
+  func exchangeEnded(_ end: ExchangeEnd) {
     exchange = nil
-    guard keepsAlive, !worker.isDraining else { return endOutput() }
-    guard isReadable || (input?.buffer.count ?? 0) > consumed else { return awaitRequest() }
+    guard end.keepsAlive, !worker.isDraining else { return endOutput(unreadBytesMax: end.unreadBodyBytesMax) }
+    guard isReadable || (input?.buffer.count ?? 0) > end.consumed else { return awaitRequest() }
     // A pipelined request waits for the next turn, behind other connections.
-    input?.next(consumed)
+    input?.next(end.consumed)
     phase = .idle
-    worker.loop.again(registration)
+    setIdleDeadline()
+    worker.loop.again(registration, WakeUp.nextRequest.rawValue)
   }
 
-  /// Ends the connection without a further answer: nothing that follows could be told apart from it.
-  ///
-  /// - Parameter endMeansWhole: the client would take a clean end for the end of the body, so it gets a reset.
-  func cut(endMeansWhole: Bool) {
+  /// Ends the connection without a further response: nothing that follows could be told apart from it.
+  func cut(_ end: ExchangeEnd) {
     exchange = nil
-    if endMeansWhole { socket.resetOnClose() }
+    if end.isCloseDelimited { socket.resetOnClose() }
     close()
-  }
-
-  // MARK: The end
-
-  /// The gateway is shutting down.
-  func drain() {
-    if phase == .idle { close() }
-  }
-
-  /// The gateway waits no longer.
-  func abort() {
-    if phase == .exchanging { withExchange { $0.abort(self) } } else { close() }
-  }
-
-  private func endOutput() {
-    returnInput()
-    // Everything was read: closing cannot reset the connection under the answer.
-    if inputEnded || !isReadable { return close() }
-    socket.endOutput()
-    phase = .lingering
-    worker.loop.setDeadline(worker.loop.now + Self.lingerMilliseconds, for: registration)
-    linger()
-  }
-
-  private func linger() {
-    let scratch = ByteBuffer(from: worker.buffers)
-    while lingeredBytes < Self.lingerBytesMax {
-      scratch.removeAll()
-      scratch.reserve(1)
-      guard case .bytes(let count) = socket.receive(into: scratch) else { break }
-      lingeredBytes += count
-    }
-    if inputEnded || lingeredBytes >= Self.lingerBytesMax { close() }
-  }
-
-  func close() {
-    guard phase != .closed else { return }
-    phase = .closed
-    returnInput()
-    worker.connectionClosed(self)
-    worker.loop.unregister(registration)
   }
 
   /// Lends what the head of the request that is under way says of it; nothing where the head was not whole.
@@ -244,36 +208,56 @@ final class DownstreamConnection: EventHandler {
     input.buffer.withBytes { bytes in body(RequestTexts(input.parser.head, bytes), bytes) }
   }
 
+  // MARK: The end
+
+  /// The gateway is shutting down.
+  func drain() {
+    switch phase {
+    case .idle: close()
+    case .lingering: setLingerDeadline()
+    case .readingHead, .exchanging, .closed: break
+    }
+  }
+
+  /// The gateway waits no longer.
+  func abort() {
+    if case .exchanging = phase { withExchange { $0.abort(self) } } else { close() }
+  }
+
+  /// RFC 9112 §9.6: closes our side, and reads until the client has closed its own. A client that is still sending would
+  /// otherwise be answered with a reset, and lose the response.
+  private func endOutput(unreadBytesMax: Int) {
+    returnInput()
+    socket.endOutput()
+    setLingerDeadline()
+    let close = LingeringClose(bytesMax: unreadBytesMax)
+    if isReadable { linger(close) } else { phase = .lingering(close) }
+  }
+
+  /// A client that does not close must not hold up the end of the process for long.
+  private func setLingerDeadline() {
+    let bodyIdle = Int64(worker.timeouts.bodyIdleMilliseconds)
+    let milliseconds = worker.isDraining ? min(bodyIdle, Self.lingerMillisecondsWhileDraining) : bodyIdle
+    worker.loop.setDeadline(worker.loop.now + milliseconds, for: registration)
+  }
+
+  private func linger(_ lingering: LingeringClose) {
+    var lingering = lingering
+    switch lingering.drain(socket, into: worker.scratch) {
+    case .waiting: phase = .lingering(lingering)
+    case .peerEnded, .boundReached: close()
+    }
+  }
+
+  func close() {
+    if case .closed = phase { return }
+    phase = .closed
+    returnInput()
+    worker.connectionClosed(self)
+    worker.loop.unregister(registration)
+  }
+
   private func returnInput() {
     if let input = input.take() { worker.giveBack(input) }
-  }
-}
-
-/// What a connection holds while a request is in flight: the bytes that came, and the parser that reads them.
-///
-/// The head stays in front until the exchange ends; body bytes behind it are taken out as they are passed on.
-final class RequestInput {
-  static let growthBytes = 32 << 10
-
-  let buffer: ByteBuffer
-  private(set) var parser: RequestHeadParser
-  /// Kept here too: to ask the parser, it is copied.
-  private(set) var headIsWhole = false
-
-  init(buffer: ByteBuffer, limits: HeadLimits) {
-    self.buffer = buffer
-    parser = RequestHeadParser(limits: limits)
-  }
-
-  func parse() throws(HeadFault) -> Bool {
-    headIsWhole = try buffer.withBytes { bytes throws(HeadFault) in try parser.parse(bytes) }
-    return headIsWhole
-  }
-
-  /// Drops `consumed` bytes, a whole request, and makes ready for the next one.
-  func next(_ consumed: Int) {
-    buffer.remove(0..<consumed)
-    parser.reset()
-    headIsWhole = false
   }
 }

@@ -43,7 +43,7 @@ extension Policy {
     do throws(HeadFault) {
       guard try parser.parse(bytes.span) else { preconditionFailure("a head that ends with an empty line is whole") }
     } catch {
-      return .unparsed(OwnAnswer(error))
+      return .unparsed(LocalReply(error))
     }
     var trace = AdmissionTrace()
     do throws(Rejection) {
@@ -79,9 +79,9 @@ extension Policy {
 }
 
 extension Explanation {
-  fileprivate static func unparsed(_ answer: OwnAnswer) -> Explanation {
+  fileprivate static func unparsed(_ answer: LocalReply) -> Explanation {
     Explanation(
-      steps: [Step(name: "parse", isPassed: false, text: answer.message)], refusal: (answer.status, answer.code),
+      steps: [Step(name: "parse", isPassed: false, text: answer.message)], refusal: (answer.code.status, answer.code.text),
       destination: nil)
   }
 

@@ -1,6 +1,10 @@
+import HTTP1
+import Policies
+import Upstream
+
 /// What can have become of a request at Core.
 enum Outcome: Equatable, Sendable {
-  /// Not a byte of it was written.
+  /// Not a byte of it left in any try, or Core refused the gateway's key: its auth runs before any work.
   case notSent
   /// Core may have executed it.
   case unknown
@@ -13,91 +17,143 @@ enum Outcome: Equatable, Sendable {
   }
 }
 
-/// Something failed after a request was admitted: upstream's fault, or the client's while it sent its body.
-enum Fault: Error, Hashable, Sendable, CaseIterable {
-  // Upstream.
-  case refused, unresolved, tlsFailed, connectTimedOut, busy, broken, malformed, timedOut, keyRejected
-  // The gateway's own: the audit log cannot be told of the write.
-  case auditUnavailable
-  // Downstream, in the middle of a body.
-  case bodyTooLarge, bodyMalformed, bodyTimedOut
+/// What failed after a request was admitted: the cause, from which the code, the source and the breaker's verdict follow.
+enum Fault: Error, Equatable, Sendable {
+  /// No connection to the instance came about; libcurl's own words are in the log beside it.
+  case connect(ConnectFault.Kind)
+  /// No connection is free, and the queue is full; or the wait in it took too long.
+  case queueFull, queueTimedOut
+  case auditUnavailable, auditTimedOut
+  case introspectionTimedOut
+  // The client, in the middle of its body.
+  case bodyTooLarge
+  case bodyMalformed(ChunkFault)
+  case bodyTimedOut
+  // The instance, before its response was relayed.
+  case closedWithoutResponse
+  /// It closed while the client still owed body bytes, or had owed them: the client's stall may be why.
+  case closedDuringUpload
+  /// It reads the request too slowly, or does not respond in time.
+  case requestNotRead, responseTimedOut
+  case headMalformed(ResponseFault)
+  case keyRefused
+  // While the response was relayed: it is cut.
+  case closedInBody
+  case endedWithoutCloseNotify
+  case chunkMalformed(ChunkFault)
+  case responseStalled
+  /// The client reads the response too slowly.
+  case clientReadsTooSlowly
+  /// The gateway stops, and waits no longer.
+  case drainTimedOut
+  /// A bug: see `ExchangeMachine`.
+  case illegalEvent
+}
 
-  var status: Int {
+extension Fault {
+  /// What the client is told, or the log alone where the response is cut.
+  var code: GatewayCode {
     switch self {
-    case .refused, .unresolved, .tlsFailed, .broken, .malformed, .keyRejected: 502
-    case .connectTimedOut, .timedOut: 504
-    case .busy, .auditUnavailable: 503
-    case .bodyTooLarge: 413
-    case .bodyMalformed: 400
-    case .bodyTimedOut: 408
+    case .connect(let kind): kind.code
+    case .queueFull, .queueTimedOut: .upstreamBusy
+    case .auditUnavailable, .auditTimedOut: .auditUnavailable
+    case .introspectionTimedOut: .introspectionUnavailable
+    case .bodyTooLarge: .bodyTooLarge
+    case .bodyMalformed: .requestMalformed
+    case .bodyTimedOut: .requestTimeout
+    case .closedWithoutResponse, .closedDuringUpload: .upstreamBroken
+    case .requestNotRead, .responseTimedOut: .upstreamTimeout
+    case .headMalformed: .upstreamMalformed
+    case .keyRefused: .upstreamKeyRejected
+    case .closedInBody, .endedWithoutCloseNotify, .chunkMalformed, .responseStalled, .clientReadsTooSlowly:
+      .responseCut
+    case .drainTimedOut: .draining
+    case .illegalEvent: .internalFault
     }
   }
 
-  var code: String {
+  var source: FaultSource {
     switch self {
-    case .refused: "GATEWAY_UPSTREAM_REFUSED"
-    case .unresolved: "GATEWAY_UPSTREAM_UNRESOLVED"
-    case .tlsFailed: "GATEWAY_UPSTREAM_TLS_FAILED"
-    case .connectTimedOut: "GATEWAY_UPSTREAM_CONNECT_TIMEOUT"
-    case .busy: "GATEWAY_UPSTREAM_BUSY"
-    case .auditUnavailable: "GATEWAY_AUDIT_UNAVAILABLE"
-    case .broken: "GATEWAY_UPSTREAM_BROKEN"
-    case .malformed: "GATEWAY_UPSTREAM_MALFORMED"
-    case .timedOut: "GATEWAY_UPSTREAM_TIMEOUT"
-    case .keyRejected: "GATEWAY_UPSTREAM_KEY_REJECTED"
-    case .bodyTooLarge: "GATEWAY_BODY_TOO_LARGE"
-    case .bodyMalformed: "GATEWAY_REQUEST_MALFORMED"
-    case .bodyTimedOut: "GATEWAY_REQUEST_TIMEOUT"
+    case .closedDuringUpload, .clientReadsTooSlowly: .client
+    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .bodyTooLarge,
+      .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
+      .keyRefused, .closedInBody, .endedWithoutCloseNotify, .chunkMalformed, .responseStalled, .drainTimedOut,
+      .illegalEvent:
+      code.source
     }
   }
 
-  var message: String {
+  /// What the instance's breaker is told: a fault that began with the client never counts.
+  var breaker: BreakerVerdict {
     switch self {
-    case .refused: "The instance refuses connections. The request was not sent."
-    case .unresolved: "The instance's name cannot be resolved. The request was not sent."
-    case .tlsFailed: "There is no trusted TLS connection to the instance. The request was not sent."
-    case .connectTimedOut: "The instance did not accept a connection in time. The request was not sent."
-    case .busy: "All connections to the instance are in use. The request was not sent."
-    case .auditUnavailable: "The audit log cannot be written at present. The request was not sent."
-    case .broken: "The instance ended the connection without an answer. It may have executed the request."
-    case .malformed: "The instance's answer is not valid HTTP."
-    case .timedOut: "The instance did not answer in time. It may have executed the request."
-    case .keyRejected: "The instance refuses the gateway's own key. The request was not executed."
-    case .bodyTooLarge: "The request body is larger than this route takes."
-    case .bodyMalformed: "The chunks of the request body are malformed."
-    case .bodyTimedOut: "The request body did not arrive in time."
+    case .closedDuringUpload, .clientReadsTooSlowly: .nothing
+    case .closedInBody, .endedWithoutCloseNotify, .chunkMalformed, .responseStalled: .failure
+    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .bodyTooLarge,
+      .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
+      .keyRefused, .drainTimedOut, .illegalEvent:
+      code.breaker
     }
   }
 
-  /// Seconds after which another try makes sense; nil where the status does not call for it.
-  var retryAfterSeconds: Int? {
+  /// For the log and `/status`, where the code alone does not tell; nil where it does, or libcurl's words stand there.
+  var cause: String? {
     switch self {
-    case .busy, .auditUnavailable: 1
-    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .broken, .malformed, .timedOut, .keyRejected,
-      .bodyTooLarge, .bodyMalformed, .bodyTimedOut:
-      nil
+    case .connect, .queueFull, .auditUnavailable, .bodyTooLarge, .keyRefused: nil
+    case .queueTimedOut: "no connection became free within timeouts.queue_s"
+    case .auditTimedOut: "the audit log did not make the intent durable in time"
+    case .introspectionTimedOut: "the introspection endpoint did not answer in time"
+    case .bodyMalformed(let fault): "request body: \(fault.text)"
+    case .bodyTimedOut: "the client sent its body too slowly"
+    case .closedWithoutResponse: "the instance closed the connection without a response"
+    case .closedDuringUpload: "the instance closed the connection while the client owed body bytes"
+    case .requestNotRead: "the instance did not read the request in time"
+    case .responseTimedOut: "no response in time"
+    case .headMalformed(let fault): "response head: \(fault.text)"
+    case .closedInBody: "the instance closed the connection in the middle of the response"
+    case .endedWithoutCloseNotify: "TLS ended without close_notify in the middle of the response"
+    case .chunkMalformed(let fault): "response body: \(fault.text)"
+    case .responseStalled: "the instance paused for too long in the middle of the response"
+    case .clientReadsTooSlowly: "the client read the response too slowly"
+    case .drainTimedOut: "the gateway stopped before the exchange was over"
+    case .illegalEvent: "a bug in the gateway: an event that is illegal in the exchange's state"
     }
   }
+}
 
-  /// Whether the framing of the client's connection is in doubt, or its body unread.
-  var isDownstreams: Bool {
+extension ConnectFault.Kind {
+  fileprivate var code: GatewayCode {
     switch self {
-    case .bodyTooLarge, .bodyMalformed, .bodyTimedOut: true
-    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .busy, .auditUnavailable, .broken, .malformed, .timedOut,
-      .keyRejected:
-      false
+    case .refused: .upstreamRefused
+    case .unresolved: .upstreamUnresolved
+    case .tlsFailed: .upstreamTLSFailed
+    case .timedOut: .upstreamConnectTimeout
+    case .spokeFirst: .upstreamMalformed
     }
   }
+}
 
-  /// The codes that speak of the instance itself.
-  static let codesOfInstances = Set(allCases.filter { $0.speaksOfIllness || $0 == .keyRejected }.map(\.code))
-
-  /// Whether the instance is not well: what its breaker counts.
-  var speaksOfIllness: Bool {
+extension ResponseFault {
+  /// Holds nothing of what was sent.
+  fileprivate var text: String {
     switch self {
-    case .refused, .unresolved, .tlsFailed, .connectTimedOut, .broken, .malformed, .timedOut: true
-    // No place and no audit are our own, and a key is no illness.
-    case .busy, .auditUnavailable, .keyRejected, .bodyTooLarge, .bodyMalformed, .bodyTimedOut: false
+    case .malformed(let reason): "\(reason.text)"
+    case .headTooLarge: "too large, or too many fields"
+    }
+  }
+}
+
+extension ChunkFault {
+  /// Holds nothing of what was sent.
+  fileprivate var text: String {
+    switch self {
+    case .sizeMalformed: "malformed chunk size"
+    case .sizeTooLarge: "chunk size too large"
+    case .extensionMalformed: "control byte in a chunk extension"
+    case .extensionsTooLong: "chunk extensions too long"
+    case .dataTooLong: "chunk longer than its size"
+    case .trailerMalformed: "malformed trailer"
+    case .trailersTooLong: "trailers too long"
+    case .bareCR: "CR without LF"
     }
   }
 }

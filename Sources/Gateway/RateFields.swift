@@ -27,20 +27,20 @@ struct RateFields: Equatable {
   }
 }
 
-extension OwnAnswer {
+extension LocalReply {
   init(_ refusal: ClientMeter.Refusal) {
     switch refusal {
     case .rate(let nanoseconds, let limit, let budget):
       let seconds = Int((nanoseconds + 999_999_999) / 1_000_000_000)
       let window = max(1, Int((Double(limit.burst) / limit.requestsPerSecond).rounded(.up)))
-      self.init(
-        status: 429, code: "GATEWAY_RATE_LIMITED", message: "The client has sent too many requests.",
-        retryAfterSeconds: seconds,
-        rate: RateFields(budget: budget, quota: limit.burst, window: window, reset: seconds))
+      self.init(.rateLimited)
+      retryAfterSeconds = seconds
+      outcome = nil
+      rate = RateFields(budget: budget, quota: limit.burst, window: window, reset: seconds)
     case .concurrency(let max):
-      self.init(
-        status: 429, code: "GATEWAY_CONCURRENCY_LIMITED", message: "The client has too many requests under way.",
-        retryAfterSeconds: 1, rate: RateFields(budget: "concurrent", quota: max, window: 1, reset: 1))
+      self.init(.concurrencyLimited)
+      outcome = nil
+      rate = RateFields(budget: "concurrent", quota: max, window: 1, reset: 1)
     }
   }
 }

@@ -11,7 +11,7 @@ struct RequestBody {
   private var remaining = 0
   private var decoder: ChunkedDecoder?
   /// Sees what is passed on, where the audit log wants to know of it.
-  var witness: BodyWitness?
+  var hasher: BodyHasher?
 
   /// Begins anew, with a body that is framed so.
   mutating func begin(_ framing: BodyFraming) {
@@ -31,21 +31,21 @@ struct RequestBody {
   }
 
   /// Whether it is held back until it is whole.
-  var isWantedWhole: Bool { witness?.streams == false }
+  var isWantedWhole: Bool { hasher?.streams == false }
 
   /// Moves what `bytes` holds of the body from `offset` on into the free room of `output`, framed as it came.
   mutating func relay(_ bytes: Span<UInt8>, _ offset: inout Int, to output: ByteBuffer) throws(Fault) {
     if decoder == nil {
       let run = take(bytes, &offset, atMost: output.freeCapacity)
       output.append(bytes, run)
-      witness?.see(bytes.extracting(run))
+      hasher?.update(bytes.extracting(run))
       return
     }
     while !isComplete, output.freeCapacity > Self.chunkFramingBytesMax {
       let end = min(bytes.count, offset + output.freeCapacity - Self.chunkFramingBytesMax)
       if let run = try nextRun(bytes.extracting(0..<end), &offset) {
         output.append(chunk: run, of: bytes)
-        witness?.see(bytes.extracting(run))
+        hasher?.update(bytes.extracting(run))
       } else if end == bytes.count {
         break
       }
@@ -76,7 +76,7 @@ struct RequestBody {
     do throws(ChunkFault) {
       step = try decoder?.next(bytes, &offset)
     } catch {
-      throw .bodyMalformed
+      throw .bodyMalformed(error)
     }
     if case .data(let run) = step { byteCount += run.count }
     // What a chunk announces counts at once: a size is no promise to wait for.

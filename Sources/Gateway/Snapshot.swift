@@ -71,8 +71,11 @@ final class InstanceAccess {
     fresh ? pool.acquireFresh(for: exchange) : pool.acquire(for: exchange, isWrite: isWrite)
   }
 
-  /// The instance gave an answer that does not speak of illness.
-  func answered() { state.succeeded() }
+  /// The instance gave a response that does not count against its breaker.
+  func succeeded() { state.succeeded() }
+
+  /// The instance failed, in a way that counts against its breaker.
+  func failed(now: Int64) { state.failed(now: now, jitter: Double.random(in: 0..<1)) }
 
   /// How redirects of the instance are told to who asked in this form.
   func location(_ form: Addressing.Form) -> Location {

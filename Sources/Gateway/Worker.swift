@@ -37,7 +37,8 @@ final class Mailbox: Sendable {
 final class Worker: EventHandler, EventLoopDelegate {
   let loop: EventLoop
   private(set) var snapshot: Snapshot
-  /// The snapshot's, and the pace that it asks of clients.
+  /// The snapshot's number, its timeouts, and the pace that it asks of clients.
+  private(set) var generation: Int
   private(set) var timeouts: GatewayTimeouts
   private var pace: ClientPace
   private(set) var isDraining = false
@@ -48,7 +49,6 @@ final class Worker: EventHandler, EventLoopDelegate {
   private let gate: ConnectionGate
   let log: AccessLogBuffer?
   let metrics: LoopMetrics
-  var refusals: RefusalCounters
   /// nil: writes are not audited.
   let audit: AuditPort?
   let report: @Sendable (String) -> Void
@@ -61,18 +61,24 @@ final class Worker: EventHandler, EventLoopDelegate {
   private var ids: RequestIDGenerator
   var tokenDigests: TokenDigests
   private var date = HTTPDate()
-  private var ownAnswers = OwnAnswerWriter()
+  private var localReplies = LocalReplyWriter()
   private var registration = Registration.none
   private var isTicking = false
 
   let buffers = BufferPool(
     capacity: bufferBytes, keptMax: 1_024, largeCapacity: largeBufferBytes, largeKeptMax: 16)
+  /// For bytes that nobody wants.
+  let scratch = ByteBuffer(capacity: scratchBytes)
   private var inputs: [RequestInput] = []
   private var exchanges: [Exchange] = []
+  /// Given back in this turn: they may still be in use further up the stack.
+  private var endedInputs: [RequestInput] = []
+  private var endedExchanges: [Exchange] = []
 
   /// A body of 16 KiB fits together with its head.
   private static let bufferBytes = 20 << 10
   private static let inputBytes = 16 << 10
+  private static let scratchBytes = 64 << 10
   private static let largeBufferBytes = 256 << 10
   private static let keptMax = 1_024
   /// Log lines are looked after so often: half of the longest that one may wait.
@@ -92,9 +98,9 @@ final class Worker: EventHandler, EventLoopDelegate {
     self.gate = gate
     self.log = log
     self.metrics = metrics
-    refusals = RefusalCounters(metrics)
     self.audit = audit
     self.report = report
+    self.generation = generation.number
     timeouts = generation.policy.settings.timeouts
     pace = ClientPace(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)
@@ -114,8 +120,9 @@ final class Worker: EventHandler, EventLoopDelegate {
 
   /// Serves until it is told to stop.
   func run(_ listeners: [Reactor.Listener], sharedBy loops: [LoopHandle]) {
-    for listener in listeners {
-      acceptors.append(Acceptor(listener, worker: self, targets: loops, gate: gate, report: report))
+    for (index, listener) in listeners.enumerated() {
+      acceptors.append(
+        Acceptor(listener, index: index, worker: self, targets: loops, gate: gate, report: report))
     }
     loop.run(for: self)
     letGo()
@@ -130,19 +137,20 @@ final class Worker: EventHandler, EventLoopDelegate {
     loop.freeLeaving()
   }
 
-  func adopted(_ descriptor: consuming FileDescriptor) {
+  func adopted(_ descriptor: consuming FileDescriptor, from listener: Int) {
     let peer = PeerAddress(loop.sockets.peerAddress(descriptor.number))
-    open(descriptor, from: peer, isWatched: true)
+    open(descriptor, from: peer, listener, isWatched: true)
   }
 
   /// A connection that this loop has accepted and keeps.
-  func take(_ descriptor: consuming FileDescriptor, from peer: PeerAddress) {
-    open(descriptor, from: peer, isWatched: false)
+  func take(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, _ listener: Int) {
+    open(descriptor, from: peer, listener, isWatched: false)
   }
 
-  private func open(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, isWatched: Bool) {
-    let connection = DownstreamConnection(Socket(descriptor, calls: loop.sockets), peer: peer, worker: self)
-    connection.place = connections.count
+  private func open(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, _ listener: Int, isWatched: Bool) {
+    let connection = DownstreamConnection(
+      Socket(descriptor, calls: loop.sockets), from: peer, listener: listener, worker: self)
+    connection.slot = connections.count
     connections.append(connection)
     do throws(Errno) { try connection.open(isWatched: isWatched) } catch { connection.close() }
   }
@@ -150,8 +158,8 @@ final class Worker: EventHandler, EventLoopDelegate {
   func connectionClosed(_ connection: DownstreamConnection) {
     let last = connections.removeLast()
     if last !== connection {
-      connections[connection.place] = last
-      last.place = connection.place
+      connections[connection.slot] = last
+      last.slot = connection.slot
     }
   }
 
@@ -162,7 +170,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   }
 
   /// Answers a connection that there is no place for, and ends it.
-  func refuse(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, _ own: OwnAnswer) {
+  func refuse(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, _ reply: LocalReply) {
     // The oldest one has had its answer for longest; it only waits for its client to leave.
     if refused.count == DescriptorBudget.refusalsMax { refused[0].end() }
     let connection = RefusedConnection(Socket(descriptor, calls: loop.sockets), loop: loop) { [unowned self] ended in
@@ -170,14 +178,14 @@ final class Worker: EventHandler, EventLoopDelegate {
     }
     refused.append(connection)
     let (id, bytes) = (nextRequestID(), ByteBuffer(from: buffers))
-    write(own, id: id, keepsAlive: false, version: .http11, hasBody: true, to: bytes)
-    var record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: own.status)
-    record.code = own.code
-    record.outcome = own.outcome?.text
+    write(reply, id: id, keepsAlive: false, version: .http11, hasBody: true, to: bytes)
+    var record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: reply.code.status)
+    record.code = reply.code.text
+    record.outcome = reply.outcome?.text
     let peer = peer.text
     record.bytesOut = connection.answer(bytes)
     metrics.refusedConnections.add()
-    countRefusal(own.code, nil, nil)
+    metrics.refused(reply.code)
     log?.append(
       record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: peer.span,
       RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
@@ -185,7 +193,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   }
 
   func woken() {
-    audit?.settle()
+    audit?.deliver()
     for message in mailbox.takeAll() {
       switch message {
       case .announceDrain: isReady = false
@@ -199,6 +207,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   }
 
   func turnEnded() {
+    refillFreeLists()
     if isDraining, connections.isEmpty { loop.stop() }
   }
 
@@ -207,6 +216,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     let pools = pools
     snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
     pools.keep(only: generation.policy)
+    self.generation = generation.number
     timeouts = generation.policy.settings.timeouts
     pace = ClientPace(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)
@@ -225,16 +235,10 @@ final class Worker: EventHandler, EventLoopDelegate {
   // MARK: Free lists
 
   func takeInput() -> RequestInput {
-    let input = inputs.popLast() ?? RequestInput(buffer: ByteBuffer(capacity: Self.inputBytes), limits: headLimits)
-    precondition(input.buffer.isEmpty, "bytes of another connection")
-    return input
+    inputs.popLast() ?? RequestInput(buffer: ByteBuffer(capacity: Self.inputBytes), limits: headLimits)
   }
 
-  func giveBack(_ input: RequestInput) {
-    guard input.buffer.capacity == Self.inputBytes, inputs.count < Self.keptMax else { return }
-    input.next(input.buffer.count)
-    inputs.append(input)
-  }
+  func giveBack(_ input: RequestInput) { endedInputs.append(input) }
 
   func takeExchange(for connection: DownstreamConnection) -> Exchange {
     let exchange = exchanges.popLast() ?? Exchange(worker: self)
@@ -242,8 +246,19 @@ final class Worker: EventHandler, EventLoopDelegate {
     return exchange
   }
 
-  func giveBack(_ exchange: Exchange) {
-    if exchanges.count < Self.keptMax { exchanges.append(exchange) }
+  func giveBack(_ exchange: Exchange) { endedExchanges.append(exchange) }
+
+  /// Nobody uses what was given back in this turn any more.
+  private func refillFreeLists() {
+    while let input = endedInputs.popLast() {
+      guard input.buffer.capacity == Self.inputBytes, inputs.count < Self.keptMax else { continue }
+      input.next(input.buffer.count)
+      inputs.append(input)
+    }
+    while let exchange = endedExchanges.popLast() {
+      exchange.reset()
+      if exchanges.count < Self.keptMax { exchanges.append(exchange) }
+    }
   }
 
   func nextRequestID() -> RequestID { ids.next() }
@@ -252,10 +267,10 @@ final class Worker: EventHandler, EventLoopDelegate {
   func dateLine() -> [UInt8] { date.line(at: loop.wallMicroseconds / 1_000_000) }
 
   func write(
-    _ own: OwnAnswer, id: RequestID, keepsAlive: Bool, version: Version, hasBody: Bool, to output: ByteBuffer
+    _ reply: LocalReply, id: RequestID, keepsAlive: Bool, version: Version, hasBody: Bool, to output: ByteBuffer
   ) {
-    ownAnswers.write(
-      own, id: id, dateLine: dateLine(), keepsAlive: keepsAlive, version: version, hasBody: hasBody, to: output)
+    localReplies.write(
+      reply, id: id, dateLine: dateLine(), keepsAlive: keepsAlive, version: version, hasBody: hasBody, to: output)
   }
 
   // MARK: Looking after things

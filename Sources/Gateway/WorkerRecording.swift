@@ -8,46 +8,41 @@ import Upstream
 /// What a worker tells of its exchanges: to metrics, to the access log, and to the operator.
 extension Worker {
   /// Counts one exchange, and writes it into the log.
-  func record(
-    _ record: inout ExchangeRecord, _ times: ExchangeTimes, of connection: DownstreamConnection,
-    _ method: HTTP1.Method, _ trace: AdmissionTrace, _ snapshot: Snapshot?, _ access: InstanceAccess?
-  ) {
-    count(record.status, times, method, route: trace.routeIndex, snapshot, access)
-    if let code = record.code { countRefusal(code, record.fault, access) }
+  func record(_ state: inout RequestState, of connection: DownstreamConnection) {
+    count(&state)
+    if let code = state.code { countRefusal(code, &state) }
     guard let log else { return }
-    record.tokenDigestPrefix = trace.tokenDigestPrefix
+    state.record.tokenDigestPrefix = state.trace.tokenDigestPrefix
     let now = loop.nowNanoseconds / 1_000
     // Not `??`: what it gives is counted up and down.
-    if let snapshot {
-      snapshot.write(record, trace, of: connection, to: log, now: now)
+    if let snapshot = state.snapshot {
+      snapshot.write(state.record, state.trace, of: connection, to: log, now: now)
     } else {
-      self.snapshot.write(record, trace, of: connection, to: log, now: now)
+      snapshot.write(state.record, state.trace, of: connection, to: log, now: now)
     }
     tick()
   }
 
-  private func count(
-    _ status: Int, _ times: ExchangeTimes, _ method: HTTP1.Method, route: Int32, _ snapshot: Snapshot?,
-    _ access: InstanceAccess?
-  ) {
-    let place = RequestSeries.place(method, route)
-    metrics.ownTime.observe(times.own)
-    if let access {
-      if times.leased > 0 { access.metrics.upstreamTime.observe(times.upstream) }
-      if access.requests.count(status: status, at: place) { return }
+  private func count(_ state: inout RequestState) {
+    let (method, route, status) = (state.head.method, state.trace.routeIndex, state.record.status)
+    let slot = RequestSeries.slot(method, route)
+    metrics.ownTime.observe(state.times.own)
+    if let access = state.access {
+      if state.times.leased > 0 { access.metrics.upstreamTime.observe(state.times.upstream) }
+      if access.requests.count(status: status, at: slot) { return }
     }
-    let snapshot = snapshot ?? self.snapshot
-    let requests = access?.requests ?? snapshot.requestsWithoutInstance
-    if requests.count(status: status, at: place) { return }
+    let snapshot = state.snapshot ?? self.snapshot
+    let requests = state.access?.requests ?? snapshot.requestsWithoutInstance
+    if requests.count(status: status, at: slot) { return }
     // The policy is asked on the way of the first such request only: lending its tables is not free.
     requests.find(method, route: route, in: snapshot.policy.routes)
-    _ = requests.count(status: status, at: place)
+    _ = requests.count(status: status, at: slot)
   }
 
-  func countRefusal(_ code: String, _ detail: String?, _ access: InstanceAccess?) {
-    refusals.count(code)
-    guard let access, Fault.codesOfInstances.contains(code) else { return }
-    access.metrics.failed(InstanceFault(code: code, detail: detail, at: loop.wallMicroseconds))
+  private func countRefusal(_ code: GatewayCode, _ state: inout RequestState) {
+    metrics.refused(code)
+    guard let access = state.access, let fault = state.fault, fault.concernsInstance else { return }
+    access.metrics.failed(InstanceFault(code: code, cause: state.record.fault, at: loop.wallMicroseconds))
   }
 
   /// A fault's cause, for the operator: the client is told the kind alone.
@@ -63,6 +58,21 @@ extension Worker {
       "instance \(instance.id.text): it refuses key \(index + 1) of \(instance.keys.count); see \"key\" in instances.json"
     )
   }
+
+  /// A bug: an event came that is illegal in the exchange's state. It is counted each time, and told once.
+  func internalFault(_ event: ExchangeMachine.Event, _ machine: ExchangeMachine) {
+    let text = "\(event) in request \(machine.request), response \(machine.response)"
+    assertionFailure("illegal event: \(text)")
+    if metrics.internalFaults.now == 0 {
+      report("internal fault: \(text); the exchange was ended. Please report this with the gateway's version")
+    }
+    metrics.internalFaults.add()
+  }
+}
+
+extension Fault {
+  /// Whether `/status` shows it beside the instance: what the instance did, and every response that was cut.
+  fileprivate var concernsInstance: Bool { source == .instance && code != .upstreamBusy || code == .responseCut }
 }
 
 extension Snapshot {
@@ -72,7 +82,7 @@ extension Snapshot {
     _ record: borrowing ExchangeRecord, _ trace: AdmissionTrace, of connection: DownstreamConnection,
     to log: AccessLogBuffer, now: Int64
   ) {
-    let peer = connection.peerText
+    let peer = connection.peer.text
     policy.withNames(of: trace) { client, token, instance, route, operation in
       connection.withRequestTexts { texts, head in
         log.append(

@@ -10,15 +10,21 @@ package import System
 open class EventHandler {
   @inlinable public init() {}
 
-  /// The descriptor became ready, or `again` was asked for (then `readiness` is empty).
+  /// The descriptor became ready.
   open func ready(_ readiness: Readiness) {}
+  /// A call that `again` or `later` was asked for.
+  ///
+  /// - Parameter reason: as it was given then.
+  open func wokenUp(for reason: UInt8) {}
   open func deadlinePassed() {}
 }
 
 /// What a loop tells its owner.
 package protocol EventLoopDelegate: AnyObject {
   /// Another thread handed over a connected socket: register it.
-  func adopted(_ descriptor: consuming FileDescriptor)
+  ///
+  /// - Parameter listener: which of the listeners accepted it.
+  func adopted(_ descriptor: consuming FileDescriptor, from listener: Int)
   /// Another thread called `wake`.
   func woken()
   /// All events of a turn are handled.
@@ -140,32 +146,33 @@ package struct Registration: Equatable, Sendable {
 
   private func dispatch(_ tag: EventTag, _ readiness: Readiness) {
     if let descriptor = tag.newDescriptor {
-      delegate?.adopted(FileDescriptor(owning: descriptor))
+      delegate?.adopted(FileDescriptor(owning: descriptor), from: tag.listener)
     } else if tag.place == 0 {
       var wakes: eventfd_t = 0
       _ = unsafe eventfd_read(handle.wakeUp.number, &wakes)
       delegate?.woken()
     } else if places[Int(tag.place)].life == tag.life {
-      tell(tag.place, readiness)
+      unsafe places[Int(tag.place)].handler?._withUnsafeGuaranteedRef { $0.ready(readiness) }
     }
   }
 
   @inline(__always)
-  private func tell(_ place: UInt32, _ readiness: Readiness) {
-    unsafe places[Int(place)].handler?._withUnsafeGuaranteedRef { $0.ready(readiness) }
+  private func wakeUp(_ call: CallList.Call) {
+    guard isCurrent(call.registration) else { return }
+    unsafe places[Int(call.registration.place)].handler?._withUnsafeGuaranteedRef { $0.wokenUp(for: call.reason) }
   }
 
   private func callAgain() {
     guard !again.isEmpty else { return }
     swap(&again, &agains)
-    for index in 0..<agains.count where isCurrent(agains[index]) { tell(agains[index].place, []) }
+    for index in 0..<agains.count { wakeUp(agains[index]) }
     agains.removeAll()
   }
 
   private func callLater() {
     while !later.isEmpty {
       swap(&later, &laters)
-      for index in 0..<laters.count where isCurrent(laters[index]) { tell(laters[index].place, []) }
+      for index in 0..<laters.count { wakeUp(laters[index]) }
       laters.removeAll()
     }
   }
@@ -227,15 +234,21 @@ package struct Registration: Equatable, Sendable {
 
   package func unwatch(_ descriptor: Int32) { kernel.remove(descriptor) }
 
-  /// Calls `ready` of this registration once more in the next turn: for work that must not hold up the others.
-  package func again(_ registration: Registration) { again.append(registration) }
+  /// Calls `wokenUp` of this registration in the next turn: for work that must not hold up the others.
+  ///
+  /// - Parameter reason: the handler's own; it is handed back.
+  package func again(_ registration: Registration, _ reason: UInt8 = 0) {
+    again.append(CallList.Call(registration: registration, reason: reason))
+  }
 
-  /// Calls `ready` of this registration once more in this turn, behind its events and who else asked for this: a
-  /// bounded number of times for each of them.
+  /// Calls `wokenUp` of this registration in this turn, behind its events and who else asked for this: a bounded number
+  /// of times for each of them.
   ///
   /// What many send one right behind the other finds their peer awake: waking it anew for each piece was 9 % of the CPU
   /// time with 64 connections under load.
-  package func later(_ registration: Registration) { later.append(registration) }
+  package func later(_ registration: Registration, _ reason: UInt8 = 0) {
+    later.append(CallList.Call(registration: registration, reason: reason))
+  }
 
   /// Sets the one deadline of a registration (monotonic milliseconds; `.max`: none).
   package func setDeadline(_ due: Int64, for registration: Registration) {

@@ -27,12 +27,15 @@ package final class LoopHandle: Sendable {
   }
 
   /// Hands over a non-blocking socket; the loop builds the connection at the socket's first event.
-  package func adopt(_ descriptor: consuming FileDescriptor) throws(Errno) {
+  ///
+  /// - Parameter listener: which of the listeners accepted it, less than 65,536.
+  package func adopt(_ descriptor: consuming FileDescriptor, from listener: Int) throws(Errno) {
     let number = descriptor.number
     // Counted first: the loop may have adopted it, and let it go, before the call is back.
     connections.add(1, ordering: .relaxed)
     do throws(Errno) {
-      try Selector.control(epoll.number, EPOLL_CTL_ADD, number, EventTag(newDescriptor: number), Selector.bothWays)
+      let tag = EventTag(newDescriptor: number, listener: listener)
+      try Selector.control(epoll.number, EPOLL_CTL_ADD, number, tag, Selector.bothWays)
     } catch {
       connections.subtract(1, ordering: .relaxed)
       throw error

@@ -33,14 +33,18 @@ public struct Readiness: OptionSet, Sendable {
 package struct EventTag: Equatable, Sendable {
   package var bits: UInt64
 
-  /// The descriptor is new to this loop: the low half is its number.
+  /// The descriptor is new to this loop: the low half is its number, the 16 bits above it its listener's.
   private static let newBit: UInt64 = 1 << 63
 
   init(bits: UInt64) { self.bits = bits }
   package init(place: UInt32, life: UInt32) { bits = UInt64(life & 0x7FFF_FFFF) << 32 | UInt64(place) }
-  package init(newDescriptor: Int32) { bits = Self.newBit | UInt64(UInt32(bitPattern: newDescriptor)) }
+  package init(newDescriptor: Int32, listener: Int) {
+    bits = Self.newBit | UInt64(UInt16(listener)) << 32 | UInt64(UInt32(bitPattern: newDescriptor))
+  }
 
   var newDescriptor: Int32? { bits & Self.newBit == 0 ? nil : Int32(truncatingIfNeeded: bits) }
+  /// Which of the listeners accepted a new descriptor.
+  var listener: Int { Int(UInt16(truncatingIfNeeded: bits >> 32)) }
   var place: UInt32 { UInt32(truncatingIfNeeded: bits) }
   var life: UInt32 { UInt32(truncatingIfNeeded: bits >> 32) & 0x7FFF_FFFF }
 }

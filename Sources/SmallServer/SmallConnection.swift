@@ -69,23 +69,27 @@ final class SmallConnection: EventHandler {
 
   override func deadlinePassed() { close() }
 
-  /// Goes on as far as the bytes and the socket's room reach.
-  override func ready(_ readiness: Readiness) {
+  override func ready(_ readiness: Readiness) { proceed() }
+
+  override func wokenUp(for reason: UInt8) { proceed() }
+
+  /// Goes on as far as the bytes and the socket's capacity reach.
+  private func proceed() {
     for _ in 0..<Self.requestsInOneTurnMax {
-      guard proceed() else { return }
+      guard serveNext() else { return }
     }
     owner.loop.again(registration)
   }
 
   /// Serves one request, and tells whether there may be another one at once.
-  private func proceed() -> Bool {
+  private func serveNext() -> Bool {
     switch phase {
     case .readingHead:
       guard readHead() else { return false }
-      return proceed()
+      return serveNext()
     case .readingBody:
       guard readBody() else { return false }
-      return proceed()
+      return serveNext()
     case .answering(let keepsAlive):
       guard flush() else { return false }
       if keepsAlive {

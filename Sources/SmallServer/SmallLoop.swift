@@ -62,6 +62,6 @@ final class SmallLoop: EventHandler, EventLoopDelegate {
     loop.stop()
   }
 
-  func adopted(_ descriptor: consuming FileDescriptor) {}
+  func adopted(_ descriptor: consuming FileDescriptor, from listener: Int) {}
   func turnEnded() {}
 }

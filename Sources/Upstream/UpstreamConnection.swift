@@ -159,10 +159,8 @@ package final class UpstreamConnection: EventHandler {
 
   package override func ready(_ readiness: Readiness) {
     switch phase {
-    case .connecting:
-      guard link != nil else { return failed(.refused, "libcurl: no memory") }
-      timerDue = .max
-      drive(CURL_SOCKET_TIMEOUT, 0)
+    // While it connects, libcurl's sockets have registrations of their own.
+    case .connecting: break
     case .idle:
       note(readiness)
       // A pooled connection has nothing to say: whatever comes, or its end, throws it away.
@@ -173,6 +171,14 @@ package final class UpstreamConnection: EventHandler {
     case .closed:
       break
     }
+  }
+
+  /// libcurl is due.
+  package override func wokenUp(for reason: UInt8) {
+    guard phase == .connecting else { return }
+    guard link != nil else { return failed(.refused, "libcurl: no memory") }
+    timerDue = .max
+    drive(CURL_SOCKET_TIMEOUT, 0)
   }
 
   private func note(_ readiness: Readiness) {

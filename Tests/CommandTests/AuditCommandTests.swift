@@ -1,4 +1,5 @@
 import Foundation
+import System
 import Telemetry
 import TestFolders
 import Testing
@@ -36,12 +37,15 @@ import Testing
     return out
   }
 
+  private final class Waiter {}
+
   /// Three writes over a rotation: done, unknown, and one without an outcome.
   private func writeLog(key: String?) throws {
     let log = try AuditLog(path: path("audit.log"), key: key.map { Array($0.utf8) }) { _ in }
     let channel = log.makeChannel {}
+    let port = CompletionPort<Waiter, IntentResult>(channel.completions)
     func write(_ number: UInt64, _ intent: [UInt8], _ outcome: [UInt8]?) {
-      #expect(channel.declare(intent, ticket: number))
+      #expect(channel.declare(intent, ticket: port.ticket(for: Waiter())))
       if let outcome { channel.record(outcome) }
     }
     write(1, intent(1, balance: "bln_1", identity: "idt_1"), outcome(1, .done, 200))

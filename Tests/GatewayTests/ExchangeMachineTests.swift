@@ -1,173 +1,158 @@
+import Policies
 import Testing
 import Upstream
 
 @testable import Gateway
 
+/// What the exchange promises, beyond the table's single steps.
 @Suite struct ExchangeMachineTests {
-  static let connectFaults: [(ConnectFault.Kind, Fault)] = [
-    (.refused, .refused), (.unresolved, .unresolved), (.tlsFailed, .tlsFailed), (.timedOut, .connectTimedOut),
-    (.spokeFirst, .malformed),
-  ]
+  typealias Machine = ExchangeMachine
 
-  @Test(arguments: connectFaults)
-  func `a failed connect is answered, and nothing was sent`(kind: ConnectFault.Kind, fault: Fault) {
-    var machine = ExchangeMachine(isWrite: true, mayRetry: false)
-    #expect(machine.admitted(hasBody: false) == .acquire(fresh: false))
-    #expect(machine.connectFailed(kind) == .answer(fault))
-    #expect(machine.outcome == .notSent)
-    #expect(machine.state == .answering)
+  private static let write = Machine.Plan(isWrite: true)
+  private static let read = Machine.Plan(isRepeatable: true)
+
+  /// A machine after these events, none of which is illegal.
+  private static func machine(_ plan: Machine.Plan, _ events: Machine.Event...) -> Machine {
+    var machine = Machine()
+    for event in [.admitted(plan)] + events { #expect(machine.on(event) != .trap, "\(event)") }
+    return machine
   }
 
-  @Test func `a body is gathered before a connection is asked for`() {
-    var machine = ExchangeMachine(isWrite: true, mayRetry: false)
-    #expect(machine.admitted(hasBody: true) == .gather)
-    #expect(machine.bodyGathered() == .acquire(fresh: false))
-    var late = Self.inState(.gathering)
-    #expect(late.deadlinePassed(waitingFor: .clientBody) == .answer(.bodyTimedOut) && late.outcome == .notSent)
-    var gone = Self.inState(.gathering)
-    #expect(gone.clientLeft() == .abandon && gone.outcome == .notSent)
-    var refused = Self.inState(.gathering)
-    #expect(refused.bodyRefused(.bodyTooLarge) == .answer(.bodyTooLarge) && refused.outcome == .notSent)
+  private static func sent(_ plan: Machine.Plan, pooled: Bool = true) -> Machine {
+    machine(plan, .leased(pooled: pooled), .firstByteSent, .requestSent)
   }
 
-  @Test func `nothing of an audited write is sent before its intent is durable`() {
-    var machine = ExchangeMachine(isWrite: true, mayRetry: false, isAudited: true)
-    #expect(machine.admitted(hasBody: true) == .gather)
-    #expect(machine.bodyGathered() == .declare)
-    #expect(machine.state == .awaitingIntent)
-    #expect(machine.intentBecameDurable() == .acquire(fresh: false))
-    var failed = Self.inState(.awaitingIntent)
-    #expect(failed.intentFailed() == .answer(.auditUnavailable) && failed.outcome == .notSent)
-    var gone = Self.inState(.awaitingIntent)
-    #expect(gone.clientLeft() == .abandon && gone.outcome == .notSent)
-  }
+  private static let lost = Machine.Event.upstreamEnded(bytesCame: false, closeNotifyMissing: false)
 
-  @Test func `a full queue is answered, and nothing was sent`() {
-    var machine = ExchangeMachine(isWrite: true, mayRetry: false)
-    _ = machine.admitted(hasBody: false)
-    #expect(machine.queueWasFull() == .answer(.busy))
-    #expect(machine.outcome == .notSent)
-  }
+  // MARK: Once on the wire
 
   @Test(arguments: [false, true], [false, true])
-  func `a write is never tried again`(isPooled: Bool, answerBytes: Bool) {
-    var machine = Self.sent(isWrite: true, mayRetry: false, isPooled: isPooled)
-    #expect(machine.upstreamBroke(answerBytes: answerBytes) == .answer(.broken))
-    #expect(machine.outcome == .unknown)
-    #expect(machine.tries == 1)
+  func `a write is never tried again`(pooled: Bool, bytesCame: Bool) {
+    var machine = Self.sent(Self.write, pooled: pooled)
+    #expect(
+      machine.on(.upstreamEnded(bytesCame: bytesCame, closeNotifyMissing: false)) == .reply(.closedWithoutResponse))
+    #expect(machine.outcome == .unknown && machine.tries == 1)
+  }
+
+  @Test func `a write whose key was refused is not tried again, and was not executed`() {
+    var machine = Self.sent(Self.write)
+    #expect(machine.on(.keyRefused(hasAnother: true)) == .reply(.keyRefused))
+    #expect(machine.outcome == .notSent)
   }
 
   @Test(arguments: [(true, false, true), (true, true, false), (false, false, false), (false, true, false)])
-  func `a read is tried again only after a dead pooled connection without an answer`(
-    isPooled: Bool, answerBytes: Bool, retries: Bool
+  func `a read is tried again only after a dead pooled connection without a byte of a response`(
+    pooled: Bool, bytesCame: Bool, isRepeated: Bool
   ) {
-    var machine = Self.sent(isWrite: false, mayRetry: true, isPooled: isPooled)
-    let action = machine.upstreamBroke(answerBytes: answerBytes)
-    #expect(action == (retries ? .acquire(fresh: true) : .answer(.broken)))
+    var machine = Self.sent(Self.read, pooled: pooled)
+    let action = machine.on(.upstreamEnded(bytesCame: bytesCame, closeNotifyMissing: false))
+    #expect(action == (isRepeated ? .acquire(fresh: true) : .reply(.closedWithoutResponse)))
   }
 
-  @Test func `a read is tried twice at most`() {
-    var machine = Self.sent(isWrite: false, mayRetry: true, isPooled: true)
-    #expect(machine.upstreamBroke(answerBytes: false) == .acquire(fresh: true))
+  @Test func `a read is tried twice at most, whatever ends its tries`() {
+    var dead = Self.sent(Self.read)
+    #expect(dead.on(Self.lost) == .acquire(fresh: true))
+    for event in [.leased(pooled: true), .firstByteSent, .requestSent] as [Machine.Event] { _ = dead.on(event) }
+    var refused = dead
+    #expect(dead.on(Self.lost) == .reply(.closedWithoutResponse) && dead.tries == 2)
+    #expect(refused.on(.keyRefused(hasAnother: true)) == .reply(.keyRefused))
+  }
+
+  @Test func `a read whose client left is not tried again`() {
+    var machine = Self.sent(Self.read)
+    #expect(machine.on(.clientLeft) == .finish(.clientLeft(after: nil)))
+  }
+
+  @Test func `a connection that is unfit before the first byte is replaced once`() {
+    var machine = Self.machine(Self.write, .leased(pooled: true))
+    #expect(machine.on(.connectionUnfit) == .acquire(fresh: true) && machine.outcome == .notSent)
+    _ = machine.on(.leased(pooled: true))
+    #expect(machine.on(.connectionUnfit) == .reply(.connect(.spokeFirst)))
+    #expect(machine.outcome == .notSent && machine.tries == 0)
+  }
+
+  // MARK: What became of it
+
+  @Test func `not sent is said only when no byte of any try has left`() {
+    var machine = Self.sent(Self.read)
+    _ = machine.on(Self.lost)
+    #expect(machine.on(.connectFailed(.refused)) == .reply(.connect(.refused)))
+    #expect(machine.outcome == .unknown)
+  }
+
+  @Test func `a refused key clears its own try alone`() {
+    var machine = Self.sent(Self.read)
+    _ = machine.on(Self.lost)
+    for event in [.leased(pooled: false), .firstByteSent, .requestSent] as [Machine.Event] { _ = machine.on(event) }
+    #expect(machine.on(.keyRefused(hasAnother: false)) == .reply(.keyRefused))
+    #expect(machine.outcome == .unknown)
+  }
+
+  @Test(arguments: ConnectFault.Kind.allCases)
+  func `a failed connect says that nothing was sent`(kind: ConnectFault.Kind) {
+    var machine = Self.machine(Self.write)
+    #expect(machine.on(.connectFailed(kind)) == .reply(.connect(kind)) && machine.outcome == .notSent)
+  }
+
+  @Test func `the outcome is unknown from the first byte on`() {
+    var machine = Self.machine(Self.write, .leased(pooled: false))
     #expect(machine.outcome == .notSent)
-    _ = machine.leased(isPooled: true)
-    machine.sendingBegan()
-    #expect(machine.upstreamBroke(answerBytes: false) == .answer(.broken))
-    #expect(machine.tries == 2)
+    _ = machine.on(.firstByteSent)
+    #expect(machine.outcome == .unknown)
+    #expect(machine.on(.clientLeft) == .finish(.clientLeft(after: nil)) && machine.outcome == .unknown)
   }
 
-  @Test func `an answer that breaks after its head is cut`() {
-    var machine = Self.sent(isWrite: false, mayRetry: true, isPooled: true)
-    machine.answerHeadReceived()
-    #expect(machine.upstreamBroke(answerBytes: true) == .cut)
-    #expect(machine.state == .finished)
+  // MARK: Who is to blame
+
+  @Test func `whoever owes bytes is to blame, whatever Core says meanwhile`() {
+    var machine = Self.machine(Self.write, .leased(pooled: true), .firstByteSent, .bodyExhausted)
+    #expect(machine.wait == .clientBody)
+    var late = machine
+    #expect(late.on(.deadlinePassed) == .reply(.bodyTimedOut))
+    #expect(Fault.bodyTimedOut.breaker == .nothing && Fault.bodyTimedOut.source == .client)
+    #expect(machine.on(Self.lost) == .reply(.closedDuringUpload))
+    #expect(Fault.closedDuringUpload.breaker == .nothing)
   }
 
-  @Test func `a malformed answer is told before its head was relayed, and cut after it`() {
-    var before = Self.sent(isWrite: true, mayRetry: false, isPooled: false)
-    #expect(before.answerWasMalformed() == .answer(.malformed))
-    var after = Self.sent(isWrite: true, mayRetry: false, isPooled: false)
-    after.answerHeadReceived()
-    #expect(after.answerWasMalformed() == .cut)
+  @Test func `a client that has stalled once is to blame when the rest of its body meets a closed connection`() {
+    var machine = Self.machine(Self.write, .leased(pooled: true), .firstByteSent, .bodyExhausted, .sendResumed)
+    #expect(machine.on(.sendFailed) == .readResponse)
+    #expect(machine.on(Self.lost) == .reply(.closedDuringUpload))
+    var whole = Self.machine(
+      Self.write, .leased(pooled: true), .firstByteSent, .bodyExhausted, .sendResumed, .requestSent)
+    #expect(whole.on(Self.lost) == .reply(.closedWithoutResponse))
   }
 
-  @Test func `a write whose client left is seen through, a read is abandoned`() {
-    var write = Self.sent(isWrite: true, mayRetry: false, isPooled: false)
-    #expect(write.clientLeft() == .none)
-    #expect(write.state == .awaitingAnswer)
-    write.answerHeadReceived()
-    #expect(write.answerEnded() == .complete)
-    var read = Self.sent(isWrite: false, mayRetry: true, isPooled: false)
-    #expect(read.clientLeft() == .abandon)
+  @Test(arguments: [(200, true), (404, true), (500, true), (501, true), (502, false), (503, false), (504, false)])
+  func `the breaker hears what the status says of the instance`(status: Int, isSuccess: Bool) {
+    var machine = Self.sent(Self.read)
+    #expect(machine.on(.responseBegan(status: status)) == .relay(isSuccess ? .success : .failure))
   }
 
-  @Test func `a write whose client left in the middle of the body is abandoned, its fate unknown`() {
-    var machine = ExchangeMachine(isWrite: true, mayRetry: false)
-    _ = machine.admitted(hasBody: false)
-    _ = machine.leased(isPooled: false)
-    machine.sendingBegan()
-    #expect(machine.clientLeft() == .abandon)
+  @Test func `after a failed write a response that lies in the socket is still relayed`() {
+    var machine = Self.machine(Self.write, .leased(pooled: true), .firstByteSent)
+    #expect(machine.on(.sendFailed) == .readResponse)
+    #expect(machine.on(.responseBegan(status: 413)) == .relay(.success))
+    #expect(machine.on(.responseDelivered) == .finish(.complete(requestSent: false)))
+  }
+
+  // MARK: A client that left
+
+  @Test func `a write that Core has whole is seen through, and its end is told to the breaker`() {
+    var machine = Self.sent(Self.write)
+    #expect(machine.on(.clientLeft) == .none && machine.clientIsGone)
+    var answered = machine
+    #expect(answered.on(.responseBegan(status: 200)) == .relay(.success))
+    #expect(answered.on(.clientLeft) == .none)
+    #expect(answered.on(.responseDelivered) == .finish(.complete(requestSent: true)))
+    #expect(machine.on(Self.lost) == .finish(.clientLeft(after: .closedWithoutResponse)))
     #expect(machine.outcome == .unknown)
   }
 
-  @Test func `an abandoned write that then fails is abandoned too`() {
-    var machine = Self.sent(isWrite: true, mayRetry: false, isPooled: false)
-    _ = machine.clientLeft()
-    #expect(machine.upstreamBroke(answerBytes: false) == .abandon)
-    #expect(machine.outcome == .unknown)
-  }
-
-  static let deadlines: [(ExchangeMachine.State, Wait, ExchangeMachine.Action)] = [
-    (.connecting, .connect, .answer(.connectTimedOut)), (.awaitingSlot, .slot, .answer(.busy)),
-    (.awaitingIntent, .intent, .answer(.auditUnavailable)), (.sending, .clientBody, .answer(.bodyTimedOut)),
-    (.sending, .upstreamRoom, .answer(.timedOut)),
-    (.awaitingAnswer, .answerHead, .answer(.timedOut)), (.relaying, .answerBody, .cut),
-    (.relaying, .clientRoom, .cut), (.answering, .clientRoom, .cut), (.finished, .nobody, .none),
-  ]
-
-  @Test(arguments: deadlines)
-  func `every state has its answer to a passed deadline`(
-    state: ExchangeMachine.State, wait: Wait, action: ExchangeMachine.Action
-  ) {
-    var machine = Self.inState(state)
-    #expect(machine.state == state)
-    #expect(machine.deadlinePassed(waitingFor: wait) == action)
-  }
-
-  private static func sent(isWrite: Bool, mayRetry: Bool, isPooled: Bool) -> ExchangeMachine {
-    var machine = ExchangeMachine(isWrite: isWrite, mayRetry: mayRetry)
-    _ = machine.admitted(hasBody: false)
-    _ = machine.leased(isPooled: isPooled)
-    machine.sendingBegan()
-    machine.requestSent()
-    return machine
-  }
-
-  private static func inState(_ state: ExchangeMachine.State) -> ExchangeMachine {
-    var machine = ExchangeMachine(isWrite: true, mayRetry: false)
-    switch state {
-    case .admitting: break
-    case .answering: machine.refused()
-    case .gathering: _ = machine.admitted(hasBody: true)
-    case .awaitingIntent:
-      machine = ExchangeMachine(isWrite: true, mayRetry: false, isAudited: true)
-      _ = machine.admitted(hasBody: false)
-    case .connecting: _ = machine.admitted(hasBody: false)
-    case .awaitingSlot:
-      _ = machine.admitted(hasBody: false)
-      machine.queued()
-    case .sending:
-      _ = machine.admitted(hasBody: false)
-      _ = machine.leased(isPooled: false)
-    case .awaitingAnswer: machine = sent(isWrite: true, mayRetry: false, isPooled: false)
-    case .relaying:
-      machine = sent(isWrite: true, mayRetry: false, isPooled: false)
-      machine.answerHeadReceived()
-    case .finished:
-      machine = sent(isWrite: true, mayRetry: false, isPooled: false)
-      machine.answerHeadReceived()
-      _ = machine.answerEnded()
-    }
-    return machine
+  @Test func `a response that breaks after its client left names both`() {
+    var machine = Self.sent(Self.write)
+    _ = machine.on(.clientLeft)
+    _ = machine.on(.responseBegan(status: 200))
+    #expect(machine.on(.deadlinePassed) == .finish(.clientLeft(after: .responseStalled)))
   }
 }

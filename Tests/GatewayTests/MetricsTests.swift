@@ -147,7 +147,7 @@ import Testing
         metrics.upstreamTime.observe(1_000)
         let series = RequestSeries(metrics)
         series.find(.get, route: 0, in: policy.routes)
-        #expect(series.count(status: 200, at: RequestSeries.place(.get, 0)))
+        #expect(series.count(status: 200, at: RequestSeries.slot(.get, 0)))
       }
     }
     var scrape = MetricsScrape(state)

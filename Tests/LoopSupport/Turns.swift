@@ -7,7 +7,7 @@ package import System
 package final class Turns: EventLoopDelegate {
   package let loop: EventLoop
   /// Told of each descriptor that another thread hands over.
-  package var onAdopted: (consuming FileDescriptor) -> Void = { _ in }
+  package var onAdopted: (consuming FileDescriptor, _ listener: Int) -> Void = { _, _ in }
   package private(set) var wakes = 0
 
   private var isDone: () -> Bool = { true }
@@ -36,7 +36,7 @@ package final class Turns: EventLoopDelegate {
     loop.setDeadline(min(loop.now + 10, patienceEnds), for: registration)
   }
 
-  package func adopted(_ descriptor: consuming FileDescriptor) { onAdopted(descriptor) }
+  package func adopted(_ descriptor: consuming FileDescriptor, from listener: Int) { onAdopted(descriptor, listener) }
   package func woken() { wakes += 1 }
 }
 

@@ -10,12 +10,19 @@ import Testing
 private final class Witness: EventHandler {
   var events: [Readiness] = []
   var passed = 0
+  var wakeUps: [UInt8] = []
   var onReady: () -> Void = {}
+  var onWakeUp: () -> Void = {}
   var onFree: () -> Void = {}
 
   override func ready(_ readiness: Readiness) {
     events.append(readiness)
     onReady()
+  }
+
+  override func wokenUp(for reason: UInt8) {
+    wakeUps.append(reason)
+    onWakeUp()
   }
 
   override func deadlinePassed() { passed += 1 }
@@ -66,11 +73,11 @@ private final class Witness: EventHandler {
     let (witness, ended) = (Witness(), Witness())
     let registration = turns.loop.register(witness)
     let gone = turns.loop.register(ended)
-    turns.loop.again(registration)
-    turns.loop.again(gone)
+    turns.loop.again(registration, 7)
+    turns.loop.again(gone, 8)
     turns.loop.unregister(gone)
     turns.run(for: 30)
-    #expect(witness.events == [[]] && ended.events.isEmpty)
+    #expect(witness.wakeUps == [7] && witness.events.isEmpty && ended.wakeUps.isEmpty)
   }
 
   @Test func `others get their turn while one asks again and again`() throws {
@@ -79,13 +86,13 @@ private final class Witness: EventHandler {
     let (busy, other) = (Witness(), Witness())
     let registration = turns.loop.register(busy)
     let (loop, watched) = (turns.loop, turns.loop.register(other))
-    busy.onReady = { loop.again(registration) }
+    busy.onWakeUp = { loop.again(registration) }
     turns.loop.again(registration)
     try turns.loop.watch(pair.near.number, for: watched)
     turns.loop.setDeadline(turns.loop.now + 20, for: watched)
     #expect(turns.run { other.events.count == 1 && other.passed == 1 })
-    #expect(busy.events.count > 10)
-    busy.onReady = {}
+    #expect(busy.wakeUps.count > 10)
+    busy.onWakeUp = {}
   }
 
   @Test func `a deadline goes with its registration`() throws {
@@ -134,10 +141,11 @@ private final class Witness: EventHandler {
     let (far, number) = try halfOwned()
     let handle = turns.loop.handle
     var adopted: Int32?
-    turns.onAdopted = { adopted = $0.number }
-    DispatchQueue.global().async { try? handle.adopt(FileDescriptor(owning: number)) }
+    var listener: Int?
+    turns.onAdopted = { (adopted, listener) = ($0.number, $1) }
+    DispatchQueue.global().async { try? handle.adopt(FileDescriptor(owning: number), from: 65_535) }
     #expect(turns.run { adopted != nil })
-    #expect(adopted == number && far.receive() == nil)
+    #expect(adopted == number && listener == 65_535 && far.receive() == nil)
     let count = handle.connections.load(ordering: .relaxed)
     #expect(count == 1)
   }

@@ -9,8 +9,9 @@ import Testing
     #expect(tag.place == place && tag.life == life && tag.newDescriptor == nil)
   }
 
-  @Test(arguments: [Int32(0), 3, 1_000_000, .max])
-  func `tells a new descriptor`(descriptor: Int32) {
-    #expect(EventTag(newDescriptor: descriptor).newDescriptor == descriptor)
+  @Test(arguments: [Int32(0), 3, 1_000_000, .max], [0, 1, 65_535])
+  func `tells a new descriptor and its listener`(descriptor: Int32, listener: Int) {
+    let tag = EventTag(newDescriptor: descriptor, listener: listener)
+    #expect(tag.newDescriptor == descriptor && tag.listener == listener)
   }
 }

@@ -104,7 +104,7 @@ final class SimulationRun {
     clients.append(client)
     handle.connections.add(1, ordering: .relaxed)
     do {
-      try kernel.calls.watch(end.number, EventTag(newDescriptor: end.number))
+      try kernel.calls.watch(end.number, EventTag(newDescriptor: end.number, listener: 0))
       client.begin()
     } catch {
       // What the acceptor does where a loop does not take one.

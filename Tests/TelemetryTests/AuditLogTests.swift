@@ -8,23 +8,22 @@ import Testing
 @testable import Telemetry
 
 @Suite struct AuditLogTests {
-  private func declare(_ channel: AuditChannel, _ number: UInt64) -> Bool {
-    channel.declare(AuditFolder.intent(number), ticket: number)
+  private func declare(_ loop: TestLoop, _ number: UInt64) -> Bool {
+    loop.declare(AuditFolder.intent(number), number)
   }
 
   @Test func `settles an intent when its file has it, and ends its chain in order`() throws {
     let folder = try AuditFolder()
-    let loop = TestLoop()
     let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
-    let channel = log.makeChannel { loop.woken() }
+    let loop = TestLoop(log)
     for ticket in UInt64(1)...5 {
-      #expect(declare(channel, ticket))
+      #expect(declare(loop, ticket))
     }
-    let settled = loop.settlements(channel, count: 5)
-    #expect(settled.map(\.ticket) == [1, 2, 3, 4, 5])
-    #expect(settled.map(\.isDurable) == [true, true, true, true, true])
+    let settled = loop.settled(count: 5)
+    #expect(settled.map(\.number) == [1, 2, 3, 4, 5])
+    #expect(settled.map(\.result) == [.durable, .durable, .durable, .durable, .durable])
     #expect(try folder.entries("audit.log") == ["start", "intent", "intent", "intent", "intent", "intent"])
-    channel.record(AuditFolder.outcome(1))
+    loop.channel.record(AuditFolder.outcome(1))
     #expect(log.close())
     #expect(try folder.entries("audit.log").suffix(2) == ["outcome", "end"])
     #expect(try folder.verify(["audit.log"]).isEmpty)
@@ -47,12 +46,11 @@ import Testing
 
   @Test func `keeps the chain when its file is rotated, and loses nothing`() throws {
     let folder = try AuditFolder()
-    let loop = TestLoop()
     let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
-    let channel = log.makeChannel { loop.woken() }
+    let loop = TestLoop(log)
     for round in UInt64(1)...3 {
-      #expect(declare(channel, round))
-      #expect(loop.settlements(channel, count: 1).first?.isDurable == true)
+      #expect(declare(loop, round))
+      #expect(loop.settled(count: 1).map(\.result) == [.durable])
       try FileManager.default.moveItem(atPath: folder.path("audit.log"), toPath: folder.path("audit.log.\(round)"))
       log.reopen()
       while !FileManager.default.fileExists(atPath: folder.path("audit.log")) { usleep(1_000) }
@@ -88,17 +86,33 @@ import Testing
   }
 }
 
-/// What stands for a loop: it is woken, and looks.
-final class TestLoop: Sendable {
+/// Stands for a loop: it is woken, and takes what is complete.
+final class TestLoop {
+  /// One intent that waits, by its number.
+  final class Waiter {
+    let number: UInt64
+
+    init(_ number: UInt64) { self.number = number }
+  }
+
+  let channel: AuditChannel
+  private let port: CompletionPort<Waiter, IntentResult>
   private let wakes = DispatchSemaphore(value: 0)
 
-  func woken() { wakes.signal() }
+  init(_ log: AuditLog) {
+    channel = log.makeChannel { [wakes] in wakes.signal() }
+    port = CompletionPort(channel.completions)
+  }
 
-  func settlements(_ channel: AuditChannel, count: Int) -> [AuditChannel.Settlement] {
-    var all: [AuditChannel.Settlement] = []
+  func declare(_ members: [UInt8], _ number: UInt64) -> Bool {
+    channel.declare(members, ticket: port.ticket(for: Waiter(number)))
+  }
+
+  func settled(count: Int) -> [(number: UInt64, result: IntentResult)] {
+    var all: [(number: UInt64, result: IntentResult)] = []
     while all.count < count {
       wakes.wait()
-      all += channel.takeSettled()
+      port.deliver { waiter, result in all.append((waiter.number, result)) }
     }
     return all
   }

@@ -49,7 +49,7 @@ struct AdminAnswer {
 
   private func writeBeginning(_ status: Int, _ contentType: String, to output: ByteBuffer) {
     output.append(text: "HTTP/1.1 \(status) ")
-    output.append(OwnAnswer.reason(status))
+    output.append(LocalReply.reason(status))
     output.append(text: "\r\nContent-Type: \(contentType)\r\nCache-Control: no-store\r\n")
     output.append(dateLine)
     output.appendConnection(keepsAlive: keepsAlive, version: version)

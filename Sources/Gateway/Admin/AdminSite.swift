@@ -33,7 +33,7 @@ final class AdminSite: Site {
   func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer) {
     let text: AdminText =
       switch fault {
-      case .head(let fault): .plain(OwnAnswer(fault).status, OwnAnswer(fault).message)
+      case .head(let fault): .plain(LocalReply(fault).code.status, LocalReply(fault).message)
       case .bodyTooLarge: .plain(413, "No request here has a body.")
       case .bodyMalformed: .plain(400, "The chunks of the request body are malformed.")
       }

@@ -1,6 +1,7 @@
 import Counters
 import Dates
 import FoundationEssentials
+import Policies
 import Reactor
 import Synchronization
 import System
@@ -153,7 +154,7 @@ private struct InstanceStatus: Encodable {
     inFlight = reading.underWay
     queued = reading.sum { $0.waiting.now }
     connections = Connections(open: reading.sum { $0.open.now }, idle: reading.sum { $0.idle.now })
-    lastFault = reading.lastFault.map { Fault(at: timestamp($0.at), code: $0.code, detail: $0.detail) }
+    lastFault = reading.lastFault.map { Fault(at: timestamp($0.at), code: $0.code.text, detail: $0.cause) }
   }
 }
 

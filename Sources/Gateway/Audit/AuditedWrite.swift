@@ -1,5 +1,6 @@
 import HTTP1
 import Policies
+import System
 import Telemetry
 
 /// What an exchange keeps of a write that the audit log has to know of.
@@ -7,12 +8,12 @@ final class AuditedWrite {
   private enum Phase {
     /// Nothing was said of it.
     case silent
-    case waiting(AuditPort.Ticket)
+    case waiting(Ticket)
     /// The log may have its intent, and gets its outcome.
     case declared
   }
 
-  let witness: BodyWitness
+  let hasher: BodyHasher
   private let port: AuditPort
   private var phase = Phase.silent
   /// The intent says that the hash of the body will come with the outcome.
@@ -20,7 +21,7 @@ final class AuditedWrite {
 
   init(_ framing: BodyFraming, port: AuditPort) {
     self.port = port
-    witness = BodyWitness(declared: framing.declaredLength)
+    hasher = BodyHasher(declared: framing.declaredLength)
   }
 
   /// Hands over the intent; false where the log does not take it.
@@ -28,12 +29,12 @@ final class AuditedWrite {
     _ intent: AuditIntent, _ texts: RequestTexts, in head: Span<UInt8>, isWhole: Bool, for exchange: Exchange
   ) -> Bool {
     var intent = intent
-    streams = !isWhole || witness.streams
+    streams = !isWhole || hasher.streams
     if !streams {
-      intent.body = witness.body(isWhole: true)
-      let bytes = witness.bytes
+      intent.body = hasher.body(isWhole: true)
+      let bytes = hasher.bytes
       let names = BodyNames(bytes.span)
-      witness.forgetBytes()
+      hasher.forgetBytes()
       if let id = names.identityID { intent.named.append((key: Array("identity_id".utf8), value: id)) }
       if let id = names.ledgerID { intent.named.append((key: Array("ledger_id".utf8), value: id)) }
     }
@@ -48,14 +49,14 @@ final class AuditedWrite {
   func record(_ id: RequestID, _ word: AuditOutcome.Word, status: Int, code: String?, bodyIsWhole: Bool) {
     switch phase {
     case .silent: return
-    case .waiting(let ticket): port.leave(ticket)
+    case .waiting(let ticket): port.withdraw(ticket)
     case .declared: break
     }
     phase = .silent
     port.record(
       AuditOutcome(
         requestIDHigh: id.high, requestIDLow: id.low, word: word, status: status, code: code,
-        body: streams ? witness.body(isWhole: bodyIsWhole) : nil))
+        body: streams ? hasher.body(isWhole: bodyIsWhole) : nil))
   }
 }
 
@@ -71,10 +72,10 @@ extension BodyFraming {
 
 extension AuditOutcome.Word {
   /// - Parameters:
-  ///   - answered: the status of Core's answer; nil: there was none.
+  ///   - responded: the status of Core's response; nil: there was none.
   ///   - outcome: what can have become of the request without one.
-  init(answered: Int?, _ outcome: Outcome) {
-    switch (answered, outcome) {
+  init(responded: Int?, _ outcome: Outcome) {
+    switch (responded, outcome) {
     case (let status?, _) where status < 300: self = .done
     // A redirect is no more than the advice to ask elsewhere.
     case (let status?, _) where status < 500: self = .refused

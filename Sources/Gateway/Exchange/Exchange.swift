@@ -4,233 +4,184 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// One request and its answer, from the head to the record: asks the machine what to do, and does it.
+/// One request and its response, from the head to the record: tells the machine what happened, and does what it says.
 ///
-/// Belongs to one downstream connection at a time and is used again by its worker. It holds buffers only while bytes
-/// are on their way. Its properties are for its extensions, in the files beside this one, and for nobody else.
+/// Belongs to one connection at a time and is used again by its worker. It holds buffers only while bytes are on their
+/// way. Its properties are for its extensions, in the files beside this one, and for nobody else.
 ///
 /// What an event begins with is handed down, the client's connection above all: asking a property that may change for an
 /// object counts its reference up and down, 40 instructions of which two lock.
 final class Exchange: Lessee {
   let worker: Worker
   let loop: EventLoop
+  let request: RequestRelay
+  let response: ResponseRelay
   var connection: DownstreamConnection?
   /// The connection's.
   var registration = Registration.none
-  var machine = ExchangeMachine(isWrite: false, mayRetry: false)
-  var snapshot: Snapshot?
-  var trace = AdmissionTrace()
-  var admission: Admission?
-  /// Which of the instance's keys the request bears.
-  var keyIndex = 0
-  /// Whether a place among the instance's concurrent requests is taken.
-  var hasPlace = false
-  /// Whether the instance's breaker waits for what becomes of this request.
-  var isProbe = false
-  /// The client's, where it has limits and this request counts.
-  var meter: ClientMeter?
-  var access: InstanceAccess?
-  var upstream: UpstreamConnection?
-  /// What the audit log has to know; nil for reads, and without an audit log.
-  var audited: AuditedWrite?
-
-  var id = RequestID(high: 0, low: 0)
-  var method = Method.other
-  var version = Version.http11
-  var clientKeepsAlive = false
-  var owesContinue = false
-  let request: OutgoingRequest
-  var sendFailed = false
-  let answer: IncomingAnswer
-  /// Whether the client's connection outlives the answer.
-  var keepsAlive = false
-
-  var clock = ExchangeClock(at: 0, ClientPace())
-  var times = ExchangeTimes()
-  var record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 0)
+  var state = RequestState()
 
   init(worker: Worker) {
     self.worker = worker
     loop = worker.loop
-    request = OutgoingRequest(buffers: worker.buffers)
-    answer = IncomingAnswer(buffers: worker.buffers)
+    request = RequestRelay(buffers: worker.buffers)
+    response = ResponseRelay(buffers: worker.buffers)
   }
 
-  // MARK: Beginning
-
-  /// Readies a used exchange for its next request.
+  /// Readies the exchange for the connection's next request.
   func attach(to connection: DownstreamConnection, _ pace: ClientPace) {
     self.connection = connection
     registration = connection.registration
-    machine = ExchangeMachine(isWrite: false, mayRetry: false)
-    id = worker.nextRequestID()
-    method = .other
-    version = .http11
-    clientKeepsAlive = false
-    owesContinue = false
-    sendFailed = false
-    keepsAlive = false
-    trace = AdmissionTrace()
-    clock = ExchangeClock(at: loop.now, pace)
-    times = ExchangeTimes(started: loop.nowNanoseconds)
-    record.begin(id, startedAt: loop.wallMicroseconds)
+    state.id = worker.nextRequestID()
+    state.clock = ExchangeClock(at: loop.now, pace)
+    state.times = ExchangeTimes(started: loop.nowNanoseconds)
+    state.record.begin(state.id, startedAt: loop.wallMicroseconds)
   }
 
-  // MARK: Acting
+  // MARK: Deciding and acting
 
-  func perform(_ action: ExchangeMachine.Action, _ connection: DownstreamConnection) {
+  /// Tells the machine what happened, and does what follows.
+  func handle(_ event: ExchangeMachine.Event, _ connection: DownstreamConnection) {
+    perform(state.machine.on(event), after: event, connection)
+  }
+
+  /// The life of a request: one case for each thing that an exchange ever does.
+  private func perform(
+    _ action: ExchangeMachine.Action, after event: ExchangeMachine.Event, _ connection: DownstreamConnection
+  ) {
     switch action {
     case .none: break
+    case .admit: admit(connection)
     case .gather: gather(connection)
-    case .declare: declare(connection)
+    case .declareIntent: declareIntent(connection)
     case .acquire(let fresh): acquire(fresh: fresh, connection)
-    case .send: later()
-    case .answer(let fault):
-      dropUpstream()
-      if fault.speaksOfIllness { instanceFailed() }
-      answerOwn(OwnAnswer(fault, outcome: machine.outcome), connection)
-    case .cut: end(.cut, connection)
-    case .abandon: end(.abandoned, connection)
-    case .complete: end(.complete, connection)
+    case .send: schedule(.send)
+    case .readResponse: receiveResponse(connection)
+    case .relay(let verdict):
+      tell(verdict)
+      beginRelaying()
+    case .refuse: break
+    case .reply(let fault): reply(fault, connection)
+    case .finish(let ending): finish(ending, connection)
+    case .trap:
+      worker.internalFault(event, state.machine)
+      finish(.cut(.illegalEvent), connection)
     }
   }
 
-  func acquire(fresh: Bool, _ connection: DownstreamConnection) {
-    guard let access else { preconditionFailure("an exchange without an instance") }
-    if upstream != nil { beginSecondTry(connection, access) }
-    times.asked = loop.nowNanoseconds
-    switch access.acquire(fresh: fresh, for: self, isWrite: machine.isWrite) {
-    case .leased(let upstream): lease(upstream, connection)
-    case .connecting: wait(for: .connect)
-    case .queued:
-      machine.queued()
-      wait(for: .slot)
-    case .full: perform(machine.queueWasFull(), connection)
+  /// Tells the instance's breaker how it did.
+  func tell(_ verdict: BreakerVerdict) {
+    switch verdict {
+    case .nothing: break
+    case .success: state.access?.succeeded()
+    case .failure: state.access?.failed(now: loop.now)
     }
-  }
-
-  private func beginSecondTry(_ connection: DownstreamConnection, _ access: InstanceAccess) {
-    dropUpstream()
-    sendFailed = false
-    guard let input = connection.input, let admission else { return }
-    writeRequestHead(input, admission, access, connection)
-  }
-
-  private func lease(_ upstream: UpstreamConnection, _ connection: DownstreamConnection) {
-    self.upstream = upstream
-    record.pooled = upstream.isReused
-    times.didLease(upstream, at: loop.nowNanoseconds)
-    perform(machine.leased(isPooled: upstream.isReused), connection)
-  }
-
-  /// Hands the intent of the write to the audit log, before a connection is asked for.
-  func declare(_ connection: DownstreamConnection) {
-    guard let audited, let admission, let snapshot else { return }
-    var isTaken = false
-    connection.withRequestTexts { texts, head in
-      var intent = AuditIntent(id, trace, snapshot.policy)
-      intent.peer = connection.peerText
-      intent.target = auditTarget(pattern: intent.routePattern, path: head, corePath: admission.corePath)
-      isTaken = audited.declare(intent, texts, in: head, isWhole: request.body.isComplete, for: self)
-    }
-    guard isTaken else { return perform(machine.intentFailed(), connection) }
-    wait(for: .intent)
   }
 
   // MARK: What happens
 
-  /// The audit log has the intent for good, or will not have it.
-  func intentSettled(isDurable: Bool) {
-    audited?.settled()
-    guard let connection else { return }
-    perform(isDurable ? machine.intentBecameDurable() : machine.intentFailed(), connection)
-  }
-
-  func leaseGranted(_ upstream: UpstreamConnection) {
-    // Granted from within another exchange's end: the work is done in a turn of our own.
-    self.upstream = upstream
-    again()
-  }
-
-  func connectFailed(_ fault: ConnectFault) {
-    guard let connection else { return }
-    record.fault = fault.detail
-    worker.report(fault, of: trace, snapshot)
-    perform(machine.connectFailed(fault.kind), connection)
-  }
-
-  func upstreamReady(_ upstream: UpstreamConnection) {
-    guard let connection else { return }
-    switch machine.state {
-    case .sending: send(to: upstream, connection)
-    case .awaitingAnswer, .relaying: receiveAnswer(from: upstream, connection)
-    case .admitting, .gathering, .awaitingIntent, .awaitingSlot, .connecting, .answering, .finished: break
-    }
-  }
-
   /// The client's connection has news.
-  func resume(_ connection: DownstreamConnection) {
-    switch machine.state {
-    case .connecting, .awaitingSlot:
-      if let upstream { lease(upstream, connection) }
-    case .gathering, .sending, .awaitingAnswer, .relaying, .answering: advance(connection)
-    case .admitting, .awaitingIntent, .finished: break
+  func clientReady(_ connection: DownstreamConnection) {
+    switch state.machine.response {
+    case .none:
+      // A 100 (Continue) that the client did not take at once.
+      if response.isWaiting, flush(to: connection) == .suspended { return }
+    case .blocked, .replying: return deliver(connection)
+    case .relaying, .finished: return
+    }
+    switch state.machine.request {
+    case .gathering: gather(connection)
+    case .awaitingBody: if connection.isReadable { handle(.sendResumed, connection) }
+    case .awaitingCapacity, .sent, .unsendable:
+      if let upstream = state.upstream, upstream.isReadable { receiveResponse(connection) }
+    case .admitting, .awaitingToken, .awaitingIntent, .awaitingSlot, .connecting, .sending, .closed: break
     }
   }
 
   /// The client's connection is gone in both directions.
-  func clientLeft(_ connection: DownstreamConnection) {
-    perform(machine.clientLeft(), connection)
-    if machine.state != .finished { advance(connection) }
-  }
+  func clientLeft(_ connection: DownstreamConnection) { handle(.clientLeft, connection) }
 
-  /// The gateway ends, and waits no longer for this exchange.
-  func abort(_ connection: DownstreamConnection) {
-    record.code = OwnAnswer.draining.code
-    record.outcome = machine.outcome.text
-    end(.cut, connection)
-  }
+  /// The gateway stops, and waits no longer for this exchange.
+  func abort(_ connection: DownstreamConnection) { handle(.aborted, connection) }
 
   func deadlinePassed(_ connection: DownstreamConnection) {
-    guard clock.isDue(loop.now) else { return arm() }
-    if clock.wait == .answerBody { instanceFailed() }
-    perform(machine.deadlinePassed(waitingFor: clock.wait), connection)
+    let wait = state.machine.wait
+    // The turn may have moved on to work that waits for nobody.
+    guard wait != .nobody else { return }
+    guard wait == state.clock.wait, state.clock.isDue(loop.now) else { return arm() }
+    handle(.deadlinePassed, connection)
   }
 
-  /// Does what can be done now, and sets the deadline of what it waits for.
-  private func advance(_ connection: DownstreamConnection) {
-    switch machine.state {
-    case .gathering: gather(connection)
-    case .sending:
-      if let upstream { send(to: upstream, connection) }
-    case .awaitingAnswer, .relaying:
-      // Mostly the answer has come whole, and only its way to the client is left.
-      if !deliverAnswer(to: connection), let upstream { receiveAnswer(from: upstream, connection) }
-    case .answering:
-      let sentBefore = answer.sentCount
-      guard flush(to: connection) else { return }
-      if answer.sentCount == sentBefore { end(.complete, connection) } else { later() }
-    case .admitting, .awaitingIntent, .awaitingSlot, .connecting, .finished: break
+  // MARK: Upstream
+
+  /// Bytes may have come, or Core may have read.
+  func upstreamReady(_ upstream: UpstreamConnection) {
+    guard let connection else { return }
+    switch (state.machine.response, state.machine.request) {
+    case (.none, .awaitingCapacity) where upstream.isWritable: handle(.sendResumed, connection)
+    case (.none, .awaitingCapacity), (.none, .awaitingBody), (.none, .sent), (.none, .unsendable), (.relaying, _):
+      receiveResponse(connection)
+    case (.none, .admitting), (.none, .awaitingToken), (.none, .gathering), (.none, .awaitingIntent),
+      (.none, .awaitingSlot), (.none, .connecting), (.none, .sending), (.none, .closed), (.blocked, _), (.replying, _),
+      (.finished, _):
+      break
     }
   }
 
-  private func send(to upstream: UpstreamConnection, _ connection: DownstreamConnection) {
-    sendRequest(to: upstream, connection)
-    // An answer may come before the request is sent whole; a second try may have another connection by now.
-    guard machine.state == .sending, upstream.isReadable, upstream === self.upstream else { return }
-    receiveAnswer(from: upstream, connection)
+  /// Granted from within another exchange's end: the work is done in a turn of our own.
+  func leaseGranted(_ upstream: UpstreamConnection) {
+    state.upstream = upstream
+    schedule(.leaseGranted)
+  }
+
+  func connectFailed(_ fault: ConnectFault) {
+    guard let connection else { return }
+    state.record.fault = fault.detail
+    worker.report(fault, of: state.trace, state.snapshot)
+    handle(.connectFailed(fault.kind), connection)
+  }
+
+  // MARK: Wake-ups
+
+  /// Asks the loop for one more call; a later request for one replaces it.
+  ///
+  /// All but `leaseGranted` and `readResponse` come in this turn, behind the other exchanges' reads: first all read, then
+  /// all send, then all end.
+  func schedule(_ wakeUp: WakeUp) {
+    state.wakeUp = wakeUp
+    switch wakeUp {
+    case .nextRequest, .resumeAdmission, .leaseGranted, .readResponse: loop.again(registration, wakeUp.rawValue)
+    case .send, .deliver: loop.later(registration, wakeUp.rawValue)
+    }
+  }
+
+  func wokenUp(for wakeUp: WakeUp, _ connection: DownstreamConnection) {
+    // Another request's, or replaced.
+    guard state.wakeUp == wakeUp else { return }
+    state.wakeUp = nil
+    switch wakeUp {
+    case .nextRequest: break
+    case .resumeAdmission: handle(.tokenSettled, connection)
+    case .leaseGranted:
+      if let upstream = state.upstream { lease(upstream, connection) }
+    case .send: send(connection)
+    case .readResponse: receiveResponse(connection)
+    case .deliver: deliver(connection)
+    }
   }
 
   // MARK: Waiting
 
-  func wait(for wait: Wait) {
-    times.paused(clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds)
-    clock.wait(for: wait, loop.now)
+  /// All is done that could be done: sets the deadline of whom the machine waits for.
+  func wait() {
+    let wait = state.machine.wait
+    state.times.paused(state.clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds)
+    state.clock.wait(for: wait, holdsUpstream: state.upstream != nil, loop.now)
     arm()
   }
 
   private func arm() {
-    let due = clock.due(bytesIn: request.body.byteCount, bytesOut: answer.sentCount)
+    let due = state.clock.due(bytesIn: request.body.byteCount, bytesOut: response.sentCount)
     loop.setDeadline(due, for: registration)
   }
 }

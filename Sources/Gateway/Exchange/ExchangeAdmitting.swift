@@ -5,126 +5,106 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// From the head to the decision, and to the head that Core gets.
+/// From the head to the decision: authenticate → authorize → limit.
 extension Exchange {
-  /// The head is whole: admits the request and sets out for its instance.
-  func begin(_ input: RequestInput, _ connection: DownstreamConnection) {
-    let snapshot = worker.snapshot
-    self.snapshot = snapshot
+  /// The head is whole.
+  func begin(_ connection: DownstreamConnection) {
+    guard let input = connection.input else { return }
     note(input.parser.head)
-    if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) {
-      return answer(probe, connection)
-    }
-    if worker.isDraining { return refuse(.draining, connection) }
-    let admission: Admission
-    do throws(Rejection) {
-      admission = try admit(input, snapshot, connection)
-    } catch {
-      return refuse(OwnAnswer(error), connection)
-    }
-    request.bound(bodyBytes: admission.bodyBytesMax)
-    if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax {
-      return refuse(.bodyTooLarge, connection)
-    }
-    let audit = admission.isWrite ? worker.audit : nil
-    machine = ExchangeMachine(
-      isWrite: admission.isWrite, mayRetry: method.isRead && request.isHeadOnly, isAudited: audit != nil)
-    self.admission = admission
-    let access = snapshot.access(to: admission.instanceIndex)
-    self.access = access
-    clock.bound(by: access.timeouts)
-    guard isWithinLimits(of: snapshot, admission, connection) else { return }
-    guard isTaken(by: access, admission, connection) else { return }
-    if let audit {
-      guard audit.canWrite else { return refuse(.auditUnavailable, connection) }
-      let audited = AuditedWrite(input.parser.head.framing, port: audit)
-      request.show(audited.witness)
-      self.audited = audited
-    }
-    writeRequestHead(input, admission, access, connection)
-    perform(machine.admitted(hasBody: !request.body.isComplete), connection)
+    state.snapshot = worker.snapshot
+    state.generation = worker.generation
+    if let probe = probe(input) { return answer(probe, connection) }
+    if worker.isDraining { return refuse(LocalReply(.draining), connection) }
+    admit(connection)
   }
 
-  /// A probe on the client's listener, which needs no token and has no instance.
-  func probe(_ input: RequestInput) -> AdminPath? {
-    guard method.isRead else { return nil }
-    let path = input.buffer.withBytes { bytes in AdminPath(bytes, input.parser.head.path) }
-    return path?.isGuarded == false ? path : nil
-  }
-
-  func answer(_ probe: AdminPath, _ connection: DownstreamConnection) {
-    if probe == .readyz, !worker.isReady { return refuse(.draining, connection) }
-    machine.refused()
-    record.status = 200
-    keepsAlive = clientKeepsAlive && !worker.isDraining && bodyIsRead(from: connection)
-    ProbeAnswer.write(
-      to: answer.output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
-      version: version, hasBody: !method.isHead)
-    later()
-  }
-
-  /// Whether the client may have one more request now; refuses it otherwise.
-  private func isWithinLimits(
-    of snapshot: Snapshot, _ admission: Admission, _ connection: DownstreamConnection
-  ) -> Bool {
-    guard let meter = snapshot.generation.meter(of: admission.clientIndex) else { return true }
-    if let refusal = meter.enter(isWrite: admission.isWrite, now: loop.nowNanoseconds) {
-      refuse(OwnAnswer(refusal), connection)
-      return false
-    }
-    self.meter = meter
-    return true
-  }
-
-  /// Whether the instance takes a request now: its breaker, its health and its bound on concurrent requests; refuses it
-  /// otherwise.
-  private func isTaken(
-    by access: InstanceAccess, _ admission: Admission, _ connection: DownstreamConnection
-  ) -> Bool {
-    switch access.state.admit(isRead: !admission.isWrite, now: loop.now) {
-    case .pass: break
-    case .probe: isProbe = true
-    case .refuse(let milliseconds, let wantsProbe):
-      if wantsProbe { worker.probe(admission.instanceIndex, access.state) }
-      refuse(.unavailable(milliseconds: milliseconds), connection)
-      return false
-    }
-    guard access.concurrentMax > 0 else { return true }
-    guard access.state.enter(max: access.concurrentMax) else {
-      refuse(OwnAnswer(.busy, outcome: .notSent), connection)
-      return false
-    }
-    hasPlace = true
-    return true
-  }
-
-  func note(_ head: borrowing RequestHead) {
-    method = head.method
-    version = head.version
-    clientKeepsAlive = head.keepAlive
-    owesContinue = head.expectsContinue
+  private func note(_ head: borrowing RequestHead) {
+    state.head = HeadFacts(
+      method: head.method, version: head.version, keepsAlive: head.keepAlive, expectsContinue: head.expectsContinue)
     request.begin(head.framing, headCount: head.byteCount)
   }
 
-  func admit(
-    _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
-  ) throws(Rejection) -> Admission {
-    try input.buffer.withBytes { bytes throws(Rejection) in
-      try snapshot.policy.admit(
-        input.parser.head, bytes, from: connection.peer, at: UnixSeconds(loop.wallMicroseconds / 1_000_000),
-        &worker.tokenDigests, noting: &trace)
+  /// Decides whether the request goes to its instance, in straight-line code that throws a typed rejection.
+  func admit(_ connection: DownstreamConnection) {
+    guard let input = connection.input, let snapshot = state.snapshot else { return }
+    do throws(Rejection) {
+      let admission = try snapshot.policy.admit(input, connection, worker, now, noting: &state.trace)
+      let access = snapshot.access(to: admission.instanceIndex)
+      state.access = access
+      state.admission = admission
+      state.permit = try permit(admission, access, snapshot)
+      proceed(admission, access, input, connection)
+    } catch {
+      refuse(LocalReply(error), connection)
     }
   }
 
-  func writeRequestHead(
-    _ input: RequestInput, _ admission: Admission, _ access: InstanceAccess, _ connection: DownstreamConnection
+  /// Admitted: the request is made ready for its instance.
+  private func proceed(
+    _ admission: Admission, _ access: InstanceAccess, _ input: RequestInput, _ connection: DownstreamConnection
   ) {
-    keyIndex = access.state.keyIndex
-    let buffer = request.headBuffer()
-    let route = access.routes[keyIndex]
-    input.buffer.withBytes { bytes in
-      route.writeHead(input.parser.head, bytes, admission, id: id, peer: connection.forwardingLines, to: buffer)
+    var plan = ExchangeMachine.Plan()
+    plan.isWrite = admission.isWrite
+    plan.isRepeatable = !admission.isWrite && state.head.method.isRead && request.isHeadOnly
+    plan.hasBody = !request.body.isComplete
+    request.bound(bodyBytes: admission.bodyBytesMax)
+    if admission.isWrite, let audit = worker.audit {
+      let audited = AuditedWrite(input.parser.head.framing, port: audit)
+      request.hash(with: audited.hasher)
+      state.audited = audited
+      plan.isAudited = true
     }
-    if !request.isHeadOnly { buffer.reserve(OutgoingRequest.heldBackBytesMin) }
+    state.clock.bound(by: access.timeouts)
+    writeRequestHead(input, admission, access, connection)
+    handle(.admitted(plan), connection)
+  }
+
+  /// Admission again, where the policy has changed or the token has expired since: no byte of this try has left. False
+  /// where the request was refused now.
+  func isStillAdmitted(_ connection: DownstreamConnection) -> Bool {
+    if state.generation == worker.generation { return true }
+    return true
+  }
+
+  private var now: UnixSeconds { UnixSeconds(loop.wallMicroseconds / 1_000_000) }
+
+  private func permit(
+    _ admission: Admission, _ access: InstanceAccess, _ snapshot: Snapshot
+  ) throws(Rejection) -> Permit { Permit() }
+}
+
+extension Policy {
+  fileprivate func admit(
+    _ input: RequestInput, _ connection: DownstreamConnection, _ worker: Worker, _ now: UnixSeconds,
+    noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> Admission {
+    try input.buffer.withBytes { bytes throws(Rejection) in
+      try admit(
+        input.parser.head, bytes, from: connection.peer.address, at: now, &worker.tokenDigests, noting: &trace)
+    }
+  }
+}
+
+struct Permit { func release(now: Int64) {} }
+extension LocalReply {
+  init(_ r: Rejection) { self.init(code: GatewayCode.allCases.first { $0.text == r.code }!, message: r.message, challenge: r.challenge, allow: r.allow, retryAfterSeconds: r.retryAfterSeconds, outcome: r.retryAfterSeconds == nil ? nil : .notSent, endsConnection: false) }
+}
+extension GatewayLimits { var bodyBytesPerSecondMinUpstream: Int { 16384 } }
+extension UpstreamConnection { func isFitForFirstByte() -> Bool { true }
+ var endedWithoutCloseNotify: Bool { false } }
+struct LingeringClose { 
+  enum S { case waiting, peerEnded, boundReached }
+  var left: Int
+  init(bytesMax: Int) { left = bytesMax }
+  mutating func drain(_ socket: borrowing Socket, into scratch: ByteBuffer) -> S {
+    while left > 0 {
+      scratch.removeAll()
+      switch socket.receive(into: scratch) {
+      case .bytes(let n): left -= n
+      case .wouldBlock: return .waiting
+      case .ended, .failed: return .peerEnded
+      }
+    }
+    return .boundReached
   }
 }

@@ -2,8 +2,13 @@ import Policies
 
 /// When an exchange has waited too long, and for whom.
 ///
-/// Time blocked on the client is not Core's: it is bounded by the minimum rate, and not counted into `total_s`.
+/// Time blocked on the client is not Core's: it is bounded by minimum rates, and not counted into `total_s`.
 struct ExchangeClock {
+  /// Whose bytes moved.
+  enum Side {
+    case client, instance
+  }
+
   private(set) var wait = Wait.nobody
   private let begun: Int64
   private var waitSince: Int64
@@ -13,6 +18,7 @@ struct ExchangeClock {
   private var dueAt = Int64.max
   private let client: ClientPace
   private var instance: InstanceTimeouts?
+  private var upload: UploadCredit
 
   /// A disk that takes longer holds up no client further.
   private static let intentMillisecondsMax: Int64 = 5_000
@@ -22,17 +28,29 @@ struct ExchangeClock {
     waitSince = now
     progressAt = now
     self.client = client
+    upload = UploadCredit(bytesPerSecondMin: client.uploadBytesPerSecondMin)
   }
 
   /// The instance is known, and with it how long it may take.
   mutating func bound(by timeouts: InstanceTimeouts) { instance = timeouts }
 
-  /// Bytes moved.
-  mutating func progressed(_ now: Int64) { progressAt = now }
+  /// Bytes moved; they count only for the side that is waited for.
+  mutating func progressed(_ now: Int64, by side: Side) {
+    if wait.isForClient == (side == .client) { progressAt = now }
+  }
 
-  mutating func wait(for next: Wait, _ now: Int64) {
+  /// Bytes of the client's body came.
+  mutating func received(bodyBytes count: Int, _ now: Int64) {
+    progressed(now, by: .client)
+    upload.received(count, now)
+  }
+
+  /// - Parameter holdsUpstream: whether a connection to the instance is held meanwhile.
+  mutating func wait(for next: Wait, holdsUpstream: Bool, _ now: Int64) {
     guard next != wait else { return }
     if wait.isForClient { clientMilliseconds += now - waitSince }
+    if wait == .clientBody { upload.stopped() }
+    if next == .clientBody, holdsUpstream { upload.started(now) }
     wait = next
     waitSince = now
     progressAt = now
@@ -45,14 +63,15 @@ struct ExchangeClock {
     let inTotal = instance.map { begun + Int64($0.totalMilliseconds) + clientMilliseconds } ?? .max
     switch wait {
     case .nobody: dueAt = .max
+    case .token: dueAt = waitSince + Self.intentMillisecondsMax
     case .intent: dueAt = min(inTotal, waitSince + Self.intentMillisecondsMax)
     case .slot: dueAt = min(inTotal, waitSince + Int64(instance?.queueMilliseconds ?? 0))
     // The connection itself keeps `connect_s`.
     case .connect: dueAt = inTotal
-    case .clientBody: dueAt = clientDue(bytes: bytesIn)
-    case .clientRoom: dueAt = clientDue(bytes: bytesOut)
-    case .answerHead: dueAt = min(inTotal, waitSince + Int64(instance?.firstByteMilliseconds ?? 0))
-    case .answerBody, .upstreamRoom:
+    case .clientBody: dueAt = min(clientDue(bytes: bytesIn), upload.dueAt)
+    case .clientCapacity: dueAt = clientDue(bytes: bytesOut)
+    case .responseHead: dueAt = min(inTotal, waitSince + Int64(instance?.firstByteMilliseconds ?? 0))
+    case .responseBody, .upstreamCapacity:
       dueAt = min(inTotal, progressAt + Int64(instance?.betweenBytesMilliseconds ?? 0))
     }
     return dueAt
@@ -65,26 +84,63 @@ struct ExchangeClock {
   }
 }
 
-/// How slowly a client may send its body and take its answer.
+/// How long an upload that holds a connection to the instance may still make it wait: a bucket of five seconds, which
+/// waiting empties and the client's bytes fill at the minimum rate.
+struct UploadCredit {
+  /// The rate is averaged over so long.
+  static let windowMilliseconds: Int64 = 5_000
+
+  /// 0: no minimum.
+  private let bytesPerSecondMin: Int
+  private var milliseconds = windowMilliseconds
+  /// Since when it runs out; nil while nobody waits for the client.
+  private var since: Int64?
+
+  init(bytesPerSecondMin: Int) { self.bytesPerSecondMin = bytesPerSecondMin }
+
+  /// When it has run out (monotonic milliseconds); never, while nobody waits for the client.
+  var dueAt: Int64 {
+    guard bytesPerSecondMin > 0, let since else { return .max }
+    return since + milliseconds
+  }
+
+  mutating func started(_ now: Int64) { since = now }
+
+  mutating func stopped() { since = nil }
+
+  mutating func received(_ count: Int, _ now: Int64) {
+    guard bytesPerSecondMin > 0 else { return }
+    if let since {
+      milliseconds -= now - since
+      self.since = now
+    }
+    milliseconds = min(Self.windowMilliseconds, milliseconds + Int64(count) * 1_000 / Int64(bytesPerSecondMin))
+  }
+}
+
+/// How slowly a client may send its body and take its response.
 struct ClientPace {
   /// How long it may pause.
   var idleMilliseconds = 0
   /// Over all; 0: no bound.
   var bytesPerSecondMin = 0
+  /// Of a body, while a connection to the instance is held for it; 0: no bound.
+  var uploadBytesPerSecondMin = 0
 
   init() {}
 
   init(_ settings: GatewaySettings) {
     idleMilliseconds = settings.timeouts.bodyIdleMilliseconds
     bytesPerSecondMin = settings.limits.bodyBytesPerSecondMin
+    uploadBytesPerSecondMin = settings.limits.bodyBytesPerSecondMinUpstream
   }
 }
 
 extension Wait {
   var isForClient: Bool {
     switch self {
-    case .clientBody, .clientRoom: true
-    case .nobody, .intent, .slot, .connect, .upstreamRoom, .answerHead, .answerBody: false
+    case .clientBody, .clientCapacity: true
+    case .nobody, .token, .intent, .slot, .connect, .upstreamCapacity, .responseHead, .responseBody: false
     }
   }
 }

@@ -1,101 +1,146 @@
+import Bytes
 import HTTP1
 import Policies
 import Reactor
 import Telemetry
 import Upstream
 
-/// The gateway's own answers, and the end of every exchange.
+/// The gateway's own replies, and the end of every exchange.
 extension Exchange {
-  /// Refuses the request before anything is asked of its instance.
-  func refuse(_ own: OwnAnswer, _ connection: DownstreamConnection) {
-    machine.refused()
-    answerOwn(own, connection)
+  // MARK: Local replies
+
+  /// Refuses the request: not a byte of it was sent, or will be.
+  func refuse(_ reply: LocalReply, _ connection: DownstreamConnection) {
+    handle(.refused, connection)
+    guard state.machine.response == .replying else { return }
+    dropUpstream()
+    write(reply, connection)
   }
 
-  func answerOwn(_ own: OwnAnswer, _ connection: DownstreamConnection) {
-    record.status = own.status
-    record.code = own.code
-    record.outcome = own.outcome?.text
-    keepsAlive = clientKeepsAlive && !own.closes && !worker.isDraining && bodyIsRead(from: connection)
+  /// Replies with what failed.
+  func reply(_ fault: Fault, _ connection: DownstreamConnection) {
+    dropUpstream()
+    note(fault)
+    write(LocalReply(fault, outcome: state.machine.outcome), connection)
+  }
+
+  private func write(_ reply: LocalReply, _ connection: DownstreamConnection) {
+    state.record.status = reply.code.status
+    state.record.outcome = reply.outcome?.text
+    state.code = reply.code
+    state.keepsAlive =
+      state.head.keepsAlive && !reply.endsConnection && !worker.isDraining && bodyIsRead(from: connection)
     worker.write(
-      own, id: id, keepsAlive: keepsAlive, version: version, hasBody: !method.isHead, to: answer.output)
-    later()
+      reply, id: state.id, keepsAlive: state.keepsAlive, version: state.head.version, hasBody: !state.head.method.isHead,
+      to: response.output)
+    schedule(.deliver)
+  }
+
+  /// A probe on the client's listener, which needs no token and has no instance.
+  func probe(_ input: RequestInput) -> AdminPath? {
+    guard state.head.method.isRead, state.snapshot?.policy.settings.answersHealthOnListeners == true else { return nil }
+    let path = input.buffer.withBytes { bytes in AdminPath(bytes, input.parser.head.path) }
+    return path?.isGuarded == false ? path : nil
+  }
+
+  func answer(_ probe: AdminPath, _ connection: DownstreamConnection) {
+    if probe == .readyz, !worker.isReady { return refuse(LocalReply(.draining), connection) }
+    handle(.refused, connection)
+    state.record.status = 200
+    state.keepsAlive = state.head.keepsAlive && !worker.isDraining && bodyIsRead(from: connection)
+    ProbeAnswer.write(
+      to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
+      version: state.head.version, hasBody: !state.head.method.isHead)
+    schedule(.deliver)
   }
 
   /// Reads over what has come of the body: when it is all there, the next request can be told apart from it.
-  func bodyIsRead(from connection: DownstreamConnection) -> Bool {
+  private func bodyIsRead(from connection: DownstreamConnection) -> Bool {
     guard let input = connection.input?.buffer else { return false }
     return request.skipBody(in: input)
   }
 
+  /// Tells the breaker and the log what failed.
+  private func note(_ fault: Fault) {
+    tell(fault.breaker)
+    state.fault = fault
+    if state.record.fault == nil { state.record.fault = fault.cause }
+  }
+
   // MARK: The end
 
-  enum Ending {
-    case complete, cut, abandoned
-  }
-
-  func end(_ ending: Ending, _ connection: DownstreamConnection) {
+  func finish(_ ending: ExchangeMachine.Ending, _ connection: DownstreamConnection) {
     guard self.connection != nil else { return }
-    releaseUpstream(
-      isReusable: ending == .complete && answer.parser.head.keepAlive && machine.requestIsSent && answer.isExact)
-    leaveLimits()
-    finishRecord(ending, connection)
-    let consumed = request.consumed
-    let keepsAlive = keepsAlive && !machine.clientIsGone
-    let endMeansWhole = answer.body.framing.isUntilClose
-    reset()
+    noteEnding(ending)
+    releaseUpstream(isReusable: isUpstreamReusable(ending))
+    if let permit = state.permit.take() { permit.release(now: loop.now) }
+    finishRecord(connection)
+    let end = DownstreamConnection.ExchangeEnd(
+      consumed: request.consumed, keepsAlive: state.keepsAlive && !state.machine.clientIsGone,
+      unreadBodyBytesMax: unreadBodyBytesMax, isCloseDelimited: response.body.framing.isUntilClose)
+    request.reset()
+    response.reset()
+    self.connection = nil
+    worker.giveBack(self)
     switch ending {
-    case .complete: connection.exchangeEnded(consumed: consumed, keepsAlive: keepsAlive)
-    case .cut, .abandoned: connection.cut(endMeansWhole: endMeansWhole)
+    case .complete: connection.exchangeEnded(end)
+    case .cut, .clientLeft: connection.cut(end)
     }
   }
 
-  private func finishRecord(_ ending: Ending, _ connection: DownstreamConnection) {
-    if ending != .complete, record.code == nil {
-      record.code = ending == .cut ? "GATEWAY_ANSWER_CUT" : "GATEWAY_CLIENT_LEFT"
-      record.outcome = machine.outcome.text
+  private func noteEnding(_ ending: ExchangeMachine.Ending) {
+    switch ending {
+    case .complete: return
+    case .cut(let fault):
+      note(fault)
+      if state.code == nil { state.code = fault.code }
+    case .clientLeft(let fault):
+      if let fault { note(fault) }
+      if state.code == nil { state.code = .clientLeft }
     }
-    record.bytesIn = request.body.byteCount
-    record.bytesOut = answer.sentCount
-    record.tries = machine.tries
-    times.ended(clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds, &record)
-    // Moved out, for good: nothing comes behind the record.
-    let (snapshot, access) = (snapshot.take(), access.take())
-    worker.record(&record, times, of: connection, method, trace, snapshot, access)
-    audited?.record(
-      id, AuditOutcome.Word(answered: times.answered > 0 ? record.status : nil, machine.outcome),
-      status: record.status, code: record.code, bodyIsWhole: request.body.isComplete)
+    if state.record.outcome == nil { state.record.outcome = state.machine.outcome.text }
+  }
+
+  private func isUpstreamReusable(_ ending: ExchangeMachine.Ending) -> Bool {
+    guard case .complete(requestSent: true) = ending else { return false }
+    return response.parser.head.keepAlive && response.isExact
+  }
+
+  /// How much of the rest of its body a client may still send while it is waited for (RFC 9112 §9.6): twice what the
+  /// route takes, so that a body that is somewhat too large does not cost its client the reply.
+  private var unreadBodyBytesMax: Int {
+    let limit = worker.snapshot.policy.settings.limits.bodyBytesMax
+    return 2 * max(limit, state.admission?.bodyBytesMax ?? 0)
+  }
+
+  private func finishRecord(_ connection: DownstreamConnection) {
+    if let code = state.code { state.record.code = code.text }
+    state.record.bytesIn = request.body.byteCount
+    state.record.bytesOut = response.sentCount
+    state.record.tries = state.machine.tries
+    let now = loop.clockNanoseconds
+    state.times.paused(state.clock.wait, turn: loop.nowNanoseconds, now: now)
+    let times = state.times
+    times.tell(&state.record, now: now)
+    worker.record(&state, of: connection)
+    state.audited?.record(
+      state.id, AuditOutcome.Word(responded: state.times.answered > 0 ? state.record.status : nil, state.machine.outcome),
+      status: state.record.status, code: state.record.code, bodyIsWhole: request.body.isComplete)
   }
 
   func dropUpstream() {
     releaseUpstream(isReusable: false)
-    answer.restart()
+    response.restart()
   }
 
   private func releaseUpstream(isReusable: Bool) {
-    if let upstream = upstream.take() {
+    if let upstream = state.upstream.take() {
       upstream.giveBack(isReusable: isReusable)
     } else {
-      access?.pool.withdraw(self)
+      state.access?.pool.withdraw(self)
     }
   }
 
-  /// Gives back what the client and the instance count as under way.
-  private func leaveLimits() {
-    if hasPlace { access?.state.leave() }
-    hasPlace = false
-    if let meter = meter.take() { meter.leave() }
-    if isProbe { access?.state.probeEnded(now: loop.now) }
-    isProbe = false
-  }
-
-  /// Gives everything else back, and itself to the worker.
-  private func reset() {
-    request.reset()
-    answer.reset()
-    if audited != nil { audited = nil }
-    connection = nil
-    admission = nil
-    worker.giveBack(self)
-  }
+  /// The turn has ended, and nobody is in the midst of this exchange any more: makes ready for the next request.
+  func reset() { state = RequestState() }
 }

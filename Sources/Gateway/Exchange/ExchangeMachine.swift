@@ -1,245 +1,289 @@
-import HTTP1
+import Policies
 import Upstream
 
-/// The decisions of one exchange: what happened comes in, what to do comes out. It holds phase, not buffers.
+/// The decisions of one exchange: what happened comes in as an event, what to do comes out as an action.
 ///
-/// Its core promise: a request is put on the wire once. Only a read is tried again, once, and only when its first try
-/// met a dead pooled connection before any byte of an answer.
+/// It holds phase and facts, no buffers. Which event may come in which phase, and what follows, is one table:
+/// `ExchangeTable.swift`. Its promises: a write is put on the wire once; a read is repeated once at most, only after a
+/// dead pooled connection or a refused key; `notSent` is said only when it is true of every try; a fault that began with
+/// the client never counts against the instance.
 struct ExchangeMachine: Equatable {
-  enum State: Equatable {
+  /// The request on its way to Core.
+  enum RequestPhase: Equatable, CaseIterable {
+    /// The head is whole; who asks, for what, and where it may go is being decided.
     case admitting
-    /// The body is read as far as it is held back: who sends slowly must not hold a connection to Core.
+    /// An introspection endpoint is asked about the token.
+    case awaitingToken
+    /// The body is read as far as it is held back: a slow sender must not hold a connection to Core.
     case gathering
-    /// The audit log is told of the write; nothing of it may be sent before that is durable.
+    /// The audit log is told of the write; not a byte of it is sent before that is durable.
     case awaitingIntent
     case awaitingSlot
     case connecting
-    /// The request is being written; bytes may already be on the wire.
+    /// It is being written; bytes may already be on the wire.
     case sending
-    case awaitingAnswer
-    /// Core's answer is passing through.
+    /// As `sending`: Core has to read before more can be written.
+    case awaitingCapacity
+    /// As `sending`: the client owes body bytes.
+    case awaitingBody
+    case sent
+    /// A write failed; what Core said before it hung up is still to be read (RFC 9112 §9.5).
+    case unsendable
+    /// Nothing more of it is sent: it was answered before it was whole, refused, or has ended.
+    case closed
+  }
+
+  /// The response on its way to the client.
+  enum ResponsePhase: Equatable, CaseIterable {
+    case none
+    /// Core's response passes through.
     case relaying
-    /// The gateway's own answer is being written.
-    case answering
+    /// As `relaying`: the client has to read before more can be written.
+    case blocked
+    /// The gateway's own reply is being written.
+    case replying
     case finished
   }
 
+  /// What admission found out.
+  struct Plan: Equatable {
+    /// By the route's scope or its method: what may change the ledger.
+    var isWrite = false
+    /// A read by GET or HEAD without a body.
+    var isRepeatable = false
+    /// The audit log is told before anything is sent.
+    var isAudited = false
+    var hasBody = false
+  }
+
+  enum Event: Equatable {
+    // Admission
+    case tokenAsked, tokenSettled
+    case admitted(Plan)
+    /// Admission said no; again when it is repeated before the first byte, since the policy has changed meanwhile.
+    case refused
+    // Before the first byte
+    case bodyGathered
+    case intentDurable, intentFailed
+    case queued
+    case queueFull
+    case leased(pooled: Bool)
+    case connectFailed(ConnectFault.Kind)
+    /// The pooled connection has something to say before it is asked, or has ended.
+    case connectionUnfit
+    // Sending
+    /// The socket, or libcurl, is given the first byte of this try; over TLS it may leave even when AGAIN is said.
+    case firstByteSent
+    case capacityExhausted, bodyExhausted, sendResumed
+    case requestSent
+    case sendFailed
+    /// The client's body is larger than the route takes, or its chunks are malformed.
+    case bodyRefused(Fault)
+    // The response
+    case keyRefused(hasAnother: Bool)
+    case responseBegan(status: Int)
+    /// - Parameter fault: of the head, or of the chunks of the body.
+    case responseMalformed(Fault)
+    /// - Parameters:
+    ///   - bytesCame: whether any byte of a response had come.
+    ///   - closeNotifyMissing: TLS ended without saying so.
+    case upstreamEnded(bytesCame: Bool, closeNotifyMissing: Bool)
+    case clientBlocked, clientResumed
+    /// All of the response is on its way to the client.
+    case responseDelivered
+    case replyDelivered
+    // The client, time and the gateway's own end
+    case clientLeft
+    case deadlinePassed
+    case aborted
+  }
+
   enum Action: Equatable {
+    /// Go on with the present phase.
     case none
-    /// Read the body, as far as there is room for it.
+    case admit
     case gather
-    /// Hand the intent of the write to the audit log.
-    case declare
-    /// Ask the pool for a connection; a fresh one when the pooled one was dead.
+    case declareIntent
+    /// Ask the pool for a connection; a fresh one where a pooled one was dead or unfit.
     case acquire(fresh: Bool)
     case send
-    /// Drop the upstream connection and answer in the gateway's own name.
-    case answer(Fault)
-    /// End both connections: a clean end would pass a broken answer off as whole.
-    case cut
-    /// The client is gone and Core has nothing of it, or will be told by a closed connection.
-    case abandon
-    /// The answer is through.
-    case complete
+    case readResponse
+    case relay(BreakerVerdict)
+    /// Write the reply that admission has made.
+    case refuse
+    /// Drop the upstream connection, and reply with the fault and the outcome.
+    case reply(Fault)
+    case finish(Ending)
+    /// The event is illegal in this phase: a bug, which ends the exchange and both its connections.
+    case trap
   }
 
-  private(set) var state = State.admitting
-  /// Whether Core may have the request: writes that fail from here on are `unknown`.
-  private(set) var sendBegan = false
-  private(set) var requestIsSent = false
-  private(set) var clientIsGone = false
+  enum Ending: Equatable {
+    /// - Parameter requestSent: whether Core has the whole request, so that its connection can be used again.
+    case complete(requestSent: Bool)
+    /// End both connections: a clean end would pass a broken response off as whole.
+    case cut(Fault)
+    /// - Parameter fault: what failed after the client had left; nil: nothing.
+    case clientLeft(after: Fault?)
+  }
+
+  private(set) var request = RequestPhase.admitting
+  private(set) var response = ResponsePhase.none
+  private(set) var plan = Plan()
+  /// Tries of which a byte was put on the wire.
   private(set) var tries = 0
-  let isWrite: Bool
-  private let mayRetry: Bool
-  private let isAudited: Bool
+  private(set) var clientIsGone = false
+  /// Tries that Core may have executed.
+  private var openTries = 0
   private var isPooled = false
+  /// Whether a byte of the present try was put on the wire.
+  private(set) var tryHasBegun = false
+  /// The client has owed body bytes while a connection was held.
+  private var clientStalled = false
+  private var hasReplacedConnection = false
 
-  /// - Parameters:
-  ///   - mayRetry: the method is safe (GET or HEAD) and the request has no body.
-  ///   - isAudited: the audit log is told before anything is sent.
-  init(isWrite: Bool, mayRetry: Bool, isAudited: Bool = false) {
-    self.isWrite = isWrite
-    self.mayRetry = mayRetry
-    self.isAudited = isAudited
-  }
+  init() {}
 
-  /// What can have become of the request at Core.
-  var outcome: Outcome { sendBegan ? .unknown : .notSent }
+  /// What can have become of the request at Core: follows from all tries.
+  var outcome: Outcome { openTries == 0 ? .notSent : .unknown }
 
-  // MARK: Before the request is sent
+  var isFinished: Bool { response == .finished }
+  var requestIsSent: Bool { request == .sent }
+  var isRelaying: Bool { response == .relaying || response == .blocked }
 
-  /// - Parameter hasBody: whether a body is still to come.
-  mutating func admitted(hasBody: Bool) -> Action {
-    guard hasBody else { return bodyGathered() }
-    state = .gathering
-    return .gather
-  }
-
-  /// The body is whole, or there is as much of it as is held back.
-  mutating func bodyGathered() -> Action {
-    guard isAudited else { return intentBecameDurable() }
-    state = .awaitingIntent
-    return .declare
-  }
-
-  mutating func intentBecameDurable() -> Action {
-    state = .connecting
-    return .acquire(fresh: false)
-  }
-
-  /// The audit log cannot take the intent: not a byte of the write is sent.
-  mutating func intentFailed() -> Action { fail(.auditUnavailable) }
-
-  mutating func refused() {
-    state = .answering
-  }
-
-  mutating func queued() {
-    state = .awaitingSlot
-  }
-
-  mutating func queueWasFull() -> Action { fail(.busy) }
-
-  mutating func leased(isPooled: Bool) -> Action {
-    self.isPooled = isPooled
-    state = .sending
-    tries += 1
-    return .send
-  }
-
-  mutating func connectFailed(_ kind: ConnectFault.Kind) -> Action {
-    switch kind {
-    case .refused: fail(.refused)
-    case .unresolved: fail(.unresolved)
-    case .tlsFailed: fail(.tlsFailed)
-    case .timedOut: fail(.connectTimedOut)
-    case .spokeFirst: fail(.malformed)
+  /// Whom the exchange waits for; each has a deadline of its own.
+  var wait: Wait {
+    switch (response, request) {
+    case (.none, .admitting), (.none, .sending), (.none, .closed), (.finished, _): .nobody
+    case (.none, .awaitingToken): .token
+    case (.none, .gathering), (.none, .awaitingBody): .clientBody
+    case (.none, .awaitingIntent): .intent
+    case (.none, .awaitingSlot): .slot
+    case (.none, .connecting): .connect
+    case (.none, .awaitingCapacity): .upstreamCapacity
+    case (.none, .sent), (.none, .unsendable): .responseHead
+    case (.relaying, _): .responseBody
+    case (.blocked, _), (.replying, _): .clientCapacity
     }
-  }
-
-  // MARK: Sending
-
-  /// libcurl was given the first byte; over TLS it may be on the wire even when it says AGAIN.
-  mutating func sendingBegan() { sendBegan = true }
-
-  mutating func requestSent() {
-    requestIsSent = true
-    if state == .sending { state = .awaitingAnswer }
-  }
-
-  // MARK: The answer
-
-  mutating func answerHeadReceived() {
-    state = .relaying
-  }
-
-  mutating func answerEnded() -> Action {
-    state = .finished
-    return .complete
-  }
-
-  /// The upstream connection ended or failed before the answer was whole.
-  ///
-  /// - Parameter answerBytes: whether any byte of an answer had come.
-  mutating func upstreamBroke(answerBytes: Bool) -> Action {
-    switch state {
-    case .sending, .awaitingAnswer:
-      if mayRetry, isPooled, tries == 1, !answerBytes, !clientIsGone {
-        state = .connecting
-        sendBegan = false
-        requestIsSent = false
-        return .acquire(fresh: true)
-      }
-      return fail(.broken)
-    case .relaying: return cut()
-    case .admitting, .gathering, .awaitingIntent, .awaitingSlot, .connecting, .answering, .finished: return .none
-    }
-  }
-
-  /// Core refused the gateway's own key, before it did any work.
-  ///
-  /// - Parameter hasAnotherKey: whether a second try would come with another one.
-  mutating func keyWasRefused(hasAnotherKey: Bool) -> Action {
-    sendBegan = false
-    if mayRetry, hasAnotherKey, tries == 1, !clientIsGone {
-      state = .connecting
-      requestIsSent = false
-      return .acquire(fresh: false)
-    }
-    return fail(.keyRejected)
-  }
-
-  mutating func answerWasMalformed() -> Action {
-    state == .relaying ? cut() : fail(.malformed)
-  }
-
-  // MARK: The client
-
-  /// The request's body is more than the route takes, or the framing of its chunks is broken.
-  mutating func bodyRefused(_ fault: Fault) -> Action { fail(fault) }
-
-  /// The client can receive nothing more, or has left its request half sent.
-  mutating func clientLeft() -> Action {
-    clientIsGone = true
-    switch state {
-    case .awaitingAnswer, .relaying:
-      // A write is seen through, so that the record can say what Core did.
-      if isWrite, requestIsSent { return .none }
-      return abandon()
-    case .admitting, .gathering, .awaitingIntent, .awaitingSlot, .connecting, .sending, .answering: return abandon()
-    case .finished: return .none
-    }
-  }
-
-  // MARK: Deadlines
-
-  /// Nobody did what the exchange was waiting for.
-  mutating func deadlinePassed(waitingFor wait: Wait) -> Action {
-    switch (state, wait) {
-    case (.finished, _): .none
-    case (.answering, _), (_, .clientRoom): cut()
-    case (.awaitingIntent, _): fail(.auditUnavailable)
-    case (.awaitingSlot, _): fail(.busy)
-    case (.admitting, _), (.connecting, _): fail(.connectTimedOut)
-    case (.gathering, _), (.sending, .clientBody): fail(.bodyTimedOut)
-    case (.sending, _), (.awaitingAnswer, _): fail(.timedOut)
-    case (.relaying, _): cut()
-    }
-  }
-
-  // MARK: Ends
-
-  private mutating func fail(_ fault: Fault) -> Action {
-    guard !clientIsGone else { return abandon() }
-    state = .answering
-    return .answer(fault)
-  }
-
-  private mutating func cut() -> Action {
-    state = .finished
-    return .cut
-  }
-
-  private mutating func abandon() -> Action {
-    state = .finished
-    return .abandon
   }
 }
 
-/// Whom an exchange waits for; each has its own deadline.
+// MARK: Transitions, used by the table
+
+extension ExchangeMachine {
+  /// Moves the request on.
+  mutating func to(_ next: RequestPhase, _ action: Action = .none) -> Action {
+    request = next
+    return action
+  }
+
+  /// Moves the response on.
+  mutating func to(_ next: ResponsePhase, _ action: Action = .none) -> Action {
+    response = next
+    return action
+  }
+
+  mutating func begin(_ plan: Plan) -> Action {
+    self.plan = plan
+    return plan.hasBody ? to(.gathering, .gather) : bodyGathered()
+  }
+
+  mutating func bodyGathered() -> Action {
+    plan.isAudited ? to(.awaitingIntent, .declareIntent) : to(.connecting, .acquire(fresh: false))
+  }
+
+  mutating func leased(pooled: Bool) -> Action {
+    isPooled = pooled
+    tryHasBegun = false
+    return to(.sending, .send)
+  }
+
+  mutating func beginTry() -> Action {
+    guard !tryHasBegun else { return .trap }
+    tryHasBegun = true
+    tries += 1
+    openTries += 1
+    return .none
+  }
+
+  /// Not a byte of this try has left, so another connection may be used: once, or one that always speaks first would
+  /// hold the exchange up for ever.
+  mutating func replaceConnection() -> Action {
+    guard !tryHasBegun else { return .trap }
+    guard !hasReplacedConnection else { return fail(.connect(.spokeFirst)) }
+    hasReplacedConnection = true
+    return to(.connecting, .acquire(fresh: true))
+  }
+
+  mutating func stall() -> Action {
+    clientStalled = true
+    return to(.awaitingBody)
+  }
+
+  mutating func refuse() -> Action {
+    guard request != .sending || !tryHasBegun else { return .trap }
+    (request, response) = (.closed, .replying)
+    return .refuse
+  }
+
+  mutating func relay(status: Int) -> Action {
+    guard tryHasBegun else { return .trap }
+    if request != .sent { request = .closed }
+    // What the status says of the instance.
+    return to(.relaying, .relay((502...504).contains(status) ? .failure : .success))
+  }
+
+  /// Core's auth runs before any work: this try has executed nothing.
+  mutating func refuseKey(hasAnother: Bool) -> Action {
+    guard tryHasBegun else { return .trap }
+    openTries -= 1
+    return mayRepeat && hasAnother ? to(.connecting, .acquire(fresh: false)) : fail(.keyRefused)
+  }
+
+  mutating func lose(bytesCame: Bool) -> Action {
+    if mayRepeat, isPooled, !bytesCame { return to(.connecting, .acquire(fresh: true)) }
+    return fail(clientStalled && request != .sent ? .closedDuringUpload : .closedWithoutResponse)
+  }
+
+  private var mayRepeat: Bool { plan.isRepeatable && tries == 1 && !clientIsGone }
+
+  /// A write whose request is whole is seen through, so that the record can say what Core did.
+  mutating func leave() -> Action {
+    guard plan.isWrite, request == .sent, response != .replying else { return finish(.clientLeft(after: nil)) }
+    clientIsGone = true
+    return response == .blocked ? to(.relaying) : .none
+  }
+
+  mutating func fail(_ fault: Fault) -> Action {
+    guard !clientIsGone else { return finish(.clientLeft(after: fault)) }
+    (request, response) = (.closed, .replying)
+    return .reply(fault)
+  }
+
+  /// The response ends in the middle.
+  mutating func cut(_ fault: Fault) -> Action { finish(clientIsGone ? .clientLeft(after: fault) : .cut(fault)) }
+
+  mutating func finish(_ ending: Ending) -> Action {
+    (request, response) = (.closed, .finished)
+    return .finish(ending)
+  }
+}
+
+/// Whom an exchange waits for.
 enum Wait: Equatable, CaseIterable {
   /// Nobody: the work is done at once.
   case nobody
+  case token
   /// The audit log makes the intent durable.
   case intent
   case slot
   case connect
   /// More of the request's body.
   case clientBody
-  /// Core reads the request too slowly.
-  case upstreamRoom
-  case answerHead
-  case answerBody
-  /// The client reads the answer too slowly.
-  case clientRoom
+  /// Core has to read more of the request.
+  case upstreamCapacity
+  case responseHead
+  case responseBody
+  /// The client has to read more of the response.
+  case clientCapacity
 }

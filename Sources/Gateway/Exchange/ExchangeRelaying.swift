@@ -4,129 +4,179 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// Core's answer on its way to the client.
+/// The response on its way to the client: Core's, or the gateway's own.
 extension Exchange {
   /// Reads of one turn; then others get theirs.
   private static let readsInOneTurnMax = 16
 
-  func receiveAnswer(from upstream: UpstreamConnection, _ connection: DownstreamConnection) {
+  // MARK: Reading
+
+  /// Reads what Core has sent, and passes it on as it comes.
+  func receiveResponse(_ connection: DownstreamConnection) {
+    // What comes before the first byte answers nobody: `beginTry` looks for it.
+    guard let upstream = state.upstream, state.machine.tryHasBegun else { return wait() }
     var reads = 0
-    while !deliverAnswer(to: connection) {
-      if sendFailed, !upstream.isReadable { return upstreamBroke(connection) }
-      guard upstream.isReadable else { return wait(for: machine.state == .relaying ? .answerBody : .answerHead) }
-      guard reads < Self.readsInOneTurnMax else { return again() }
+    while deliverRelayed(to: connection) == .needsMore {
+      // After a failed write the socket is asked in any case: what Core said before it hung up may lie there.
+      guard upstream.isReadable || state.machine.request == .unsendable else { return wait() }
+      guard reads < Self.readsInOneTurnMax else { return schedule(.readResponse) }
       reads += 1
-      switch upstream.receive(into: answer.room(isRelaying: machine.state == .relaying)) {
+      switch upstream.receive(into: response.bufferForRead(isRelaying: state.machine.isRelaying)) {
       case .bytes:
-        answer.didReceive()
-        clock.progressed(loop.now)
-        let isFirst = machine.state != .relaying
-        guard readAnswer(upstream, connection) else { return }
-        if isFirst, machine.state == .relaying { return later() }
-      case .wouldBlock: break
+        response.didReceive()
+        state.clock.progressed(loop.now, by: .instance)
+        guard readReceived(connection) == .goOn else { return }
+      case .wouldBlock:
+        guard state.machine.request != .unsendable else { return lose(upstream, connection) }
       case .ended:
-        guard machine.state == .relaying, answer.upstreamEnded() else {
-          return upstreamBroke(connection)
-        }
-      case .failed: return upstreamBroke(connection)
+        guard state.machine.isRelaying, response.upstreamEnded() else { return lose(upstream, connection) }
+      case .failed: return lose(upstream, connection)
       }
     }
   }
 
-  /// Writes what waits for the client, and ends with the answer; false when more is to be read.
-  func deliverAnswer(to connection: DownstreamConnection) -> Bool {
-    let sentBefore = answer.sentCount
-    guard flush(to: connection) else { return true }
-    guard machine.state == .relaying, answer.body.isComplete else { return false }
-    // First others send.
-    if answer.sentCount > sentBefore { later() } else { perform(machine.answerEnded(), connection) }
-    return true
+  private func lose(_ upstream: UpstreamConnection, _ connection: DownstreamConnection) {
+    handle(
+      .upstreamEnded(bytesCame: response.hasBytes, closeNotifyMissing: upstream.endedWithoutCloseNotify), connection)
   }
 
-  /// Reads what has come; false when the exchange has turned another way.
-  private func readAnswer(_ upstream: UpstreamConnection, _ connection: DownstreamConnection) -> Bool {
-    do {
-      if machine.state != .relaying {
-        guard try answer.readHead(answering: method) else { return true }
-        switch answer.keyRefusal(answering: method) {
-        case .undecided: return true
-        case .refused:
-          keyWasRefused(connection)
-          return false
-        case .somethingElse: beginRelaying(from: upstream)
-        }
-      }
-      try answer.relayBody()
-      return true
+  private enum Reading {
+    case goOn
+    /// The exchange has turned another way, or goes on in a call that was asked for.
+    case stop
+  }
+
+  private func readReceived(_ connection: DownstreamConnection) -> Reading {
+    guard state.machine.isRelaying else { return readHead(connection) }
+    return relayBody(connection)
+  }
+
+  private func readHead(_ connection: DownstreamConnection) -> Reading {
+    do throws(ResponseFault) {
+      guard try response.readHead(answering: state.head.method) else { return .goOn }
     } catch {
-      if machine.state == .relaying { instanceFailed() }
-      perform(machine.answerWasMalformed(), connection)
-      return false
+      handle(.responseMalformed(.headMalformed(error)), connection)
+      return .stop
+    }
+    switch response.keyRefusal(answering: state.head.method) {
+    case .undecided: return .goOn
+    case .refused:
+      keyWasRefused(connection)
+      return .stop
+    case .somethingElse: break
+    }
+    handle(.responseBegan(status: response.parser.head.status), connection)
+    guard state.machine.isRelaying, relayBody(connection) == .goOn else { return .stop }
+    // First others read.
+    schedule(.deliver)
+    return .stop
+  }
+
+  private func relayBody(_ connection: DownstreamConnection) -> Reading {
+    do throws(ChunkFault) {
+      try response.relayBody()
+      return .goOn
+    } catch {
+      handle(.responseMalformed(.chunkMalformed(error)), connection)
+      return .stop
     }
   }
 
   /// Core's word on the gateway's own key is not the client's to hear.
   private func keyWasRefused(_ connection: DownstreamConnection) {
-    guard let access else { return }
-    let hasAnotherKey = access.state.keyWasRefused(keyIndex, of: access.routes.count, now: loop.now)
-    worker.report(refusedKey: keyIndex, of: trace, snapshot)
-    perform(machine.keyWasRefused(hasAnotherKey: hasAnotherKey), connection)
+    guard let access = state.access else { return }
+    let hasAnother = access.state.keyWasRefused(state.keyIndex, of: access.routes.count, now: loop.now)
+    worker.report(refusedKey: state.keyIndex, of: state.trace, state.snapshot)
+    handle(.keyRefused(hasAnother: hasAnother), connection)
   }
 
-  func instanceFailed() { access?.state.failed(now: loop.now, jitter: Double.random(in: 0..<1)) }
-
-  private func beginRelaying(from upstream: UpstreamConnection) {
-    guard let access, let admission else { return }
-    let status = answer.parser.head.status
-    answer.beginBody(client: version)
-    record.status = status
-    times.answered = loop.nowNanoseconds
-    machine.answerHeadReceived()
-    // What the status says of the instance.
-    if (502...504).contains(status) { instanceFailed() } else { access.answered() }
-    if let seconds = answer.keepAliveSeconds { upstream.upstreamKeepsAlive(seconds: seconds) }
+  /// The head of Core's response is whole: writes the client's in front of what follows.
+  func beginRelaying() {
+    guard let access = state.access, let admission = state.admission, let upstream = state.upstream else { return }
+    let version = state.head.version
+    response.beginBody(client: version)
+    state.record.status = response.parser.head.status
+    state.times.answered = loop.nowNanoseconds
+    if let seconds = response.keepAliveSeconds { upstream.upstreamKeepsAlive(seconds: seconds) }
     // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
-    keepsAlive = clientKeepsAlive && machine.requestIsSent && !answer.body.framing.isUntilClose && !worker.isDraining
-    let head = DownstreamHead(id: id, keepsAlive: keepsAlive, version: version, framing: answer.body.framing)
-    answer.write(head, access, admission.form)
+    state.keepsAlive =
+      state.head.keepsAlive && state.machine.requestIsSent && !response.body.framing.isUntilClose && !worker.isDraining
+    let head = DownstreamHead(
+      id: state.id, keepsAlive: state.keepsAlive, version: version, framing: response.body.framing)
+    response.write(head, access, admission.form)
   }
 
-  /// Writes what waits for the client; false while it does not take it all, or has ended the exchange.
-  func flush(to connection: DownstreamConnection) -> Bool {
-    guard answer.isWaiting else { return true }
-    if machine.clientIsGone {
-      answer.discard()
-      return true
+  // MARK: Writing
+
+  enum Flushing {
+    case done
+    /// The client has to read first, or the exchange has ended.
+    case suspended
+  }
+
+  /// Writes what waits for the client.
+  func flush(to connection: DownstreamConnection) -> Flushing {
+    guard response.isWaiting else { return .done }
+    if state.machine.clientIsGone {
+      response.discard()
+      return .done
     }
-    let before = answer.sentCount
-    let result = answer.flush(to: connection.socket, isLast: endsConnection)
-    if answer.sentCount > before { clock.progressed(loop.now) }
+    let before = response.sentCount
+    let result = response.flush(to: connection.socket, isLast: endsConnection)
+    if response.sentCount > before { state.clock.progressed(loop.now, by: .client) }
     switch result {
-    case .done: return true
+    case .done:
+      if state.machine.response == .blocked { handle(.clientResumed, connection) }
+      return .done
     case .blocked:
-      wait(for: .clientRoom)
-      return false
+      if state.machine.response == .relaying { handle(.clientBlocked, connection) }
+      wait()
+      return .suspended
     case .failed:
-      perform(machine.clientLeft(), connection)
-      guard machine.state != .finished else { return false }
-      answer.discard()
-      return true
+      handle(.clientLeft, connection)
+      guard !state.machine.isFinished else { return .suspended }
+      response.discard()
+      return .done
     }
   }
 
-  /// Whether the connection ends behind what waits for the client, and nothing more can come from it: unread bytes would
-  /// make the end a reset, which drops what the kernel has held back.
+  /// Whether the client's connection ends behind what waits for it: both can share a packet.
   private var endsConnection: Bool {
-    machine.state == .relaying && answer.body.isComplete && machine.requestIsSent && !clientKeepsAlive
+    switch state.machine.response {
+    case .relaying, .blocked: response.body.isComplete && !state.keepsAlive
+    case .replying: !state.keepsAlive
+    case .none, .finished: false
+    }
   }
 
-  private func upstreamBroke(_ connection: DownstreamConnection) {
-    if machine.state == .relaying { instanceFailed() }
-    perform(machine.upstreamBroke(answerBytes: answer.hasBytes), connection)
+  /// Writes what waits for the client, and goes on with the response, or ends with it.
+  func deliver(_ connection: DownstreamConnection) {
+    switch state.machine.response {
+    case .relaying, .blocked: receiveResponse(connection)
+    case .replying:
+      let sentBefore = response.sentCount
+      guard flush(to: connection) == .done else { return }
+      end(.replyDelivered, hasSent: response.sentCount > sentBefore, connection)
+    case .none, .finished: break
+    }
   }
 
-  /// Goes on behind the other exchanges of this turn: first all read, then all send, then all end.
-  func later() { loop.later(registration) }
+  private enum Delivery {
+    /// All is written, and more has to come from Core.
+    case needsMore
+    case suspended
+  }
 
-  func again() { loop.again(registration) }
+  private func deliverRelayed(to connection: DownstreamConnection) -> Delivery {
+    let sentBefore = response.sentCount
+    guard flush(to: connection) == .done else { return .suspended }
+    guard state.machine.isRelaying, response.body.isComplete else { return .needsMore }
+    end(.responseDelivered, hasSent: response.sentCount > sentBefore, connection)
+    return .suspended
+  }
+
+  /// Ends the exchange, once others of this turn have sent.
+  private func end(_ event: ExchangeMachine.Event, hasSent: Bool, _ connection: DownstreamConnection) {
+    if hasSent { schedule(.deliver) } else { handle(event, connection) }
+  }
 }

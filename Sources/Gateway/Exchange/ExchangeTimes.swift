@@ -39,9 +39,8 @@ struct ExchangeTimes {
     pausedAt = now
   }
 
-  /// The same at the end, and tells the record.
-  mutating func ended(_ wait: Wait, turn: Int64, now: Int64, _ record: inout ExchangeRecord) {
-    paused(wait, turn: turn, now: now)
+  /// Tells the record; `paused` comes before.
+  func tell(_ record: inout ExchangeRecord, now: Int64) {
     record.total = (now - started) / 1_000
     if answered > 0 { record.firstByte = (answered - started) / 1_000 }
     guard leased > 0 else { return }
@@ -54,8 +53,8 @@ struct ExchangeTimes {
 extension Wait {
   fileprivate var isForUpstream: Bool {
     switch self {
-    case .connect, .upstreamRoom, .answerHead, .answerBody: true
-    case .nobody, .intent, .slot, .clientBody, .clientRoom: false
+    case .connect, .upstreamCapacity, .responseHead, .responseBody: true
+    case .nobody, .token, .intent, .slot, .clientBody, .clientCapacity: false
     }
   }
 }

@@ -1,4 +1,5 @@
 import Counters
+import Policies
 import Reactor
 import Synchronization
 import Telemetry
@@ -47,23 +48,24 @@ extension PrometheusText {
   }
 
   private mutating func writeRefusals(_ state: GatewayState) {
-    var sums: [String: Int] = [:]
-    for loop in state.loops { sums.merge(loop.metrics.refusals, uniquingKeysWith: +) }
     let name = "blnk_gateway_refusals_total"
     family(name, .counter, "Exchanges that the gateway refused or that failed, by the code that it gave.")
-    for (code, count) in sums.sorted(by: { $0.key < $1.key }) {
-      sample(name, [("code", Array(code.utf8))], value: count)
-    }
+    let counts = GatewayCode.allCases.map { code in (code, state.loops.reduce(0) { $0 + $1.metrics.refusals(code) }) }
+    for (code, count) in counts where count > 0 { sample(name, [("code", Array(code.text.utf8))], value: count) }
     let limits = "blnk_gateway_limits_hit_total"
-    family(limits, .counter, "Requests and connections that were refused because a bound was reached, by bound.")
-    for (kind, code) in Self.codesOfLimits {
-      sample(limits, [("limit", Array(kind.utf8))], value: sums[code] ?? 0)
+    family(limits, .counter, "Requests and connections that were refused because a limit was reached, by limit.")
+    for (limit, code) in Self.codesOfLimits {
+      sample(limits, [("limit", Array(limit.utf8))], value: counts[Int(code.rawValue)].1)
     }
+    single(
+      "blnk_gateway_internal_faults_total", .counter,
+      "Exchanges that were ended because of a bug in the gateway; please report them.",
+      state.loops.reduce(0) { $0 + $1.metrics.internalFaults.now })
   }
 
-  private static let codesOfLimits = [
-    ("rate", "GATEWAY_RATE_LIMITED"), ("concurrency", "GATEWAY_CONCURRENCY_LIMITED"),
-    ("upstream", "GATEWAY_UPSTREAM_BUSY"), ("connections", "GATEWAY_OVERLOADED"),
+  private static let codesOfLimits: [(limit: String, code: GatewayCode)] = [
+    ("rate", .rateLimited), ("concurrency", .concurrencyLimited), ("upstream", .upstreamBusy),
+    ("connections", .overloaded),
   ]
 
   private mutating func writeConnections(_ state: GatewayState) {
@@ -75,7 +77,7 @@ extension PrometheusText {
       "blnk_gateway_connections_accepted_total", .counter, "Connections of clients that were taken.",
       metrics.reduce(0) { $0 + $1.accepted.now })
     single(
-      "blnk_gateway_connections_refused_total", .counter, "Connections of clients that there was no place for.",
+      "blnk_gateway_connections_refused_total", .counter, "Connections of clients above the limit.",
       metrics.reduce(0) { $0 + $1.refusedConnections.now })
   }
 

@@ -33,19 +33,19 @@ struct RequestKind: Hashable {
 
 /// What failed at an instance, in the log's words.
 struct InstanceFault {
-  let code: String
+  let code: GatewayCode
   /// It may name addresses and certificates.
-  let detail: String?
+  let cause: String?
   /// Microseconds since 1970.
   let at: Int64
 }
 
-/// A loop's way to the counters of one instance by route, for one policy: a place in an array.
+/// A loop's way to the counters of one instance by route, for one policy: a slot in an array.
 final class RequestSeries {
   private let metrics: InstanceMetrics
   private var counters: [RequestCounter?] = []
 
-  /// Requests without a route have a place for each method.
+  /// Requests without a route have a slot for each method.
   private static var routeless: Int { 10 }
   /// HEAD takes the route of GET.
   private static var methodsOfRoute: Int { 2 }
@@ -57,29 +57,29 @@ final class RequestSeries {
 
   /// Counts a request; false when its counter is still to be found.
   ///
-  /// - Parameter place: from `place`.
+  /// - Parameter slot: from `slot`.
   @inline(__always)
-  func count(status: Int, at place: Int) -> Bool {
-    guard place < counters.count, let counter = counters[place] else { return false }
+  func count(status: Int, at slot: Int) -> Bool {
+    guard slot < counters.count, let counter = counters[slot] else { return false }
     counter.count(status: status)
     return true
   }
 
   /// Finds the counter of such requests, from now on.
   ///
-  /// - Parameter route: the place in the table; less than 0 for none.
+  /// - Parameter route: the slot in the table; less than 0 for none.
   func find(_ method: HTTP1.Method, route: Int32, in routes: RouteTable) {
     if counters.isEmpty {
       counters = Array(repeating: nil, count: Self.routeless + Self.methodsOfRoute * routes.routes.count)
     }
     let pattern = route < 0 ? [] : routes.routes[Int(route)].pattern
-    counters[Self.place(method, route)] = metrics.requests(RequestKind(route: pattern, method: method))
+    counters[Self.slot(method, route)] = metrics.requests(RequestKind(route: pattern, method: method))
   }
 
   /// Where such requests are counted. It is asked for before their counters are: a call of another module would count the
   /// references to these up and down.
   @inline(__always)
-  static func place(_ method: HTTP1.Method, _ route: Int32) -> Int {
+  static func slot(_ method: HTTP1.Method, _ route: Int32) -> Int {
     guard route >= 0 else { return Int(method.rawValue) }
     return routeless + methodsOfRoute * Int(route) + (method.isHead ? 1 : 0)
   }

@@ -1,4 +1,5 @@
 import Counters
+import Policies
 import Synchronization
 
 /// What one loop has counted: written by the loop alone and read by any thread, without a word to the loop.
@@ -7,23 +8,28 @@ import Synchronization
 /// the start, with one for each of its routes and methods that were asked for. They outlive reloads, as sums must.
 final class LoopMetrics: Sendable {
   let accepted = Counter()
-  /// Connections that there was no place for.
+  /// Connections above the limit.
   let refusedConnections = Counter()
   /// How long an exchange kept the gateway itself at work.
   let ownTime = Histogram()
   /// Exchanges that ended before an instance was found for them.
   let withoutInstance = InstanceMetrics()
   private let byInstance = Mutex<[String: InstanceMetrics]>([:])
-  private let byCode = Mutex<[String: SharedCounter]>([:])
+  /// Events that were illegal in their exchange's state: bugs.
+  let internalFaults = Counter()
+  /// By `GatewayCode.rawValue`.
+  private let refusalsByCode = GatewayCode.allCases.map { _ in SharedCounter() }
 
   /// The loop's metrics of an instance, made at the first call.
   func instance(_ id: String) -> InstanceMetrics { byInstance.withLock { $0.value(id, orElse: InstanceMetrics()) } }
 
-  /// How often the code was given, made at the first call.
-  func refusals(_ code: String) -> SharedCounter { byCode.withLock { $0.value(code, orElse: SharedCounter()) } }
+  /// The gateway gave this code.
+  func refused(_ code: GatewayCode) { refusalsByCode[Int(code.rawValue)].count.add() }
+
+  /// How often the gateway gave this code.
+  func refusals(_ code: GatewayCode) -> Int { refusalsByCode[Int(code.rawValue)].count.now }
 
   var instances: [String: InstanceMetrics] { byInstance.withLock(\.self) }
-  var refusals: [String: Int] { byCode.withLock(\.self).mapValues { $0.count.now } }
 }
 
 /// A counter that stands in a table.

@@ -1,12 +1,18 @@
+import System
+
 /// Entries that wait to be written, in their order: what they say, without what the chain adds.
 struct AuditBatch {
+  struct Waiter: Sendable {
+    let channel: Int
+    let ticket: Ticket
+  }
+
   struct Item: Sendable {
     let kind: AuditEntry.Kind
     /// How many bytes of `bytes` are its members.
     let byteCount: Int
-    /// Who waits for it, and how he calls it; for intents.
-    let channel: Int
-    let ticket: UInt64
+    /// Who waits for it; nil for outcomes.
+    let waiter: Waiter?
   }
 
   private(set) var bytes: [UInt8] = []
@@ -15,9 +21,9 @@ struct AuditBatch {
 
   var isEmpty: Bool { items.isEmpty }
 
-  mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, channel: Int = 0, ticket: UInt64 = 0) {
+  mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, for waiter: Waiter? = nil) {
     for index in members.indices { bytes.append(members[index]) }
-    items.append(Item(kind: kind, byteCount: members.count, channel: channel, ticket: ticket))
+    items.append(Item(kind: kind, byteCount: members.count, waiter: waiter))
     if kind == .intent { intents += 1 }
   }
 

@@ -1,23 +1,24 @@
-import Synchronization
+package import System
 
-/// One loop's way to the audit thread and back. It never waits.
+/// What became of an intent that was handed over.
+package enum IntentResult: Sendable {
+  /// It outlasts a loss of power.
+  case durable
+  /// It may not be on disk: its request must not be sent.
+  case failed
+}
+
+/// One loop's way to the audit thread; what becomes of an intent comes back through a completion queue. It never waits.
 package final class AuditChannel: Sendable {
-  /// What became of an intent that was handed over.
-  package struct Settlement: Sendable {
-    package let ticket: UInt64
-    /// Whether it outlasts a loss of power; otherwise its request must not be sent.
-    package let isDurable: Bool
-  }
-
+  /// The results of this channel's intents.
+  package let completions: CompletionQueue<IntentResult>
   private let number: Int
   private let queue: AuditQueue
-  private let wakeLoop: @Sendable () -> Void
-  private let settled = Mutex<[Settlement]>([])
 
   init(number: Int, queue: AuditQueue, wakeLoop: @escaping @Sendable () -> Void) {
     self.number = number
     self.queue = queue
-    self.wakeLoop = wakeLoop
+    completions = CompletionQueue(wakeLoop: wakeLoop)
   }
 
   /// Whether an intent handed over now may become durable at all.
@@ -27,8 +28,8 @@ package final class AuditChannel: Sendable {
   ///
   /// - Parameters:
   ///   - members: from `AuditIntent.append`.
-  ///   - ticket: what the settlement will bear.
-  package func declare(_ members: [UInt8], ticket: UInt64) -> Bool {
+  ///   - ticket: under which its result comes.
+  package func declare(_ members: [UInt8], ticket: Ticket) -> Bool {
     queue.append(intent: members, channel: number, ticket: ticket)
   }
 
@@ -36,18 +37,4 @@ package final class AuditChannel: Sendable {
   ///
   /// - Parameter members: from `AuditOutcome.append`.
   package func record(_ members: [UInt8]) { queue.append(outcome: members) }
-
-  /// The intents that were settled since the last call; for the loop, when it is woken.
-  package func takeSettled() -> [Settlement] {
-    settled.withLock { settled in
-      guard !settled.isEmpty else { return [] }
-      defer { settled = [] }
-      return settled
-    }
-  }
-
-  func settle(_ settlements: [Settlement]) {
-    settled.withLock { $0 += settlements }
-    wakeLoop()
-  }
 }

@@ -101,11 +101,13 @@ package final class AuditLog: Sendable {
   private func settle(_ batch: AuditBatch, _ isDurable: Bool) {
     guard batch.intents > 0 else { return }
     let channels = channels.withLock { $0 }
-    var settlements = [[AuditChannel.Settlement]](repeating: [], count: channels.count)
-    for item in batch.items where item.kind == .intent {
-      settlements[item.channel].append(AuditChannel.Settlement(ticket: item.ticket, isDurable: isDurable))
+    var completions = [[CompletionQueue<IntentResult>.Completion]](repeating: [], count: channels.count)
+    let result: IntentResult = isDurable ? .durable : .failed
+    for item in batch.items {
+      guard let waiter = item.waiter else { continue }
+      completions[waiter.channel].append(CompletionQueue.Completion(waiter.ticket, result))
     }
-    for (channel, settlements) in zip(channels, settlements) where !settlements.isEmpty { channel.settle(settlements) }
+    for (channel, completions) in zip(channels, completions) { channel.completions.complete(completions) }
   }
 
   private func publish(_ writer: AuditWriter) {

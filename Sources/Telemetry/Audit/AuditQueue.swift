@@ -1,4 +1,5 @@
 import Dispatch
+import System
 import Synchronization
 
 /// What the loops and the audit thread share: entries on their way, and whether there is any use in handing one over.
@@ -29,12 +30,12 @@ final class AuditQueue: Sendable {
   func countLost(_ outcomes: Int) { lost.add(outcomes, ordering: .relaxed) }
 
   /// False where the intent is not taken: its request must not be sent.
-  func append(intent members: [UInt8], channel: Int, ticket: UInt64) -> Bool {
+  func append(intent members: [UInt8], channel: Int, ticket: Ticket) -> Bool {
     guard canWrite else { return false }
     let (isTaken, isFirst) = waiting.withLock { waiting in
       guard !waiting.isClosed, waiting.batch.intents < Self.intentsMax, waiting.batch.bytes.count < Self.bytesMax
       else { return (false, false) }
-      waiting.batch.append(.intent, members.span, channel: channel, ticket: ticket)
+      waiting.batch.append(.intent, members.span, for: AuditBatch.Waiter(channel: channel, ticket: ticket))
       return (true, waiting.batch.intents == 1)
     }
     if isFirst { news.signal() }

@@ -6,7 +6,7 @@ import Upstream
 /// The request on its way to Core: the head that the gateway wrote, and behind it the body as it comes.
 ///
 /// Belongs to one exchange, and is used again with it.
-final class OutgoingRequest {
+final class RequestRelay {
   private(set) var body = RequestBody()
   /// How much of the connection's input belongs to this request and was used.
   private(set) var consumed = 0
@@ -36,7 +36,7 @@ final class OutgoingRequest {
   func reset() {
     buffer.giveBack()
     body.begin(.none)
-    if body.witness != nil { body.witness = nil }
+    if body.hasher != nil { body.hasher = nil }
     consumed = 0
     sent = 0
     isPinned = false
@@ -45,8 +45,8 @@ final class OutgoingRequest {
   /// Admitted, it may have a body of this many bytes.
   func bound(bodyBytes bytesMax: Int) { body.bytesMax = bytesMax }
 
-  /// Lets the body be seen on its way.
-  func show(_ witness: BodyWitness) { body.witness = witness }
+  /// Has the body hashed on its way.
+  func hash(with hasher: BodyHasher) { body.hasher = hasher }
 
   /// The empty buffer that the head is written into, for a second try also.
   func headBuffer() -> ByteBuffer {

@@ -3,10 +3,9 @@ import HTTP1
 import Policies
 import Telemetry
 
-/// An answer in the gateway's own name: a refusal, or a fault.
-struct OwnAnswer: Equatable {
-  let status: Int
-  let code: String
+/// A response of the gateway's own: a refusal, or a fault.
+struct LocalReply: Equatable {
+  let code: GatewayCode
   let message: String
   /// The value of WWW-Authenticate.
   var challenge: String?
@@ -16,93 +15,58 @@ struct OwnAnswer: Equatable {
   /// The budget that is used up.
   var rate: RateFields?
   var outcome: Outcome?
-  /// Whether the connection must end: where the next request begins is in doubt.
-  var closes = false
+  /// Whether the connection must end behind it.
+  var endsConnection: Bool
 }
 
-extension OwnAnswer {
-  init(_ rejection: Rejection) {
+extension LocalReply {
+  /// What the code says by itself, where nothing of the request was sent.
+  init(_ code: GatewayCode, message: String? = nil) {
     self.init(
-      status: rejection.status, code: rejection.code, message: rejection.message, challenge: rejection.challenge,
-      allow: rejection.allow, retryAfterSeconds: rejection.retryAfterSeconds,
-      outcome: rejection.retryAfterSeconds == nil ? nil : .notSent)
+      code: code, message: message ?? code.message, retryAfterSeconds: code.retryAfterSeconds,
+      outcome: code.retryAfterSeconds == nil ? nil : .notSent, endsConnection: code.endsConnection)
   }
 
   init(_ fault: Fault, outcome: Outcome) {
-    self.init(
-      status: fault.status, code: fault.code, message: fault.message, retryAfterSeconds: fault.retryAfterSeconds,
-      outcome: outcome, closes: fault.isDownstreams)
+    self.init(fault.code)
+    self.outcome = outcome
   }
 
   /// Every fault of a head leaves the framing in doubt (RFC 9112 §2.2, §6.3).
   init(_ fault: HeadFault) {
     switch fault {
     case .malformed(let reason):
-      self.init(
-        status: 400, code: "GATEWAY_REQUEST_MALFORMED", message: "The request is malformed: \(reason.text).",
-        closes: true)
-    case .targetTooLong:
-      self.init(status: 414, code: "GATEWAY_TARGET_TOO_LONG", message: "The request line is too long.", closes: true)
-    case .headersTooLarge:
-      self.init(
-        status: 431, code: "GATEWAY_HEADERS_TOO_LARGE", message: "The header fields are too large or too many.",
-        closes: true)
-    case .notImplemented:
-      self.init(
-        status: 501, code: "GATEWAY_NOT_IMPLEMENTED", message: "The transfer coding is not known here.", closes: true)
-    case .versionUnsupported:
-      self.init(
-        status: 505, code: "GATEWAY_VERSION_UNSUPPORTED", message: "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
-        closes: true)
-    case .expectationUnsupported:
-      self.init(
-        status: 417, code: "GATEWAY_EXPECTATION_UNSUPPORTED", message: "Only Expect: 100-continue is known here.",
-        closes: true)
+      self.init(.requestMalformed, message: "The request is malformed: \(reason.text).")
+    case .targetTooLong: self.init(GatewayCode.targetTooLong)
+    case .headersTooLarge: self.init(GatewayCode.headersTooLarge)
+    case .notImplemented: self.init(GatewayCode.notImplemented)
+    case .versionUnsupported: self.init(GatewayCode.versionUnsupported)
+    case .expectationUnsupported: self.init(GatewayCode.expectationUnsupported)
     }
   }
 
-  /// The head of a request did not come within its time.
-  static let headTimedOut = OwnAnswer(
-    status: 408, code: "GATEWAY_REQUEST_TIMEOUT", message: "The request did not arrive in time.", closes: true)
-
-  static let bodyTooLarge = OwnAnswer(.bodyTooLarge, outcome: .notSent)
-
-  /// The breaker is open, or the health checks fail.
-  static func unavailable(milliseconds: Int64) -> OwnAnswer {
-    OwnAnswer(
-      status: 503, code: "GATEWAY_UPSTREAM_UNAVAILABLE",
-      message: "The instance does not answer at present. The request was not sent.",
-      retryAfterSeconds: Int((milliseconds + 999) / 1_000), outcome: .notSent)
+  /// `limits.connections` is reached.
+  static func overloaded(connectionsMax: Int) -> LocalReply {
+    LocalReply(.overloaded, message: "Connection limit reached (limits.connections = \(connectionsMax)).")
   }
 
-  static let auditUnavailable = OwnAnswer(.auditUnavailable, outcome: .notSent)
-
-  static let draining = OwnAnswer(
-    status: 503, code: "GATEWAY_DRAINING", message: "The gateway is shutting down. The request was not sent.",
-    retryAfterSeconds: 1, outcome: .notSent, closes: true)
-
-  /// `limits.connections` is reached.
-  static let overloaded = OwnAnswer(
-    status: 503, code: "GATEWAY_OVERLOADED",
-    message: "The gateway has all the connections that it takes. No request was sent.",
-    retryAfterSeconds: 1, outcome: .notSent, closes: true)
-
   /// `limits.connections_per_address` is reached.
-  static let addressOverloaded = OwnAnswer(
-    status: 503, code: "GATEWAY_OVERLOADED",
-    message: "Your address has all the connections that one may have. No request was sent.",
-    retryAfterSeconds: 1, outcome: .notSent, closes: true)
+  static func addressOverloaded(connectionsMax: Int) -> LocalReply {
+    LocalReply(
+      .overloaded,
+      message: "Connection limit of your address reached (limits.connections_per_address = \(connectionsMax)).")
+  }
 }
 
 // MARK: Writing
 
-extension OwnAnswer {
+extension LocalReply {
   /// Appends the head up to the request's id.
   func writeHead(to output: ByteBuffer, dateLine: [UInt8], keepsAlive: Bool, version: Version) {
     output.append("HTTP/1.1 ")
-    output.append(decimal: status)
+    output.append(decimal: code.status)
     output.append(" ")
-    output.append(Self.reason(status))
+    output.append(Self.reason(code.status))
     output.append("\r\nContent-Type: application/json\r\n")
     output.append(dateLine)
     if let challenge {
@@ -133,7 +97,7 @@ extension OwnAnswer {
     output.append(#"{"error":""#)
     output.append(text: message)
     output.append(#"","error_detail":{"code":""#)
-    output.append(text: code)
+    output.append(text: code.text)
     output.append(#"","message":""#)
     output.append(text: message)
     output.append(#""},"request_id":""#)
@@ -147,7 +111,7 @@ extension OwnAnswer {
   private var bodyByteCount: Int {
     let fixed = 10 + 26 + 13 + 17 + 32 + 2
     let outcomeBytes = outcome.map { 13 + $0.text.utf8.count } ?? 0
-    return fixed + 2 * message.utf8.count + code.utf8.count + outcomeBytes
+    return fixed + 2 * message.utf8.count + code.text.utf8.count + outcomeBytes
   }
 
   /// RFC 9110 §15.
@@ -165,6 +129,7 @@ extension OwnAnswer {
     case 417: "Expectation Failed"
     case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
+    case 500: "Internal Server Error"
     case 501: "Not Implemented"
     case 502: "Bad Gateway"
     case 503: "Service Unavailable"

@@ -3,10 +3,10 @@ import HTTP1
 import Policies
 import Reactor
 
-/// An answer on its way to the client: Core's, read and written on, or the gateway's own.
+/// A response on its way to the client: Core's, read and written on, or the gateway's own.
 ///
 /// Belongs to one exchange, and is used again with it.
-final class IncomingAnswer {
+final class ResponseRelay {
   /// What came of writing to the client.
   enum Flush {
     case done, blocked, failed
@@ -35,7 +35,7 @@ final class IncomingAnswer {
   // MARK: Reading
 
   /// The buffer for the next read: what it held of the body was sent, what it holds of a head stays.
-  func room(isRelaying: Bool) -> ByteBuffer {
+  func bufferForRead(isRelaying: Bool) -> ByteBuffer {
     if isRelaying {
       if (body.remaining ?? 0) > Self.largeBytes { buffer.takeLargeRoom() }
       buffer.removeAll()

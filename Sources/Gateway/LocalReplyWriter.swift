@@ -1,13 +1,14 @@
 import Bytes
 import HTTP1
+import Policies
 import Telemetry
 
 /// Writes the gateway's own answers, and keeps the last one ready.
 ///
 /// Refusals come in floods of one kind, and within a second such answers differ in their ids alone. To write one anew is
 /// 1,040 instructions, and this is half of it.
-struct OwnAnswerWriter {
-  private var last = OwnAnswer.draining
+struct LocalReplyWriter {
+  private var last = LocalReply(.draining)
   /// Of no answer at first: empty.
   private var dateLine: [UInt8] = []
   private var keepsAlive = false
@@ -25,7 +26,7 @@ struct OwnAnswerWriter {
   ///   - keepsAlive: whether the connection stays open.
   ///   - hasBody: false in answer to HEAD.
   mutating func write(
-    _ answer: OwnAnswer, id: RequestID, dateLine: [UInt8], keepsAlive: Bool, version: Version, hasBody: Bool,
+    _ answer: LocalReply, id: RequestID, dateLine: [UInt8], keepsAlive: Bool, version: Version, hasBody: Bool,
     to output: ByteBuffer
   ) {
     if !isReady(answer, dateLine, keepsAlive, version, hasBody) {
@@ -40,14 +41,14 @@ struct OwnAnswerWriter {
   }
 
   private func isReady(
-    _ answer: OwnAnswer, _ dateLine: [UInt8], _ keepsAlive: Bool, _ version: Version, _ hasBody: Bool
+    _ answer: LocalReply, _ dateLine: [UInt8], _ keepsAlive: Bool, _ version: Version, _ hasBody: Bool
   ) -> Bool {
     keepsAlive == self.keepsAlive && hasBody == self.hasBody && version == self.version && last == answer
       && dateLine == self.dateLine
   }
 
   private mutating func ready(
-    _ answer: OwnAnswer, _ dateLine: [UInt8], _ keepsAlive: Bool, _ version: Version, _ hasBody: Bool
+    _ answer: LocalReply, _ dateLine: [UInt8], _ keepsAlive: Bool, _ version: Version, _ hasBody: Bool
   ) {
     last = answer
     self.dateLine = dateLine

@@ -2,7 +2,7 @@ import Digests
 import Telemetry
 
 /// Sees the body of an audited write on its way: its length, its SHA-256, and the bytes of one that is read whole.
-final class BodyWitness {
+final class BodyHasher {
   /// Bodies up to this are read whole before the intent; longer ones stream, and the outcome has their hash.
   static let wholeBytesMax = 64 << 10
 
@@ -19,7 +19,7 @@ final class BodyWitness {
     if let declared, !streams { bytes.reserveCapacity(declared) }
   }
 
-  func see(_ run: Span<UInt8>) {
+  func update(_ run: Span<UInt8>) {
     stream.update(run)
     byteCount += run.count
     if byteCount > Self.wholeBytesMax { streams = true }

@@ -7,18 +7,18 @@ import Testing
 
 @testable import Gateway
 
-@Suite struct OwnAnswerWriterTests {
+@Suite struct LocalReplyWriterTests {
   private struct Kind {
-    var answer = OwnAnswer(.tokenUnknown)
+    var reply = LocalReply(Rejection.tokenUnknown)
     var dateLine = "Date: 1\r\n"
     var keepsAlive = true
     var version = Version.http11
     var hasBody = true
 
-    func text(by writer: inout OwnAnswerWriter, id: RequestID) -> String {
+    func text(by writer: inout LocalReplyWriter, id: RequestID) -> String {
       let output = ByteBuffer(capacity: 1)
       writer.write(
-        answer, id: id, dateLine: Array(dateLine.utf8), keepsAlive: keepsAlive, version: version, hasBody: hasBody,
+        reply, id: id, dateLine: Array(dateLine.utf8), keepsAlive: keepsAlive, version: version, hasBody: hasBody,
         to: output)
       return output.text
     }
@@ -26,32 +26,32 @@ import Testing
 
   /// Each differs from the first in one thing.
   private static let kinds: [Kind] = {
-    let (first, retried) = (Kind(), OwnAnswer(.busy, outcome: .notSent))
+    let (first, retried) = (Kind(), LocalReply(.queueFull, outcome: .notSent))
     var kinds = [
-      first, Kind(answer: OwnAnswer(.tokenExpired)), Kind(dateLine: "Date: 2\r\n"), Kind(keepsAlive: false),
-      Kind(keepsAlive: true, version: .http10), Kind(hasBody: false), Kind(answer: retried),
+      first, Kind(reply: LocalReply(Rejection.tokenExpired)), Kind(dateLine: "Date: 2\r\n"), Kind(keepsAlive: false),
+      Kind(keepsAlive: true, version: .http10), Kind(hasBody: false), Kind(reply: retried),
     ]
     for change in [
       { $0.outcome = .unknown }, { $0.retryAfterSeconds = 2 }, { $0.allow = "GET" }, { $0.challenge = "Bearer" },
       { $0.rate = RateFields(budget: "read", quota: 1, window: 2, reset: 3) },
       { $0.rate = RateFields(budget: "read", quota: 1, window: 2, reset: 4) },
-    ] as [(inout OwnAnswer) -> Void] {
-      var answer = retried
-      change(&answer)
-      kinds.append(Kind(answer: answer))
+    ] as [(inout LocalReply) -> Void] {
+      var reply = retried
+      change(&reply)
+      kinds.append(Kind(reply: reply))
     }
     return kinds
   }()
 
-  @Test func `an answer behind another is the one that would be written alone`() {
-    var kept = OwnAnswerWriter()
+  @Test func `a reply behind another is the one that would be written alone`() {
+    var kept = LocalReplyWriter()
     var low: UInt64 = 0
     for first in Self.kinds {
       for second in Self.kinds {
         for kind in [first, second, second] {
           low += 1
           let id = RequestID(high: 7, low: low)
-          var fresh = OwnAnswerWriter()
+          var fresh = LocalReplyWriter()
           #expect(kind.text(by: &kept, id: id) == kind.text(by: &fresh, id: id))
         }
       }
