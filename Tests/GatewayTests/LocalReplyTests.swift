@@ -4,6 +4,7 @@ import HTTP1
 import Policies
 import Reactor
 import Telemetry
+import TestValues
 import Testing
 import Upstream
 
