@@ -4,7 +4,8 @@ import HTTP1
 /// What a connection holds while a request is in flight: the bytes that came, and the parser that reads them.
 ///
 /// The head stays in front until the exchange ends; body bytes behind it are taken out as they are passed on.
-final class RequestInput {
+final class RequestInput: Reusable {
+  static let bytes = 16 << 10
   static let growthBytes = 32 << 10
 
   let buffer: ByteBuffer
@@ -12,9 +13,16 @@ final class RequestInput {
   /// Kept here too: to ask the parser, it is copied.
   private(set) var headIsWhole = false
 
-  init(buffer: ByteBuffer, limits: HeadLimits) {
-    self.buffer = buffer
+  init(limits: HeadLimits) {
+    buffer = ByteBuffer(capacity: Self.bytes)
     parser = RequestHeadParser(limits: limits)
+  }
+
+  /// One that has grown for a large head is not kept.
+  func reset() -> Bool {
+    guard buffer.capacity == Self.bytes else { return false }
+    next(buffer.count)
+    return true
   }
 
   func parse() throws(HeadFault) -> Bool {

@@ -69,18 +69,13 @@ final class Worker: EventHandler, EventLoopDelegate {
     capacity: bufferBytes, keptMax: 1_024, largeCapacity: largeBufferBytes, largeKeptMax: 16)
   /// For bytes that nobody wants.
   let scratch = ByteBuffer(capacity: scratchBytes)
-  private var inputs: [RequestInput] = []
-  private var exchanges: [Exchange] = []
-  /// Given back in this turn: they may still be in use further up the stack.
-  private var endedInputs: [RequestInput] = []
-  private var endedExchanges: [Exchange] = []
+  private var inputs = FreeList<RequestInput>()
+  private var exchanges = FreeList<Exchange>()
 
   /// A body of 16 KiB fits together with its head.
   private static let bufferBytes = 20 << 10
-  private static let inputBytes = 16 << 10
   private static let scratchBytes = 64 << 10
   private static let largeBufferBytes = 256 << 10
-  private static let keptMax = 1_024
   /// Log lines are looked after so often: half of the longest that one may wait.
   private static let tickMilliseconds: Int64 = 500
 
@@ -132,7 +127,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   /// Gives back what outlives connections, and ends the circles in which the loop, its handlers and this hold each other.
   private func letGo() {
     pools.closeIdle()
-    exchanges = []
+    exchanges.removeAll()
     loop.unregister(registration)
     loop.freeLeaving()
   }
@@ -207,7 +202,8 @@ final class Worker: EventHandler, EventLoopDelegate {
   }
 
   func turnEnded() {
-    refillFreeLists()
+    inputs.turnEnded()
+    exchanges.turnEnded()
     if isDraining, connections.isEmpty { loop.stop() }
   }
 
@@ -235,31 +231,18 @@ final class Worker: EventHandler, EventLoopDelegate {
   // MARK: Free lists
 
   func takeInput() -> RequestInput {
-    inputs.popLast() ?? RequestInput(buffer: ByteBuffer(capacity: Self.inputBytes), limits: headLimits)
+    inputs.take() ?? RequestInput(limits: headLimits)
   }
 
-  func giveBack(_ input: RequestInput) { endedInputs.append(input) }
+  func giveBack(_ input: RequestInput) { inputs.giveBack(input) }
 
   func takeExchange(for connection: DownstreamConnection) -> Exchange {
-    let exchange = exchanges.popLast() ?? Exchange(worker: self)
+    let exchange = exchanges.take() ?? Exchange(worker: self)
     exchange.attach(to: connection, pace)
     return exchange
   }
 
-  func giveBack(_ exchange: Exchange) { endedExchanges.append(exchange) }
-
-  /// Nobody uses what was given back in this turn any more.
-  private func refillFreeLists() {
-    while let input = endedInputs.popLast() {
-      guard input.buffer.capacity == Self.inputBytes, inputs.count < Self.keptMax else { continue }
-      input.next(input.buffer.count)
-      inputs.append(input)
-    }
-    while let exchange = endedExchanges.popLast() {
-      exchange.reset()
-      if exchanges.count < Self.keptMax { exchanges.append(exchange) }
-    }
-  }
+  func giveBack(_ exchange: Exchange) { exchanges.giveBack(exchange) }
 
   func nextRequestID() -> RequestID { ids.next() }
 

@@ -11,7 +11,7 @@ import Upstream
 ///
 /// What an event begins with is handed down, the client's connection above all: asking a property that may change for an
 /// object counts its reference up and down, 40 instructions of which two lock.
-final class Exchange: Lessee {
+final class Exchange: Lessee, Reusable {
   let worker: Worker
   let loop: EventLoop
   let request: RequestRelay
@@ -51,12 +51,12 @@ final class Exchange: Lessee {
   ) {
     switch action {
     case .none: break
-    case .admit: admit(connection)
+    case .admit: resumeAdmission(connection)
     case .gather: gather(connection)
     case .declareIntent: declareIntent(connection)
     case .acquire(let fresh): acquire(fresh: fresh, connection)
     case .send: schedule(.send)
-    case .readResponse: receiveResponse(connection)
+    case .readResponse: resumeReceiving(connection)
     case .relay(let verdict):
       tell(verdict)
       beginRelaying()
@@ -93,7 +93,7 @@ final class Exchange: Lessee {
     case .gathering: gather(connection)
     case .awaitingBody: if connection.isReadable { handle(.sendResumed, connection) }
     case .awaitingCapacity, .sent, .unsendable:
-      if let upstream = state.upstream, upstream.isReadable { receiveResponse(connection) }
+      if let upstream = state.upstream, upstream.isReadable { receiveResponse(from: upstream, connection) }
     case .admitting, .awaitingToken, .awaitingIntent, .awaitingSlot, .connecting, .sending, .closed: break
     }
   }
@@ -120,7 +120,7 @@ final class Exchange: Lessee {
     switch (state.machine.response, state.machine.request) {
     case (.none, .awaitingCapacity) where upstream.isWritable: handle(.sendResumed, connection)
     case (.none, .awaitingCapacity), (.none, .awaitingBody), (.none, .sent), (.none, .unsendable), (.relaying, _):
-      receiveResponse(connection)
+      receiveResponse(from: upstream, connection)
     case (.none, .admitting), (.none, .awaitingToken), (.none, .gathering), (.none, .awaitingIntent),
       (.none, .awaitingSlot), (.none, .connecting), (.none, .sending), (.none, .closed), (.blocked, _), (.replying, _),
       (.finished, _):
@@ -165,7 +165,7 @@ final class Exchange: Lessee {
     case .leaseGranted:
       if let upstream = state.upstream { lease(upstream, connection) }
     case .send: send(connection)
-    case .readResponse: receiveResponse(connection)
+    case .readResponse: resumeReceiving(connection)
     case .deliver: deliver(connection)
     }
   }

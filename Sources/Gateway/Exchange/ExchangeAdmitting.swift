@@ -11,11 +11,14 @@ extension Exchange {
   func begin(_ connection: DownstreamConnection) {
     guard let input = connection.input else { return }
     note(input.parser.head)
-    state.snapshot = worker.snapshot
+    let snapshot = worker.snapshot
+    state.snapshot = snapshot
     state.generation = worker.generation
-    if let probe = probe(input) { return answer(probe, connection) }
+    if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) {
+      return answer(probe, connection)
+    }
     if worker.isDraining { return refuse(LocalReply(.draining), connection) }
-    admit(connection)
+    admit(input, snapshot, connection)
   }
 
   private func note(_ head: borrowing RequestHead) {
@@ -24,9 +27,14 @@ extension Exchange {
     request.begin(head.framing, headCount: head.byteCount)
   }
 
-  /// Decides whether the request goes to its instance, in straight-line code that throws a typed rejection.
-  func admit(_ connection: DownstreamConnection) {
+  /// A question that admission waited for is settled.
+  func resumeAdmission(_ connection: DownstreamConnection) {
     guard let input = connection.input, let snapshot = state.snapshot else { return }
+    admit(input, snapshot, connection)
+  }
+
+  /// Decides whether the request goes to its instance, in straight-line code that throws a typed rejection.
+  private func admit(_ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection) {
     do throws(Rejection) {
       let admission = try snapshot.policy.admit(input, connection, worker, now, noting: &state.trace)
       let access = snapshot.access(to: admission.instanceIndex)

@@ -38,7 +38,7 @@ extension Exchange {
 
   /// A probe on the client's listener, which needs no token and has no instance.
   func probe(_ input: RequestInput) -> AdminPath? {
-    guard state.head.method.isRead, state.snapshot?.policy.settings.answersHealthOnListeners == true else { return nil }
+    guard state.head.method.isRead else { return nil }
     let path = input.buffer.withBytes { bytes in AdminPath(bytes, input.parser.head.path) }
     return path?.isGuarded == false ? path : nil
   }
@@ -142,5 +142,8 @@ extension Exchange {
   }
 
   /// The turn has ended, and nobody is in the midst of this exchange any more: makes ready for the next request.
-  func reset() { state = RequestState() }
+  func reset() -> Bool {
+    state = RequestState()
+    return true
+  }
 }

@@ -11,10 +11,14 @@ extension Exchange {
 
   // MARK: Reading
 
+  func resumeReceiving(_ connection: DownstreamConnection) {
+    if let upstream = state.upstream { receiveResponse(from: upstream, connection) }
+  }
+
   /// Reads what Core has sent, and passes it on as it comes.
-  func receiveResponse(_ connection: DownstreamConnection) {
+  func receiveResponse(from upstream: UpstreamConnection, _ connection: DownstreamConnection) {
     // What comes before the first byte answers nobody: `beginTry` looks for it.
-    guard let upstream = state.upstream, state.machine.tryHasBegun else { return wait() }
+    guard state.machine.tryHasBegun else { return wait() }
     var reads = 0
     while deliverRelayed(to: connection) == .needsMore {
       // After a failed write the socket is asked in any case: what Core said before it hung up may lie there.
@@ -152,7 +156,7 @@ extension Exchange {
   /// Writes what waits for the client, and goes on with the response, or ends with it.
   func deliver(_ connection: DownstreamConnection) {
     switch state.machine.response {
-    case .relaying, .blocked: receiveResponse(connection)
+    case .relaying, .blocked: resumeReceiving(connection)
     case .replying:
       let sentBefore = response.sentCount
       guard flush(to: connection) == .done else { return }

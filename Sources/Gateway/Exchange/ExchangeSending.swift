@@ -141,7 +141,7 @@ extension Exchange {
     _ event: ExchangeMachine.Event, _ upstream: UpstreamConnection, _ connection: DownstreamConnection
   ) {
     handle(event, connection)
-    if upstream.isReadable { receiveResponse(connection) } else { wait() }
+    if upstream.isReadable { receiveResponse(from: upstream, connection) } else { wait() }
   }
 
   // MARK: The client's body
