@@ -47,17 +47,20 @@ extension Policy {
     }
     var trace = AdmissionTrace()
     do throws(Rejection) {
-      let admission: Admission
+      let principal: Principal
       switch caller {
       case .token:
-        // Networks are the one thing that depends on where the request comes from.
         var random = SystemRandomNumberGenerator()
         var digests = TokenDigests(using: &random)
-        admission = try admit(parser.head, bytes.span, from: nil, at: now, &digests, noting: &trace)
+        // Networks are the one thing that depends on where the request comes from.
+        principal = try authenticate(
+          parser.head, bytes.span, from: nil, at: now, &digests, noting: &trace
+        ).requirePrincipal()
       case .client(let id):
         guard let index = clients.firstIndex(where: { $0.id == id }) else { return nil }
-        admission = try admit(parser.head, bytes.span, as: Int32(index), noting: &trace)
+        principal = try assume(Int32(index), noting: &trace)
       }
+      let admission = try authorize(principal, parser.head, bytes.span, noting: &trace)
       return .relayed(self, trace, destination(parser.head, bytes.span, admission))
     } catch {
       return .rejected(self, trace, error)

@@ -32,7 +32,8 @@ import Testing
     #expect(String(decoding: policy.routes.routes[route].operation, as: UTF8.self) == operation)
     #expect(admission.isWrite == policy.routes.routes[route].isWrite && admission.bodyBytesMax == 5_242_880)
     #expect(policy.clients[Int(admission.clientIndex)].id.text == "c-\(token)")
-    #expect(policy.tokens.note(of: admission.tokenIndex).elementsEqual("note \(token)".utf8))
+    guard case .file(let tokenIndex) = admission.principal.source else { throw NotOfAFile() }
+    #expect(policy.tokens.note(of: tokenIndex).elementsEqual("note \(token)".utf8))
     #expect(admission.instanceParameter.map(request.text)?.hasPrefix("instance_id=") == true)
     #expect(admission.query.map(request.text)?.contains("instance_id=inst") == true)
   }
@@ -175,4 +176,6 @@ import Testing
     let holder = trace.tokenIndex < 0 ? -1 : tokens.entries[Int(trace.tokenIndex)].clientIndex
     #expect([trace.clientIndex, holder, trace.instanceIndex, trace.routeIndex] == wanted)
   }
+
+  private struct NotOfAFile: Error {}
 }

@@ -109,9 +109,14 @@ extension Exchange {
     _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
   ) throws(Rejection) -> Admission {
     try input.buffer.withBytes { bytes throws(Rejection) in
-      try snapshot.policy.admit(
+      let decision = try snapshot.policy.admit(
         input.parser.head, bytes, from: connection.peer, at: UnixSeconds(loop.wallMicroseconds / 1_000_000),
         &worker.tokenDigests, noting: &trace)
+      switch decision {
+      case .admitted(let admission): return admission
+      // No introspection endpoint can be configured.
+      case .pending: throw .tokenUnknown
+      }
     }
   }
 
