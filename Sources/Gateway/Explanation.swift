@@ -130,6 +130,9 @@ extension Rejection {
     case .pathMalformed, .routeUnknown, .methodNotAllowed: "route"
     case .scopeInsufficient: "authorize"
     case .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly: "resolve"
+    case .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable,
+      .draining:
+      "limit"
     }
   }
 }
@@ -164,7 +167,8 @@ extension Policy {
     case .instanceForbidden: return "\(rejection.message) \(name).instances does not name it."
     case .instanceUnknown: return "\(rejection.message) instances.json has no such entry."
     case .instanceReadOnly: return "\(rejection.message) Its \"writes\" is false in instances.json."
-    case .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown, .instanceMalformed:
+    case .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown, .instanceMalformed, .bodyTooLarge,
+      .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
       return rejection.message
     }
   }

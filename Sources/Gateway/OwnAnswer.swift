@@ -14,7 +14,7 @@ struct OwnAnswer: Equatable {
   var allow: String?
   var retryAfterSeconds: Int?
   /// The budget that is used up.
-  var rate: RateFields?
+  var rate: RateBudget?
   var outcome: Outcome?
   /// Whether the connection must end: where the next request begins is in doubt.
   var closes = false
@@ -24,8 +24,8 @@ extension OwnAnswer {
   init(_ rejection: Rejection) {
     self.init(
       status: rejection.status, code: rejection.code, message: rejection.message, challenge: rejection.challenge,
-      allow: rejection.allow, retryAfterSeconds: rejection.retryAfterSeconds,
-      outcome: rejection.retryAfterSeconds == nil ? nil : .notSent)
+      allow: rejection.allow, retryAfterSeconds: rejection.retryAfterSeconds, rate: rejection.rateBudget,
+      outcome: rejection.saysNotSent ? .notSent : nil, closes: rejection.closesConnection)
   }
 
   init(_ fault: Fault, outcome: Outcome) {
@@ -65,21 +65,7 @@ extension OwnAnswer {
   static let headTimedOut = OwnAnswer(
     status: 408, code: "GATEWAY_REQUEST_TIMEOUT", message: "The request did not arrive in time.", closes: true)
 
-  static let bodyTooLarge = OwnAnswer(.bodyTooLarge, outcome: .notSent)
-
-  /// The breaker is open, or the health checks fail.
-  static func unavailable(milliseconds: Int64) -> OwnAnswer {
-    OwnAnswer(
-      status: 503, code: "GATEWAY_UPSTREAM_UNAVAILABLE",
-      message: "The instance does not answer at present. The request was not sent.",
-      retryAfterSeconds: Int((milliseconds + 999) / 1_000), outcome: .notSent)
-  }
-
-  static let auditUnavailable = OwnAnswer(.auditUnavailable, outcome: .notSent)
-
-  static let draining = OwnAnswer(
-    status: 503, code: "GATEWAY_DRAINING", message: "The gateway is shutting down. The request was not sent.",
-    retryAfterSeconds: 1, outcome: .notSent, closes: true)
+  static let draining = OwnAnswer(Rejection.draining)
 
   /// `limits.connections` is reached.
   static let overloaded = OwnAnswer(

@@ -129,6 +129,13 @@ import Testing
     #expect(Request(line, ["Authorization: Bearer \(token)"]).rejection() == rejection)
   }
 
+  @Test(arguments: [("5242880", nil), ("5242881", Rejection.bodyTooLarge)] as [(String, Rejection?)])
+  func `refuses a stated length over the bound`(length: String, rejection: Rejection?) {
+    let fields = ["Authorization: Bearer star", "Content-Length: \(length)"]
+    #expect(Request("POST /proxy/balances?instance_id=inst_a", fields).rejection() == rejection)
+    #expect(Request("POST /proxy/balances?instance_id=inst_off", fields).rejection() == .instanceReadOnly)
+  }
+
   @Test(
     arguments: [
       ("10.1.2.3", nil), ("::ffff:10.1.2.3", nil), ("11.0.0.1", Rejection.networkForbidden), ("2001:db8::1", nil),

@@ -28,7 +28,7 @@ final class Exchange: Lessee {
   /// Whether the instance's breaker waits for what becomes of this request.
   var isProbe = false
   /// The client's, where it has limits and this request counts.
-  var meter: ClientMeter?
+  var limiter: ClientLimiter?
   var access: InstanceAccess?
   var upstream: UpstreamConnection?
   /// What the audit log has to know; nil for reads, and without an audit log.

@@ -22,9 +22,6 @@ extension Exchange {
       return refuse(OwnAnswer(error), connection)
     }
     request.bound(bodyBytes: admission.bodyBytesMax)
-    if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax {
-      return refuse(.bodyTooLarge, connection)
-    }
     let audit = admission.isWrite ? worker.audit : nil
     machine = ExchangeMachine(
       isWrite: admission.isWrite, mayRetry: method.isRead && request.isHeadOnly, isAudited: audit != nil)
@@ -35,7 +32,7 @@ extension Exchange {
     guard isWithinLimits(of: snapshot, admission, connection) else { return }
     guard isTaken(by: access, admission, connection) else { return }
     if let audit {
-      guard audit.canWrite else { return refuse(.auditUnavailable, connection) }
+      guard audit.canWrite else { return refuse(OwnAnswer(.auditUnavailable), connection) }
       let audited = AuditedWrite(input.parser.head.framing, port: audit)
       request.show(audited.witness)
       self.audited = audited
@@ -66,12 +63,14 @@ extension Exchange {
   private func isWithinLimits(
     of snapshot: Snapshot, _ admission: Admission, _ connection: DownstreamConnection
   ) -> Bool {
-    guard let meter = snapshot.generation.meter(of: admission.clientIndex) else { return true }
-    if let refusal = meter.enter(isWrite: admission.isWrite, now: loop.nowNanoseconds) {
-      refuse(OwnAnswer(refusal), connection)
+    guard let limiter = snapshot.generation.limiter(of: admission.clientIndex) else { return true }
+    do throws(Rejection) {
+      try limiter.enter(isWrite: admission.isWrite, now: loop.nowNanoseconds)
+    } catch {
+      refuse(OwnAnswer(error), connection)
       return false
     }
-    self.meter = meter
+    self.limiter = limiter
     return true
   }
 
@@ -85,12 +84,12 @@ extension Exchange {
     case .probe: isProbe = true
     case .refuse(let milliseconds, let wantsProbe):
       if wantsProbe { worker.probe(admission.instanceIndex, access.state) }
-      refuse(.unavailable(milliseconds: milliseconds), connection)
+      refuse(OwnAnswer(.instanceUnavailable(milliseconds: milliseconds)), connection)
       return false
     }
     guard access.concurrentMax > 0 else { return true }
     guard access.state.enter(max: access.concurrentMax) else {
-      refuse(OwnAnswer(.busy, outcome: .notSent), connection)
+      refuse(OwnAnswer(.instanceBusy), connection)
       return false
     }
     hasPlace = true

@@ -84,7 +84,7 @@ extension Exchange {
   private func leaveLimits() {
     if hasPlace { access?.state.leave() }
     hasPlace = false
-    if let meter = meter.take() { meter.leave() }
+    if let limiter = limiter.take() { limiter.leave() }
     if isProbe { access?.state.probeEnded(now: loop.now) }
     isProbe = false
   }

@@ -41,7 +41,7 @@ extension Policy {
       expiry: nil, clientIndex: clientIndex, source: .assumed, scopes: clients.scopes(of: Int(clientIndex)))
   }
 
-  /// Decides what a principal's request may do, and where it goes: route → scope → instance → maintenance.
+  /// Decides what a principal's request may do, and where it goes: route → scope → instance → maintenance → body.
   ///
   /// - Parameter trace: as `authenticate` left it; written on as far as the request comes.
   package func authorize(
@@ -103,10 +103,12 @@ extension Policy {
     let instance = try resolve(addressing.instance, pair, bytes, for: Int(principal.clientIndex), noting: &trace)
     let isWrite = routes.routes[route].isWrite
     guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
+    let bodyBytesMax = routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax
+    if case .length(let count) = head.framing, count > bodyBytesMax { throw .bodyTooLarge }
     return Admission(
       principal: principal, instanceIndex: trace.instanceIndex, routeIndex: trace.routeIndex, isWrite: isWrite,
       form: addressing.form, corePath: addressing.corePath, query: head.query, instanceParameter: pair,
-      bodyBytesMax: routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax)
+      bodyBytesMax: bodyBytesMax)
   }
 
   @inline(__always)

@@ -1,6 +1,6 @@
 package import HTTP1
 
-/// Why a request is not admitted: always the downstream side's to change, but for `instanceReadOnly`.
+/// Why a request does not go to its Core. All that its answer says derives from the case.
 package enum Rejection: Error, Equatable, Sendable {
   case tokenRequired
   case authorizationMalformed
@@ -19,6 +19,20 @@ package enum Rejection: Error, Equatable, Sendable {
   /// Only for clients that may use every instance.
   case instanceUnknown
   case instanceReadOnly
+  /// The head states a longer body than the route takes.
+  case bodyTooLarge
+  case rateLimited(RateBudget)
+  /// The client has `max` requests under way.
+  case concurrencyLimited(max: Int)
+  /// The instance's breaker is open, or its health checks fail.
+  ///
+  /// - Parameter milliseconds: after which another try makes sense.
+  case instanceUnavailable(milliseconds: Int64)
+  /// The instance's `limits.concurrent` is reached.
+  case instanceBusy
+  /// The audit log cannot be told of the write.
+  case auditUnavailable
+  case draining
 }
 
 extension Rejection {
@@ -29,7 +43,9 @@ extension Rejection {
     case .networkForbidden, .scopeInsufficient, .instanceForbidden: 403
     case .routeUnknown, .instanceUnknown: 404
     case .methodNotAllowed: 405
-    case .instanceReadOnly: 503
+    case .bodyTooLarge: 413
+    case .rateLimited, .concurrencyLimited: 429
+    case .instanceReadOnly, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining: 503
     }
   }
 
@@ -51,10 +67,17 @@ extension Rejection {
     case .instanceForbidden: "GATEWAY_INSTANCE_FORBIDDEN"
     case .instanceUnknown: "GATEWAY_INSTANCE_UNKNOWN"
     case .instanceReadOnly: "GATEWAY_INSTANCE_READ_ONLY"
+    case .bodyTooLarge: "GATEWAY_BODY_TOO_LARGE"
+    case .rateLimited: "GATEWAY_RATE_LIMITED"
+    case .concurrencyLimited: "GATEWAY_CONCURRENCY_LIMITED"
+    case .instanceUnavailable: "GATEWAY_UPSTREAM_UNAVAILABLE"
+    case .instanceBusy: "GATEWAY_UPSTREAM_BUSY"
+    case .auditUnavailable: "GATEWAY_AUDIT_UNAVAILABLE"
+    case .draining: "GATEWAY_DRAINING"
     }
   }
 
-  /// One sentence for the caller's developer; needs no escape in JSON.
+  /// One sentence for the client's developer; needs no escape in JSON.
   package var message: String {
     switch self {
     case .tokenRequired: "Send an access token as Authorization: Bearer <token>."
@@ -72,6 +95,13 @@ extension Rejection {
     case .instanceForbidden: "The client may not use this instance."
     case .instanceUnknown: "There is no such instance."
     case .instanceReadOnly: "The instance takes no writes at present."
+    case .bodyTooLarge: "The request body is larger than this route takes."
+    case .rateLimited: "The client has sent too many requests."
+    case .concurrencyLimited: "The client has too many requests under way."
+    case .instanceUnavailable: "The instance does not answer at present. The request was not sent."
+    case .instanceBusy: "All connections to the instance are in use. The request was not sent."
+    case .auditUnavailable: "The audit log cannot be written at present. The request was not sent."
+    case .draining: "The gateway is shutting down. The request was not sent."
     }
   }
 
@@ -84,20 +114,71 @@ extension Rejection {
     case .tokenUnknown, .tokenExpired, .tokenRevoked: #"Bearer realm="blnk", error="invalid_token""#
     case .scopeInsufficient(let scope): #"Bearer realm="blnk", error="insufficient_scope", scope="\#(scope.text)""#
     case .networkForbidden, .pathMalformed, .routeUnknown, .methodNotAllowed, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly:
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .rateLimited, .concurrencyLimited,
+      .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
       nil
     }
   }
 
   /// The value of `Allow`; nil: no such field.
   package var allow: String? {
-    guard case .methodNotAllowed(let methods) = self else { return nil }
-    return methods.allow
+    switch self {
+    case .methodNotAllowed(let methods): methods.allow
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
+      .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable,
+      .instanceBusy, .auditUnavailable, .draining:
+      nil
+    }
   }
 
-  /// The value of `Retry-After` in seconds; nil: no such field. Such an answer also says `"outcome": "not_sent"`.
+  /// The value of `Retry-After` in seconds; nil: no such field.
   package var retryAfterSeconds: Int? {
-    guard case .instanceReadOnly = self else { return nil }
-    return 30
+    switch self {
+    case .instanceReadOnly: 30
+    case .rateLimited(let budget): budget.resetSeconds
+    case .instanceUnavailable(let milliseconds): Int((milliseconds + 999) / 1_000)
+    case .concurrencyLimited, .instanceBusy, .auditUnavailable, .draining: 1
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
+      .instanceForbidden, .instanceUnknown, .bodyTooLarge:
+      nil
+    }
+  }
+
+  /// The budget in `RateLimit` and `RateLimit-Policy`; nil: no such fields.
+  package var rateBudget: RateBudget? {
+    switch self {
+    case .rateLimited(let budget): budget
+    case .concurrencyLimited(let max): RateBudget(.concurrent, quota: max, windowSeconds: 1, resetSeconds: 1)
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .instanceUnavailable, .instanceBusy,
+      .auditUnavailable, .draining:
+      nil
+    }
+  }
+
+  /// Whether the answer says `"outcome": "not_sent"`.
+  package var saysNotSent: Bool {
+    switch self {
+    case .instanceReadOnly, .bodyTooLarge, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining: true
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
+      .instanceForbidden, .instanceUnknown, .rateLimited, .concurrencyLimited:
+      false
+    }
+  }
+
+  /// Whether the connection ends: its body stays unread, or the gateway ends.
+  package var closesConnection: Bool {
+    switch self {
+    case .bodyTooLarge, .draining: true
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .rateLimited, .concurrencyLimited,
+      .instanceUnavailable, .instanceBusy, .auditUnavailable:
+      false
+    }
   }
 }
