@@ -47,17 +47,20 @@ extension Policy {
     }
     var trace = AdmissionTrace()
     do throws(Rejection) {
-      let admission: Admission
+      let principal: Principal
       switch caller {
       case .token:
-        // Networks are the one thing that depends on where the request comes from.
         var random = SystemRandomNumberGenerator()
         var digests = TokenDigests(using: &random)
-        admission = try admit(parser.head, bytes.span, from: nil, at: now, &digests, noting: &trace)
+        // Networks are the one thing that depends on where the request comes from.
+        principal = try authenticate(
+          parser.head, bytes.span, from: nil, at: now, &digests, noting: &trace
+        ).requirePrincipal()
       case .client(let id):
         guard let index = clients.firstIndex(where: { $0.id == id }) else { return nil }
-        admission = try admit(parser.head, bytes.span, as: Int32(index), noting: &trace)
+        principal = try assume(Int32(index), noting: &trace)
       }
+      let admission = try authorize(principal, parser.head, bytes.span, noting: &trace)
       return .relayed(self, trace, destination(parser.head, bytes.span, admission))
     } catch {
       return .rejected(self, trace, error)
@@ -93,7 +96,7 @@ extension Explanation {
     let name = rejection.step
     let before = passed(policy, trace).prefix { $0.name != name }
     let step = Step(name: name, isPassed: false, text: policy.rule(behind: rejection, trace))
-    return Explanation(steps: before + [step], refusal: (rejection.status, rejection.code), destination: nil)
+    return Explanation(steps: before + [step], refusal: (rejection.code.status, rejection.code.text), destination: nil)
   }
 
   /// The steps that the trace shows, in their order.
@@ -127,6 +130,9 @@ extension Rejection {
     case .pathMalformed, .routeUnknown, .methodNotAllowed: "route"
     case .scopeInsufficient: "authorize"
     case .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly: "resolve"
+    case .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable,
+      .draining:
+      "limit"
     }
   }
 }
@@ -161,7 +167,8 @@ extension Policy {
     case .instanceForbidden: return "\(rejection.message) \(name).instances does not name it."
     case .instanceUnknown: return "\(rejection.message) instances.json has no such entry."
     case .instanceReadOnly: return "\(rejection.message) Its \"writes\" is false in instances.json."
-    case .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown, .instanceMalformed:
+    case .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown, .instanceMalformed, .bodyTooLarge,
+      .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
       return rejection.message
     }
   }

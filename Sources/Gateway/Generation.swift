@@ -7,31 +7,33 @@ final class Generation: Sendable {
   let number: Int
   let policy: Policy
   let states: InstanceStates
-  /// By `ClientTable.limitsPlace`; nil for clients without limits.
-  private let meters: [ClientMeter?]
+  /// By `ClientTable.limitsSlot`; nil for clients without limits.
+  private let limiters: [ClientLimiter?]
 
   /// - Parameter previous: what was in force until now: budgets, breakers and keys go on.
   init(_ policy: Policy, following previous: Generation?) {
     number = (previous?.number ?? 0) + 1
     self.policy = policy
     states = InstanceStates(policy, following: previous?.states)
-    let before = previous.map(Self.metersByID) ?? [:]
-    var meters: [ClientMeter?] = [nil]
-    for index in policy.clients.indices where policy.clients.limitsPlace(of: index) > 0 {
+    let before = previous.map(Self.limitersByID) ?? [:]
+    var limiters: [ClientLimiter?] = [nil]
+    for index in policy.clients.indices where policy.clients.limitsSlot(of: index) > 0 {
       let limits = policy.clients.limits(of: index)
       let old = before[policy.clients.id(of: index)]
-      meters.append(old.flatMap { $0.has(limits) ? $0 : nil } ?? ClientMeter(limits, following: old))
+      limiters.append(old.flatMap { $0.has(limits) ? $0 : nil } ?? ClientLimiter(limits, following: old))
     }
-    self.meters = meters
+    self.limiters = limiters
   }
 
-  func meter(of clientIndex: Int32) -> ClientMeter? { meters[policy.clients.limitsPlace(of: Int(clientIndex))] }
+  func limiter(of clientIndex: Int32) -> ClientLimiter? { limiters[policy.clients.limitsSlot(of: Int(clientIndex))] }
 
-  private static func metersByID(_ generation: Generation) -> [ArraySlice<UInt8>: ClientMeter] {
-    var meters: [ArraySlice<UInt8>: ClientMeter] = [:]
+  private static func limitersByID(_ generation: Generation) -> [ArraySlice<UInt8>: ClientLimiter] {
+    var limiters: [ArraySlice<UInt8>: ClientLimiter] = [:]
     for index in generation.policy.clients.indices {
-      if let meter = generation.meter(of: Int32(index)) { meters[generation.policy.clients.id(of: index)] = meter }
+      if let limiter = generation.limiter(of: Int32(index)) {
+        limiters[generation.policy.clients.id(of: index)] = limiter
+      }
     }
-    return meters
+    return limiters
   }
 }

@@ -13,7 +13,7 @@ struct LocalReply: Equatable {
   var allow: String?
   var retryAfterSeconds: Int?
   /// The budget that is used up.
-  var rate: RateFields?
+  var rate: RateBudget?
   var outcome: Outcome?
   /// Whether the connection must end behind it.
   var endsConnection: Bool
@@ -25,6 +25,13 @@ extension LocalReply {
     self.init(
       code: code, message: message ?? code.message, retryAfterSeconds: code.retryAfterSeconds,
       outcome: code.retryAfterSeconds == nil ? nil : .notSent, endsConnection: code.endsConnection)
+  }
+
+  init(_ rejection: Rejection) {
+    self.init(
+      code: rejection.code, message: rejection.message, challenge: rejection.challenge, allow: rejection.allow,
+      retryAfterSeconds: rejection.retryAfterSeconds, rate: rejection.rateBudget,
+      outcome: rejection.saysNotSent ? .notSent : nil, endsConnection: rejection.closesConnection)
   }
 
   init(_ fault: Fault, outcome: Outcome) {

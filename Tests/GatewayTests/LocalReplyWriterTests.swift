@@ -33,8 +33,8 @@ import Testing
     ]
     for change in [
       { $0.outcome = .unknown }, { $0.retryAfterSeconds = 2 }, { $0.allow = "GET" }, { $0.challenge = "Bearer" },
-      { $0.rate = RateFields(budget: "read", quota: 1, window: 2, reset: 3) },
-      { $0.rate = RateFields(budget: "read", quota: 1, window: 2, reset: 4) },
+      { $0.rate = RateBudget(.read, quota: 1, windowSeconds: 2, resetSeconds: 3) },
+      { $0.rate = RateBudget(.read, quota: 1, windowSeconds: 2, resetSeconds: 4) },
     ] as [(inout LocalReply) -> Void] {
       var reply = retried
       change(&reply)

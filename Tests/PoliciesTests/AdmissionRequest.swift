@@ -4,6 +4,7 @@ import Testing
 
 @testable import Policies
 
+let admissionTime = UnixSeconds(1_800_000_000)
 let near = PeerAddress.ip(IPAddress(ipv4: 0x0a01_0203))
 
 /// A request line and fields, parsed as the gateway parses them.
@@ -20,9 +21,10 @@ struct Request {
     String(decoding: bytes[range], as: UTF8.self)
   }
 
-  func admit(from peer: PeerAddress = near) throws -> Admission {
+  func admit(by policy: Policy = AdmitTests.policy) throws -> Admission {
     var trace = AdmissionTrace()
-    return try admit(from: peer, noting: &trace)
+    var digests = emptyDigests()
+    return try admit(from: near, by: policy, &digests, noting: &trace)
   }
 
   func rejection(from peer: PeerAddress = near) -> Rejection? {
@@ -60,13 +62,19 @@ struct Request {
   private func admit(
     from peer: PeerAddress, by policy: Policy, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
   ) throws -> Admission {
-    var parser = RequestHeadParser(limits: HeadLimits())
-    guard try parser.parse(bytes.span) else { throw Incomplete() }
-    return try policy.admit(
-      parser.head, bytes.span, from: peer, at: UnixSeconds(1_800_000_000), &digests, noting: &trace)
+    let parser = try parsed()
+    let decision = try policy.admit(parser.head, bytes.span, from: peer, at: admissionTime, &digests, noting: &trace)
+    guard case .admitted(let admission) = decision else { throw Undecided() }
+    return admission
   }
 
-  private struct Incomplete: Error {}
+  func parsed() throws -> RequestHeadParser {
+    var parser = RequestHeadParser(limits: HeadLimits())
+    guard try parser.parse(bytes.span) else { throw Undecided() }
+    return parser
+  }
+
+  private struct Undecided: Error {}
 }
 
 func emptyDigests() -> TokenDigests {

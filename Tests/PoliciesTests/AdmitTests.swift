@@ -32,7 +32,8 @@ import Testing
     #expect(String(decoding: policy.routes.routes[route].operation, as: UTF8.self) == operation)
     #expect(admission.isWrite == policy.routes.routes[route].isWrite && admission.bodyBytesMax == 5_242_880)
     #expect(policy.clients[Int(admission.clientIndex)].id.text == "c-\(token)")
-    #expect(policy.tokens.note(of: admission.tokenIndex).elementsEqual("note \(token)".utf8))
+    guard case .file(let tokenIndex) = admission.principal.source else { throw NotOfAFile() }
+    #expect(policy.tokens.note(of: tokenIndex).elementsEqual("note \(token)".utf8))
     #expect(admission.instanceParameter.map(request.text)?.hasPrefix("instance_id=") == true)
     #expect(admission.query.map(request.text)?.contains("instance_id=inst") == true)
   }
@@ -128,6 +129,13 @@ import Testing
     #expect(Request(line, ["Authorization: Bearer \(token)"]).rejection() == rejection)
   }
 
+  @Test(arguments: [("5242880", nil), ("5242881", Rejection.bodyTooLarge)] as [(String, Rejection?)])
+  func `refuses a stated length over the bound`(length: String, rejection: Rejection?) {
+    let fields = ["Authorization: Bearer star", "Content-Length: \(length)"]
+    #expect(Request("POST /proxy/balances?instance_id=inst_a", fields).rejection() == rejection)
+    #expect(Request("POST /proxy/balances?instance_id=inst_off", fields).rejection() == .instanceReadOnly)
+  }
+
   @Test(
     arguments: [
       ("10.1.2.3", nil), ("::ffff:10.1.2.3", nil), ("11.0.0.1", Rejection.networkForbidden), ("2001:db8::1", nil),
@@ -175,4 +183,6 @@ import Testing
     let holder = trace.tokenIndex < 0 ? -1 : tokens.entries[Int(trace.tokenIndex)].clientIndex
     #expect([trace.clientIndex, holder, trace.instanceIndex, trace.routeIndex] == wanted)
   }
+
+  private struct NotOfAFile: Error {}
 }

@@ -33,8 +33,9 @@ import Testing
       guard (try? parser.parse(bytes.span)) == true else { continue }
       var trace = AdmissionTrace()
       do throws(Rejection) {
-        let admission = try AdmitTests.policy.admit(
+        let decision = try AdmitTests.policy.admit(
           parser.head, bytes.span, from: near, at: UnixSeconds(0), &digests, noting: &trace)
+        guard case .admitted(let admission) = decision else { preconditionFailure("no token is pending") }
         #expect(bytes[admission.corePath].first == UInt8(ascii: "/"), "seed \(seed)")
         outcomes.insert("admitted")
       } catch {

@@ -44,50 +44,70 @@ import Testing
     let limits = ClientLimits(
       rates: .separate(
         read: RateLimit(requestsPerSecond: 1, burst: 2), write: RateLimit(requestsPerSecond: 1, burst: 1)))
-    let meter = ClientMeter(limits, following: nil)
-    #expect(meter.enter(isWrite: true, now: 0) == nil)
+    let limiter = ClientLimiter(limits, following: nil)
+    #expect(limiter.rejection(isWrite: true, now: 0) == nil)
     #expect(
-      meter.enter(isWrite: true, now: 0)
-        == .rate(nanoseconds: Self.second, limit: RateLimit(requestsPerSecond: 1, burst: 1), budget: "write"))
-    #expect(meter.enter(isWrite: false, now: 0) == nil && meter.enter(isWrite: false, now: 0) == nil)
-    #expect(meter.enter(isWrite: false, now: 0) != nil)
+      limiter.rejection(isWrite: true, now: 0)
+        == .rateLimited(RateBudget(.write, quota: 1, windowSeconds: 1, resetSeconds: 1)))
+    #expect(limiter.rejection(isWrite: false, now: 0) == nil && limiter.rejection(isWrite: false, now: 0) == nil)
+    #expect(limiter.rejection(isWrite: false, now: 0) != nil)
+  }
+
+  @Test(arguments: [
+    (50.0, 100, 1, 2, 1), (0.5, 1, 2_000_000_000, 2, 2), (0.001, 2, 1_000_000_001, 2_000, 2), (3.0, 1, 1, 1, 1),
+  ])
+  func `a client is told of whole seconds`(rate: Double, burst: Int, wait: Int64, window: Int, reset: Int) {
+    let budget = RateBudget(.all, of: RateLimit(requestsPerSecond: rate, burst: burst), nanoseconds: wait)
+    #expect(budget == RateBudget(.all, quota: burst, windowSeconds: window, resetSeconds: reset))
   }
 
   @Test func `a flat limit is one budget for both`() {
-    let meter = ClientMeter(ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 2))), following: nil)
-    #expect(meter.enter(isWrite: true, now: 0) == nil && meter.enter(isWrite: false, now: 0) == nil)
-    #expect(meter.enter(isWrite: true, now: 0) != nil && meter.enter(isWrite: false, now: 0) != nil)
+    let limiter = ClientLimiter(ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 2))), following: nil)
+    #expect(limiter.rejection(isWrite: true, now: 0) == nil && limiter.rejection(isWrite: false, now: 0) == nil)
+    #expect(limiter.rejection(isWrite: true, now: 0) != nil && limiter.rejection(isWrite: false, now: 0) != nil)
   }
 
-  @Test func `a new meter goes on where the old one stood`() {
+  @Test func `a new limiter goes on where the old one stood`() {
     let limit = RateLimit(requestsPerSecond: 1, burst: 3)
-    let old = ClientMeter(ClientLimits(rates: .shared(limit)), following: nil)
-    for _ in 0..<3 { #expect(old.enter(isWrite: false, now: 0) == nil) }
-    let new = ClientMeter(ClientLimits(rates: .shared(limit), concurrentMax: 9), following: old)
-    #expect(new.enter(isWrite: false, now: 0) != nil && new.enter(isWrite: false, now: Self.second) == nil)
+    let old = ClientLimiter(ClientLimits(rates: .shared(limit)), following: nil)
+    for _ in 0..<3 { #expect(old.rejection(isWrite: false, now: 0) == nil) }
+    let new = ClientLimiter(ClientLimits(rates: .shared(limit), concurrentMax: 9), following: old)
+    #expect(new.rejection(isWrite: false, now: 0) != nil && new.rejection(isWrite: false, now: Self.second) == nil)
   }
 
-  @Test func `so many at once, and a refused one takes no place and no budget`() {
+  @Test func `so many at once, and a refused one takes no slot and no budget`() {
     let limits = ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 3)), concurrentMax: 2)
-    let meter = ClientMeter(limits, following: nil)
-    #expect(meter.enter(isWrite: false, now: 0) == nil && meter.enter(isWrite: true, now: 0) == nil)
-    for _ in 0..<5 { #expect(meter.enter(isWrite: false, now: 0) == .concurrency(max: 2)) }
-    meter.leave()
-    #expect(meter.enter(isWrite: false, now: 0) == nil)
-    meter.leave()
-    // The budget is used up now, and no place with it.
-    for _ in 0..<5 { #expect(meter.enter(isWrite: false, now: 0) != .concurrency(max: 2)) }
+    let limiter = ClientLimiter(limits, following: nil)
+    #expect(limiter.rejection(isWrite: false, now: 0) == nil && limiter.rejection(isWrite: true, now: 0) == nil)
+    for _ in 0..<5 { #expect(limiter.rejection(isWrite: false, now: 0) == .concurrencyLimited(max: 2)) }
+    limiter.leave()
+    #expect(limiter.rejection(isWrite: false, now: 0) == nil)
+    limiter.leave()
+    // The budget is used up now, and no slot with it.
+    for _ in 0..<5 { #expect(limiter.rejection(isWrite: false, now: 0) != .concurrencyLimited(max: 2)) }
   }
 
   @Test func `many threads together get exactly the burst`() async {
-    let meter = ClientMeter(
+    let limiter = ClientLimiter(
       ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 0.001, burst: 1_000))), following: nil)
     let granted = await withTaskGroup(of: Int.self) { group in
       for _ in 0..<8 {
-        group.addTask { (0..<500).count { _ in meter.enter(isWrite: false, now: 0) == nil } }
+        group.addTask { (0..<500).count { _ in limiter.rejection(isWrite: false, now: 0) == nil } }
       }
       return await group.reduce(0, +)
     }
     #expect(granted == 1_000)
+  }
+}
+
+extension ClientLimiter {
+  /// Takes one request in; why not.
+  fileprivate func rejection(isWrite: Bool, now: Int64) -> Rejection? {
+    do throws(Rejection) {
+      try enter(isWrite: isWrite, now: now)
+      return nil
+    } catch {
+      return error
+    }
   }
 }

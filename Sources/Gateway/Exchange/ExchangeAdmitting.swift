@@ -17,7 +17,7 @@ extension Exchange {
     if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) {
       return answer(probe, connection)
     }
-    if worker.isDraining { return refuse(LocalReply(.draining), connection) }
+    if worker.isDraining { return refuse(LocalReply(Rejection.draining), connection) }
     admit(input, snapshot, connection)
   }
 
@@ -36,18 +36,39 @@ extension Exchange {
   /// Decides whether the request goes to its instance, in straight-line code that throws a typed rejection.
   private func admit(_ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection) {
     do throws(Rejection) {
-      let admission = try snapshot.policy.admit(input, connection, worker, now, noting: &state.trace)
-      let access = snapshot.access(to: admission.instanceIndex)
-      state.access = access
-      state.admission = admission
-      state.permit = try permit(admission, access, snapshot)
-      proceed(admission, access, input, connection)
+      let decision = try input.buffer.withBytes { bytes throws(Rejection) in
+        try snapshot.policy.admit(
+          input.parser.head, bytes, from: connection.peer.address, at: wallSeconds, &worker.tokenDigests,
+          noting: &state.trace)
+      }
+      switch decision {
+      case .pending: handle(.tokenAsked, connection)
+      case .admitted(let admission):
+        let access = snapshot.access(to: admission.instanceIndex)
+        state.access = access
+        try limit(admission, access, input, snapshot)
+        state.admission = admission
+        proceed(admission, access, input, connection)
+      }
     } catch {
       refuse(LocalReply(error), connection)
     }
   }
 
+  /// What the request's size, its client's and its instance's limits, and the audit log say.
+  @inline(__always)
+  private func limit(
+    _ admission: Admission, _ access: InstanceAccess, _ input: RequestInput, _ snapshot: Snapshot
+  ) throws(Rejection) {
+    if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax { throw .bodyTooLarge }
+    state.permit = try snapshot.limit(admission, access, now: loop.nowNanoseconds) {
+      worker.probe(admission.instanceIndex, access.state)
+    }
+    if admission.isWrite, let audit = worker.audit, !audit.canWrite { throw .auditUnavailable }
+  }
+
   /// Admitted: the request is made ready for its instance.
+  @inline(__always)
   private func proceed(
     _ admission: Admission, _ access: InstanceAccess, _ input: RequestInput, _ connection: DownstreamConnection
   ) {
@@ -67,36 +88,43 @@ extension Exchange {
     handle(.admitted(plan), connection)
   }
 
-  /// Admission again, where the policy has changed or the token has expired since: no byte of this try has left. False
-  /// where the request was refused now.
+  /// Admission again, where the policy has changed or the token has expired since: a slow upload or a wait for a
+  /// connection can last long. False where the request was refused now; no byte of this try has left.
+  @inline(__always)
   func isStillAdmitted(_ connection: DownstreamConnection) -> Bool {
-    if state.generation == worker.generation { return true }
-    return true
+    if state.generation == worker.generation, !isExpired { return true }
+    return readmit(connection)
   }
 
-  private var now: UnixSeconds { UnixSeconds(loop.wallMicroseconds / 1_000_000) }
-
-  private func permit(
-    _ admission: Admission, _ access: InstanceAccess, _ snapshot: Snapshot
-  ) throws(Rejection) -> Permit { Permit() }
-}
-
-extension Policy {
-  fileprivate func admit(
-    _ input: RequestInput, _ connection: DownstreamConnection, _ worker: Worker, _ now: UnixSeconds,
-    noting trace: inout AdmissionTrace
-  ) throws(Rejection) -> Admission {
-    try input.buffer.withBytes { bytes throws(Rejection) in
-      try admit(
-        input.parser.head, bytes, from: connection.peer.address, at: now, &worker.tokenDigests, noting: &trace)
+  @inline(never)
+  private func readmit(_ connection: DownstreamConnection) -> Bool {
+    guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot else {
+      return false
+    }
+    let present = worker.snapshot
+    do throws(Rejection) {
+      try input.buffer.withBytes { bytes throws(Rejection) in
+        try present.policy.readmit(
+          input.parser.head, bytes, from: connection.peer.address, at: wallSeconds, &worker.tokenDigests,
+          sameAs: admission, by: snapshot.policy)
+      }
+      state.generation = worker.generation
+      return true
+    } catch {
+      refuse(LocalReply(error), connection)
+      return false
     }
   }
+
+  private var isExpired: Bool {
+    guard let expiry = state.admission?.principal.expiry else { return false }
+    return expiry <= wallSeconds
+  }
+
+  private var wallSeconds: UnixSeconds { UnixSeconds(loop.wallMicroseconds / 1_000_000) }
 }
 
-struct Permit { func release(now: Int64) {} }
-extension LocalReply {
-  init(_ r: Rejection) { self.init(code: GatewayCode.allCases.first { $0.text == r.code }!, message: r.message, challenge: r.challenge, allow: r.allow, retryAfterSeconds: r.retryAfterSeconds, outcome: r.retryAfterSeconds == nil ? nil : .notSent, endsConnection: false) }
-}
+/// TEMPORARY SHIMS
 extension GatewayLimits { var bodyBytesPerSecondMinUpstream: Int { 16384 } }
 extension UpstreamConnection { func isFitForFirstByte() -> Bool { true }
  var endedWithoutCloseNotify: Bool { false } }

@@ -44,7 +44,7 @@ extension Exchange {
   }
 
   func answer(_ probe: AdminPath, _ connection: DownstreamConnection) {
-    if probe == .readyz, !worker.isReady { return refuse(LocalReply(.draining), connection) }
+    if probe == .readyz, !worker.isReady { return refuse(LocalReply(Rejection.draining), connection) }
     handle(.refused, connection)
     state.record.status = 200
     state.keepsAlive = state.head.keepsAlive && !worker.isDraining && bodyIsRead(from: connection)
@@ -73,7 +73,7 @@ extension Exchange {
     guard self.connection != nil else { return }
     noteEnding(ending)
     releaseUpstream(isReusable: isUpstreamReusable(ending))
-    if let permit = state.permit.take() { permit.release(now: loop.now) }
+    if let permit = state.permit.take() { permit.release(now: loop.nowNanoseconds) }
     finishRecord(connection)
     let end = DownstreamConnection.ExchangeEnd(
       consumed: request.consumed, keepsAlive: state.keepsAlive && !state.machine.clientIsGone,

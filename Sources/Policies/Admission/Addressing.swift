@@ -10,7 +10,7 @@ package struct Addressing: Sendable {
   enum Instance {
     /// `/proxy/<core path>?instance_id=<id>`, the documented form.
     case inQuery
-    /// `/instances/<id>/<core path>`: for callers that join a base URL and a path.
+    /// `/instances/<id>/<core path>`: for clients that join a base URL and a path.
     case inPath(Range<Int>)
     /// `/<core path>`: the client's default instance.
     case byDefault
@@ -47,7 +47,7 @@ package struct Addressing: Sendable {
     }
   }
 
-  /// Whether a caller may show its token as Blnk's SDKs show a Core's key, which is all that they can send.
+  /// Whether a client may send its token as Blnk's SDKs send a Core's key, which is all that they can send.
   var takesCoreKey: Bool {
     switch instance {
     case .inQuery: false

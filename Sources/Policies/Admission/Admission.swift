@@ -1,12 +1,9 @@
 /// What an admitted request is and where it goes. Ranges lie in the bytes of its head.
 package struct Admission: Sendable {
-  /// The place in `Policy.clients`.
-  package let clientIndex: Int32
-  /// The place in `Policy.tokens.entries`.
-  package let tokenIndex: Int32
-  /// The place in `Policy.instances`.
+  package let principal: Principal
+  /// The index in `Policy.instances`.
   package let instanceIndex: Int32
-  /// The place in `Policy.routes.routes`.
+  /// The index in `Policy.routes.routes`.
   package let routeIndex: Int32
   package let isWrite: Bool
   package let form: Addressing.Form
@@ -18,12 +15,23 @@ package struct Admission: Sendable {
   package let instanceParameter: Range<Int>?
   /// The route's bound, else the gateway's.
   package let bodyBytesMax: Int
+
+  /// The index in `Policy.clients`.
+  package var clientIndex: Int32 { principal.clientIndex }
+}
+
+/// What becomes of a request that is not refused.
+package enum AdmissionDecision: Sendable {
+  case admitted(Admission)
+  /// Only an introspection endpoint can judge its token: `authorize` follows once there is a principal.
+  case pending(PendingToken)
 }
 
 /// How far admission came: what the record of a request says whether or not it was admitted.
 package struct AdmissionTrace: Equatable, Sendable {
-  /// Places as in `Admission`; -1: not known.
+  /// Indices as in `Admission`; -1: not known.
   package internal(set) var clientIndex: Int32 = -1
+  /// The index in `Policy.tokens.entries`; -1: not known.
   package internal(set) var tokenIndex: Int32 = -1
   package internal(set) var instanceIndex: Int32 = -1
   package internal(set) var routeIndex: Int32 = -1

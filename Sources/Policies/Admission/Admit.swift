@@ -2,43 +2,81 @@ import Digests
 package import HTTP1
 
 extension Policy {
-  /// Decides whether a request goes to a Core, and to which one: authenticate → route → authorize → resolve.
+  /// Decides whether a request goes to a Core, and to which one: `authenticate`, then `authorize`, of one reading.
   ///
-  /// `bytes` is what `head` was parsed from. `trace` is written as far as admission comes. Does not allocate.
+  /// Does not allocate.
   ///
   /// - Parameters:
-  ///   - peer: nil leaves the client's networks out, for an explanation; never for a request that is served.
-  ///   - digests: what spares the same token's next request its hash, and decides nothing.
+  ///   - bytes: what `head` was parsed from.
+  ///   - digests: spares the next request with the same token its hash; decides nothing.
+  ///   - trace: begun anew, and written as far as the request comes.
   package func admit(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress?, at now: UnixSeconds,
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress, at now: UnixSeconds,
     _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
-  ) throws(Rejection) -> Admission {
-    trace = AdmissionTrace()
-    let addressing = Addressing(bytes, path: head.path)
-    let parameters = GatewayParameters(head.query, bytes)
-    let presented = try presentedToken(
-      head, bytes, hasTokenInQuery: parameters.hasToken, takesCoreKey: addressing.takesCoreKey)
-    try authenticate(presented, bytes, at: now, &digests, noting: &trace)
-    if let peer, !clients.mayCall(from: peer, Int(trace.clientIndex)) { throw .networkForbidden }
-    return try admit(head, bytes, addressing, parameters, noting: &trace)
+  ) throws(Rejection) -> AdmissionDecision {
+    let reading = AddressReading(head, bytes)
+    switch try authenticate(head, bytes, reading, from: peer, at: now, &digests, noting: &trace) {
+    case .principal(let principal):
+      return .admitted(try authorize(principal, head, bytes, reading, noting: &trace))
+    case .pending(let token): return .pending(token)
+    }
   }
 
-  /// The same for a client that is known already: what a principal may do, whatever its token.
-  package func admit(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, as clientIndex: Int32, noting trace: inout AdmissionTrace
-  ) throws(Rejection) -> Admission {
+  /// Decides who makes a request: its token is known, in force and not revoked, and its client may call from this peer.
+  ///
+  /// - Parameter peer: nil skips the client's networks, for an explanation; never for a request that is served.
+  package func authenticate(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress?, at now: UnixSeconds,
+    _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> Authentication {
+    try authenticate(head, bytes, AddressReading(head, bytes), from: peer, at: now, &digests, noting: &trace)
+  }
+
+  /// The principal of a client, whatever token it would present; for an explanation.
+  package func assume(_ clientIndex: Int32, noting trace: inout AdmissionTrace) throws(Rejection) -> Principal {
     trace = AdmissionTrace()
     trace.clientIndex = clientIndex
     guard !clients.isRevoked(Int(clientIndex)) else { throw .tokenRevoked }
-    return try admit(
-      head, bytes, Addressing(bytes, path: head.path), GatewayParameters(head.query, bytes), noting: &trace)
+    return Principal(
+      expiry: nil, clientIndex: clientIndex, source: .assumed, scopes: clients.scopes(of: Int(clientIndex)))
   }
 
-  /// The presented token is known, in force and not revoked.
+  /// Decides what a principal's request may do, and where it goes: route → scope → instance → maintenance → body.
+  ///
+  /// - Parameter trace: as `authenticate` left it; written on as far as the request comes.
+  package func authorize(
+    _ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> Admission {
+    try authorize(principal, head, bytes, AddressReading(head, bytes), noting: &trace)
+  }
+
+  // MARK: Details
+
+  @inline(__always)
   private func authenticate(
-    _ presented: Range<Int>, _ bytes: Span<UInt8>, at now: UnixSeconds, _ digests: inout TokenDigests,
-    noting trace: inout AdmissionTrace
-  ) throws(Rejection) {
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reading: AddressReading, from peer: PeerAddress?,
+    at now: UnixSeconds, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> Authentication {
+    trace = AdmissionTrace()
+    let presented = try presentedToken(
+      head, bytes, hasTokenInQuery: reading.parameters.hasToken, takesCoreKey: reading.addressing.takesCoreKey)
+    let index = try tokenIndex(presented, bytes, &digests, noting: &trace)
+    let entry = tokens.entries[Int(index)]
+    let client = Int(entry.clientIndex)
+    trace.tokenIndex = index
+    trace.clientIndex = entry.clientIndex
+    if let expiry = entry.expiry, expiry <= now { throw .tokenExpired }
+    guard !clients.isRevoked(client) else { throw .tokenRevoked }
+    if let peer, !clients.mayCall(from: peer, client) { throw .networkForbidden }
+    return .principal(
+      Principal(
+        expiry: entry.expiry, clientIndex: entry.clientIndex, source: .file(index), scopes: clients.scopes(of: client)))
+  }
+
+  /// The index of the presented token, if the policy knows it.
+  private func tokenIndex(
+    _ presented: Range<Int>, _ bytes: Span<UInt8>, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> Int32 {
     let token = bytes.extracting(presented)
     let kept = digests.digest(of: token)
     // What is kept was a b64token when it came first.
@@ -47,30 +85,30 @@ extension Policy {
     trace.tokenDigestPrefix = digest.prefix
     guard let index = tokens.index(of: digest) else { throw .tokenUnknown }
     if kept == nil { digests.keep(digest, of: token) }
-    trace.tokenIndex = index
-    trace.clientIndex = tokens.entries[Int(index)].clientIndex
-    if let expiry = tokens.entries[Int(index)].expiry, expiry <= now { throw .tokenExpired }
-    guard !clients.isRevoked(Int(trace.clientIndex)) else { throw .tokenRevoked }
+    return index
   }
 
   @inline(__always)
-  private func admit(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ addressing: Addressing, _ parameters: GatewayParameters,
+  private func authorize(
+    _ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reading: AddressReading,
     noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Admission {
-    let client = Int(trace.clientIndex)
+    let addressing = reading.addressing
     let route = try route(head, bytes, addressing.corePath)
     trace.routeIndex = Int32(truncatingIfNeeded: route)
-    try authorize(client, for: route)
-    let pair = try instancePair(parameters, addressing.instance)
-    let instance = try resolve(addressing.instance, pair, bytes, for: client, noting: &trace)
+    guard principal.scopes.contains(bit: routes.routes[route].scopeBit) else {
+      throw .scopeInsufficient(routes.routes[route].scope)
+    }
+    let pair = try instancePair(reading.parameters, addressing.instance)
+    let instance = try resolve(addressing.instance, pair, bytes, for: Int(principal.clientIndex), noting: &trace)
     let isWrite = routes.routes[route].isWrite
     guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
+    let bodyBytesMax = routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax
+    if case .length(let count) = head.framing, count > bodyBytesMax { throw .bodyTooLarge }
     return Admission(
-      clientIndex: trace.clientIndex, tokenIndex: trace.tokenIndex, instanceIndex: trace.instanceIndex,
-      routeIndex: trace.routeIndex, isWrite: isWrite, form: addressing.form, corePath: addressing.corePath,
-      query: head.query, instanceParameter: pair,
-      bodyBytesMax: routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax)
+      principal: principal, instanceIndex: trace.instanceIndex, routeIndex: trace.routeIndex, isWrite: isWrite,
+      form: addressing.form, corePath: addressing.corePath, query: head.query, instanceParameter: pair,
+      bodyBytesMax: bodyBytesMax)
   }
 
   @inline(__always)
@@ -86,13 +124,6 @@ extension Policy {
     return Int(try routes.route(head.method, at: match))
   }
 
-  @inline(__always)
-  private func authorize(_ client: Int, for route: Int) throws(Rejection) {
-    guard clients.scopes(of: client).contains(bit: routes.routes[route].scopeBit) else {
-      throw .scopeInsufficient(routes.routes[route].scope)
-    }
-  }
-
   /// The pair of the query that names the instance; nil where the path does.
   @inline(__always)
   private func instancePair(
@@ -106,7 +137,7 @@ extension Policy {
     }
   }
 
-  /// The place of the instance, which the client may use.
+  /// The index of the instance, which the client may use.
   @inline(__always)
   private func resolve(
     _ instance: Addressing.Instance, _ pair: Range<Int>?, _ bytes: Span<UInt8>, for client: Int,
@@ -135,5 +166,17 @@ extension Policy {
     guard bytes.first(UInt8(ascii: "%"), in: value) != nil else { return nil }
     let name = try decodedName(value, bytes)
     return directory.index(of: name.bytes.span.extracting(first: name.count))
+  }
+}
+
+/// What path and query say to the gateway, read once for both steps.
+private struct AddressReading {
+  let addressing: Addressing
+  let parameters: GatewayParameters
+
+  @inline(__always)
+  init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) {
+    addressing = Addressing(bytes, path: head.path)
+    parameters = GatewayParameters(head.query, bytes)
   }
 }

@@ -10,7 +10,7 @@ struct GatewayParameters {
     case none
     /// The pair, with a value that is not empty.
     case one(Range<Int>)
-    /// Named twice, in disguise or not at all.
+    /// Repeated, empty, or with a percent-encoded key.
     case malformed
   }
 

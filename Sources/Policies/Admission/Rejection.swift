@@ -1,6 +1,6 @@
 package import HTTP1
 
-/// Why a request is not admitted: always the downstream side's to change, but for `instanceReadOnly`.
+/// Why a request does not go to its Core. All that its answer says derives from the case.
 package enum Rejection: Error, Equatable, Sendable {
   case tokenRequired
   case authorizationMalformed
@@ -19,60 +19,56 @@ package enum Rejection: Error, Equatable, Sendable {
   /// Only for clients that may use every instance.
   case instanceUnknown
   case instanceReadOnly
+  /// The head states a longer body than the route takes.
+  case bodyTooLarge
+  case rateLimited(RateBudget)
+  /// The client has `max` requests under way.
+  case concurrencyLimited(max: Int)
+  /// The instance's breaker is open, or its health checks fail.
+  ///
+  /// - Parameter milliseconds: after which another try makes sense.
+  case instanceUnavailable(milliseconds: Int64)
+  /// The instance's `limits.concurrent` is reached.
+  case instanceBusy
+  /// The audit log cannot be told of the write.
+  case auditUnavailable
+  case draining
 }
 
 extension Rejection {
-  package var status: Int {
+  package var code: GatewayCode {
     switch self {
-    case .authorizationMalformed, .pathMalformed, .instanceRequired, .instanceMalformed: 400
-    case .tokenRequired, .tokenUnknown, .tokenExpired, .tokenRevoked: 401
-    case .networkForbidden, .scopeInsufficient, .instanceForbidden: 403
-    case .routeUnknown, .instanceUnknown: 404
-    case .methodNotAllowed: 405
-    case .instanceReadOnly: 503
+    case .tokenRequired: .tokenRequired
+    case .authorizationMalformed: .authorizationMalformed
+    case .tokenUnknown: .tokenInvalid
+    case .tokenExpired: .tokenExpired
+    case .tokenRevoked: .tokenRevoked
+    case .networkForbidden: .networkForbidden
+    case .pathMalformed: .requestMalformed
+    case .routeUnknown: .routeUnknown
+    case .methodNotAllowed: .methodNotAllowed
+    case .scopeInsufficient: .scopeInsufficient
+    case .instanceRequired: .instanceRequired
+    case .instanceMalformed: .instanceMalformed
+    case .instanceForbidden: .instanceForbidden
+    case .instanceUnknown: .instanceUnknown
+    case .instanceReadOnly: .instanceReadOnly
+    case .bodyTooLarge: .bodyTooLarge
+    case .rateLimited: .rateLimited
+    case .concurrencyLimited: .concurrencyLimited
+    case .instanceUnavailable: .upstreamUnavailable
+    case .instanceBusy: .upstreamBusy
+    case .auditUnavailable: .auditUnavailable
+    case .draining: .draining
     }
   }
 
-  /// `error_detail.code`, the reason in logs and the label in metrics.
-  package var code: String {
-    switch self {
-    case .tokenRequired: "GATEWAY_TOKEN_REQUIRED"
-    case .authorizationMalformed: "GATEWAY_AUTHORIZATION_MALFORMED"
-    case .tokenUnknown: "GATEWAY_TOKEN_INVALID"
-    case .tokenExpired: "GATEWAY_TOKEN_EXPIRED"
-    case .tokenRevoked: "GATEWAY_TOKEN_REVOKED"
-    case .networkForbidden: "GATEWAY_NETWORK_FORBIDDEN"
-    case .pathMalformed: "GATEWAY_REQUEST_MALFORMED"
-    case .routeUnknown: "GATEWAY_ROUTE_UNKNOWN"
-    case .methodNotAllowed: "GATEWAY_METHOD_NOT_ALLOWED"
-    case .scopeInsufficient: "GATEWAY_SCOPE_INSUFFICIENT"
-    case .instanceRequired: "GATEWAY_INSTANCE_REQUIRED"
-    case .instanceMalformed: "GATEWAY_INSTANCE_MALFORMED"
-    case .instanceForbidden: "GATEWAY_INSTANCE_FORBIDDEN"
-    case .instanceUnknown: "GATEWAY_INSTANCE_UNKNOWN"
-    case .instanceReadOnly: "GATEWAY_INSTANCE_READ_ONLY"
-    }
-  }
-
-  /// One sentence for the caller's developer; needs no escape in JSON.
+  /// One sentence for the client's developer; needs no escape in JSON.
   package var message: String {
-    switch self {
-    case .tokenRequired: "Send an access token as Authorization: Bearer <token>."
-    case .authorizationMalformed: "Send exactly one Authorization field of the form Bearer <token>."
-    case .tokenUnknown: "The access token is not known."
-    case .tokenExpired: "The access token has expired."
-    case .tokenRevoked: "The access token is revoked."
-    case .networkForbidden: "The client may not call from this address."
-    case .pathMalformed: "The path has empty or dot segments, or bytes or escapes that are not allowed."
-    case .routeUnknown: "There is no such route."
-    case .methodNotAllowed: "The route does not take this method."
-    case .scopeInsufficient: "The access token lacks the scope that the route asks for."
-    case .instanceRequired: "Name the instance: /proxy/<path>?instance_id=<id> or /instances/<id>/<path>."
-    case .instanceMalformed: "Send instance_id exactly once, written plainly and not empty; outside /proxy send none."
-    case .instanceForbidden: "The client may not use this instance."
-    case .instanceUnknown: "There is no such instance."
-    case .instanceReadOnly: "The instance takes no writes at present."
+    if case .pathMalformed = self {
+      return "The path has empty or dot segments, or bytes or escapes that are not allowed."
     }
+    return code.message
   }
 
   /// The value of `WWW-Authenticate`; nil: no such field.
@@ -84,20 +80,70 @@ extension Rejection {
     case .tokenUnknown, .tokenExpired, .tokenRevoked: #"Bearer realm="blnk", error="invalid_token""#
     case .scopeInsufficient(let scope): #"Bearer realm="blnk", error="insufficient_scope", scope="\#(scope.text)""#
     case .networkForbidden, .pathMalformed, .routeUnknown, .methodNotAllowed, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly:
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .rateLimited, .concurrencyLimited,
+      .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
       nil
     }
   }
 
   /// The value of `Allow`; nil: no such field.
   package var allow: String? {
-    guard case .methodNotAllowed(let methods) = self else { return nil }
-    return methods.allow
+    switch self {
+    case .methodNotAllowed(let methods): methods.allow
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
+      .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable,
+      .instanceBusy, .auditUnavailable, .draining:
+      nil
+    }
   }
 
-  /// The value of `Retry-After` in seconds; nil: no such field. Such an answer also says `"outcome": "not_sent"`.
+  /// The value of `Retry-After` in seconds; nil: no such field.
   package var retryAfterSeconds: Int? {
-    guard case .instanceReadOnly = self else { return nil }
-    return 30
+    switch self {
+    case .rateLimited(let budget): budget.resetSeconds
+    case .instanceUnavailable(let milliseconds): Int((milliseconds + 999) / 1_000)
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .concurrencyLimited, .instanceBusy,
+      .auditUnavailable, .draining:
+      code.retryAfterSeconds
+    }
+  }
+
+  /// The budget in `RateLimit` and `RateLimit-Policy`; nil: no such fields.
+  package var rateBudget: RateBudget? {
+    switch self {
+    case .rateLimited(let budget): budget
+    case .concurrencyLimited(let max): RateBudget(.concurrent, quota: max, windowSeconds: 1, resetSeconds: 1)
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .instanceUnavailable, .instanceBusy,
+      .auditUnavailable, .draining:
+      nil
+    }
+  }
+
+  /// Whether the answer says `"outcome": "not_sent"`.
+  package var saysNotSent: Bool {
+    switch self {
+    case .instanceReadOnly, .bodyTooLarge, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining: true
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
+      .instanceForbidden, .instanceUnknown, .rateLimited, .concurrencyLimited:
+      false
+    }
+  }
+
+  /// Whether the connection ends: its body stays unread, or the gateway ends.
+  package var closesConnection: Bool {
+    switch self {
+    case .bodyTooLarge, .draining: true
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .rateLimited, .concurrencyLimited,
+      .instanceUnavailable, .instanceBusy, .auditUnavailable:
+      false
+    }
   }
 }

@@ -14,7 +14,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     /// -1: all instances.
     let instanceCount: Int32
     let instanceStart: UInt32
-    /// Places in the arrays below.
+    /// Slots in the arrays below.
     let networks: UInt32
     let limits: UInt32
   }
@@ -36,13 +36,13 @@ package struct ClientTable: Sendable, RandomAccessCollection {
         scopes: client.scopes, textStart: UInt32(texts.count), idLength: UInt8(client.id.bytes.count),
         isRevoked: client.isRevoked, nameLength: UInt16(name.count), defaultInstance: client.defaultInstance ?? -1,
         instanceCount: granted.map { Int32($0.count) } ?? -1, instanceStart: UInt32(instances.count),
-        networks: place(of: client.networks, in: &networks), limits: place(of: client.limits, in: &limits)))
+        networks: slot(of: client.networks, in: &networks), limits: slot(of: client.limits, in: &limits)))
     texts += client.id.bytes
     texts += name
     instances += granted ?? []
   }
 
-  private func place<Value: Equatable>(of value: Value, in values: inout [Value]) -> UInt32 {
+  private func slot<Value: Equatable>(of value: Value, in values: inout [Value]) -> UInt32 {
     if value == values[0] { return 0 }
     values.append(value)
     return UInt32(values.count - 1)
@@ -83,10 +83,10 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     return start..<start + Int(rows[index].idLength)
   }
 
-  package func limits(of index: Int) -> ClientLimits { limits[limitsPlace(of: index)] }
+  package func limits(of index: Int) -> ClientLimits { limits[limitsSlot(of: index)] }
 
   /// Counts the clients with limits from 1; 0: none.
-  package func limitsPlace(of index: Int) -> Int { Int(rows[index].limits) }
+  package func limitsSlot(of index: Int) -> Int { Int(rows[index].limits) }
 
   func isRevoked(_ index: Int) -> Bool { rows[index].isRevoked }
 

@@ -1,5 +1,5 @@
-/// Which of the scopes that routes ask for a client has, by their place in the route table.
-struct ScopeSet: Equatable, Sendable {
+/// Which of the scopes that routes ask for somebody has, by their index in the route table.
+package struct ScopeSet: Equatable, Sendable {
   static let all = ScopeSet(bits: .max)
 
   private(set) var bits: UInt64 = 0
