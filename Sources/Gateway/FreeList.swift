@@ -1,12 +1,6 @@
-/// What a free list holds.
-protocol Reusable: AnyObject {
-  /// Makes ready for the next use; false where it is not worth keeping.
-  func reset() -> Bool
-}
-
 /// Objects that a loop uses again. What is given back in a turn is given out from the next turn on: somebody further up
 /// the stack may still be in the midst of it.
-struct FreeList<Object: Reusable> {
+struct FreeList<Object: AnyObject> {
   private static var keptMax: Int { 1_024 }
 
   private var objects: [Object] = []
@@ -24,16 +18,7 @@ struct FreeList<Object: Reusable> {
 
   /// Nobody uses what was given back in this turn any more.
   mutating func turnEnded() {
-    guard usableCount < objects.count else { return }
-    var index = usableCount
-    while index < objects.count {
-      if objects[index].reset(), index < Self.keptMax {
-        index += 1
-      } else {
-        objects.swapAt(index, objects.count - 1)
-        objects.removeLast()
-      }
-    }
+    if objects.count > Self.keptMax { objects.removeLast(objects.count - Self.keptMax) }
     usableCount = objects.count
   }
 

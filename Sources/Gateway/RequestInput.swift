@@ -4,7 +4,7 @@ import HTTP1
 /// What a connection holds while a request is in flight: the bytes that came, and the parser that reads them.
 ///
 /// The head stays in front until the exchange ends; body bytes behind it are taken out as they are passed on.
-final class RequestInput: Reusable {
+final class RequestInput {
   static let bytes = 16 << 10
   static let growthBytes = 32 << 10
 
@@ -18,12 +18,11 @@ final class RequestInput: Reusable {
     parser = RequestHeadParser(limits: limits)
   }
 
+  /// Makes ready for another connection.
+  func reset() { next(buffer.count) }
+
   /// One that has grown for a large head is not kept.
-  func reset() -> Bool {
-    guard buffer.capacity == Self.bytes else { return false }
-    next(buffer.count)
-    return true
-  }
+  var isWorthKeeping: Bool { buffer.capacity == Self.bytes }
 
   func parse() throws(HeadFault) -> Bool {
     headIsWhole = try buffer.withBytes { bytes throws(HeadFault) in try parser.parse(bytes) }

@@ -231,10 +231,15 @@ final class Worker: EventHandler, EventLoopDelegate {
   // MARK: Free lists
 
   func takeInput() -> RequestInput {
-    inputs.take() ?? RequestInput(limits: headLimits)
+    guard let input = inputs.take() else { return RequestInput(limits: headLimits) }
+    // Here and not before: somebody may have been in the midst of reading into it.
+    input.reset()
+    return input
   }
 
-  func giveBack(_ input: RequestInput) { inputs.giveBack(input) }
+  func giveBack(_ input: RequestInput) {
+    if input.isWorthKeeping { inputs.giveBack(input) }
+  }
 
   func takeExchange(for connection: DownstreamConnection) -> Exchange {
     let exchange = exchanges.take() ?? Exchange(worker: self)

@@ -8,40 +8,42 @@ import Upstream
 /// What a worker tells of its exchanges: to metrics, to the access log, and to the operator.
 extension Worker {
   /// Counts one exchange, and writes it into the log.
-  func record(_ state: inout RequestState, of connection: DownstreamConnection) {
-    count(&state)
-    if let code = state.code { countRefusal(code, &state) }
+  func record(
+    _ state: inout RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?, of connection: DownstreamConnection
+  ) {
+    count(state, snapshot, access)
+    if let code = state.code { countRefusal(code, state, access) }
     guard let log else { return }
     state.record.tokenDigestPrefix = state.trace.tokenDigestPrefix
     let now = loop.nowNanoseconds / 1_000
     // Not `??`: what it gives is counted up and down.
-    if let snapshot = state.snapshot {
+    if let snapshot {
       snapshot.write(state.record, state.trace, of: connection, to: log, now: now)
     } else {
-      snapshot.write(state.record, state.trace, of: connection, to: log, now: now)
+      self.snapshot.write(state.record, state.trace, of: connection, to: log, now: now)
     }
     tick()
   }
 
-  private func count(_ state: inout RequestState) {
+  private func count(_ state: borrowing RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?) {
     let (method, route, status) = (state.head.method, state.trace.routeIndex, state.record.status)
     let slot = RequestSeries.slot(method, route)
     metrics.ownTime.observe(state.times.own)
-    if let access = state.access {
+    if let access {
       if state.times.leased > 0 { access.metrics.upstreamTime.observe(state.times.upstream) }
       if access.requests.count(status: status, at: slot) { return }
     }
-    let snapshot = state.snapshot ?? self.snapshot
-    let requests = state.access?.requests ?? snapshot.requestsWithoutInstance
+    let snapshot = snapshot ?? self.snapshot
+    let requests = access?.requests ?? snapshot.requestsWithoutInstance
     if requests.count(status: status, at: slot) { return }
     // The policy is asked on the way of the first such request only: lending its tables is not free.
     requests.find(method, route: route, in: snapshot.policy.routes)
     _ = requests.count(status: status, at: slot)
   }
 
-  private func countRefusal(_ code: GatewayCode, _ state: inout RequestState) {
+  private func countRefusal(_ code: GatewayCode, _ state: borrowing RequestState, _ access: InstanceAccess?) {
     metrics.refused(code)
-    guard let access = state.access, let fault = state.fault, fault.concernsInstance else { return }
+    guard let access, let fault = state.fault, fault.concernsInstance else { return }
     access.metrics.failed(InstanceFault(code: code, cause: state.record.fault, at: loop.wallMicroseconds))
   }
 

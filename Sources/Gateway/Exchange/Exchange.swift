@@ -11,7 +11,7 @@ import Upstream
 ///
 /// What an event begins with is handed down, the client's connection above all: asking a property that may change for an
 /// object counts its reference up and down, 40 instructions of which two lock.
-final class Exchange: Lessee, Reusable {
+final class Exchange: Lessee {
   let worker: Worker
   let loop: EventLoop
   let request: RequestRelay
@@ -19,11 +19,12 @@ final class Exchange: Lessee, Reusable {
   var connection: DownstreamConnection?
   /// The connection's.
   var registration = Registration.none
-  var state = RequestState()
+  var state: RequestState
 
   init(worker: Worker) {
     self.worker = worker
     loop = worker.loop
+    state = RequestState(RequestID(high: 0, low: 0), startedAt: 0, now: 0, ClientPace())
     request = RequestRelay(buffers: worker.buffers)
     response = ResponseRelay(buffers: worker.buffers)
   }
@@ -32,10 +33,8 @@ final class Exchange: Lessee, Reusable {
   func attach(to connection: DownstreamConnection, _ pace: ClientPace) {
     self.connection = connection
     registration = connection.registration
-    state.id = worker.nextRequestID()
-    state.clock = ExchangeClock(at: loop.now, pace)
-    state.times = ExchangeTimes(started: loop.nowNanoseconds)
-    state.record.begin(state.id, startedAt: loop.wallMicroseconds)
+    state = RequestState(
+      worker.nextRequestID(), startedAt: loop.wallMicroseconds, now: loop.nowNanoseconds, pace)
   }
 
   // MARK: Deciding and acting

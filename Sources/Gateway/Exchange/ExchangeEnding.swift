@@ -74,7 +74,8 @@ extension Exchange {
     noteEnding(ending)
     releaseUpstream(isReusable: isUpstreamReusable(ending))
     if let permit = state.permit.take() { permit.release(now: loop.nowNanoseconds) }
-    finishRecord(connection)
+    // Moved out: a used exchange holds nobody's policy.
+    finishRecord(connection, state.snapshot.take(), state.access.take())
     let end = DownstreamConnection.ExchangeEnd(
       consumed: request.consumed, keepsAlive: state.keepsAlive && !state.machine.clientIsGone,
       unreadBodyBytesMax: unreadBodyBytesMax, isCloseDelimited: response.body.framing.isUntilClose)
@@ -113,7 +114,7 @@ extension Exchange {
     return 2 * max(limit, state.admission?.bodyBytesMax ?? 0)
   }
 
-  private func finishRecord(_ connection: DownstreamConnection) {
+  private func finishRecord(_ connection: DownstreamConnection, _ snapshot: Snapshot?, _ access: InstanceAccess?) {
     if let code = state.code { state.record.code = code.text }
     state.record.bytesIn = request.body.byteCount
     state.record.bytesOut = response.sentCount
@@ -122,8 +123,9 @@ extension Exchange {
     state.times.paused(state.clock.wait, turn: loop.nowNanoseconds, now: now)
     let times = state.times
     times.tell(&state.record, now: now)
-    worker.record(&state, of: connection)
-    state.audited?.record(
+    worker.record(&state, snapshot, access, of: connection)
+    guard let audited = state.audited.take() else { return }
+    audited.record(
       state.id, AuditOutcome.Word(responded: state.times.answered > 0 ? state.record.status : nil, state.machine.outcome),
       status: state.record.status, code: state.record.code, bodyIsWhole: request.body.isComplete)
   }
@@ -139,11 +141,5 @@ extension Exchange {
     } else {
       state.access?.pool.withdraw(self)
     }
-  }
-
-  /// The turn has ended, and nobody is in the midst of this exchange any more: makes ready for the next request.
-  func reset() -> Bool {
-    state = RequestState()
-    return true
   }
 }

@@ -6,7 +6,7 @@ import Upstream
 /// All that is known of one request while it is served; made anew for the next one by one assignment.
 struct RequestState: ~Copyable {
   var machine = ExchangeMachine()
-  var id = RequestID(high: 0, low: 0)
+  let id: RequestID
   /// What the head says of the connection and of the response's form.
   var head = HeadFacts()
 
@@ -32,9 +32,19 @@ struct RequestState: ~Copyable {
   /// The gateway's own code, and what failed.
   var code: GatewayCode?
   var fault: Fault?
-  var clock = ExchangeClock(at: 0, ClientPace())
-  var times = ExchangeTimes()
-  var record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 0)
+  var clock: ExchangeClock
+  var times: ExchangeTimes
+  var record: ExchangeRecord
+
+  /// - Parameters:
+  ///   - startedAt: microseconds since 1970.
+  ///   - now: monotonic nanoseconds.
+  init(_ id: RequestID, startedAt: Int64, now: Int64, _ pace: ClientPace) {
+    self.id = id
+    clock = ExchangeClock(at: now / 1_000_000, pace)
+    times = ExchangeTimes(started: now)
+    record = ExchangeRecord(id, startedAt: startedAt, status: 0)
+  }
 }
 
 /// What a request's head says of its connection and of the form of its response.
