@@ -15,6 +15,20 @@ package enum ChunkFault: Error, Equatable, Sendable {
   case trailersTooLong
   /// CR without LF.
   case bareCR
+
+  /// For messages and log lines; holds nothing of what was sent.
+  package var text: StaticString {
+    switch self {
+    case .sizeMalformed: "a chunk size is malformed"
+    case .sizeTooLarge: "a chunk size has too many digits"
+    case .extensionMalformed: "a chunk extension has a control byte"
+    case .extensionsTooLong: "the chunk extensions are too long"
+    case .dataTooLong: "a chunk is longer than its size"
+    case .trailerMalformed: "a trailer field is malformed"
+    case .trailersTooLong: "the trailer section is too long"
+    case .bareCR: "a CR without LF"
+    }
+  }
 }
 
 /// Finds the data in a chunked body, cut anywhere (RFC 9112 §7.1); extensions and trailers are read and dropped.

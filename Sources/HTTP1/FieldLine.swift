@@ -6,7 +6,7 @@ public struct FieldLine: Equatable, Sendable {
   @usableFromInline let valueStart: UInt32
   @usableFromInline let valueEnd: UInt32
   public let kind: FieldName
-  /// Whether a `Connection` field of the same head lists this name: such a field is for one hop (RFC 9110 §7.6.1).
+  /// Whether a `Connection` field of the same head makes it a field of one hop (RFC 9110 §7.6.1): never a framing field.
   public internal(set) var isNamedByConnection = false
 
   /// A token, as sent.

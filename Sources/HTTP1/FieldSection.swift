@@ -57,7 +57,8 @@ struct FieldSection: Sendable {
       while let option = options.next(bytes) {
         // These two are said of the connection, and name no field.
         if bytes.has(anyCaseOf: "close", at: option) || bytes.has(anyCaseOf: "keep-alive", at: option) { continue }
-        for other in fields.indices where bytes.areSame(anyCaseOf: option, fields[other].name) {
+        for other in fields.indices
+        where !fields[other].kind.isForEveryHop && bytes.areSame(anyCaseOf: option, fields[other].name) {
           fields.markNamedByConnection(other)
         }
       }
@@ -115,6 +116,8 @@ struct FieldSection: Sendable {
       } else if bytes.has(anyCaseOf: "keep-alive", at: option) {
         keepsAlive = true
       } else {
+        // Removed as a field of one hop, the length would be missing, and the next response would run into this one.
+        if case .server = sender, bytes.namesFraming(option) { throw .malformed(.connectionNamesFraming) }
         namesFields = true
       }
     }
@@ -133,5 +136,16 @@ struct FieldSection: Sendable {
     guard case .client = sender else { return }
     guard bytes.has(anyCaseOf: "100-continue", at: value) else { throw .expectationUnsupported }
     hasExpectation = true
+  }
+}
+
+extension FieldName {
+  /// Whether the message cannot be read without it: no Connection option makes it a field of one hop.
+  fileprivate var isForEveryHop: Bool { self == .host || self == .contentLength || self == .transferEncoding }
+}
+
+extension Span<UInt8> {
+  fileprivate func namesFraming(_ name: Range<Int>) -> Bool {
+    has(anyCaseOf: "content-length", at: name) || has(anyCaseOf: "transfer-encoding", at: name)
   }
 }

@@ -22,40 +22,41 @@ package enum HeadFault: Error, Equatable, Sendable {
     case hostMissing, hostRepeated, hostInvalid, hostNotTarget
     case contentLengthInvalid, contentLengthRepeated
     case transferEncodingInvalid, transferEncodingRepeated, transferEncodingOnHTTP10, transferCodingUnknown, bothLengths
-    case connectionInvalid, connectionOptions
+    case connectionInvalid, connectionOptions, connectionNamesFraming
 
-    /// For messages and logs; holds nothing of what was sent.
+    /// Completes "The request is malformed: …" and log lines; holds nothing of what was sent.
     package var text: StaticString {
       switch self {
-      case .bareLF: "line ends with a bare LF"
-      case .bareCR: "CR without LF"
-      case .controlByte: "control byte"
+      case .bareLF: "a line ends with LF alone"
+      case .bareCR: "a CR without LF"
+      case .controlByte: "a control byte"
       case .emptyLines: "too many empty lines before the request line"
-      case .requestLine: "request line is not method, target and version with single spaces"
-      case .methodNoToken: "method is no token"
-      case .targetByte: "byte not allowed in a request target"
-      case .targetForm: "request target is neither a path nor an http URL with a path"
-      case .targetAuthority: "authority of the request target is invalid"
-      case .version: "malformed HTTP version"
-      case .statusLine: "malformed status line"
-      case .status: "status is not within 100 to 599"
-      case .switchingProtocols: "unasked switch of protocols"
-      case .obsFold: "obs-fold"
-      case .colonMissing: "field line without a colon"
-      case .fieldNameNoToken: "field name is no token"
-      case .hostMissing: "no Host"
+      case .requestLine: "the request line is not a method, a target and a version with single spaces between them"
+      case .methodNoToken: "the method is not a token"
+      case .targetByte: "the request target has a byte that is not allowed there"
+      case .targetForm: "the request target is neither a path nor an http URL with a path"
+      case .targetAuthority: "the authority in the request target is invalid"
+      case .version: "the HTTP version is malformed or not supported"
+      case .statusLine: "the status line is malformed"
+      case .status: "the status is not within 100 to 599"
+      case .switchingProtocols: "a switch of protocols that was not requested"
+      case .obsFold: "a field value is folded over several lines (obs-fold)"
+      case .colonMissing: "a field line has no colon"
+      case .fieldNameNoToken: "a field name is not a token"
+      case .hostMissing: "Host is missing"
       case .hostRepeated: "more than one Host"
-      case .hostInvalid: "invalid Host"
-      case .hostNotTarget: "Host is not the authority of the request target"
-      case .contentLengthInvalid: "invalid Content-Length"
+      case .hostInvalid: "Host is invalid"
+      case .hostNotTarget: "Host differs from the authority in the request target"
+      case .contentLengthInvalid: "Content-Length is invalid"
       case .contentLengthRepeated: "more than one Content-Length"
-      case .transferEncodingInvalid: "invalid Transfer-Encoding"
+      case .transferEncodingInvalid: "Transfer-Encoding is invalid"
       case .transferEncodingRepeated: "more than one Transfer-Encoding"
       case .transferEncodingOnHTTP10: "Transfer-Encoding on HTTP/1.0"
-      case .transferCodingUnknown: "unknown transfer coding"
+      case .transferCodingUnknown: "the transfer coding is not supported"
       case .bothLengths: "both Content-Length and Transfer-Encoding"
-      case .connectionInvalid: "invalid Connection"
-      case .connectionOptions: "too many Connection options"
+      case .connectionInvalid: "Connection is invalid"
+      case .connectionOptions: "Connection has too many options"
+      case .connectionNamesFraming: "Connection names Content-Length or Transfer-Encoding"
       }
     }
   }

@@ -48,4 +48,11 @@ package enum ResponseFault: Error, Equatable, Sendable {
     case .expectationUnsupported: preconditionFailure("an answer expects nothing")
     }
   }
+  /// For log lines; holds nothing of what was sent.
+  package var text: StaticString {
+    switch self {
+    case .malformed(let reason): reason.text
+    case .headTooLarge: "the head is too large"
+    }
+  }
 }

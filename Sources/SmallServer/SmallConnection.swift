@@ -10,8 +10,8 @@ final class SmallConnection: EventHandler {
     case readingBody
     /// The answer is not out yet; then the next request, or the end.
     case answering(keepsAlive: Bool)
-    /// The last answer is out: what still comes is read over, so that a reset does not destroy the answer.
-    case lingering
+    /// The last response is out and our side is closed.
+    case lingering(LingeringClose)
     case closed
   }
 
@@ -27,7 +27,6 @@ final class SmallConnection: EventHandler {
   private var input = ByteBuffer(capacity: bufferBytes)
   private var output = ByteBuffer(capacity: bufferBytes)
   private var sent = 0
-  private var lingeredBytes = 0
   private var parser: RequestHeadParser
   private var body: RequestBody
   private var more: ((ByteBuffer) -> Bool)?
@@ -99,8 +98,8 @@ final class SmallConnection: EventHandler {
         endOutput()
       }
       return keepsAlive
-    case .lingering:
-      linger()
+    case .lingering(let lingering):
+      linger(lingering)
       return false
     case .closed: return false
     }
@@ -212,18 +211,18 @@ final class SmallConnection: EventHandler {
     return true
   }
 
+  /// RFC 9112 §9.6: a caller that is still sending would otherwise be answered with a reset, and lose the response.
   private func endOutput() {
     socket.endOutput()
-    phase = .lingering
     owner.loop.setDeadline(owner.loop.now + Self.lingerMilliseconds, for: registration)
-    linger()
+    linger(LingeringClose(bytesMax: Self.lingerBytesMax))
   }
 
-  private func linger() {
-    repeat {
-      lingeredBytes += input.count
-      input.removeAll()
-      guard lingeredBytes < Self.lingerBytesMax else { return close() }
-    } while receive()
+  private func linger(_ lingering: LingeringClose) {
+    var lingering = lingering
+    switch lingering.drain(socket, into: input) {
+    case .waiting: phase = .lingering(lingering)
+    case .peerEnded, .boundReached: close()
+    }
   }
 }

@@ -108,6 +108,24 @@ import Testing
     }
   }
 
+  @Test(arguments: ["content-length", "Content-Length, Host", "transfer-encoding, host"])
+  func `Core gets the length and the Host of a request whose Connection names them`(options: String) throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let target = "/proxy/balances?instance_id=one"
+    let bodies = ["GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n", "second"]
+    for body in bodies {
+      #expect(try gateway.ask("POST", target, fields: ["Connection: \(options)"], body: body)?.status == 200)
+    }
+    #expect(core.requests.map(\.message.bodyText) == bodies)
+    for request in core.requests.map(\.message) {
+      #expect(request.values("Content-Length") == ["\(request.body.count)"])
+      #expect(request.values("Host") == ["127.0.0.1:\(core.port)"] && request.values("Connection") == [])
+    }
+  }
+
   @Test func `the answer comes back unchanged but for what belongs to the connection`() throws {
     let head = [
       "HTTP/1.1 418 I'm a teapot", "Content-Type: text/odd; x=1", "X-Core: a", "X-Core: b", "Content-Length: 4",

@@ -61,6 +61,25 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
     #expect(responseFault("HTTP/1.1 200 OK\r\n\(lines)\r\n\r\n") == .malformed(reason))
   }
 
+  /// Dropped as a field of one hop, the length would be missing from a kept-alive response: the next would run into it.
+  @Test(arguments: [
+    "Connection: content-length", "Connection: Content-Length", "connection: x, CONTENT-LENGTH ,y",
+    "Connection: transfer-encoding", "Connection: close, Transfer-Encoding",
+    "Connection: x\r\nConnection: content-length",
+  ])
+  func `refuses a response whose Connection names a framing field (RFC 9110 §7.6.1)`(line: String) {
+    for lengths in ["", "\r\nContent-Length: 2", "\r\nTransfer-Encoding: chunked"] {
+      #expect(responseFault("HTTP/1.1 200 OK\r\n\(line)\(lengths)\r\n\r\n") == .malformed(.connectionNamesFraming))
+      #expect(responseFault("HTTP/1.1 200 OK\(lengths)\r\n\(line)\r\n\r\n") == .malformed(.connectionNamesFraming))
+    }
+  }
+
+  @Test(arguments: ["trailer", "te", "upgrade", "host", "content-lengths", "content_length", "keep-alive", "x"])
+  func `takes a response whose Connection names another field`(option: String) {
+    let facts = response("HTTP/1.1 200 OK\r\nConnection: \(option)\r\nContent-Length: 2\r\n\r\n")
+    #expect(facts?.framing == .length(2) && facts?.fields == ["Connection:\(option)", "Content-Length:2"])
+  }
+
   @Test func `refuses Transfer-Encoding in an HTTP/1.0 answer (RFC 9112 §6.1)`() {
     #expect(
       responseFault("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") == .malformed(.transferEncodingOnHTTP10))
@@ -114,5 +133,14 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
     #expect(parser.head.status == 204)
     #expect(parser.head.isInterim == false)
     #expect(parser.head.fields.isEmpty == true)
+  }
+}
+
+@Suite struct FaultTextTests {
+  @Test func `every reason has a text of its own`() {
+    let texts = HeadFault.Reason.allCases.map { "\($0.text)" }
+    #expect(texts.allSatisfy { !$0.isEmpty && !$0.hasSuffix(".") } && Set(texts).count == texts.count)
+    #expect("\(ResponseFault.malformed(.bareLF).text)" == "\(HeadFault.Reason.bareLF.text)")
+    #expect("\(ResponseFault.headTooLarge.text)" == "the head is too large")
   }
 }

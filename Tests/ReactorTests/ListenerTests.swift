@@ -66,34 +66,4 @@ import Testing
   private func withFolder(_ body: (String) throws -> Void) throws {
     try withTemporaryFolder { folder in try body(folder.path) }
   }
-
-  private func waitForOne(_ listener: Reactor.Listener) throws -> Peer? {
-    for _ in 0..<1_000 {
-      if let peer = try listener.next() { return peer }
-      usleep(1_000)
-    }
-    return nil
-  }
-
-  private func connected(_ host: String, _ port: UInt16) throws -> Peer {
-    let isIPv6 = host.contains(":")
-    let descriptor = FileDescriptor(owning: socket(isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0))
-    var storage = sockaddr_storage()
-    let result = unsafe withUnsafeMutableBytes(of: &storage) { bytes in
-      let base = bytes.baseAddress!
-      if isIPv6 {
-        unsafe base.assumingMemoryBound(to: sockaddr_in6.self).pointee.sin6_family = sa_family_t(AF_INET6)
-        unsafe base.assumingMemoryBound(to: sockaddr_in6.self).pointee.sin6_port = port.bigEndian
-        unsafe _ = inet_pton(AF_INET6, host, base + 8)
-      } else {
-        unsafe base.assumingMemoryBound(to: sockaddr_in.self).pointee.sin_family = sa_family_t(AF_INET)
-        unsafe base.assumingMemoryBound(to: sockaddr_in.self).pointee.sin_port = port.bigEndian
-        unsafe _ = inet_pton(AF_INET, host, base + 4)
-      }
-      let size = socklen_t(isIPv6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size)
-      return unsafe Glibc.connect(descriptor.number, base.assumingMemoryBound(to: sockaddr.self), size)
-    }
-    guard result == 0 else { throw Errno.last }
-    return Peer(Socket(descriptor))
-  }
 }

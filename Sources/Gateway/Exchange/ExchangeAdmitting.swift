@@ -128,19 +128,3 @@ extension Exchange {
 extension GatewayLimits { var bodyBytesPerSecondMinUpstream: Int { 16384 } }
 extension UpstreamConnection { func isFitForFirstByte() -> Bool { true }
  var endedWithoutCloseNotify: Bool { false } }
-struct LingeringClose { 
-  enum S { case waiting, peerEnded, boundReached }
-  var left: Int
-  init(bytesMax: Int) { left = bytesMax }
-  mutating func drain(_ socket: borrowing Socket, into scratch: ByteBuffer) -> S {
-    while left > 0 {
-      scratch.removeAll()
-      switch socket.receive(into: scratch) {
-      case .bytes(let n): left -= n
-      case .wouldBlock: return .waiting
-      case .ended, .failed: return .peerEnded
-      }
-    }
-    return .boundReached
-  }
-}
