@@ -29,6 +29,8 @@ package final class UpstreamConnection: EventHandler {
   package private(set) var isWritable = false
   /// Whether an earlier exchange was served on it.
   package private(set) var isReused = false
+  /// Why the last read or write that failed did so, for the log only.
+  package private(set) var transferFault: String?
   /// When connecting began (monotonic nanoseconds).
   package private(set) var connectBegan: Int64 = 0
   /// When it came back to the pool (monotonic milliseconds).
@@ -264,6 +266,9 @@ package final class UpstreamConnection: EventHandler {
   // MARK: Bytes
 
   /// Reads into the free room of `buffer`, of which there must be some.
+  ///
+  /// `.ended` is an end that the peer has declared: a FIN, and over TLS a close_notify. Any other end is `.failed`, since
+  /// what came before it may be cut off (RFC 9112 §9.8).
   package func receive(into buffer: ByteBuffer) -> Transfer {
     let room = buffer.freeCapacity
     precondition(room > 0, "no room to read into")
@@ -274,7 +279,8 @@ package final class UpstreamConnection: EventHandler {
       // Plain sockets: a short read has emptied it. TLS reads record by record, and others may wait.
       if lastReadWasShort, isPlain, !inputEnded { isReadable = false }
     case .wouldBlock: isReadable = false
-    case .ended, .failed: break
+    case .failed(let error): transferFault = describe(error)
+    case .ended: break
     }
     return transfer
   }
@@ -289,10 +295,13 @@ package final class UpstreamConnection: EventHandler {
       // As with reading: over TLS a short write can be a whole record, and no edge follows.
       if count < range.count, isPlain { isWritable = false }
     case .wouldBlock: isWritable = false
-    case .ended, .failed: break
+    case .failed(let error): transferFault = describe(error)
+    case .ended: break
     }
     return transfer
   }
+
+  private func describe(_ error: Errno) -> String { isPlain ? error.description : link?.failure ?? error.description }
 
   private var isPlain: Bool { !pool.settings.isSecure && socket >= 0 }
 

@@ -28,7 +28,9 @@ extension Exchange {
         guard machine.state == .relaying, answer.upstreamEnded() else {
           return upstreamBroke(connection)
         }
-      case .failed: return upstreamBroke(connection)
+      case .failed:
+        record.fault = upstream.transferFault
+        return upstreamBroke(connection)
       }
     }
   }
