@@ -53,7 +53,10 @@ package final class UpstreamConnection: EventHandler {
   private var timerDue = Int64.max
   private var connectDue = Int64.max
   private var ageDue = Int64.max
+  /// Whether nothing comes behind what waits in the socket.
   private var inputEnded = false
+  /// What failed the first write without TLS.
+  private var sendError: Errno?
   private(set) var isResolving: Bool
 
   init(pool: Pool, loop: EventLoop, lessee: any Lessee) {
@@ -272,7 +275,7 @@ package final class UpstreamConnection: EventHandler {
   package func receive(into buffer: ByteBuffer) -> Transfer {
     let room = buffer.freeCapacity
     precondition(room > 0, "no room to read into")
-    let transfer = take(into: buffer)
+    let transfer = declared(take(into: buffer))
     switch transfer {
     case .bytes(let count):
       lastReadWasShort = count < room
@@ -285,7 +288,16 @@ package final class UpstreamConnection: EventHandler {
     return transfer
   }
 
+  /// A failed send has taken the error of a reset from the socket, and its reads end as after a FIN.
+  private func declared(_ transfer: Transfer) -> Transfer {
+    guard case .ended = transfer, let sendError else { return transfer }
+    // Linux reports EPIPE where a FIN came before the reset, else ECONNRESET (net/ipv4/tcp_input.c, tcp_reset).
+    return sendError.number == EPIPE ? .ended : .failed(sendError)
+  }
+
   /// Writes a range of `buffer`; after `.wouldBlock` the very same range must be written next.
+  ///
+  /// After `.failed` the connection is readable: what the peer sent before it hung up comes first, then the end.
   package func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
     precondition(range.upperBound <= buffer.count)
     let transfer =
@@ -295,7 +307,11 @@ package final class UpstreamConnection: EventHandler {
       // As with reading: over TLS a short write can be a whole record, and no edge follows.
       if count < range.count, isPlain { isWritable = false }
     case .wouldBlock: isWritable = false
-    case .failed(let error): transferFault = describe(error)
+    case .failed(let error):
+      transferFault = describe(error)
+      if isPlain, sendError == nil { sendError = error }
+      inputEnded = true
+      isReadable = true
     case .ended: break
     }
     return transfer

@@ -66,6 +66,25 @@ extension UpstreamTests {
       }
       withExtendedLifetime(server) {}
     }
+
+    @Test(arguments: [("1.2", true), ("1.2", false), ("1.3", true), ("1.3", false)])
+    func `what came before a failed write can still be read`(version: String, declaresEnd: Bool) throws {
+      let (connection, rig, server) = try lease(declaresEnd ? .answersEarly : .answersEarlyAndBreaks, version)
+      let request = ByteBuffer(String(repeating: "x", count: 64 << 10))
+      var failed = false
+      #expect(
+        rig.turns.run {
+          while connection.isWritable, !failed {
+            if case .failed = connection.send(request, 0..<request.count) { failed = true }
+          }
+          return failed
+        })
+      #expect(connection.isReadable && connection.transferFault != nil)
+      let (answer, end) = readToTheEnd(connection, rig.turns)
+      #expect(answer == ScriptedTLSServer.answer)
+      #expect((end == .ended) == declaresEnd, "\(connection.transferFault ?? "")")
+      withExtendedLifetime(server) {}
+    }
   }
 }
 
@@ -74,6 +93,8 @@ final class ScriptedTLSServer {
   enum Script: String {
     /// Reads the request, answers and ends.
     case endsWithCloseNotify, endsWithoutCloseNotify
+    /// Reads the request's first byte, answers and closes: unread bytes make that a reset.
+    case answersEarly, answersEarlyAndBreaks
   }
 
   static let answer = "HTTP/1.1 200 OK\r\n\r\n" + String(repeating: "a", count: 20_000)
@@ -110,8 +131,10 @@ final class ScriptedTLSServer {
                 return result
     attempt(tls.do_handshake)
     attempt(lambda: tls.read(1))
+    if script.startswith("answersEarly"):
+        time.sleep(0.2)
     attempt(lambda: tls.write(answer.encode()))
-    if script == "endsWithCloseNotify":
+    if script in ("endsWithCloseNotify", "answersEarly"):
         try:
             tls.unwrap()
         except ssl.SSLError:
