@@ -39,7 +39,6 @@ enum Fault: Error, Equatable, Sendable {
   case keyRefused
   // While the response was relayed: it is cut.
   case closedInBody
-  case endedWithoutCloseNotify
   case chunkMalformed(ChunkFault)
   case responseStalled
   /// The client reads the response too slowly.
@@ -65,7 +64,7 @@ extension Fault {
     case .requestNotRead, .responseTimedOut: .upstreamTimeout
     case .headMalformed: .upstreamMalformed
     case .keyRefused: .upstreamKeyRejected
-    case .closedInBody, .endedWithoutCloseNotify, .chunkMalformed, .responseStalled, .clientReadsTooSlowly:
+    case .closedInBody, .chunkMalformed, .responseStalled, .clientReadsTooSlowly:
       .responseCut
     case .drainTimedOut: .draining
     case .illegalEvent: .internalFault
@@ -77,7 +76,7 @@ extension Fault {
     case .closedDuringUpload, .clientReadsTooSlowly: .client
     case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .bodyTooLarge,
       .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
-      .keyRefused, .closedInBody, .endedWithoutCloseNotify, .chunkMalformed, .responseStalled, .drainTimedOut,
+      .keyRefused, .closedInBody, .chunkMalformed, .responseStalled, .drainTimedOut,
       .illegalEvent:
       code.source
     }
@@ -87,7 +86,7 @@ extension Fault {
   var breaker: BreakerVerdict {
     switch self {
     case .closedDuringUpload, .clientReadsTooSlowly: .nothing
-    case .closedInBody, .endedWithoutCloseNotify, .chunkMalformed, .responseStalled: .failure
+    case .closedInBody, .chunkMalformed, .responseStalled: .failure
     case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .bodyTooLarge,
       .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
       .keyRefused, .drainTimedOut, .illegalEvent:
@@ -95,7 +94,7 @@ extension Fault {
     }
   }
 
-  /// For the log and `/status`, where the code alone does not tell; nil where it does, or libcurl's words stand there.
+  /// For the log and `/status`, where the code alone does not tell, and neither libcurl nor the system has words for it.
   var cause: String? {
     switch self {
     case .connect, .queueFull, .auditUnavailable, .bodyTooLarge, .keyRefused: nil
@@ -110,7 +109,6 @@ extension Fault {
     case .responseTimedOut: "no response in time"
     case .headMalformed(let fault): "response head: \(fault.text)"
     case .closedInBody: "the instance closed the connection in the middle of the response"
-    case .endedWithoutCloseNotify: "TLS ended without close_notify in the middle of the response"
     case .chunkMalformed(let fault): "response body: \(fault.text)"
     case .responseStalled: "the instance paused for too long in the middle of the response"
     case .clientReadsTooSlowly: "the client read the response too slowly"

@@ -1,5 +1,6 @@
 import Bytes
 import CLibcurl
+import Glibc
 import Reactor
 import System
 
@@ -18,6 +19,9 @@ import System
   private let easy: UnsafeMutableRawPointer
   private let errorText: UnsafeMutablePointer<CChar>
   private var connectTo: UnsafeMutablePointer<curl_slist>?
+  private(set) var failure: String?
+  /// For good: after a fatal alert OpenSSL reports the same end as after a close_notify.
+  private var receiveFailed = false
 
   init?(_ settings: UpstreamSettings, names: NameCache) {
     guard let multi = unsafe curl_multi_init() else { return nil }
@@ -142,16 +146,24 @@ import System
 
   /// <https://curl.se/libcurl/c/curl_easy_recv.html>
   func receive(into buffer: ByteBuffer) -> Transfer {
+    guard !receiveFailed else { return .failed(Errno(EPROTO)) }
     var received = 0
     let code = unsafe curl_easy_recv(easy, buffer.address(at: buffer.count), buffer.freeCapacity, &received)
     switch code {
     case CURLE_OK where received > 0:
       buffer.didReceive(received)
       return .bytes(received)
-    case CURLE_OK: return .ended
+    case CURLE_OK where unsafe CloseNotify.wasReceived(on: easy): return .ended
+    case CURLE_OK: return receiveFailed(with: "TLS ended without close_notify")
     case CURLE_AGAIN: return .wouldBlock
-    default: return .failed(.last)
+    default: return receiveFailed(with: describe(code))
     }
+  }
+
+  private func receiveFailed(with text: String) -> Transfer {
+    receiveFailed = true
+    failure = text
+    return .failed(Errno(EPROTO))
   }
 
   /// <https://curl.se/libcurl/c/curl_easy_send.html>
@@ -161,7 +173,9 @@ import System
     switch code {
     case CURLE_OK: return .bytes(sent)
     case CURLE_AGAIN: return .wouldBlock
-    default: return .failed(.last)
+    default:
+      failure = describe(code)
+      return .failed(Errno(EPROTO))
     }
   }
 }

@@ -16,9 +16,13 @@ package protocol Link: AnyObject {
   /// Whether more may have been taken from the socket than was read.
   var readsAhead: Bool { get }
   /// Reads over TLS into the free room of `buffer`, of which there must be some.
+  ///
+  /// `.ended` is the peer's close_notify; the TCP connection's end without one is `.failed`, and so is what follows it.
   func receive(into buffer: ByteBuffer) -> Transfer
   /// Writes a range of `buffer` over TLS; after `.wouldBlock` the same bytes go again.
   func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer
+  /// Why the last transfer over TLS that failed did so, for the log only.
+  var failure: String? { get }
 }
 
 /// How a connect ended.

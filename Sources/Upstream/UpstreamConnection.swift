@@ -31,6 +31,8 @@ package final class UpstreamConnection: EventHandler {
   package private(set) var isWritable = false
   /// Whether an earlier exchange was served on it.
   package private(set) var isReused = false
+  /// Why the last read or write that failed did so, for the log only.
+  package private(set) var transferFault: String?
   /// When connecting began (monotonic nanoseconds).
   package private(set) var connectBegan: Int64 = 0
   /// When it came back to the pool (monotonic milliseconds).
@@ -53,7 +55,10 @@ package final class UpstreamConnection: EventHandler {
   private var timerDue = Int64.max
   private var connectDue = Int64.max
   private var ageDue = Int64.max
+  /// Whether nothing comes behind what waits in the socket.
   private var inputEnded = false
+  /// What failed the first write without TLS.
+  private var sendError: Errno?
   private(set) var isResolving: Bool
 
   init(pool: Pool, loop: EventLoop, lessee: any Lessee) {
@@ -272,22 +277,35 @@ package final class UpstreamConnection: EventHandler {
   // MARK: Bytes
 
   /// Reads into the free room of `buffer`, of which there must be some.
+  ///
+  /// `.ended` is an end that the peer has declared: a FIN, and over TLS a close_notify. Any other end is `.failed`, since
+  /// what came before it may be cut off (RFC 9112 §9.8).
   package func receive(into buffer: ByteBuffer) -> Transfer {
     let room = buffer.freeCapacity
     precondition(room > 0, "no room to read into")
-    let transfer = take(into: buffer)
+    let transfer = declared(take(into: buffer))
     switch transfer {
     case .bytes(let count):
       lastReadWasShort = count < room
       // Plain sockets: a short read has emptied it. TLS reads record by record, and others may wait.
       if lastReadWasShort, isPlain, !inputEnded { isReadable = false }
     case .wouldBlock: isReadable = false
-    case .ended, .failed: break
+    case .failed(let error): transferFault = describe(error)
+    case .ended: break
     }
     return transfer
   }
 
+  /// A failed send has taken the error of a reset from the socket, and its reads end as after a FIN.
+  private func declared(_ transfer: Transfer) -> Transfer {
+    guard case .ended = transfer, let sendError else { return transfer }
+    // Linux reports EPIPE where a FIN came before the reset, else ECONNRESET (net/ipv4/tcp_input.c, tcp_reset).
+    return sendError.number == EPIPE ? .ended : .failed(sendError)
+  }
+
   /// Writes a range of `buffer`; after `.wouldBlock` the very same range must be written next.
+  ///
+  /// After `.failed` the connection is readable: what the peer sent before it hung up comes first, then the end.
   package func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
     precondition(range.upperBound <= buffer.count)
     let transfer =
@@ -297,10 +315,17 @@ package final class UpstreamConnection: EventHandler {
       // As with reading: over TLS a short write can be a whole record, and no edge follows.
       if count < range.count, isPlain { isWritable = false }
     case .wouldBlock: isWritable = false
-    case .ended, .failed: break
+    case .failed(let error):
+      transferFault = describe(error)
+      if isPlain, sendError == nil { sendError = error }
+      inputEnded = true
+      isReadable = true
+    case .ended: break
     }
     return transfer
   }
+
+  private func describe(_ error: Errno) -> String { isPlain ? error.description : link?.failure ?? error.description }
 
   private var isPlain: Bool { !pool.settings.isSecure && socket >= 0 }
 

@@ -22,7 +22,7 @@ import Upstream
     machine(plan, .leased(pooled: pooled), .firstByteSent, .requestSent)
   }
 
-  private static let lost = Machine.Event.upstreamEnded(bytesCame: false, closeNotifyMissing: false)
+  private static let lost = Machine.Event.upstreamEnded(bytesCame: false)
 
   // MARK: Once on the wire
 
@@ -30,7 +30,7 @@ import Upstream
   func `a write is never tried again`(pooled: Bool, bytesCame: Bool) {
     var machine = Self.sent(Self.write, pooled: pooled)
     #expect(
-      machine.on(.upstreamEnded(bytesCame: bytesCame, closeNotifyMissing: false)) == .reply(.closedWithoutResponse))
+      machine.on(.upstreamEnded(bytesCame: bytesCame)) == .reply(.closedWithoutResponse))
     #expect(machine.outcome == .unknown && machine.tries == 1)
   }
 
@@ -45,7 +45,7 @@ import Upstream
     pooled: Bool, bytesCame: Bool, isRepeated: Bool
   ) {
     var machine = Self.sent(Self.read, pooled: pooled)
-    let action = machine.on(.upstreamEnded(bytesCame: bytesCame, closeNotifyMissing: false))
+    let action = machine.on(.upstreamEnded(bytesCame: bytesCame))
     #expect(action == (isRepeated ? .acquire(fresh: true) : .reply(.closedWithoutResponse)))
   }
 

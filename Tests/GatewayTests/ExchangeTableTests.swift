@@ -111,13 +111,13 @@ import Upstream
       fails([.sent, .awaitingBody, .awaitingCapacity, .unsendable], .chunkMalformed(.bareCR)),
       cuts([.relaying, .relayingEarly], .chunkMalformed(.bareCR))),
     Row(
-      .upstreamEnded(bytesCame: false, closeNotifyMissing: false),
+      .upstreamEnded(bytesCame: false),
       fails([.sent, .awaitingCapacity, .unsendable], .closedWithoutResponse),
       fails([.awaitingBody], .closedDuringUpload), cuts([.relaying, .relayingEarly], .closedInBody)),
     Row(
-      .upstreamEnded(bytesCame: true, closeNotifyMissing: true),
+      .upstreamEnded(bytesCame: true),
       fails([.sent, .awaitingCapacity, .unsendable], .closedWithoutResponse),
-      fails([.awaitingBody], .closedDuringUpload), cuts([.relaying, .relayingEarly], .endedWithoutCloseNotify)),
+      fails([.awaitingBody], .closedDuringUpload), cuts([.relaying, .relayingEarly], .closedInBody)),
     Row(
       .clientBlocked, ([.relaying], (.sent, .blocked), .none), ([.relayingEarly], (.closed, .blocked), .none)),
     Row(

@@ -76,7 +76,6 @@ import Upstream
     (.bodyMalformed(.sizeMalformed), 400, "REQUEST_MALFORMED", .client, .nothing),
     (.bodyTimedOut, 408, "REQUEST_TIMEOUT", .client, .nothing),
     (.closedInBody, 502, "ANSWER_CUT", .instance, .failure),
-    (.endedWithoutCloseNotify, 502, "ANSWER_CUT", .instance, .failure),
     (.chunkMalformed(.bareCR), 502, "ANSWER_CUT", .instance, .failure),
     (.responseStalled, 502, "ANSWER_CUT", .instance, .failure),
     (.clientReadsTooSlowly, 502, "ANSWER_CUT", .client, .nothing),

@@ -48,6 +48,8 @@ final class SimulatedLink: Link {
 
   var readsAhead: Bool { true }
 
+  var failure: String? { nil }
+
   func receive(into buffer: ByteBuffer) -> Transfer { preconditionFailure("no TLS is simulated") }
 
   func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer { preconditionFailure("no TLS is simulated") }

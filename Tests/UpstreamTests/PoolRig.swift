@@ -46,7 +46,7 @@ final class PoolRig {
   func lease(_ client: Client, from other: Pool? = nil, isWrite: Bool = false) throws -> UpstreamConnection {
     client.ask(other ?? pool, isWrite: isWrite)
     try #require(turns.run { client.connection != nil || client.fault != nil })
-    return try #require(client.connection)
+    return try #require(client.connection, "\(String(describing: client.fault))")
   }
 
   /// The upstream's side of the next connection.

@@ -1,4 +1,5 @@
 import Bytes
+import Glibc
 import LoopSupport
 import Reactor
 import System
@@ -282,6 +283,36 @@ extension UpstreamTests {
         return isEnded
       }
       #expect(isWhole && received == piece.count)
+      client.giveBack(to: rig.pool, isReusable: false)
+    }
+
+    @Test(arguments: [true, false])
+    func `what came before a failed write can still be read, and its end is told from a reset`(hasEnded: Bool) throws {
+      let rig = try PoolRig()
+      let client = Client()
+      let connection = try rig.lease(client)
+      let text = "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\ntoo large"
+      let body = ByteBuffer(String(repeating: "x", count: 64 << 10))
+      var core: Peer? = try rig.accept()
+      // The last condition that turns were taken for holds the peer.
+      rig.turns.run(for: 1)
+      #expect(connection.send(body, 0..<body.count) != .wouldBlock)
+      #expect(core?.send(text) == true)
+      if hasEnded { core?.endOutput() }
+      // Unread bytes make this a reset.
+      core = nil
+      // No turn comes between: the loop does not hear of it.
+      #expect(!connection.isReadable)
+      let failure = Transfer.failed(Errno(hasEnded ? EPIPE : ECONNRESET))
+      let hasFailed = (0..<1_000).contains { _ in
+        usleep(1_000)
+        return connection.send(body, 0..<body.count) == failure
+      }
+      #expect(hasFailed && connection.isReadable)
+      let answer = ByteBuffer(capacity: 4_096)
+      #expect(connection.receive(into: answer) == .bytes(text.utf8.count) && answer.text == text)
+      #expect(connection.isReadable)
+      #expect(connection.receive(into: answer) == (hasEnded ? .ended : failure))
       client.giveBack(to: rig.pool, isReusable: false)
     }
 

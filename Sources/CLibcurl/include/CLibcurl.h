@@ -24,6 +24,9 @@ static inline CURLcode curl_easy_get_socket(CURL *handle, curl_socket_t *socket)
 static inline CURLcode curl_easy_get_long(CURL *handle, CURLINFO info, long *value) {
   return curl_easy_getinfo(handle, info, value);
 }
+static inline CURLcode curl_easy_get_tls(CURL *handle, struct curl_tlssessioninfo **session) {
+  return curl_easy_getinfo(handle, CURLINFO_TLS_SSL_PTR, session);
+}
 static inline CURLMcode curl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
   return curl_multi_setopt(multi, option, value);
 }

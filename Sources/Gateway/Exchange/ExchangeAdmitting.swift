@@ -126,5 +126,4 @@ extension Exchange {
 
 /// TEMPORARY SHIMS
 extension GatewayLimits { var bodyBytesPerSecondMinUpstream: Int { 16384 } }
-extension UpstreamConnection { func isFitForFirstByte() -> Bool { true }
- var endedWithoutCloseNotify: Bool { false } }
+extension UpstreamConnection { func isFitForFirstByte() -> Bool { true } }

@@ -84,10 +84,11 @@ struct ExchangeMachine: Equatable {
     case responseBegan(status: Int)
     /// - Parameter fault: of the head, or of the chunks of the body.
     case responseMalformed(Fault)
-    /// - Parameters:
-    ///   - bytesCame: whether any byte of a response had come.
-    ///   - closeNotifyMissing: TLS ended without saying so.
-    case upstreamEnded(bytesCame: Bool, closeNotifyMissing: Bool)
+    /// The connection ended or failed before the response was whole; a TLS connection that ends without close_notify has
+    /// failed.
+    ///
+    /// - Parameter bytesCame: whether any byte of a response had come.
+    case upstreamEnded(bytesCame: Bool)
     case clientBlocked, clientResumed
     /// All of the response is on its way to the client.
     case responseDelivered

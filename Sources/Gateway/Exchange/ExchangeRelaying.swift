@@ -31,17 +31,18 @@ extension Exchange {
         state.clock.progressed(loop.now, by: .instance)
         guard readReceived(connection) == .goOn else { return }
       case .wouldBlock:
-        guard state.machine.request != .unsendable else { return lose(upstream, connection) }
+        guard state.machine.request != .unsendable else { return lose(connection) }
       case .ended:
-        guard state.machine.isRelaying, response.upstreamEnded() else { return lose(upstream, connection) }
-      case .failed: return lose(upstream, connection)
+        guard state.machine.isRelaying, response.upstreamEnded() else { return lose(connection) }
+      case .failed:
+        state.record.fault = upstream.transferFault
+        return lose(connection)
       }
     }
   }
 
-  private func lose(_ upstream: UpstreamConnection, _ connection: DownstreamConnection) {
-    handle(
-      .upstreamEnded(bytesCame: response.hasBytes, closeNotifyMissing: upstream.endedWithoutCloseNotify), connection)
+  private func lose(_ connection: DownstreamConnection) {
+    handle(.upstreamEnded(bytesCame: response.hasBytes), connection)
   }
 
   private enum Reading {

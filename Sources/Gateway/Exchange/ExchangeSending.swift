@@ -69,6 +69,7 @@ extension Exchange {
   /// where it had not, the request stands ready as it was.
   private func beginAnotherTry(_ connection: DownstreamConnection, _ access: InstanceAccess) {
     dropUpstream()
+    state.record.fault = nil
     guard state.machine.tries > 0, let input = connection.input, let admission = state.admission else { return }
     writeRequestHead(input, admission, access, connection)
   }

@@ -46,14 +46,13 @@ extension ExchangeMachine {
     case (.responseMalformed(let fault), .sent, .none), (.responseMalformed(let fault), .awaitingBody, .none),
       (.responseMalformed(let fault), .awaitingCapacity, .none), (.responseMalformed(let fault), .unsendable, .none):
       return fail(fault)
-    case (.upstreamEnded(let bytesCame, _), .sent, .none), (.upstreamEnded(let bytesCame, _), .awaitingBody, .none),
-      (.upstreamEnded(let bytesCame, _), .awaitingCapacity, .none),
-      (.upstreamEnded(let bytesCame, _), .unsendable, .none):
+    case (.upstreamEnded(let bytesCame), .sent, .none), (.upstreamEnded(let bytesCame), .awaitingBody, .none),
+      (.upstreamEnded(let bytesCame), .awaitingCapacity, .none),
+      (.upstreamEnded(let bytesCame), .unsendable, .none):
       return lose(bytesCame: bytesCame)
     // From here on a fault cuts the response: its head was relayed.
     case (.responseMalformed(let fault), _, .relaying): return cut(fault)
-    case (.upstreamEnded(_, let closeNotifyMissing), _, .relaying):
-      return cut(closeNotifyMissing ? .endedWithoutCloseNotify : .closedInBody)
+    case (.upstreamEnded, _, .relaying): return cut(.closedInBody)
     case (.clientBlocked, _, .relaying): return to(.blocked)
     case (.clientResumed, _, .blocked): return to(.relaying)
     case (.responseDelivered, .sent, .relaying): return finish(.complete(requestSent: true))
