@@ -5,10 +5,21 @@ import Testing
 /// Each fault × each method × pooled or fresh × with or without body: no write executed twice, no answer given to
 /// another, every exchange answered or cut and recorded once, every descriptor free at the end.
 @Suite(.serialized) struct FaultMatrixTests {
-  private static let methods = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+  private static let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", writingGet]
+  /// A GET on a write route.
+  private static let writingGet = "GET*"
   private static let paths = [
     "GET": "/proxy/balances/b", "HEAD": "/proxy/balances/b", "POST": "/proxy/balances", "PUT": "/proxy/identities/i",
-    "DELETE": "/proxy/identities/i",
+    "DELETE": "/proxy/identities/i", writingGet: "/proxy/balances/b/touch",
+  ]
+  private static let routes: [String: any Sendable] = [
+    "/proxy/balances": ["POST": ["scope": "proxy:write", "operation": "balances.create"]],
+    "/proxy/balances/:id": ["GET": ["scope": "proxy:read", "operation": "balances.get"]],
+    "/proxy/balances/:id/touch": ["GET": ["scope": "proxy:write", "operation": "balances.touch"]],
+    "/proxy/identities/:id": [
+      "PUT": ["scope": "proxy:write", "operation": "identities.update"],
+      "DELETE": ["scope": "proxy:write", "operation": "identities.delete"],
+    ],
   ]
   /// Faults of the way to Core: each is an instance of its own.
   private static let wayFaults = ["refused", "no answer", "no such name", "not TLS"]
@@ -22,6 +33,7 @@ import Testing
     let id: String
 
     var isWrite: Bool { method != "GET" && method != "HEAD" }
+    var verb: String { method == writingGet ? "GET" : method }
 
     /// The request that leaves a connection in the pool.
     var before: Case {
@@ -49,7 +61,7 @@ import Testing
       instance: [
         "breaker": ["failures": 0],
         "timeouts": ["connect_s": 0.5, "first_byte_s": 0.5, "between_bytes_s": 0.5, "queue_s": 0.5],
-      ])
+      ], routes: Self.routes)
     let gateway = try GatewayProcess(folder)
     // Caches and lazily opened files are there after the first exchanges.
     for method in Self.methods { _ = try ask(Self.plain(method), gateway) }
@@ -128,7 +140,7 @@ import Testing
     let socket = try TestSocket(port: gateway.port)
     let target = "\(Self.paths[entry.method] ?? "")?instance_id=\(entry.instance)"
     let fields = ["X-Id: \(entry.id)", "X-Fault: \(entry.fault)", "Connection: close"]
-    try socket.send(testRequest(entry.method, target, fields: fields, body: entry.hasBody ? "{}" : nil))
+    try socket.send(testRequest(entry.verb, target, fields: fields, body: entry.hasBody ? "{}" : nil))
     var reader = TestMessageReader(socket)
     return try reader.next(hasBody: entry.method != "HEAD")
   }

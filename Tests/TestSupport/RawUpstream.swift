@@ -33,6 +33,9 @@ package final class RawUpstream: Sendable {
     served.wait(timeout: .now() + .seconds(TestSocket.patience)) == .success
   }
 
+  /// Refuses new connections; open ones stay.
+  package func stopListening() { listener.stop() }
+
   /// Ends the listener and all connections.
   package func stop() {
     state.withLock { $0.isStopped = true }

@@ -15,14 +15,16 @@ package final class RunningGateway: Sendable {
     let findings: [String]
   }
 
-  /// - Parameter upstreams: instance ids and the ports of their Cores.
+  /// - Parameters:
+  ///   - upstreams: instance ids and the ports of their Cores.
+  ///   - routes: members of `"routes"` in routes.json; nil: the default table.
   package init(
     upstreams: [(id: String, port: UInt16)], loops: Int = 1, instance: [String: any Sendable] = [:],
-    gateway: [String: any Sendable] = [:]
+    gateway: [String: any Sendable] = [:], routes: [String: any Sendable]? = nil
   ) throws {
     folder = try TestPolicyFolder(
       instances: upstreams.map { ($0.id, "http://127.0.0.1:\($0.port)") }, loops: loops, instance: instance,
-      gateway: gateway)
+      gateway: gateway, routes: routes)
     let policy = try Self.load(folder)
     self.policy = policy
     server = try Server(policy) { _ in }
@@ -41,10 +43,14 @@ package final class RunningGateway: Sendable {
     return policy
   }
 
-  /// Puts the folder into force anew, with other members of the client that holds `token`; the generation.
+  /// Reloads the folder with other members of the client that holds `token` and of every instance; returns the
+  /// generation.
   @discardableResult
-  package func reload(client: [String: any Sendable] = [:]) throws -> Int {
+  package func reload(
+    client: [String: any Sendable] = [:], instance: [String: any Sendable] = [:]
+  ) throws -> Int {
     try folder.writeClients(app: client)
+    try folder.writeInstances(changes: instance)
     return server.reload(try Self.load(folder))
   }
 

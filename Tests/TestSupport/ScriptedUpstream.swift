@@ -91,6 +91,9 @@ package final class ScriptedUpstream: Sendable {
     for connection in upstream.connections { connection.end() }
   }
 
+  /// Refuses new connections; open ones stay.
+  package func stopListening() { upstream.stopListening() }
+
   /// Ends all connections and the listener.
   package func stop() { upstream.stop() }
 

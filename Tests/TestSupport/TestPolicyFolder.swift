@@ -1,5 +1,5 @@
 import Digests
-import Foundation
+package import Foundation
 import Policies
 import TestFolders
 
@@ -16,7 +16,8 @@ package final class TestPolicyFolder: Sendable {
 
   package let path: String
   private let root: TemporaryFolder
-  private let instanceIDs: [String]
+  private let instances: [(id: String, url: String)]
+  private let instance: [String: any Sendable]
   /// For logs, beside the folder.
   package let statePath: String
   package var accessLogPath: String { statePath + "/access.jsonl" }
@@ -25,34 +26,44 @@ package final class TestPolicyFolder: Sendable {
   ///   - instances: ids and URLs.
   ///   - instance: members that every instance gets, such as `"timeouts": {…}`.
   ///   - gateway: members of gateway.json.
+  ///   - routes: members of `"routes"` in routes.json; nil: the default table.
   package init(
     instances: [(id: String, url: String)], loops: Int = 1, instance: [String: any Sendable] = [:],
-    gateway: [String: any Sendable] = [:]
+    gateway: [String: any Sendable] = [:], routes: [String: any Sendable]? = nil
   ) throws {
     root = try TemporaryFolder()
     path = root.path("policies")
     statePath = root.path("state")
     try root.makeFolder("policies")
     try root.makeFolder("state")
-    instanceIDs = instances.map(\.id)
+    self.instances = instances
+    self.instance = instance
     let settings: [String: any Sendable] = [
       "listen": "127.0.0.1:0", "admin": NSNull(), "loops": loops, "watch": false, "access_log": "access.jsonl",
       "limits": ["connections": 1_000, "upstream_connections": 200],
     ]
     try write(settings.merging(gateway) { $1 }, "gateway.json")
+    if let routes { try write(["routes": routes], "routes.json") }
+    try writeInstances()
+    try writeClients()
+  }
+
+  /// Rewrites the instances.
+  ///
+  /// - Parameter changes: members of every instance, over those given to `init`.
+  package func writeInstances(changes: [String: any Sendable] = [:]) throws {
     let entries = instances.map { entry in
       let own: [String: any Sendable] = ["url": entry.url, "key": ["env": "TEST_KEY"]]
-      return (entry.id, own.merging(instance) { $1 })
+      return (entry.id, own.merging(instance) { $1 }.merging(changes) { $1 })
     }
     try write(["instances": Dictionary(uniqueKeysWithValues: entries)], "instances.json")
-    try writeClients()
   }
 
   /// Writes the clients anew.
   ///
   /// - Parameter app: members that the client of `token` gets, instead of or beside its own.
   package func writeClients(app: [String: any Sendable] = [:]) throws {
-    let ids = instanceIDs
+    let ids = instances.map(\.id)
     var direct = Self.client(token: Self.directToken, scopes: ["proxy:read", "proxy:write"], instances: ids)
     direct["default_instance"] = ids.first
     let own = Self.client(token: Self.token, scopes: ["proxy:read", "proxy:write"], instances: ids)
@@ -64,10 +75,16 @@ package final class TestPolicyFolder: Sendable {
   }
 
   private static func client(token: String, scopes: [String], instances: [String]) -> [String: any Sendable] {
+    ["name": "test", "scopes": scopes, "instances": instances, "tokens": [entry(of: token)]]
+  }
+
+  /// An entry of a client's `"tokens"`.
+  ///
+  /// - Parameter expires: truncated to whole seconds.
+  package static func entry(of token: String, expires: Date? = nil) -> [String: any Sendable] {
     let digest = SHA256.digest(of: Array(token.utf8).span).hex
-    return [
-      "name": "test", "scopes": scopes, "instances": instances, "tokens": [["sha256": digest, "note": "of the tests"]],
-    ]
+    let entry: [String: any Sendable] = ["sha256": digest, "note": "of the tests"]
+    return expires.map { entry.merging(["expires": $0.formatted(.iso8601)]) { $1 } } ?? entry
   }
 
   private func write(_ value: [String: any Sendable], _ name: String) throws {

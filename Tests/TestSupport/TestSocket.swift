@@ -74,6 +74,17 @@ package final class TestSocket: Sendable {
     }
   }
 
+  /// Whether an error thrown by this type is ECONNRESET.
+  package static func isReset(_ error: any Error) -> Bool { error as? Errno == Errno(ECONNRESET) }
+
+  /// Whether the peer reset the connection, even after its FIN. Clears the socket's pending error.
+  package func wasReset() -> Bool {
+    var error: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    let result = unsafe getsockopt(descriptor.number, SOL_SOCKET, SO_ERROR, &error, &size)
+    return result == 0 && (error == ECONNRESET || error == EPIPE)
+  }
+
   /// Whether nothing comes within so many milliseconds, not even the end.
   package func isQuiet(milliseconds: Int32) -> Bool {
     var entry = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
