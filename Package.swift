@@ -80,7 +80,8 @@ let package = Package(
       resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["blnk-gateway", "Digests", "Policies", "System", "Telemetry", "TestFolders"],
+      name: "CommandTests",
+      dependencies: ["blnk-gateway", "Digests", "Policies", "System", "Telemetry", "TestFolders"],
       swiftSettings: strict),
     tests(of: "Dates"),
     tests(of: "Digests"),

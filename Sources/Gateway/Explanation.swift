@@ -84,7 +84,8 @@ extension Policy {
 extension Explanation {
   fileprivate static func unparsed(_ answer: LocalReply) -> Explanation {
     Explanation(
-      steps: [Step(name: "parse", isPassed: false, text: answer.message)], refusal: (answer.code.status, answer.code.text),
+      steps: [Step(name: "parse", isPassed: false, text: answer.message)],
+      refusal: (answer.code.status, answer.code.text),
       destination: nil)
   }
 

@@ -10,7 +10,7 @@ struct FreeList<Object: AnyObject> {
   mutating func take() -> Object? {
     guard usableCount > 0 else { return nil }
     usableCount -= 1
-    objects.swapAt(usableCount, objects.count - 1)
+    if usableCount < objects.count - 1 { objects.swapAt(usableCount, objects.count - 1) }
     return objects.removeLast()
   }
 

@@ -69,7 +69,9 @@ import Testing
     var body = RequestBody(.chunked, bytesMax: 100)
     let output = ByteBuffer(capacity: 256)
     var offset = 0
-    #expect(throws: Fault.bodyMalformed(.sizeMalformed)) { try body.relay(Array("zz\r\n".utf8).span, &offset, to: output) }
+    #expect(throws: Fault.bodyMalformed(.sizeMalformed)) {
+      try body.relay(Array("zz\r\n".utf8).span, &offset, to: output)
+    }
   }
 
   static let answers: [(BodyFraming, Version, String, String)] = [

@@ -131,13 +131,15 @@ import Upstream
       // A write that Core has whole is seen through.
       ([.sent], (.sent, .none), .none), ([.relaying, .blocked], (.sent, .relaying), .none)),
     Row(
-      .deadlinePassed, fails([.awaitingToken], .introspectionTimedOut), fails([.gathering, .awaitingBody], .bodyTimedOut),
+      .deadlinePassed, fails([.awaitingToken], .introspectionTimedOut),
+      fails([.gathering, .awaitingBody], .bodyTimedOut),
       fails([.awaitingIntent], .auditTimedOut), fails([.awaitingSlot], .queueTimedOut),
       fails([.connecting], .connect(.timedOut)), fails([.awaitingCapacity], .requestNotRead),
       fails([.sent, .unsendable], .responseTimedOut), cuts([.relaying, .relayingEarly], .responseStalled),
       cuts([.blocked, .blockedEarly, .replying], .clientReadsTooSlowly)),
     Row(
-      .aborted, cuts(beforeReply + [.sent, .relaying, .relayingEarly, .blocked, .blockedEarly, .replying], .drainTimedOut)),
+      .aborted,
+      cuts(beforeReply + [.sent, .relaying, .relayingEarly, .blocked, .blockedEarly, .replying], .drainTimedOut)),
   ]
 
   @Test(arguments: rows)

@@ -39,7 +39,7 @@ import Testing
         #expect(bytes[admission.corePath].first == UInt8(ascii: "/"), "seed \(seed)")
         outcomes.insert("admitted")
       } catch {
-        outcomes.insert(error.code)
+        outcomes.insert(error.code.text)
       }
     }
     #expect(outcomes.count > 6, "seed \(seed): \(outcomes)")

@@ -54,7 +54,7 @@ import Testing
     let match = try #require(Self.table.match(path))
     let rejection = #expect(throws: Rejection.self) { try Self.table.route(method, at: match) }
     #expect(rejection?.allow == allow)
-    #expect(rejection?.status == 405)
+    #expect(rejection?.code.status == 405)
   }
 
   @Test(arguments: [

@@ -1,6 +1,9 @@
+import Bytes
 import Foundation
 import LoopSupport
 import Reactor
+import System
+import TestValues
 import Testing
 
 @testable import Upstream

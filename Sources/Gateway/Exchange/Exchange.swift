@@ -41,13 +41,13 @@ final class Exchange: Lessee {
 
   /// Tells the machine what happened, and does what follows.
   func handle(_ event: ExchangeMachine.Event, _ connection: DownstreamConnection) {
-    perform(state.machine.on(event), after: event, connection)
+    let action = state.machine.on(event)
+    if case .trap = action { worker.internalFault(event, state.machine) }
+    perform(action, connection)
   }
 
   /// The life of a request: one case for each thing that an exchange ever does.
-  private func perform(
-    _ action: ExchangeMachine.Action, after event: ExchangeMachine.Event, _ connection: DownstreamConnection
-  ) {
+  private func perform(_ action: ExchangeMachine.Action, _ connection: DownstreamConnection) {
     switch action {
     case .none: break
     case .admit: resumeAdmission(connection)
@@ -62,9 +62,7 @@ final class Exchange: Lessee {
     case .refuse: break
     case .reply(let fault): reply(fault, connection)
     case .finish(let ending): finish(ending, connection)
-    case .trap:
-      worker.internalFault(event, state.machine)
-      finish(.cut(.illegalEvent), connection)
+    case .trap: finish(.cut(.illegalEvent), connection)
     }
   }
 

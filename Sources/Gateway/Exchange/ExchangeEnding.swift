@@ -31,7 +31,8 @@ extension Exchange {
     state.keepsAlive =
       state.head.keepsAlive && !reply.endsConnection && !worker.isDraining && bodyIsRead(from: connection)
     worker.write(
-      reply, id: state.id, keepsAlive: state.keepsAlive, version: state.head.version, hasBody: !state.head.method.isHead,
+      reply, id: state.id, keepsAlive: state.keepsAlive, version: state.head.version,
+      hasBody: !state.head.method.isHead,
       to: response.output)
     schedule(.deliver)
   }
@@ -76,9 +77,10 @@ extension Exchange {
     if let permit = state.permit.take() { permit.release(now: loop.nowNanoseconds) }
     // Moved out: a used exchange holds nobody's policy.
     finishRecord(connection, state.snapshot.take(), state.access.take())
+    let keepsAlive = state.keepsAlive && !state.machine.clientIsGone
     let end = DownstreamConnection.ExchangeEnd(
-      consumed: request.consumed, keepsAlive: state.keepsAlive && !state.machine.clientIsGone,
-      unreadBodyBytesMax: unreadBodyBytesMax, isCloseDelimited: response.body.framing.isUntilClose)
+      consumed: request.consumed, keepsAlive: keepsAlive, unreadBodyBytesMax: keepsAlive ? 0 : unreadBodyBytesMax,
+      isCloseDelimited: response.body.framing.isUntilClose)
     request.reset()
     response.reset()
     self.connection = nil
@@ -126,7 +128,8 @@ extension Exchange {
     worker.record(&state, snapshot, access, of: connection)
     guard let audited = state.audited.take() else { return }
     audited.record(
-      state.id, AuditOutcome.Word(responded: state.times.answered > 0 ? state.record.status : nil, state.machine.outcome),
+      state.id,
+      AuditOutcome.Word(responded: state.times.answered > 0 ? state.record.status : nil, state.machine.outcome),
       status: state.record.status, code: state.record.code, bodyIsWhole: request.body.isComplete)
   }
 

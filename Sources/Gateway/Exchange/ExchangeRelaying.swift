@@ -157,7 +157,8 @@ extension Exchange {
   /// Writes what waits for the client, and goes on with the response, or ends with it.
   func deliver(_ connection: DownstreamConnection) {
     switch state.machine.response {
-    case .relaying, .blocked: resumeReceiving(connection)
+    case .relaying, .blocked:
+      if deliverRelayed(to: connection) == .needsMore { resumeReceiving(connection) }
     case .replying:
       let sentBefore = response.sentCount
       guard flush(to: connection) == .done else { return }
