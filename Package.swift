@@ -44,7 +44,7 @@ let package = Package(
     .target(name: "CLibcurl", linkerSettings: [.linkedLibrary("curl")]),
     module("Bytes"),
     module("Counters"),
-    module("HTTP1"),
+    module("HTTP1", uses: ["Bytes"]),
     module("Dates"),
     module("Digests"),
     module("Policies", uses: ["Dates", "Digests", "HTTP1"]),
@@ -87,7 +87,7 @@ let package = Package(
     tests(of: "Digests"),
     tests(of: "Bytes", uses: ["TestValues"]),
     tests(of: "Counters"),
-    tests(of: "HTTP1", uses: ["TestValues"]),
+    tests(of: "HTTP1", uses: ["Bytes", "TestValues"]),
     tests(of: "SmallServer", uses: ["Bytes", "HTTP1", "Reactor", "TestSupport"]),
     .testTarget(
       name: "EdgeSlowTests", dependencies: ["System", "TestSupport", "blnk-gateway"], swiftSettings: strict),

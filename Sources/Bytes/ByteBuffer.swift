@@ -183,10 +183,10 @@ import Glibc
   // MARK: For system calls and libcurl
 
   /// Where the bytes from `offset` on stand, until the buffer grows.
-  package func address(at offset: Int) -> UnsafeMutablePointer<UInt8> { unsafe storage + offset }
+  @inlinable public func address(at offset: Int) -> UnsafeMutablePointer<UInt8> { unsafe storage + offset }
 
   /// Counts in the bytes that a call wrote behind the present ones.
-  package func didReceive(_ bytes: Int) {
+  @inlinable public func didReceive(_ bytes: Int) {
     precondition(bytes >= 0 && bytes <= freeCapacity)
     held += bytes
   }

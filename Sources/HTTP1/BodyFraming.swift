@@ -1,14 +1,23 @@
 /// Where the body of a message ends (RFC 9112 §6.3).
 package enum BodyFraming: Equatable, Sendable {
-  /// No body: nothing announced, or `Content-Length: 0`, or an answer that never has one.
+  /// No body: nothing announced, or `Content-Length: 0`, or a response that never has one.
   case none
   /// Exactly so many bytes, at least 1.
   case length(Int)
   case chunked
-  /// All bytes until the connection closes; only answers are framed so.
+  /// All bytes until the connection closes; only responses are framed so.
   case untilClose
 
   package var isUntilClose: Bool { self == .untilClose }
+
+  /// How a response's body is framed anew for a client of this version: HTTP/1.0 has no chunks (RFC 9112 §6.1).
+  package func forwarded(to version: Version) -> BodyFraming {
+    switch (self, version) {
+    case (.none, _), (.length, _): self
+    case (.chunked, .http11), (.untilClose, .http11): .chunked
+    case (.chunked, .http10), (.untilClose, .http10): .untilClose
+    }
+  }
 
   /// A request without a length has no body (RFC 9112 §6.3, rule 7).
   static func ofRequest(contentLength: Int?, isChunked: Bool) -> BodyFraming {
@@ -17,7 +26,7 @@ package enum BodyFraming: Equatable, Sendable {
     return .length(contentLength)
   }
 
-  /// An answer's body depends on its status and on what it answers (RFC 9112 §6.3, rules 1, 2, 4, 6 and 8).
+  /// A response's body depends on its status and on the request's method (RFC 9112 §6.3, rules 1, 2, 4, 6 and 8).
   static func ofResponse(status: Int, answering method: Method, contentLength: Int?, isChunked: Bool) -> BodyFraming {
     if method == .head || status < 200 || status == 204 || status == 304 { return .none }
     // What follows a 2xx to CONNECT is a tunnel, whatever lengths are there.
