@@ -13,7 +13,12 @@ extension Exchange {
   func refuse(_ reply: LocalReply, _ connection: DownstreamConnection) {
     handle(.refused, connection)
     guard state.machine.response == .replying else { return }
-    dropUpstream()
+    // A connection that was leased in vain is as good as before.
+    releaseUpstream(isReusable: !state.machine.tryHasBegun)
+    response.restart()
+    var reply = reply
+    // Only a read can have had a try before.
+    if state.machine.outcome == .unknown { reply.outcome = .unknown }
     write(reply, connection)
   }
 

@@ -54,6 +54,7 @@ extension Exchange {
   func acquire(fresh: Bool, _ connection: DownstreamConnection) {
     guard let access = state.access else { preconditionFailure("an exchange without an instance") }
     if state.upstream != nil { beginAnotherTry(connection, access) }
+    guard isStillAdmitted(connection) else { return }
     state.times.asked = loop.nowNanoseconds
     switch access.acquire(fresh: fresh, for: self, isWrite: state.machine.plan.isWrite) {
     case .leased(let upstream): lease(upstream, connection)

@@ -12,8 +12,9 @@ extension ExchangeMachine {
     case (.tokenSettled, .awaitingToken, .none): return to(.admitting, .admit)
     case (.admitted(let plan), .admitting, .none): return begin(plan)
     case (.refused, .admitting, .none), (.refused, .awaitingToken, .none): return refuse()
-    // Admission is repeated before the intent and before the first byte.
-    case (.refused, .awaitingIntent, .none), (.refused, .sending, .none): return refuse()
+    // Admission is repeated before the intent, before a connection is asked for, and before the first byte.
+    case (.refused, .awaitingIntent, .none), (.refused, .connecting, .none), (.refused, .sending, .none):
+      return refuse()
 
     // Before the first byte
     case (.bodyGathered, .gathering, .none): return bodyGathered()
