@@ -23,12 +23,8 @@ final class Exchange: Lessee {
   var admission: Admission?
   /// Which of the instance's keys the request bears.
   var keyIndex = 0
-  /// Whether a place among the instance's concurrent requests is taken.
-  var hasPlace = false
-  /// Whether the instance's breaker waits for what becomes of this request.
-  var isProbe = false
-  /// The client's, where it has limits and this request counts.
-  var limiter: ClientLimiter?
+  /// What the request holds of its client's and its instance's limits.
+  var permit: Permit?
   var access: InstanceAccess?
   var upstream: UpstreamConnection?
   /// What the audit log has to know; nil for reads, and without an audit log.

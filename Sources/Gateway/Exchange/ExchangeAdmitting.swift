@@ -29,8 +29,11 @@ extension Exchange {
     let access = snapshot.access(to: admission.instanceIndex)
     self.access = access
     clock.bound(by: access.timeouts)
-    guard isWithinLimits(of: snapshot, admission, connection) else { return }
-    guard isTaken(by: access, admission, connection) else { return }
+    do throws(Rejection) {
+      permit = try snapshot.limit(admission, access, now: loop.nowNanoseconds)
+    } catch {
+      return refuse(OwnAnswer(error), connection)
+    }
     if let audit {
       guard audit.canWrite else { return refuse(OwnAnswer(.auditUnavailable), connection) }
       let audited = AuditedWrite(input.parser.head.framing, port: audit)
@@ -57,43 +60,6 @@ extension Exchange {
       to: answer.output, id: id, dateLine: worker.dateLine(), keepsAlive: keepsAlive,
       version: version, hasBody: !method.isHead)
     later()
-  }
-
-  /// Whether the client may have one more request now; refuses it otherwise.
-  private func isWithinLimits(
-    of snapshot: Snapshot, _ admission: Admission, _ connection: DownstreamConnection
-  ) -> Bool {
-    guard let limiter = snapshot.generation.limiter(of: admission.clientIndex) else { return true }
-    do throws(Rejection) {
-      try limiter.enter(isWrite: admission.isWrite, now: loop.nowNanoseconds)
-    } catch {
-      refuse(OwnAnswer(error), connection)
-      return false
-    }
-    self.limiter = limiter
-    return true
-  }
-
-  /// Whether the instance takes a request now: its breaker, its health and its bound on concurrent requests; refuses it
-  /// otherwise.
-  private func isTaken(
-    by access: InstanceAccess, _ admission: Admission, _ connection: DownstreamConnection
-  ) -> Bool {
-    switch access.state.admit(isRead: !admission.isWrite, now: loop.now) {
-    case .pass: break
-    case .probe: isProbe = true
-    case .refuse(let milliseconds, let wantsProbe):
-      if wantsProbe { worker.probe(admission.instanceIndex, access.state) }
-      refuse(OwnAnswer(.instanceUnavailable(milliseconds: milliseconds)), connection)
-      return false
-    }
-    guard access.concurrentMax > 0 else { return true }
-    guard access.state.enter(max: access.concurrentMax) else {
-      refuse(OwnAnswer(.instanceBusy), connection)
-      return false
-    }
-    hasPlace = true
-    return true
   }
 
   func note(_ head: borrowing RequestHead) {

@@ -38,7 +38,7 @@ extension Exchange {
     guard self.connection != nil else { return }
     releaseUpstream(
       isReusable: ending == .complete && answer.parser.head.keepAlive && machine.requestIsSent && answer.isExact)
-    leaveLimits()
+    if let permit = permit.take() { permit.release(now: loop.nowNanoseconds) }
     finishRecord(ending, connection)
     let consumed = request.consumed
     let keepsAlive = keepsAlive && !machine.clientIsGone
@@ -78,15 +78,6 @@ extension Exchange {
     } else {
       access?.pool.withdraw(self)
     }
-  }
-
-  /// Gives back what the client and the instance count as under way.
-  private func leaveLimits() {
-    if hasPlace { access?.state.leave() }
-    hasPlace = false
-    if let limiter = limiter.take() { limiter.leave() }
-    if isProbe { access?.state.probeEnded(now: loop.now) }
-    isProbe = false
   }
 
   /// Gives everything else back, and itself to the worker.
