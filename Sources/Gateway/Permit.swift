@@ -1,40 +1,46 @@
 import Policies
+import Reactor
 import Upstream
 
 /// What an admitted request holds of its client's and its instance's limits until it ends.
 ///
 /// It is given back exactly once: `release` consumes it, and dropping one that was not released traps.
 struct Permit: ~Copyable {
+  /// Why there is none; nothing stays taken.
+  struct Refusal: Error, Equatable {
+    let rejection: Rejection
+    /// Nobody asks whether the instance is well again, and this request must not: a health check has to.
+    var wantsProbe = false
+  }
+
   /// The client's, where it has limits.
-  private let limiter: ClientLimiter?
+  private var limiter: ClientLimiter?
   /// The instance whose breaker waits for what becomes of this request.
   private var probed: UpstreamState?
   /// The instance among whose concurrent requests this one has a slot.
   private var occupied: UpstreamState?
   private var isReleased = false
 
-  private init(_ limiter: ClientLimiter?) { self.limiter = limiter }
+  private init() {}
 
   deinit { precondition(isReleased, "a permit was dropped without being released") }
 
-  /// Takes everything or, refused by one limit, nothing: the client's, then the instance's breaker and health, then its
-  /// bound on concurrent requests.
+  /// Takes everything or nothing, in this order: the client's limits, the instance's breaker and health, its bound on
+  /// concurrent requests.
   ///
-  /// What a refused request took of a rate budget stays spent, as for any other request.
+  /// What a request takes of a rate budget stays spent when a later limit refuses it.
   ///
   /// - Parameters:
   ///   - limiter: the client's; nil: it has no limits.
   ///   - concurrentMax: requests under way at the instance; 0: no bound.
   ///   - now: monotonic nanoseconds.
-  ///   - startProbe: called when nobody asks whether the instance is well again, and this request must not.
   static func take(
-    _ limiter: ClientLimiter?, _ upstream: UpstreamState, concurrentMax: Int, isWrite: Bool, now: Int64,
-    startProbe: () -> Void
-  ) throws(Rejection) -> Permit {
-    if let limiter { try limiter.enter(isWrite: isWrite, now: now) }
-    var permit = Permit(limiter)
-    do throws(Rejection) {
-      try permit.enter(upstream, concurrentMax: concurrentMax, isWrite: isWrite, now: now, startProbe: startProbe)
+    _ limiter: consuming ClientLimiter?, _ upstream: UpstreamState, concurrentMax: Int, isWrite: Bool, now: Int64
+  ) throws(Refusal) -> Permit {
+    var permit = Permit()
+    do throws(Refusal) {
+      try permit.enter(limiter, isWrite: isWrite, now: now)
+      try permit.enter(upstream, concurrentMax: concurrentMax, isWrite: isWrite, now: now)
     } catch {
       permit.release(now: now)
       throw error
@@ -42,18 +48,28 @@ struct Permit: ~Copyable {
     return permit
   }
 
+  @inline(__always)
+  private mutating func enter(_ limiter: consuming ClientLimiter?, isWrite: Bool, now: Int64) throws(Refusal) {
+    do throws(Rejection) {
+      try limiter?.enter(isWrite: isWrite, now: now)
+    } catch {
+      throw Refusal(rejection: error)
+    }
+    self.limiter = limiter
+  }
+
+  @inline(__always)
   private mutating func enter(
-    _ upstream: UpstreamState, concurrentMax: Int, isWrite: Bool, now: Int64, startProbe: () -> Void
-  ) throws(Rejection) {
+    _ upstream: UpstreamState, concurrentMax: Int, isWrite: Bool, now: Int64
+  ) throws(Refusal) {
     switch upstream.admit(isRead: !isWrite, now: now / 1_000_000) {
     case .pass: break
     case .probe: probed = upstream
     case .refuse(let milliseconds, let wantsProbe):
-      if wantsProbe { startProbe() }
-      throw .instanceUnavailable(milliseconds: milliseconds)
+      throw Refusal(rejection: .instanceUnavailable(milliseconds: milliseconds), wantsProbe: wantsProbe)
     }
     guard concurrentMax > 0 else { return }
-    guard upstream.enter(max: concurrentMax) else { throw .instanceBusy }
+    guard upstream.enter(max: concurrentMax) else { throw Refusal(rejection: .instanceBusy) }
     occupied = upstream
   }
 
@@ -69,17 +85,28 @@ struct Permit: ~Copyable {
 }
 
 extension Snapshot {
-  /// The step of admission behind `authorize`: what the request takes of its client's and its instance's limits.
+  /// The step of admission behind `authorize`: takes what the request needs of its client's and its instance's limits.
   ///
   /// - Parameters:
   ///   - access: to the instance of `admission`.
   ///   - now: monotonic nanoseconds.
-  ///   - startProbe: as of `Permit.take`.
-  func limit(
-    _ admission: Admission, _ access: InstanceAccess, now: Int64, startProbe: () -> Void
-  ) throws(Rejection) -> Permit {
-    try Permit.take(
-      generation.limiter(of: admission.clientIndex), access.state, concurrentMax: access.concurrentMax,
-      isWrite: admission.isWrite, now: now, startProbe: startProbe)
+  func limit(_ admission: Admission, _ access: InstanceAccess, now: Int64) throws(Rejection) -> Permit {
+    do throws(Permit.Refusal) {
+      return try Permit.take(
+        generation.limiter(of: admission.clientIndex), access.state, concurrentMax: access.concurrentMax,
+        isWrite: admission.isWrite, now: now)
+    } catch {
+      if error.wantsProbe { probe(admission.instanceIndex) }
+      throw error.rejection
+    }
+  }
+
+  /// Asks an instance for its health, and tells its breaker.
+  private func probe(_ index: Int32) {
+    let state = generation.states.states[Int(index)]
+    generation.states.probe(index) { isWell in
+      let now = MonotonicClock.nanoseconds / 1_000_000
+      isWell ? state.succeeded() : state.failed(now: now, jitter: Double.random(in: 0..<1))
+    }
   }
 }

@@ -263,14 +263,6 @@ final class Worker: EventHandler, EventLoopDelegate {
 
   // MARK: Looking after things
 
-  /// A request found an instance's breaker open, and nobody else asks whether it is well again.
-  func probe(_ index: Int32, _ state: UpstreamState) {
-    snapshot.generation.states.probe(index) { isWell in
-      let now = MonotonicClock.nanoseconds / 1_000_000
-      isWell ? state.succeeded() : state.failed(now: now, jitter: Double.random(in: 0..<1))
-    }
-  }
-
   /// Looks after the log lines that wait, in a while.
   func tick() {
     guard !isTicking else { return }

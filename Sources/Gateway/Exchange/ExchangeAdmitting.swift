@@ -61,9 +61,7 @@ extension Exchange {
     _ admission: Admission, _ access: InstanceAccess, _ input: RequestInput, _ snapshot: Snapshot
   ) throws(Rejection) {
     if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax { throw .bodyTooLarge }
-    state.permit = try snapshot.limit(admission, access, now: loop.nowNanoseconds) {
-      worker.probe(admission.instanceIndex, access.state)
-    }
+    state.permit = try snapshot.limit(admission, access, now: loop.nowNanoseconds)
     if admission.isWrite, let audit = worker.audit, !audit.canWrite { throw .auditUnavailable }
   }
 
