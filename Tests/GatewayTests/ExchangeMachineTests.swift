@@ -49,6 +49,16 @@ import Upstream
     #expect(machine.outcome == .notSent)
   }
 
+  @Test func `a pooled connection that is not fit for the first byte is replaced, and that is no try`() {
+    var machine = ExchangeMachine(isWrite: true, mayRetry: false)
+    _ = machine.admitted(hasBody: false)
+    _ = machine.leased(isPooled: true)
+    #expect(machine.connectionWasUnfit() == .replaceConnection)
+    #expect(machine.state == .connecting && machine.tries == 0 && machine.outcome == .notSent)
+    _ = machine.leased(isPooled: false)
+    #expect(machine.connectionWasUnfit() == .answer(.malformed) && machine.outcome == .notSent)
+  }
+
   @Test(arguments: [false, true], [false, true])
   func `a write is never tried again`(isPooled: Bool, answerBytes: Bool) {
     var machine = Self.sent(isWrite: true, mayRetry: false, isPooled: isPooled)

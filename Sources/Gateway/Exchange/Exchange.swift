@@ -84,6 +84,7 @@ final class Exchange: Lessee {
     case .gather: gather(connection)
     case .declare: declare(connection)
     case .acquire(let fresh): acquire(fresh: fresh, connection)
+    case .replaceConnection: replaceConnection(connection)
     case .send: later()
     case .answer(let fault):
       dropUpstream()
@@ -99,7 +100,16 @@ final class Exchange: Lessee {
     guard let access else { preconditionFailure("an exchange without an instance") }
     if upstream != nil { beginSecondTry(connection, access) }
     times.asked = loop.nowNanoseconds
-    switch access.acquire(fresh: fresh, for: self, isWrite: machine.isWrite) {
+    proceed(with: access.acquire(fresh: fresh, for: self, isWrite: machine.isWrite), connection)
+  }
+
+  private func replaceConnection(_ connection: DownstreamConnection) {
+    guard let access, let unfit = upstream.take() else { return }
+    proceed(with: access.pool.replace(unfit, for: self), connection)
+  }
+
+  private func proceed(with acquisition: Acquisition, _ connection: DownstreamConnection) {
+    switch acquisition {
     case .leased(let upstream): lease(upstream, connection)
     case .connecting: wait(for: .connect)
     case .queued:

@@ -32,6 +32,8 @@ struct ExchangeMachine: Equatable {
     case declare
     /// Ask the pool for a connection; a fresh one when the pooled one was dead.
     case acquire(fresh: Bool)
+    /// Close the connection, on which nothing was sent, and ask for another.
+    case replaceConnection
     case send
     /// Drop the upstream connection and answer in the gateway's own name.
     case answer(Fault)
@@ -118,6 +120,15 @@ struct ExchangeMachine: Equatable {
   }
 
   // MARK: Sending
+
+  /// Bytes or the end came on the connection before the first byte of the request.
+  mutating func connectionWasUnfit() -> Action {
+    // Whoever speaks first on a new connection does so on the next one, too.
+    guard isPooled else { return fail(.malformed) }
+    state = .connecting
+    tries -= 1
+    return .replaceConnection
+  }
 
   /// libcurl was given the first byte; over TLS it may be on the wire even when it says AGAIN.
   mutating func sendingBegan() { sendBegan = true }

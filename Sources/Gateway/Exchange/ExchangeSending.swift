@@ -20,6 +20,9 @@ extension Exchange {
       guard fillRequest(connection) else { return }
       while !request.isFlushed {
         guard upstream.isWritable else { return wait(for: .upstreamRoom) }
+        guard machine.sendBegan || upstream.isFitForFirstByte() else {
+          return perform(machine.connectionWasUnfit(), connection)
+        }
         machine.sendingBegan()
         switch request.send(on: upstream) {
         case .bytes: clock.progressed(loop.now)
