@@ -1,5 +1,6 @@
 import Policies
 import Reactor
+import System
 import Upstream
 
 /// What an admitted request holds of its client's and its instance's limits until it ends.

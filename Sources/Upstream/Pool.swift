@@ -86,6 +86,15 @@ package final class Pool {
     return .queued
   }
 
+  /// Closes a leased connection that nothing was sent on, and finds another for its lessee, before all who wait.
+  package func replace(_ connection: UpstreamConnection, for lessee: any Lessee) -> Acquisition {
+    connection.endLease()
+    waiters.insert(lessee, at: 0)
+    counters.waiting.add()
+    connection.close()
+    return waiters.contains { $0 === lessee } ? .queued : .connecting
+  }
+
   /// Takes a waiter, or who a connect is under way for, out again.
   package func withdraw(_ lessee: any Lessee) {
     let before = waiters.count

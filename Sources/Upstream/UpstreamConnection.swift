@@ -231,6 +231,12 @@ package final class UpstreamConnection: EventHandler {
     self.lessee = lessee
   }
 
+  /// Whether the first byte of a request may be written: nothing has come that the request would be answered with.
+  ///
+  /// A stray response or the connection's end can come after the pool has looked and before the request begins. To be
+  /// asked before the first byte of every request; false: `Pool.replace` it. A byte that was read is lost.
+  package func isFitForFirstByte() -> Bool { !isReadable || isEmpty() }
+
   /// Ends the lease, from the lessee's side: the connection goes back to its pool, or ends.
   package func giveBack(isReusable: Bool) { pool.release(self, isReusable: isReusable) }
 

@@ -63,10 +63,10 @@ import Upstream
     #expect(machine.on(.clientLeft) == .finish(.clientLeft(after: nil)))
   }
 
-  @Test func `a connection that is unfit before the first byte is replaced once`() {
+  @Test func `a pooled connection that is unfit before the first byte is replaced, a new one is a fault`() {
     var machine = Self.machine(Self.write, .leased(pooled: true))
-    #expect(machine.on(.connectionUnfit) == .acquire(fresh: true) && machine.outcome == .notSent)
-    _ = machine.on(.leased(pooled: true))
+    #expect(machine.on(.connectionUnfit) == .replaceConnection && machine.outcome == .notSent)
+    _ = machine.on(.leased(pooled: false))
     #expect(machine.on(.connectionUnfit) == .reply(.connect(.spokeFirst)))
     #expect(machine.outcome == .notSent && machine.tries == 0)
   }

@@ -93,7 +93,7 @@ import Upstream
     Row(.queueFull, fails([.connecting, .awaitingSlot], .queueFull)),
     Row(.leased(pooled: true), ([.connecting, .awaitingSlot], (.sending, .none), .send)),
     Row(.connectFailed(.unresolved), fails([.connecting, .awaitingSlot], .connect(.unresolved))),
-    Row(.connectionUnfit, ([.sending], (.connecting, .none), .acquire(fresh: true))),
+    Row(.connectionUnfit, ([.sending], (.connecting, .none), .replaceConnection)),
     Row(.firstByteSent, ([.sending], (.sending, .none), .none)),
     Row(.capacityExhausted, ([.sending, .sendingBegun], (.awaitingCapacity, .none), .none)),
     Row(.bodyExhausted, ([.sending, .sendingBegun], (.awaitingBody, .none), .none)),

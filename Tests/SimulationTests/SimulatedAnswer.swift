@@ -2,7 +2,8 @@ import TestValues
 
 /// What a Core may do with a request.
 enum CoreConduct: CaseIterable {
-  case answers, answersLate, pauses, saysClose, saysMore, saysMoreBehindFullRead, babblesLater, endsLater
+  case answers, answersLate, pauses, saysClose, saysMore, saysMoreBehindFullRead, babblesSoon, babblesLater, endsSoon
+  case endsLater
   case answersUntilClose, breaksOff, babbles, neverAnswers, endsOutput, leaves
 
   /// Half of all requests are answered as they should be.

@@ -13,7 +13,7 @@ final class SimulatedCore: SimulatedPeer {
   private var hasJudgedHead = false
   /// Reads what was sent.
   private var wire = SimulatedReader()
-  /// Why no request may begin here after a turn of the loop, in which the gateway was told.
+  /// Why no request may begin here after a turn of the loop: in the next one the gateway was told.
   private var unfit: (reason: String, after: Int)?
 
   init(_ run: SimulationRun, _ end: SimulatedEnd) {
@@ -88,12 +88,14 @@ final class SimulatedCore: SimulatedPeer {
       kernel.calls.deliver(answer.bytes + SimulatedAnswer.stray, to: end)
       hasAnswered = true
       endRequest()
+    case .babblesSoon: finish(answer.bytes) { $0.babble() }
     case .babblesLater:
       finish(answer.bytes)
-      later { $0.atRest("behind bytes of nobody's") { $0.kernel.calls.deliver(Array("?\r\n\r\n".utf8), to: $0.end) } }
+      later { $0.babble() }
+    case .endsSoon: finish(answer.bytes) { $0.endAtRest() }
     case .endsLater:
       finish(answer.bytes)
-      later { $0.atRest("behind the end") { $0.endOutput() } }
+      later { $0.endAtRest() }
     case .answersUntilClose: send(answer.bytes) { [unowned self] in endOutput() }
     case .breaksOff: send(Array(answer.bytes.prefix(answer.bytes.count / 2))) { [unowned self] in endOutput() }
     case .babbles: send(Array("garbage\r\n\r\n".utf8))
@@ -104,12 +106,24 @@ final class SimulatedCore: SimulatedPeer {
   }
 
   /// Sends the rest of an answer.
-  private func finish(_ bytes: [UInt8]) {
+  ///
+  /// - Parameter next: done in the turn behind the one in which the gateway gets it.
+  private func finish(_ bytes: [UInt8], next: ((SimulatedCore) -> Void)? = nil) {
     send(bytes) { [unowned self] in
       hasAnswered = true
       endRequest()
+      guard let next else { return }
+      kernel.after(0) { [weak self] in
+        if let self, !hasLeft { next(self) }
+      }
     }
   }
+
+  private func babble() {
+    atRest("behind bytes of nobody's") { $0.kernel.calls.deliver(SimulatedAnswer.stray, to: $0.end) }
+  }
+
+  private func endAtRest() { atRest("behind the end") { $0.endOutput() } }
 
   private func endRequest() {
     guard hasRequest, hasAnswered else { return }
@@ -126,7 +140,7 @@ final class SimulatedCore: SimulatedPeer {
   /// Does what throws the connection away, unless a request is under way: what comes then may be its answer.
   private func atRest(_ reason: String, _ act: (SimulatedCore) -> Void) {
     guard !isInRequest else { return }
-    unfit = (reason, kernel.turns)
+    unfit = (reason, kernel.turns - 1)
     act(self)
   }
 }

@@ -88,6 +88,12 @@ final class Client: Lessee {
     if case .leased(let connection) = acquisition { leaseGranted(connection) }
   }
 
+  func replaceConnection(in pool: Pool) {
+    guard let unfit = connection else { return }
+    (connection, answers) = (nil, 0)
+    acquisition = pool.replace(unfit, for: self)
+  }
+
   func giveBack(to pool: Pool, isReusable: Bool = true) {
     guard let connection else { return }
     self.connection = nil

@@ -213,6 +213,32 @@ extension UpstreamTests {
       #expect(clients.allSatisfy { $0.answers == 1 } && rig.pool.count == 1)
     }
 
+    enum Stray: CaseIterable { case none, bytes, end }
+
+    @Test(arguments: Stray.allCases)
+    func `what comes between the lease of a waiter and its first byte makes the connection unfit`(stray: Stray) throws {
+      let rig = try PoolRig { $0.connectionsMax = 1 }
+      let (client, waiter, later) = (Client(), Client(), Client())
+      let connection = try rig.lease(client)
+      let core = try rig.accept()
+      waiter.ask(rig.pool)
+      later.ask(rig.pool)
+      client.giveBack(to: rig.pool)
+      #expect(waiter.connection === connection)
+      switch stray {
+      case .none: break
+      case .bytes: #expect(core.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+      case .end: core.endOutput()
+      }
+      rig.turns.run(for: 20)
+      #expect(connection.isFitForFirstByte() == (stray == .none))
+      guard stray != .none else { return }
+      waiter.replaceConnection(in: rig.pool)
+      #expect(connection.phase == .closed && waiter.isConnecting && rig.pool.count == 1)
+      #expect(rig.turns.run { waiter.connection != nil })
+      #expect(waiter.connection?.isReused == false && later.answers == 0, "whoever waited longer comes first")
+    }
+
     @Test func `who waits gets a new connection for one that was closed`() throws {
       let rig = try PoolRig { $0.connectionsMax = 1 }
       let (client, waiter) = (Client(), Client())

@@ -52,7 +52,7 @@ extension UpstreamTests {
       rig.turns.run(for: 50)
       #expect(connection.phase == .idle)
       client.ask(rig.pool, isWrite: true)
-      #expect(client.connection === connection)
+      #expect(client.connection === connection && connection.isFitForFirstByte())
       #expect(answer(to: "abc", on: connection, rig.turns) == "cba\n")
       client.giveBack(to: rig.pool)
       #expect(connection.phase == .idle)
@@ -87,6 +87,20 @@ extension UpstreamTests {
       #expect(connection.send(command, 0..<command.count) == .bytes(command.count))
       #expect(rig.turns.run { connection.phase == .closed })
       #expect(rig.pool.count == 0)
+    }
+
+    @Test func `bytes before the first byte of a request are told from session tickets`() throws {
+      let server = try TLSServer(authority, certificate: "good")
+      let rig = try rig(server)
+      let client = Client()
+      let connection = try rig.lease(client)
+      rig.turns.run(for: 50)
+      #expect(connection.isReadable && connection.isFitForFirstByte() && !connection.isReadable)
+      let line = ByteBuffer("abc\n")
+      #expect(connection.send(line, 0..<line.count) == .bytes(line.count))
+      #expect(rig.turns.run { connection.isReadable })
+      #expect(!connection.isFitForFirstByte())
+      client.giveBack(to: rig.pool, isReusable: false)
     }
 
     @Test func `bytes on an idle connection throw it away`() throws {

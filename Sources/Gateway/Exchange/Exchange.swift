@@ -54,6 +54,7 @@ final class Exchange: Lessee {
     case .gather: gather(connection)
     case .declareIntent: declareIntent(connection)
     case .acquire(let fresh): acquire(fresh: fresh, connection)
+    case .replaceConnection: replaceConnection(connection)
     case .send: schedule(.send)
     case .readResponse: resumeReceiving(connection)
     case .relay(let verdict):

@@ -124,4 +124,3 @@ extension Exchange {
 
 /// TEMPORARY SHIMS
 extension GatewayLimits { var bodyBytesPerSecondMinUpstream: Int { 16384 } }
-extension UpstreamConnection { func isFitForFirstByte() -> Bool { true } }

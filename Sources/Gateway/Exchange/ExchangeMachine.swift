@@ -105,8 +105,10 @@ struct ExchangeMachine: Equatable {
     case admit
     case gather
     case declareIntent
-    /// Ask the pool for a connection; a fresh one where a pooled one was dead or unfit.
+    /// Ask the pool for a connection; a fresh one where a pooled one was dead.
     case acquire(fresh: Bool)
+    /// Close the connection, on which nothing was sent, and ask for another one.
+    case replaceConnection
     case send
     case readResponse
     case relay(BreakerVerdict)
@@ -141,7 +143,6 @@ struct ExchangeMachine: Equatable {
   private(set) var tryHasBegun = false
   /// The client has owed body bytes while a connection was held.
   private var clientStalled = false
-  private var hasReplacedConnection = false
 
   init() {}
 
@@ -207,13 +208,11 @@ extension ExchangeMachine {
     return .none
   }
 
-  /// Not a byte of this try has left, so another connection may be used: once, or one that always speaks first would
-  /// hold the exchange up for ever.
+  /// Not a byte of this try has left, so another connection may be used. An upstream that speaks first on a new one does
+  /// so on the next one, too.
   mutating func replaceConnection() -> Action {
     guard !tryHasBegun else { return .trap }
-    guard !hasReplacedConnection else { return fail(.connect(.spokeFirst)) }
-    hasReplacedConnection = true
-    return to(.connecting, .acquire(fresh: true))
+    return isPooled ? to(.connecting, .replaceConnection) : fail(.connect(.spokeFirst))
   }
 
   mutating func stall() -> Action {

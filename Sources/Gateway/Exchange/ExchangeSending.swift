@@ -56,7 +56,18 @@ extension Exchange {
     if state.upstream != nil { beginAnotherTry(connection, access) }
     guard isStillAdmitted(connection) else { return }
     state.times.asked = loop.nowNanoseconds
-    switch access.acquire(fresh: fresh, for: self, isWrite: state.machine.plan.isWrite) {
+    proceed(with: access.acquire(fresh: fresh, for: self, isWrite: state.machine.plan.isWrite), connection)
+  }
+
+  /// The pooled connection has turned out to be unfit: the next one comes before all who wait.
+  func replaceConnection(_ connection: DownstreamConnection) {
+    guard let access = state.access, let unfit = state.upstream.take() else { return }
+    proceed(with: access.pool.replace(unfit, for: self), connection)
+  }
+
+  @inline(__always)
+  private func proceed(with acquisition: Acquisition, _ connection: DownstreamConnection) {
+    switch acquisition {
     case .leased(let upstream): lease(upstream, connection)
     case .connecting: wait()
     case .queued:

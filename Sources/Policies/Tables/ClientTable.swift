@@ -17,6 +17,8 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     /// Slots in the arrays below.
     let networks: UInt32
     let limits: UInt32
+    /// Takes up what would else be padding.
+    let key: UInt32
   }
 
   private var rows: [Row] = []
@@ -36,7 +38,8 @@ package struct ClientTable: Sendable, RandomAccessCollection {
         scopes: client.scopes, textStart: UInt32(texts.count), idLength: UInt8(client.id.bytes.count),
         isRevoked: client.isRevoked, nameLength: UInt16(name.count), defaultInstance: client.defaultInstance ?? -1,
         instanceCount: granted.map { Int32($0.count) } ?? -1, instanceStart: UInt32(instances.count),
-        networks: slot(of: client.networks, in: &networks), limits: slot(of: client.limits, in: &limits)))
+        networks: slot(of: client.networks, in: &networks), limits: slot(of: client.limits, in: &limits),
+        key: client.id.key))
     texts += client.id.bytes
     texts += name
     instances += granted ?? []
@@ -83,6 +86,11 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     return start..<start + Int(rows[index].idLength)
   }
 
+  /// Names the client in a loop's pools: the same after every reload, never 0.
+  ///
+  /// A hash of its id. Two clients may share one, and then share what is one client's part of an instance.
+  package func clientKey(of index: Int) -> UInt32 { rows[index].key }
+
   package func limits(of index: Int) -> ClientLimits { limits[limitsSlot(of: index)] }
 
   /// Counts the clients with limits from 1; 0: none.
@@ -115,5 +123,14 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     networks = networks.packed()
     limits = limits.packed()
     return self
+  }
+}
+
+extension ClientID {
+  /// A hash of it; never 0.
+  fileprivate var key: UInt32 {
+    guard let name = PackedBytes(bytes.span) else { preconditionFailure("an id that is too long or empty") }
+    let hash = name.hash((0x9e37_79b9_7f4a_7c15, 0xcbf2_9ce4_8422_2325))
+    return max(1, UInt32(truncatingIfNeeded: hash ^ hash >> 32))
   }
 }
