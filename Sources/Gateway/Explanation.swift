@@ -6,7 +6,8 @@ import Telemetry
 
 /// What the gateway would do with a request, step by step; found by the very code that serves.
 package struct Explanation: Sendable {
-  package enum Caller: Sendable {
+  /// Whose request it is.
+  package enum Identity: Sendable {
     /// Whoever shows this token.
     case token(String)
     /// The client, whichever token it shows.
@@ -28,16 +29,16 @@ package struct Explanation: Sendable {
 }
 
 extension Policy {
-  /// Explains one request; nil where there is no client of the caller's name.
+  /// Explains one request; nil where there is no client of that name.
   ///
   /// - Parameters:
   ///   - method: as it would be sent, such as `GET`.
   ///   - target: path and query, such as `/proxy/balances?instance_id=inst_demo`.
   package func explain(
-    _ caller: Explanation.Caller, method: String, target: String, at now: UnixSeconds
+    _ identity: Explanation.Identity, method: String, target: String, at now: UnixSeconds
   ) -> Explanation? {
     var lines = ["\(method) \(target) HTTP/1.1", "Host: gateway"]
-    if case .token(let token) = caller { lines.append("Authorization: Bearer \(token)") }
+    if case .token(let token) = identity { lines.append("Authorization: Bearer \(token)") }
     let bytes = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
     var parser = RequestHeadParser(limits: HeadLimits(settings.limits))
     do throws(HeadFault) {
@@ -48,7 +49,7 @@ extension Policy {
     var trace = AdmissionTrace()
     do throws(Rejection) {
       let principal: Principal
-      switch caller {
+      switch identity {
       case .token:
         var random = SystemRandomNumberGenerator()
         var digests = TokenDigests(using: &random)
@@ -61,7 +62,7 @@ extension Policy {
         principal = try assume(Int32(index), noting: &trace)
       }
       let admission = try authorize(principal, parser.head, bytes.span, noting: &trace)
-      return .relayed(self, trace, destination(parser.head, bytes.span, admission))
+      return .relayed(self, trace, admission, destination(parser.head, bytes.span, admission))
     } catch {
       return .rejected(self, trace, error)
     }
@@ -89,8 +90,11 @@ extension Explanation {
       destination: nil)
   }
 
-  fileprivate static func relayed(_ policy: Policy, _ trace: AdmissionTrace, _ destination: String) -> Explanation {
-    Explanation(steps: passed(policy, trace), refusal: nil, destination: destination)
+  fileprivate static func relayed(
+    _ policy: Policy, _ trace: AdmissionTrace, _ admission: Admission, _ destination: String
+  ) -> Explanation {
+    let limit = Step(name: "limit", isPassed: true, text: policy.describeLimits(on: admission))
+    return Explanation(steps: passed(policy, trace) + [limit], refusal: nil, destination: destination)
   }
 
   fileprivate static func rejected(_ policy: Policy, _ trace: AdmissionTrace, _ rejection: Rejection) -> Explanation {
@@ -115,8 +119,7 @@ extension Explanation {
       steps.append(Step(name: "authorize", isPassed: true, text: "the client has the scope \(route.scope.text)"))
     }
     if trace.instanceIndex >= 0 {
-      let id = policy.instances[Int(trace.instanceIndex)].id.text
-      steps.append(Step(name: "resolve", isPassed: true, text: "instance \(id), which the client may use"))
+      steps.append(Step(name: "resolve", isPassed: true, text: policy.describeInstance(trace)))
     }
     return steps
   }
@@ -145,6 +148,13 @@ extension Policy {
 
   fileprivate func route(_ trace: AdmissionTrace) -> Route? {
     trace.routeIndex < 0 ? nil : routes.routes[Int(trace.routeIndex)]
+  }
+
+  /// The instance, and whether it is in maintenance.
+  fileprivate func describeInstance(_ trace: AdmissionTrace) -> String {
+    let instance = instances[Int(trace.instanceIndex)]
+    let maintenance = instance.acceptsWrites ? "" : "; its \"writes\" is false, and this is a read"
+    return "instance \(instance.id.text), which the client may use\(maintenance)"
   }
 
   /// A token's note and the first digits of its digest; never the token.

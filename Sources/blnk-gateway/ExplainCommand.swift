@@ -8,7 +8,8 @@ extension Command {
     lesson: """
       Asks the code that serves, step by step, and sends nothing: one line a step, then "relayed:" with what Core would get,
       or "refused:" with status and code. The exit code is 0 for both. It reads the folder as "serve" does, so the Cores'
-      keys must be there. Networks are left out: they depend on where a request comes from.
+      keys must be there. Networks are left out: they depend on where a request comes from. Limits and the instance's breaker
+      are stated, not tried: what is under way only the running gateway knows.
 
         export BLNK_DEMO_KEY=any BLNK_SECOND_KEY=any    # the shipped policies name these two
         blnk-gateway explain --client demo-reader --method POST --target '/proxy/balances?instance_id=inst_demo'
@@ -25,21 +26,21 @@ extension Command {
     guard let method = arguments.value("--method"), let target = arguments.value("--target") else {
       throw .usage("explain: needs --method and --target; see --help")
     }
-    let caller = try caller(arguments)
+    let identity = try identity(arguments)
     let folder = try PolicyFolder(arguments)
     let result = folder.load()
     guard let policy = result.policy else {
       for line in result.findings.lines { Console.note(line) }
       throw .failed("\(folder.path): the policy is not valid")
     }
-    guard let explanation = policy.explain(caller, method: method, target: target, at: .now) else {
+    guard let explanation = policy.explain(identity, method: method, target: target, at: .now) else {
       throw .failed("explain: there is no client \(arguments.value("--client") ?? "") in \(folder.path)")
     }
     try arguments.isSet("--json") ? Console.print(json(explanation)) : print(explanation)
     return 0
   }
 
-  private static func caller(_ arguments: Arguments) throws(CommandFault) -> Explanation.Caller {
+  private static func identity(_ arguments: Arguments) throws(CommandFault) -> Explanation.Identity {
     switch (arguments.value("--client"), arguments.isSet("--token-stdin")) {
     case (let text?, false):
       guard let id = ClientID(text) else { throw .usage("explain: --client \(text): no client id") }

@@ -41,7 +41,7 @@ import Testing
       } else {
         #expect(answer.status == 299, "\(method) \(target)")
         #expect(explanation.destination == "\(answer.bodyText) to http://127.0.0.1:\(core.port)")
-        #expect(explanation.steps.map(\.name) == ["parse", "authenticate", "route", "authorize", "resolve"])
+        #expect(explanation.steps.map(\.name) == ["parse", "authenticate", "route", "authorize", "resolve", "limit"])
       }
     }
   }
@@ -58,6 +58,58 @@ import Testing
     }
     let nobody = try #require(ClientID("nobody"))
     #expect(gateway.policy.explain(.client(nobody), method: "GET", target: "/", at: UnixSeconds(0)) == nil)
+  }
+
+  /// The text of a step, as the client of `token` and of a folder of its own.
+  private static func step(
+    _ name: String, _ method: String, instance: [String: any Sendable] = [:], client: [String: any Sendable] = [:]
+  ) throws -> Explanation.Step? {
+    let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:1")], instance: instance)
+    try folder.writeClients(app: client)
+    let source = PolicyFolder(
+      path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": TestPolicyFolder.key])
+    let policy = try #require(Policy.load(source, now: UnixSeconds(0)).policy)
+    let target = "/proxy/balances?instance_id=one"
+    return policy.explain(.token(TestPolicyFolder.token), method: method, target: target, at: UnixSeconds(0))?.steps
+      .first { $0.name == name }
+  }
+
+  private static let rates: [String: any Sendable] = [
+    "read": ["requests_per_second": 50, "burst": 100], "write": ["requests_per_second": 0.5, "burst": 1],
+  ]
+
+  static let limits: [(String, [String: any Sendable], String)] = [
+    ("GET", [:], "the client has no limit on reads"), ("GET", rates, "read budget 50/s, burst 100"),
+    ("POST", rates, "write budget 0.5/s, burst 1"),
+    ("POST", ["read": ["requests_per_second": 50]], "the client has no limit on writes"),
+    ("POST", ["requests_per_second": 7, "concurrent": 32], "read and write budget 7/s, burst 7; at most 32 under way"),
+  ]
+
+  @Test(arguments: limits)
+  func `states the limits of the client`(method: String, limits: [String: any Sendable], text: String) throws {
+    let step = try Self.step("limit", method, client: ["limits": limits])
+    let body = method == "POST" ? "body of at most 5242880 bytes; " : ""
+    #expect(
+      step?.isPassed == true && step?.text == "\(body)\(text); the instance's breaker opens after 5 failures in a row")
+  }
+
+  @Test func `states the limits, breaker and health checks of the instance`() throws {
+    let instance: [String: any Sendable] = [
+      "limits": ["concurrent": 8], "breaker": ["failures": 0], "health": ["interval_s": 2.5],
+    ]
+    let text = try Self.step("limit", "GET", instance: instance)?.text
+    #expect(
+      text?.hasSuffix(
+        "reads; the instance takes 8 at once; the instance has no breaker; its health is checked every 2.5 s")
+        == true)
+  }
+
+  @Test func `shows maintenance, to reads too`() throws {
+    let read = try Self.step("resolve", "GET", instance: ["writes": false])
+    #expect(read?.isPassed == true && read?.text.hasSuffix(#"; its "writes" is false, and this is a read"#) == true)
+    let write = try Self.step("resolve", "POST", instance: ["writes": false])
+    #expect(write?.isPassed == false && write?.text.contains(#"Its "writes" is false in instances.json."#) == true)
+    #expect(try Self.step("resolve", "POST")?.text == "instance one, which the client may use")
   }
 
   @Test func `an explanation never shows the token`() throws {

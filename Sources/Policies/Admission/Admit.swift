@@ -24,6 +24,8 @@ extension Policy {
 
   /// Decides who makes a request: its token is known, in force and not revoked, and its client may call from this peer.
   ///
+  /// Returns `.pending` for a token that only an introspection endpoint can judge.
+  ///
   /// - Parameter peer: nil skips the client's networks, for an explanation; never for a request that is served.
   package func authenticate(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress?, at now: UnixSeconds,

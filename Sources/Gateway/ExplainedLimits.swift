@@ -1,0 +1,43 @@
+import HTTP1
+import Policies
+
+extension Policy {
+  /// The limits that an admitted request meets, in words: whether it is within them only the running gateway knows.
+  func describeLimits(on admission: Admission) -> String {
+    let instance = instances[Int(admission.instanceIndex)]
+    let client = describe(clients.limits(of: Int(admission.clientIndex)), isWrite: admission.isWrite)
+    let mayHaveBody = !routes.routes[Int(admission.routeIndex)].method.isRead
+    let body = mayHaveBody ? ["body of at most \(admission.bodyBytesMax) bytes"] : []
+    return (body + client + describe(instance)).joined(separator: "; ")
+  }
+
+  private func describe(_ limits: ClientLimits, isWrite: Bool) -> [String] {
+    var parts: [String] = []
+    switch limits.rates {
+    case .unlimited: break
+    case .shared(let limit): parts.append("read and write budget \(limit.text)")
+    case .separate(let read, let write):
+      if let limit = isWrite ? write : read { parts.append("\(isWrite ? "write" : "read") budget \(limit.text)") }
+    }
+    if limits.concurrentMax > 0 { parts.append("at most \(limits.concurrentMax) under way") }
+    return parts.isEmpty ? ["the client has no limit on \(isWrite ? "writes" : "reads")"] : parts
+  }
+
+  private func describe(_ instance: Instance) -> [String] {
+    var parts: [String] = []
+    if instance.limits.concurrentMax > 0 { parts.append("the instance takes \(instance.limits.concurrentMax) at once") }
+    let failures = instance.breaker.failuresMax
+    parts.append(
+      failures > 0 ? "the instance's breaker opens after \(failures) failures in a row" : "the instance has no breaker")
+    let interval = instance.health.intervalMilliseconds
+    if interval > 0 { parts.append("its health is checked every \(Double(interval) / 1_000) s") }
+    return parts
+  }
+}
+
+extension RateLimit {
+  fileprivate var text: String {
+    let rate = Int(exactly: requestsPerSecond).map(String.init) ?? "\(requestsPerSecond)"
+    return "\(rate)/s, burst \(burst)"
+  }
+}
