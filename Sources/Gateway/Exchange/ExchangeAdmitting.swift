@@ -46,7 +46,7 @@ extension Exchange {
       case .admitted(let admission):
         let access = snapshot.access(to: admission.instanceIndex)
         state.access = access
-        try limit(admission, access, input, snapshot)
+        try limit(admission, access, snapshot)
         state.admission = admission
         proceed(admission, access, input, connection)
       }
@@ -55,12 +55,11 @@ extension Exchange {
     }
   }
 
-  /// What the request's size, its client's and its instance's limits, and the audit log say.
+  /// What its client's and its instance's limits, and the audit log say.
   @inline(__always)
   private func limit(
-    _ admission: Admission, _ access: InstanceAccess, _ input: RequestInput, _ snapshot: Snapshot
+    _ admission: Admission, _ access: InstanceAccess, _ snapshot: Snapshot
   ) throws(Rejection) {
-    if case .length(let count) = input.parser.head.framing, count > admission.bodyBytesMax { throw .bodyTooLarge }
     state.permit = try snapshot.limit(admission, access, now: loop.nowNanoseconds)
     if admission.isWrite, let audit = worker.audit, !audit.canWrite { throw .auditUnavailable }
   }
