@@ -14,7 +14,7 @@ import Testing
 
 /// The same for longer.
 @Suite struct SimulationSlowTests {
-  @Test func `whatever peers do, in many runs`() throws { try checkRuns(2_000) }
+  @Test func `whatever peers do, in many runs`() throws { try checkRuns(10_000) }
 
   @Test(arguments: [SimulatedCalls.Harm.failure, .stall])
   func `a call that fails, or never comes back, at each step of many runs`(harm: SimulatedCalls.Harm) throws {
