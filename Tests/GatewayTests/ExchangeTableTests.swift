@@ -129,7 +129,8 @@ import Upstream
     Row(
       .clientLeft, (beforeReply + [.relayingEarly, .blockedEarly, .replying], end, .finish(.clientLeft(after: nil))),
       // A write that Core has whole is seen through.
-      ([.sent], (.sent, .none), .none), ([.relaying, .blocked], (.sent, .relaying), .none)),
+      ([.sent], (.sent, .none), .none), ([.relaying], (.sent, .relaying), .none),
+      ([.blocked], (.sent, .relaying), .readResponse)),
     Row(
       .deadlinePassed, fails([.awaitingToken], .introspectionTimedOut),
       fails([.gathering, .awaitingBody], .bodyTimedOut),

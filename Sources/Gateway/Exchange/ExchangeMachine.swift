@@ -251,7 +251,7 @@ extension ExchangeMachine {
   mutating func leave() -> Action {
     guard plan.isWrite, request == .sent, response != .replying else { return finish(.clientLeft(after: nil)) }
     clientIsGone = true
-    return response == .blocked ? to(.relaying) : .none
+    return response == .blocked ? to(.relaying, .readResponse) : .none
   }
 
   mutating func fail(_ fault: Fault) -> Action {
