@@ -97,7 +97,7 @@ let package = Package(
       name: "LoopSupport", dependencies: ["Reactor", "TestFolders"], path: "Tests/LoopSupport", swiftSettings: strict),
     tests(of: "Reactor", uses: ["CLinux", "LoopSupport", "TestFolders"]),
     tests(of: "SandboxCore", uses: ["Reactor"], resources: [.copy("Fixtures")]),
-    tests(of: "Upstream", uses: ["CLibcurl", "LoopSupport", "Reactor"]),
+    tests(of: "Upstream", uses: ["CLibcurl", "Counters", "LoopSupport", "Reactor", "TestSupport"]),
     .testTarget(
       name: "SimulationTests",
       dependencies: ["Gateway", "Policies", "Reactor", "Telemetry", "TestSupport", "Upstream"],

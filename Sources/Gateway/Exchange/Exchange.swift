@@ -156,6 +156,18 @@ final class Exchange: Lessee {
     perform(isDurable ? machine.intentBecameDurable() : machine.intentFailed(), connection)
   }
 
+  var clientKey: UInt32 {
+    guard let admission, let snapshot else { return 0 }
+    return snapshot.policy.clients.clientKey(of: Int(admission.clientIndex))
+  }
+
+  var isUploading: Bool { !request.body.isComplete }
+
+  func turnedAway() {
+    guard let connection else { return }
+    perform(machine.queueWasFull(), connection)
+  }
+
   func leaseGranted(_ upstream: UpstreamConnection) {
     // Granted from within another exchange's end: the work is done in a turn of our own.
     self.upstream = upstream
