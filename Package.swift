@@ -108,7 +108,9 @@ let package = Package(
       path: "Tests/LoopSupport", swiftSettings: strict),
     tests(of: "Reactor", uses: ["Bytes", "CLinux", "LoopSupport", "System", "TestFolders", "TestValues"]),
     tests(of: "SandboxCore", uses: ["Bytes", "Reactor", "System"], resources: [.copy("Fixtures")]),
-    tests(of: "Upstream", uses: ["Bytes", "CLibcurl", "LoopSupport", "Reactor", "System", "TestValues"]),
+    tests(
+      of: "Upstream",
+      uses: ["Bytes", "CLibcurl", "Counters", "LoopSupport", "Reactor", "System", "TestSupport", "TestValues"]),
     .testTarget(
       name: "SimulationTests",
       dependencies: [

@@ -213,7 +213,8 @@ final class DownstreamConnection: EventHandler {
   /// The gateway is shutting down.
   func drain() {
     switch phase {
-    case .idle: close()
+    // A request may be on its way: a client that is answered with a reset could not know that it was not sent.
+    case .idle: endOutput(unreadBytesMax: worker.snapshot.policy.settings.limits.bodyBytesMax)
     case .lingering: setLingerDeadline()
     case .readingHead, .exchanging, .closed: break
     }

@@ -111,6 +111,7 @@ extension UpstreamSettings {
       authorityFile: instance.tls.caFile, certificateFile: instance.tls.certificateFile, keyFile: instance.tls.keyFile,
       serverName: instance.tls.serverName)
     connectionsMax = (instance.limits.connectionsMax + loops - 1) / loops
+    share = instance.limits.share
     waitersMax = (instance.limits.queueMax + loops - 1) / loops
     connectMilliseconds = Int64(instance.timeouts.connectMilliseconds)
     idleMilliseconds = Int64(instance.timeouts.poolIdleMilliseconds)

@@ -17,6 +17,10 @@ package enum Acquisition {
 /// A loop's connections to one upstream, and who waits for one.
 ///
 /// Bounds: `connectionsMax` connections, `waitersMax` waiters, and the loop's whole `ConnectionBudget`.
+///
+/// Waiters are served first come, first served, but clients below their share of the connections come first. An upload
+/// lasts as long as its client likes, so the uploads of one client never hold more than its share, even while connections
+/// are idle. Every other waiter is served as soon as a connection is idle or can be opened.
 package final class Pool {
   package let settings: UpstreamSettings
   private let loop: EventLoop
@@ -25,12 +29,17 @@ package final class Pool {
   let scratch = ByteBuffer(capacity: 1)
   private let budget: ConnectionBudget
   private let counters: PoolCounters
+  /// The share of one client.
+  let clientConnectionsMax: Int
+  /// All of them: connecting, idle and leased.
+  private(set) var connections: [UpstreamConnection] = []
+  package var count: Int { connections.count }
   /// A stack: the one used last is the warmest, and the others can grow old.
   private var idle: [UpstreamConnection] = []
-  /// All of them: connecting, idle and leased.
-  package private(set) var count = 0
   private var connecting: [UpstreamConnection] = []
-  private var waiters: [any Lessee] = []
+  private(set) var queue = WaitQueue()
+  /// Kept by the budget: whether the pool stands in its queue.
+  var isStarved = false
 
   /// A name that hangs holds a thread each time it is asked for.
   private static let resolutionsMax = 4
@@ -46,6 +55,7 @@ package final class Pool {
     self.loop = loop
     self.budget = budget
     self.makeLink = makeLink
+    clientConnectionsMax = settings.clientConnectionsMax(of: min(settings.connectionsMax, budget.connectionsMax))
   }
 
   /// A pool of libcurl's connections.
@@ -62,45 +72,73 @@ package final class Pool {
   ///
   /// - Parameter isWrite: whether a dead connection would leave the fate of the request open.
   package func acquire(for lessee: any Lessee, isWrite: Bool) -> Acquisition {
-    while let connection = idle.popLast() {
-      counters.idle.add(-1)
-      if connection.isFit(provingAfter: isWrite ? Self.writeProofAfter : .max) {
-        connection.lease(to: lessee)
-        counters.reuses.add()
-        return .leased(connection)
-      }
-      connection.close()
+    let isUpload = lessee.isUploading
+    if isUpload, !mayUpload(lessee.clientKey) { return wait(lessee) }
+    if let connection = takeIdle(provingAfter: isWrite ? Self.writeProofAfter : .max) {
+      return lease(connection, to: lessee, isUpload: isUpload)
     }
-    return acquireFresh(for: lessee)
+    return mayConnect ? connect(for: lessee, isUpload: isUpload) : wait(lessee)
   }
 
-  /// The same without the pooled ones: for the second try of a read whose first met a dead one.
+  /// The same without the pooled ones, as long as another can be made: for the second try of a read whose first met a
+  /// dead one.
   package func acquireFresh(for lessee: any Lessee) -> Acquisition {
-    if mayConnect {
-      connect(for: lessee)
-      return .connecting
+    let isUpload = lessee.isUploading
+    if isUpload, !mayUpload(lessee.clientKey) { return wait(lessee) }
+    if mayConnect { return connect(for: lessee, isUpload: isUpload) }
+    if let connection = takeIdle(provingAfter: Self.always) {
+      return lease(connection, to: lessee, isUpload: isUpload)
     }
-    guard waiters.count < settings.waitersMax else { return .full }
-    waiters.append(lessee)
-    counters.waiting.add()
-    return .queued
+    // Closing those that were not fit has made room.
+    return mayConnect ? connect(for: lessee, isUpload: isUpload) : wait(lessee)
   }
 
-  /// Closes a leased connection that nothing was sent on, and finds another for its lessee, before all who wait.
+  /// Closes a leased connection on which nothing was sent and finds another one for its lessee.
+  ///
+  /// The lessee has had its turn already: it goes to the front of the queue, even of a full one.
   package func replace(_ connection: UpstreamConnection, for lessee: any Lessee) -> Acquisition {
     connection.endLease()
-    waiters.insert(lessee, at: 0)
+    if let other = takeIdle(provingAfter: Self.always) {
+      let isUpload = lessee.isUploading
+      let acquisition = lease(other, to: lessee, isUpload: isUpload)
+      connection.close()
+      return acquisition
+    }
+    queue.prepend(Waiter(lessee))
     counters.waiting.add()
     connection.close()
-    return waiters.contains { $0 === lessee } ? .queued : .connecting
+    return queue.index(of: lessee) == nil ? .connecting : .queued
+  }
+
+  private func lease(_ connection: UpstreamConnection, to lessee: any Lessee, isUpload: Bool) -> Acquisition {
+    connection.lease(to: lessee, isUpload: isUpload)
+    counters.reuses.add()
+    return .leased(connection)
+  }
+
+  /// Queues a lessee, if need be in place of a waiter of the client with the most waiters.
+  private func wait(_ lessee: any Lessee) -> Acquisition {
+    let waiter = Waiter(lessee)
+    guard queue.count >= settings.waitersMax else {
+      queue.append(waiter)
+      counters.waiting.add()
+      return .queued
+    }
+    guard let index = queue.indexToEvict(for: waiter.client) else { return .full }
+    let evicted = queue.remove(at: index)
+    queue.append(waiter)
+    evicted.lessee.turnedAway()
+    return .queued
   }
 
   /// Takes a waiter, or who a connect is under way for, out again.
   package func withdraw(_ lessee: any Lessee) {
-    let before = waiters.count
-    waiters.removeAll { $0 === lessee }
-    counters.waiting.add(waiters.count - before)
-    for connection in connecting where connection.isLeased(to: lessee) { connection.endLease() }
+    if let index = queue.index(of: lessee) {
+      _ = takeWaiter(at: index)
+    } else if let connection = connecting.first(where: { $0.isLeased(to: lessee) }) {
+      connection.endLease()
+      serveWaiters()
+    }
   }
 
   private var mayConnect: Bool {
@@ -117,62 +155,97 @@ package final class Pool {
     return !settings.hasName || connecting.count(where: \.isResolving) < Self.resolutionsMax
   }
 
-  private func connect(for lessee: any Lessee) {
-    let connection = UpstreamConnection(pool: self, loop: loop, lessee: lessee)
-    count += 1
+  private func connect(for lessee: any Lessee, isUpload: Bool) -> Acquisition {
+    let connection = UpstreamConnection(pool: self, loop: loop, lessee: lessee, isUpload: isUpload)
+    connections.append(connection)
     counters.open.add()
     counters.connects.add()
     budget.didOpen(self)
     connecting.append(connection)
     counters.connecting.add()
     connection.connect(makeLink)
+    return .connecting
   }
 
+  /// A pooled connection that is fit for one more exchange.
+  ///
+  /// - Parameter provingAfter: it must show that it is open and empty when it idled for longer (milliseconds).
+  private func takeIdle(provingAfter: Int64) -> UpstreamConnection? {
+    while let connection = idle.popLast() {
+      counters.idle.add(-1)
+      if connection.isFit(provingAfter: provingAfter) { return connection }
+      connection.close()
+    }
+    return nil
+  }
+
+  private static let always: Int64 = -1
+
   /// A connection knows its address; another name may be asked for.
-  func didResolve() { connectForWaiters() }
+  func didResolve() { serveWaiters() }
 
   func didConnect(_ connection: UpstreamConnection) {
     connecting.removeAll { $0 === connection }
     counters.connecting.add(-1)
-    connectForWaiters()
-  }
-
-  /// Nobody waits while a connection could be made for him.
-  fileprivate func connectForWaiters() {
-    while !waiters.isEmpty, mayConnect { connect(for: takeWaiter()) }
-  }
-
-  private func takeWaiter() -> any Lessee {
-    counters.waiting.add(-1)
-    return waiters.removeFirst()
+    serveWaiters()
   }
 
   /// A connection came to nothing.
   func connectFailed(_ kind: ConnectFault.Kind) { counters.connectFailed(kind) }
+
+  // MARK: Serving waiters
+
+  /// Serves waiters as long as connections are idle or can be opened.
+  func serveWaiters() {
+    while !queue.isEmpty, !idle.isEmpty || isWithinOwnBounds, indexOfNextWaiter() != nil {
+      // Either may close connections, which serves waiters: look again who is next.
+      if let connection = takeIdle(provingAfter: Self.always) {
+        give(connection, to: indexOfNextWaiter())
+      } else if mayConnect, let index = indexOfNextWaiter() {
+        let waiter = takeWaiter(at: index)
+        _ = connect(for: waiter.lessee, isUpload: waiter.isUpload)
+      } else {
+        return
+      }
+    }
+  }
+
+  private func takeWaiter(at index: Int) -> Waiter {
+    counters.waiting.add(-1)
+    return queue.remove(at: index)
+  }
+
+  /// Leases a connection that has just shown that it is fit to a waiter; nil: it stays in the pool.
+  private func give(_ connection: UpstreamConnection, to index: Int?) {
+    guard let index else {
+      idle.append(connection)
+      counters.idle.add()
+      return budget.serveStarved()
+    }
+    let waiter = takeWaiter(at: index)
+    connection.lease(to: waiter.lessee, isUpload: waiter.isUpload)
+    counters.reuses.add()
+    waiter.lessee.leaseGranted(connection)
+  }
 
   // MARK: Giving back
 
   /// Ends a lease. A connection that is not reusable, has grown old, or is owed to another pool, is closed.
   func release(_ connection: UpstreamConnection, isReusable: Bool) {
     connection.endLease()
-    guard isReusable, !budget.isOwedPlace(by: self), connection.rest(isAwaited: !waiters.isEmpty) else {
+    let index = indexOfNextWaiter()
+    guard isReusable, !budget.isOwedPlace(by: self), connection.rest(isAwaited: index != nil) else {
       return connection.close()
     }
-    guard !waiters.isEmpty else {
-      idle.append(connection)
-      counters.idle.add()
-      return budget.serveStarved()
-    }
-    // It has just shown that it is fit, however short connections may idle.
-    let waiter = takeWaiter()
-    connection.lease(to: waiter)
-    counters.reuses.add()
-    waiter.leaseGranted(connection)
+    give(connection, to: index)
   }
 
   /// A connection has ended; its place goes to who waits.
   func didClose(_ connection: UpstreamConnection, _ lastPhase: UpstreamConnection.Phase) {
-    count -= 1
+    if let index = connections.firstIndex(where: { $0 === connection }) {
+      connections.swapAt(index, connections.count - 1)
+      connections.removeLast()
+    }
     counters.open.add(-1)
     switch lastPhase {
     case .connecting:
@@ -186,85 +259,18 @@ package final class Pool {
     case .leased, .closed: break
     }
     budget.didClose(self)
-    connectForWaiters()
+    serveWaiters()
   }
 
   // MARK: The budget's side
 
-  fileprivate var longestIdle: UpstreamConnection? { idle.first }
+  var longestIdle: UpstreamConnection? { idle.first }
 
   /// Whether somebody waits for whom a place in the budget is all that lacks.
-  fileprivate var lacksPlace: Bool { !waiters.isEmpty && isWithinOwnBounds }
-
-  /// Kept by the budget: whether the pool stands in its queue.
-  fileprivate var isStarved = false
+  var lacksPlace: Bool { isWithinOwnBounds && indexOfNextWaiter() != nil }
 
   /// Closes what idles; leased connections end with their exchange.
   package func closeIdle() {
     while let connection = idle.last { connection.close() }
-  }
-
-}
-
-/// How many upstream connections a loop may hold, over all upstreams.
-///
-/// When all places are taken, the connection that has idled longest goes; where none idles, pools queue for a place, and
-/// one that holds more connections than the first in the queue gives one up.
-package final class ConnectionBudget {
-  private let connectionsMax: Int
-  private var count = 0
-  /// Those that hold connections.
-  private var pools: [Pool] = []
-  /// Pools that could make no connection for want of a place, the one that has waited longest first.
-  private var starved: [Pool] = []
-
-  package init(connectionsMax: Int) { self.connectionsMax = connectionsMax }
-
-  fileprivate func didOpen(_ pool: Pool) {
-    count += 1
-    if pool.count == 1 { pools.append(pool) }
-  }
-
-  fileprivate func didClose(_ pool: Pool) {
-    count -= 1
-    if pool.count == 0 { pools.removeAll { $0 === pool } }
-    serveStarved()
-  }
-
-  /// Whether one more connection fits; when none does, the one that has idled longest goes.
-  fileprivate func makeRoom() -> Bool {
-    guard count >= connectionsMax else { return true }
-    var longest: UpstreamConnection?
-    for pool in pools {
-      guard let candidate = pool.longestIdle else { continue }
-      if candidate.idleSince < longest?.idleSince ?? .max { longest = candidate }
-    }
-    longest?.close()
-    return count < connectionsMax
-  }
-
-  /// The pool found no place: it gets one in its turn.
-  fileprivate func remember(_ pool: Pool) {
-    guard !pool.isStarved else { return }
-    pool.isStarved = true
-    starved.append(pool)
-  }
-
-  /// A place is free, or a connection idles: pools that wait for a place come before newcomers.
-  fileprivate func serveStarved() {
-    while let pool = starved.first {
-      if pool.lacksPlace, !makeRoom() { return }
-      guard pool.isStarved, starved.first === pool else { continue }
-      starved.removeFirst()
-      pool.isStarved = false
-      // Who lacks more than there is goes to the end of the queue.
-      pool.connectForWaiters()
-    }
-  }
-
-  /// Whether a pool that still lacks a place holds so much less that this one gives a connection up.
-  fileprivate func isOwedPlace(by pool: Pool) -> Bool {
-    guard let first = starved.first, first !== pool else { return false }
-    return first.lacksPlace && first.count + 1 < pool.count
   }
 }

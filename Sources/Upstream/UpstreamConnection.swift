@@ -6,9 +6,17 @@ import System
 
 /// Who uses a connection for one exchange.
 package protocol Lessee: AnyObject {
+  /// Names the client whose exchange it is, also after a reload; 0: unknown, as if all of these were one client.
+  var clientKey: UInt32 { get }
+  /// Whether the request's body is not whole yet, so that the client decides how long sending takes; asked for once,
+  /// when the lessee asks for a connection.
+  var isUploading: Bool { get }
   /// The connection is there; called outside of the lessee's own calls.
   func leaseGranted(_ connection: UpstreamConnection)
   func connectFailed(_ fault: ConnectFault)
+  /// Its place in the queue went to a client with fewer: the same end as a full queue; called outside of the lessee's own
+  /// calls.
+  func turnedAway()
   /// Bytes may have come, or room to write: see `isReadable` and `isWritable`.
   func upstreamReady(_ connection: UpstreamConnection)
 }
@@ -50,6 +58,8 @@ package final class UpstreamConnection: EventHandler {
   private var lastReadWasShort = false
   private var registration = Registration.none
   private var lessee: (any Lessee)?
+  /// Whether it is leased for an upload that its client streams.
+  private(set) var carriesUpload: Bool
   private var connectSockets: [ConnectSocket] = []
   /// When libcurl wants to be called again, and when connecting has taken too long (monotonic milliseconds).
   private var timerDue = Int64.max
@@ -61,11 +71,12 @@ package final class UpstreamConnection: EventHandler {
   private var sendError: Errno?
   private(set) var isResolving: Bool
 
-  init(pool: Pool, loop: EventLoop, lessee: any Lessee) {
+  init(pool: Pool, loop: EventLoop, lessee: any Lessee, isUpload: Bool) {
     self.pool = pool
     self.loop = loop
     sockets = loop.sockets
     self.lessee = lessee
+    carriesUpload = isUpload
     isResolving = pool.settings.hasName
     idleMilliseconds = pool.settings.idleMilliseconds
   }
@@ -224,8 +235,9 @@ package final class UpstreamConnection: EventHandler {
   }
 
   /// Gives an idle connection to `lessee`.
-  func lease(to lessee: any Lessee) {
+  func lease(to lessee: any Lessee, isUpload: Bool) {
     precondition(phase == .idle)
+    carriesUpload = isUpload
     phase = .leased
     isReused = true
     self.lessee = lessee
@@ -241,6 +253,9 @@ package final class UpstreamConnection: EventHandler {
   package func giveBack(isReusable: Bool) { pool.release(self, isReusable: isReusable) }
 
   func isLeased(to other: any Lessee) -> Bool { lessee === other }
+
+  /// Whether an exchange of this client has it, or waits for it to connect.
+  func isHeld(by client: UInt32) -> Bool { lessee?.clientKey == client }
 
   /// Ends the lease for good: the lessee hears nothing more.
   func endLease() { lessee = nil }

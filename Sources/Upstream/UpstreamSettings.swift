@@ -26,6 +26,8 @@ package struct UpstreamSettings: Hashable, Sendable {
   package var tls = TLS()
   /// Connections of one loop.
   package var connectionsMax = 64
+  /// The part of the connections that one client may hold while others wait, and at any time for uploads: 0 < share ≤ 1.
+  package var share = 0.25
   /// Exchanges of one loop that may wait for a connection.
   package var waitersMax = 256
   package var connectMilliseconds: Int64 = 5_000
@@ -36,6 +38,12 @@ package struct UpstreamSettings: Hashable, Sendable {
     self.isSecure = isSecure
     self.host = host
     self.port = port
+  }
+
+  /// `share` in connections, where the pool can have this many at most: rounded down, but one at least.
+  func clientConnectionsMax(of connectionsMax: Int) -> Int {
+    // A share such as 0.29 is a little less than that as a Double.
+    max(1, Int(Double(connectionsMax) * share + 1e-9))
   }
 
   /// Whether connecting needs a resolver: a thread of libcurl's that nothing can stop.

@@ -189,6 +189,26 @@ import Testing
     #expect(Self.eventually { try gateway.ask("POST", Self.target, body: "{}")?.status == 200 })
   }
 
+  @Test(arguments: [(nil, 200), (0.5, 200), (1, 503)] as [(Double?, Int)])
+  func `uploads of one client that never end hold its share of the connections`(share: Double?, status: Int) throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    var limits: [String: any Sendable] = ["connections": 4]
+    if let share { limits["share"] = share }
+    let gateway = try RunningGateway(
+      upstreams: [("one", core.port)], instance: ["limits": limits, "timeouts": ["queue_s": 1]])
+    defer { gateway.stop() }
+    // More than is held back, and less than all.
+    let head = testRequest("POST", Self.target, fields: ["Content-Length: 1000000"])
+    let upload = head + String(repeating: "x", count: 60_000)
+    let clients = try (0..<8).map { _ in try gateway.connect() }
+    for client in clients { try client.send(upload) }
+    Thread.sleep(forTimeInterval: 0.3)
+    #expect(core.connectionCount == Int(4 * (share ?? 0.25)))
+    #expect(try gateway.ask("GET", Self.target, token: TestPolicyFolder.readToken)?.status == status)
+    withExtendedLifetime(clients) {}
+  }
+
   @Test func `a bound on concurrent requests holds over all loops`() throws {
     let core = try ScriptedUpstream { request in
       request.message.startLine.contains("hold") ? .stall([]) : .bytes(ScriptedUpstream.json("{}"))

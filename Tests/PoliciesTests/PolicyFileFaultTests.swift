@@ -88,6 +88,13 @@ import Testing
     (instance(#""url": "https://b", "tls": {"server_name": ""}"#), "tls.server_name: must be 1 to 256 bytes"),
     (instance(#""url": "http://b", "limits": {"queue": -1}"#), "limits.queue: must be 0 to 1000000"),
     (instance(#""url": "http://b", "limits": {"connections": 0}"#), "limits.connections: must be 1 to 100000"),
+    (
+      instance(#""url": "http://b", "limits": {"share": 0}"#),
+      "limits.share: must be more than 0 and at most 1, such as 0.25"
+    ),
+    (instance(#""url": "http://b", "limits": {"share": 1.01}"#), "limits.share: must be more than 0 and at most 1"),
+    (instance(#""url": "http://b", "limits": {"share": "0.5"}"#), "limits.share: must be a number, not a string"),
+    (instance(#""url": "http://b", "limits": {"shares": 1}"#), #"unknown key (did you mean "share"?)"#),
     (instance(#""url": "http://b", "limits": {"concurrent": true}"#), "limits.concurrent: must be a whole number"),
     (instance(#""url": "http://b", "timeouts": {"total_s": 86401}"#), "timeouts.total_s: must be 0.01 to 86400"),
     (instance(#""url": "http://b", "timeouts": {"conect_s": 1}"#), #"unknown key (did you mean "connect_s"?)"#),

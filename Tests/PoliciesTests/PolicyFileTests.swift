@@ -24,7 +24,8 @@ import Testing
         "access_log": "access.log", "audit_log": "/var/audit.log", "audit_key": {"env": "DEMO_KEY"}, "watch": false,
         "health_on_listen": true,
         "limits": {"request_line_bytes": 1000, "header_bytes": 2000, "header_fields": 3, "body_bytes": 4,
-          "body_bytes_per_second_min": 5, "connections": 6, "connections_per_address": 7, "upstream_connections": 8},
+          "body_bytes_per_second_min": 5, "body_bytes_per_second_min_upstream": 9, "connections": 6,
+          "connections_per_address": 7, "upstream_connections": 8},
         "timeouts": {"head_s": 0.5, "body_idle_s": 2, "idle_s": 3e1, "drain_s": 0, "drain_delay_s": 1.25} }
       """#
     let result = try FolderFiles(["gateway.json": text]).load()
@@ -39,8 +40,8 @@ import Testing
     #expect(!settings.watchesFolder && settings.answersHealthOnListeners)
     let limits = GatewayLimits(
       requestLineBytesMax: 1000, headerBytesMax: 2000, headerFieldsMax: 3, bodyBytesMax: 4, bodyBytesPerSecondMin: 5,
-      connectionsMax: 6, connectionsPerAddressMax: 7, upstreamConnectionsMax: 8, statesConnections: true,
-      statesUpstreamConnections: true)
+      bodyBytesPerSecondMinUpstream: 9, connectionsMax: 6, connectionsPerAddressMax: 7, upstreamConnectionsMax: 8,
+      statesConnections: true, statesUpstreamConnections: true)
     #expect(settings.limits == limits)
     let timeouts = GatewayTimeouts(
       headMilliseconds: 500, bodyIdleMilliseconds: 2000, idleMilliseconds: 30_000, drainMilliseconds: 0,
@@ -58,7 +59,7 @@ import Testing
     let text = #"""
       { "instances": { "inst_demo": { "url": "https://core:1/a", "key": [{"env": "DEMO_KEY"}, {"file": "key"}],
         "writes": false, "tls": {"ca_file": "key", "cert_file": "key", "key_file": "key", "server_name": "n"},
-        "limits": {"connections": 1, "queue": 2, "concurrent": 3},
+        "limits": {"connections": 1, "share": 0.5, "queue": 2, "concurrent": 3},
         "timeouts": {"connect_s": 1, "queue_s": 2, "first_byte_s": 3, "between_bytes_s": 4, "total_s": 5, "pool_idle_s": 6,
           "pool_age_s": 7.5}, "health": {"interval_s": 8}, "breaker": {"failures": 9, "open_s": 10, "open_max_s": 11} } } }
       """#
@@ -68,7 +69,7 @@ import Testing
     #expect(instance.keys.map { String(decoding: $0.reveal(), as: UTF8.self) } == ["hunter2", "file key"])
     #expect(!instance.acceptsWrites && instance.url.pathPrefix == "/a" && instance.tls.serverName == "n")
     #expect(instance.tls.caFile?.hasSuffix("/key") == true && instance.tls.certificateFile == instance.tls.keyFile)
-    #expect(instance.limits == InstanceLimits(connectionsMax: 1, queueMax: 2, concurrentMax: 3))
+    #expect(instance.limits == InstanceLimits(connectionsMax: 1, share: 0.5, queueMax: 2, concurrentMax: 3))
     let timeouts = InstanceTimeouts(
       connectMilliseconds: 1000, queueMilliseconds: 2000, firstByteMilliseconds: 3000, betweenBytesMilliseconds: 4000,
       totalMilliseconds: 5000, poolIdleMilliseconds: 6000, poolAgeMilliseconds: 7500)

@@ -44,7 +44,8 @@ final class SimulatedClient: SimulatedPeer {
   private func add(_ tag: String) {
     let lot = Int.random(in: 0..<12, using: &kernel.random)
     let target = lot == 0 ? "/nowhere?t=\(tag)" : "/proxy/balances?t=\(tag)&instance_id=one"
-    let token = lot == 1 ? "nobody" : TestPolicyFolder.token
+    // The queue is shared between two that the policy knows.
+    let token = lot == 1 ? "nobody" : lot >= 9 ? TestPolicyFolder.readToken : TestPolicyFolder.token
     let head = "\(target) HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer \(token)\r\n"
     let units = Int.random(in: 1...(lot == 2 || lot == 8 ? 6_000 : 60), using: &kernel.random)
     let body = String(repeating: "\(tag).", count: units)

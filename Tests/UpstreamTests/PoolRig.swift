@@ -74,12 +74,21 @@ final class PoolRig {
 
 /// Who asks for a connection, and what became of it.
 final class Client: Lessee {
+  let clientKey: UInt32
+  var isUploading: Bool
   private(set) var acquisition: Acquisition?
   private(set) var connection: UpstreamConnection?
   private(set) var fault: ConnectFault?
   private(set) var readies = 0
   /// How many answers it got: one, at most.
   private(set) var answers = 0
+  /// Whether its place in the queue went to another client.
+  private(set) var wasTurnedAway = false
+
+  init(_ clientKey: UInt32 = 0, isUploading: Bool = false) {
+    self.clientKey = clientKey
+    self.isUploading = isUploading
+  }
 
   func ask(_ pool: Pool, isWrite: Bool = false, fresh: Bool = false) {
     (connection, fault, answers) = (nil, nil, 0)
@@ -108,6 +117,11 @@ final class Client: Lessee {
   func connectFailed(_ fault: ConnectFault) {
     answers += 1
     self.fault = fault
+  }
+
+  func turnedAway() {
+    answers += 1
+    wasTurnedAway = true
   }
 
   func upstreamReady(_ connection: UpstreamConnection) { readies += 1 }

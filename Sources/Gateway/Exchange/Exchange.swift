@@ -63,7 +63,9 @@ final class Exchange: Lessee {
     case .refuse: break
     case .reply(let fault): reply(fault, connection)
     case .finish(let ending): finish(ending, connection)
-    case .trap: finish(.cut(.illegalEvent), connection)
+    case .trap:
+      state.machine.end()
+      finish(.cut(.illegalEvent), connection)
     }
   }
 
@@ -106,7 +108,7 @@ final class Exchange: Lessee {
     let wait = state.machine.wait
     // The turn may have moved on to work that waits for nobody.
     guard wait != .nobody else { return }
-    guard wait == state.clock.wait, state.clock.isDue(loop.now) else { return arm() }
+    guard wait == state.clock.wait, loop.now >= due else { return arm() }
     handle(.deadlinePassed, connection)
   }
 
@@ -124,6 +126,20 @@ final class Exchange: Lessee {
       (.finished, _):
       break
     }
+  }
+
+  /// Which client the pool counts its connections for.
+  var clientKey: UInt32 {
+    guard let admission = state.admission, let snapshot = state.snapshot else { return 0 }
+    return snapshot.policy.clients.clientKey(of: Int(admission.clientIndex))
+  }
+
+  var isUploading: Bool { !request.body.isComplete }
+
+  /// The queue is full, and others have fewer places in it.
+  func turnedAway() {
+    guard let connection else { return }
+    handle(.queueFull, connection)
   }
 
   /// Granted from within another exchange's end: the work is done in a turn of our own.
@@ -178,8 +194,7 @@ final class Exchange: Lessee {
     arm()
   }
 
-  private func arm() {
-    let due = state.clock.due(bytesIn: request.body.byteCount, bytesOut: response.sentCount)
-    loop.setDeadline(due, for: registration)
-  }
+  private func arm() { loop.setDeadline(due, for: registration) }
+
+  private var due: Int64 { state.clock.due(bytesIn: request.body.byteCount, bytesOut: response.sentCount) }
 }

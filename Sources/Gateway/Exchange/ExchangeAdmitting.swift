@@ -42,12 +42,15 @@ extension Exchange {
           noting: &state.trace)
       }
       switch decision {
-      case .pending: handle(.tokenAsked, connection)
+      case .pending:
+        handle(.tokenAsked, connection)
+        wait()
       case .admitted(let admission):
         let access = snapshot.access(to: admission.instanceIndex)
         state.access = access
         try limit(admission, access, snapshot)
         state.admission = admission
+        state.expiry = admission.principal.expiry
         proceed(admission, access, input, connection)
       }
     } catch {
@@ -100,7 +103,7 @@ extension Exchange {
     }
     let present = worker.snapshot
     do throws(Rejection) {
-      try input.buffer.withBytes { bytes throws(Rejection) in
+      state.expiry = try input.buffer.withBytes { bytes throws(Rejection) in
         try present.policy.readmit(
           input.parser.head, bytes, from: connection.peer.address, at: wallSeconds, &worker.tokenDigests,
           sameAs: admission, by: snapshot.policy)
@@ -114,12 +117,9 @@ extension Exchange {
   }
 
   private var isExpired: Bool {
-    guard let expiry = state.admission?.principal.expiry else { return false }
+    guard let expiry = state.expiry else { return false }
     return expiry <= wallSeconds
   }
 
   private var wallSeconds: UnixSeconds { UnixSeconds(loop.wallMicroseconds / 1_000_000) }
 }
-
-/// TEMPORARY SHIMS
-extension GatewayLimits { var bodyBytesPerSecondMinUpstream: Int { 16384 } }

@@ -1,6 +1,6 @@
 import Policies
 
-/// When an exchange has waited too long, and for whom.
+/// When an exchange has waited too long, and for whom; all times are monotonic milliseconds.
 ///
 /// Time blocked on the client is not Core's: it is bounded by minimum rates, and not counted into `total_s`.
 struct ExchangeClock {
@@ -15,13 +15,13 @@ struct ExchangeClock {
   private var progressAt: Int64
   /// Milliseconds that were spent waiting for the client, the present wait aside.
   private var clientMilliseconds: Int64 = 0
-  private var dueAt = Int64.max
   private let client: ClientPace
   private var instance: InstanceTimeouts?
   private var upload: UploadCredit
 
-  /// A disk that takes longer holds up no client further.
+  /// How long a client waits for the audit log, and for an introspection endpoint (milliseconds).
   private static let intentMillisecondsMax: Int64 = 5_000
+  private static let tokenMillisecondsMax: Int64 = 5_000
 
   init(at now: Int64, _ client: ClientPace) {
     begun = now
@@ -47,36 +47,39 @@ struct ExchangeClock {
 
   /// - Parameter holdsUpstream: whether a connection to the instance is held meanwhile.
   mutating func wait(for next: Wait, holdsUpstream: Bool, _ now: Int64) {
+    // Also where the exchange has waited for the client before, and holds a connection only since.
+    if next == .clientBody, holdsUpstream { upload.started(now) }
     guard next != wait else { return }
     if wait.isForClient { clientMilliseconds += now - waitSince }
     if wait == .clientBody { upload.stopped() }
-    if next == .clientBody, holdsUpstream { upload.started(now) }
     wait = next
     waitSince = now
     progressAt = now
   }
 
-  func isDue(_ now: Int64) -> Bool { now >= dueAt }
-
   /// The deadline of the present wait (monotonic milliseconds).
-  mutating func due(bytesIn: Int, bytesOut: Int) -> Int64 {
+  ///
+  /// - Parameters:
+  ///   - bytesIn: body bytes that came from the client, without framing.
+  ///   - bytesOut: all bytes that were written to the client.
+  func due(bytesIn: Int, bytesOut: Int) -> Int64 {
     let inTotal = instance.map { begun + Int64($0.totalMilliseconds) + clientMilliseconds } ?? .max
     switch wait {
-    case .nobody: dueAt = .max
-    case .token: dueAt = waitSince + Self.intentMillisecondsMax
-    case .intent: dueAt = min(inTotal, waitSince + Self.intentMillisecondsMax)
-    case .slot: dueAt = min(inTotal, waitSince + Int64(instance?.queueMilliseconds ?? 0))
+    case .nobody: return .max
+    case .token: return waitSince + Self.tokenMillisecondsMax
+    case .intent: return min(inTotal, waitSince + Self.intentMillisecondsMax)
+    case .slot: return min(inTotal, waitSince + Int64(instance?.queueMilliseconds ?? 0))
     // The connection itself keeps `connect_s`.
-    case .connect: dueAt = inTotal
-    case .clientBody: dueAt = min(clientDue(bytes: bytesIn), upload.dueAt)
-    case .clientCapacity: dueAt = clientDue(bytes: bytesOut)
-    case .responseHead: dueAt = min(inTotal, waitSince + Int64(instance?.firstByteMilliseconds ?? 0))
+    case .connect: return inTotal
+    case .clientBody: return min(clientDue(bytes: bytesIn + bytesOut), upload.dueAt)
+    case .clientCapacity: return clientDue(bytes: bytesIn + bytesOut)
+    case .responseHead: return min(inTotal, waitSince + Int64(instance?.firstByteMilliseconds ?? 0))
     case .responseBody, .upstreamCapacity:
-      dueAt = min(inTotal, progressAt + Int64(instance?.betweenBytesMilliseconds ?? 0))
+      return min(inTotal, progressAt + Int64(instance?.betweenBytesMilliseconds ?? 0))
     }
-    return dueAt
   }
 
+  /// The bytes of both directions have earned the client its time, and all that it was waited for is spent of it.
   private func clientDue(bytes: Int) -> Int64 {
     let (idle, bytesPerSecondMin) = (Int64(client.idleMilliseconds), client.bytesPerSecondMin)
     let allowance = idle + (bytesPerSecondMin > 0 ? Int64(bytes) * 1_000 / Int64(bytesPerSecondMin) : .max / 4)
@@ -104,7 +107,9 @@ struct UploadCredit {
     return since + milliseconds
   }
 
-  mutating func started(_ now: Int64) { since = now }
+  mutating func started(_ now: Int64) {
+    if since == nil { since = now }
+  }
 
   mutating func stopped() { since = nil }
 

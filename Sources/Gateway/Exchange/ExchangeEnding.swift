@@ -84,7 +84,7 @@ extension Exchange {
     finishRecord(connection, state.snapshot.take(), state.access.take())
     let keepsAlive = state.keepsAlive && !state.machine.clientIsGone
     let end = DownstreamConnection.ExchangeEnd(
-      consumed: request.consumed, keepsAlive: keepsAlive, unreadBodyBytesMax: keepsAlive ? 0 : unreadBodyBytesMax,
+      consumed: request.consumed, keepsAlive: keepsAlive, unreadBodyBytesMax: keepsAlive && !worker.isDraining ? 0 : unreadBodyBytesMax,
       isCloseDelimited: response.body.framing.isUntilClose)
     request.reset()
     response.reset()

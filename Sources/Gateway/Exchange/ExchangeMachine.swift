@@ -264,9 +264,12 @@ extension ExchangeMachine {
   mutating func cut(_ fault: Fault) -> Action { finish(clientIsGone ? .clientLeft(after: fault) : .cut(fault)) }
 
   mutating func finish(_ ending: Ending) -> Action {
-    (request, response) = (.closed, .finished)
+    end()
     return .finish(ending)
   }
+
+  /// Nothing more is legal.
+  mutating func end() { (request, response) = (.closed, .finished) }
 }
 
 /// Whom an exchange waits for.

@@ -20,7 +20,8 @@ extension Exchange {
     // What comes before the first byte answers nobody: `beginTry` looks for it.
     guard state.machine.tryHasBegun else { return wait() }
     var reads = 0
-    while deliverRelayed(to: connection) == .needsMore {
+    // The rest of a 100 (Continue) that the client does not take must not keep the response from being read.
+    while !state.machine.isRelaying || deliverRelayed(to: connection) == .needsMore {
       // After a failed write the socket is asked in any case: what Core said before it hung up may lie there.
       guard upstream.isReadable || state.machine.request == .unsendable else { return wait() }
       guard reads < Self.readsInOneTurnMax else { return schedule(.readResponse) }

@@ -40,10 +40,10 @@ extension Exchange {
     wait()
   }
 
-  /// The audit log has the intent for good, or will not have it.
+  /// The audit log has the intent for good, or will not have it; too late where the exchange has given up waiting.
   func intentSettled(_ result: IntentResult) {
     state.audited?.settled()
-    guard let connection else { return }
+    guard let connection, state.machine.request == .awaitingIntent else { return }
     switch result {
     case .durable: handle(.intentDurable, connection)
     case .failed: handle(.intentFailed, connection)

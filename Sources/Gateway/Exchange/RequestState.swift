@@ -16,6 +16,8 @@ struct RequestState: ~Copyable {
   var generation = 0
   var trace = AdmissionTrace()
   var admission: Admission?
+  /// When its token expires, by the policy that was asked last.
+  var expiry: UnixSeconds?
   /// What it counts for at its client and its instance.
   var permit: Permit?
   var access: InstanceAccess?

@@ -80,6 +80,15 @@ struct Field {
     return value
   }
 
+  /// A part of a whole: more than 0, at most 1.
+  func share() -> Double? {
+    guard case .number(let text) = node.value else { return wrongType("a number") }
+    guard let value = Double(text), value > 0, value <= 1 else {
+      return refused("must be more than 0 and at most 1, such as 0.25")
+    }
+    return value
+  }
+
   /// A number of seconds within `bounds` as whole milliseconds.
   func milliseconds(inSeconds bounds: ClosedRange<Double>) -> Int? {
     guard case .number = node.value else { return wrongType("a number of seconds") }

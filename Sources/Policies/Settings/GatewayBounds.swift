@@ -3,8 +3,8 @@ extension GatewayLimits {
   init(_ field: Field) {
     self.init()
     let known = [
-      "request_line_bytes", "header_bytes", "header_fields", "body_bytes", "body_bytes_per_second_min", "connections",
-      "connections_per_address", "upstream_connections",
+      "request_line_bytes", "header_bytes", "header_fields", "body_bytes", "body_bytes_per_second_min",
+      "body_bytes_per_second_min_upstream", "connections", "connections_per_address", "upstream_connections",
     ]
     guard let members = field.members(known) else { return }
     members.read("request_line_bytes", in: 256...32768, into: &requestLineBytesMax)
@@ -12,6 +12,8 @@ extension GatewayLimits {
     members.read("header_fields", in: 1...1000, into: &headerFieldsMax)
     members.read("body_bytes", in: bodyBytesBounds, into: &bodyBytesMax)
     members.read("body_bytes_per_second_min", in: 0...1_000_000_000, into: &bodyBytesPerSecondMin)
+    members.read(
+      "body_bytes_per_second_min_upstream", in: 0...1_000_000_000, into: &bodyBytesPerSecondMinUpstream)
     members.read("connections", in: 1...1_000_000, into: &connectionsMax)
     members.read("connections_per_address", in: 0...1_000_000, into: &connectionsPerAddressMax)
     members.read("upstream_connections", in: 1...1_000_000, into: &upstreamConnectionsMax)

@@ -73,6 +73,8 @@ package struct GatewayLimits: Hashable, Sendable {
   package var bodyBytesMax = 5_242_880
   /// 0: no least rate.
   package var bodyBytesPerSecondMin = 500
+  /// For uploads that hold an upstream connection, averaged over 5 s; 0: no other than the one above.
+  package var bodyBytesPerSecondMinUpstream = 16_384
   package var connectionsMax = 12000
   /// 0: no bound.
   package var connectionsPerAddressMax = 0

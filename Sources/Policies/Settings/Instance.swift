@@ -42,6 +42,8 @@ package struct TLSSettings: Hashable, Sendable {
 /// Greatest numbers for all loops together.
 package struct InstanceLimits: Hashable, Sendable {
   package var connectionsMax = 64
+  /// The part of the connections that one client may hold while others wait, and at any time for uploads: 0 < share ≤ 1.
+  package var share = 0.25
   /// Exchanges that wait for a connection.
   package var queueMax = 256
   /// Exchanges under way; 0: no bound beyond connections and queue.

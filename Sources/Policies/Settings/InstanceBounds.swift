@@ -1,8 +1,9 @@
 extension InstanceLimits {
   init(_ field: Field) {
     self.init()
-    guard let members = field.members(["connections", "queue", "concurrent"]) else { return }
+    guard let members = field.members(["connections", "share", "queue", "concurrent"]) else { return }
     members.read("connections", in: 1...100_000, into: &connectionsMax)
+    if let value = members["share"]?.share() { share = value }
     members.read("queue", in: 0...1_000_000, into: &queueMax)
     members.read("concurrent", in: 0...1_000_000, into: &concurrentMax)
   }

@@ -1,0 +1,37 @@
+/// What one client may have of a pool's connections, and who is next.
+extension Pool {
+  /// Connections that one client holds or has under way, and how many of them are for uploads.
+  ///
+  /// Counted only when there are waiters or an upload asks: counters would cost every request.
+  private func held(by client: UInt32) -> (all: Int, uploads: Int) {
+    var held = (all: 0, uploads: 0)
+    for connection in connections where connection.isHeld(by: client) {
+      held.all += 1
+      if connection.carriesUpload { held.uploads += 1 }
+    }
+    return held
+  }
+
+  func mayUpload(_ client: UInt32) -> Bool { held(by: client).uploads < clientConnectionsMax }
+
+  /// The waiter to serve next: the oldest whose client is below its share, else the oldest. Uploads of clients whose
+  /// uploads hold their whole share do not count.
+  func indexOfNextWaiter() -> Int? {
+    guard !queue.isEmpty else { return nil }
+    var oldest: Int?
+    var atShare: [(client: UInt32, mayUpload: Bool)] = []
+    for (index, waiter) in queue.waiters.enumerated() {
+      var mayUpload = atShare.first { $0.client == waiter.client }?.mayUpload
+      if mayUpload == nil {
+        let held = held(by: waiter.client)
+        guard held.all >= clientConnectionsMax else { return index }
+        mayUpload = held.uploads < clientConnectionsMax
+        atShare.append((waiter.client, held.uploads < clientConnectionsMax))
+      }
+      if oldest == nil, !waiter.isUpload || mayUpload == true { oldest = index }
+      // Every client in the queue is known: none is below its share.
+      if oldest != nil, atShare.count == queue.clientCount { break }
+    }
+    return oldest
+  }
+}
