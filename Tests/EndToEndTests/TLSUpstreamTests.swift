@@ -74,6 +74,30 @@ struct TLSUpstreamTests {
     let (answers, _) = try ask(certificate: "good", tls: tls, asksForClients: true)
     #expect(answers[0]?.status == 200 && answers[0]?["X-Client"] == "CN=gateway")
   }
+
+  @Test(
+    .enabled(if: ScriptedTLSServer.isThere, "python3 is not at hand"),
+    arguments: [ScriptedTLSServer.Script.endsWithCloseNotify, .endsWithoutCloseNotify])
+  func `an answer without a length is whole only with close_notify`(script: ScriptedTLSServer.Script) throws {
+    let core = try ScriptedTLSServer(authority, script, "1.3")
+    let tls: [String: any Sendable] = ["ca_file": "\(authority.folder)/ca.pem", "server_name": "core.test"]
+    let folder = try TestPolicyFolder(
+      instances: [("one", "https://127.0.0.1:\(core.port)")], instance: ["tls": tls])
+    let gateway = try GatewayProcess(folder)
+    let socket = try TestSocket(port: gateway.port)
+    var reader = TestMessageReader(socket)
+    try socket.send(testRequest("GET", "/proxy/balances?instance_id=one"))
+    let answer = try? reader.next()
+    gateway.stop()
+    let record = try #require(try folder.records().first)
+    if script == .endsWithCloseNotify {
+      #expect(answer?.body.count == 20_000 && record["code"] == nil)
+    } else {
+      #expect(answer == nil, "it is cut")
+      #expect(record["code"] as? String == "GATEWAY_ANSWER_CUT")
+      #expect(record["fault"] as? String == "TLS ended without close_notify")
+    }
+  }
 }
 
 /// nginx as an https Core that shows what it sees.
