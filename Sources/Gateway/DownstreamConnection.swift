@@ -213,8 +213,10 @@ final class DownstreamConnection: EventHandler {
   /// The gateway is shutting down.
   func drain() {
     switch phase {
-    // A request may be on its way: a client that is answered with a reset could not know that it was not sent.
-    case .idle: endOutput(unreadBytesMax: worker.snapshot.policy.settings.limits.bodyBytesMax)
+    // A request that has come already must not be answered with a reset.
+    case .idle where isReadable || input != nil:
+      endOutput(unreadBytesMax: worker.snapshot.policy.settings.limits.bodyBytesMax)
+    case .idle: close()
     case .lingering: setLingerDeadline()
     case .readingHead, .exchanging, .closed: break
     }

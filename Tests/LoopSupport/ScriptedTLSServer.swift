@@ -1,5 +1,6 @@
 import Foundation
 import Reactor
+import System
 
 /// A TLS server that takes one connection and does what its script says; it ends with its last holder.
 package final class ScriptedTLSServer {
