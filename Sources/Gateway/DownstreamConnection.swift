@@ -16,7 +16,7 @@ final class DownstreamConnection: EventHandler {
     case exchanging
     /// The last response is out and our side is closed: what still comes is read, so that a reset does not destroy the
     /// response.
-    case lingering(LingeringClose)
+    case lingering
     case closed
   }
 
@@ -33,6 +33,8 @@ final class DownstreamConnection: EventHandler {
 
   private let worker: Worker
   private var phase = Phase.idle
+  /// While the phase is `lingering`; apart from it, which is asked at each event.
+  private var lingeringClose: LingeringClose?
   private var exchange: Exchange?
   /// Where the worker keeps this connection.
   var slot = 0
@@ -74,7 +76,7 @@ final class DownstreamConnection: EventHandler {
     case .exchanging:
       withExchange { if readiness.has(.hungUp) { $0.clientLeft(self) } else { $0.clientReady(self) } }
     case .idle, .readingHead: readHead()
-    case .lingering(let close): linger(close)
+    case .lingering: linger()
     case .closed: break
     }
   }
@@ -106,7 +108,7 @@ final class DownstreamConnection: EventHandler {
     while true {
       if !input.buffer.isEmpty {
         do throws(HeadFault) {
-          if try input.parse() { return beginExchange { $0.begin(self) } }
+          if try input.parse() { return beginExchange { $0.begin(input, self) } }
         } catch {
           return beginExchange { $0.refuse(LocalReply(error), self) }
         }
@@ -139,7 +141,7 @@ final class DownstreamConnection: EventHandler {
 
   private func awaitHead() {
     guard input?.buffer.isEmpty == false else { return awaitRequest() }
-    if case .idle = phase {
+    if phase == .idle {
       phase = .readingHead
       headSince = worker.loop.now
     }
@@ -169,7 +171,7 @@ final class DownstreamConnection: EventHandler {
   private func withExchange(_ body: (Exchange) -> Void) {
     guard let exchange = exchange.take() else { return }
     body(exchange)
-    if case .exchanging = phase { self.exchange = exchange }
+    if phase == .exchanging { self.exchange = exchange } else { worker.giveBack(exchange) }
   }
 
   /// How an exchange leaves its connection.
@@ -185,7 +187,7 @@ final class DownstreamConnection: EventHandler {
 
   /// The exchange is over and recorded.
   func exchangeEnded(_ end: ExchangeEnd) {
-    exchange = nil
+    returnExchange()
     guard end.keepsAlive, !worker.isDraining else { return endOutput(unreadBytesMax: end.unreadBodyBytesMax) }
     guard isReadable || (input?.buffer.count ?? 0) > end.consumed else { return awaitRequest() }
     // A pipelined request waits for the next turn, behind other connections.
@@ -197,7 +199,7 @@ final class DownstreamConnection: EventHandler {
 
   /// Ends the connection without a further response: nothing that follows could be told apart from it.
   func cut(_ end: ExchangeEnd) {
-    exchange = nil
+    returnExchange()
     if end.isCloseDelimited { socket.resetOnClose() }
     close()
   }
@@ -221,7 +223,7 @@ final class DownstreamConnection: EventHandler {
 
   /// The gateway waits no longer.
   func abort() {
-    if case .exchanging = phase { withExchange { $0.abort(self) } } else { close() }
+    if phase == .exchanging { withExchange { $0.abort(self) } } else { close() }
   }
 
   /// RFC 9112 §9.6: closes our side, and reads until the client has closed its own. A client that is still sending would
@@ -230,8 +232,9 @@ final class DownstreamConnection: EventHandler {
     returnInput()
     socket.endOutput()
     setLingerDeadline()
-    let close = LingeringClose(bytesMax: unreadBytesMax)
-    if isReadable { linger(close) } else { phase = .lingering(close) }
+    phase = .lingering
+    lingeringClose = LingeringClose(bytesMax: unreadBytesMax)
+    if isReadable { linger() }
   }
 
   /// A client that does not close must not hold up the end of the process for long.
@@ -241,20 +244,24 @@ final class DownstreamConnection: EventHandler {
     worker.loop.setDeadline(worker.loop.now + milliseconds, for: registration)
   }
 
-  private func linger(_ lingering: LingeringClose) {
-    var lingering = lingering
-    switch lingering.drain(socket, into: worker.scratch) {
-    case .waiting: phase = .lingering(lingering)
-    case .peerEnded, .boundReached: close()
+  private func linger() {
+    switch lingeringClose?.drain(socket, into: worker.scratch) {
+    case .waiting: break
+    case .peerEnded, .boundReached, nil: close()
     }
   }
 
   func close() {
-    if case .closed = phase { return }
+    if phase == .closed { return }
     phase = .closed
     returnInput()
     worker.connectionClosed(self)
     worker.loop.unregister(registration)
+  }
+
+  /// What is lent is given back behind the call that it is lent for.
+  private func returnExchange() {
+    if let exchange = exchange.take() { worker.giveBack(exchange) }
   }
 
   private func returnInput() {

@@ -57,9 +57,7 @@ final class Exchange: Lessee {
     case .replaceConnection: replaceConnection(connection)
     case .send: schedule(.send)
     case .readResponse: resumeReceiving(connection)
-    case .relay(let verdict):
-      tell(verdict)
-      beginRelaying()
+    case .relay(let verdict): beginRelaying(verdict)
     case .refuse: break
     case .reply(let fault): reply(fault, connection)
     case .finish(let ending): finish(ending, connection)
@@ -68,11 +66,11 @@ final class Exchange: Lessee {
   }
 
   /// Tells the instance's breaker how it did.
-  func tell(_ verdict: BreakerVerdict) {
+  func tell(_ verdict: BreakerVerdict, _ access: InstanceAccess) {
     switch verdict {
     case .nothing: break
-    case .success: state.access?.succeeded()
-    case .failure: state.access?.failed(now: loop.now)
+    case .success: access.succeeded()
+    case .failure: access.failed(now: loop.now)
     }
   }
 

@@ -68,7 +68,7 @@ extension Exchange {
 
   /// Tells the breaker and the log what failed.
   private func note(_ fault: Fault) {
-    tell(fault.breaker)
+    if let access = state.access { tell(fault.breaker, access) }
     state.fault = fault
     if state.record.fault == nil { state.record.fault = fault.cause }
   }
@@ -89,7 +89,6 @@ extension Exchange {
     request.reset()
     response.reset()
     self.connection = nil
-    worker.giveBack(self)
     switch ending {
     case .complete: connection.exchangeEnded(end)
     case .cut, .clientLeft: connection.cut(end)
@@ -128,8 +127,7 @@ extension Exchange {
     state.record.tries = state.machine.tries
     let now = loop.clockNanoseconds
     state.times.paused(state.clock.wait, turn: loop.nowNanoseconds, now: now)
-    let times = state.times
-    times.tell(&state.record, now: now)
+    state.recordTimes(now)
     worker.record(&state, snapshot, access, of: connection)
     guard let audited = state.audited.take() else { return }
     audited.record(

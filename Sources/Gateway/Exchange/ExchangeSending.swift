@@ -86,24 +86,20 @@ extension Exchange {
     writeRequestHead(input, admission, access, connection)
   }
 
-  func lease(_ upstream: UpstreamConnection, _ connection: DownstreamConnection) {
-    state.upstream = upstream
-    state.record.pooled = upstream.isReused
+  func lease(_ upstream: consuming UpstreamConnection, _ connection: DownstreamConnection) {
+    let pooled = upstream.isReused
+    state.record.pooled = pooled
     state.times.didLease(upstream, at: loop.nowNanoseconds)
-    handle(.leased(pooled: upstream.isReused), connection)
+    state.upstream = upstream
+    handle(.leased(pooled: pooled), connection)
   }
 
   func writeRequestHead(
     _ input: RequestInput, _ admission: Admission, _ access: InstanceAccess, _ connection: DownstreamConnection
   ) {
     state.keyIndex = access.state.keyIndex
-    let buffer = request.headBuffer()
-    let route = access.routes[state.keyIndex]
-    input.buffer.withBytes { bytes in
-      route.writeHead(
-        input.parser.head, bytes, admission, id: state.id, peer: connection.peer.forwardingLines, to: buffer)
-    }
-    if !request.isHeadOnly { buffer.reserve(RequestRelay.heldBackBytesMin) }
+    request.writeHead(
+      input, admission, access, keyIndex: state.keyIndex, id: state.id, peer: connection.peer.forwardingLines)
   }
 
   // MARK: Sending

@@ -45,6 +45,9 @@ struct RequestState: ~Copyable {
     times = ExchangeTimes(started: now)
     record = ExchangeRecord(id, startedAt: startedAt, status: 0)
   }
+
+  /// Tells the record how long the steps took.
+  mutating func recordTimes(_ now: Int64) { times.tell(&record, now: now) }
 }
 
 /// What a request's head says of its connection and of the form of its response.
