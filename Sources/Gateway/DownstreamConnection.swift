@@ -23,7 +23,7 @@ final class DownstreamConnection: EventHandler {
   let socket: Socket
   /// Which of the gateway's listeners accepted it, in the order of the settings.
   let listener: Int
-  private(set) var peer: Peer
+  let peer: Peer
   private(set) var isReadable = true
   private(set) var isWritable = true
   /// The client has sent all that it will ever send.
@@ -32,6 +32,8 @@ final class DownstreamConnection: EventHandler {
   private(set) var registration = Registration.none
 
   private let worker: Worker
+  /// The worker's, which is not counted up and down when it is asked for here.
+  private let loop: EventLoop
   private var phase = Phase.idle
   /// While the phase is `lingering`; apart from it, which is asked at each event.
   private var lingeringClose: LingeringClose?
@@ -48,8 +50,9 @@ final class DownstreamConnection: EventHandler {
     self.listener = listener
     self.peer = Peer(peer)
     self.worker = worker
+    loop = worker.loop
     super.init()
-    registration = worker.loop.register(self)
+    registration = loop.register(self)
   }
 
   deinit { worker.connectionFreed(socket.number) }
@@ -59,9 +62,9 @@ final class DownstreamConnection: EventHandler {
   /// - Parameter isWatched: whether the descriptor stands in the loop's epoll already.
   func open(isWatched: Bool) throws(Errno) {
     if isWatched {
-      try worker.loop.watchAdopted(socket.number, for: registration)
+      try loop.watchAdopted(socket.number, for: registration)
     } else {
-      try worker.loop.watch(socket.number, for: registration)
+      try loop.watch(socket.number, for: registration)
     }
     setIdleDeadline()
   }
@@ -83,10 +86,10 @@ final class DownstreamConnection: EventHandler {
 
   override func wokenUp(for reason: UInt8) {
     guard let wakeUp = WakeUp(rawValue: reason) else { preconditionFailure("no such wake-up") }
-    switch phase {
-    case .exchanging: withExchange { $0.wokenUp(for: wakeUp, self) }
-    case .idle: if wakeUp == .nextRequest { readHead() }
-    case .readingHead, .lingering, .closed: break
+    if phase == .exchanging {
+      withExchange { $0.wokenUp(for: wakeUp, self) }
+    } else if phase == .idle, wakeUp == .nextRequest {
+      readHead()
     }
   }
 
@@ -143,9 +146,9 @@ final class DownstreamConnection: EventHandler {
     guard input?.buffer.isEmpty == false else { return awaitRequest() }
     if phase == .idle {
       phase = .readingHead
-      headSince = worker.loop.now
+      headSince = loop.now
     }
-    worker.loop.setDeadline(headSince + Int64(worker.timeouts.headMilliseconds), for: registration)
+    loop.setDeadline(headSince + Int64(worker.timeouts.headMilliseconds), for: registration)
   }
 
   private func awaitRequest() {
@@ -156,7 +159,7 @@ final class DownstreamConnection: EventHandler {
   }
 
   private func setIdleDeadline() {
-    worker.loop.setDeadline(worker.loop.now + Int64(worker.timeouts.idleMilliseconds), for: registration)
+    loop.setDeadline(loop.now + Int64(worker.timeouts.idleMilliseconds), for: registration)
   }
 
   // MARK: Exchanges
@@ -194,7 +197,7 @@ final class DownstreamConnection: EventHandler {
     input?.next(end.consumed)
     phase = .idle
     setIdleDeadline()
-    worker.loop.again(registration, WakeUp.nextRequest.rawValue)
+    loop.again(registration, WakeUp.nextRequest.rawValue)
   }
 
   /// Ends the connection without a further response: nothing that follows could be told apart from it.
@@ -241,7 +244,7 @@ final class DownstreamConnection: EventHandler {
   private func setLingerDeadline() {
     let bodyIdle = Int64(worker.timeouts.bodyIdleMilliseconds)
     let milliseconds = worker.isDraining ? min(bodyIdle, Self.lingerMillisecondsWhileDraining) : bodyIdle
-    worker.loop.setDeadline(worker.loop.now + milliseconds, for: registration)
+    loop.setDeadline(loop.now + milliseconds, for: registration)
   }
 
   private func linger() {
@@ -256,7 +259,7 @@ final class DownstreamConnection: EventHandler {
     phase = .closed
     returnInput()
     worker.connectionClosed(self)
-    worker.loop.unregister(registration)
+    loop.unregister(registration)
   }
 
   /// What is lent is given back behind the call that it is lent for.

@@ -20,11 +20,13 @@ final class Exchange: Lessee {
   /// The connection's.
   var registration = Registration.none
   var state: RequestState
+  /// Apart from the state, since it is cheaper to begin anew in place: 150 instructions.
+  var record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 0)
 
   init(worker: Worker) {
     self.worker = worker
     loop = worker.loop
-    state = RequestState(RequestID(high: 0, low: 0), startedAt: 0, now: 0, ClientPace())
+    state = RequestState(RequestID(high: 0, low: 0), now: 0, ClientPace())
     request = RequestRelay(buffers: worker.buffers)
     response = ResponseRelay(buffers: worker.buffers)
   }
@@ -33,8 +35,8 @@ final class Exchange: Lessee {
   func attach(to connection: DownstreamConnection, _ pace: ClientPace) {
     self.connection = connection
     registration = connection.registration
-    state = RequestState(
-      worker.nextRequestID(), startedAt: loop.wallMicroseconds, now: loop.nowNanoseconds, pace)
+    state = RequestState(worker.nextRequestID(), now: loop.nowNanoseconds, pace)
+    record.begin(state.id, startedAt: loop.wallMicroseconds)
   }
 
   // MARK: Deciding and acting
@@ -132,7 +134,7 @@ final class Exchange: Lessee {
 
   func connectFailed(_ fault: ConnectFault) {
     guard let connection else { return }
-    state.record.fault = fault.detail
+    record.fault = fault.detail
     worker.report(fault, of: state.trace, state.snapshot)
     handle(.connectFailed(fault.kind), connection)
   }
@@ -151,6 +153,7 @@ final class Exchange: Lessee {
     }
   }
 
+  @inline(__always)
   func wokenUp(for wakeUp: WakeUp, _ connection: DownstreamConnection) {
     // Another request's, or replaced.
     guard state.wakeUp == wakeUp else { return }

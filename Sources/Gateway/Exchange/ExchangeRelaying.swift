@@ -34,7 +34,7 @@ extension Exchange {
       case .ended:
         guard state.machine.isRelaying, response.upstreamEnded() else { return lose(connection) }
       case .failed:
-        state.record.fault = upstream.transferFault
+        record.fault = upstream.transferFault
         return lose(connection)
       }
     }
@@ -102,7 +102,7 @@ extension Exchange {
     tell(verdict, access)
     let version = state.head.version
     response.beginBody(client: version)
-    state.record.status = response.parser.head.status
+    record.status = response.parser.head.status
     state.times.answered = loop.nowNanoseconds
     if let seconds = response.keepAliveSeconds { state.upstream?.upstreamKeepsAlive(seconds: seconds) }
     // The rest of a request that is answered early is not read; and a body without a length ends with the connection.

@@ -66,7 +66,7 @@ extension Exchange {
   }
 
   @inline(__always)
-  private func proceed(with acquisition: Acquisition, _ connection: DownstreamConnection) {
+  private func proceed(with acquisition: consuming Acquisition, _ connection: DownstreamConnection) {
     switch acquisition {
     case .leased(let upstream): lease(upstream, connection)
     case .connecting: wait()
@@ -81,14 +81,15 @@ extension Exchange {
   /// where it had not, the request stands ready as it was.
   private func beginAnotherTry(_ connection: DownstreamConnection, _ access: InstanceAccess) {
     dropUpstream()
-    state.record.fault = nil
+    record.fault = nil
     guard state.machine.tries > 0, let input = connection.input, let admission = state.admission else { return }
     writeRequestHead(input, admission, access, connection)
   }
 
+  @inline(__always)
   func lease(_ upstream: consuming UpstreamConnection, _ connection: DownstreamConnection) {
     let pooled = upstream.isReused
-    state.record.pooled = pooled
+    record.pooled = pooled
     state.times.didLease(upstream, at: loop.nowNanoseconds)
     state.upstream = upstream
     handle(.leased(pooled: pooled), connection)
