@@ -16,14 +16,14 @@ final class DownstreamConnection: EventHandler {
     case exchanging
     /// The last response is out and our side is closed: what still comes is read, so that a reset does not destroy the
     /// response.
-    case lingering(LingeringClose)
+    case lingering
     case closed
   }
 
   let socket: Socket
   /// Which of the gateway's listeners accepted it, in the order of the settings.
   let listener: Int
-  private(set) var peer: Peer
+  let peer: Peer
   private(set) var isReadable = true
   private(set) var isWritable = true
   /// The client has sent all that it will ever send.
@@ -32,7 +32,11 @@ final class DownstreamConnection: EventHandler {
   private(set) var registration = Registration.none
 
   private let worker: Worker
+  /// The worker's, which is not counted up and down when it is asked for here.
+  private let loop: EventLoop
   private var phase = Phase.idle
+  /// While the phase is `lingering`; apart from it, which is asked at each event.
+  private var lingeringClose: LingeringClose?
   private var exchange: Exchange?
   /// Where the worker keeps this connection.
   var slot = 0
@@ -46,8 +50,9 @@ final class DownstreamConnection: EventHandler {
     self.listener = listener
     self.peer = Peer(peer)
     self.worker = worker
+    loop = worker.loop
     super.init()
-    registration = worker.loop.register(self)
+    registration = loop.register(self)
   }
 
   deinit { worker.connectionFreed(socket.number) }
@@ -57,9 +62,9 @@ final class DownstreamConnection: EventHandler {
   /// - Parameter isWatched: whether the descriptor stands in the loop's epoll already.
   func open(isWatched: Bool) throws(Errno) {
     if isWatched {
-      try worker.loop.watchAdopted(socket.number, for: registration)
+      try loop.watchAdopted(socket.number, for: registration)
     } else {
-      try worker.loop.watch(socket.number, for: registration)
+      try loop.watch(socket.number, for: registration)
     }
     setIdleDeadline()
   }
@@ -74,17 +79,17 @@ final class DownstreamConnection: EventHandler {
     case .exchanging:
       withExchange { if readiness.has(.hungUp) { $0.clientLeft(self) } else { $0.clientReady(self) } }
     case .idle, .readingHead: readHead()
-    case .lingering(let close): linger(close)
+    case .lingering: linger()
     case .closed: break
     }
   }
 
   override func wokenUp(for reason: UInt8) {
     guard let wakeUp = WakeUp(rawValue: reason) else { preconditionFailure("no such wake-up") }
-    switch phase {
-    case .exchanging: withExchange { $0.wokenUp(for: wakeUp, self) }
-    case .idle: if wakeUp == .nextRequest { readHead() }
-    case .readingHead, .lingering, .closed: break
+    if phase == .exchanging {
+      withExchange { $0.wokenUp(for: wakeUp, self) }
+    } else if phase == .idle, wakeUp == .nextRequest {
+      readHead()
     }
   }
 
@@ -106,7 +111,7 @@ final class DownstreamConnection: EventHandler {
     while true {
       if !input.buffer.isEmpty {
         do throws(HeadFault) {
-          if try input.parse() { return beginExchange { $0.begin(self) } }
+          if try input.parse() { return beginExchange { $0.begin(input, self) } }
         } catch {
           return beginExchange { $0.refuse(LocalReply(error), self) }
         }
@@ -139,11 +144,11 @@ final class DownstreamConnection: EventHandler {
 
   private func awaitHead() {
     guard input?.buffer.isEmpty == false else { return awaitRequest() }
-    if case .idle = phase {
+    if phase == .idle {
       phase = .readingHead
-      headSince = worker.loop.now
+      headSince = loop.now
     }
-    worker.loop.setDeadline(headSince + Int64(worker.timeouts.headMilliseconds), for: registration)
+    loop.setDeadline(headSince + Int64(worker.timeouts.headMilliseconds), for: registration)
   }
 
   private func awaitRequest() {
@@ -154,7 +159,7 @@ final class DownstreamConnection: EventHandler {
   }
 
   private func setIdleDeadline() {
-    worker.loop.setDeadline(worker.loop.now + Int64(worker.timeouts.idleMilliseconds), for: registration)
+    loop.setDeadline(loop.now + Int64(worker.timeouts.idleMilliseconds), for: registration)
   }
 
   // MARK: Exchanges
@@ -169,7 +174,7 @@ final class DownstreamConnection: EventHandler {
   private func withExchange(_ body: (Exchange) -> Void) {
     guard let exchange = exchange.take() else { return }
     body(exchange)
-    if case .exchanging = phase { self.exchange = exchange }
+    if phase == .exchanging { self.exchange = exchange } else { worker.giveBack(exchange) }
   }
 
   /// How an exchange leaves its connection.
@@ -185,19 +190,19 @@ final class DownstreamConnection: EventHandler {
 
   /// The exchange is over and recorded.
   func exchangeEnded(_ end: ExchangeEnd) {
-    exchange = nil
+    returnExchange()
     guard end.keepsAlive, !worker.isDraining else { return endOutput(unreadBytesMax: end.unreadBodyBytesMax) }
     guard isReadable || (input?.buffer.count ?? 0) > end.consumed else { return awaitRequest() }
     // A pipelined request waits for the next turn, behind other connections.
     input?.next(end.consumed)
     phase = .idle
     setIdleDeadline()
-    worker.loop.again(registration, WakeUp.nextRequest.rawValue)
+    loop.again(registration, WakeUp.nextRequest.rawValue)
   }
 
   /// Ends the connection without a further response: nothing that follows could be told apart from it.
   func cut(_ end: ExchangeEnd) {
-    exchange = nil
+    returnExchange()
     if end.isCloseDelimited { socket.resetOnClose() }
     close()
   }
@@ -224,7 +229,7 @@ final class DownstreamConnection: EventHandler {
 
   /// The gateway waits no longer.
   func abort() {
-    if case .exchanging = phase { withExchange { $0.abort(self) } } else { close() }
+    if phase == .exchanging { withExchange { $0.abort(self) } } else { close() }
   }
 
   /// RFC 9112 §9.6: closes our side, and reads until the client has closed its own. A client that is still sending would
@@ -233,31 +238,36 @@ final class DownstreamConnection: EventHandler {
     returnInput()
     socket.endOutput()
     setLingerDeadline()
-    let close = LingeringClose(bytesMax: unreadBytesMax)
-    if isReadable { linger(close) } else { phase = .lingering(close) }
+    phase = .lingering
+    lingeringClose = LingeringClose(bytesMax: unreadBytesMax)
+    if isReadable { linger() }
   }
 
   /// A client that does not close must not hold up the end of the process for long.
   private func setLingerDeadline() {
     let bodyIdle = Int64(worker.timeouts.bodyIdleMilliseconds)
     let milliseconds = worker.isDraining ? min(bodyIdle, Self.lingerMillisecondsWhileDraining) : bodyIdle
-    worker.loop.setDeadline(worker.loop.now + milliseconds, for: registration)
+    loop.setDeadline(loop.now + milliseconds, for: registration)
   }
 
-  private func linger(_ lingering: LingeringClose) {
-    var lingering = lingering
-    switch lingering.drain(socket, into: worker.scratch) {
-    case .waiting: phase = .lingering(lingering)
-    case .peerEnded, .boundReached: close()
+  private func linger() {
+    switch lingeringClose?.drain(socket, into: worker.scratch) {
+    case .waiting: break
+    case .peerEnded, .boundReached, nil: close()
     }
   }
 
   func close() {
-    if case .closed = phase { return }
+    if phase == .closed { return }
     phase = .closed
     returnInput()
     worker.connectionClosed(self)
-    worker.loop.unregister(registration)
+    loop.unregister(registration)
+  }
+
+  /// What is lent is given back behind the call that it is lent for.
+  private func returnExchange() {
+    if let exchange = exchange.take() { worker.giveBack(exchange) }
   }
 
   private func returnInput() {

@@ -14,7 +14,7 @@ struct FreeList<Object: AnyObject> {
     return objects.removeLast()
   }
 
-  mutating func giveBack(_ object: Object) { objects.append(object) }
+  mutating func giveBack(_ object: consuming Object) { objects.append(object) }
 
   /// Nobody uses what was given back in this turn any more.
   mutating func turnEnded() {

@@ -1,6 +1,8 @@
 import Bytes
 import HTTP1
+import Policies
 import Reactor
+import Telemetry
 import Upstream
 
 /// The request on its way to Core: the head that the gateway wrote, and behind it the body as it comes.
@@ -20,7 +22,7 @@ final class RequestRelay {
   private var isPinned = false
 
   /// So much of a body is held back at least, however large its head is.
-  static let heldBackBytesMin = 16 << 10
+  private static let heldBackBytesMin = 16 << 10
 
   /// - Parameter buffers: where it has room from, while a request is under way.
   init(buffers: BufferPool) { buffer = ByteBuffer(from: buffers) }
@@ -48,12 +50,20 @@ final class RequestRelay {
   /// Has the body hashed on its way.
   func hash(with hasher: BodyHasher) { body.hasher = hasher }
 
-  /// The empty buffer that the head is written into, for a second try also.
-  func headBuffer() -> ByteBuffer {
+  /// Writes the head, for a second try also.
+  ///
+  /// - Parameter keyIndex: which of the instance's keys it bears.
+  func writeHead(
+    _ input: RequestInput, _ admission: Admission, _ access: InstanceAccess, keyIndex: Int, id: RequestID,
+    peer: [UInt8]
+  ) {
     buffer.removeAll()
     sent = 0
     isPinned = false
-    return buffer
+    input.buffer.withBytes { bytes in
+      access.routes[keyIndex].writeHead(input.parser.head, bytes, admission, id: id, peer: peer, to: buffer)
+    }
+    if !isHeadOnly { buffer.reserve(Self.heldBackBytesMin) }
   }
 
   /// All of it is on the wire: its room is for others while Core thinks, and still in the processor's cache.

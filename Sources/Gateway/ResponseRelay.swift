@@ -2,6 +2,7 @@ import Bytes
 import HTTP1
 import Policies
 import Reactor
+import Upstream
 
 /// A response on its way to the client: Core's, read and written on, or the gateway's own.
 ///
@@ -34,8 +35,8 @@ final class ResponseRelay {
 
   // MARK: Reading
 
-  /// The buffer for the next read: what it held of the body was sent, what it holds of a head stays.
-  func bufferForRead(isRelaying: Bool) -> ByteBuffer {
+  /// Reads what Core has sent: what the buffer held of the body was sent, what it holds of a head stays.
+  func receive(from upstream: UpstreamConnection, isRelaying: Bool) -> Transfer {
     if isRelaying {
       if (body.remaining ?? 0) > Self.largeBytes { buffer.takeLargeRoom() }
       buffer.removeAll()
@@ -43,10 +44,10 @@ final class ResponseRelay {
     }
     // The parser refuses a head beyond its bounds long before this grows large.
     buffer.reserve(1)
-    return buffer
+    let transfer = upstream.receive(into: buffer)
+    if case .bytes = transfer { hasBytes = true }
+    return transfer
   }
-
-  func didReceive() { hasBytes = true }
 
   /// Reads heads until the final one; false while it is not whole.
   func readHead(answering method: Method) throws(ResponseFault) -> Bool {

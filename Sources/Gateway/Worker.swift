@@ -237,7 +237,8 @@ final class Worker: EventHandler, EventLoopDelegate {
     return input
   }
 
-  func giveBack(_ input: RequestInput) {
+  // Consumed, here and below: who gives something back hands its reference on.
+  func giveBack(_ input: consuming RequestInput) {
     if input.isWorthKeeping { inputs.giveBack(input) }
   }
 
@@ -247,7 +248,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     return exchange
   }
 
-  func giveBack(_ exchange: Exchange) { exchanges.giveBack(exchange) }
+  func giveBack(_ exchange: consuming Exchange) { exchanges.giveBack(exchange) }
 
   func nextRequestID() -> RequestID { ids.next() }
 

@@ -11,7 +11,7 @@ package final class LinuxSocketCalls: SocketCalls, Sendable {
     let room = buffer.freeCapacity
     // "Would block" would lose the edge, and reading nothing looks like the end.
     precondition(room > 0, "no room to read into")
-    let count = unsafe recv(descriptor, buffer.address(at: buffer.count), room, 0)
+    let count = unsafe linux_receive(descriptor, buffer.address(at: buffer.count), room)
     if count > 0 {
       buffer.didReceive(count)
       return .bytes(count)
@@ -21,7 +21,7 @@ package final class LinuxSocketCalls: SocketCalls, Sendable {
 
   package func send(_ descriptor: Int32, _ buffer: ByteBuffer, _ range: Range<Int>, isLast: Bool) -> Transfer {
     precondition(range.upperBound <= buffer.count)
-    let count = unsafe Glibc.send(
+    let count = unsafe linux_send(
       descriptor, buffer.address(at: range.lowerBound), range.count, Self.flags(isLast: isLast))
     return count >= 0 ? .bytes(count) : Self.failure()
   }

@@ -8,8 +8,7 @@ import Upstream
 /// From the head to the decision: authenticate → authorize → limit.
 extension Exchange {
   /// The head is whole.
-  func begin(_ connection: DownstreamConnection) {
-    guard let input = connection.input else { return }
+  func begin(_ input: RequestInput, _ connection: DownstreamConnection) {
     note(input.parser.head)
     let snapshot = worker.snapshot
     state.snapshot = snapshot

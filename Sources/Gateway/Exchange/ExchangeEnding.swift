@@ -30,8 +30,8 @@ extension Exchange {
   }
 
   private func write(_ reply: LocalReply, _ connection: DownstreamConnection) {
-    state.record.status = reply.code.status
-    state.record.outcome = reply.outcome?.text
+    record.status = reply.code.status
+    record.outcome = reply.outcome?.text
     state.code = reply.code
     state.keepsAlive =
       state.head.keepsAlive && !reply.endsConnection && !worker.isDraining && bodyIsRead(from: connection)
@@ -52,7 +52,7 @@ extension Exchange {
   func answer(_ probe: AdminPath, _ connection: DownstreamConnection) {
     if probe == .readyz, !worker.isReady { return refuse(LocalReply(Rejection.draining), connection) }
     handle(.refused, connection)
-    state.record.status = 200
+    record.status = 200
     state.keepsAlive = state.head.keepsAlive && !worker.isDraining && bodyIsRead(from: connection)
     ProbeAnswer.write(
       to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
@@ -68,9 +68,9 @@ extension Exchange {
 
   /// Tells the breaker and the log what failed.
   private func note(_ fault: Fault) {
-    tell(fault.breaker)
+    if let access = state.access { tell(fault.breaker, access) }
     state.fault = fault
-    if state.record.fault == nil { state.record.fault = fault.cause }
+    if record.fault == nil { record.fault = fault.cause }
   }
 
   // MARK: The end
@@ -89,7 +89,6 @@ extension Exchange {
     request.reset()
     response.reset()
     self.connection = nil
-    worker.giveBack(self)
     switch ending {
     case .complete: connection.exchangeEnded(end)
     case .cut, .clientLeft: connection.cut(end)
@@ -106,7 +105,7 @@ extension Exchange {
       if let fault { note(fault) }
       if state.code == nil { state.code = .clientLeft }
     }
-    if state.record.outcome == nil { state.record.outcome = state.machine.outcome.text }
+    if record.outcome == nil { record.outcome = state.machine.outcome.text }
   }
 
   private func isUpstreamReusable(_ ending: ExchangeMachine.Ending) -> Bool {
@@ -122,20 +121,19 @@ extension Exchange {
   }
 
   private func finishRecord(_ connection: DownstreamConnection, _ snapshot: Snapshot?, _ access: InstanceAccess?) {
-    if let code = state.code { state.record.code = code.text }
-    state.record.bytesIn = request.body.byteCount
-    state.record.bytesOut = response.sentCount
-    state.record.tries = state.machine.tries
+    if let code = state.code { record.code = code.text }
+    record.bytesIn = request.body.byteCount
+    record.bytesOut = response.sentCount
+    record.tries = state.machine.tries
     let now = loop.clockNanoseconds
     state.times.paused(state.clock.wait, turn: loop.nowNanoseconds, now: now)
-    let times = state.times
-    times.tell(&state.record, now: now)
-    worker.record(&state, snapshot, access, of: connection)
+    state.times.tell(&record, now: now)
+    worker.record(&record, &state, snapshot, access, of: connection)
     guard let audited = state.audited.take() else { return }
     audited.record(
       state.id,
-      AuditOutcome.Word(responded: state.times.answered > 0 ? state.record.status : nil, state.machine.outcome),
-      status: state.record.status, code: state.record.code, bodyIsWhole: request.body.isComplete)
+      AuditOutcome.Word(responded: state.times.answered > 0 ? record.status : nil, state.machine.outcome),
+      status: record.status, code: record.code, bodyIsWhole: request.body.isComplete)
   }
 
   func dropUpstream() {

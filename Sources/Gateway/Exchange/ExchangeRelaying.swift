@@ -26,9 +26,8 @@ extension Exchange {
       guard upstream.isReadable || state.machine.request == .unsendable else { return wait() }
       guard reads < Self.readsInOneTurnMax else { return schedule(.readResponse) }
       reads += 1
-      switch upstream.receive(into: response.bufferForRead(isRelaying: state.machine.isRelaying)) {
+      switch response.receive(from: upstream, isRelaying: state.machine.isRelaying) {
       case .bytes:
-        response.didReceive()
         state.clock.progressed(loop.now, by: .instance)
         guard readReceived(connection) == .goOn else { return }
       case .wouldBlock:
@@ -36,7 +35,7 @@ extension Exchange {
       case .ended:
         guard state.machine.isRelaying, response.upstreamEnded() else { return lose(connection) }
       case .failed:
-        state.record.fault = upstream.transferFault
+        record.fault = upstream.transferFault
         return lose(connection)
       }
     }
@@ -97,19 +96,22 @@ extension Exchange {
   }
 
   /// The head of Core's response is whole: writes the client's in front of what follows.
-  func beginRelaying() {
-    guard let access = state.access, let admission = state.admission, let upstream = state.upstream else { return }
+  ///
+  /// - Parameter verdict: what its status says of the instance.
+  func beginRelaying(_ verdict: BreakerVerdict) {
+    guard let access = state.access, let form = state.admission?.form else { return }
+    tell(verdict, access)
     let version = state.head.version
     response.beginBody(client: version)
-    state.record.status = response.parser.head.status
+    record.status = response.parser.head.status
     state.times.answered = loop.nowNanoseconds
-    if let seconds = response.keepAliveSeconds { upstream.upstreamKeepsAlive(seconds: seconds) }
+    if let seconds = response.keepAliveSeconds { state.upstream?.upstreamKeepsAlive(seconds: seconds) }
     // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
     state.keepsAlive =
       state.head.keepsAlive && state.machine.requestIsSent && !response.body.framing.isUntilClose && !worker.isDraining
     let head = DownstreamHead(
       id: state.id, keepsAlive: state.keepsAlive, version: version, framing: response.body.framing)
-    response.write(head, access, admission.form)
+    response.write(head, access, form)
   }
 
   // MARK: Writing
@@ -121,8 +123,13 @@ extension Exchange {
   }
 
   /// Writes what waits for the client.
+  @inline(__always)
   func flush(to connection: DownstreamConnection) -> Flushing {
-    guard response.isWaiting else { return .done }
+    // Of three calls in a request's life, one has something to write.
+    response.isWaiting ? flushWaiting(to: connection) : .done
+  }
+
+  private func flushWaiting(to connection: DownstreamConnection) -> Flushing {
     if state.machine.clientIsGone {
       response.discard()
       return .done
@@ -174,6 +181,7 @@ extension Exchange {
     case suspended
   }
 
+  @inline(__always)
   private func deliverRelayed(to connection: DownstreamConnection) -> Delivery {
     let sentBefore = response.sentCount
     guard flush(to: connection) == .done else { return .suspended }
@@ -183,6 +191,7 @@ extension Exchange {
   }
 
   /// Ends the exchange, once others of this turn have sent.
+  @inline(__always)
   private func end(_ event: ExchangeMachine.Event, hasSent: Bool, _ connection: DownstreamConnection) {
     if hasSent { schedule(.deliver) } else { handle(event, connection) }
   }

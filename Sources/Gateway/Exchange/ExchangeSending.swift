@@ -66,7 +66,7 @@ extension Exchange {
   }
 
   @inline(__always)
-  private func proceed(with acquisition: Acquisition, _ connection: DownstreamConnection) {
+  private func proceed(with acquisition: consuming Acquisition, _ connection: DownstreamConnection) {
     switch acquisition {
     case .leased(let upstream): lease(upstream, connection)
     case .connecting: wait()
@@ -81,29 +81,26 @@ extension Exchange {
   /// where it had not, the request stands ready as it was.
   private func beginAnotherTry(_ connection: DownstreamConnection, _ access: InstanceAccess) {
     dropUpstream()
-    state.record.fault = nil
+    record.fault = nil
     guard state.machine.tries > 0, let input = connection.input, let admission = state.admission else { return }
     writeRequestHead(input, admission, access, connection)
   }
 
-  func lease(_ upstream: UpstreamConnection, _ connection: DownstreamConnection) {
-    state.upstream = upstream
-    state.record.pooled = upstream.isReused
+  @inline(__always)
+  func lease(_ upstream: consuming UpstreamConnection, _ connection: DownstreamConnection) {
+    let pooled = upstream.isReused
+    record.pooled = pooled
     state.times.didLease(upstream, at: loop.nowNanoseconds)
-    handle(.leased(pooled: upstream.isReused), connection)
+    state.upstream = upstream
+    handle(.leased(pooled: pooled), connection)
   }
 
   func writeRequestHead(
     _ input: RequestInput, _ admission: Admission, _ access: InstanceAccess, _ connection: DownstreamConnection
   ) {
     state.keyIndex = access.state.keyIndex
-    let buffer = request.headBuffer()
-    let route = access.routes[state.keyIndex]
-    input.buffer.withBytes { bytes in
-      route.writeHead(
-        input.parser.head, bytes, admission, id: state.id, peer: connection.peer.forwardingLines, to: buffer)
-    }
-    if !request.isHeadOnly { buffer.reserve(RequestRelay.heldBackBytesMin) }
+    request.writeHead(
+      input, admission, access, keyIndex: state.keyIndex, id: state.id, peer: connection.peer.forwardingLines)
   }
 
   // MARK: Sending

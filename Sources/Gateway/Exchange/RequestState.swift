@@ -3,7 +3,7 @@ import Policies
 import Telemetry
 import Upstream
 
-/// All that is known of one request while it is served; made anew for the next one by one assignment.
+/// All that is known of one request while it is served, its record aside; made anew for the next one by one assignment.
 struct RequestState: ~Copyable {
   var machine = ExchangeMachine()
   let id: RequestID
@@ -36,16 +36,12 @@ struct RequestState: ~Copyable {
   var fault: Fault?
   var clock: ExchangeClock
   var times: ExchangeTimes
-  var record: ExchangeRecord
 
-  /// - Parameters:
-  ///   - startedAt: microseconds since 1970.
-  ///   - now: monotonic nanoseconds.
-  init(_ id: RequestID, startedAt: Int64, now: Int64, _ pace: ClientPace) {
+  /// - Parameter now: monotonic nanoseconds.
+  init(_ id: RequestID, now: Int64, _ pace: ClientPace) {
     self.id = id
     clock = ExchangeClock(at: now / 1_000_000, pace)
     times = ExchangeTimes(started: now)
-    record = ExchangeRecord(id, startedAt: startedAt, status: 0)
   }
 }
 
