@@ -9,7 +9,7 @@ import System
 /// One acceptor, because SO_REUSEPORT and EPOLLEXCLUSIVE spread few connections badly.
 final class Acceptor: EventHandler {
   private let listener: Reactor.Listener
-  /// Of the listener, in the order of the settings.
+  /// The listener's index, in the order of the settings.
   private let index: Int
   private let worker: Worker
   private var loop: EventLoop { worker.loop }

@@ -17,7 +17,7 @@ enum Outcome: Equatable, Sendable {
   }
 }
 
-/// What failed after a request was admitted: the cause, from which the code, the source and the breaker's verdict follow.
+/// What failed in an exchange, refusals aside: the cause, from which the code, the source and the breaker's verdict follow.
 enum Fault: Error, Equatable, Sendable {
   /// No connection to the instance came about; libcurl's own words are in the log beside it.
   case connect(ConnectFault.Kind)
@@ -103,7 +103,7 @@ extension Fault {
     case .introspectionTimedOut: "the introspection endpoint did not answer in time"
     case .bodyMalformed(let fault): "request body: \(fault.text)"
     case .bodyTimedOut: "the client sent its body too slowly"
-    case .closedWithoutResponse: "the instance closed the connection without a response"
+    case .closedWithoutResponse: "the instance closed the connection before its response head was whole"
     case .closedDuringUpload: "the instance closed the connection while the client owed body bytes"
     case .requestNotRead: "the instance did not read the request in time"
     case .responseTimedOut: "no response in time"

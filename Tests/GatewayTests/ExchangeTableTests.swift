@@ -85,7 +85,7 @@ import Upstream
     Row(
       .admitted(Machine.Plan(isWrite: true, isAudited: true, hasBody: true)),
       ([.admitting], (.gathering, .none), .gather)),
-    Row(.refused, ([.admitting, .awaitingToken, .awaitingIntent, .connecting, .sending], reply, .refuse)),
+    Row(.refused, ([.admitting, .awaitingIntent, .connecting, .sending], reply, .refuse)),
     Row(.bodyGathered, ([.gathering], (.awaitingIntent, .none), .declareIntent)),
     Row(.intentDurable, ([.awaitingIntent], (.connecting, .none), .acquire(fresh: false))),
     Row(.intentFailed, fails([.awaitingIntent], .auditUnavailable)),

@@ -98,7 +98,7 @@ final class Exchange: Lessee {
     }
   }
 
-  /// The client's connection is gone in both directions.
+  /// The client's connection was reset, or is closed both ways. A FIN alone shows only when a body is read or a write fails.
   func clientLeft(_ connection: DownstreamConnection) { handle(.clientLeft, connection) }
 
   /// The gateway stops, and waits no longer for this exchange.
@@ -142,7 +142,7 @@ final class Exchange: Lessee {
     handle(.queueFull, connection)
   }
 
-  /// Granted from within another exchange's end: the work is done in a turn of our own.
+  /// Granted from within another exchange's end: noted here, and the work follows in a call of its own.
   func leaseGranted(_ upstream: UpstreamConnection) {
     state.upstream = upstream
     schedule(.leaseGranted)
@@ -157,10 +157,10 @@ final class Exchange: Lessee {
 
   // MARK: Wake-ups
 
-  /// Asks the loop for one more call; a later request for one replaces it.
+  /// Asks the loop for one more call; asking again replaces it.
   ///
-  /// All but `leaseGranted` and `readResponse` come in this turn, behind the other exchanges' reads: first all read, then
-  /// all send, then all end.
+  /// `send` and `deliver` run behind the other exchanges' reads of this turn, so that first all read, then all send, then
+  /// all end.
   func schedule(_ wakeUp: WakeUp) {
     state.wakeUp = wakeUp
     switch wakeUp {
@@ -187,7 +187,7 @@ final class Exchange: Lessee {
 
   // MARK: Waiting
 
-  /// All is done that could be done: sets the deadline of whom the machine waits for.
+  /// Ends a call: books its time, notes whom the machine waits for, and sets the connection's one deadline.
   func wait() {
     let wait = state.machine.wait
     state.times.paused(state.clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds)

@@ -9,7 +9,7 @@ import Upstream
 extension Exchange {
   // MARK: Local replies
 
-  /// Refuses the request: not a byte of it was sent, or will be.
+  /// Refuses the request: no byte of the present try was sent.
   func refuse(_ reply: LocalReply, _ connection: DownstreamConnection) {
     handle(.refused, connection)
     guard state.machine.response == .replying else { return }
@@ -84,7 +84,8 @@ extension Exchange {
     finishRecord(connection, state.snapshot.take(), state.access.take())
     let keepsAlive = state.keepsAlive && !state.machine.clientIsGone
     let end = DownstreamConnection.ExchangeEnd(
-      consumed: request.consumed, keepsAlive: keepsAlive, unreadBodyBytesMax: keepsAlive && !worker.isDraining ? 0 : unreadBodyBytesMax,
+      consumed: request.consumed, keepsAlive: keepsAlive,
+      unreadBodyBytesMax: keepsAlive && !worker.isDraining ? 0 : unreadBodyBytesMax,
       isCloseDelimited: response.body.framing.isUntilClose)
     request.reset()
     response.reset()
@@ -113,8 +114,8 @@ extension Exchange {
     return response.parser.head.keepAlive && response.isExact
   }
 
-  /// How much of the rest of its body a client may still send while it is waited for (RFC 9112 §9.6): twice what the
-  /// route takes, so that a body that is somewhat too large does not cost its client the reply.
+  /// How many bytes of the rest of its body a client may still send while it is waited for (RFC 9112 §9.6): twice the
+  /// larger of the route's bound and the gateway's, so that a body that is too large does not cost its client the reply.
   private var unreadBodyBytesMax: Int {
     let limit = worker.snapshot.policy.settings.limits.bodyBytesMax
     return 2 * max(limit, state.admission?.bodyBytesMax ?? 0)

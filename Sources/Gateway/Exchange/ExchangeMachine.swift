@@ -18,6 +18,7 @@ struct ExchangeMachine: Equatable {
     case gathering
     /// The audit log is told of the write; not a byte of it is sent before that is durable.
     case awaitingIntent
+    /// In the pool's queue, or a connect is under way for it since; `timeouts.queue_s` bounds both.
     case awaitingSlot
     case connecting
     /// It is being written; bytes may already be on the wire.
@@ -26,6 +27,7 @@ struct ExchangeMachine: Equatable {
     case awaitingCapacity
     /// As `sending`: the client owes body bytes.
     case awaitingBody
+    /// All of it was written. From here on a write is seen through, also when its client leaves.
     case sent
     /// A write failed; what Core said before it hung up is still to be read (RFC 9112 §9.5).
     case unsendable
@@ -105,14 +107,14 @@ struct ExchangeMachine: Equatable {
     case admit
     case gather
     case declareIntent
-    /// Ask the pool for a connection; a fresh one where a pooled one was dead.
+    /// Ask the pool for a connection; `fresh`: none of the idle ones, since one of them was dead.
     case acquire(fresh: Bool)
     /// Close the connection, on which nothing was sent, and ask for another one.
     case replaceConnection
     case send
     case readResponse
     case relay(BreakerVerdict)
-    /// Write the reply that admission has made.
+    /// Nothing: whoever refused writes the reply, since it says more than a code.
     case refuse
     /// Drop the upstream connection, and reply with the fault and the outcome.
     case reply(Fault)
@@ -133,13 +135,13 @@ struct ExchangeMachine: Equatable {
   private(set) var request = RequestPhase.admitting
   private(set) var response = ResponsePhase.none
   private(set) var plan = Plan()
-  /// Tries of which a byte was put on the wire.
+  /// Tries whose first write was attempted: over TLS a byte may have left even if it failed.
   private(set) var tries = 0
   private(set) var clientIsGone = false
   /// Tries that Core may have executed.
   private var openTries = 0
   private var isPooled = false
-  /// Whether a byte of the present try was put on the wire.
+  /// Whether the first write of the present try was attempted.
   private(set) var tryHasBegun = false
   /// The client has owed body bytes while a connection was held.
   private var clientStalled = false
@@ -260,7 +262,7 @@ extension ExchangeMachine {
     return .reply(fault)
   }
 
-  /// The response ends in the middle.
+  /// Ends the exchange without a reply, or in the middle of a response.
   mutating func cut(_ fault: Fault) -> Action { finish(clientIsGone ? .clientLeft(after: fault) : .cut(fault)) }
 
   mutating func finish(_ ending: Ending) -> Action {

@@ -176,8 +176,9 @@ extension Exchange {
   }
 
   private enum Delivery {
-    /// All is written, and more has to come from Core.
+    /// Nothing waits for the client, and more has to come from Core.
     case needsMore
+    /// The client has to read first, or the exchange has ended, or goes on in a call that was asked for.
     case suspended
   }
 

@@ -11,7 +11,7 @@ extension ExchangeMachine {
     case (.tokenAsked, .admitting, .none): return to(.awaitingToken)
     case (.tokenSettled, .awaitingToken, .none): return to(.admitting, .admit)
     case (.admitted(let plan), .admitting, .none): return begin(plan)
-    case (.refused, .admitting, .none), (.refused, .awaitingToken, .none): return refuse()
+    case (.refused, .admitting, .none): return refuse()
     // Admission is repeated before the intent, before a connection is asked for, and before the first byte.
     case (.refused, .awaitingIntent, .none), (.refused, .connecting, .none), (.refused, .sending, .none):
       return refuse()
@@ -51,7 +51,7 @@ extension ExchangeMachine {
       (.upstreamEnded(let bytesCame), .awaitingCapacity, .none),
       (.upstreamEnded(let bytesCame), .unsendable, .none):
       return lose(bytesCame: bytesCame)
-    // From here on a fault cuts the response: its head was relayed.
+    // From here on a fault cuts the response: its head may be on the wire.
     case (.responseMalformed(let fault), _, .relaying): return cut(fault)
     case (.upstreamEnded, _, .relaying): return cut(.closedInBody)
     case (.clientBlocked, _, .relaying): return to(.blocked)

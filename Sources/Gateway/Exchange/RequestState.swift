@@ -18,7 +18,7 @@ struct RequestState: ~Copyable {
   var admission: Admission?
   /// When its token expires, by the policy that was asked last.
   var expiry: UnixSeconds?
-  /// What it counts for at its client and its instance.
+  /// Its slots in the client's and the instance's limits.
   var permit: Permit?
   var access: InstanceAccess?
   /// Which of the instance's keys the request bears.
@@ -31,8 +31,9 @@ struct RequestState: ~Copyable {
   var keepsAlive = false
   /// The call to the exchange that the loop still owes.
   var wakeUp: WakeUp?
-  /// The gateway's own code, and what failed.
+  /// The gateway's own code, for the record.
   var code: GatewayCode?
+  /// What failed, for the breaker and `/status`.
   var fault: Fault?
   var clock: ExchangeClock
   var times: ExchangeTimes
