@@ -67,7 +67,7 @@ extension Exchange {
 
   @inline(__always)
   private func proceed(with acquisition: consuming Acquisition, _ connection: DownstreamConnection) {
-    switch acquisition {
+    switch consume acquisition {
     case .leased(let upstream): lease(upstream, connection)
     case .connecting: wait()
     case .queued:
