@@ -42,10 +42,8 @@ extension Worker {
   private func count(_ status: Int, _ state: inout RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?) {
     let slot = RequestSeries.slot(state.head.method, state.trace.routeIndex)
     metrics.ownTime.observe(state.times.own)
-    if let access {
-      if state.times.leased > 0 { access.metrics.upstreamTime.observe(state.times.upstream) }
-      if access.count(status: status, at: slot) { return }
-    }
+    if state.times.leased > 0 { access?.metrics.upstreamTime.observe(state.times.upstream) }
+    if access?.count(status: status, at: slot) == true { return }
     countRare(status, at: slot, &state, snapshot, access)
   }
 
