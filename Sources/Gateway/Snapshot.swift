@@ -71,6 +71,10 @@ final class InstanceAccess {
     fresh ? pool.acquireFresh(for: exchange) : pool.acquire(for: exchange, isWrite: isWrite)
   }
 
+  /// Counts a request; false when its counter is still to be found.
+  @inline(never)
+  func count(status: Int, at slot: Int) -> Bool { requests.count(status: status, at: slot) }
+
   /// The instance gave a response that does not count against its breaker.
   func succeeded() { state.succeeded() }
 

@@ -17,16 +17,24 @@ extension Worker {
   ) {
     count(record.status, &state, snapshot, access)
     if let code = state.code { countRefusal(code, cause: record.fault, &state, access) }
-    guard let log else { return }
+    // Asked for once more where it is written to: a name for it would count its reference.
+    guard log != nil else { return }
     record.tokenDigestPrefix = state.trace.tokenDigestPrefix
-    let now = loop.nowNanoseconds / 1_000
     // Not `??`: what it gives is counted up and down.
     if let snapshot {
-      snapshot.write(&record, state.trace, of: connection, to: log, now: now)
+      snapshot.write(&record, state.trace, of: connection, by: self)
     } else {
-      self.snapshot.write(&record, state.trace, of: connection, to: log, now: now)
+      writeWithoutSnapshot(&record, state.trace, of: connection)
     }
     tick()
+  }
+
+  /// Refused before a policy was asked.
+  @inline(never)
+  private func writeWithoutSnapshot(
+    _ record: inout ExchangeRecord, _ trace: AdmissionTrace, of connection: DownstreamConnection
+  ) {
+    snapshot.write(&record, trace, of: connection, by: self)
   }
 
   /// `inout`, as below, since the compiler copies what is borrowed of an object's property: 150 instructions.
@@ -34,10 +42,8 @@ extension Worker {
   private func count(_ status: Int, _ state: inout RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?) {
     let slot = RequestSeries.slot(state.head.method, state.trace.routeIndex)
     metrics.ownTime.observe(state.times.own)
-    if let access {
-      if state.times.leased > 0 { access.metrics.upstreamTime.observe(state.times.upstream) }
-      if access.requests.count(status: status, at: slot) { return }
-    }
+    if state.times.leased > 0 { access?.metrics.upstreamTime.observe(state.times.upstream) }
+    if access?.count(status: status, at: slot) == true { return }
     countRare(status, at: slot, &state, snapshot, access)
   }
 
@@ -97,12 +103,12 @@ extension Snapshot {
   @inline(never)
   fileprivate func write(
     _ record: inout ExchangeRecord, _ trace: AdmissionTrace, of connection: DownstreamConnection,
-    to log: AccessLogBuffer, now: Int64
+    by worker: Worker
   ) {
-    let peer = connection.peer.text
+    let (peer, now) = (connection.peer.text, worker.loop.nowNanoseconds / 1_000)
     policy.withNames(of: trace) { client, token, instance, route, operation in
       connection.withRequestTexts { texts, head in
-        log.append(
+        worker.log?.append(
           record, client: client, token: token, instance: instance, route: route, operation: operation,
           peer: peer.span, texts, in: head, now: now)
       }

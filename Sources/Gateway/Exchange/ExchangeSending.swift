@@ -67,7 +67,7 @@ extension Exchange {
 
   @inline(__always)
   private func proceed(with acquisition: consuming Acquisition, _ connection: DownstreamConnection) {
-    switch acquisition {
+    switch consume acquisition {
     case .leased(let upstream): lease(upstream, connection)
     case .connecting: wait()
     case .queued:
@@ -88,10 +88,10 @@ extension Exchange {
 
   @inline(__always)
   func lease(_ upstream: consuming UpstreamConnection, _ connection: DownstreamConnection) {
-    let pooled = upstream.isReused
+    let (pooled, connectBegan) = (upstream.isReused, upstream.connectBegan)
+    state.upstream = consume upstream
     record.pooled = pooled
-    state.times.didLease(upstream, at: loop.nowNanoseconds)
-    state.upstream = upstream
+    state.times.didLease(pooled: pooled, connectBegan: connectBegan, at: loop.nowNanoseconds)
     handle(.leased(pooled: pooled), connection)
   }
 

@@ -1,5 +1,4 @@
 import Telemetry
-import Upstream
 
 /// When the steps of an exchange came, and who took its time (monotonic nanoseconds; 0: not reached).
 struct ExchangeTimes {
@@ -23,9 +22,9 @@ struct ExchangeTimes {
     pausedAt = started
   }
 
-  mutating func didLease(_ connection: UpstreamConnection, at now: Int64) {
+  mutating func didLease(pooled: Bool, connectBegan: Int64, at now: Int64) {
     leased = now
-    connectBegan = connection.isReused ? 0 : connection.connectBegan
+    self.connectBegan = pooled ? 0 : connectBegan
   }
 
   /// All is done that could be done; the clock is read anew, since a turn's work is not nothing.

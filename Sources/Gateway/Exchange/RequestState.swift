@@ -38,7 +38,10 @@ struct RequestState: ~Copyable {
   var clock: ExchangeClock
   var times: ExchangeTimes
 
+  /// Inlined, it is built where it belongs instead of being copied there twice: 150 instructions.
+  ///
   /// - Parameter now: monotonic nanoseconds.
+  @inline(__always)
   init(_ id: RequestID, now: Int64, _ pace: ClientPace) {
     self.id = id
     clock = ExchangeClock(at: now / 1_000_000, pace)
