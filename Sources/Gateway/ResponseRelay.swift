@@ -37,7 +37,7 @@ final class ResponseRelay {
   /// The buffer for the next read: what it held of the body was sent, what it holds of a head stays.
   func bufferForRead(isRelaying: Bool) -> ByteBuffer {
     if isRelaying {
-      if (body.remaining ?? 0) > Self.largeBytes { buffer.takeLargeRoom() }
+      if (body.remaining ?? 0) > Self.largeBytes { buffer.takeLargeStorage() }
       buffer.removeAll()
       offset = 0
     }
