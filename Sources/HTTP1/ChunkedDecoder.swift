@@ -1,4 +1,5 @@
 /// Why a chunked body is refused: where it ends is unknown, so the connection closes.
+@usableFromInline
 package enum ChunkFault: Error, Equatable, Sendable {
   /// No hex digit where a size begins, or another byte behind it than `;` or CRLF.
   case sizeMalformed
@@ -32,6 +33,7 @@ package enum ChunkFault: Error, Equatable, Sendable {
 }
 
 /// Finds the data in a chunked body, cut anywhere (RFC 9112 §7.1); extensions and trailers are read and dropped.
+@usableFromInline
 package struct ChunkedDecoder: Sendable {
   /// Hex digits of a size, leading zeros included: 15 of them cannot overflow.
   package static let sizeDigitsMax = 15
