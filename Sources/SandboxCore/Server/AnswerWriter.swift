@@ -17,7 +17,7 @@ struct AnswerWriter {
   /// A longer body does not fit the buffer in which Go's server waits for an answer's length.
   private static let lengthKnownMax = 2048
 
-  func write(_ answer: SandboxAnswer, to output: ByteBuffer) {
+  func write(_ answer: SandboxResponse, to output: ByteBuffer) {
     let isChunked = answer.body.count > Self.lengthKnownMax && version == .http11
     output.append(text: "HTTP/1.1 \(answer.status) \(Self.reason(answer.status))\r\n")
     for field in answer.fields + rateLimitFields(answer) where field.name != "Connection" {
@@ -38,7 +38,7 @@ struct AnswerWriter {
   }
 
   /// Core's limiter tells who called; answers that come before it, such as redirects, lack its fields.
-  private func rateLimitFields(_ answer: SandboxAnswer) -> [SandboxField] {
+  private func rateLimitFields(_ answer: SandboxResponse) -> [SandboxField] {
     guard answer.fields.contains(where: { $0.name == "X-Rate-Limit-Limit" }) else { return [] }
     var fields: [SandboxField] = []
     if let forwardedFor { fields.append(SandboxField("X-Rate-Limit-Request-Forwarded-For", forwardedFor)) }

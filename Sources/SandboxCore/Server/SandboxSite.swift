@@ -37,7 +37,7 @@ final class SandboxSite: Site {
   }
 
   func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer) {
-    let answer: SandboxAnswer =
+    let answer: SandboxResponse =
       switch fault {
       case .head(let fault): .unreadable(status: fault.status)
       case .bodyTooLarge: .bodyTooLarge
