@@ -3,8 +3,8 @@ import Dates
 import HTTP1
 import Reactor
 
-/// Puts an answer on the wire as Go's server does for Core.
-struct AnswerWriter {
+/// Puts a response on the wire as Go's server does for Core.
+struct ResponseWriter {
   let method: HTTP1.Method
   let version: Version
   let keepsAlive: Bool
@@ -14,27 +14,24 @@ struct AnswerWriter {
   /// Since 1970.
   let seconds: Int64
 
-  /// A longer body does not fit the buffer in which Go's server waits for an answer's length.
+  /// A longer body does not fit the buffer in which Go's server waits for a response's length.
   private static let lengthKnownMax = 2048
 
   func write(_ answer: SandboxResponse, to output: ByteBuffer) {
     let isChunked = answer.body.count > Self.lengthKnownMax && version == .http11
-    output.append(text: "HTTP/1.1 \(answer.status) \(Self.reason(answer.status))\r\n")
+    output.append(statusLine: answer.status)
     for field in answer.fields + rateLimitFields(answer) where field.name != "Connection" {
-      output.append(text: "\(field.name): \(field.value)\r\n")
+      output.append(field: field.name, text: field.value)
     }
-    output.append(text: "Date: \(CivilTime(secondsSince1970: seconds).httpDate)\r\n")
-    output.append(text: isChunked ? "" : "Content-Length: \(answer.body.count)\r\n")
-    switch (keepsAlive, version) {
-    case (false, _): output.append("Connection: close\r\n")
-    case (true, .http10): output.append("Connection: keep-alive\r\n")
-    case (true, .http11): break
-    }
-    output.append(isChunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
+    output.append(field: "Date", text: CivilTime(secondsSince1970: seconds).httpDate)
+    if !isChunked { output.append(contentLength: answer.body.count) }
+    output.appendConnection(keepsAlive: keepsAlive, version: version)
+    if isChunked { output.append(framing: .chunked) }
+    output.appendHeadEnd()
     guard method != .head else { return }
-    if isChunked { output.append(text: "\(String(answer.body.count, radix: 16))\r\n") }
-    output.append(answer.body)
-    if isChunked { output.append("\r\n0\r\n\r\n") }
+    let body = BodyWriter(isChunked ? .chunked : .length(answer.body.count))
+    body.append(answer.body, to: output)
+    body.end(output)
   }
 
   /// Core's limiter tells who called; answers that come before it, such as redirects, lack its fields.
@@ -44,26 +41,6 @@ struct AnswerWriter {
     if let forwardedFor { fields.append(SandboxField("X-Rate-Limit-Request-Forwarded-For", forwardedFor)) }
     fields.append(SandboxField("X-Rate-Limit-Request-Remote-Addr", peer?.goText ?? ""))
     return fields
-  }
-
-  private static func reason(_ status: Int) -> String {
-    switch status {
-    case 200: "OK"
-    case 201: "Created"
-    case 301: "Moved Permanently"
-    case 307: "Temporary Redirect"
-    case 400: "Bad Request"
-    case 401: "Unauthorized"
-    case 404: "Not Found"
-    case 409: "Conflict"
-    case 417: "Expectation Failed"
-    case 431: "Request Header Fields Too Large"
-    case 500: "Internal Server Error"
-    case 501: "Not Implemented"
-    case 503: "Service Unavailable"
-    case 505: "HTTP Version Not Supported"
-    default: "Status"
-    }
   }
 }
 
