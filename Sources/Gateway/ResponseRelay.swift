@@ -13,7 +13,7 @@ final class ResponseRelay {
   }
 
   private(set) var parser = ResponseHeadParser(limits: .answers)
-  private(set) var body = AnswerBody(.none, client: .http11)
+  private(set) var body = ResponseBody(.none, client: .http11)
   /// Whether any byte came from Core.
   private(set) var hasBytes = false
   /// Bytes written to the client.
@@ -96,7 +96,7 @@ final class ResponseRelay {
 
   /// Turns to the body, framed for the client.
   func beginBody(client version: Version) {
-    body = AnswerBody(parser.head.framing, client: version)
+    body = ResponseBody(parser.head.framing, client: version)
     offset = parser.head.byteCount
   }
 
@@ -178,7 +178,7 @@ final class ResponseRelay {
     offset = 0
     hasBytes = false
     sentCount = 0
-    body = AnswerBody(.none, client: .http11)
+    body = ResponseBody(.none, client: .http11)
     parser.reset()
   }
 
