@@ -3,7 +3,7 @@ import Glibc
 /// A growable run of bytes that sockets read into and write from; it never moves unless it grows or is compacted.
 ///
 /// A class, so that a connection and its exchange can pass it on without copies. What is `public` is so for the
-/// compiler: it inlines nothing into another module that is `package`, and this costs 5,000 instructions a request.
+/// compiler: what is only `package` is not inlined into other modules, which costs 5,000 instructions a request.
 @safe public final class ByteBuffer {
   public private(set) var capacity: Int
   /// How many bytes it holds.
@@ -18,24 +18,24 @@ import Glibc
     unsafe storage = UnsafeMutablePointer.allocate(capacity: capacity)
   }
 
-  /// A buffer that takes its room from `pool` with its first byte, and keeps it until `giveBack`: it can belong to its
+  /// A buffer that takes its storage from `pool` with its first byte, and keeps it until `giveBack`: it can belong to its
   /// user for good, and costs nothing while it is not used.
   package init(from pool: BufferPool) {
     capacity = 0
     self.pool = pool
-    unsafe storage = Self.noRoom
+    unsafe storage = Self.noStorage
   }
 
   /// Never read or written: its capacity is 0.
-  private static var noRoom: UnsafeMutablePointer<UInt8> {
+  private static var noStorage: UnsafeMutablePointer<UInt8> {
     unsafe UnsafeMutablePointer(bitPattern: 1).unsafelyUnwrapped
   }
 
   deinit { unsafe free(storage, capacity) }
 
-  private func free(_ room: UnsafeMutablePointer<UInt8>, _ capacity: Int) {
-    guard pool != nil else { return unsafe room.deallocate() }
-    if capacity > 0 { unsafe pool?.give(back: room, capacity: capacity) }
+  private func free(_ block: UnsafeMutablePointer<UInt8>, _ capacity: Int) {
+    guard pool != nil else { return unsafe block.deallocate() }
+    if capacity > 0 { unsafe pool?.give(back: block, capacity: capacity) }
   }
 
   @inlinable public var isEmpty: Bool { count == 0 }
@@ -131,22 +131,22 @@ import Glibc
     held -= range.count
   }
 
-  // MARK: Room
+  // MARK: Capacity
 
-  /// Makes room for `more` bytes, by doubling; who appends bounds what he appends.
+  /// Makes the free capacity at least `more` bytes, by doubling the capacity. Callers bound what they append.
   @inlinable @inline(__always)
   public func reserve(_ more: Int) {
-    if capacity &- count < more { makeRoom(for: more) }
+    if capacity &- count < more { grow(for: more) }
   }
 
   @usableFromInline @inline(never)
-  func makeRoom(for more: Int) {
-    if capacity == 0 { takeRoom() }
+  func grow(for more: Int) {
+    if capacity == 0 { takeStorage() }
     if freeCapacity < more { grow(to: max(capacity * 2, count + more)) }
   }
 
   package func grow(to newCapacity: Int) {
-    if capacity == 0 { takeRoom() }
+    if capacity == 0 { takeStorage() }
     guard newCapacity > capacity else { return }
     let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: newCapacity)
     unsafe grown.update(from: storage, count: count)
@@ -155,37 +155,37 @@ import Glibc
     capacity = newCapacity
   }
 
-  private func takeRoom() {
+  private func takeStorage() {
     // Chained: binding the pool to a name would count its reference.
-    guard let room = unsafe pool?.take() else { return }
-    unsafe storage = room
+    guard let block = unsafe pool?.take() else { return }
+    unsafe storage = block
     capacity = pool?.capacity ?? 0
   }
 
-  /// Gives the room back to its pool, and is empty then.
+  /// Gives the storage back to its pool, and is empty then.
   package func giveBack() {
     held = 0
     guard capacity > 0, pool != nil else { return }
     unsafe pool?.give(back: storage, capacity: capacity)
-    unsafe storage = Self.noRoom
+    unsafe storage = Self.noStorage
     capacity = 0
   }
 
-  /// Takes one of its pool's large rooms in place of its ordinary one, and is empty then.
-  package func takeLargeRoom() {
+  /// Takes one of its pool's large blocks in place of its ordinary one, and is empty then.
+  package func takeLargeStorage() {
     guard let pool, capacity == pool.capacity else { return }
     giveBack()
     let large = unsafe pool.takeLarge()
-    unsafe storage = large.room
+    unsafe storage = large.block
     capacity = unsafe large.capacity
   }
 
   // MARK: For system calls and libcurl
 
-  /// Where the bytes from `offset` on stand, until the buffer grows.
+  /// The address of the byte at `offset`, valid until the buffer grows.
   @inlinable public func address(at offset: Int) -> UnsafeMutablePointer<UInt8> { unsafe storage + offset }
 
-  /// Counts in the bytes that a call wrote behind the present ones.
+  /// Counts the bytes that a call has written behind the present ones.
   @inlinable public func didReceive(_ bytes: Int) {
     precondition(bytes >= 0 && bytes <= freeCapacity)
     held += bytes

@@ -1,10 +1,10 @@
-/// Writes behind the bytes of a buffer, into room that is made once for all that is to come.
+/// Writes behind the bytes of a buffer, into capacity that is reserved once for all that is to come.
 ///
-/// Its place is in registers, where that of a buffer is in memory: an append of few bytes is a comparison and a few
-/// moves. Room that was asked for too small ends the process; nothing is ever written beyond it.
+/// Its position is in registers, where that of a buffer is in memory: an append of few bytes is a comparison and a few
+/// moves. Writing more than was reserved ends the process; nothing is ever written beyond it.
 ///
-/// Public, and inlined, for the reason that `ByteBuffer` gives; what is not inlined takes and returns places, since to
-/// lend the writer itself to a call would move it into memory.
+/// Public, and inlined, for the reason that `ByteBuffer` gives; what is not inlined takes and returns positions, since
+/// passing the writer itself to a call would move it into memory.
 @safe public struct ByteWriter: ~Copyable {
   @usableFromInline var next: UnsafeMutableRawPointer
   @usableFromInline let end: UnsafeMutableRawPointer
@@ -15,7 +15,7 @@
     unsafe self.end = end
   }
 
-  /// Sees to it that `count` bytes have room.
+  /// Ends the process unless `count` bytes fit.
   @inlinable @inline(__always)
   func check(_ count: Int) { unsafe precondition(next + count <= end) }
 
@@ -43,7 +43,7 @@
   @inlinable @inline(__always)
   public mutating func append(_ bytes: [UInt8]) { append(bytes.span) }
 
-  /// A short run is two moves, where as much stands behind it and there is room for it.
+  /// A short run is two moves where 32 bytes can be read and written.
   @inlinable @inline(__always)
   public mutating func append(_ bytes: Span<UInt8>, _ range: Range<Int>) {
     let run = bytes.extracting(range)
@@ -55,7 +55,7 @@
     unsafe next += run.count
   }
 
-  /// Appends the first `bytes` bytes of the words, of each the lowest one first; there must be room for all.
+  /// Appends the first `bytes` bytes of the words, of each the lowest one first; all must fit.
   @inlinable @inline(__always)
   public mutating func append<let count: Int>(words: InlineArray<count, UInt64>, bytes: Int = count &* 8) {
     check(count &* 8)

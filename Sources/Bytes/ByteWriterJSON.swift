@@ -2,7 +2,7 @@
 ///
 /// Bytes that are no UTF-8 are written as `\u00XX`, so the text stays readable and the byte stays known.
 extension ByteWriter {
-  /// What there must be room for: each byte of a text may become an escape, and eight are written where fewer are meant.
+  /// Bytes that must fit: each byte of a text may become an escape, and eight are written where fewer are meant.
   @inlinable @inline(__always)
   public static func jsonBytesMax(_ count: Int) -> Int { 6 &* count &+ 10 }
 

@@ -21,7 +21,7 @@ extension ByteWriter {
     unsafe next = next.write(thousandths: value)
   }
 
-  /// Appends the last `count` decimal digits of `value`, at most 8, with zeros in front. There must be room for 8.
+  /// Appends the last `count` decimal digits of `value`, at most 8, with zeros in front. 8 bytes must fit.
   @inlinable @inline(__always)
   public mutating func append(digits value: UInt64, count: Int) {
     let digits = UInt64(decimalDigitsOf: UInt32(truncatingIfNeeded: value % 100_000_000))
@@ -33,7 +33,7 @@ extension ByteWriter {
   public mutating func append(hex value: UInt32) { append(words: [UInt64(hexDigitsOf: value)]) }
 }
 
-/// Numbers, at a place where there is room for the longest; returned is the place behind.
+/// Numbers, written where the longest fits; returned is the position behind.
 extension UnsafeMutableRawPointer {
   @usableFromInline @inline(never)
   func write(decimal value: Int) -> Self {

@@ -1,7 +1,7 @@
 /// The beginning of a text that stands in a JSON string as it is (RFC 8259 §7): ASCII without control bytes, quotes and
 /// backslashes.
 extension ByteWriter {
-  /// Copies it to where there is room for the whole text and for 8 bytes; returns how many bytes it has.
+  /// Copies it to where the whole text and 8 bytes fit; returns how many bytes it has.
   ///
   /// Almost always it is all of the text, so it is looked at 16 bytes at a time, and copied with the same load.
   @inline(__always)

@@ -1,10 +1,9 @@
 import Bytes
 import HTTP1
 import Policies
-import Reactor
 import Telemetry
 
-/// Writes the head of Core's answer as the client gets it: unchanged but for what belongs to the connection.
+/// Writes the head of Core's response as the client gets it: unchanged but for what belongs to the connection.
 struct DownstreamHead {
   let id: RequestID
   let keepsAlive: Bool
@@ -17,7 +16,7 @@ struct DownstreamHead {
     _ head: borrowing ResponseHead, _ bytes: Span<UInt8>, _ access: InstanceAccess, _ form: Addressing.Form,
     to output: ByteBuffer
   ) {
-    var lines = statusLine(head, bytes, to: output)
+    var lines = PassedLines(statusLineOf: head, bytes, to: output)
     for index in head.fields.indices {
       let field = head.fields[index]
       guard !field.isNamedByConnection else { continue }
@@ -25,33 +24,19 @@ struct DownstreamHead {
       case .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .proxy, .requestID, .callerAddress:
         break
       case .location:
-        lines.end(bytes, to: output)
-        output.append(bytes, field.name)
-        output.append(": ")
-        access.location(form).write(bytes, field.value, to: output)
-        output.append("\r\n")
+        lines.replace(field, of: bytes, to: output) { access.location(form).write(bytes, field.value, to: $0) }
       case .other, .host, .contentLength, .expect, .authorization, .coreKey, .forwarding, .idempotencyKey,
         .traceparent, .tracestate, .via, .date, .server, .contentType, .retryAfter, .wwwAuthenticate:
         lines.pass(field, of: bytes, to: output)
       }
     }
     lines.end(bytes, to: output)
-    if case .chunked = framing { output.append("Transfer-Encoding: chunked\r\n") }
+    // A Content-Length is among the lines that were passed.
+    if case .chunked = framing { output.append(framing: .chunked) }
     output.appendConnection(keepsAlive: keepsAlive, version: version)
-    output.appendRequestIDLine(id)
-    output.append("\r\n")
-  }
-
-  /// Passes on the status line; one that came otherwise than it is written is written first.
-  private func statusLine(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>, to output: ByteBuffer) -> PassedLines {
-    if case .http11 = head.version, head.reason.lowerBound == "HTTP/1.1 200 ".utf8.count {
-      return PassedLines(0..<head.reason.upperBound + 2)
+    output.write(atMost: ByteWriter.requestIDLineBytesMax + 2) { out in
+      out.appendRequestIDLine(id)
+      out.appendHeadEnd()
     }
-    output.append("HTTP/1.1 ")
-    output.append(decimal: head.status)
-    output.append(" ")
-    output.append(bytes, head.reason)
-    output.append("\r\n")
-    return PassedLines()
   }
 }

@@ -37,9 +37,7 @@ extension Policy {
   package func explain(
     _ identity: Explanation.Identity, method: String, target: String, at now: UnixSeconds
   ) -> Explanation? {
-    var lines = ["\(method) \(target) HTTP/1.1", "Host: gateway"]
-    if case .token(let token) = identity { lines.append("Authorization: Bearer \(token)") }
-    let bytes = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+    let bytes = request(from: identity, method: method, target: target)
     var parser = RequestHeadParser(limits: HeadLimits(settings.limits))
     do throws(HeadFault) {
       guard try parser.parse(bytes.span) else { preconditionFailure("a head that ends with an empty line is whole") }
@@ -66,6 +64,18 @@ extension Policy {
     } catch {
       return .rejected(self, trace, error)
     }
+  }
+
+  /// The head of the request. What is no method, target or token is refused where it is parsed.
+  private func request(from identity: Explanation.Identity, method: String, target: String) -> [UInt8] {
+    let request = ByteBuffer(capacity: 1_024)
+    request.append(requestLine: method, target: target)
+    request.append(field: "Host", "gateway")
+    if case .token(let token) = identity { request.append(field: "Authorization") { $0.append(text: "Bearer \(token)") } }
+    request.appendHeadEnd()
+    var bytes: [UInt8] = []
+    request.move(to: &bytes)
+    return bytes
   }
 
   /// What Core would get: the first line of the request as the gateway writes it.

@@ -129,29 +129,3 @@ extension ConnectFault.Kind {
     }
   }
 }
-
-extension ResponseFault {
-  /// Holds nothing of what was sent.
-  fileprivate var text: String {
-    switch self {
-    case .malformed(let reason): "\(reason.text)"
-    case .headTooLarge: "too large, or too many fields"
-    }
-  }
-}
-
-extension ChunkFault {
-  /// Holds nothing of what was sent.
-  fileprivate var text: String {
-    switch self {
-    case .sizeMalformed: "malformed chunk size"
-    case .sizeTooLarge: "chunk size too large"
-    case .extensionMalformed: "control byte in a chunk extension"
-    case .extensionsTooLong: "chunk extensions too long"
-    case .dataTooLong: "chunk longer than its size"
-    case .trailerMalformed: "malformed trailer"
-    case .trailersTooLong: "trailers too long"
-    case .bareCR: "CR without LF"
-    }
-  }
-}

@@ -1,6 +1,7 @@
 import Dates
+import HTTP1
 
-/// The `Date` line of an answer, written anew once a second.
+/// The `Date` line of a response, written anew once a second.
 struct HTTPDate {
   private var second: Int64 = .min
   private var bytes: [UInt8] = []
@@ -8,7 +9,7 @@ struct HTTPDate {
   mutating func line(at unixSecond: Int64) -> [UInt8] {
     if second != unixSecond {
       second = unixSecond
-      bytes = Array("Date: \(CivilTime(secondsSince1970: unixSecond).httpDate)\r\n".utf8)
+      bytes = [UInt8](fields: ["Date": Array(CivilTime(secondsSince1970: unixSecond).httpDate.utf8)])
     }
     return bytes
   }

@@ -70,32 +70,15 @@ extension LocalReply {
 extension LocalReply {
   /// Appends the head up to the request's id.
   func writeHead(to output: ByteBuffer, dateLine: [UInt8], keepsAlive: Bool, version: Version) {
-    output.append("HTTP/1.1 ")
-    output.append(decimal: code.status)
-    output.append(" ")
-    output.append(Self.reason(code.status))
-    output.append("\r\nContent-Type: application/json\r\n")
+    output.append(statusLine: code.status)
+    output.append(field: "Content-Type", "application/json")
     output.append(dateLine)
-    if let challenge {
-      output.append("WWW-Authenticate: ")
-      output.append(text: challenge)
-      output.append("\r\n")
-    }
-    if let allow {
-      output.append("Allow: ")
-      output.append(text: allow)
-      output.append("\r\n")
-    }
-    if let retryAfterSeconds {
-      output.append("Retry-After: ")
-      output.append(decimal: retryAfterSeconds)
-      output.append("\r\n")
-    }
+    if let challenge { output.append(field: "WWW-Authenticate", text: challenge) }
+    if let allow { output.append(field: "Allow", text: allow) }
+    if let retryAfterSeconds { output.append(field: "Retry-After", decimal: retryAfterSeconds) }
     rate?.write(to: output)
     output.appendConnection(keepsAlive: keepsAlive, version: version)
-    output.append("Content-Length: ")
-    output.append(decimal: bodyByteCount)
-    output.append("\r\n")
+    output.append(contentLength: bodyByteCount)
   }
 
   /// Appends the body up to the request's id to `output`, and the rest to `end`, in the error form of Blnk's own, so that
@@ -119,54 +102,5 @@ extension LocalReply {
     let fixed = 10 + 26 + 13 + 17 + 32 + 2
     let outcomeBytes = outcome.map { 13 + $0.text.utf8.count } ?? 0
     return fixed + 2 * message.utf8.count + code.text.utf8.count + outcomeBytes
-  }
-
-  /// RFC 9110 §15.
-  static func reason(_ status: Int) -> StaticString {
-    switch status {
-    case 200: "OK"
-    case 400: "Bad Request"
-    case 401: "Unauthorized"
-    case 403: "Forbidden"
-    case 404: "Not Found"
-    case 405: "Method Not Allowed"
-    case 408: "Request Timeout"
-    case 413: "Content Too Large"
-    case 414: "URI Too Long"
-    case 417: "Expectation Failed"
-    case 429: "Too Many Requests"
-    case 431: "Request Header Fields Too Large"
-    case 500: "Internal Server Error"
-    case 501: "Not Implemented"
-    case 502: "Bad Gateway"
-    case 503: "Service Unavailable"
-    case 504: "Gateway Timeout"
-    case 505: "HTTP Version Not Supported"
-    default: "Error"
-    }
-  }
-}
-
-extension ByteWriter {
-  @inline(__always)
-  mutating func appendRequestIDLine(_ id: RequestID) {
-    append("X-Request-Id: ")
-    append(id)
-    append("\r\n")
-  }
-}
-
-extension ByteBuffer {
-  func appendRequestIDLine(_ id: RequestID) {
-    write(atMost: 48) { $0.appendRequestIDLine(id) }
-  }
-
-  /// Persistence is the default of HTTP/1.1 only (RFC 9112 §9.3).
-  func appendConnection(keepsAlive: Bool, version: Version) {
-    switch (keepsAlive, version) {
-    case (false, _): append("Connection: close\r\n")
-    case (true, .http10): append("Connection: keep-alive\r\n")
-    case (true, .http11): break
-    }
   }
 }

@@ -59,8 +59,9 @@ struct LocalReplyWriter {
     middle.removeAll()
     end.removeAll()
     answer.writeHead(to: beginning, dateLine: dateLine, keepsAlive: keepsAlive, version: version)
-    beginning.append("X-Request-Id: ")
-    middle.append("\r\n\r\n")
+    beginning.append(fieldName: "X-Request-Id")
+    middle.appendFieldEnd()
+    middle.appendHeadEnd()
     if hasBody { answer.writeBody(to: middle, behindID: end) }
   }
 }

@@ -1,3 +1,4 @@
+import HTTP1
 import Policies
 
 /// Who is at the other end of a client's connection, as policies, logs and Core see it.
@@ -26,13 +27,6 @@ struct Peer {
     self.address = address
     self.scheme = scheme
     text = address.text
-    let (name, rest) = ("X-Forwarded-For: ".utf8, "\r\nX-Forwarded-Proto: \(scheme.text)\r\n".utf8)
-    var lines: [UInt8] = []
-    // In one allocation, and no larger: an idle connection holds it.
-    lines.reserveCapacity(name.count + text.count + rest.count)
-    lines += name
-    lines += text
-    lines += rest
-    forwardingLines = lines
+    forwardingLines = [UInt8](fields: ["X-Forwarded-For": text, "X-Forwarded-Proto": Array(scheme.text.utf8)])
   }
 }

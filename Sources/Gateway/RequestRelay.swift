@@ -81,7 +81,7 @@ final class RequestRelay {
   /// Whether the body is whole behind the head, or has filled the room for it.
   var isGathered: Bool {
     body.isComplete
-      || !body.isWantedWhole && buffer.freeCapacity <= RequestBody.chunkFramingBytesMax
+      || !body.isWantedWhole && buffer.freeCapacity <= BodyWriter.framingBytesMax
   }
 
   /// Puts what `input` holds of the body behind the head; true when there is something to write.
@@ -94,7 +94,7 @@ final class RequestRelay {
     if isFlushed || sent == 0 {
       try input.withBytes { bytes throws(Fault) in try body.relay(bytes, &consumed, to: buffer) }
       // A body that the audit log wants whole gets room as it comes, so that who sends slowly holds little.
-      while body.isWantedWhole, !body.isComplete, buffer.freeCapacity <= RequestBody.chunkFramingBytesMax {
+      while body.isWantedWhole, !body.isComplete, buffer.freeCapacity <= BodyWriter.framingBytesMax {
         buffer.grow(to: 2 * buffer.capacity)
         try input.withBytes { bytes throws(Fault) in try body.relay(bytes, &consumed, to: buffer) }
       }

@@ -14,7 +14,7 @@ final class ResponseRelay {
   }
 
   private(set) var parser = ResponseHeadParser(limits: .answers)
-  private(set) var body = AnswerBody(.none, client: .http11)
+  private(set) var body = ResponseBody(.none, client: .http11)
   /// Whether any byte came from Core.
   private(set) var hasBytes = false
   /// Bytes written to the client.
@@ -38,7 +38,7 @@ final class ResponseRelay {
   /// Reads what Core has sent: what the buffer held of the body was sent, what it holds of a head stays.
   func receive(from upstream: UpstreamConnection, isRelaying: Bool) -> Transfer {
     if isRelaying {
-      if (body.remaining ?? 0) > Self.largeBytes { buffer.takeLargeRoom() }
+      if (body.remaining ?? 0) > Self.largeBytes { buffer.takeLargeStorage() }
       buffer.removeAll()
       offset = 0
     }
@@ -97,7 +97,7 @@ final class ResponseRelay {
 
   /// Turns to the body, framed for the client.
   func beginBody(client version: Version) {
-    body = AnswerBody(parser.head.framing, client: version)
+    body = ResponseBody(parser.head.framing, client: version)
     offset = parser.head.byteCount
   }
 
@@ -179,7 +179,7 @@ final class ResponseRelay {
     offset = 0
     hasBytes = false
     sentCount = 0
-    body = AnswerBody(.none, client: .http11)
+    body = ResponseBody(.none, client: .http11)
     parser.reset()
   }
 

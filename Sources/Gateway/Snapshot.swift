@@ -1,4 +1,5 @@
 import Dispatch
+import HTTP1
 import Policies
 import Upstream
 
@@ -102,8 +103,7 @@ extension UpstreamRoute {
   convenience init(_ instance: Instance, key: Secret) {
     self.init(
       pathPrefix: Array(instance.url.pathPrefix.utf8),
-      hostAndKeyLines: Array("Host: \(instance.url.authority)\r\nX-Blnk-Key: ".utf8) + key.reveal()
-        + Array("\r\n".utf8))
+      hostAndKeyLines: [UInt8](fields: ["Host": Array(instance.url.authority.utf8), "X-Blnk-Key": key.reveal()]))
   }
 }
 

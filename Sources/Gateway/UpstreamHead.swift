@@ -32,7 +32,7 @@ final class UpstreamRoute: Sendable {
     to output: ByteBuffer
   ) {
     // The method, the path and the query are parts of what comes up to the target's end.
-    let requestLineBytesMax = head.target.upperBound + pathPrefix.count + Self.markBytesMax
+    let requestLineBytesMax = head.target.upperBound + pathPrefix.count + ByteWriter.requestLineMarksByteCount
     output.write(atMost: requestLineBytesMax + hostAndKeyLines.count) { out in
       writeRequestLine(head, bytes, admission, to: &out)
       out.append(hostAndKeyLines)
@@ -42,14 +42,12 @@ final class UpstreamRoute: Sendable {
     output.write(atMost: peer.count + Self.ownLinesBytesMax) { out in
       out.appendRequestIDLine(id)
       out.append(peer)
-      out.append("Via: 1.1 blnk-gateway\r\n")
-      writeTraceParent(trace, bytes, id, to: &out)
-      out.append("\r\n")
+      out.append(field: "Via") { $0.append("1.1 blnk-gateway") }
+      out.append(field: "traceparent") { writeTraceParent(trace, bytes, id, to: &$0) }
+      out.appendHeadEnd()
     }
   }
 
-  /// Of the request line, what stands between its parts and behind them.
-  private static var markBytesMax: Int { 16 }
   /// The lines behind the client's, but for `peer`.
   private static var ownLinesBytesMax: Int { 160 }
 
@@ -57,12 +55,11 @@ final class UpstreamRoute: Sendable {
   private func writeRequestLine(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, to out: inout ByteWriter
   ) {
-    out.append(bytes, head.methodRange)
-    out.append(" ")
-    out.append(pathPrefix)
-    out.append(bytes, admission.corePath)
-    writeQuery(bytes, admission, to: &out)
-    out.append(" HTTP/1.1\r\n")
+    out.append(requestLine: bytes, method: head.methodRange) { out in
+      out.append(pathPrefix)
+      out.append(bytes, admission.corePath)
+      writeQuery(bytes, admission, to: &out)
+    }
   }
 
   /// The query without the pair that names the instance; every other byte as sent.
@@ -109,14 +106,9 @@ final class UpstreamRoute: Sendable {
 
   private func writeFraming(_ head: borrowing RequestHead, to output: ByteBuffer) {
     switch head.framing {
-    case .none, .untilClose:
-      if head.hasContentLength { output.append("Content-Length: 0\r\n") }
-    case .length(let count):
-      output.append("Content-Length: ")
-      output.append(decimal: count)
-      output.append("\r\n")
-    case .chunked:
-      output.append("Transfer-Encoding: chunked\r\n")
+    case .none:
+      if head.hasContentLength { output.append(contentLength: 0) }
+    case .length, .chunked, .untilClose: output.append(framing: head.framing)
     }
   }
 
@@ -125,7 +117,7 @@ final class UpstreamRoute: Sendable {
   private func writeTraceParent(
     _ trace: TraceContext?, _ bytes: Span<UInt8>, _ id: RequestID, to out: inout ByteWriter
   ) {
-    out.append("traceparent: 00-")
+    out.append("00-")
     if let trace {
       out.append(bytes, trace.traceID)
     } else {
@@ -133,6 +125,6 @@ final class UpstreamRoute: Sendable {
     }
     out.append("-")
     out.append(spanOf: id)
-    if trace?.isSampled == true { out.append("-01\r\n") } else { out.append("-00\r\n") }
+    if trace?.isSampled == true { out.append("-01") } else { out.append("-00") }
   }
 }

@@ -1,4 +1,5 @@
 /// Where the body of a message ends (RFC 9112 §6.3).
+@usableFromInline
 package enum BodyFraming: Equatable, Sendable {
   /// No body: nothing announced, or `Content-Length: 0`, or a response that never has one.
   case none
@@ -8,9 +9,18 @@ package enum BodyFraming: Equatable, Sendable {
   /// All bytes until the connection closes; only responses are framed so.
   case untilClose
 
-  package var isUntilClose: Bool { self == .untilClose }
+  @inlinable @inline(__always)
+  package var isUntilClose: Bool {
+    if case .untilClose = self { true } else { false }
+  }
+
+  @inlinable @inline(__always)
+  package var isChunked: Bool {
+    if case .chunked = self { true } else { false }
+  }
 
   /// How a response's body is framed anew for a client of this version: HTTP/1.0 has no chunks (RFC 9112 §6.1).
+  @inlinable @inline(__always)
   package func forwarded(to version: Version) -> BodyFraming {
     switch (self, version) {
     case (.none, _), (.length, _): self

@@ -1,4 +1,5 @@
 /// Why a body is refused: where the next message begins is unknown, so the connection closes.
+@usableFromInline
 package enum BodyFault: Error, Equatable, Sendable {
   /// More bytes than `BodyReader.bytesMax`, come or announced.
   case tooLarge
@@ -6,8 +7,12 @@ package enum BodyFault: Error, Equatable, Sendable {
 }
 
 /// Finds the bytes of a body among those that have come, in each of the framings (RFC 9112 §6.3), and bounds them.
+///
+/// What is inlined is what each message without chunks takes: calls would double it.
+@usableFromInline
 package struct BodyReader: Sendable {
-  private enum Phase {
+  @usableFromInline
+  enum Phase: Sendable {
     case length(remaining: Int)
     case chunks(ChunkedDecoder)
     case untilClose
@@ -15,42 +20,53 @@ package struct BodyReader: Sendable {
   }
 
   /// Body bytes so far, framing not counted.
-  package private(set) var byteCount = 0
+  @usableFromInline package private(set) var byteCount: Int
   /// A body beyond it is refused, as soon as its length or a chunk's size announces it.
-  package var bytesMax: Int
-  private var phase: Phase
+  @usableFromInline package var bytesMax: Int
+  @usableFromInline var phase: Phase
 
+  @inlinable @inline(__always)
   package init(_ framing: BodyFraming, bytesMax: Int = .max) {
+    byteCount = 0
     self.bytesMax = bytesMax
     switch framing {
     case .none: phase = .complete
     case .length(let count): phase = .length(remaining: count)
-    case .chunked: phase = .chunks(ChunkedDecoder())
+    case .chunked: phase = Self.beginningOfChunks
     case .untilClose: phase = .untilClose
     }
   }
 
+  @usableFromInline static var beginningOfChunks: Phase { .chunks(ChunkedDecoder()) }
+
   /// Whether the whole body was read.
+  @inlinable @inline(__always)
   package var isComplete: Bool {
-    if case .complete = phase { return true }
-    return false
+    if case .complete = phase { true } else { false }
+  }
+
+  /// Whether the body comes in chunks, and is not complete.
+  @inlinable @inline(__always)
+  package var readsChunks: Bool {
+    if case .chunks = phase { true } else { false }
   }
 
   /// Bytes still to come of a body whose length its head announces.
+  @inlinable @inline(__always)
   package var remaining: Int? {
-    if case .length(let remaining) = phase { return remaining }
-    return nil
+    if case .length(let remaining) = phase { remaining } else { nil }
   }
 
   /// The next run of body bytes, and advances `offset` behind it and the framing around it.
   ///
   /// - Returns: nil where `bytes` holds no more of the body: `isComplete` tells whether more is to come. After a fault
   ///   there is no more to read.
+  @inlinable @inline(__always)
   package mutating func next(_ bytes: Span<UInt8>, _ offset: inout Int) throws(BodyFault) -> Range<Int>? {
     switch phase {
     case .complete: return nil
     case .length(let remaining):
-      guard remaining <= bytesMax - byteCount else { throw .tooLarge }
+      guard remaining <= bytesMax &- byteCount else { throw .tooLarge }
       let run = take(offset + min(remaining, bytes.count - offset), &offset)
       phase = run.count == remaining ? .complete : .length(remaining: remaining - run.count)
       return run.isEmpty ? nil : run
@@ -58,18 +74,7 @@ package struct BodyReader: Sendable {
       let run = take(bytes.count, &offset)
       guard byteCount <= bytesMax else { throw .tooLarge }
       return run.isEmpty ? nil : run
-    case .chunks(var decoder):
-      let step = try Self.step(&decoder, bytes, &offset)
-      phase = .chunks(decoder)
-      if case .data(let run) = step { byteCount += run.count }
-      guard decoder.chunkBytesLeft <= bytesMax - byteCount else { throw .tooLarge }
-      switch step {
-      case .data(let run): return run
-      case .needsMore: return nil
-      case .end:
-        phase = .complete
-        return nil
-      }
+    case .chunks(let decoder): return try nextOfChunks(decoder, bytes, &offset)
     }
   }
 
@@ -78,7 +83,6 @@ package struct BodyReader: Sendable {
     _ bytes: Span<UInt8>, _ offset: inout Int, into body: inout [UInt8]
   ) throws(BodyFault) -> Bool {
     while let run = try next(bytes, &offset) {
-      body.reserveCapacity(body.count + run.count)
       for index in run { body.append(bytes[index]) }
     }
     return isComplete
@@ -90,11 +94,30 @@ package struct BodyReader: Sendable {
     return isComplete
   }
 
-  private mutating func take(_ end: Int, _ offset: inout Int) -> Range<Int> {
+  @inlinable @inline(__always)
+  mutating func take(_ end: Int, _ offset: inout Int) -> Range<Int> {
     let run = offset..<end
     offset = end
     byteCount += run.count
     return run
+  }
+
+  @usableFromInline
+  mutating func nextOfChunks(
+    _ decoder: ChunkedDecoder, _ bytes: Span<UInt8>, _ offset: inout Int
+  ) throws(BodyFault) -> Range<Int>? {
+    var decoder = decoder
+    let step = try Self.step(&decoder, bytes, &offset)
+    phase = .chunks(decoder)
+    if case .data(let run) = step { byteCount += run.count }
+    guard decoder.chunkBytesLeft <= bytesMax - byteCount else { throw .tooLarge }
+    switch step {
+    case .data(let run): return run
+    case .needsMore: return nil
+    case .end:
+      phase = .complete
+      return nil
+    }
   }
 
   private static func step(

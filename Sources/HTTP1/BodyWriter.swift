@@ -1,14 +1,16 @@
-package import Bytes
+public import Bytes
 
 /// Frames the bytes of a body for its receiver: as they are, or in chunks (RFC 9112 §7.1).
+@usableFromInline
 package struct BodyWriter: Sendable {
   /// Bytes that framing adds at most to one run and the end behind it.
   package static let framingBytesMax = 32
 
   /// Whether bytes and end are framed; otherwise a length or the end of the connection ends the body.
-  package let isChunked: Bool
+  @usableFromInline package let isChunked: Bool
 
-  package init(_ framing: BodyFraming) { isChunked = framing == .chunked }
+  @inlinable @inline(__always)
+  package init(_ framing: BodyFraming) { isChunked = framing.isChunked }
 
   /// Appends a run of the body; an empty run appends nothing, because an empty chunk ends the body.
   package func append(_ bytes: Span<UInt8>, _ run: Range<Int>, to output: ByteBuffer) {
@@ -23,6 +25,7 @@ package struct BodyWriter: Sendable {
   package func append(_ bytes: [UInt8], to output: ByteBuffer) { append(bytes.span, bytes.indices, to: output) }
 
   /// Appends what ends the body: the last chunk, without trailers. Call it once.
+  @inlinable @inline(__always)
   package func end(_ output: ByteBuffer) {
     if isChunked { output.append("0\r\n\r\n") }
   }

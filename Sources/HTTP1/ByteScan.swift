@@ -149,7 +149,7 @@ extension Span<UInt8> {
 
   /// The first eight bytes of `range`, the first one lowest, with zeros for those that it has not.
   ///
-  /// Public, as is what it is made of, to be inlined into the rooms that look names up by words.
+  /// Public, as is what it is made of, to be inlined into the modules that look names up by words.
   @inlinable @inline(__always)
   public func packed(_ range: Range<Int>) -> UInt64 { word(at: range.lowerBound) & .mask(bytes: range.count) }
 

@@ -1,4 +1,5 @@
 /// Why a chunked body is refused: where it ends is unknown, so the connection closes.
+@usableFromInline
 package enum ChunkFault: Error, Equatable, Sendable {
   /// No hex digit where a size begins, or another byte behind it than `;` or CRLF.
   case sizeMalformed
@@ -32,15 +33,16 @@ package enum ChunkFault: Error, Equatable, Sendable {
 }
 
 /// Finds the data in a chunked body, cut anywhere (RFC 9112 §7.1); extensions and trailers are read and dropped.
-package struct ChunkedDecoder: Sendable {
+@usableFromInline
+struct ChunkedDecoder: Sendable {
   /// Hex digits of a size, leading zeros included: 15 of them cannot overflow.
-  package static let sizeDigitsMax = 15
+  static let sizeDigitsMax = 15
   /// Bytes of all extensions of one body (RFC 9112 §7.1.1 wants a limit).
-  package static let extensionBytesMax = 4096
+  static let extensionBytesMax = 4096
   /// Bytes of all trailer lines of one body.
-  package static let trailerBytesMax = 8192
+  static let trailerBytesMax = 8192
 
-  package enum Step: Equatable, Sendable {
+  enum Step: Equatable, Sendable {
     /// The next run of body bytes; never empty.
     case data(Range<Int>)
     /// Every byte given was read.
@@ -63,13 +65,13 @@ package struct ChunkedDecoder: Sendable {
   private var extensionBytes = 0
   private var trailerBytes = 0
 
-  package init() {}
+  init() {}
 
   /// How many data bytes the present chunk still owes; a bound on the body can be judged before they come.
-  package var chunkBytesLeft: Int { phase == .data ? remaining : 0 }
+  var chunkBytesLeft: Int { phase == .data ? remaining : 0 }
 
   /// Looks at bytes from `offset`, at most `bytes.count`, and returns the next run of body bytes, advancing `offset` behind it.
-  package mutating func next(_ bytes: Span<UInt8>, _ offset: inout Int) throws(ChunkFault) -> Step {
+  mutating func next(_ bytes: Span<UInt8>, _ offset: inout Int) throws(ChunkFault) -> Step {
     while phase != .ended {
       guard offset < bytes.count else { return .needsMore }
       if phase == .data {

@@ -1,12 +1,12 @@
 /// The field lines of a head, in the order sent, and which fields are among them.
 ///
-/// Public, as is what a line is read by, since nothing less is inlined into the rooms that look at each line.
+/// Public, as is what a line is read by, since nothing less is inlined into the modules that look at each line.
 public struct FieldLines: ~Copyable, Sendable {
   @usableFromInline var held = 0
   /// Kinds as bits.
   @usableFromInline var kinds: UInt32 = 0
-  /// Room for lines: the first `count` are held. Writing over one costs less than appending it does.
-  @usableFromInline var room = [FieldLine](repeating: FieldLine(), count: 16)
+  /// The first `count` are held. Writing over one costs less than appending it does.
+  @usableFromInline var storage = [FieldLine](repeating: FieldLine(), count: 16)
 
   init() {}
 
@@ -17,7 +17,7 @@ public struct FieldLines: ~Copyable, Sendable {
   @inlinable
   public subscript(index: Int) -> FieldLine {
     precondition(index < count)
-    return room[index]
+    return storage[index]
   }
 
   /// Whether there is a field of this kind.
@@ -26,15 +26,15 @@ public struct FieldLines: ~Copyable, Sendable {
 
   package func map<Result>(_ transform: (FieldLine) -> Result) -> [Result] { indices.map { transform(self[$0]) } }
 
-  /// Twice the room.
-  mutating func makeRoom() { room += room }
+  /// Twice the capacity.
+  mutating func grow() { storage += storage }
 
   mutating func markNamedByConnection(_ index: Int) {
     precondition(index < count)
-    room[index].isNamedByConnection = true
+    storage[index].isNamedByConnection = true
   }
 
-  /// Keeps the room.
+  /// Keeps the capacity.
   mutating func removeAll() {
     held = 0
     kinds = 0

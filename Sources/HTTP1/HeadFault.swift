@@ -13,7 +13,7 @@ package enum HeadFault: Error, Equatable, Sendable {
   /// 417: an expectation other than 100-continue (RFC 9110 §10.1.1).
   case expectationUnsupported
 
-  /// What is wrong with a head, of a request or of an answer.
+  /// What is wrong with a head, of a request or of a response.
   package enum Reason: Error, Equatable, Sendable, CaseIterable {
     case bareLF, bareCR, controlByte, emptyLines
     case requestLine, methodNoToken, targetByte, targetForm, targetAuthority, version

@@ -1,4 +1,4 @@
-/// Reads what the heads of requests and of answers have in common: lines, and fields up to the empty line that ends them.
+/// Reads what the heads of requests and of responses have in common: lines, and fields up to the empty line that ends them.
 struct HeadReader: Sendable {
   private let limits: HeadLimits
   private var scanner = LineScanner()
@@ -43,14 +43,14 @@ struct HeadReader: Sendable {
   mutating func readFields(_ bytes: Span<UInt8>, into fields: inout FieldLines) throws(HeadFault) -> Bool {
     while true {
       var (count, kinds) = (fields.held, fields.kinds)
-      let stop = try readFields(bytes, &count, &kinds, fields.room.mutableSpan)
+      let stop = try readFields(bytes, &count, &kinds, fields.storage.mutableSpan)
       (fields.held, fields.kinds) = (count, kinds)
       switch stop {
       case .whole:
         if section.namesFields { section.markNamedByConnection(&fields, bytes) }
         return true
       case .partial: return false
-      case .full: fields.makeRoom()
+      case .full: fields.grow()
       }
     }
   }
@@ -59,13 +59,13 @@ struct HeadReader: Sendable {
     case whole, partial, full
   }
 
-  /// Reads lines into `room`, whose first `count` are held; an array would be asked at each whether it is shared.
+  /// Reads lines into `lines`, whose first `count` are held; an array would be asked at each whether it is shared.
   @inline(__always)
   private mutating func readFields(
-    _ bytes: Span<UInt8>, _ count: inout Int, _ kinds: inout UInt32, _ room: consuming MutableSpan<FieldLine>
+    _ bytes: Span<UInt8>, _ count: inout Int, _ kinds: inout UInt32, _ lines: consuming MutableSpan<FieldLine>
   ) throws(HeadFault) -> Stop {
     let endMax = fieldsStart + limits.headerBytesMax
-    while count < room.count {
+    while count < lines.count {
       // The name is read before the end of its line is looked for, so that nothing but a name is looked at twice.
       let name = PackedName(tokenIn: bytes, at: scanner.lineStart)
       let kind = name.count == 0 ? .other : FieldName(name)
@@ -76,7 +76,7 @@ struct HeadReader: Sendable {
       guard count < limits.fieldsMax else { throw .headersTooLarge }
       let field = try FieldLine(bytes, line: line, name, kind)
       try section.add(field, bytes)
-      room[count] = field
+      lines[count] = field
       count &+= 1
       kinds |= 1 &<< UInt32(kind.rawValue)
     }

@@ -2,14 +2,15 @@ public import Bytes
 
 /// The lines of a head that pass through: neighbours that came as they are written pass in one piece.
 ///
-/// A browser's request has a dozen of them; each costs a few instructions instead of 90. Public and inlined for the
-/// reason that `ByteBuffer` gives.
-public struct PassedLines {
+/// A browser's request has a dozen of them; each costs a few instructions instead of 90. Inlined for the reason
+/// that `ByteBuffer` gives.
+@usableFromInline
+package struct PassedLines {
   /// Lines that are still to be written.
   @usableFromInline var run: Range<Int>
 
   @inlinable @inline(__always)
-  public init() { run = 0..<0 }
+  package init() { run = 0..<0 }
 
   /// Begins with the status line, as it was sent but for the version, which is ours (RFC 9110 §2.5).
   package init(statusLineOf head: borrowing ResponseHead, _ bytes: Span<UInt8>, to output: ByteBuffer) {
@@ -26,16 +27,11 @@ public struct PassedLines {
   }
 
   /// Passes a line, its name and value as sent.
-  @inlinable
-  public mutating func pass(_ field: FieldLine, of bytes: Span<UInt8>, to output: ByteBuffer) {
+  @inlinable @inline(__always)
+  package mutating func pass(_ field: FieldLine, of bytes: Span<UInt8>, to output: ByteBuffer) {
     if field.name.lowerBound != run.upperBound || !field.isAsWritten(bytes) {
       end(bytes, to: output)
-      guard field.isAsWritten(bytes) else {
-        output.append(bytes, field.name)
-        output.append(": ")
-        output.append(bytes, field.value)
-        return output.append("\r\n")
-      }
+      guard field.isAsWritten(bytes) else { return output.append(field, of: bytes) }
       run = field.name.lowerBound..<field.name.lowerBound
     }
     run = run.lowerBound..<field.value.upperBound + 2
@@ -53,11 +49,24 @@ public struct PassedLines {
   }
 
   /// Writes the lines that are left; before anything else is written, and at the end.
-  @inlinable
-  public mutating func end(_ bytes: Span<UInt8>, to output: ByteBuffer) {
+  @inlinable @inline(__always)
+  package mutating func end(_ bytes: Span<UInt8>, to output: ByteBuffer) {
     guard !run.isEmpty else { return }
-    output.append(bytes, run)
+    output.append(lines: run, of: bytes)
     run = 0..<0
+  }
+}
+
+extension ByteBuffer {
+  @usableFromInline @inline(never)
+  func append(lines run: Range<Int>, of bytes: Span<UInt8>) { append(bytes, run) }
+
+  @usableFromInline @inline(never)
+  func append(_ field: FieldLine, of bytes: Span<UInt8>) {
+    append(bytes, field.name)
+    append(": ")
+    append(bytes, field.value)
+    append("\r\n")
   }
 }
 

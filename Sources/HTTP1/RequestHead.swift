@@ -13,7 +13,7 @@ public struct RequestHead: ~Copyable, Sendable {
   package internal(set) var framing = BodyFraming.none
   /// Whether a Content-Length was sent; with `.none` as framing it said 0.
   package internal(set) var hasContentLength = false
-  /// Whether the downstream connection persists after the answer (RFC 9112 §9.3).
+  /// Whether the downstream connection persists after the response (RFC 9112 §9.3).
   package internal(set) var keepAlive = false
   /// Whether a 100 (Continue) is waited for before a body that is announced (RFC 9110 §10.1.1).
   package internal(set) var expectsContinue = false

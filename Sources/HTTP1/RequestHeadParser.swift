@@ -18,7 +18,7 @@ package struct RequestHeadParser: ~Copyable, Sendable {
     reader = HeadReader(limits: limits)
   }
 
-  /// Makes ready for the next head; the room for field lines is kept.
+  /// Makes ready for the next head; the capacity for field lines is kept.
   package mutating func reset() {
     guard reader.hasBegun else { return }
     head.reset()

@@ -1,4 +1,4 @@
-/// The head of an answer as offsets into the bytes that were parsed; 0 is the first byte given to the parser.
+/// The head of a response as offsets into the bytes that were parsed; 0 is the first byte given to the parser.
 public struct ResponseHead: ~Copyable, Sendable {
   /// 100...599, but never 101.
   package internal(set) var status = 0
@@ -7,7 +7,7 @@ public struct ResponseHead: ~Copyable, Sendable {
   package internal(set) var version = Version.http11
   public internal(set) var fields = FieldLines()
   package internal(set) var framing = BodyFraming.none
-  /// Whether a Content-Length was sent; with `.none` as framing it may still tell a length, as in an answer to HEAD.
+  /// Whether a Content-Length was sent; with `.none` as framing it may still tell a length, as in a response to HEAD.
   package internal(set) var hasContentLength = false
   /// Whether the upstream connection persists after the body (RFC 9112 §9.3).
   package internal(set) var keepAlive = false
@@ -33,7 +33,7 @@ public struct ResponseHead: ~Copyable, Sendable {
   }
 }
 
-/// Why the head of an answer is refused: upstream is at fault, and its connection is of no more use.
+/// Why the head of a response is refused: the instance is at fault, and its connection cannot be used any more.
 package enum ResponseFault: Error, Equatable, Sendable {
   case malformed(HeadFault.Reason)
   /// A bound of `HeadLimits` was passed.
@@ -45,7 +45,7 @@ package enum ResponseFault: Error, Equatable, Sendable {
     case .targetTooLong, .headersTooLarge: self = .headTooLarge
     case .notImplemented: self = .malformed(.transferCodingUnknown)
     case .versionUnsupported: self = .malformed(.version)
-    case .expectationUnsupported: preconditionFailure("an answer expects nothing")
+    case .expectationUnsupported: preconditionFailure("a response expects nothing")
     }
   }
   /// For log lines; holds nothing of what was sent.

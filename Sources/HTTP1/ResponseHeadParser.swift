@@ -1,4 +1,4 @@
-/// Turns the bytes of an answer's head into a `ResponseHead`, line by line (RFC 9112 §2 to §6).
+/// Turns the bytes of a response's head into a `ResponseHead`, line by line (RFC 9112 §2 to §6).
 package struct ResponseHeadParser: ~Copyable, Sendable {
   private enum Phase {
     case statusLine, fields, complete
@@ -13,7 +13,7 @@ package struct ResponseHeadParser: ~Copyable, Sendable {
     reader = HeadReader(limits: limits)
   }
 
-  /// Makes ready for the next head, also for the one after an interim answer; the room for field lines is kept.
+  /// Makes ready for the next head, also for the one after an interim response; the capacity for field lines is kept.
   package mutating func reset() {
     guard reader.hasBegun else { return }
     head.reset()
@@ -24,7 +24,7 @@ package struct ResponseHeadParser: ~Copyable, Sendable {
   /// Resumes where it stopped, and tells whether the head is complete.
   ///
   /// `bytes` always starts at the first byte of this head and only grows between calls; what follows the head is not
-  /// looked at. `method` is that of the request: the answer to a HEAD has no body. After a fault only `reset` makes sense.
+  /// looked at. `method` is that of the request: the response to a HEAD has no body. After a fault only `reset` makes sense.
   package mutating func parse(_ bytes: Span<UInt8>, answering method: Method) throws(ResponseFault) -> Bool {
     do throws(HeadFault) {
       if phase == .statusLine {

@@ -3,7 +3,7 @@ public import Bytes
 /// Request lines, written into reserved capacity.
 extension ByteWriter {
   /// Bytes of a request line besides its method and target: the spaces, the version and CRLF.
-  @inlinable public static var requestLineMarksByteCount: Int { 12 }
+  @inlinable package static var requestLineMarksByteCount: Int { 12 }
 
   /// Appends `method SP target SP HTTP/1.1 CRLF` (RFC 9112 §3).
   ///
@@ -11,7 +11,7 @@ extension ByteWriter {
   ///   - method: where the method is in `bytes`.
   ///   - target: appends the request target.
   @inlinable @inline(__always)
-  public mutating func append(
+  package mutating func append(
     requestLine bytes: Span<UInt8>, method: Range<Int>, target: (inout ByteWriter) -> Void
   ) {
     append(bytes, method)

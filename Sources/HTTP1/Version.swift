@@ -1,4 +1,5 @@
 /// The protocol versions that are understood (RFC 9112 §2.3).
+@usableFromInline
 package enum Version: UInt8, Sendable {
   case http10, http11
 

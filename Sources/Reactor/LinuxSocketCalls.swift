@@ -8,10 +8,10 @@ package final class LinuxSocketCalls: SocketCalls, Sendable {
   package static let shared = LinuxSocketCalls()
 
   package func receive(_ descriptor: Int32, into buffer: ByteBuffer) -> Transfer {
-    let room = buffer.freeCapacity
+    let capacity = buffer.freeCapacity
     // "Would block" would lose the edge, and reading nothing looks like the end.
-    precondition(room > 0, "no room to read into")
-    let count = unsafe linux_receive(descriptor, buffer.address(at: buffer.count), room)
+    precondition(capacity > 0, "no capacity to read into")
+    let count = unsafe linux_receive(descriptor, buffer.address(at: buffer.count), capacity)
     if count > 0 {
       buffer.didReceive(count)
       return .bytes(count)

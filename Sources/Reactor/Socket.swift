@@ -23,7 +23,7 @@ package struct Socket: ~Copyable {
 
   deinit { calls.close(number) }
 
-  /// Reads into the free room of `buffer`, of which there must be some.
+  /// Reads into the free capacity of `buffer`, of which there must be some.
   package func receive(into buffer: ByteBuffer) -> Transfer { calls.receive(number, into: buffer) }
 
   /// Writes a range of `buffer`.

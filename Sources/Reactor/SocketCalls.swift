@@ -2,7 +2,7 @@ package import Bytes
 
 /// The system calls of connected sockets: Linux's, or those of a simulation.
 package protocol SocketCalls: AnyObject {
-  /// Reads into the free room of `buffer`, of which there must be some.
+  /// Reads into the free capacity of `buffer`, of which there must be some.
   func receive(_ descriptor: Int32, into buffer: ByteBuffer) -> Transfer
   /// - Parameter isLast: the end follows at once, and shares a packet with these bytes.
   func send(_ descriptor: Int32, _ buffer: ByteBuffer, _ range: Range<Int>, isLast: Bool) -> Transfer

@@ -1,13 +1,13 @@
 /// The readings of a balance that are no plain one: by indicator, at a time, its lineage.
 extension SandboxLedger {
-  func getBalance(indicator: String, currency: String) throws(CoreRefusal) -> SandboxAnswer {
+  func getBalance(indicator: String, currency: String) throws(CoreRefusal) -> SandboxResponse {
     guard let balance = balance(indicator: indicator, currency: currency) else {
       throw CoreRefusal(404, "BAL_NOT_FOUND", "balance with indicator '\(indicator)' not found")
     }
     return .json(200, BalanceView(reading: .one).json(balance))
   }
 
-  func getBalanceAt(_ id: String, _ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
+  func getBalanceAt(_ id: String, _ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
     let text = query["timestamp"] ?? ""
     let time: GoTimeText
     do { time = try GoTimeText(text.isEmpty ? now().wholeSecondsText : text) } catch {
@@ -32,7 +32,7 @@ extension SandboxLedger {
   }
 
   /// The shape alone: the stand-in follows no funds.
-  func getLineage(_ id: String) throws(CoreRefusal) -> SandboxAnswer {
+  func getLineage(_ id: String) throws(CoreRefusal) -> SandboxResponse {
     guard try balance(id).tracksFundLineage else {
       throw CoreRefusal(400, "GEN_BAD_REQUEST", "balance \(id) does not have fund lineage tracking enabled")
     }

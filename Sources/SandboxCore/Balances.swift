@@ -156,7 +156,7 @@ extension SandboxLedger {
     return balance
   }
 
-  mutating func createBalance(_ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func createBalance(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     let balance = try Balance(body, id: makeID("bln"), createdAt: now())
     // Core names the ledger even when the identity is the unknown one.
     guard ledgers[balance.ledgerID] != nil, balance.identityID.isEmpty || identities[balance.identityID] != nil else {
@@ -173,7 +173,7 @@ extension SandboxLedger {
     return .json(201, BalanceView(reading: .created).json(balance))
   }
 
-  func getBalance(_ id: String, _ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
+  func getBalance(_ id: String, _ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
     let balance = try balance(id)
     let includes = query.all("include")
     let view = BalanceView(

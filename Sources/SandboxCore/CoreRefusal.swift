@@ -24,7 +24,7 @@ struct CoreRefusal: Error {
     self.shape = shape
   }
 
-  var answer: SandboxAnswer {
+  var answer: SandboxResponse {
     switch shape {
     case .error:
       .json(status, ["error": .string(message), "error_detail": ["code": .string(code), "message": .string(message)]])

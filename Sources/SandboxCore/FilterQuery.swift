@@ -79,7 +79,7 @@ struct FilterQuery {
   }
 
   /// The answer for these records, which come newest first.
-  func answer(_ records: some Sequence<JSONValue>) -> SandboxAnswer {
+  func answer(_ records: some Sequence<JSONValue>) -> SandboxResponse {
     var found = records.filter(matches)
     if sortBy != "created_at" {
       found.sort { FilterOrder.of($0[sortBy] ?? .null, $1[sortBy] ?? .null) == (isAscending ? .less : .greater) }
@@ -127,30 +127,30 @@ extension SandboxLedger {
     balances.newestFirst.map(BalanceView(reading: .listed).json)
   }
 
-  func filterLedgers(_ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  func filterLedgers(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     try FilterQuery(body, .ledgers).answer(ledgers.newestFirst.map(\.json))
   }
 
-  func filterIdentities(_ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  func filterIdentities(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     try FilterQuery(body, .identities).answer(identities.newestFirst.map(\.json))
   }
 
-  func filterBalances(_ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  func filterBalances(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     try FilterQuery(body, .balances).answer(balanceRecords)
   }
 
-  func listLedgers(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
+  func listLedgers(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
     let page = try SandboxPage(query, invalid: "Invalid")
     return try FilterQuery(query, .ledgers, page: page).answer(ledgers.newestFirst.map(\.json))
   }
 
-  func listBalances(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
+  func listBalances(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
     let page = try SandboxPage(query, invalid: "invalid")
     return try FilterQuery(query, .balances, page: page).answer(balanceRecords)
   }
 
   /// Without a filter Core gives all identities, whatever limit and offset say; with one it takes what it can of them.
-  func listIdentities(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxAnswer {
+  func listIdentities(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
     let all = identities.newestFirst.map(\.json)
     let filtered = try FilterQuery(query, .identities, page: SandboxPage(lenient: query))
     return filtered.filters.isEmpty ? .json(200, .list(all)) : filtered.answer(all)

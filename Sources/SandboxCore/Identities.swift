@@ -72,7 +72,7 @@ extension SandboxLedger {
     return identity
   }
 
-  mutating func createIdentity(_ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func createIdentity(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     let bound = try Identity.shape.read(body)
     let id = try identityID(chosen: bound.string("identity_id"))
     try checkRoom()
@@ -81,7 +81,7 @@ extension SandboxLedger {
     return .json(201, identity.json(createdAt: identity.createdAt))
   }
 
-  mutating func updateIdentity(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func updateIdentity(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     let bound = try Identity.shape.read(body)
     guard var identity = identities[id] else { throw missingForWrite(id) }
     guard identity.update(bound) else { throw CoreRefusal(400, "GEN_BAD_REQUEST", "No fields provided for update") }
@@ -89,7 +89,7 @@ extension SandboxLedger {
     return .json(200, ["message": "Identity updated successfully"])
   }
 
-  mutating func deleteIdentity(_ id: String) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func deleteIdentity(_ id: String) throws(CoreRefusal) -> SandboxResponse {
     guard identities[id] != nil else { throw missingForWrite(id) }
     identities.remove(id)
     return .json(200, ["message": "Identity deleted successfully"])

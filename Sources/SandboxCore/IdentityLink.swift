@@ -2,7 +2,7 @@
 extension SandboxLedger {
   private static let shape = BodyShape(type: "model.UpdateBalanceIdentity", fields: [("identity_id", .string)])
 
-  mutating func linkIdentity(balance id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func linkIdentity(balance id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     let identityID = try Self.shape.read(body).string("identity_id")
     switch dialect {
     case .measured: try checkLink(id, identityID)

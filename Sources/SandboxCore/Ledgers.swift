@@ -35,14 +35,14 @@ struct Ledger {
 }
 
 extension SandboxLedger {
-  mutating func createLedger(_ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func createLedger(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     let ledger = try Ledger(body, id: makeID("ldg"), createdAt: now())
     try checkRoom()
     ledgers.insert(ledger, id: ledger.id)
     return .json(201, ledger.json(createdAt: ledger.createdAt))
   }
 
-  func getLedger(_ id: String) throws(CoreRefusal) -> SandboxAnswer {
+  func getLedger(_ id: String) throws(CoreRefusal) -> SandboxResponse {
     guard let ledger = ledgers[id] else {
       throw CoreRefusal(404, "LGR_NOT_FOUND", "Ledger not found", shape: .errorWithDetails)
     }

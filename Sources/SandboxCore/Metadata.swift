@@ -2,7 +2,7 @@
 extension SandboxLedger {
   private static let shape = BodyShape(type: "model.UpdateMetadataRequest", fields: [("meta_data", .map)])
 
-  mutating func updateMetadata(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func updateMetadata(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     let added = try Self.shape.read(body).map("meta_data")
     guard added != .null else {
       throw .malformed(

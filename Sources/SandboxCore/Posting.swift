@@ -1,6 +1,6 @@
 /// The movement of a transaction between balances.
 extension SandboxLedger {
-  mutating func createTransaction(_ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func createTransaction(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     let idMaker = { [self] in makeID("txn") }
     var transaction = try Transaction(body, id: makeID("txn"), createdAt: now(), makeID: idMaker)
     try checkRoom()
@@ -20,12 +20,12 @@ extension SandboxLedger {
     return .json(201, TransactionView(reading: .created).json(transaction))
   }
 
-  func getTransaction(_ id: String) throws(CoreRefusal) -> SandboxAnswer {
+  func getTransaction(_ id: String) throws(CoreRefusal) -> SandboxResponse {
     guard let transaction = transactions[id] else { throw .missing("Transaction", code: "TXN_NOT_FOUND", id: id) }
     return .json(200, TransactionView(reading: .byID).json(transaction))
   }
 
-  func getTransaction(reference: String) throws(CoreRefusal) -> SandboxAnswer {
+  func getTransaction(reference: String) throws(CoreRefusal) -> SandboxResponse {
     guard let transaction = transactions.newestFirst.first(where: { $0.reference == reference }) else {
       throw CoreRefusal(
         404, "TXN_NOT_FOUND", "Transaction with reference '\(reference)' not found", shape: .errorWithDetails)

@@ -37,7 +37,7 @@ package struct SandboxLedger: Sendable {
     ledgers.insert(general, id: general.id)
   }
 
-  package mutating func answer(_ request: SandboxRequest) -> SandboxAnswer {
+  package mutating func answer(_ request: SandboxRequest) -> SandboxResponse {
     if request.method == "OPTIONS", request.target == "*" { return .serverOptions }
     guard let target = SandboxTarget(request.target) else { return .badTarget }
     let route = SandboxRoute(method: request.method, segments: target.segments, dialect)
@@ -62,7 +62,7 @@ package struct SandboxLedger: Sendable {
   }
 
   /// A path that is a route without its last slash is sent there.
-  private func redirect(_ request: SandboxRequest, _ target: SandboxTarget) -> SandboxAnswer? {
+  private func redirect(_ request: SandboxRequest, _ target: SandboxTarget) -> SandboxResponse? {
     guard target.segments.firstIndex(of: "") == target.segments.count - 1, target.segments.count > 1,
       target.path.hasSuffix("/"),
       SandboxRoute(method: request.method, segments: target.segments.dropLast(), dialect) != nil
@@ -74,7 +74,7 @@ package struct SandboxLedger: Sendable {
 
   private mutating func answer(
     _ route: SandboxRoute, _ query: SandboxQuery, _ body: [UInt8]
-  ) throws(CoreRefusal) -> SandboxAnswer {
+  ) throws(CoreRefusal) -> SandboxResponse {
     switch route {
     case .root: .json(200, .string(Self.greeting))
     case .health: .json(200, ["status": "UP"])

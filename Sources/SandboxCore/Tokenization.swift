@@ -42,18 +42,18 @@ extension SandboxLedger {
   private static let tokenizeShape = BodyShape(type: "model.TokenizeRequest", fields: [("fields", .strings)])
   private static let detokenizeShape = BodyShape(type: "model.DetokenizeRequest", fields: [("fields", .strings)])
 
-  func getTokenizedFields(_ id: String) throws(CoreRefusal) -> SandboxAnswer {
+  func getTokenizedFields(_ id: String) throws(CoreRefusal) -> SandboxResponse {
     let fields = try identity(id).tokenizedFields
     return .json(200, ["tokenized_fields": .array(fields.map { .string($0) })])
   }
 
-  mutating func tokenize(_ id: String, field: String) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func tokenize(_ id: String, field: String) throws(CoreRefusal) -> SandboxResponse {
     try tokenizeField(id, field)
     return .json(200, ["message": "Field tokenized successfully"])
   }
 
   /// Field by field: those before a refused one stay tokenized, as at Core.
-  mutating func tokenize(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  mutating func tokenize(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     let fields = try Self.required(Self.tokenizeShape.read(body), "TokenizeRequest")
     guard !fields.isEmpty else {
       throw CoreRefusal(400, "GEN_VALIDATION_ERROR", "at least one field must be specified")
@@ -62,11 +62,11 @@ extension SandboxLedger {
     return .json(200, ["message": "Fields tokenized successfully"])
   }
 
-  func detokenize(_ id: String, field: String) throws(CoreRefusal) -> SandboxAnswer {
+  func detokenize(_ id: String, field: String) throws(CoreRefusal) -> SandboxResponse {
     .json(200, ["field": .string(field), "value": .string(try original(identity(id), field))])
   }
 
-  func detokenize(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxAnswer {
+  func detokenize(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
     let asked = try Self.required(Self.detokenizeShape.read(body), "DetokenizeRequest")
     let identity = try identity(id)
     var members: [JSONMember] = []

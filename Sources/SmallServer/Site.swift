@@ -4,12 +4,14 @@ package import Reactor
 
 /// What a small server serves; made and called on the server's one thread.
 package protocol Site: AnyObject {
-  /// Answers one request, in full or as far as its beginning.
-  func answer(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, to output: ByteBuffer
-  ) -> SmallAnswer
+  /// Writes the response to one request, in full or as far as its beginning.
+  ///
+  /// - Parameter bytes: those that `head` was parsed from.
+  func respond(
+    to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
+  ) -> SmallResponse
 
-  /// Answers what is no request that it takes; the connection ends behind it.
+  /// Writes the response to what is no request that it takes; the connection ends behind it.
   func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer)
 }
 
@@ -21,8 +23,8 @@ package struct SmallRequest {
   package let seconds: Int64
 }
 
-/// What an answer leaves to be done.
-package struct SmallAnswer {
+/// What a response leaves to be done.
+package struct SmallResponse {
   /// Whether there may be another request on the connection.
   package let keepsAlive: Bool
   /// Appends the next part to the output, when what was there is out; false: that was the last.
@@ -36,8 +38,7 @@ package struct SmallAnswer {
 
 package enum SmallRequestFault {
   case head(HeadFault)
-  case bodyTooLarge
-  case bodyMalformed
+  case body(BodyFault)
 }
 
 /// How much of everything there may be.
@@ -46,7 +47,7 @@ package struct SmallServerBounds: Sendable {
   package var connectionsMax: Int
   package var bodyBytesMax: Int
   package var headLimits = HeadLimits()
-  /// How long a request may take to come, and a part of an answer to go; nil: for ever.
+  /// How long a request may take to come, and a part of a response to go; nil: for ever.
   package var milliseconds: Int64?
 
   package init(connectionsMax: Int, bodyBytesMax: Int, milliseconds: Int64?) {

@@ -2,7 +2,7 @@ import Dispatch
 package import Reactor
 package import System
 
-/// A server of one loop on a thread of its own, for few callers: HTTP/1.1, each request answered before the next is read.
+/// A server of one loop on a thread of its own, for few callers: HTTP/1.1, each request gets its response before the next is read.
 package final class SiteServer: Sendable {
   /// With the port that the system chose for port 0.
   package let address: SocketAddress

@@ -3,13 +3,13 @@ import HTTP1
 import Reactor
 import System
 
-/// One caller: its requests are read whole, one after the other, and each is answered before the next is read.
+/// One caller: its requests are read whole, one after the other, and each gets its response before the next is read.
 final class SmallConnection: EventHandler {
   private enum Phase {
     case readingHead
     case readingBody
-    /// The answer is not out yet; then the next request, or the end.
-    case answering(keepsAlive: Bool)
+    /// The response is not out yet; then the next request, or the end.
+    case responding(keepsAlive: Bool)
     /// The last response is out and our side is closed.
     case lingering(LingeringClose)
     case closed
@@ -28,7 +28,8 @@ final class SmallConnection: EventHandler {
   private var output = ByteBuffer(capacity: bufferBytes)
   private var sent = 0
   private var parser: RequestHeadParser
-  private var body: RequestBody
+  private var reader = BodyReader(.none)
+  private var body: [UInt8] = []
   private var more: ((ByteBuffer) -> Bool)?
   private var phase = Phase.readingHead
   private var registration = Registration.none
@@ -38,7 +39,6 @@ final class SmallConnection: EventHandler {
     self.socket = socket
     self.owner = owner
     parser = RequestHeadParser(limits: owner.bounds.headLimits)
-    body = RequestBody(.none, bytesMax: 0)
   }
 
   func open() throws(Errno) {
@@ -89,7 +89,7 @@ final class SmallConnection: EventHandler {
     case .readingBody:
       guard readBody() else { return false }
       return serveNext()
-    case .answering(let keepsAlive):
+    case .responding(let keepsAlive):
       guard flush() else { return false }
       if keepsAlive {
         phase = .readingHead
@@ -112,7 +112,7 @@ final class SmallConnection: EventHandler {
     while true {
       do throws(HeadFault) {
         if try input.withBytes({ bytes throws(HeadFault) in try parser.parse(bytes) }) {
-          body = RequestBody(parser.head.framing, bytesMax: owner.bounds.bodyBytesMax)
+          reader = BodyReader(parser.head.framing, bytesMax: owner.bounds.bodyBytesMax)
           phase = .readingBody
           if parser.head.expectsContinue { sendContinue() }
           return true
@@ -127,20 +127,26 @@ final class SmallConnection: EventHandler {
 
   private func readBody() -> Bool {
     while true {
-      switch body.read(input, from: parser.head.byteCount) {
-      case .whole(let end):
-        answer(messageEnd: end)
+      do throws(BodyFault) {
+        if try takeBody() {
+          respond()
+          return true
+        }
+      } catch {
+        refuse(.body(error))
         return true
-      case .tooLarge:
-        refuse(.bodyTooLarge)
-        return true
-      case .malformed:
-        refuse(.bodyMalformed)
-        return true
-      case .needsMore: break
       }
       guard receive() else { return false }
     }
+  }
+
+  /// Takes what has come of the body out of the input, behind the head; true once the body is complete.
+  private func takeBody() throws(BodyFault) -> Bool {
+    let headEnd = parser.head.byteCount
+    var end = headEnd
+    let isComplete = try input.withBytes { bytes throws(BodyFault) in try reader.read(bytes, &end, into: &body) }
+    input.remove(headEnd..<end)
+    return isComplete
   }
 
   /// Reads more into the input; false when nothing more comes now, or ever: then the connection is closed.
@@ -155,22 +161,22 @@ final class SmallConnection: EventHandler {
     }
   }
 
-  /// A caller that waits for this has sent nothing behind its head, so the answer's own bytes cannot be mixed up with it.
+  /// A caller that waits for this has sent nothing behind its head, so the response's bytes cannot be mixed up with it.
   private func sendContinue() {
-    output.append("HTTP/1.1 100 Continue\r\n\r\n")
+    output.appendContinue()
     _ = flush()
   }
 
-  // MARK: Answering
+  // MARK: Responding
 
-  private func answer(messageEnd: Int) {
-    let request = SmallRequest(body: body.bytes, peer: peer, seconds: owner.loop.wallMicroseconds / 1_000_000)
-    let answer = input.withBytes { bytes in owner.site.answer(parser.head, bytes, request, to: output) }
-    input.remove(0..<messageEnd)
+  private func respond() {
+    let request = SmallRequest(body: body, peer: peer, seconds: owner.loop.wallMicroseconds / 1_000_000)
+    let response = input.withBytes { bytes in owner.site.respond(to: parser.head, bytes, request, output) }
+    input.remove(0..<parser.head.byteCount)
     parser.reset()
-    body = RequestBody(.none, bytesMax: 0)
-    more = answer.more
-    begin(keepsAlive: answer.keepsAlive)
+    body = []
+    more = response.more
+    begin(keepsAlive: response.keepsAlive)
   }
 
   private func refuse(_ fault: SmallRequestFault) {
@@ -179,11 +185,11 @@ final class SmallConnection: EventHandler {
   }
 
   private func begin(keepsAlive: Bool) {
-    phase = .answering(keepsAlive: keepsAlive)
+    phase = .responding(keepsAlive: keepsAlive)
     beginWait()
   }
 
-  /// Sends what waits, and at most one more part of the answer a turn; true when all of it is out.
+  /// Sends what waits, and at most one more part of the response a turn; true when all of it is out.
   private func flush() -> Bool {
     guard sendOutput() else { return false }
     guard let more else { return true }

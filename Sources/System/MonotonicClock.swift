@@ -1,9 +1,10 @@
-import Glibc
+public import Glibc
 
 /// Time that only goes forward, for deadlines and durations.
+@usableFromInline
 package enum MonotonicClock {
   /// Nanoseconds since some moment in the past (CLOCK_MONOTONIC).
-  package static var nanoseconds: Int64 { read(CLOCK_MONOTONIC) }
+  @inlinable @inline(__always) package static var nanoseconds: Int64 { read(CLOCK_MONOTONIC) }
 
   /// Microseconds since 1970 in UTC (CLOCK_REALTIME), for logs and expiry only.
   package static var wallMicroseconds: Int64 { read(CLOCK_REALTIME) / 1_000 }
@@ -11,7 +12,7 @@ package enum MonotonicClock {
   /// CPU time of this process.
   package static var processNanoseconds: Int64 { read(CLOCK_PROCESS_CPUTIME_ID) }
 
-  private static func read(_ clock: clockid_t) -> Int64 {
+  @usableFromInline static func read(_ clock: clockid_t) -> Int64 {
     var time = timespec()
     unsafe clock_gettime(clock, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

@@ -105,7 +105,7 @@ import Testing
     #expect(buffer.text == #"{"a":"b"}"#)
   }
 
-  @Test func `what is written beyond the room that was asked for ends the process`() async {
+  @Test func `what is written beyond the capacity that was asked for ends the process`() async {
     await #expect(processExitsWith: .failure) {
       let buffer = ByteBuffer(capacity: 8)
       buffer.write(atMost: 8) { $0.append("123456789") }
@@ -195,13 +195,13 @@ import Testing
     #expect(model.indices.allSatisfy { buffer[$0] == model[$0] }, "seed \(seed)")
   }
 
-  @Test func `a pool keeps a bounded number of unused rooms, and none that has grown`() {
+  @Test func `a pool keeps a bounded number of unused blocks, and none that has grown`() {
     let pool = BufferPool(capacity: 8, keptMax: 1, largeCapacity: 32, largeKeptMax: 1)
     let buffers = (0..<3).map { _ in ByteBuffer(from: pool) }
     #expect(buffers[0].capacity == 0 && buffers[0].isEmpty)
     for buffer in buffers { buffer.append(1) }
     #expect(buffers.allSatisfy { $0.capacity == 8 && $0.count == 1 })
-    // What has grown has given its ordinary room back already.
+    // What has grown has given its ordinary block back already.
     buffers[1].reserve(9)
     #expect(pool.unusedCount == 1)
     for buffer in buffers { buffer.giveBack() }
@@ -210,23 +210,23 @@ import Testing
     #expect(pool.unusedCount == 0 && buffers[0][0] == 2)
   }
 
-  @Test func `a buffer takes a large room once, and its pool keeps a bounded number of these, too`() {
+  @Test func `a buffer takes a large block once, and its pool keeps a bounded number of these, too`() {
     let pool = BufferPool(capacity: 8, keptMax: 4, largeCapacity: 32, largeKeptMax: 1)
     let buffers = (0..<2).map { _ in ByteBuffer(from: pool) }
     for buffer in buffers {
       buffer.append(1)
-      buffer.takeLargeRoom()
+      buffer.takeLargeStorage()
       #expect(buffer.capacity == 32 && buffer.isEmpty)
       buffer.append(2)
-      buffer.takeLargeRoom()
+      buffer.takeLargeStorage()
       #expect(buffer.count == 1)
     }
-    #expect(pool.unusedCount == 1, "the one ordinary room, used twice")
+    #expect(pool.unusedCount == 1, "the one ordinary block, used twice")
     for buffer in buffers { buffer.giveBack() }
     #expect(pool.unusedCount == 2)
   }
 
-  @Test func `a buffer that ends gives its room back`() {
+  @Test func `a buffer that ends gives its block back`() {
     let pool = BufferPool(capacity: 8, keptMax: 1, largeCapacity: 32, largeKeptMax: 1)
     do {
       let buffer = ByteBuffer(from: pool)

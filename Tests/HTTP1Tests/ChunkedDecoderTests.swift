@@ -1,5 +1,6 @@
-import HTTP1
 import Testing
+
+@testable import HTTP1
 
 private enum Decoded: Equatable {
   case whole(String, end: Int)

@@ -1,6 +1,7 @@
-import HTTP1
 import TestValues
 import Testing
+
+@testable import HTTP1
 
 enum Corpus {
   static let requests = [

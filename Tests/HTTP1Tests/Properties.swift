@@ -1,4 +1,4 @@
-import HTTP1
+@testable import HTTP1
 
 /// What holds for any bytes at all: tried on the corpora by the tests, and on what a fuzzer makes of them.
 enum Properties {

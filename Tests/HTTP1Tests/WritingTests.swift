@@ -70,8 +70,7 @@ import Testing
   }
 
   @Test func `writes field lines`() {
-    var ready: [UInt8] = []
-    ready.append(field: "E", "ready".utf8)
+    let ready = [UInt8](fields: ["E": Array("ready".utf8), "EE": []])
     let facts = response {
       $0.append(statusLine: 200)
       $0.append(field: "A", "literal")
@@ -86,7 +85,7 @@ import Testing
       $0.appendFieldEnd()
     }
     let expected = [
-      "A:literal", "B:größer", "C:12", "D:appended", "E:ready", "F:in reserved capacity", "G:", "H:in parts",
+      "A:literal", "B:größer", "C:12", "D:appended", "E:ready", "EE:", "F:in reserved capacity", "G:", "H:in parts",
     ].map { text(Array($0.utf8)) }
     #expect(facts?.fields == expected)
   }
@@ -96,10 +95,7 @@ import Testing
     await #expect(processExitsWith: .failure) { ByteBuffer(capacity: 9).append(field: "A", text: "b\r\nC: d") }
     await #expect(processExitsWith: .failure) { ByteBuffer(capacity: 9).append(field: "A", text: "b\n") }
     await #expect(processExitsWith: .failure) { ByteBuffer(capacity: 9).append(field: "A", text: "\u{0}") }
-    await #expect(processExitsWith: .failure) {
-      var lines: [UInt8] = []
-      lines.append(field: "A", "b\r".utf8)
-    }
+    await #expect(processExitsWith: .failure) { _ = [UInt8](fields: ["A": Array("b\r".utf8)]) }
   }
 
   @Test func `writes request lines (RFC 9112 §3)`() {

@@ -14,7 +14,7 @@ struct FilterTests {
     return ledger
   }
 
-  private func names(_ answer: SandboxAnswer) -> String {
+  private func names(_ answer: SandboxResponse) -> String {
     let text = String(decoding: answer.body, as: UTF8.self)
     return text.matches(of: /"first_name":"([^"]*)"/).map { String($0.1) }.joined(separator: " ")
   }

@@ -66,7 +66,7 @@ struct ReplayTests {
     }
   }
 
-  private static func fields(_ answer: SandboxAnswer) -> [String] {
+  private static func fields(_ answer: SandboxResponse) -> [String] {
     answer.fields.filter { !serverFields.contains($0.name) }.map { "\($0.name): \($0.value)" }
   }
 
@@ -122,7 +122,7 @@ extension SandboxLedger {
   }
 
   @discardableResult
-  mutating func create(_ target: String, _ body: String) -> SandboxAnswer {
+  mutating func create(_ target: String, _ body: String) -> SandboxResponse {
     answer(SandboxRequest(method: "POST", target: target, key: "core-master-key-0001", body: Array(body.utf8)))
   }
 }

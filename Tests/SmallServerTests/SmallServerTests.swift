@@ -6,29 +6,33 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(10))) struct SmallServerTests {
-  /// Answers with the path, or with a long answer in parts.
+  /// Responds with the path, or with a long body in parts, or with the request's body where there is one.
   private final class Echo: Site {
-    func answer(
-      _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, to output: ByteBuffer
-    ) -> SmallAnswer {
+    func respond(
+      to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
+    ) -> SmallResponse {
+      output.append(statusLine: 200)
       guard head.path.count > 1 else {
-        output.append("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        output.append(contentLength: 1_000_000)
+        output.appendHeadEnd()
         var parts = 0
-        return SmallAnswer(keepsAlive: head.keepAlive) { output in
+        return SmallResponse(keepsAlive: head.keepAlive) { output in
           output.append([UInt8](repeating: 97, count: 10_000))
           parts += 1
           return parts < 100
         }
       }
-      output.append("HTTP/1.1 200 OK\r\nContent-Length: ")
-      output.append(decimal: head.path.count)
-      output.append("\r\n\r\n")
-      output.append(bytes, head.path)
-      return SmallAnswer(keepsAlive: head.keepAlive)
+      output.append(contentLength: request.body.isEmpty ? head.path.count : request.body.count)
+      output.appendHeadEnd()
+      if request.body.isEmpty { output.append(bytes, head.path) } else { output.append(request.body) }
+      return SmallResponse(keepsAlive: head.keepAlive)
     }
 
     func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer) {
-      output.append("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+      output.append(statusLine: 400)
+      output.append(contentLength: 0)
+      output.appendConnection(keepsAlive: false, version: .http11)
+      output.appendHeadEnd()
     }
   }
 
@@ -104,12 +108,33 @@ import Testing
     }
   }
 
-  @Test func `a body beyond the bound is refused`() throws {
+  @Test(arguments: [
+    "Content-Length: 11\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\nb\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n5\r\n", "Transfer-Encoding: chunked\r\n\r\nz",
+  ])
+  func `a body that is malformed or beyond the bound is refused`(rest: String) throws {
     try withServer { port in
       let socket = try TestSocket(port: port)
       var reader = TestMessageReader(socket)
-      try socket.send("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n")
+      try socket.send("GET /a HTTP/1.1\r\nHost: a\r\n" + rest)
       #expect(try reader.next()?.status == 400)
+    }
+  }
+
+  @Test(arguments: [
+    "Content-Length: 10\r\n\r\n0123456789", "Transfer-Encoding: chunked\r\n\r\n1\r\n0\r\n9;x\r\n123456789\r\n0\r\n\r\n",
+  ])
+  func `a body comes whole, in one piece or byte by byte, and the next request behind it`(rest: String) throws {
+    try withServer { port in
+      let socket = try TestSocket(port: port)
+      var reader = TestMessageReader(socket)
+      let request = "POST /a HTTP/1.1\r\nHost: a\r\n" + rest
+      try socket.send(request + request + "GET /b HTTP/1.1\r\nHost: a\r\n\r\n")
+      #expect(try reader.next()?.bodyText == "0123456789")
+      #expect(try reader.next()?.bodyText == "0123456789")
+      #expect(try reader.next()?.bodyText == "/b")
+      for byte in request { try socket.send(String(byte)) }
+      #expect(try reader.next()?.bodyText == "0123456789")
     }
   }
 }

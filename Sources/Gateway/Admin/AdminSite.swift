@@ -20,39 +20,39 @@ final class AdminSite: Site {
     self.token = token.map { SHA256.digest(of: $0.reveal().span) }
   }
 
-  func answer(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, to output: ByteBuffer
-  ) -> SmallAnswer {
+  func respond(
+    to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
+  ) -> SmallResponse {
     let page = page(head, bytes)
-    var answer = AdminAnswer(page.text, dateLine: date.line(at: request.seconds))
-    answer.suit(head)
-    answer.write(to: output)
-    return answer.rest(page.parts)
+    var response = AdminResponse(page.text, dateLine: date.line(at: request.seconds))
+    response.suit(head)
+    response.write(to: output)
+    return response.rest(page.parts)
   }
 
   func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer) {
     let text: AdminText =
       switch fault {
       case .head(let fault): .plain(LocalReply(fault).code.status, LocalReply(fault).message)
-      case .bodyTooLarge: .plain(413, "No request here has a body.")
-      case .bodyMalformed: .plain(400, "The chunks of the request body are malformed.")
+      case .body(.tooLarge): .plain(413, "No request here has a body.")
+      case .body(.malformed(let fault)): .plain(400, "The request body is malformed: \(fault.text).")
       }
-    AdminAnswer(text, dateLine: date.line(at: seconds)).write(to: output)
+    AdminResponse(text, dateLine: date.line(at: seconds)).write(to: output)
   }
 
-  /// What to answer, and where its parts come from if it is no short text.
+  /// What the response holds, and where its parts come from if it is no short text.
   private func page(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> (text: AdminText, parts: AdminParts?) {
     guard let path = AdminPath(bytes, head.path) else {
       return (.plain(404, "There are /livez, /readyz, /metrics and /status."), nil)
     }
     guard head.method == .get || head.method == .head else {
-      return (.plain(405, "Only GET is known here.", field: "Allow: GET, HEAD\r\n"), nil)
+      return (.plain(405, "Only GET is known here.", field: ("Allow", "GET, HEAD")), nil)
     }
     guard !path.isGuarded || isAuthorized(head, bytes) else {
       return (
         .plain(
           401, "Send the admin token as Authorization: Bearer <token>.",
-          field: "WWW-Authenticate: Bearer realm=\"blnk-gateway admin\"\r\n"), nil
+          field: ("WWW-Authenticate", "Bearer realm=\"blnk-gateway admin\"")), nil
       )
     }
     switch path {
@@ -94,7 +94,7 @@ final class AdminSite: Site {
   }
 }
 
-/// Parts of a long answer, one after the other; nil behind the last one.
+/// Parts of a long body, one after the other; nil behind the last one.
 typealias AdminParts = () -> [UInt8]?
 
 /// The paths that there are, compared byte for byte; a query does not matter.

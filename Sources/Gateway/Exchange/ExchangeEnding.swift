@@ -54,7 +54,7 @@ extension Exchange {
     handle(.refused, connection)
     record.status = 200
     state.keepsAlive = state.head.keepsAlive && !worker.isDraining && bodyIsRead(from: connection)
-    ProbeAnswer.write(
+    ProbeReply.write(
       to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
       version: state.head.version, hasBody: !state.head.method.isHead)
     schedule(.deliver)

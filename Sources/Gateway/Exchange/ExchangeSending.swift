@@ -205,7 +205,7 @@ extension Exchange {
   /// RFC 9110 §10.1.1: the request is admitted and its body is wanted now.
   private func sendContinue(to connection: DownstreamConnection) -> Flushing {
     state.head.expectsContinue = false
-    response.output.append("HTTP/1.1 100 Continue\r\n\r\n")
+    response.output.appendContinue()
     return flush(to: connection)
   }
 }

@@ -19,15 +19,15 @@ extension SandboxRequest {
   }
 }
 
-extension SandboxAnswer {
+extension SandboxResponse {
   var keepsConnection: Bool { !fields.contains(SandboxField("Connection", "close")) }
 
   /// A larger body than Core takes; Go's server ends the connection behind it.
   static let bodyTooLarge = CoreRefusal.malformed("http: request body too large").answer
 
   /// Go's server gives it to what is no HTTP request, before Core sees it.
-  static func unreadable(status: Int) -> SandboxAnswer {
-    SandboxAnswer(
+  static func unreadable(status: Int) -> SandboxResponse {
+    SandboxResponse(
       status: status, fields: [SandboxField("Content-Type", "text/plain; charset=utf-8")],
       body: Array("\(status) not a request that is understood here".utf8))
   }

@@ -22,28 +22,28 @@ final class SandboxSite: Site {
       makeUUID: { UUID().uuidString.lowercased() })
   }
 
-  func answer(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, to output: ByteBuffer
-  ) -> SmallAnswer {
+  func respond(
+    to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
+  ) -> SmallResponse {
     let received = ReceivedRequest(head, bytes, body: request.body)
     requests.append(received)
     let answer = ledger.answer(SandboxRequest(received))
     let keepsAlive = head.keepAlive && answer.keepsConnection
-    let writer = AnswerWriter(
+    let writer = ResponseWriter(
       method: head.method, version: head.version, keepsAlive: keepsAlive, peer: request.peer,
       forwardedFor: received.values(of: "X-Forwarded-For").first, seconds: request.seconds)
     writer.write(answer, to: output)
-    return SmallAnswer(keepsAlive: keepsAlive)
+    return SmallResponse(keepsAlive: keepsAlive)
   }
 
   func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer) {
-    let answer: SandboxAnswer =
+    let answer: SandboxResponse =
       switch fault {
       case .head(let fault): .unreadable(status: fault.status)
-      case .bodyTooLarge: .bodyTooLarge
-      case .bodyMalformed: .unreadable(status: 400)
+      case .body(.tooLarge): .bodyTooLarge
+      case .body(.malformed): .unreadable(status: 400)
       }
-    let writer = AnswerWriter(
+    let writer = ResponseWriter(
       method: .get, version: .http11, keepsAlive: false, peer: nil, forwardedFor: nil, seconds: seconds)
     writer.write(answer, to: output)
   }

@@ -3,8 +3,8 @@ import HTTP1
 import Reactor
 import System
 
-/// An answer as a caller sees it.
-struct DemoAnswer {
+/// A response as a caller sees it.
+struct DemoResponse {
   let status: Int
   let fields: [(name: String, value: String)]
   let body: [UInt8]
@@ -25,7 +25,7 @@ struct DemoAnswer {
 /// A caller that sends bytes as they are given, bad HTTP too, on one connection as long as the gateway keeps it.
 final class DemoClient {
   private static let secondsMax = 10
-  private static let answerBytesMax = 16 << 20
+  private static let responseBytesMax = 16 << 20
 
   private let address: SocketAddress
   private let output = ByteBuffer(capacity: 16 << 10)
@@ -33,11 +33,11 @@ final class DemoClient {
 
   init(_ address: SocketAddress) { self.address = address }
 
-  /// Sends each request on one connection, and reads its answer before the next. When an answer announces the end of the
+  /// Sends each request on one connection, and reads its response before the next. When a response announces the end of the
   /// connection, it waits for that end and opens another for the rest.
-  func call(_ requests: [String]) throws(CommandFault) -> [DemoAnswer] {
+  func call(_ requests: [String]) throws(CommandFault) -> [DemoResponse] {
     do throws(Errno) {
-      var answers: [DemoAnswer] = []
+      var responses: [DemoResponse] = []
       var rest = requests[...]
       while !rest.isEmpty {
         let socket = try BlockingSocket(connectingTo: address, waitingAtMost: Self.secondsMax)
@@ -47,22 +47,22 @@ final class DemoClient {
           output.removeAll()
           output.append(text: request)
           try socket.send(output)
-          guard let answer = try readAnswer(socket, isHead: request.hasPrefix("HEAD ")) else {
+          guard let response = try readResponse(socket, isHead: request.hasPrefix("HEAD ")) else {
             throw Errno(71)
           }
-          answers.append(answer)
-          isOpen = answer.value(of: "Connection") != "close"
+          responses.append(response)
+          isOpen = response.value(of: "Connection") != "close"
         }
         if !isOpen, try socket.receive(into: input) > 0 { throw Errno(71) }
       }
-      return answers
+      return responses
     } catch {
-      throw .failed("the gateway did not answer as HTTP/1.1 wants: \(error)")
+      throw .failed("the gateway did not respond as HTTP/1.1 requires: \(error)")
     }
   }
 
-  /// nil: no answer, or none that can be read.
-  private func readAnswer(_ socket: borrowing BlockingSocket, isHead: Bool) throws(Errno) -> DemoAnswer? {
+  /// nil: no response, or none that can be read.
+  private func readResponse(_ socket: borrowing BlockingSocket, isHead: Bool) throws(Errno) -> DemoResponse? {
     var parser = ResponseHeadParser(limits: HeadLimits())
     while true {
       do throws(ResponseFault) {
@@ -78,53 +78,25 @@ final class DemoClient {
     let fields = parser.head.fields.map { (name: text($0.name), value: text($0.value)) }
     input.remove(0..<parser.head.byteCount)
     guard let body = try readBody(socket, parser.head.framing) else { return nil }
-    return DemoAnswer(status: parser.head.status, fields: fields, body: body)
+    return DemoResponse(status: parser.head.status, fields: fields, body: body)
   }
 
   private func readBody(_ socket: borrowing BlockingSocket, _ framing: BodyFraming) throws(Errno) -> [UInt8]? {
-    switch framing {
-    case .none: return []
-    case .untilClose: return nil
-    case .length(let length):
-      while input.count < length { guard try socket.receive(into: input) > 0 else { return nil } }
-      return take(length)
-    case .chunked: return try readChunks(socket)
-    }
-  }
-
-  private func readChunks(_ socket: borrowing BlockingSocket) throws(Errno) -> [UInt8]? {
-    var decoder = ChunkedDecoder()
+    // The gateway sends chunks to a client of HTTP/1.1 where it knows no length.
+    guard !framing.isUntilClose else { return nil }
+    var reader = BodyReader(framing, bytesMax: Self.responseBytesMax)
     var body: [UInt8] = []
-    while body.count < Self.answerBytesMax {
-      var offset = 0
-      var isEnd = false
-      let isGood = input.withBytes { bytes in
-        do throws(ChunkFault) {
-          while true {
-            switch try decoder.next(bytes, &offset) {
-            case .data(let run): for index in run { body.append(bytes[index]) }
-            case .needsMore: return true
-            case .end:
-              isEnd = true
-              return true
-            }
-          }
-        } catch {
-          return false
-        }
+    while true {
+      var end = 0
+      do throws(BodyFault) {
+        let isComplete = try input.withBytes { bytes throws(BodyFault) in try reader.read(bytes, &end, into: &body) }
+        input.remove(0..<end)
+        if isComplete { return body }
+      } catch {
+        return nil
       }
-      guard isGood else { return nil }
-      input.remove(0..<offset)
-      if isEnd { return body }
       guard try socket.receive(into: input) > 0 else { return nil }
     }
-    return nil
-  }
-
-  private func take(_ count: Int) -> [UInt8] {
-    let bytes = (0..<count).map { index in input[index] }
-    input.remove(0..<count)
-    return bytes
   }
 
   private func text(_ range: Range<Int>) -> String {

@@ -1,3 +1,6 @@
+import Bytes
+import HTTP1
+
 /// A request as bytes, and as the demo prints it.
 struct DemoRequest {
   let bytes: String
@@ -9,26 +12,37 @@ struct DemoRequest {
     tokens = []
   }
 
-  /// - Parameter token: what stands behind `Bearer`; nil: no Authorization.
-  init(_ line: String, token: String?, _ fields: [String] = [], body: String = "") {
+  /// - Parameters:
+  ///   - line: method and target.
+  ///   - token: what stands behind `Bearer`; nil: no Authorization.
+  init(_ line: String, token: String?, _ fields: [Field] = [], body: String = "") {
     self.init(
       line,
-      fields: (token.map { ["Authorization: Bearer \($0)"] } ?? []) + fields
-        + (body.isEmpty ? [] : ["Content-Type: application/json"]),
+      fields: (token.map { [("Authorization", "Bearer \($0)")] } ?? []) + fields
+        + (body.isEmpty ? [] : [("Content-Type", "application/json")]),
       body: body, tokens: token.map { [$0] } ?? [])
   }
 
-  private init(_ line: String, fields: [String], body: String, tokens: [String]) {
-    let length = body.isEmpty ? [] : ["Content-Length: \(body.utf8.count)"]
-    let lines = ["\(line) HTTP/1.1", "Host: gateway"] + fields + length
-    bytes = lines.joined(separator: "\r\n") + "\r\n\r\n" + body
+  typealias Field = (name: String, value: String)
+
+  private init(_ line: String, fields: [Field], body: String, tokens: [String]) {
+    let words = line.split(separator: " ", maxSplits: 1).map(String.init)
+    let output = ByteBuffer(capacity: 1_024)
+    output.append(requestLine: words[0], target: words[1])
+    output.append(field: "Host", "gateway")
+    for field in fields { output.append(field: field.name, text: field.value) }
+    if !body.isEmpty { output.append(contentLength: body.utf8.count) }
+    output.appendHeadEnd()
+    output.append(text: body)
+    bytes = output.withBytes { bytes in String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) }
     self.tokens = tokens
   }
 
   /// As Blnk's SDKs call: the token stands where they put a Core's key.
   init(_ line: String, coreKey token: String, body: String = "") {
     self.init(
-      line, fields: ["X-Blnk-Key: \(token)", "Content-Type: application/json", "Accept-Encoding: gzip"], body: body,
+      line,
+      fields: [("X-Blnk-Key", token), ("Content-Type", "application/json"), ("Accept-Encoding", "gzip")], body: body,
       tokens: [token])
   }
 

@@ -26,13 +26,13 @@ final class DemoRun {
   func heading(_ text: String) throws(CommandFault) { try Console.print("\n" + Console.painted(text, .bold)) }
 
   /// Sends a request, prints it with its answer, and returns that.
-  func call(_ title: String, _ request: DemoRequest) throws(CommandFault) -> DemoAnswer {
+  func call(_ title: String, _ request: DemoRequest) throws(CommandFault) -> DemoResponse {
     let answer = try client.call([request.bytes])[0]
     try show(title, request, answer)
     return answer
   }
 
-  func show(_ title: String, _ request: DemoRequest, _ answer: DemoAnswer) throws(CommandFault) {
+  func show(_ title: String, _ request: DemoRequest, _ answer: DemoResponse) throws(CommandFault) {
     try Console.print("\n\(Console.painted(title, .bold))")
     for line in request.shown { try Console.print(Console.painted("  > \(line)", .dim)) }
     let notable = ["WWW-Authenticate", "Allow", "Retry-After", "Connection", "Location"]

@@ -28,7 +28,7 @@ extension DemoRun {
         code: "AUTHORIZATION_MALFORMED", challenge: Self.invalidRequest),
       Refusal(
         title: "Two Authorization fields",
-        request: DemoRequest(target, token: tokens.app.text, ["Authorization: Bearer another"]), status: 400,
+        request: DemoRequest(target, token: tokens.app.text, [("Authorization", "Bearer another")]), status: 400,
         code: "AUTHORIZATION_MALFORMED", challenge: Self.invalidRequest),
       Refusal(
         title: "A token from another network than its client's",
@@ -76,31 +76,34 @@ extension DemoRun {
   private var malformed: [Refusal] {
     let token = stage.folder.app.text
     let target = "POST /proxy/balances?instance_id=inst_demo"
-    func request(_ line: String, _ fields: [String]) -> DemoRequest { DemoRequest(line, token: token, fields) }
+    func request(_ line: String, _ fields: [DemoRequest.Field]) -> DemoRequest {
+      DemoRequest(line, token: token, fields)
+    }
     func refusal(_ title: String, _ request: DemoRequest, _ status: Int, _ code: String) -> Refusal {
       Refusal(title: title, request: request, status: status, code: code, closes: true)
     }
     return [
       refusal("No Host", DemoRequest(raw: "GET / HTTP/1.1\r\n\r\n"), 400, "REQUEST_MALFORMED"),
       refusal(
-        "Two lengths of one body", request(target, ["Content-Length: 5", "Transfer-Encoding: chunked"]), 400,
+        "Two lengths of one body", request(target, [("Content-Length", "5"), ("Transfer-Encoding", "chunked")]), 400,
         "REQUEST_MALFORMED"),
       refusal(
         "A head that does not end", DemoRequest(raw: "GET /proxy/balances HTTP/1.1\r\nHost: gate"), 408,
         "REQUEST_TIMEOUT"),
       Refusal(
-        title: "A body of more than 5 MiB", request: request(target, ["Content-Length: 5242881"]), status: 413,
+        title: "A body of more than 5 MiB", request: request(target, [("Content-Length", "5242881")]), status: 413,
         code: "BODY_TOO_LARGE", outcome: "not_sent", closes: true),
       refusal(
         "A target that is too long", request("GET /proxy/balances?x=" + String(repeating: "x", count: 9_000), []), 414,
         "TARGET_TOO_LONG"),
       refusal(
-        "Another expectation than 100-continue", request(target, ["Expect: cake"]), 417, "EXPECTATION_UNSUPPORTED"),
+        "Another expectation than 100-continue", request(target, [("Expect", "cake")]), 417, "EXPECTATION_UNSUPPORTED"),
       refusal(
-        "Fields that are too large", request(target, ["X: " + String(repeating: "x", count: 40_000)]), 431,
+        "Fields that are too large", request(target, [("X", String(repeating: "x", count: 40_000))]), 431,
         "HEADERS_TOO_LARGE"),
       refusal(
-        "A transfer coding that is not chunked", request(target, ["Transfer-Encoding: gzip"]), 501, "NOT_IMPLEMENTED"),
+        "A transfer coding that is not chunked", request(target, [("Transfer-Encoding", "gzip")]), 501,
+        "NOT_IMPLEMENTED"),
       refusal("HTTP/2 in the clear", DemoRequest(raw: "PRI * HTTP/2.0\r\n\r\n"), 505, "VERSION_UNSUPPORTED"),
     ]
   }

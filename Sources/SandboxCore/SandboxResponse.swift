@@ -2,33 +2,33 @@
 ///
 /// `Content-Length`, `Date` and `X-Rate-Limit-Request-Remote-Addr` are the server's to add, and an answer to HEAD is
 /// sent without the body that it has here.
-package struct SandboxAnswer: Equatable, Sendable {
+package struct SandboxResponse: Equatable, Sendable {
   package var status: Int
   package var fields: [SandboxField]
   package var body: [UInt8]
 
-  static func json(_ status: Int, _ value: JSONValue) -> SandboxAnswer {
-    SandboxAnswer(status: status, fields: Self.fields(type: "application/json; charset=utf-8"), body: value.bytes)
+  static func json(_ status: Int, _ value: JSONValue) -> SandboxResponse {
+    SandboxResponse(status: status, fields: Self.fields(type: "application/json; charset=utf-8"), body: value.bytes)
   }
 
-  static let pageNotFound = SandboxAnswer(
+  static let pageNotFound = SandboxResponse(
     status: 404, fields: Self.fields(type: "text/plain"), body: Array("404 page not found".utf8))
 
   /// Go's server gives it to `OPTIONS *` before Core sees it.
-  static let serverOptions = SandboxAnswer(status: 200, fields: [], body: [])
+  static let serverOptions = SandboxResponse(status: 200, fields: [], body: [])
 
   /// Go's server gives it to a target that is no URL.
-  static let badTarget = SandboxAnswer(
+  static let badTarget = SandboxResponse(
     status: 400,
     fields: [SandboxField("Content-Type", "text/plain; charset=utf-8"), SandboxField("Connection", "close")],
     body: Array("400 Bad Request".utf8))
 
   /// Core's router redirects before its middleware runs, so no other field is there.
-  static func redirect(method: String, to location: String) -> SandboxAnswer {
+  static func redirect(method: String, to location: String) -> SandboxResponse {
     let field = SandboxField("Location", location)
-    guard method == "GET" else { return SandboxAnswer(status: 307, fields: [field], body: []) }
+    guard method == "GET" else { return SandboxResponse(status: 307, fields: [field], body: []) }
     let text = #"<a href="\#(location.escapedForHTML)">Moved Permanently</a>."#
-    return SandboxAnswer(
+    return SandboxResponse(
       status: 301, fields: [SandboxField("Content-Type", "text/html; charset=utf-8"), field],
       body: Array("\(text)\n\n".utf8))
   }

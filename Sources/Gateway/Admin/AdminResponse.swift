@@ -1,0 +1,87 @@
+import Bytes
+import HTTP1
+import Reactor
+import SmallServer
+
+/// What a response of the admin endpoint holds.
+enum AdminText {
+  /// - Parameters:
+  ///   - line: the body, without the newline at its end.
+  ///   - field: one more field.
+  case plain(_ status: Int, _ line: String, field: (name: String, value: String)? = nil)
+  /// 200, with a body of unknown length.
+  case streamed(_ contentType: String)
+}
+
+/// A response of the admin endpoint on its way.
+struct AdminResponse {
+  private let text: AdminText
+  private let dateLine: [UInt8]
+  private var version = Version.http11
+  private var hasBody = true
+  private var keepsAlive = false
+
+  /// A response to bytes that are no request.
+  init(_ text: AdminText, dateLine: [UInt8]) {
+    self.text = text
+    self.dateLine = dateLine
+  }
+
+  /// Makes it a response to a request.
+  mutating func suit(_ head: borrowing RequestHead) {
+    version = head.version
+    hasBody = head.method != .head
+    keepsAlive = head.keepAlive && !(text.isStreamed && streamFraming.isUntilClose)
+  }
+
+  func write(to output: ByteBuffer) {
+    switch text {
+    case .plain(let status, let line, let field):
+      writeBeginning(status, "text/plain; charset=utf-8", to: output)
+      if let field { output.append(field: field.name, text: field.value) }
+      output.append(contentLength: line.utf8.count + 1)
+      output.appendHeadEnd()
+      if hasBody {
+        output.append(text: line)
+        output.append("\n")
+      }
+    case .streamed(let contentType):
+      writeBeginning(200, contentType, to: output)
+      output.append(framing: streamFraming)
+      output.appendHeadEnd()
+    }
+  }
+
+  private func writeBeginning(_ status: Int, _ contentType: String, to output: ByteBuffer) {
+    output.append(statusLine: status)
+    output.append(field: "Content-Type", text: contentType)
+    output.append(field: "Cache-Control", "no-store")
+    output.append(dateLine)
+    output.appendConnection(keepsAlive: keepsAlive, version: version)
+  }
+
+  private var streamFraming: BodyFraming { BodyFraming.untilClose.forwarded(to: version) }
+
+  /// What is left to be done of a streamed response.
+  func rest(_ parts: AdminParts?) -> SmallResponse {
+    guard hasBody, let parts else { return SmallResponse(keepsAlive: keepsAlive) }
+    let writer = BodyWriter(streamFraming)
+    return SmallResponse(keepsAlive: keepsAlive) { output in
+      guard let part = parts() else {
+        writer.end(output)
+        return false
+      }
+      writer.append(part, to: output)
+      return true
+    }
+  }
+}
+
+extension AdminText {
+  fileprivate var isStreamed: Bool {
+    switch self {
+    case .plain: false
+    case .streamed: true
+    }
+  }
+}
