@@ -71,7 +71,9 @@ extension Policy {
     let request = ByteBuffer(capacity: 1_024)
     request.append(requestLine: method, target: target)
     request.append(field: "Host", "gateway")
-    if case .token(let token) = identity { request.append(field: "Authorization") { $0.append(text: "Bearer \(token)") } }
+    if case .token(let token) = identity {
+      request.append(field: "Authorization") { $0.append(text: "Bearer \(token)") }
+    }
     request.appendHeadEnd()
     var bytes: [UInt8] = []
     request.move(to: &bytes)
