@@ -110,6 +110,7 @@ package final class Pool {
     return queue.index(of: lessee) == nil ? .connecting : .queued
   }
 
+  @inline(__always)
   private func lease(_ connection: UpstreamConnection, to lessee: any Lessee, isUpload: Bool) -> Acquisition {
     connection.lease(to: lessee, isUpload: isUpload)
     counters.reuses.add()
@@ -170,6 +171,7 @@ package final class Pool {
   /// A pooled connection that is fit for one more exchange.
   ///
   /// - Parameter provingAfter: it must show that it is open and empty when it idled for longer (milliseconds).
+  @inline(__always)
   private func takeIdle(provingAfter: Int64) -> UpstreamConnection? {
     while let connection = idle.popLast() {
       counters.idle.add(-1)
@@ -216,6 +218,7 @@ package final class Pool {
   }
 
   /// Leases a connection that has just shown that it is fit to a waiter; nil: it stays in the pool.
+  @inline(__always)
   private func give(_ connection: UpstreamConnection, to index: Int?) {
     guard let index else {
       idle.append(connection)

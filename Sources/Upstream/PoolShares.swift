@@ -16,8 +16,11 @@ extension Pool {
 
   /// The waiter to serve next: the oldest whose client is below its share, else the oldest. Uploads of clients whose
   /// uploads hold their whole share do not count.
-  func indexOfNextWaiter() -> Int? {
-    guard !queue.isEmpty else { return nil }
+  @inline(__always)
+  func indexOfNextWaiter() -> Int? { queue.isEmpty ? nil : indexOfFairWaiter() }
+
+  @inline(never)
+  private func indexOfFairWaiter() -> Int? {
     var oldest: Int?
     var atShare: [(client: UInt32, mayUpload: Bool)] = []
     for (index, waiter) in queue.waiters.enumerated() {

@@ -318,6 +318,7 @@ package final class UpstreamConnection: EventHandler {
   }
 
   /// A failed send has taken the error of a reset from the socket, and its reads end as after a FIN.
+  @inline(__always)
   private func declared(_ transfer: Transfer) -> Transfer {
     guard case .ended = transfer, let sendError else { return transfer }
     // Linux reports EPIPE where a FIN came before the reset, else ECONNRESET (net/ipv4/tcp_input.c, tcp_reset).
