@@ -121,7 +121,7 @@ extension Fault {
 extension ConnectFault.Kind {
   fileprivate var code: GatewayCode {
     switch self {
-    case .refused: .upstreamRefused
+    case .refused, .closedEarly: .upstreamRefused
     case .unresolved: .upstreamUnresolved
     case .tlsFailed: .upstreamTLSFailed
     case .timedOut: .upstreamConnectTimeout

@@ -6,6 +6,8 @@ package struct ConnectFault: Error, Sendable {
     case refused, unresolved, tlsFailed, timedOut
     /// It sent bytes before it was asked: whatever they are, they answer nobody.
     case spokeFirst
+    /// It ended the connection before it was asked.
+    case closedEarly
   }
 
   package let kind: Kind

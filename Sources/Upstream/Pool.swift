@@ -8,7 +8,7 @@ package enum Acquisition {
   case leased(UpstreamConnection)
   /// A new one is under way; `leaseGranted` or `connectFailed` follows.
   case connecting
-  /// All are in use; `leaseGranted` follows when one is given back, unless `withdraw` comes first.
+  /// All are in use; `leaseGranted` or `connectBegan` follows when one is given back, unless `withdraw` comes first.
   case queued
   /// No place in the queue either.
   case full
@@ -206,6 +206,7 @@ package final class Pool {
       } else if mayConnect, let index = indexOfNextWaiter() {
         let waiter = takeWaiter(at: index)
         _ = connect(for: waiter.lessee, isUpload: waiter.isUpload)
+        waiter.lessee.connectBegan()
       } else {
         return
       }

@@ -13,7 +13,7 @@ package final class PoolCounters: Sendable {
   package let connects = Counter()
   /// Leases of a pooled connection.
   package let reuses = Counter()
-  private let failures = InlineArray<5, Counter> { _ in Counter() }
+  private let failures = InlineArray<6, Counter> { _ in Counter() }
 
   package init() {}
 
@@ -30,6 +30,7 @@ extension ConnectFault.Kind {
     case .tlsFailed: 2
     case .timedOut: 3
     case .spokeFirst: 4
+    case .closedEarly: 5
     }
   }
 }

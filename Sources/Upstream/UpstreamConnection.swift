@@ -11,6 +11,8 @@ package protocol Lessee: AnyObject {
   /// Whether the request's body is not whole yet, so that the client decides how long sending takes; asked for once,
   /// when the lessee asks for a connection.
   var isUploading: Bool { get }
+  /// It waits no longer in the queue: a connect is under way for it. From within its own `Pool.replace`, too.
+  func connectBegan()
   /// The connection is there; called outside of the lessee's own calls.
   func leaseGranted(_ connection: UpstreamConnection)
   func connectFailed(_ fault: ConnectFault)
@@ -150,8 +152,8 @@ package final class UpstreamConnection: EventHandler {
     isWritable = true
     isReadable = true
     // Over TLS the end of the handshake may still be on its way: there the first read tells.
-    guard pool.settings.isSecure || isEmpty() else {
-      return failed(.spokeFirst, "bytes came before a request, or the end")
+    if !pool.settings.isSecure, let fault = unfitness {
+      return failed(fault, fault == .spokeFirst ? "bytes came before a request" : "the connection ended at once")
     }
     phase = .leased
     pool.didConnect(self)
@@ -243,11 +245,11 @@ package final class UpstreamConnection: EventHandler {
     self.lessee = lessee
   }
 
-  /// Whether the first byte of a request may be written: nothing has come that the request would be answered with.
+  /// Why the first byte of a request must not be written: a stray response or the connection's end, which can come after
+  /// the pool has looked and before the request begins; nil: it may be written.
   ///
-  /// A stray response or the connection's end can come after the pool has looked and before the request begins. To be
-  /// asked before the first byte of every request; false: `Pool.replace` it. A byte that was read is lost.
-  package func isFitForFirstByte() -> Bool { !isReadable || isEmpty() }
+  /// To be asked before the first byte of every request; `Pool.replace` an unfit one. A byte that was read is lost.
+  package func unfitForFirstByte() -> ConnectFault.Kind? { isReadable ? unfitness : nil }
 
   /// Ends the lease, from the lessee's side: the connection goes back to its pool, or ends.
   package func giveBack(isReusable: Bool) { pool.release(self, isReusable: isReusable) }
@@ -276,11 +278,17 @@ package final class UpstreamConnection: EventHandler {
   /// Whether the connection is open and has no byte for us.
   ///
   /// Over TLS only libcurl can tell: a session ticket is bytes on the wire, yet nothing to read.
-  private func isEmpty() -> Bool {
+  private func isEmpty() -> Bool { unfitness == nil }
+
+  private var unfitness: ConnectFault.Kind? {
     pool.scratch.removeAll()
-    guard case .wouldBlock = take(into: pool.scratch) else { return false }
-    isReadable = false
-    return true
+    switch take(into: pool.scratch) {
+    case .wouldBlock:
+      isReadable = false
+      return nil
+    case .bytes: return .spokeFirst
+    case .ended, .failed: return .closedEarly
+    }
   }
 
   /// Whether all that came over TLS was read, as far as the system can tell; false says nothing, as with a session ticket.

@@ -65,9 +65,9 @@ import Upstream
 
   @Test func `a pooled connection that is unfit before the first byte is replaced, a new one is a fault`() {
     var machine = Self.machine(Self.write, .leased(pooled: true))
-    #expect(machine.on(.connectionUnfit) == .replaceConnection && machine.outcome == .notSent)
+    #expect(machine.on(.connectionUnfit(.closedEarly)) == .replaceConnection && machine.outcome == .notSent)
     _ = machine.on(.leased(pooled: false))
-    #expect(machine.on(.connectionUnfit) == .reply(.connect(.spokeFirst)))
+    #expect(machine.on(.connectionUnfit(.closedEarly)) == .reply(.connect(.closedEarly)))
     #expect(machine.outcome == .notSent && machine.tries == 0)
   }
 

@@ -92,8 +92,9 @@ import Upstream
     Row(.queued, ([.connecting], (.awaitingSlot, .none), .none)),
     Row(.queueFull, fails([.connecting, .awaitingSlot], .queueFull)),
     Row(.leased(pooled: true), ([.connecting, .awaitingSlot], (.sending, .none), .send)),
-    Row(.connectFailed(.unresolved), fails([.connecting, .awaitingSlot], .connect(.unresolved))),
-    Row(.connectionUnfit, ([.sending], (.connecting, .none), .replaceConnection)),
+    Row(.connectBegan, ([.connecting, .awaitingSlot], (.connecting, .none), .none)),
+    Row(.connectFailed(.unresolved), fails([.connecting], .connect(.unresolved))),
+    Row(.connectionUnfit(.spokeFirst), ([.sending], (.connecting, .none), .replaceConnection)),
     Row(.firstByteSent, ([.sending], (.sending, .none), .none)),
     Row(.capacityExhausted, ([.sending, .sendingBegun], (.awaitingCapacity, .none), .none)),
     Row(.bodyExhausted, ([.sending, .sendingBegun], (.awaitingBody, .none), .none)),
@@ -161,7 +162,8 @@ import Upstream
     let named = Set(Self.rows.map { String("\($0.event)".prefix { $0 != "(" }) })
     let all: Set<String> = [
       "tokenAsked", "tokenSettled", "admitted", "refused", "bodyGathered", "intentDurable", "intentFailed", "queued",
-      "queueFull", "leased", "connectFailed", "connectionUnfit", "firstByteSent", "capacityExhausted", "bodyExhausted",
+      "queueFull", "connectBegan", "leased", "connectFailed", "connectionUnfit", "firstByteSent", "capacityExhausted",
+      "bodyExhausted",
       "sendResumed", "requestSent", "sendFailed", "bodyRefused", "keyRefused", "responseBegan", "responseMalformed",
       "upstreamEnded", "clientBlocked", "clientResumed", "responseDelivered", "replyDelivered", "clientLeft",
       "deadlinePassed", "aborted",

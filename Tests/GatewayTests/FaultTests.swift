@@ -189,6 +189,27 @@ import Testing
     #expect(core.requests.count == 1)
   }
 
+  @Test func `who comes out of the queue to a connect that hangs is told of the connect`() throws {
+    let hole = try ListeningSocket(backlog: 0)
+    let filler = try TestSocket(port: hole.port)
+    defer { withExtendedLifetime(filler) {} }
+    let gateway = try RunningGateway(
+      upstreams: [("one", hole.port)],
+      instance: ["limits": ["connections": 1], "timeouts": ["queue_s": 1.2, "connect_s": 0.8]])
+    defer { gateway.stop() }
+    let sockets = try (0..<2).map { _ in
+      let socket = try gateway.connect()
+      try socket.send(testRequest("GET", Self.target))
+      return socket
+    }
+    for socket in sockets {
+      var reader = TestMessageReader(socket)
+      let answer = try reader.next()
+      #expect(answer?.status == 504 && answer?.member("code") == "GATEWAY_UPSTREAM_CONNECT_TIMEOUT")
+      #expect(answer?.member("outcome") == "not_sent")
+    }
+  }
+
   @Test func `who waits for a connection is served when one comes free`() throws {
     let core = try ScriptedUpstream { request in
       if request.message.startLine.contains("slow") { Thread.sleep(forTimeInterval: 0.1) }

@@ -64,6 +64,7 @@ import Upstream
     (.connect(.unresolved), 502, "UPSTREAM_UNRESOLVED", .instance, .failure),
     (.connect(.tlsFailed), 502, "UPSTREAM_TLS_FAILED", .instance, .failure),
     (.connect(.timedOut), 504, "UPSTREAM_CONNECT_TIMEOUT", .instance, .failure),
+    (.connect(.closedEarly), 502, "UPSTREAM_REFUSED", .instance, .failure),
     (.connect(.spokeFirst), 502, "UPSTREAM_MALFORMED", .instance, .failure),
     (.queueFull, 503, "UPSTREAM_BUSY", .instance, .nothing),
     (.queueTimedOut, 503, "UPSTREAM_BUSY", .instance, .nothing),

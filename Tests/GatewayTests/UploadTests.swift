@@ -225,8 +225,10 @@ import Testing
     Issue.record("no request began before its token expired")
   }
 
-  @Test(arguments: ["GET", "POST"])
-  func `a queued request is refused once its token is revoked`(method: String) throws {
+  @Test(arguments: ["GET", "POST"], [false, true])
+  func `a queued request is refused once its token is revoked, or its lifetime cut short`(
+    method: String, expires: Bool
+  ) throws {
     let isHeld = DispatchSemaphore(value: 0)
     let core = try ScriptedUpstream { request in
       if request.message.startLine.contains("/hold ") { isHeld.wait() }
@@ -242,13 +244,20 @@ import Testing
     let waiter = try gateway.connect()
     try waiter.send(testRequest(method, Self.target, body: method == "POST" ? "{}" : nil))
     #expect(try eventually { try gateway.askAdmin("/metrics")?.queued(for: "one") == 1 })
-    try gateway.reload(client: ["revoked": true])
+    if expires {
+      let expiry = Date() + 1
+      try gateway.reload(client: ["tokens": [TestPolicyFolder.entry(of: TestPolicyFolder.token, expires: expiry)]])
+      while Date() < expiry { Thread.sleep(forTimeInterval: 0.01) }
+    } else {
+      try gateway.reload(client: ["revoked": true])
+    }
     isHeld.signal()
     var reader = TestMessageReader(holder)
     #expect(try reader.next()?.status == 200)
     reader = TestMessageReader(waiter)
     let answer = try reader.next()
-    #expect(answer?.status == 401 && answer?.member("code") == "GATEWAY_TOKEN_REVOKED", "\(said(answer))")
+    let code = expires ? "GATEWAY_TOKEN_EXPIRED" : "GATEWAY_TOKEN_REVOKED"
+    #expect(answer?.status == 401 && answer?.member("code") == code, "\(said(answer))")
     #expect(core.requests.count == 1)
     // The pooled connection stays usable for other clients.
     #expect(try gateway.ask("GET", Self.target, token: TestPolicyFolder.readToken)?.status == 200)

@@ -79,6 +79,8 @@ final class Client: Lessee {
   private(set) var acquisition: Acquisition?
   private(set) var connection: UpstreamConnection?
   private(set) var fault: ConnectFault?
+  /// Connects that began for it out of the queue.
+  private(set) var connectsBegun = 0
   private(set) var readies = 0
   /// How many answers it got: one, at most.
   private(set) var answers = 0
@@ -108,6 +110,8 @@ final class Client: Lessee {
     self.connection = nil
     connection.giveBack(isReusable: isReusable)
   }
+
+  func connectBegan() { connectsBegun += 1 }
 
   func leaseGranted(_ connection: UpstreamConnection) {
     answers += 1

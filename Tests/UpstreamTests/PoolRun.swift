@@ -124,7 +124,7 @@ final class PoolRun {
   private func giveBack() {
     guard let client = pick({ $0.connection != nil }), let connection = client.connection else { return }
     let count = connectionCount
-    let isFit = connection.isFitForFirstByte() && client.pool.pool.settings.idleMilliseconds > 0
+    let isFit = connection.unfitForFirstByte() == nil && client.pool.pool.settings.idleMilliseconds > 0
     let isReusable = Int.random(in: 0..<4, using: &random) > 0
     client.giveBack(isReusable: isReusable)
     guard isReusable, isFit, connection.phase == .closed else { return }
@@ -187,6 +187,8 @@ final class PoolRun {
     expect(clients.isEmpty, "\(clients.count) clients wait for ever")
     for pool in pools { pool.pool.closeIdle() }
     expect(pools.allSatisfy { $0.pool.count == 0 && $0.counters.waiting.now == 0 }, "connections are left")
+    // A loop that takes no more turns holds what has ended, which holds the loop.
+    turn()
   }
 }
 
@@ -259,6 +261,9 @@ final class ClientOfRun: Lessee {
   /// Whether nothing more comes.
   private(set) var isOver = false
   private var answers = 0
+  /// Whether it knows that a connect is under way for it.
+  private var isConnecting = false
+  private var connectBeganAtWrongTime = false
   private var isAsking = false
   private var wasAnsweredWhileAsking = false
 
@@ -277,7 +282,7 @@ final class ClientOfRun: Lessee {
 
   func replaceConnection() {
     guard let unfit = connection else { return }
-    (connection, answers, isAsking) = (nil, 0, true)
+    (connection, answers, isAsking, isConnecting) = (nil, 0, true, false)
     take(pool.pool.replace(unfit, for: self))
   }
 
@@ -289,7 +294,8 @@ final class ClientOfRun: Lessee {
       answers += 1
       self.connection = connection
     case .full: isOver = true
-    case .connecting, .queued: break
+    case .connecting: isConnecting = true
+    case .queued: break
     }
   }
 
@@ -305,7 +311,13 @@ final class ClientOfRun: Lessee {
     pool.pool.withdraw(self)
   }
 
+  func connectBegan() {
+    if !isAsking, isConnecting || !waits { connectBeganAtWrongTime = true }
+    isConnecting = true
+  }
+
   func leaseGranted(_ connection: UpstreamConnection) {
+    if !connection.isReused, !isConnecting { connectBeganAtWrongTime = true }
     answered()
     self.connection = connection
   }
@@ -330,6 +342,7 @@ final class ClientOfRun: Lessee {
   func check(_ fault: (String) -> Void) {
     if answers > 1 { fault("a client was answered \(answers) times") }
     if wasAnsweredWhileAsking { fault("a client was called from within its own call") }
+    if connectBeganAtWrongTime { fault("a client heard of its connect too often, or not at all") }
     let isQueued = pool.pool.queue.index(of: self) != nil
     let holds = pool.connections.count { $0.isLeased(to: self) }
     if isOver {

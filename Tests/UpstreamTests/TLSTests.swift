@@ -52,7 +52,7 @@ extension UpstreamTests {
       rig.turns.run(for: 50)
       #expect(connection.phase == .idle)
       client.ask(rig.pool, isWrite: true)
-      #expect(client.connection === connection && connection.isFitForFirstByte())
+      #expect(client.connection === connection && connection.unfitForFirstByte() == nil)
       #expect(answer(to: "abc", on: connection, rig.turns) == "cba\n")
       client.giveBack(to: rig.pool)
       #expect(connection.phase == .idle)
@@ -95,11 +95,11 @@ extension UpstreamTests {
       let client = Client()
       let connection = try rig.lease(client)
       rig.turns.run(for: 50)
-      #expect(connection.isReadable && connection.isFitForFirstByte() && !connection.isReadable)
+      #expect(connection.isReadable && connection.unfitForFirstByte() == nil && !connection.isReadable)
       let line = ByteBuffer("abc\n")
       #expect(connection.send(line, 0..<line.count) == .bytes(line.count))
       #expect(rig.turns.run { connection.isReadable })
-      #expect(!connection.isFitForFirstByte())
+      #expect(connection.unfitForFirstByte() != nil)
       client.giveBack(to: rig.pool, isReusable: false)
     }
 

@@ -142,6 +142,12 @@ final class Exchange: Lessee {
     handle(.queueFull, connection)
   }
 
+  func connectBegan() {
+    guard let connection else { return }
+    handle(.connectBegan, connection)
+    wait()
+  }
+
   /// Granted from within another exchange's end: noted here, and the work follows in a call of its own.
   func leaseGranted(_ upstream: UpstreamConnection) {
     state.upstream = upstream

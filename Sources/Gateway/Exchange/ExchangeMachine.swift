@@ -18,7 +18,7 @@ struct ExchangeMachine: Equatable {
     case gathering
     /// The audit log is told of the write; not a byte of it is sent before that is durable.
     case awaitingIntent
-    /// In the pool's queue, or a connect is under way for it since; `timeouts.queue_s` bounds both.
+    /// In the pool's queue.
     case awaitingSlot
     case connecting
     /// It is being written; bytes may already be on the wire.
@@ -69,10 +69,12 @@ struct ExchangeMachine: Equatable {
     case intentDurable, intentFailed
     case queued
     case queueFull
+    /// A connect is under way for who was queued.
+    case connectBegan
     case leased(pooled: Bool)
     case connectFailed(ConnectFault.Kind)
-    /// The pooled connection has something to say before it is asked, or has ended.
-    case connectionUnfit
+    /// The connection has something to say before it is asked, or has ended.
+    case connectionUnfit(ConnectFault.Kind)
     // Sending
     /// The socket, or libcurl, is given the first byte of this try; over TLS it may leave even when AGAIN is said.
     case firstByteSent
@@ -210,11 +212,11 @@ extension ExchangeMachine {
     return .none
   }
 
-  /// Not a byte of this try has left, so another connection may be used. An upstream that speaks first on a new one does
-  /// so on the next one, too.
-  mutating func replaceConnection() -> Action {
+  /// Not a byte of this try has left, so another connection may be used. An upstream that speaks first on a new one, or
+  /// ends it, does so on the next one, too.
+  mutating func replaceConnection(_ kind: ConnectFault.Kind) -> Action {
     guard !tryHasBegun else { return .trap }
-    return isPooled ? to(.connecting, .replaceConnection) : fail(.connect(.spokeFirst))
+    return isPooled ? to(.connecting, .replaceConnection) : fail(.connect(kind))
   }
 
   mutating func stall() -> Action {

@@ -138,8 +138,8 @@ extension Exchange {
   /// another way.
   private func beginTry(on upstream: UpstreamConnection, _ connection: DownstreamConnection) -> Bool {
     guard isStillAdmitted(connection) else { return false }
-    guard upstream.isFitForFirstByte() else {
-      handle(.connectionUnfit, connection)
+    if let fault = upstream.unfitForFirstByte() {
+      handle(.connectionUnfit(fault), connection)
       return false
     }
     handle(.firstByteSent, connection)

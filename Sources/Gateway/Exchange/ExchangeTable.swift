@@ -22,11 +22,12 @@ extension ExchangeMachine {
     case (.intentFailed, .awaitingIntent, .none): return fail(.auditUnavailable)
     case (.queued, .connecting, .none): return to(.awaitingSlot)
     case (.queueFull, .connecting, .none), (.queueFull, .awaitingSlot, .none): return fail(.queueFull)
+    // A connect from within `replaceConnection` begins for who is not queued any more.
+    case (.connectBegan, .awaitingSlot, .none), (.connectBegan, .connecting, .none): return to(.connecting)
     case (.leased(let pooled), .connecting, .none), (.leased(let pooled), .awaitingSlot, .none):
       return leased(pooled: pooled)
-    case (.connectFailed(let kind), .connecting, .none), (.connectFailed(let kind), .awaitingSlot, .none):
-      return fail(.connect(kind))
-    case (.connectionUnfit, .sending, .none): return replaceConnection()
+    case (.connectFailed(let kind), .connecting, .none): return fail(.connect(kind))
+    case (.connectionUnfit(let kind), .sending, .none): return replaceConnection(kind)
 
     // Sending
     case (.firstByteSent, .sending, .none): return beginTry()

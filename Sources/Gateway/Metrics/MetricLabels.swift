@@ -8,6 +8,7 @@ extension ConnectFault.Kind {
     case .tlsFailed: "tls_failed"
     case .timedOut: "timed_out"
     case .spokeFirst: "spoke_first"
+    case .closedEarly: "closed_early"
     }
   }
 }
