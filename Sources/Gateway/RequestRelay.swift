@@ -75,9 +75,6 @@ final class RequestRelay {
   /// Whether all that came is on the wire.
   var isFlushed: Bool { sent == buffer.count }
 
-  /// Whether the request is on the wire as a whole.
-  var isSent: Bool { isFlushed && body.isComplete }
-
   /// Whether the body is whole behind the head, or has filled the room for it.
   var isGathered: Bool {
     body.isComplete

@@ -97,7 +97,7 @@ extension Exchange {
   /// Admission again, where the policy has changed or the token has expired since: a slow upload or a wait for a
   /// connection can last long. False where the request was refused now; no byte of this try has left.
   @inline(__always)
-  func isStillAdmitted(_ connection: DownstreamConnection) -> Bool {
+  func admitAgain(_ connection: DownstreamConnection) -> Bool {
     if state.generation == worker.generation, !isExpired { return true }
     return readmit(connection)
   }

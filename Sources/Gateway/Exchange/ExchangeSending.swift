@@ -27,7 +27,7 @@ extension Exchange {
 
   /// Hands the intent of the write to the audit log, before a connection is asked for.
   func declareIntent(_ connection: DownstreamConnection) {
-    guard isStillAdmitted(connection) else { return }
+    guard admitAgain(connection) else { return }
     guard let audited = state.audited, let admission = state.admission, let snapshot = state.snapshot else { return }
     var isTaken = false
     connection.withRequestTexts { texts, head in
@@ -54,7 +54,7 @@ extension Exchange {
   func acquire(fresh: Bool, _ connection: DownstreamConnection) {
     guard let access = state.access else { preconditionFailure("an exchange without an instance") }
     if state.upstream != nil { beginAnotherTry(connection, access) }
-    guard isStillAdmitted(connection) else { return }
+    guard admitAgain(connection) else { return }
     state.times.asked = loop.nowNanoseconds
     proceed(with: access.acquire(fresh: fresh, for: self, isWrite: state.machine.plan.isWrite), connection)
   }
@@ -110,7 +110,7 @@ extension Exchange {
     guard state.machine.request == .sending, let upstream = state.upstream else { return }
     while true {
       while !request.isFlushed {
-        guard upstream.isWritable else { return pause(.capacityExhausted, upstream, connection) }
+        guard upstream.isWritable else { return stopSending(.capacityExhausted, upstream, connection) }
         guard state.machine.tryHasBegun || beginTry(on: upstream, connection) else { return }
         switch request.send(on: upstream) {
         case .bytes: state.clock.progressed(loop.now, by: .instance)
@@ -126,18 +126,18 @@ extension Exchange {
       }
       switch receiveBody(connection) {
       case .bytes: break
-      case .none: return pause(.bodyExhausted, upstream, connection)
+      case .none: return stopSending(.bodyExhausted, upstream, connection)
       case .clientLeft: return
       }
     }
     request.didSend()
-    pause(.requestSent, upstream, connection)
+    stopSending(.requestSent, upstream, connection)
   }
 
   /// The last moment to refuse: from the next byte on Core may execute the request. False where the exchange has turned
   /// another way.
   private func beginTry(on upstream: UpstreamConnection, _ connection: DownstreamConnection) -> Bool {
-    guard isStillAdmitted(connection) else { return false }
+    guard admitAgain(connection) else { return false }
     if let fault = upstream.unfitForFirstByte() {
       handle(.connectionUnfit(fault), connection)
       return false
@@ -147,7 +147,7 @@ extension Exchange {
   }
 
   /// Nothing more can be sent now. A response may come before the request is whole.
-  private func pause(
+  private func stopSending(
     _ event: ExchangeMachine.Event, _ upstream: UpstreamConnection, _ connection: DownstreamConnection
   ) {
     handle(event, connection)
