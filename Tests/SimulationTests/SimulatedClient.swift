@@ -16,7 +16,7 @@ final class SimulatedClient: SimulatedPeer {
     case saysNothing, stays
   }
 
-  private let run: SimulationRun
+  private unowned let run: SimulationRun
   private let number: Int
   private let conduct: Conduct
   private var methods: [String] = []

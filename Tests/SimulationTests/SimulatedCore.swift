@@ -3,7 +3,7 @@
 /// It sees to it that nothing comes where nothing may: a request is answered whole before the next one begins, and none
 /// begins on a connection that is not fit for one any more.
 final class SimulatedCore: SimulatedPeer {
-  private let run: SimulationRun
+  private unowned let run: SimulationRun
   /// Whether the gateway has begun a request that has not been answered whole.
   private var isInRequest = false
   /// How far that is: a request is over when it was sent whole, though perhaps not taken, and its answer has gone whole.

@@ -17,6 +17,7 @@ final class SimulationRun {
   private let log = SimulatedLog()
   private let mailbox = Mailbox()
   private let handle: LoopHandle
+  private weak var server: Worker?
   private var clients: [SimulatedClient] = []
   private var cores: [SimulatedCore] = []
   private var seenByClients: [String] = []
@@ -77,6 +78,11 @@ final class SimulationRun {
   // MARK: Running
 
   func run() throws {
+    try serve()
+    judge()
+  }
+
+  private func serve() throws {
     let policy = try Self.policy.get()
     let worker = try Worker(
       handle: handle, loops: 1, generation: Generation(policy, following: nil), mailbox: mailbox,
@@ -93,7 +99,7 @@ final class SimulationRun {
     }
     readBytes = worker.buffers.capacity
     worker.run([], sharedBy: [handle])
-    judge()
+    server = worker
   }
 
   private func connect(_ number: Int) {
@@ -141,6 +147,7 @@ final class SimulationRun {
   private func judge() {
     expect(!kernel.isStuck, "nothing more would ever happen")
     expect(isDraining, "it did not end")
+    expect(server == nil, "something holds the worker, its loop and their descriptors for ever")
     expect(kernel.calls.violations.isEmpty, "\(kernel.calls.violations.prefix(3))")
     expect(kernel.calls.openCount == 0, "\(kernel.calls.openCount) descriptors are left open")
     expect(handle.connections.load(ordering: .relaxed) == 0, "connections are miscounted")
