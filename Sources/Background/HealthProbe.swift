@@ -4,9 +4,10 @@ import Dispatch
 package struct HealthTarget: Hashable, Sendable {
   /// Such as `http://core:5001/health`.
   package var url: String
-  package var authorityFile: String?
-  package var certificateFile: String?
-  package var keyFile: String?
+  /// PEM texts; nil: the system's trust, and no certificate of ours.
+  package var authority: [UInt8]?
+  package var certificate: [UInt8]?
+  package var key: [UInt8]?
   /// In libcurl's CONNECT_TO form, where the certificate bears another name than the host.
   package var connectTo: String?
   package var timeoutMilliseconds = 5_000

@@ -27,12 +27,12 @@ import CLibcurl
     set(CURLOPT_FAILONERROR, 1)
     set(CURLOPT_TIMEOUT_MS, target.timeoutMilliseconds)
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
-    if let file = target.authorityFile {
-      set(CURLOPT_CAINFO, file)
+    if let authority = target.authority {
+      set(CURLOPT_CAINFO_BLOB, pem: authority)
       set(CURLOPT_CAPATH, nil)
     }
-    set(CURLOPT_SSLCERT, target.certificateFile)
-    set(CURLOPT_SSLKEY, target.keyFile)
+    if let certificate = target.certificate { set(CURLOPT_SSLCERT_BLOB, pem: certificate) }
+    if let key = target.key { set(CURLOPT_SSLKEY_BLOB, pem: key) }
     if unsafe connectTo != nil { unsafe _ = curl_easy_set_pointer(easy, CURLOPT_CONNECT_TO, connectTo) }
     unsafe _ = curl_easy_set_write(easy) { _, size, count, _ in size * count }
   }
@@ -40,6 +40,10 @@ import CLibcurl
   private func set(_ option: CURLoption, _ value: Int) { unsafe _ = curl_easy_set_long(easy, option, value) }
 
   private func set(_ option: CURLoption, _ value: String?) { unsafe _ = curl_easy_set_string(easy, option, value) }
+
+  private func set(_ option: CURLoption, pem bytes: [UInt8]) {
+    unsafe bytes.withUnsafeBytes { unsafe _ = curl_easy_set_blob(easy, option, $0.baseAddress, $0.count) }
+  }
 
   /// Whether an answer with a status below 400 came in time.
   func perform() -> Bool { unsafe curl_easy_perform(easy) == CURLE_OK }

@@ -145,7 +145,7 @@ extension Rejection {
       "authenticate"
     case .pathMalformed, .routeUnknown, .methodNotAllowed: "route"
     case .scopeInsufficient: "authorize"
-    case .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly: "resolve"
+    case .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured: "resolve"
     case .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable,
       .draining:
       "limit"
@@ -189,6 +189,7 @@ extension Policy {
     case .instanceRequired: return "\(rejection.message) \(name) has no \"default_instance\" either."
     case .instanceForbidden: return "\(rejection.message) \(name).instances does not name it."
     case .instanceUnknown: return "\(rejection.message) instances.json has no such entry."
+    case .instanceMisconfigured: return "\(rejection.message) See `blnk-gateway check`."
     case .instanceReadOnly: return "\(rejection.message) Its \"writes\" is false in instances.json."
     case .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown, .instanceMalformed, .bodyTooLarge,
       .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:

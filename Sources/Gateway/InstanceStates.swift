@@ -65,9 +65,9 @@ extension HealthTarget {
     self.init(
       url: settings.url + instance.url.pathPrefix.dropFirst() + (instance.url.pathPrefix.isEmpty ? "health" : "/health")
     )
-    authorityFile = instance.tls.caFile
-    certificateFile = instance.tls.certificateFile
-    keyFile = instance.tls.keyFile
+    authority = instance.tls.authority?.bytes
+    certificate = instance.tls.certificate?.bytes
+    key = instance.tls.key?.bytes
     connectTo = settings.connectTo
   }
 }

@@ -30,10 +30,10 @@ package final class Server: Sendable {
   /// Binds the listeners and starts the loops; from then on requests are served.
   ///
   /// - Parameters:
-  ///   - digest: of the policy's files, for the status.
+  ///   - faults: what is wrong with single files and instances, for the status.
   ///   - report: told in one line what an operator should know, on any thread.
   package init(
-    _ policy: Policy, digest: String? = nil, report write: @escaping @Sendable (String) -> Void
+    _ policy: Policy, faults: [String] = [], report write: @escaping @Sendable (String) -> Void
   ) throws(StartFault) {
     startLibcurl()
     // A loop must not wait for a terminal or a pipe that nobody reads.
@@ -51,7 +51,7 @@ package final class Server: Sendable {
     let generation = Generation(policy, following: nil)
     let handles = workers.map(\.loop)
     let state = GatewayState(
-      generation, digest: digest,
+      generation, faults: faults,
       loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log,
       audit: { audit?.state })
     let admin = try policy.settings.admin.map { settings throws(StartFault) in try Self.startAdmin(settings, state) }
@@ -76,9 +76,10 @@ package final class Server: Sendable {
 
   /// Puts another policy into force: each request from now on is under the whole of it, those under way are not touched.
   ///
+  /// - Parameter faults: what is wrong with single files and instances, for the status.
   /// - Returns: the generation, counted from 1 at the start.
   @discardableResult
-  package func reload(_ policy: Policy, digest: String? = nil) -> Int {
+  package func reload(_ policy: Policy, faults: [String] = []) -> Int {
     control.withLock { control in
       let reporter = reporter
       let report: @Sendable (String) -> Void = { reporter.tell($0) }
@@ -92,7 +93,7 @@ package final class Server: Sendable {
       policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
       let generation = Generation(policy, following: control.generation)
       for worker in workers { worker.tell(.take(generation)) }
-      state.took(generation, digest: digest)
+      state.took(generation, faults)
       control = Control(
         generation: generation, checks: generation.states.beginChecks(report: report))
       return generation.number

@@ -112,8 +112,8 @@ extension UpstreamSettings {
   init(_ instance: Instance, loops: Int) {
     self.init(isSecure: instance.url.isTLS, host: instance.url.host, port: instance.url.port)
     tls = TLS(
-      authorityFile: instance.tls.caFile, certificateFile: instance.tls.certificateFile, keyFile: instance.tls.keyFile,
-      serverName: instance.tls.serverName)
+      authority: instance.tls.authority?.bytes, certificate: instance.tls.certificate?.bytes,
+      key: instance.tls.key?.bytes, serverName: instance.tls.serverName)
     connectionsMax = (instance.limits.connectionsMax + loops - 1) / loops
     share = instance.limits.share
     waitersMax = (instance.limits.queueMax + loops - 1) / loops

@@ -1,10 +1,12 @@
 /// One thing that is wrong, or looks wrong, in the policy files.
 package struct Finding: Hashable, Sendable {
-  /// An error keeps the policy from being loaded; a warning does not. A note is no fault: it names what an operator
+  /// An error keeps the policy, or the part that it concerns, from being loaded; a warning does not. A note is no fault: it names what an operator
   /// should have meant.
   package enum Severity: String, Hashable, Sendable { case error, warning, note }
 
   package let severity: Severity
+  /// An error of one file or instance, for which something else stands in: what was in force before, or nothing.
+  package internal(set) var isContained = false
   /// The file as the operator named its folder, such as `policies/clients.json`.
   package let file: String
   /// From 1; nil when the finding is about the file as a whole.
@@ -27,6 +29,11 @@ package struct Finding: Hashable, Sendable {
     self.keyPattern = keyPattern ?? keyPath
     self.message = message
   }
+}
+
+extension Finding {
+  /// Whether it keeps the whole policy from being loaded.
+  package var isRefusal: Bool { severity == .error && !isContained }
 }
 
 extension Finding: CustomStringConvertible {
@@ -55,11 +62,32 @@ extension UnicodeScalar {
 /// Collects findings while files are read, so that an operator sees all of them at once.
 final class FindingLog {
   private(set) var findings: [Finding] = []
+  /// Whether the policy cannot be loaded.
+  private(set) var isRefused = false
+  private var isContaining = false
+  private var containedCount = 0
 
-  private(set) var hasErrors = false
-
-  func append(_ finding: Finding) {
-    if finding.severity == .error { hasErrors = true }
+  /// - Parameter isClash: of two files, of which nobody can say which is right: it refuses the whole in any case.
+  func append(_ finding: Finding, isClash: Bool = false) {
+    var finding = finding
+    if finding.severity == .error {
+      finding.isContained = isContaining && !isClash
+      if finding.isContained { containedCount += 1 } else { isRefused = true }
+    }
     findings.append(finding)
+  }
+
+  /// Reads something that must not refuse the whole.
+  ///
+  /// - Parameter isOn: false: errors refuse the whole, as elsewhere.
+  /// - Returns: what came of it, and its first error.
+  func contain<Result>(if isOn: Bool = true, _ body: () -> Result) -> (result: Result, fault: Finding?) {
+    let (before, outer) = (findings.count, isContaining)
+    isContaining = isOn || outer
+    defer { isContaining = outer }
+    let count = containedCount
+    let result = body()
+    guard containedCount > count else { return (result, nil) }
+    return (result, findings[before...].first(where: \.isContained))
   }
 }

@@ -12,7 +12,7 @@ package enum GatewayCode: UInt8, CaseIterable, Sendable {
   case requestMalformed, requestTimeout, bodyTooLarge, targetTooLong, expectationUnsupported, headersTooLarge
   case notImplemented, versionUnsupported
   // The gateway's own state.
-  case draining, overloaded, auditUnavailable, introspectionUnavailable, instanceReadOnly
+  case draining, overloaded, auditUnavailable, introspectionUnavailable, instanceReadOnly, instanceMisconfigured
   case upstreamBusy, upstreamUnavailable
   // The instance failed.
   case upstreamRefused, upstreamUnresolved, upstreamTLSFailed, upstreamConnectTimeout
@@ -67,6 +67,7 @@ extension GatewayCode {
     case .auditUnavailable: "GATEWAY_AUDIT_UNAVAILABLE"
     case .introspectionUnavailable: "GATEWAY_INTROSPECTION_UNAVAILABLE"
     case .instanceReadOnly: "GATEWAY_INSTANCE_READ_ONLY"
+    case .instanceMisconfigured: "GATEWAY_INSTANCE_MISCONFIGURED"
     case .upstreamBusy: "GATEWAY_UPSTREAM_BUSY"
     case .upstreamUnavailable: "GATEWAY_UPSTREAM_UNAVAILABLE"
     case .upstreamRefused: "GATEWAY_UPSTREAM_REFUSED"
@@ -102,7 +103,7 @@ extension GatewayCode {
     case .upstreamRefused, .upstreamUnresolved, .upstreamTLSFailed, .upstreamBroken, .upstreamMalformed,
       .upstreamKeyRejected, .responseCut:
       502
-    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .upstreamBusy,
+    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured, .upstreamBusy,
       .upstreamUnavailable:
       503
     case .upstreamConnectTimeout, .upstreamTimeout: 504
@@ -141,6 +142,7 @@ extension GatewayCode {
     case .auditUnavailable: "The audit log cannot be written at present. The request was not sent."
     case .introspectionUnavailable: "The access token cannot be checked at present. The request was not sent."
     case .instanceReadOnly: "The instance takes no writes at present."
+    case .instanceMisconfigured: "The gateway cannot reach the instance until its configuration is repaired. Nothing was sent."
     case .upstreamBusy: "All connections to the instance are in use. The request was not sent."
     case .upstreamUnavailable: "The instance does not answer at present. The request was not sent."
     case .upstreamRefused: "The instance refuses connections. The request was not sent."
@@ -161,7 +163,7 @@ extension GatewayCode {
   package var retryAfterSeconds: Int? {
     switch self {
     case .concurrencyLimited, .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .upstreamBusy: 1
-    case .instanceReadOnly: 30
+    case .instanceReadOnly, .instanceMisconfigured: 30
     // The case at hand says when: a budget, a breaker's pause.
     case .rateLimited, .upstreamUnavailable: 1
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
@@ -181,7 +183,7 @@ extension GatewayCode {
       .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .clientLeft:
       .client
-    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .internalFault:
+    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured, .internalFault:
       .gateway
     case .upstreamBusy, .upstreamUnavailable, .upstreamRefused, .upstreamUnresolved, .upstreamTLSFailed,
       .upstreamConnectTimeout, .upstreamBroken, .upstreamMalformed, .upstreamTimeout, .upstreamKeyRejected,
@@ -201,7 +203,7 @@ extension GatewayCode {
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .draining,
-      .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .upstreamBusy,
+      .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured, .upstreamBusy,
       .upstreamUnavailable, .upstreamKeyRejected, .responseCut, .clientLeft, .internalFault:
       .nothing
     }
@@ -217,7 +219,7 @@ extension GatewayCode {
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .auditUnavailable, .introspectionUnavailable,
-      .instanceReadOnly, .upstreamBusy, .upstreamUnavailable, .upstreamRefused, .upstreamUnresolved,
+      .instanceReadOnly, .instanceMisconfigured, .upstreamBusy, .upstreamUnavailable, .upstreamRefused, .upstreamUnresolved,
       .upstreamTLSFailed, .upstreamConnectTimeout, .upstreamBroken, .upstreamMalformed, .upstreamTimeout,
       .upstreamKeyRejected:
       false

@@ -7,15 +7,19 @@ import Glibc
 package struct FolderWatch: ~Copyable {
   private let descriptor: FileDescriptor
 
-  /// - Parameter folders: those that cannot be watched are left out.
   package init(_ folders: [String]) throws(Errno) {
     let number = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
     guard number >= 0 else { throw Errno.last }
     descriptor = FileDescriptor(owning: number)
+    add(folders)
+  }
+
+  /// Watches more folders; those that cannot be watched are left out.
+  package func add(_ folders: [String]) {
     let changes =
       IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF
       | IN_MOVE_SELF
-    for folder in folders { unsafe _ = inotify_add_watch(number, folder, UInt32(changes)) }
+    for folder in folders { unsafe _ = inotify_add_watch(descriptor.number, folder, UInt32(changes)) }
   }
 
   var number: Int32 { descriptor.number }

@@ -6,6 +6,8 @@ package enum MonotonicClock {
   /// Nanoseconds since some moment in the past (CLOCK_MONOTONIC).
   @inlinable @inline(__always) package static var nanoseconds: Int64 { read(CLOCK_MONOTONIC) }
 
+  package static var milliseconds: Int64 { nanoseconds / 1_000_000 }
+
   /// Microseconds since 1970 in UTC (CLOCK_REALTIME), for logs and expiry only.
   package static var wallMicroseconds: Int64 { read(CLOCK_REALTIME) / 1_000 }
 

@@ -28,33 +28,38 @@ package struct Signals: Sendable {
     case signal(Int32)
     /// Something changed in the folders, and nothing more for `quiet` milliseconds.
     case change
+    /// Nothing came within `patience`.
+    case nothing
   }
 
   /// Waits for the next signal, or for a change in the folders.
   ///
-  /// - Parameter quiet: milliseconds without a further change that make a change complete; at most ten times as long in
-  ///   all, for a folder that never comes to rest.
-  package func wait(or watch: borrowing FolderWatch, quiet: Int32) -> News {
+  /// - Parameters:
+  ///   - quiet: milliseconds without a further change that make a change complete; at most ten times as long in all, for
+  ///     a folder that never comes to rest.
+  ///   - patience: milliseconds to wait for the first of them; nil: for ever.
+  package func wait(or watch: borrowing FolderWatch, quiet: Int32, patience: Int32? = nil) -> News {
     var set = set
     let signals = FileDescriptor(owning: unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC)))
-    var rests = 0
+    /// When to wait no longer (monotonic milliseconds).
+    var end = patience.map { MonotonicClock.milliseconds + Int64($0) }
     var hasChanged = false
     while true {
+      let left = end.map { Int32(clamping: max(0, $0 - MonotonicClock.milliseconds)) } ?? -1
       var entries: InlineArray<2, pollfd> = [
         pollfd(fd: signals.number, events: Int16(POLLIN), revents: 0),
         pollfd(fd: watch.number, events: Int16(POLLIN), revents: 0),
       ]
       var span = entries.mutableSpan
       let count = unsafe span.withUnsafeMutableBufferPointer {
-        unsafe poll($0.baseAddress, 2, hasChanged ? quiet : -1)
+        unsafe poll($0.baseAddress, 2, hasChanged ? min(quiet, left) : left)
       }
       if count > 0, entries[0].revents != 0 { return .signal(wait()) }
-      if count == 0, hasChanged { return .change }
+      if count == 0 { return hasChanged ? .change : .nothing }
       guard count > 0, entries[1].revents != 0 else { continue }
       watch.drain()
+      if !hasChanged { end = MonotonicClock.milliseconds + 10 * Int64(quiet) }
       hasChanged = true
-      rests += 1
-      if rests > 10 * 1_000 { return .change }
     }
   }
 

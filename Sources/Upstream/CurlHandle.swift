@@ -70,10 +70,19 @@ import System
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
     set(CURLOPT_SSL_VERIFYPEER, 1)
     set(CURLOPT_SSL_VERIFYHOST, 2)
-    set(CURLOPT_CAINFO, tls.authorityFile)
-    set(CURLOPT_CAPATH, tls.authorityFile == nil ? Self.systemTrust : nil)
-    set(CURLOPT_SSLCERT, tls.certificateFile)
-    set(CURLOPT_SSLKEY, tls.keyFile)
+    // Without a bundle of its own it would still read libcurl's default one.
+    set(CURLOPT_CAINFO, nil)
+    set(CURLOPT_CAPATH, tls.authority == nil ? Self.systemTrust : nil)
+    set(CURLOPT_CAINFO_BLOB, pem: tls.authority)
+    set(CURLOPT_SSLCERT_BLOB, pem: tls.certificate)
+    set(CURLOPT_SSLKEY_BLOB, pem: tls.key)
+  }
+
+  /// A text that libcurl copies (<https://curl.se/libcurl/c/CURLOPT_CAINFO_BLOB.html>).
+  private func set(_ option: CURLoption, pem bytes: [UInt8]?) {
+    guard let bytes else { return }
+    let result = unsafe bytes.withUnsafeBytes { unsafe curl_easy_set_blob(easy, option, $0.baseAddress, $0.count) }
+    precondition(result == CURLE_OK, "libcurl refuses option \(option.rawValue)")
   }
 
   private func set(_ option: CURLoption, _ value: Int) {

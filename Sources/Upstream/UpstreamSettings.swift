@@ -1,20 +1,20 @@
 /// How one upstream is reached and how much of it a loop may use.
 package struct UpstreamSettings: Hashable, Sendable {
-  /// Files and names for an https upstream; nil fields mean libcurl's and the system's defaults.
+  /// PEM texts and names for an https upstream; nil fields mean libcurl's and the system's defaults.
   package struct TLS: Hashable, Sendable {
     /// A small private CA bundle instead of the system's trust.
-    package var authorityFile: String?
-    package var certificateFile: String?
-    package var keyFile: String?
+    package var authority: [UInt8]?
+    package var certificate: [UInt8]?
+    package var key: [UInt8]?
     /// The name in the certificate, when it is not the host of the URL.
     package var serverName: String?
 
     package init(
-      authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil, serverName: String? = nil
+      authority: [UInt8]? = nil, certificate: [UInt8]? = nil, key: [UInt8]? = nil, serverName: String? = nil
     ) {
-      self.authorityFile = authorityFile
-      self.certificateFile = certificateFile
-      self.keyFile = keyFile
+      self.authority = authority
+      self.certificate = certificate
+      self.key = key
       self.serverName = serverName
     }
   }

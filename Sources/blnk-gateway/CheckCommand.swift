@@ -26,7 +26,8 @@ extension Command {
       try Console.print("\(folder.path): \(summary(result))")
     }
     let isWarned = result.findings.contains { finding in finding.severity == .warning }
-    return result.policy == nil || arguments.isSet("--strict") && isWarned ? 1 : 0
+    let isFaulty = result.findings.contains { finding in finding.severity == .error }
+    return isFaulty || arguments.isSet("--strict") && isWarned ? 1 : 0
   }
 
   private static func summary(_ result: LoadResult) -> String {
@@ -34,15 +35,14 @@ extension Command {
     let errors = result.findings.count { $0.severity == .error }
     let tail = warnings == 0 ? "" : ", \(counted(warnings, "warning"))"
     guard let policy = result.policy else { return counted(errors, "error") + tail }
-    return "\(counted(policy.clients.count, "client")), \(counted(policy.instances.count, "instance")), "
-      + counted(policy.routes.routes.count, "route") + tail
+    let faulty = errors == 0 ? "" : "\(counted(errors, "error")) of single files or instances; "
+    return faulty + "\(counted(policy.clients.count, "client")), \(counted(policy.instances.count, "instance")), "
+      + counted(policy.routes.routes.count, "route") + tail + "; sha256 \(policy.digest)"
   }
-
-  private static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
   private static func json(_ result: LoadResult) -> String {
     let report = Report(
-      ok: result.policy != nil,
+      ok: !result.findings.contains { $0.severity == .error }, sha256: result.policy?.digest,
       findings: result.findings.map { finding in
         Report.Entry(
           severity: finding.severity.rawValue, file: finding.file, line: finding.line,
@@ -63,6 +63,8 @@ extension Command {
     }
 
     let ok: Bool
+    /// As `/status` shows it, once this is in force.
+    let sha256: String?
     let findings: [Entry]
     let clients: Int?
     let instances: Int?

@@ -46,3 +46,6 @@ enum Console {
     return "\u{1b}[\(ink.rawValue)m\(text)\u{1b}[0m"
   }
 }
+
+/// `1 client`, `2 clients`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

@@ -27,12 +27,17 @@ extension PolicyFolder {
 
   /// The policy and all that is to be said of the folder.
   func load() -> LoadResult {
-    let result = Policy.load(self, now: .now)
+    var policy = FolderPolicy()
+    return load(FolderReading(self), into: &policy)
+  }
+
+  /// - Parameter inForce: what is in force, for what is faulty now; becomes what was read.
+  func load(_ reading: FolderReading, into inForce: inout FolderPolicy) -> LoadResult {
+    let result = inForce.read(reading, now: .now)
     guard let policy = result.policy else { return result }
-    let fitted = policy.fittedToDescriptors(in: self)
-    let findings = result.findings + Policy.findingsOfKeysNotInForce(in: self) + fitted.findings
-    let isRefused = findings.contains { finding in finding.severity == .error }
-    return LoadResult(policy: isRefused ? nil : fitted.policy, findings: findings)
+    let fitted = policy.fittedToDescriptors(in: reading)
+    let findings = result.findings + Policy.findingsOfKeysNotInForce(in: reading) + fitted.findings
+    return LoadResult(policy: findings.contains(where: \.isRefusal) ? nil : fitted.policy, findings: findings)
   }
 }
 

@@ -9,7 +9,9 @@ extension Command {
     lesson: """
       Reads the policy folder, listens, and relays what clients may ask to the Cores. SIGTERM and Ctrl-C end it in order:
       no new connections, every exchange to its end. SIGHUP, or a change in the folder, puts the whole of it into force
-      anew; a folder that is not valid changes nothing. Keys that are not in force yet are named at the start.
+      anew. What is faulty in one instance or in one file of clients/ or instances/ concerns that alone: at the start it is
+      left out, later its last good content stays in force; a folder that is faulty otherwise changes nothing. Revocations
+      in revoked.json take effect in any case. Keys that are not in force yet are named at the start.
       The access log, one JSON line a request, goes to standard output, all else to standard error. SIGUSR1 opens logs
       anew, after a rotation has moved their files.
 
@@ -24,29 +26,25 @@ extension Command {
       Flag(
         name: "--admin", value: "ADDRESS",
         about: "instead of the address of \"admin\" of gateway.json, such as 127.0.0.1:9901"),
+      Flag(name: "--strict", value: nil, about: "do not start while one instance or file is faulty"),
     ]
   ) { arguments throws(CommandFault) in
     // Before any thread starts: they inherit the mask.
     let signals = Signals(holding: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     let ending = Signals(holding: [SIGTERM, SIGINT])
-    var source = try ServedPolicy(arguments)
-    var watch = try source.watch()
-    // The digest is of what `first` has read.
-    let server = try start(source.first(), digest: source.digest)
-    if !source.isWatching { watch = try source.watch() }
+    let source = try ServedPolicy(arguments)
+    let (policy, faults) = try source.first()
+    let server = try start(policy, faults)
     while true {
-      switch signals.wait(or: watch, quiet: 200) {
+      switch signals.wait(or: source.watch, quiet: 200, patience: source.patience) {
       case .signal(SIGUSR1):
         server.reopenLogs()
         continue
       case .signal(SIGHUP):
-        watch = try source.watch()
-        source.reload(server, onlyIfChanged: false)
+        try source.reload(server, onlyIfChanged: false)
         continue
-      case .change:
-        // Watched anew before it is read: a change in between is heard.
-        watch = try source.watch()
-        source.reload(server, onlyIfChanged: true)
+      case .change, .nothing:
+        try source.reload(server, onlyIfChanged: true)
         continue
       case .signal: break
       }
@@ -58,9 +56,9 @@ extension Command {
     return 0
   }
 
-  private static func start(_ policy: Policy, digest: String) throws(CommandFault) -> Server {
+  private static func start(_ policy: Policy, _ faults: [String]) throws(CommandFault) -> Server {
     do throws(StartFault) {
-      let server = try Server(policy, digest: digest) { line in Console.note(line) }
+      let server = try Server(policy, faults: faults) { line in Console.note(line) }
       for address in server.addresses { Console.note("listening on \(address)") }
       if let address = server.adminAddress { Console.note("for operators: \(address), /status and /metrics") }
       return server

@@ -7,7 +7,9 @@ import Testing
   @Test func `check counts what is in force`() throws {
     let outcome = try Program.run(["check", "--policies=\(Program.policies)"], environment: Program.keys)
     #expect(outcome.exitCode == 0)
-    #expect(outcome.output == "\(Program.policies): 2 clients, 2 instances, 19 routes\n")
+    let beginning = "\(Program.policies): 2 clients, 2 instances, 19 routes; sha256 "
+    let digest = outcome.output.hasPrefix(beginning) ? outcome.output.dropFirst(beginning.count) : ""
+    #expect(digest.count == 65 && digest.hasSuffix("\n"), "\(outcome.output)")
     #expect(outcome.errors.isEmpty)
   }
 

@@ -20,13 +20,13 @@ import Testing
       try files.write(#"{"clients": {}}"#, to: "clients.json")
       let folder = PolicyFolder(path: files.path, environment: [:])
       let policy = try #require(Policy.load(folder, now: UnixSeconds(0)).policy)
-      let result = policy.fitted(toDescriptors: 1_024, in: folder)
+      let result = policy.fitted(toDescriptors: 1_024, in: FolderReading(folder))
       #expect((result.policy != nil) == isValid)
       #expect(result.findings.map(\.severity) == (severity.map { [$0] } ?? []))
       #expect(
         result.findings.allSatisfy { $0.line == 2 && $0.keyPath == "limits" && $0.message.contains("descriptors") })
       // Fitted once, it fits.
-      if let fitted = result.policy { #expect(fitted.fitted(toDescriptors: 1_024, in: folder).findings.isEmpty) }
+      if let fitted = result.policy { #expect(fitted.fitted(toDescriptors: 1_024, in: FolderReading(folder)).findings.isEmpty) }
     }
   }
 }

@@ -14,7 +14,7 @@ import Upstream
   static let rejections: [Rejection] = [
     .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
     .pathMalformed(.dotSegment), .routeUnknown, .methodNotAllowed(allow: MethodSet(.get)), .instanceRequired,
-    .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly,
+    .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured,
   ]
 
   static let all: [LocalReply] =

@@ -140,7 +140,7 @@ import Testing
       now: UnixSeconds(1_800_000_000))
     let policy = try #require(loaded.policy)
     let loops = try (0..<2).map { _ in GatewayState.Loop(handle: try LoopHandle(), metrics: LoopMetrics()) }
-    let state = GatewayState(Generation(policy, following: nil), digest: nil, loops: loops, log: nil, audit: { nil })
+    let state = GatewayState(Generation(policy, following: nil), loops: loops, log: nil, audit: { nil })
     for loop in loops {
       for number in 0..<10_000 {
         let metrics = loop.metrics.instance("instance-\(number)")
@@ -171,7 +171,7 @@ import Testing
     audit.canWrite = false
     let told = audit
     let state = GatewayState(
-      Generation(policy.policy, following: nil), digest: nil, loops: [], log: nil, audit: { told })
+      Generation(policy.policy, following: nil), loops: [], log: nil, audit: { told })
     var (scrape, report) = (MetricsScrape(state), StatusReport(state))
     let metrics = String(decoding: scrape.piece() ?? [], as: UTF8.self)
     for sample in ["head_sequence 7", "entries_total 7", "writable 0"] {
@@ -189,7 +189,7 @@ import Testing
       now: UnixSeconds(1_800_000_000))
     let loops = try (0..<3).map { _ in GatewayState.Loop(handle: try LoopHandle(), metrics: LoopMetrics()) }
     let state = GatewayState(
-      Generation(try #require(loaded.policy), following: nil), digest: nil, loops: loops, log: nil, audit: { nil })
+      Generation(try #require(loaded.policy), following: nil), loops: loops, log: nil, audit: { nil })
     loops[1].handle.busySince.store(MonotonicClock.nanoseconds - 11_000_000_000, ordering: .relaxed)
     loops[2].handle.busySince.store(MonotonicClock.nanoseconds - 1_000_000_000, ordering: .relaxed)
     #expect(state.stuckLoops() == [1])

@@ -48,7 +48,7 @@ import Testing
     let files = FolderFiles(["gateway.json": gateway, "instances.json": instances, "clients.json": clients])
     return try files.withFolder { folder in
       #expect(Policy.load(folder, now: UnixSeconds(1_800_000_000)).policy != nil)
-      return Policy.findingsOfKeysNotInForce(in: folder)
+      return Policy.findingsOfKeysNotInForce(in: FolderReading(folder))
     }
   }
 }

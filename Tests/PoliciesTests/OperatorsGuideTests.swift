@@ -79,7 +79,7 @@ import Testing
       "gateway.json": NotInForceTests.gateway, "instances.json": NotInForceTests.instances,
       "clients.json": NotInForceTests.clients,
     ]
-    let found = try files.withFolder { Policy.findingsOfKeysNotInForce(in: $0) }
+    let found = try files.withFolder { Policy.findingsOfKeysNotInForce(in: FolderReading($0)) }
     let keys = found.map { finding in
       finding.keyPath.replacing(/\[[0-9]+\]/, with: "").replacing(/^(instances|clients)\.[a-z_]+\./, with: "")
     }

@@ -37,11 +37,11 @@ enum PolicyFileProperty {
   }
 
   private static func decode(_ choice: UInt8, _ root: Field) {
-    let surroundings = Surroundings(folder: "/nonexistent", environment: ["KEY": "key"])
+    let reading = FolderReading(PolicyFolder(path: "/nonexistent", environment: ["KEY": "key"]))
     switch choice {
-    case UInt8(ascii: "g"): _ = GatewayFile(surroundings: surroundings, stateFolder: "/nonexistent").settings(root)
+    case UInt8(ascii: "g"): _ = GatewayFile(reading: reading, stateFolder: "/nonexistent").settings(root)
     case UInt8(ascii: "i"):
-      var file = InstancesFile(surroundings: surroundings)
+      var file = InstancesFile(reading: reading)
       file.read(root)
     case UInt8(ascii: "r"): _ = RoutesFile().routes(root)
     default:

@@ -68,7 +68,7 @@ import Testing
     #expect(result.findings.isEmpty)
     #expect(instance.keys.map { String(decoding: $0.reveal(), as: UTF8.self) } == ["hunter2", "file key"])
     #expect(!instance.acceptsWrites && instance.url.pathPrefix == "/a" && instance.tls.serverName == "n")
-    #expect(instance.tls.caFile?.hasSuffix("/key") == true && instance.tls.certificateFile == instance.tls.keyFile)
+    #expect(instance.tls.authority?.path.hasSuffix("/key") == true && instance.tls.certificate == instance.tls.key)
     #expect(instance.limits == InstanceLimits(connectionsMax: 1, share: 0.5, queueMax: 2, concurrentMax: 3))
     let timeouts = InstanceTimeouts(
       connectMilliseconds: 1000, queueMilliseconds: 2000, firstByteMilliseconds: 3000, betweenBytesMilliseconds: 4000,

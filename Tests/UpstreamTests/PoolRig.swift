@@ -164,3 +164,9 @@ final class FullListener {
     }
   }
 }
+
+/// All bytes of a file; nil if it cannot be read.
+func contents(_ path: String) -> [UInt8]? {
+  guard let file = try? InputFile(path: path), let count = file.byteCount else { return nil }
+  return try? file.read(count)
+}

@@ -12,6 +12,11 @@ static inline CURLcode curl_easy_set_string(CURL *handle, CURLoption option, con
 static inline CURLcode curl_easy_set_pointer(CURL *handle, CURLoption option, void *value) {
   return curl_easy_setopt(handle, option, value);
 }
+// libcurl copies the bytes.
+static inline CURLcode curl_easy_set_blob(CURL *handle, CURLoption option, const void *bytes, size_t count) {
+  struct curl_blob blob = {(void *)bytes, count, CURL_BLOB_COPY};
+  return curl_easy_setopt(handle, option, &blob);
+}
 static inline CURLcode curl_easy_set_opensocket(CURL *handle, curl_opensocket_callback callback) {
   return curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, callback);
 }

@@ -67,12 +67,18 @@ private struct GatewayStatus: Encodable {
 
   struct PolicyStatus: Encodable {
     let generation: Int
-    let sha256: String?
+    let sha256: String
     let since: String
     let reloads: Int
     let reloadsRefused: Int
     let lastReloadError: Failure?
+    /// Of single files and instances: the first of them.
+    let faults: [String]
+    let faultCount: Int
   }
+
+  private static let faultsMax = 20
+
 
   struct Audit: Encodable {
     /// For `audit verify --expect`.
@@ -118,9 +124,10 @@ private struct GatewayStatus: Encodable {
       refused: state.loops.reduce(0) { $0 + $1.metrics.refusedConnections.now })
     let inForce = state.policyInForce
     policy = PolicyStatus(
-      generation: inForce.generation.number, sha256: inForce.digest, since: timestamp(inForce.since),
+      generation: inForce.generation.number, sha256: inForce.generation.policy.digest, since: timestamp(inForce.since),
       reloads: inForce.reloads, reloadsRefused: inForce.failures,
-      lastReloadError: inForce.failure.map { Failure(at: timestamp($0.at), message: $0.message) })
+      lastReloadError: inForce.failure.map { Failure(at: timestamp($0.at), message: $0.message) },
+      faults: Array(inForce.faults.prefix(Self.faultsMax)), faultCount: inForce.faults.count)
     accessLogLinesLost = state.log?.droppedLines
     audit = state.audit().map(Audit.init)
   }
@@ -140,6 +147,8 @@ private struct InstanceStatus: Encodable {
   }
 
   let id: String
+  /// Why it is not as its files say; without a good definition it is asked nothing.
+  let policyFault: String?
   let healthy: Bool
   let breaker: String
   let inFlight: Int
@@ -149,6 +158,7 @@ private struct InstanceStatus: Encodable {
 
   init(_ reading: InstanceReading) {
     id = String(decoding: reading.id, as: UTF8.self)
+    policyFault = reading.policyFault
     healthy = reading.state?.failsHealthChecks == false
     breaker = reading.state?.breakerPhase.label ?? ""
     inFlight = reading.underWay

@@ -25,21 +25,21 @@ final class GatewayState: Sendable {
   }
 
   init(
-    _ generation: Generation, digest: String?, loops: [Loop], log: AccessLog?,
+    _ generation: Generation, faults: [String] = [], loops: [Loop], log: AccessLog?,
     audit: @escaping @Sendable () -> AuditState?
   ) {
     self.loops = loops
     self.log = log
     self.audit = audit
-    inForce = Mutex(PolicyInForce(generation: generation, digest: digest, since: MonotonicClock.wallMicroseconds))
+    inForce = Mutex(PolicyInForce(generation: generation, faults: faults, since: MonotonicClock.wallMicroseconds))
   }
 
   var policyInForce: PolicyInForce { inForce.withLock(\.self) }
 
-  func took(_ generation: Generation, digest: String?) {
+  func took(_ generation: Generation, _ faults: [String]) {
     inForce.withLock { inForce in
       inForce.generation = generation
-      inForce.digest = digest
+      inForce.faults = faults
       inForce.since = MonotonicClock.wallMicroseconds
       inForce.reloads += 1
       inForce.failure = nil
@@ -70,7 +70,8 @@ final class GatewayState: Sendable {
     var readings: [String: InstanceReading] = [:]
     let generation = policyInForce.generation
     for (instance, state) in zip(generation.policy.instances, generation.states.states) {
-      readings[instance.id.text] = InstanceReading(id: instance.id.bytes, state: state)
+      readings[instance.id.text] = InstanceReading(
+        id: instance.id.bytes, policyFault: instance.fault, state: state)
     }
     for loop in loops {
       for (id, metrics) in loop.metrics.instances {
@@ -89,8 +90,8 @@ struct PolicyInForce {
   }
 
   var generation: Generation
-  /// Of the files' bytes; nil where nobody has told it.
-  var digest: String?
+  /// What is wrong with single files and instances.
+  var faults: [String]
   /// Microseconds since 1970.
   var since: Int64
   var reloads = 0
@@ -102,6 +103,7 @@ struct PolicyInForce {
 /// What all loops say of one instance.
 struct InstanceReading {
   let id: [UInt8]
+  var policyFault: String?
   /// nil: the policy has it no more.
   let state: UpstreamState?
   /// One for each loop that has sent it a request.

@@ -67,7 +67,7 @@ extension Policy {
     let client = Int(entry.clientIndex)
     trace.tokenIndex = index
     trace.clientIndex = entry.clientIndex
-    if let expiry = entry.expiry, expiry <= now { throw .tokenExpired }
+    if let expiry = entry.expiry, expiry <= now { throw entry.isRevoked ? .tokenRevoked : .tokenExpired }
     guard !clients.isRevoked(client) else { throw .tokenRevoked }
     if let peer, !clients.mayCall(from: peer, client) { throw .networkForbidden }
     return .principal(
@@ -103,6 +103,7 @@ extension Policy {
     }
     let pair = try instancePair(reading.parameters, addressing.instance)
     let instance = try resolve(addressing.instance, pair, bytes, for: Int(principal.clientIndex), noting: &trace)
+    guard !instances[instance].isMisconfigured else { throw .instanceMisconfigured }
     let isWrite = routes.routes[route].isWrite
     guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
     let bodyBytesMax = routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax

@@ -19,6 +19,8 @@ package enum Rejection: Error, Equatable, Sendable {
   /// Only for clients that may use every instance.
   case instanceUnknown
   case instanceReadOnly
+  /// What is known of the instance is not enough to reach it.
+  case instanceMisconfigured
   /// The head states a longer body than the route takes.
   case bodyTooLarge
   case rateLimited(RateBudget)
@@ -53,6 +55,7 @@ extension Rejection {
     case .instanceForbidden: .instanceForbidden
     case .instanceUnknown: .instanceUnknown
     case .instanceReadOnly: .instanceReadOnly
+    case .instanceMisconfigured: .instanceMisconfigured
     case .bodyTooLarge: .bodyTooLarge
     case .rateLimited: .rateLimited
     case .concurrencyLimited: .concurrencyLimited
@@ -80,7 +83,7 @@ extension Rejection {
     case .tokenUnknown, .tokenExpired, .tokenRevoked: #"Bearer realm="blnk", error="invalid_token""#
     case .scopeInsufficient(let scope): #"Bearer realm="blnk", error="insufficient_scope", scope="\#(scope.text)""#
     case .networkForbidden, .pathMalformed, .routeUnknown, .methodNotAllowed, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .rateLimited, .concurrencyLimited,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited,
       .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
       nil
     }
@@ -92,7 +95,7 @@ extension Rejection {
     case .methodNotAllowed(let methods): methods.allow
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
-      .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable,
+      .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable,
       .instanceBusy, .auditUnavailable, .draining:
       nil
     }
@@ -105,7 +108,7 @@ extension Rejection {
     case .instanceUnavailable(let milliseconds): Int((milliseconds + 999) / 1_000)
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .concurrencyLimited, .instanceBusy,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .concurrencyLimited, .instanceBusy,
       .auditUnavailable, .draining:
       code.retryAfterSeconds
     }
@@ -118,7 +121,7 @@ extension Rejection {
     case .concurrencyLimited(let max): RateBudget(.concurrent, quota: max, windowSeconds: 1, resetSeconds: 1)
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .bodyTooLarge, .instanceUnavailable, .instanceBusy,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .instanceUnavailable, .instanceBusy,
       .auditUnavailable, .draining:
       nil
     }
@@ -127,7 +130,7 @@ extension Rejection {
   /// Whether the answer says `"outcome": "not_sent"`.
   package var saysNotSent: Bool {
     switch self {
-    case .instanceReadOnly, .bodyTooLarge, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining: true
+    case .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining: true
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .rateLimited, .concurrencyLimited:
@@ -141,7 +144,7 @@ extension Rejection {
     case .bodyTooLarge, .draining: true
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .rateLimited, .concurrencyLimited,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .rateLimited, .concurrencyLimited,
       .instanceUnavailable, .instanceBusy, .auditUnavailable:
       false
     }

@@ -27,6 +27,9 @@ struct Field {
   /// As findings name it.
   var file: String { source.file }
 
+  /// Where its findings go.
+  var log: FindingLog { source.log }
+
   var keyPath: String { node.path }
 
   var isNull: Bool {
@@ -36,6 +39,11 @@ struct Field {
 
   func error(_ message: String) {
     note(.error, message)
+  }
+
+  /// Two files contradict each other: an error that is never contained.
+  func clash(_ message: String) {
+    note(.error, message, node, line: node.line, isClash: true)
   }
 
   func warning(_ message: String) {
@@ -136,9 +144,12 @@ struct Field {
     note(severity, message, node, line: node.line)
   }
 
-  private func note(_ severity: Finding.Severity, _ message: String, _ node: JSONNode, line: Int) {
+  private func note(
+    _ severity: Finding.Severity, _ message: String, _ node: JSONNode, line: Int, isClash: Bool = false
+  ) {
     source.log.append(
-      Finding(severity, file: file, line: line, keyPath: node.path, keyPattern: node.pattern, message: message))
+      Finding(severity, file: file, line: line, keyPath: node.path, keyPattern: node.pattern, message: message),
+      isClash: isClash)
   }
 
   private func plain(_ bound: Double) -> String {

@@ -1,51 +1,45 @@
-/// What the files of a policy folder refer to outside themselves.
-struct Surroundings {
-  let folder: String
-  let environment: [String: String]
-}
-
 extension Field {
   private static let keyBytesMax = 4096
 
   /// One key, or a list of keys with the one to try first at the front; at most 8.
-  func secrets(in surroundings: Surroundings) -> [Secret]? {
-    guard case .array = node.value else { return secret(in: surroundings).map { secret in [secret] } }
+  func secrets(in reading: FolderReading) -> [Secret]? {
+    guard case .array = node.value else { return secret(in: reading).map { secret in [secret] } }
     guard let fields = elements() else { return nil }
     guard (1...8).contains(fields.count) else { return refused("must have 1 to 8 keys") }
-    let secrets = fields.compactMap { field in field.secret(in: surroundings) }
+    let secrets = fields.compactMap { field in field.secret(in: reading) }
     return secrets.count == fields.count ? secrets : nil
   }
 
   /// The bytes that `{"env": "NAME"}` or `{"file": "PATH"}` names, without one newline at the end.
-  func secret(in surroundings: Surroundings) -> Secret? {
+  func secret(in reading: FolderReading) -> Secret? {
     guard case .object = node.value else {
       return refused(#"must be {"env": "NAME"} or {"file": "PATH"}, never the key itself"#)
     }
     guard let members = members(["env", "file"]) else { return nil }
     switch (members["env"], members["file"]) {
-    case (let field?, nil): return field.environmentKey(in: surroundings)
-    case (nil, let field?): return field.fileKey(in: surroundings)
+    case (let field?, nil): return field.environmentKey(in: reading)
+    case (nil, let field?): return field.fileKey(in: reading)
     case (nil, nil), (_?, _?): return refused(#"must have either "env" or "file""#)
     }
   }
 
-  private func environmentKey(in surroundings: Surroundings) -> Secret? {
+  private func environmentKey(in reading: FolderReading) -> Secret? {
     guard let name = string() else { return nil }
     let isName = name.utf8.allSatisfy { byte in isAlphanumeric(byte) || byte == UInt8(ascii: "_") }
     guard isName, let first = name.utf8.first, !isDecimalDigit(first) else {
       return refused("must be the name of an environment variable: A-Z a-z 0-9 _")
     }
-    guard let value = surroundings.environment[name] else {
+    guard let value = reading.folder.environment[name] else {
       return refused("the environment variable \(name) is not set; set it, or name a file with {\"file\": \"PATH\"}")
     }
     return key(Array(value.utf8), from: "the environment variable \(name)")
   }
 
-  private func fileKey(in surroundings: Surroundings) -> Secret? {
+  private func fileKey(in reading: FolderReading) -> Secret? {
     guard let name = label(byteCountMax: 4096) else { return nil }
-    let path = resolved(name, in: surroundings.folder)
+    let path = resolved(name, in: reading.folder.path)
     do throws(FileFault) {
-      let content = try fileContent(path, byteCountMax: Self.keyBytesMax + 2)
+      let content = try reading.content(path, byteCountMax: Self.keyBytesMax + 2)
       warnOfAccess(toKeyFile: path, mode: content.mode)
       return key(content.bytes, from: "the file \(path)")
     } catch {

@@ -25,11 +25,11 @@ private struct KeyNotInForce {
 
 extension Policy {
   /// What a folder, which is valid, asks for in vain: a finding for each key that is set and does not mean "off".
-  package static func findingsOfKeysNotInForce(in folder: PolicyFolder) -> [Finding] {
+  package static func findingsOfKeysNotInForce(in reading: FolderReading) -> [Finding] {
     let log = FindingLog()
     for name in Set(keysNotInForce.map(\.file)).sorted() {
       // What is wrong with the file itself is said by `load`.
-      for root in folder.roots(of: name, log: FindingLog()).compactMap(\.self) {
+      for root in reading.roots(of: name, log: FindingLog()).compactMap(\.self) {
         let noting = Field(root: root.node, file: root.file, log: log)
         for key in keysNotInForce where key.file == name { note(key, key.path[...], noting) }
       }

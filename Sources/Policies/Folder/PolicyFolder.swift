@@ -13,9 +13,9 @@ package struct PolicyFolder: Sendable {
     self.stateFolder = stateFolder ?? stateFolders.first.map(String.init) ?? "."
     self.environment = environment
   }
+}
 
-  var surroundings: Surroundings { Surroundings(folder: path, environment: environment) }
-
+extension FolderReading {
   /// The roots of a file and of all in the folder of its name, `clients.json` and `clients/*.json`: in the order of
   /// their names, the file first; nil for those that are not JSON. There has to be at least one.
   func roots(of name: String, whenAbsent wayOut: String? = nil, log: FindingLog) -> [Field?] {
@@ -27,7 +27,7 @@ package struct PolicyFolder: Sendable {
   /// The name of a file, unless it is missing beside others, and of all in the folder of its name.
   func fileNames(of name: String, log: FindingLog) -> [String] {
     let files = filesInFolder(of: name, log: log)
-    return files.isEmpty || pathExists("\(path)/\(name)") ? [name] + files : files
+    return files.isEmpty || pathExists("\(folder.path)/\(name)") ? [name] + files : files
   }
 
   /// The names of the files in `clients/` or `instances/`, as they stand in this folder.
@@ -35,21 +35,22 @@ package struct PolicyFolder: Sendable {
   /// Kubernetes shows a volume as links into `..data`, itself a link to `..2026_11_20…`: both begin with a dot, as do
   /// the files that editors and `token` write before they rename them, and none of these is read.
   private func filesInFolder(of name: String, log: FindingLog) -> [String] {
-    let folder = String(name.dropLast(".json".utf8.count))
-    guard pathExists("\(path)/\(folder)") else { return [] }
-    guard let names = namesInFolder("\(path)/\(folder)") else {
-      log.append(Finding(.error, file: "\(path)/\(folder)", message: "is not a folder that this user can read"))
+    let subfolder = String(name.dropLast(".json".utf8.count))
+    guard pathExists("\(folder.path)/\(subfolder)") else { return [] }
+    guard let names = names(in: "\(folder.path)/\(subfolder)") else {
+      log.append(
+        Finding(.error, file: "\(folder.path)/\(subfolder)", message: "is not a folder that this user can read"))
       return []
     }
     let files = names.filter { name in name.hasSuffix(".json") && !name.hasPrefix(".") }
-    return files.sorted { left, right in left.utf8.lexicographicallyPrecedes(right.utf8) }.map { "\(folder)/\($0)" }
+    return files.sorted { left, right in left.utf8.lexicographicallyPrecedes(right.utf8) }.map { "\(subfolder)/\($0)" }
   }
 
   /// The root of a file; nil with an error if it is not JSON or absent. A file without a way out `whenAbsent` may be.
   func root(of name: String, whenAbsent: String? = nil, log: FindingLog) -> Field? {
-    let file = "\(path)/\(name)"
+    let file = "\(folder.path)/\(name)"
     do throws(FileFault) {
-      return root(try readFile(file, byteCountMax: JSONReader.byteCountMax), file: file, log: log)
+      return root(try content(file, byteCountMax: JSONReader.byteCountMax).bytes, file: file, log: log)
     } catch {
       let isLink = error == .absent && pathExists(file)
       if error == .absent, whenAbsent == nil, !isLink { return nil }

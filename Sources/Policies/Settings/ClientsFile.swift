@@ -4,7 +4,7 @@ import Digests
 struct ClientsFile {
   static let tokensMax = 1_000_000
 
-  private let instanceIndices: [String: Int32]
+  private var instanceIndices: [String: Int32]
   /// The names of all entries of instances.json, faulty ones too; nil if it could not be read.
   private let declaredInstances: Set<String>?
   private let suggestions: Suggestions
@@ -12,8 +12,11 @@ struct ClientsFile {
   private let now: UnixSeconds
   private(set) var clients = ClientTable()
   private(set) var tokens = TokenList()
-  /// Where each of `tokens` stands.
-  private var tokenFields: [Field] = []
+  /// Where each of `tokens` stands; nil: in a file whose last good content is in force.
+  private var tokenFields: [Field?] = []
+  /// Instances that clients name and nobody knows, since a file of instances could not be read; their indices follow
+  /// those of the others.
+  private(set) var unknownInstances: [InstanceID] = []
   private var places = EntryPlaces()
 
   init(instances: [Instance], declared: Set<String>?, scopes: [Scope], now: UnixSeconds) {
@@ -23,6 +26,62 @@ struct ClientsFile {
     instanceIndices = Dictionary(pairs) { first, _ in first }
     self.scopes = scopes
     self.now = now
+  }
+
+  /// What a file that turns out to be faulty takes with it.
+  struct Mark {
+    fileprivate let clients: ClientTable.Mark
+    fileprivate let tokens: Int
+    fileprivate let places: Int
+  }
+
+  var mark: Mark { Mark(clients: clients.mark, tokens: tokens.entries.count, places: places.count) }
+
+  /// Forgets all that was read since.
+  mutating func truncate(to mark: Mark) {
+    clients.truncate(to: mark.clients)
+    tokens.truncate(to: mark.tokens)
+    tokenFields.removeSubrange(mark.tokens...)
+    places.truncate(to: mark.places)
+  }
+
+  /// Takes over what was in force of a file that is faulty now.
+  mutating func keep(_ file: String, _ name: String, of last: Policy, log: FindingLog) {
+    guard let range = last.file(name)?.clients, !range.isEmpty else { return }
+    let first = Int32(clients.count)
+    for index in range {
+      let client = last.clients[index]
+      places.keep(client.id.text, of: "client", file: file, log: log)
+      clients.append(carried(client, from: last))
+    }
+    for (index, entry) in last.tokens.entries.enumerated() where range.contains(Int(entry.clientIndex)) {
+      let note = last.tokens.note(of: Int32(index))
+      let clash = tokens.insert(
+        entry.digest, clientIndex: first + entry.clientIndex - Int32(range.lowerBound), expiry: entry.expiry,
+        note: note.isEmpty ? nil : String(decoding: note, as: UTF8.self))
+      guard let clash else {
+        tokenFields.append(nil)
+        continue
+      }
+      let other = tokenFields[clash].map { " is now in \($0.file):\($0.node.line), too" } ?? " stands in another such file"
+      log.append(
+        Finding(.error, file: file, message: "a token of its last good content\(other); repair the file"), isClash: true)
+    }
+  }
+
+  /// The client in terms of the present instances and routes; what they no longer have is left out.
+  private func carried(_ client: Client, from last: Policy) -> Client {
+    func present(_ index: Int32) -> Int32? { instanceIndices[last.instances[Int(index)].id.text] }
+    var instances = client.instances
+    if case .only(let indices) = instances { instances = .only(indices.compactMap(present).sorted()) }
+    var scopes = ScopeSet()
+    for (bit, scope) in last.routes.scopes.enumerated() where client.scopes.contains(bit: bit) {
+      if let bit = self.scopes.firstIndex(of: scope) { scopes.insert(bit: bit) }
+    }
+    return Client(
+      id: client.id, name: client.name, scopes: client.scopes == .all ? .all : scopes, instances: instances,
+      defaultInstance: client.defaultInstance.flatMap(present), isRevoked: client.isRevoked, networks: client.networks,
+      limits: client.limits)
   }
 
   mutating func read(_ root: Field) {
@@ -42,7 +101,7 @@ struct ClientsFile {
     let known = ["name", "scopes", "instances", "default_instance", "tokens", "revoked", "networks", "limits"]
     guard let members = field.members(known) else { return nil }
     let scopes = members.required("scopes").flatMap(scopeSet)
-    let instances = members.required("instances").flatMap(instanceGrant)
+    let instances = members.required("instances").flatMap { field in instanceGrant(field) }
     let defaultInstance = members["default_instance"].flatMap { field in self.defaultInstance(field, of: instances) }
     let networks = members["networks"].flatMap(networkGrant) ?? .all
     let limits = members["limits"].map(ClientLimits.init) ?? ClientLimits()
@@ -79,25 +138,36 @@ struct ClientsFile {
     return set
   }
 
-  private func instanceGrant(_ field: Field) -> InstanceGrant? {
+  private mutating func instanceGrant(_ field: Field) -> InstanceGrant? {
     guard let fields = field.elements() else { return nil }
     if fields.contains(where: \.isStar) {
       guard fields.count == 1 else { return field.refused("\"*\" stands for all instances and stands alone") }
       field.remark("grants every instance, those to come, too")
       return .all
     }
-    return .only(Set(fields.compactMap(instance)).sorted())
+    return .only(Set(fields.compactMap { field in instance(field) }).sorted())
   }
 
-  private func instance(_ field: Field) -> Int32? {
+  private mutating func instance(_ field: Field) -> Int32? {
     guard let text = field.string() else { return nil }
     if let index = instanceIndices[text] { return index }
     // What is wrong with an instance is said once, where the instance stands.
-    guard let declaredInstances, !declaredInstances.contains(text) else { return nil }
-    return field.refused("there is no such instance\(suggestions.next(for: text))")
+    guard let declaredInstances else { return unknownInstance(text) }
+    guard !declaredInstances.contains(text) else { return nil }
+    field.clash("there is no such instance\(suggestions.next(for: text))")
+    return nil
   }
 
-  private func defaultInstance(_ field: Field, of grant: InstanceGrant?) -> Int32? {
+  /// Perhaps it stands in the file that could not be read.
+  private mutating func unknownInstance(_ name: String) -> Int32? {
+    guard let id = InstanceID(name) else { return nil }
+    let index = Int32(instanceIndices.count)
+    instanceIndices[name] = index
+    unknownInstances.append(id)
+    return index
+  }
+
+  private mutating func defaultInstance(_ field: Field, of grant: InstanceGrant?) -> Int32? {
     guard !field.isNull, let index = instance(field) else { return nil }
     guard grant?.contains(index) ?? true else { return field.refused("must be one of the client's \"instances\"") }
     return index
@@ -115,22 +185,16 @@ struct ClientsFile {
     guard let members = field.members(["sha256", "expires", "note"]) else { return }
     let expiry = members["expires"].flatMap(expiry)
     let note = members["note"]?.label()
-    guard let digestField = members.required("sha256"), let digest = digest(digestField) else { return }
+    guard let digestField = members.required("sha256"), let digest = digestField.tokenDigest() else { return }
     guard tokens.entries.count < Self.tokensMax else { return field.error("has more than \(Self.tokensMax) tokens") }
     guard let first = tokens.insert(digest, clientIndex: clientIndex, expiry: expiry, note: note) else {
       return tokenFields.append(field)
     }
-    let place = tokenFields[first]
-    let file = place.file == field.file ? "" : " in \(place.file):\(place.node.line)"
-    digestField.error("the same token as \(place.keyPath)\(file)")
-  }
-
-  private func digest(_ field: Field) -> Digest? {
-    guard let text = field.string() else { return nil }
-    guard let digest = Digest(hex: text) else {
-      return field.refused("must be the 64 hex digits of the token's SHA-256 (`blnk-gateway token hash`)")
+    guard let place = tokenFields[first] else {
+      return digestField.clash("the same token as in a file of which the last good content is in force; repair that file")
     }
-    return digest
+    guard place.file != field.file else { return digestField.error("the same token as \(place.keyPath)") }
+    digestField.clash("the same token as \(place.keyPath) in \(place.file):\(place.node.line)")
   }
 
   private func expiry(_ field: Field) -> UnixSeconds? {
@@ -145,6 +209,14 @@ struct ClientsFile {
 }
 
 extension Field {
+  func tokenDigest() -> Digest? {
+    guard let text = string() else { return nil }
+    guard let digest = Digest(hex: text) else {
+      return refused("must be the 64 hex digits of the token's SHA-256 (`blnk-gateway token hash`)")
+    }
+    return digest
+  }
+
   fileprivate var isStar: Bool {
     if case .string("*") = node.value { return true }
     return false

@@ -1,6 +1,6 @@
 /// Decodes `gateway.json`; every key has a default.
 struct GatewayFile {
-  let surroundings: Surroundings
+  let reading: FolderReading
   /// What relative paths of logs are relative to.
   let stateFolder: String
 
@@ -19,7 +19,7 @@ struct GatewayFile {
     if let networks = members["trusted_proxies"]?.networks() { settings.trustedProxies = networks }
     if let field = members["access_log"] { settings.accessLog = log(field, allowsStandardOutput: true) }
     if let field = members["audit_log"] { settings.auditLog = log(field, allowsStandardOutput: false) }
-    if let field = members["audit_key"], !field.isNull { settings.auditKey = field.secret(in: surroundings) }
+    if let field = members["audit_key"], !field.isNull { settings.auditKey = field.secret(in: reading) }
     members.read("watch", into: &settings.watchesFolder)
     members.read("health_on_listen", into: &settings.answersHealthOnListeners)
     if let field = members["limits"] { settings.limits = GatewayLimits(field) }
@@ -62,7 +62,7 @@ struct GatewayFile {
     else { return nil }
     guard let token = members["token"] else { return checked(AdminSettings(address: address), field) }
     // Without the token that is asked for, the field has said what is wrong.
-    return token.secret(in: surroundings).map { AdminSettings(address: address, token: $0) }
+    return token.secret(in: reading).map { AdminSettings(address: address, token: $0) }
   }
 
   private func checked(_ settings: AdminSettings, _ field: Field) -> AdminSettings? {
@@ -77,7 +77,7 @@ struct GatewayFile {
     }
     let path = resolved(text, in: stateFolder)
     // A log that grows in the folder would load the policy anew with each line, and publish who calls.
-    guard !isWithin(path, surroundings.folder) else {
+    guard !isWithin(path, reading.folder.path) else {
       return field.refused(
         "the log would be inside the policy folder; name a path outside it or another --state folder")
     }

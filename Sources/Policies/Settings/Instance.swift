@@ -6,6 +6,10 @@ package struct Instance: Sendable {
   package let keys: [Secret]
   /// false: maintenance.
   package let acceptsWrites: Bool
+  /// Why it is not as its files say: they were faulty when they were read last; nil: it is.
+  package var fault: String?
+  /// Nothing is known of it that would do: each request is refused.
+  package var isMisconfigured = false
   /// Shared by instances for which it is the same, as it is for most: a large part of what an instance takes.
   let conduct: SharedConduct
 
@@ -25,6 +29,15 @@ struct InstanceConduct: Hashable, Sendable {
   var breaker = BreakerSettings()
 }
 
+extension Instance {
+  /// An instance of which no good definition has been read.
+  init(misconfigured id: InstanceID, _ fault: String) {
+    self.init(
+      id: id, url: .unknown, keys: [], acceptsWrites: false, fault: fault, isMisconfigured: true,
+      conduct: SharedConduct(InstanceConduct()))
+  }
+}
+
 final class SharedConduct: Sendable {
   let value: InstanceConduct
 
@@ -33,9 +46,9 @@ final class SharedConduct: Sendable {
 
 /// Paths of PEM files, and the name to ask for and to verify; nil: the system's trust, no certificate, the URL's host.
 package struct TLSSettings: Hashable, Sendable {
-  package var caFile: String?
-  package var certificateFile: String?
-  package var keyFile: String?
+  package var authority: PEMFile?
+  package var certificate: PEMFile?
+  package var key: PEMFile?
   package var serverName: String?
 }
 

@@ -2,32 +2,62 @@
 struct InstancesFile {
   static let instancesMax = 100_000
 
-  private let surroundings: Surroundings
+  private let reading: FolderReading
+  /// What was in force before, for what is faulty now.
+  private let last: Policy?
   private(set) var instances: [Instance] = []
   /// The names of all entries, faulty ones too; nil if a file could not be read.
   private(set) var names: Set<String>? = []
   private var places = EntryPlaces()
   private var conducts: [InstanceConduct: SharedConduct] = [:]
 
-  init(surroundings: Surroundings) {
-    self.surroundings = surroundings
+  init(reading: FolderReading, following last: Policy? = nil) {
+    self.reading = reading
+    self.last = last
   }
 
-  /// nil stands for a file that could not be read.
-  mutating func read(_ root: Field?) {
-    guard let members = root?.members(["instances", schemaKey]), let field = members.required("instances"),
+  /// Reads the instances of a file; what is wrong with one of them concerns that one alone.
+  ///
+  /// - Returns: false where the file is not of the form that it should have.
+  @discardableResult
+  mutating func read(_ root: Field) -> Bool {
+    guard let members = root.members(["instances", schemaKey]), let field = members.required("instances"),
       let entries = field.entries()
-    else {
-      names = nil
-      return
-    }
+    else { return false }
     members.readSchema()
     for entry in entries {
       names?.insert(entry.name)
       places.note(entry.name, entry.field, of: "instance")
-      if let instance = instance(entry.name, entry.field) { instances.append(instance) }
+      let (read, fault) = root.log.contain { instance(entry.name, entry.field) }
+      if let instance = fault.map({ standIn(for: entry.name, $0) }) ?? read { instances.append(instance) }
     }
-    if instances.count > Self.instancesMax { field.error("has more than \(Self.instancesMax)") }
+    if instances.count > Self.instancesMax { field.clash("has more than \(Self.instancesMax)") }
+    return true
+  }
+
+  /// What was in force of an instance whose definition is faulty now; nil for what cannot be an instance.
+  private func standIn(for name: String, _ fault: Finding) -> Instance? {
+    guard let id = InstanceID(name) else { return nil }
+    let index = last?.directory.index(of: id.bytes.span)
+    guard var instance = index.flatMap({ last?.instances[Int($0)] }) else {
+      return Instance(misconfigured: id, "\(fault)")
+    }
+    instance.fault = "\(fault)"
+    return instance
+  }
+
+  /// Takes over what was in force of a file that cannot be read now; without such, nobody knows its instances.
+  mutating func keep(_ file: String, _ name: String, _ fault: Finding, log: FindingLog) {
+    guard let last, let range = last.file(name)?.instances else {
+      names = nil
+      return
+    }
+    for var instance in last.instances[range] {
+      places.keep(instance.id.text, of: "instance", file: file, log: log)
+      names?.insert(instance.id.text)
+      instance.fault = "\(fault)"
+      instances.append(instance)
+    }
   }
 
   private mutating func instance(_ name: String, _ field: Field) -> Instance? {
@@ -36,7 +66,7 @@ struct InstancesFile {
     let known = ["url", "key", "writes", "tls", "limits", "timeouts", "health", "breaker"]
     guard let members = field.members(known) else { return nil }
     let url = members.required("url").flatMap(url)
-    let keys = members.required("key")?.secrets(in: surroundings)
+    let keys = members.required("key")?.secrets(in: reading)
     var conduct = InstanceConduct()
     if let field = members["tls"] { conduct.tls = tls(field, isTLS: url?.isTLS ?? true) }
     if let field = members["limits"] { conduct.limits = InstanceLimits(field) }
@@ -78,9 +108,9 @@ struct InstancesFile {
   private func tls(_ field: Field, isTLS: Bool) -> TLSSettings {
     var tls = TLSSettings()
     guard let members = field.members(["ca_file", "cert_file", "key_file", "server_name"]) else { return tls }
-    tls.caFile = members["ca_file"].flatMap { field in existingFile(field) }
-    tls.certificateFile = members["cert_file"].flatMap { field in existingFile(field) }
-    tls.keyFile = members["key_file"].flatMap { field in existingFile(field, isKey: true) }
+    tls.authority = members["ca_file"].flatMap { field in existingFile(field) }
+    tls.certificate = members["cert_file"].flatMap { field in existingFile(field) }
+    tls.key = members["key_file"].flatMap { field in existingFile(field, isKey: true) }
     tls.serverName = members["server_name"].flatMap { field in field.isNull ? nil : field.label() }
     let hasCertificate = members["cert_file"].map { field in !field.isNull } ?? false
     let hasKey = members["key_file"].map { field in !field.isNull } ?? false
@@ -89,14 +119,14 @@ struct InstancesFile {
     return tls
   }
 
-  private func existingFile(_ field: Field, isKey: Bool = false) -> String? {
+  private func existingFile(_ field: Field, isKey: Bool = false) -> PEMFile? {
     if field.isNull { return nil }
     guard let name = field.label(byteCountMax: 4096) else { return nil }
-    let path = resolved(name, in: surroundings.folder)
+    let path = resolved(name, in: reading.folder.path)
     do throws(FileFault) {
-      let content = try fileContent(path, byteCountMax: 16 << 20)
+      let content = try reading.content(path, byteCountMax: 16 << 20)
       if isKey { field.warnOfAccess(toKeyFile: path, mode: content.mode) }
-      return path
+      return reading.pem(path, content)
     } catch {
       return field.refused("the file \(path) \(error.message)")
     }

@@ -7,7 +7,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     /// Where id and name stand in `texts`, one after the other.
     let textStart: UInt32
     let idLength: UInt8
-    let isRevoked: Bool
+    var isRevoked: Bool
     let nameLength: UInt16
     /// -1: none.
     let defaultInstance: Int32
@@ -49,6 +49,40 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     if value == values[0] { return 0 }
     values.append(value)
     return UInt32(values.count - 1)
+  }
+
+  // MARK: Taking back
+
+  /// How much there is of everything.
+  struct Mark {
+    fileprivate let rows: Int
+    fileprivate let texts: Int
+    fileprivate let instances: Int
+    fileprivate let networks: Int
+    fileprivate let limits: Int
+  }
+
+  var mark: Mark {
+    Mark(
+      rows: rows.count, texts: texts.count, instances: instances.count, networks: networks.count, limits: limits.count)
+  }
+
+  /// Forgets all that was appended since.
+  mutating func truncate(to mark: Mark) {
+    rows.removeSubrange(mark.rows...)
+    texts.removeSubrange(mark.texts...)
+    instances.removeSubrange(mark.instances...)
+    networks.removeSubrange(mark.networks...)
+    limits.removeSubrange(mark.limits...)
+  }
+
+  /// The same with these clients revoked.
+  func revoking(_ isRevoked: (ArraySlice<UInt8>) -> Bool) -> ClientTable {
+    var table = self
+    for index in rows.indices where !rows[index].isRevoked && isRevoked(id(of: index)) {
+      table.rows[index].isRevoked = true
+    }
+    return table
   }
 
   // MARK: As a collection

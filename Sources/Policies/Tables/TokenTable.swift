@@ -4,18 +4,21 @@ package import Digests
 package struct TokenTable: Sendable {
   package struct Entry: Sendable {
     package let digest: Digest
-    fileprivate let expirySeconds: Int64
+    fileprivate var expirySeconds: Int64
     /// The place in `Policy.clients`.
     package let clientIndex: Int32
     /// Where its note is in the bytes of all notes, behind two bytes of its length.
     fileprivate let noteStart: UInt32
+
+    /// It was revoked by itself: expired for as long as there is time.
+    package var isRevoked: Bool { expirySeconds == .min }
 
     /// nil: never.
     package var expiry: UnixSeconds? { expirySeconds == .max ? nil : UnixSeconds(expirySeconds) }
   }
 
   /// In the order of their digests; `tokenIndex` counts here.
-  package let entries: [Entry]
+  package private(set) var entries: [Entry]
   let notes: [UInt8]
   /// Where the entries begin whose digests begin with the same bits, about two of them; small enough to stay in caches.
   private let starts: [UInt32]
@@ -32,6 +35,15 @@ package struct TokenTable: Sendable {
     for entry in entries { starts[Int(entry.digest.words.0 >> shift) + 1] += 1 }
     for index in 1..<starts.count { starts[index] += starts[index - 1] }
     self.starts = starts
+  }
+
+  /// The same with these tokens revoked, as far as it has them.
+  func revoking(_ digests: some Sequence<Digest>) -> TokenTable {
+    var table = self
+    for digest in digests {
+      if let index = index(of: digest) { table.entries[Int(index)].expirySeconds = .min }
+    }
+    return table
   }
 
   /// The place in `entries` of the token with this digest. A caller cannot choose digests, so that the place where the
@@ -60,6 +72,15 @@ struct TokenList {
   /// The first one is empty, for all tokens without a note.
   fileprivate var notes: [UInt8] = [0, 0]
   private var places: [Digest: Int] = [:]
+
+  /// Forgets all but the first `count` tokens.
+  mutating func truncate(to count: Int) {
+    guard count < entries.count else { return }
+    let noteStarts = entries[count...].map(\.noteStart).filter { $0 > 0 }
+    for entry in entries[count...] { places[entry.digest] = nil }
+    entries.removeSubrange(count...)
+    if let start = noteStarts.first { notes.removeSubrange(Int(start)...) }
+  }
 
   /// Takes a token in unless there is one with the same digest, whose place it gives.
   mutating func insert(_ digest: Digest, clientIndex: Int32, expiry: UnixSeconds?, note: String?) -> Int? {

@@ -13,20 +13,18 @@ package struct ClientEntries {
       log.append(Finding(.error, file: folder.path, message: "there is no such folder; name one with --policies DIR"))
       return
     }
-    for name in folder.fileNames(of: "clients.json", log: log) { read(name, in: folder) }
+    let reading = FolderReading(folder)
+    for name in reading.fileNames(of: "clients.json", log: log) { read(name, reading) }
   }
 
-  private mutating func read(_ name: String, in folder: PolicyFolder) {
-    let file = "\(folder.path)/\(name)"
-    guard let root = folder.root(of: name, whenAbsent: "write {\"clients\": {…}} into it", log: log),
-      let bytes = try? readFile(file, byteCountMax: JSONReader.byteCountMax)
+  private mutating func read(_ name: String, _ reading: FolderReading) {
+    guard let root = reading.root(of: name, whenAbsent: "write {\"clients\": {…}} into it", log: log),
+      let bytes = try? reading.content(root.file, byteCountMax: JSONReader.byteCountMax).bytes
     else { return }
-    // Offsets count in the bytes at hand, so the tree has to be of these and no others.
-    guard let node = JSONReader.read(bytes).root, case .object(let members)? = node["clients"]?.node.value else {
+    guard case .object(let members)? = root.node["clients"]?.node.value else {
       return root.error("\"clients\" is missing")
     }
-    let current = Field(root: node, file: file, log: log)
-    for member in members { read(member, current.child(of: member), bytes) }
+    for member in members { read(member, root.child(of: member), bytes) }
   }
 
   private mutating func read(_ member: JSONMember, _ field: Field, _ bytes: [UInt8]) {

@@ -13,6 +13,16 @@ package struct InstanceURL: Hashable, Sendable {
     return port == (isTLS ? 443 : 80) ? name : "\(name):\(port)"
   }
 
+  /// Of an instance whose URL is not known: a name that nobody ever has (RFC 2606 §2).
+  static let unknown = InstanceURL(isTLS: true, host: "unknown.invalid", port: 443)
+
+  private init(isTLS: Bool, host: String, port: UInt16) {
+    self.isTLS = isTLS
+    self.host = host
+    self.port = port
+    pathPrefix = ""
+  }
+
   /// Why a text is no such URL. The text itself is not shown: it may carry a password.
   struct Fault: Error {
     let message: String

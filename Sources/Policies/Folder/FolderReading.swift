@@ -1,0 +1,147 @@
+package import Digests
+import FoundationEssentials
+
+/// One reading of a policy folder: each file is read once, and all that is asked of it comes from those bytes.
+package final class FolderReading {
+  package let folder: PolicyFolder
+  private var files: [String: Result<FileContent, FileFault>] = [:]
+  private var names: [String: [String]?] = [:]
+  private var pems: [String: PEMFile] = [:]
+
+  package init(_ folder: PolicyFolder) { self.folder = folder }
+
+  /// The files and folders of an earlier reading, as they are now.
+  package convenience init(_ folder: PolicyFolder, like trace: Trace) {
+    self.init(folder)
+    for path in trace.files { _ = try? content(path, byteCountMax: Self.byteCountMax) }
+    for path in trace.folders { _ = names(in: path) }
+  }
+
+  /// Files that are not part of the folder's policies, such as keys, are shorter still.
+  private static let byteCountMax = JSONReader.byteCountMax
+
+  /// All of a regular file, or of what a link to one names; as it was when it was asked for first.
+  ///
+  /// - Parameter byteCountMax: the bound of the first who asks holds for all.
+  func content(_ path: String, byteCountMax: Int) throws(FileFault) -> FileContent {
+    if let known = files[path] { return try known.get() }
+    let result = Result { () throws(FileFault) in try fileContent(path, byteCountMax: byteCountMax) }
+    files[path] = result
+    return try result.get()
+  }
+
+  /// The same file for all instances that name it.
+  func pem(_ path: String, _ content: FileContent) -> PEMFile {
+    if let known = pems[path] { return known }
+    let file = PEMFile(path: path, content.bytes)
+    pems[path] = file
+    return file
+  }
+
+  /// What a folder holds; nil if it cannot be read.
+  func names(in path: String) -> [String]? {
+    if let known = names[path] { return known }
+    let found = namesInFolder(path)
+    names[path] = .some(found)
+    return found
+  }
+
+  // MARK: What was read
+
+  /// Of a policy file's bytes; nil if it could not be read.
+  func digest(of name: String) -> Digest? {
+    guard case .success(let content)? = files["\(folder.path)/\(name)"] else { return nil }
+    return SHA256.digest(of: content.bytes.span)
+  }
+
+  /// What is left of a reading: enough to tell whether another one differs.
+  package struct Trace: Sendable {
+    fileprivate var files: [String] = []
+    fileprivate var folders: [String] = []
+    /// A digest of all that was read, keys included; for comparison only, never shown. nil: nothing was read.
+    package fileprivate(set) var stamp: Digest?
+
+    package init() {}
+  }
+
+  package var trace: Trace {
+    var trace = Trace()
+    trace.files = Array(files.keys)
+    trace.folders = Array(names.keys)
+    trace.stamp = stamp
+    return trace
+  }
+
+  /// Two readings with equal ones are the same policy.
+  package var stamp: Digest {
+    var stream = SHA256Stream()
+    for (path, result) in files.sorted(by: { $0.key < $1.key }) {
+      switch result {
+      case .success(let content):
+        stream.update(Array("\(path) \(content.bytes.count)\n".utf8).span)
+        stream.update(content.bytes.span)
+      case .failure(let fault): stream.update(Array("\(path) \(fault.message)\n".utf8).span)
+      }
+    }
+    for (path, names) in names.sorted(by: { $0.key < $1.key }) {
+      let policies = names?.filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.sorted()
+      stream.update(Array("\(path)/ \(policies.map { $0.joined(separator: "/") } ?? "unreadable")\n".utf8).span)
+    }
+    return stream.digest
+  }
+
+  /// Whether the files that are in these folders, or lead there, are still as they were read.
+  package func isCurrent(in folders: Set<String>) -> Bool {
+    files.allSatisfy { path, result in
+      guard !folders.isDisjoint(with: watchedFolders(of: path)) else { return true }
+      let now = Result { () throws(FileFault) in try fileContent(path, byteCountMax: Self.byteCountMax) }
+      switch (result, now) {
+      case (.success(let before), .success(let now)): return before.bytes == now.bytes
+      case (.failure(let before), .failure(let now)): return before == now
+      case (.success, .failure), (.failure, .success): return false
+      }
+    }
+  }
+
+  /// The folders in which a change can change the policy: its own, those of tenants, those of keys and certificates, and
+  /// those that links lead to. Where a folder is missing it is the nearest one above it.
+  package var watchedFolders: [String] {
+    var folders = Set<String>()
+    // A link that stands for the whole folder is swapped where it lies.
+    if isLink(folder.path) { folders.insert(parent(of: folder.path)) }
+    for path in ["", "/clients", "/instances"].map({ folder.path + $0 }) where folderExists(path) {
+      folders.insert(path)
+      for name in names(in: path) ?? [] { note(linkAt: "\(path)/\(name)", in: &folders) }
+    }
+    for path in files.keys { folders.formUnion(watchedFolders(of: path)) }
+    return folders.sorted()
+  }
+
+  private func watchedFolders(of path: String) -> Set<String> {
+    var folders: Set = [existing(parent(of: path))]
+    note(linkAt: path, in: &folders)
+    // As above, for a folder of keys.
+    if isLink(parent(of: path)) { folders.insert(existing(parent(of: parent(of: path)))) }
+    return folders
+  }
+
+  private func note(linkAt path: String, in folders: inout Set<String>) {
+    guard isLink(path) else { return }
+    folders.insert(existing(parent(of: URL(filePath: path).resolvingSymlinksInPath().path)))
+  }
+
+  private func existing(_ path: String) -> String {
+    var path = path
+    while !folderExists(path), path != "/", path != "." { path = parent(of: path) }
+    return path
+  }
+}
+
+private func isLink(_ path: String) -> Bool {
+  (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+}
+
+private func parent(of path: String) -> String {
+  let parent = URL(filePath: path).deletingLastPathComponent().path
+  return parent.isEmpty ? "." : parent
+}

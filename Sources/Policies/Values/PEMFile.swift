@@ -1,0 +1,20 @@
+import Digests
+
+/// A file of certificates or a key, with the bytes that were read of it: what is in force does not change with the file.
+package struct PEMFile: Hashable, Sendable {
+  package let path: String
+  package let bytes: [UInt8]
+  private let digest: Digest
+
+  init(path: String, _ bytes: [UInt8]) {
+    self.path = path
+    self.bytes = bytes
+    digest = SHA256.digest(of: bytes.span)
+  }
+
+  package static func == (left: PEMFile, right: PEMFile) -> Bool {
+    left.digest == right.digest && left.path == right.path
+  }
+
+  package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
+}
