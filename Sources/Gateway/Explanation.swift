@@ -145,7 +145,9 @@ extension Rejection {
       "authenticate"
     case .pathMalformed, .routeUnknown, .methodNotAllowed: "route"
     case .scopeInsufficient: "authorize"
-    case .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured: "resolve"
+    case .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly,
+      .instanceMisconfigured:
+      "resolve"
     case .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable,
       .draining:
       "limit"

@@ -103,7 +103,8 @@ extension GatewayCode {
     case .upstreamRefused, .upstreamUnresolved, .upstreamTLSFailed, .upstreamBroken, .upstreamMalformed,
       .upstreamKeyRejected, .responseCut:
       502
-    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured, .upstreamBusy,
+    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly,
+      .instanceMisconfigured, .upstreamBusy,
       .upstreamUnavailable:
       503
     case .upstreamConnectTimeout, .upstreamTimeout: 504
@@ -142,7 +143,8 @@ extension GatewayCode {
     case .auditUnavailable: "The audit log cannot be written at present. The request was not sent."
     case .introspectionUnavailable: "The access token cannot be checked at present. The request was not sent."
     case .instanceReadOnly: "The instance takes no writes at present."
-    case .instanceMisconfigured: "The gateway cannot reach the instance until its configuration is repaired. Nothing was sent."
+    case .instanceMisconfigured:
+      "The gateway cannot reach the instance until its configuration is repaired. Nothing was sent."
     case .upstreamBusy: "All connections to the instance are in use. The request was not sent."
     case .upstreamUnavailable: "The instance does not answer at present. The request was not sent."
     case .upstreamRefused: "The instance refuses connections. The request was not sent."
@@ -183,7 +185,8 @@ extension GatewayCode {
       .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .clientLeft:
       .client
-    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured, .internalFault:
+    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly,
+      .instanceMisconfigured, .internalFault:
       .gateway
     case .upstreamBusy, .upstreamUnavailable, .upstreamRefused, .upstreamUnresolved, .upstreamTLSFailed,
       .upstreamConnectTimeout, .upstreamBroken, .upstreamMalformed, .upstreamTimeout, .upstreamKeyRejected,
@@ -203,7 +206,8 @@ extension GatewayCode {
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .draining,
-      .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured, .upstreamBusy,
+      .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured,
+      .upstreamBusy,
       .upstreamUnavailable, .upstreamKeyRejected, .responseCut, .clientLeft, .internalFault:
       .nothing
     }
@@ -219,7 +223,8 @@ extension GatewayCode {
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .auditUnavailable, .introspectionUnavailable,
-      .instanceReadOnly, .instanceMisconfigured, .upstreamBusy, .upstreamUnavailable, .upstreamRefused, .upstreamUnresolved,
+      .instanceReadOnly, .instanceMisconfigured, .upstreamBusy, .upstreamUnavailable, .upstreamRefused,
+      .upstreamUnresolved,
       .upstreamTLSFailed, .upstreamConnectTimeout, .upstreamBroken, .upstreamMalformed, .upstreamTimeout,
       .upstreamKeyRejected:
       false

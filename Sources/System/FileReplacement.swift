@@ -16,10 +16,14 @@ package struct FileReplacement {
     temporary = "\(folder)/.\(name).\(getpid()).tmp"
   }
 
-  /// Writes beside the file with its owner and mode, makes that durable, and renames. On a fault all is as before.
+  /// Writes beside the file with its owner and mode, makes that durable, and renames. On a fault all is as before. A file
+  /// that is not there gets the owner of its folder and mode 0644.
   package func write(_ bytes: [UInt8]) throws(Errno) {
     var before = stat()
-    guard unsafe stat(path, &before) == 0 else { throw .last }
+    if unsafe stat(path, &before) != 0 {
+      guard errno == ENOENT, unsafe stat(folder, &before) == 0 else { throw .last }
+      before.st_mode = 0o644
+    }
     do throws(Errno) {
       try fill(bytes, like: before)
       guard unsafe rename(temporary, path) == 0 else { throw .last }

@@ -44,10 +44,12 @@ enum CommandFault: Error {
   /// The command line is not understood.
   case usage(String)
   case failed(String)
+  /// It is done, but the running gateway has not put it into force.
+  case notInForce(String)
 
   var message: String {
     switch self {
-    case .usage(let message), .failed(let message): message
+    case .usage(let message), .failed(let message), .notInForce(let message): message
     }
   }
 
@@ -55,6 +57,7 @@ enum CommandFault: Error {
     switch self {
     case .usage: 2
     case .failed: 1
+    case .notInForce: 3
     }
   }
 }

@@ -84,7 +84,8 @@ final class ServedPolicy {
     DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(1)) { giveBackFreedMemory() }
     let rest =
       faults.isEmpty
-      ? "" : "; of what the \(faults.count == 1 ? "error" : "\(faults.count) errors") above concern, the last good content stays"
+      ? ""
+      : "; of what the \(faults.count == 1 ? "error" : "\(faults.count) errors") above concern, the last good content stays"
     Console.note(
       "\(folder.path): generation \(number) in force: \(counted(policy.clients.count, "client")), "
         + "\(counted(policy.instances.count, "instance"))\(rest)")

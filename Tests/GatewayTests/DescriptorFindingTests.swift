@@ -26,7 +26,9 @@ import Testing
       #expect(
         result.findings.allSatisfy { $0.line == 2 && $0.keyPath == "limits" && $0.message.contains("descriptors") })
       // Fitted once, it fits.
-      if let fitted = result.policy { #expect(fitted.fitted(toDescriptors: 1_024, in: FolderReading(folder)).findings.isEmpty) }
+      if let fitted = result.policy {
+        #expect(fitted.fitted(toDescriptors: 1_024, in: FolderReading(folder)).findings.isEmpty)
+      }
     }
   }
 }

@@ -25,10 +25,12 @@ struct FolderFiles {
     try withFolder { folder in
       let result = Policy.load(folder, now: now)
       let findings = result.findings.map { finding in
-        Finding(
+        var named = Finding(
           finding.severity, file: finding.file.replacingOccurrences(of: folder.path, with: "policies"),
           line: finding.line, keyPath: finding.keyPath, keyPattern: finding.keyPattern,
           message: finding.message.replacingOccurrences(of: folder.path, with: "policies"))
+        named.isContained = finding.isContained
+        return named
       }
       return LoadResult(policy: result.policy, findings: findings)
     }

@@ -5,7 +5,7 @@ import Policies
 import SmallServer
 import Synchronization
 
-/// What operators and their tools ask: `/livez`, `/readyz`, `/metrics` and `/status`; GET only.
+/// What operators and their tools ask: `/livez`, `/readyz`, `/metrics`, `/status` and `/policy`; GET only.
 final class AdminSite: Site {
   /// Probes, scrapers and people: few, and with nothing to send.
   static let bounds = SmallServerBounds(connectionsMax: 16, bodyBytesMax: 0, milliseconds: 5_000)
@@ -43,7 +43,7 @@ final class AdminSite: Site {
   /// What the response holds, and where its parts come from if it is no short text.
   private func page(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> (text: AdminText, parts: AdminParts?) {
     guard let path = AdminPath(bytes, head.path) else {
-      return (.plain(404, "There are /livez, /readyz, /metrics and /status."), nil)
+      return (.plain(404, "There are /livez, /readyz, /metrics, /status and /policy."), nil)
     }
     guard head.method == .get || head.method == .head else {
       return (.plain(405, "Only GET is known here.", field: ("Allow", "GET, HEAD")), nil)
@@ -64,6 +64,9 @@ final class AdminSite: Site {
     case .status:
       var status = StatusReport(state)
       return (.streamed("application/json"), { status.piece() })
+    case .policy:
+      var report: [UInt8]? = PolicyReport(state).json
+      return (.streamed("application/json"), { report.take() })
     }
   }
 
@@ -103,6 +106,7 @@ enum AdminPath: String, CaseIterable {
   case readyz = "/readyz"
   case metrics = "/metrics"
   case status = "/status"
+  case policy = "/policy"
 
   init?(_ bytes: Span<UInt8>, _ path: Range<Int>) {
     // Nothing is allocated for the paths of requests.
@@ -115,7 +119,7 @@ enum AdminPath: String, CaseIterable {
   var isGuarded: Bool {
     switch self {
     case .livez, .readyz: false
-    case .metrics, .status: true
+    case .metrics, .status, .policy: true
     }
   }
 }

@@ -79,7 +79,6 @@ private struct GatewayStatus: Encodable {
 
   private static let faultsMax = 20
 
-
   struct Audit: Encodable {
     /// For `audit verify --expect`.
     let head: String?

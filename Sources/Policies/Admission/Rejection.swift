@@ -83,7 +83,8 @@ extension Rejection {
     case .tokenUnknown, .tokenExpired, .tokenRevoked: #"Bearer realm="blnk", error="invalid_token""#
     case .scopeInsufficient(let scope): #"Bearer realm="blnk", error="insufficient_scope", scope="\#(scope.text)""#
     case .networkForbidden, .pathMalformed, .routeUnknown, .methodNotAllowed, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited,
+      .concurrencyLimited,
       .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
       nil
     }
@@ -95,7 +96,8 @@ extension Rejection {
     case .methodNotAllowed(let methods): methods.allow
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
-      .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable,
+      .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited,
+      .instanceUnavailable,
       .instanceBusy, .auditUnavailable, .draining:
       nil
     }
@@ -108,7 +110,8 @@ extension Rejection {
     case .instanceUnavailable(let milliseconds): Int((milliseconds + 999) / 1_000)
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .concurrencyLimited, .instanceBusy,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
+      .concurrencyLimited, .instanceBusy,
       .auditUnavailable, .draining:
       code.retryAfterSeconds
     }
@@ -121,7 +124,8 @@ extension Rejection {
     case .concurrencyLimited(let max): RateBudget(.concurrent, quota: max, windowSeconds: 1, resetSeconds: 1)
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .instanceUnavailable, .instanceBusy,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
+      .instanceUnavailable, .instanceBusy,
       .auditUnavailable, .draining:
       nil
     }
@@ -130,7 +134,9 @@ extension Rejection {
   /// Whether the answer says `"outcome": "not_sent"`.
   package var saysNotSent: Bool {
     switch self {
-    case .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining: true
+    case .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .instanceUnavailable, .instanceBusy,
+      .auditUnavailable, .draining:
+      true
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .rateLimited, .concurrencyLimited:
@@ -144,7 +150,8 @@ extension Rejection {
     case .bodyTooLarge, .draining: true
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .rateLimited, .concurrencyLimited,
+      .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .rateLimited,
+      .concurrencyLimited,
       .instanceUnavailable, .instanceBusy, .auditUnavailable:
       false
     }

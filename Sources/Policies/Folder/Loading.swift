@@ -111,7 +111,7 @@ private struct Loader {
         let root = reading.root(of: name, whenAbsent: #"write {"instances": {…}} into it"#, log: log)
         return root.map { decoder.read($0) } ?? false
       }
-      if !isWhole, let fault { decoder.keep("\(reading.folder.path)/\(name)", name, fault, log: log) }
+      if !isWhole { decoder.keep("\(reading.folder.path)/\(name)", name, fault, log: log) }
       let digest = isWhole ? reading.digest(of: name) : last?.file(name)?.digest
       files.append(PolicyFile(name: name, digest: digest, instances: start..<decoder.instances.count))
     }

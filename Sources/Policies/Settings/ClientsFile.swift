@@ -63,9 +63,11 @@ struct ClientsFile {
         tokenFields.append(nil)
         continue
       }
-      let other = tokenFields[clash].map { " is now in \($0.file):\($0.node.line), too" } ?? " stands in another such file"
+      let other =
+        tokenFields[clash].map { " is now in \($0.file):\($0.node.line), too" } ?? " stands in another such file"
       log.append(
-        Finding(.error, file: file, message: "a token of its last good content\(other); repair the file"), isClash: true)
+        Finding(.error, file: file, message: "a token of its last good content\(other); repair the file"), isClash: true
+      )
     }
   }
 
@@ -191,7 +193,8 @@ struct ClientsFile {
       return tokenFields.append(field)
     }
     guard let place = tokenFields[first] else {
-      return digestField.clash("the same token as in a file of which the last good content is in force; repair that file")
+      return digestField.clash(
+        "the same token as in a file of which the last good content is in force; repair that file")
     }
     guard place.file != field.file else { return digestField.error("the same token as \(place.keyPath)") }
     digestField.clash("the same token as \(place.keyPath) in \(place.file):\(place.node.line)")

@@ -1,3 +1,14 @@
+extension AdminSettings {
+  /// What gateway.json says, whatever the state of the other files; nil: off, or not to be read.
+  package init?(in folder: PolicyFolder) {
+    let (reading, log) = (FolderReading(folder), FindingLog())
+    let file = GatewayFile(reading: reading, stateFolder: folder.stateFolder)
+    let settings = reading.root(of: "gateway.json", log: log).map(file.settings) ?? GatewaySettings()
+    guard let admin = settings.admin else { return nil }
+    self = admin
+  }
+}
+
 /// Decodes `gateway.json`; every key has a default.
 struct GatewayFile {
   let reading: FolderReading

@@ -47,8 +47,8 @@ struct InstancesFile {
   }
 
   /// Takes over what was in force of a file that cannot be read now; without such, nobody knows its instances.
-  mutating func keep(_ file: String, _ name: String, _ fault: Finding, log: FindingLog) {
-    guard let last, let range = last.file(name)?.instances else {
+  mutating func keep(_ file: String, _ name: String, _ fault: Finding?, log: FindingLog) {
+    guard let last, let fault, let range = last.file(name)?.instances else {
       names = nil
       return
     }

@@ -8,8 +8,10 @@ package struct ClientEntry {
   let member: JSONMember
   let text: [UInt8]
 
-  package func state(of token: ListedToken, at now: UnixSeconds) -> ListedToken.State {
-    if isRevoked { return .revoked }
+  package func state(
+    of token: ListedToken, at now: UnixSeconds, _ revocations: Revocations = Revocations()
+  ) -> ListedToken.State {
+    if isRevoked || revocations.tokens.contains(token.digest) || revocations.clients.contains(id) { return .revoked }
     guard let expiry = token.expiry, expiry <= now else { return .active }
     return .expired
   }
@@ -18,13 +20,6 @@ package struct ClientEntry {
   package func adding(_ token: NewToken) -> FileEdit {
     var splices = JSONSplices(text)
     add(token, &splices)
-    return FileEdit(file: file, before: text, after: splices.result)
-  }
-
-  /// The file with this time as the end of a token of the client, whatever end it had.
-  package func ending(_ token: ListedToken, at end: UnixSeconds) -> FileEdit {
-    var splices = JSONSplices(text)
-    self.end(token, at: end, &splices)
     return FileEdit(file: file, before: text, after: splices.result)
   }
 
@@ -57,7 +52,8 @@ package struct ClientEntry {
 package struct FileEdit {
   /// As findings name it.
   package let file: String
-  package let before: [UInt8]
+  /// nil: it is not there.
+  package let before: [UInt8]?
   package let after: [UInt8]
 
   /// Where the bytes are, without links: what stands at a link's place stays a link.

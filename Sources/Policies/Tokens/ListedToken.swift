@@ -4,7 +4,7 @@ package import Digests
 package struct ListedToken {
   package enum State: String {
     case active, expired
-    /// By the client's `"revoked": true`.
+    /// By the client's `"revoked": true`, or by revoked.json.
     case revoked
   }
 
@@ -33,7 +33,7 @@ package struct ListedToken {
 /// A token that is not in any file yet.
 package struct NewToken {
   let digest: Digest
-  let expiry: UnixSeconds?
+  package let expiry: UnixSeconds?
   let note: String?
 
   /// nil for a note that is longer than 256 bytes, empty, or with control characters.

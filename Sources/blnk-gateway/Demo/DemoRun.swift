@@ -1,13 +1,13 @@
 /// Makes the demo's calls, prints each request with its answer, and judges it.
 final class DemoRun {
   let stage: DemoStage
-  let client: DemoClient
+  let client: GatewayClient
   private var right = 0
   private var wrong = 0
 
   init(_ stage: DemoStage) {
     self.stage = stage
-    client = DemoClient(stage.gatewayAddress)
+    client = GatewayClient(stage.gatewayAddress)
   }
 
   /// Whether all answers were right.
@@ -26,13 +26,13 @@ final class DemoRun {
   func heading(_ text: String) throws(CommandFault) { try Console.print("\n" + Console.painted(text, .bold)) }
 
   /// Sends a request, prints it with its answer, and returns that.
-  func call(_ title: String, _ request: DemoRequest) throws(CommandFault) -> DemoResponse {
+  func call(_ title: String, _ request: DemoRequest) throws(CommandFault) -> GatewayResponse {
     let answer = try client.call([request.bytes])[0]
     try show(title, request, answer)
     return answer
   }
 
-  func show(_ title: String, _ request: DemoRequest, _ answer: DemoResponse) throws(CommandFault) {
+  func show(_ title: String, _ request: DemoRequest, _ answer: GatewayResponse) throws(CommandFault) {
     try Console.print("\n\(Console.painted(title, .bold))")
     for line in request.shown { try Console.print(Console.painted("  > \(line)", .dim)) }
     let notable = ["WWW-Authenticate", "Allow", "Retry-After", "Connection", "Location"]

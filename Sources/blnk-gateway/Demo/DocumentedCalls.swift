@@ -7,7 +7,7 @@ extension DemoRun {
     try heading("The calls of Blnk's documents")
     let token = stage.folder.app.text
     let query = "instance_id=inst_demo"
-    var answers: [DemoResponse] = []
+    var answers: [GatewayResponse] = []
 
     let identity = try call(
       "Create an identity", DemoRequest("POST /proxy/identities?\(query)", token: token, body: DocumentedBody.identity))
@@ -46,7 +46,7 @@ extension DemoRun {
   }
 
   /// One page of Core's documents shows this body on POST /balances, where Core wants a ledger; the bytes are what counts.
-  private func sendSplitPayment(_ token: String, _ query: String) throws(CommandFault) -> DemoResponse {
+  private func sendSplitPayment(_ token: String, _ query: String) throws(CommandFault) -> GatewayResponse {
     let body = DocumentedBody.splitPayment
     let answer = try call(
       "Send a split payment, which reaches Core byte for byte",
@@ -60,7 +60,7 @@ extension DemoRun {
     return answer
   }
 
-  private func checkWhatCoreGot(_ answers: [DemoResponse], sender token: String) throws(CommandFault) {
+  private func checkWhatCoreGot(_ answers: [GatewayResponse], sender token: String) throws(CommandFault) {
     let received = stage.cores[0].received
     try Console.print("\n\(Console.painted("What Core got, the last of \(received.count)", .bold))")
     if let last = received.last {

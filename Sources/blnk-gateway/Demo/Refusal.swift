@@ -12,7 +12,7 @@ struct Refusal {
   var closes = false
 
   /// What is wrong with an answer.
-  func complaints(_ answer: DemoResponse) -> [String?] {
+  func complaints(_ answer: GatewayResponse) -> [String?] {
     let id = answer.value(of: "X-Request-Id") ?? ""
     return [
       differs("status", answer.status, from: status),

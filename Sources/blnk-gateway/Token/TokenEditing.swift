@@ -3,23 +3,26 @@ import System
 
 /// One edit of the tokens of a policy folder; until it is done, other edits wait.
 struct TokenEditing: ~Copyable {
-  static let effect = "It takes effect at the gateway's next reload."
   private static let waitMilliseconds = 5_000
 
   private let command: String
-  private let folder: PolicyFolder
+  let folder: PolicyFolder
   private let lock: FolderLock
-  let entries: ClientEntries
+  private let inForce: InForce
 
   init(_ arguments: Arguments, for command: String) throws(CommandFault) {
     let folder = try PolicyFolder(arguments)
+    let inForce = try InForce(arguments, folder, for: command)
     // Before the files are read: what they hold may be another's edit to come.
     let held = try Self.lock(folder, for: command)
-    entries = try ClientEntries(valid: folder, for: command)
     lock = held
     self.folder = folder
     self.command = command
+    self.inForce = inForce
   }
+
+  /// All entries, of which each must be readable.
+  func entries() throws(CommandFault) -> ClientEntries { try ClientEntries(valid: folder, for: command) }
 
   private static func lock(_ folder: PolicyFolder, for command: String) throws(CommandFault) -> FolderLock {
     do throws(Errno) {
@@ -31,11 +34,21 @@ struct TokenEditing: ~Copyable {
   }
 
   func client(_ id: String) throws(CommandFault) -> ClientEntry {
+    let entries = try entries()
     guard let client = entries.clients.first(where: { client in client.id == id }) else {
       let hint = suggestion(for: id, among: entries.clients.map(\.id))
       throw .failed("\(command): there is no client \"\(id)\" in \(folder.path)\(hint)")
     }
     return client
+  }
+
+  /// Waits until what was written is in force; gives the sentence that says so.
+  consuming func settle(_ edit: FileEdit) throws(CommandFault) -> String {
+    let name = String(edit.file.dropFirst(folder.path.count + 1))
+    let inForce = inForce
+    // Others may edit meanwhile.
+    _ = consume self
+    return try inForce.wait(for: name, edit.after)
   }
 
   func write(_ edit: FileEdit) throws(CommandFault) {

@@ -6,8 +6,8 @@ extension Command {
     name: "token list", abstract: "shows the clients' tokens by their digests",
     lesson: """
       One line a token: its client, the first digits of its digest, its state, its end and its note; a client without tokens
-      has none. Active tokens are let in, expired ones are not, and revoked are all of a client with "revoked": true. No
-      token is ever shown: the gateway does not know them. It reads clients.json and clients/, and no keys of Cores.
+      has none. Active tokens are let in, expired ones are not, and neither are those that revoked.json names or whose client
+      is revoked. No token is ever shown: the gateway does not know them. It reads clients.json, clients/ and revoked.json.
 
         blnk-gateway token list --client demo-app
         blnk-gateway token list --json | python3 -m json.tool
@@ -16,13 +16,15 @@ extension Command {
   ) { arguments throws(CommandFault) in
     let folder = try PolicyFolder(arguments)
     let entries = try ClientEntries(valid: folder, for: "token list")
+    let revoked = RevokedFile(folder)
+    for line in revoked.findings.lines { Console.note(line) }
     let asked = arguments.value("--client")
     let clients = entries.clients.filter { client in asked == nil || client.id == asked }
     if let asked, clients.isEmpty {
       let hint = suggestion(for: asked, among: entries.clients.map(\.id))
       throw .failed("token list: there is no client \"\(asked)\" in \(folder.path)\(hint)")
     }
-    let rows = clients.flatMap { client in client.tokens.map { token in TokenRow(client, token) } }
+    let rows = clients.flatMap { client in client.tokens.map { token in TokenRow(client, token, revoked.revocations) } }
     try arguments.isSet("--json") ? Console.print(Console.json(TokenReport(tokens: rows))) : print(rows)
     return 0
   }
@@ -52,10 +54,10 @@ private struct TokenRow: Encodable {
   let note: String?
   let file: String
 
-  init(_ client: ClientEntry, _ token: ListedToken) {
+  init(_ client: ClientEntry, _ token: ListedToken, _ revocations: Revocations) {
     self.client = client.id
     digest = String(token.digest.hex.prefix(12))
-    state = client.state(of: token, at: .now).rawValue
+    state = client.state(of: token, at: .now, revocations).rawValue
     expires = token.expiry.map(\.description)
     note = token.note
     file = client.file

@@ -5,14 +5,15 @@ extension Command {
     name: "token new", abstract: "makes an access token, and gives it to a client",
     lesson: """
       Prints a new token, once. With --client it puts the token's digest into that client's entry, in clients.json or a
-      file of clients/, and leaves every other byte of the file as it is; the token works from the gateway's next reload
-      on. Without --client it changes no file, and prints the entry for "tokens" below the token. The gateway knows tokens
-      by their SHA-256 only, so that nobody can read them from its files; hand the token itself to its holder.
+      file of clients/, leaves every other byte of the file as it is, and waits until the running gateway has it in force
+      (exit code 3 if it does not take it within 5 s). Without --client it changes no file, and tells the entry for
+      "tokens" on standard error. The gateway knows tokens by their SHA-256 only, so that nobody can read them from its
+      files; hand the token itself to its holder.
 
         blnk-gateway token new
         blnk-gateway token new --client demo-app --note laptop --expires 90d
       """,
-    flags: [.policies, .client, .note, .expires],
+    flags: [.policies, .client, .note, .expires] + InForce.flags,
     operandsRefused: "takes no arguments; what a token may do stands in clients.json"
   ) { arguments throws(CommandFault) in
     var generator = SystemRandomNumberGenerator()
@@ -20,24 +21,25 @@ extension Command {
     let new = try NewToken(token, arguments, for: "token new")
     guard let id = arguments.value("--client") else {
       try Console.print(token.text)
-      try Console.print(new.entry)
-      Console.note(
-        "The first line is the token: it is shown this once. The second goes into clients.json, under \"tokens\".")
+      Console.note("This is the token, shown this once. Its entry for clients.json, under \"tokens\":\n\(new.entry)")
       return 0
     }
     let editing = try TokenEditing(arguments, for: "token new")
     let edit = try editing.client(id).adding(new)
     try editing.write(edit)
     try Console.print(token.text)
-    Console.note("This is \(id)'s new token, shown this once; \(edit.file) has its digest. \(TokenEditing.effect)")
+    Console.note("This is \(id)'s new token, shown this once; \(edit.file) has its digest.")
+    Console.note(try editing.settle(edit))
     return 0
   }
 }
 
 extension NewToken {
-  /// As the flags --note and --expires say; without a note, `note`.
-  init(_ token: Token, _ arguments: Arguments, note: String? = nil, for command: String) throws(CommandFault) {
-    var expiry: UnixSeconds?
+  /// As the flags --note and --expires say; without these, `note` and `expiry`.
+  init(
+    _ token: Token, _ arguments: Arguments, note: String? = nil, expiry: UnixSeconds? = nil, for command: String
+  ) throws(CommandFault) {
+    var expiry = expiry
     if let text = arguments.value("--expires") {
       expiry = UnixSeconds(rfc3339: text) ?? Lifetime(text).map { UnixSeconds(UnixSeconds.now.rawValue + $0.seconds) }
       guard let expiry, expiry > .now else {

@@ -9,7 +9,8 @@ extension Command {
     lesson: """
       Prints a new token, once, puts its digest into the client's entry, and gives the old one an end, after which it is not
       let in any more; an earlier end stays. Both work in between, so that the holder can change over. The new one takes
-      the note of the old. With several active tokens --digest says which is the old one.
+      the note and the end of the old, unless --note or --expires says otherwise. With several active tokens --digest says
+      which is the old one. It waits until the running gateway has this in force, as "token new" does.
 
         blnk-gateway token rotate --client demo-app --grace 7d
       """,
@@ -17,7 +18,7 @@ extension Command {
       .policies, .client, .digest,
       Flag(name: "--grace", value: "DURATION", about: "how long the old one still works: 30m, 12h, 7d (else 24h)"),
       .note, .expires,
-    ],
+    ] + InForce.flags,
     operandsRefused: "takes no arguments; the client is named with --client ID"
   ) { arguments throws(CommandFault) in
     guard let id = arguments.value("--client") else { throw .usage("token rotate: needs --client ID; see --help") }
@@ -37,14 +38,17 @@ extension Command {
     }
     var generator = SystemRandomNumberGenerator()
     let token = Token.mint(using: &generator)
-    let new = try NewToken(token, arguments, note: old.note, for: "token rotate")
+    let new = try NewToken(token, arguments, note: old.note, expiry: old.expiry, for: "token rotate")
     let asked = UnixSeconds(now.rawValue + grace.seconds)
     let end = min(old.expiry ?? asked, asked)
-    try editing.write(client.replacing(old, with: new, endingAt: end))
+    let edit = client.replacing(old, with: new, endingAt: end)
+    try editing.write(edit)
     try Console.print(token.text)
+    let newEnd = new.expiry.map { "ends at \($0)" } ?? "never ends"
     Console.note(
-      "This is \(id)'s new token, shown this once; the old one, \(old.digest.hex.prefix(12)), ends at \(end). "
-        + "\(TokenEditing.effect)")
+      "This is \(id)'s new token, shown this once; it \(newEnd). The old one, \(old.digest.hex.prefix(12)), ends at \(end)."
+    )
+    Console.note(try editing.settle(edit))
     return 0
   }
 }

@@ -4,7 +4,7 @@ import Reactor
 import System
 
 /// A response as a caller sees it.
-struct DemoResponse {
+struct GatewayResponse {
   let status: Int
   let fields: [(name: String, value: String)]
   let body: [UInt8]
@@ -23,37 +23,52 @@ struct DemoResponse {
 }
 
 /// A caller that sends bytes as they are given, bad HTTP too, on one connection as long as the gateway keeps it.
-final class DemoClient {
-  private static let secondsMax = 10
+final class GatewayClient {
   private static let responseBytesMax = 16 << 20
 
   private let address: SocketAddress
   private let output = ByteBuffer(capacity: 16 << 10)
   private let input = ByteBuffer(capacity: 16 << 10)
 
-  init(_ address: SocketAddress) { self.address = address }
+  private let secondsMax: Int
+
+  /// - Parameter secondsMax: how long connecting, and each later call, may wait.
+  init(_ address: SocketAddress, waitingAtMost secondsMax: Int = 10) {
+    self.address = address
+    self.secondsMax = secondsMax
+  }
+
+  /// Sends one request on a connection of its own.
+  func ask(_ request: String) throws(Errno) -> GatewayResponse {
+    let socket = try BlockingSocket(connectingTo: address, waitingAtMost: secondsMax)
+    input.removeAll()
+    return try ask(request, on: socket)
+  }
+
+  private func ask(_ request: String, on socket: borrowing BlockingSocket) throws(Errno) -> GatewayResponse {
+    output.removeAll()
+    output.append(text: request)
+    try socket.send(output)
+    guard let response = try readResponse(socket, isHead: request.hasPrefix("HEAD ")) else { throw .protocolFault }
+    return response
+  }
 
   /// Sends each request on one connection, and reads its response before the next. When a response announces the end of the
   /// connection, it waits for that end and opens another for the rest.
-  func call(_ requests: [String]) throws(CommandFault) -> [DemoResponse] {
+  func call(_ requests: [String]) throws(CommandFault) -> [GatewayResponse] {
     do throws(Errno) {
-      var responses: [DemoResponse] = []
+      var responses: [GatewayResponse] = []
       var rest = requests[...]
       while !rest.isEmpty {
-        let socket = try BlockingSocket(connectingTo: address, waitingAtMost: Self.secondsMax)
+        let socket = try BlockingSocket(connectingTo: address, waitingAtMost: secondsMax)
         input.removeAll()
         var isOpen = true
         while isOpen, let request = rest.popFirst() {
-          output.removeAll()
-          output.append(text: request)
-          try socket.send(output)
-          guard let response = try readResponse(socket, isHead: request.hasPrefix("HEAD ")) else {
-            throw Errno(71)
-          }
+          let response = try ask(request, on: socket)
           responses.append(response)
           isOpen = response.value(of: "Connection") != "close"
         }
-        if !isOpen, try socket.receive(into: input) > 0 { throw Errno(71) }
+        if !isOpen, try socket.receive(into: input) > 0 { throw .protocolFault }
       }
       return responses
     } catch {
@@ -62,7 +77,7 @@ final class DemoClient {
   }
 
   /// nil: no response, or none that can be read.
-  private func readResponse(_ socket: borrowing BlockingSocket, isHead: Bool) throws(Errno) -> DemoResponse? {
+  private func readResponse(_ socket: borrowing BlockingSocket, isHead: Bool) throws(Errno) -> GatewayResponse? {
     var parser = ResponseHeadParser(limits: HeadLimits())
     while true {
       do throws(ResponseFault) {
@@ -78,7 +93,7 @@ final class DemoClient {
     let fields = parser.head.fields.map { (name: text($0.name), value: text($0.value)) }
     input.remove(0..<parser.head.byteCount)
     guard let body = try readBody(socket, parser.head.framing) else { return nil }
-    return DemoResponse(status: parser.head.status, fields: fields, body: body)
+    return GatewayResponse(status: parser.head.status, fields: fields, body: body)
   }
 
   private func readBody(_ socket: borrowing BlockingSocket, _ framing: BodyFraming) throws(Errno) -> [UInt8]? {
@@ -102,4 +117,9 @@ final class DemoClient {
   private func text(_ range: Range<Int>) -> String {
     String(decoding: range.map { index in input[index] }, as: UTF8.self)
   }
+}
+
+extension Errno {
+  /// EPROTO: what came is no HTTP/1.1.
+  fileprivate static let protocolFault = Errno(71)
 }

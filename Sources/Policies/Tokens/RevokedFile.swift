@@ -1,0 +1,78 @@
+package import Digests
+
+/// `revoked.json`, for listing and adding to it; needs no other file to be valid.
+package struct RevokedFile {
+  package static let name = Revocations.fileName
+
+  /// As findings name it.
+  private let file: String
+  /// nil: there is no such file.
+  private let text: [UInt8]?
+  private let root: JSONNode?
+  package let revocations: Revocations
+  /// What keeps the file from being edited.
+  package let findings: [Finding]
+
+  package init(_ folder: PolicyFolder) {
+    let (reading, log) = (FolderReading(folder), FindingLog())
+    file = "\(folder.path)/\(Self.name)"
+    revocations = Revocations(reading, following: nil, log: log)
+    text = try? reading.content(file, byteCountMax: JSONReader.byteCountMax).bytes
+    root = reading.root(of: Self.name, log: FindingLog())?.node
+    findings = log.findings
+  }
+
+  /// The file with one more token or client.
+  package func adding(_ entry: RevokedEntry) -> FileEdit {
+    FileEdit(file: file, before: text, after: added(entry) ?? new(entry))
+  }
+
+  private func new(_ entry: RevokedEntry) -> [UInt8] {
+    let (tokens, clients) = entry.key == "tokens" ? (entry.text, "") : ("", entry.text)
+    func list(_ text: String) -> String { text.isEmpty ? "[]" : "[\n      \(text)\n    ]" }
+    return Array(
+      """
+      {
+        "revoked": {
+          "tokens": \(list(tokens)),
+          "clients": \(list(clients))
+        }
+      }
+
+      """.utf8)
+  }
+
+  /// nil where there is nothing to add to.
+  private func added(_ entry: RevokedEntry) -> [UInt8]? {
+    guard let text, let lists = root?["revoked"], case .object(let members) = lists.node.value, !members.isEmpty else {
+      return nil
+    }
+    var splices = JSONSplices(text)
+    if let list = lists.node[entry.key] {
+      splices.append(entry.text, to: list, in: lists)
+    } else {
+      splices.appendList(entry.key, of: entry.text, to: lists)
+    }
+    return splices.result
+  }
+}
+
+/// What is revoked: a token by its digest, or all that a client has and will have.
+package enum RevokedEntry {
+  case token(Digest)
+  case client(String)
+
+  fileprivate var key: String {
+    switch self {
+    case .token: "tokens"
+    case .client: "clients"
+    }
+  }
+
+  fileprivate var text: String {
+    switch self {
+    case .token(let digest): "\"\(digest.hex)\""
+    case .client(let id): jsonString(id)
+    }
+  }
+}

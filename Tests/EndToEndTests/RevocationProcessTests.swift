@@ -1,0 +1,209 @@
+import Foundation
+import TestFolders
+import TestSupport
+import Testing
+
+/// Two tenants on one gateway: what one breaks does not keep the other's changes from taking effect.
+@Suite(.serialized) struct RevocationProcessTests {
+  private final class Stage {
+    let core: ScriptedUpstream
+    let folder: TestPolicyFolder
+    let keys: TemporaryFolder
+    let gateway: GatewayProcess
+    private let socket: TestSocket
+    private var reader: TestMessageReader
+
+    /// - Parameter keyPaths: of "one" and "two"; nil: files in `keys`.
+    init(keyPath: String? = nil) throws {
+      core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+      keys = try TemporaryFolder()
+      try keys.makeFolder("tenant")
+      for name in ["one.key", "tenant/two.key"] { try keys.write("first-key", to: name) }
+      let url = "http://127.0.0.1:\(core.port)"
+      folder = try TestPolicyFolder(
+        instances: [("one", url), ("two", url)], gateway: ["admin": "127.0.0.1:0", "watch": true])
+      try FileManager.default.createDirectory(atPath: folder.path + "/instances", withIntermediateDirectories: true)
+      try FileManager.default.removeItem(atPath: folder.path + "/instances.json")
+      let paths = ["one": keys.path("one.key"), "two": keyPath ?? keys.path("tenant/two.key")]
+      for (name, path) in paths {
+        let text = #"{"instances": {"\#(name)": {"url": "\#(url)", "key": {"file": "\#(path)"}}}}"#
+        try Data(text.utf8).write(to: URL(filePath: "\(folder.path)/instances/\(name).json"))
+      }
+      gateway = try GatewayProcess(folder)
+      socket = try TestSocket(port: gateway.port)
+      reader = TestMessageReader(socket)
+    }
+
+    func write(_ text: String, _ name: String) throws {
+      try Data(text.utf8).write(to: URL(filePath: folder.path + "/" + name))
+    }
+
+    func ask(_ instance: String, token: String = TestPolicyFolder.token) throws -> TestMessage? {
+      try socket.send(testRequest("GET", "/proxy/balances?instance_id=\(instance)", token: token))
+      return try reader.next()
+    }
+
+    /// The key that Core was shown last.
+    var keyShown: String? { core.requests.last?.message["X-Blnk-Key"] }
+
+    func token(_ arguments: String..., input: String = "", admin isNamed: Bool = true) throws -> (
+      status: Int32, errors: String, output: String
+    ) {
+      let process = Process()
+      process.executableURL = URL(filePath: try BuiltProgram.path())
+      let admin = isNamed ? ["--admin", "127.0.0.1:\(gateway.adminPort ?? 0)"] : []
+      process.arguments = ["token"] + arguments + ["--policies", folder.path] + admin
+      let (into, errors, output) = (Pipe(), Pipe(), Pipe())
+      process.standardInput = into
+      process.standardError = errors
+      process.standardOutput = output
+      try process.run()
+      try into.fileHandleForWriting.write(contentsOf: Data(input.utf8))
+      try into.fileHandleForWriting.close()
+      let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      process.waitUntilExit()
+      return (process.terminationStatus, said, printed)
+    }
+
+    func status() throws -> String { try TestMessage.asking(port: gateway.adminPort ?? 0, "/status")?.bodyText ?? "" }
+
+    func end() {
+      gateway.stop()
+      core.stop()
+    }
+  }
+
+  @Test func `a revocation is in force at once, though another tenant's key has gone`() throws {
+    let stage = try Stage()
+    defer { stage.end() }
+    #expect(try stage.ask("one")?.status == 200)
+    try FileManager.default.removeItem(atPath: stage.keys.path("tenant/two.key"))
+    #expect(stage.gateway.waitUntilSaid("the last good content stays"))
+    let revoked = try stage.token("revoke", "--token-stdin", input: TestPolicyFolder.token)
+    #expect(revoked.status == 0 && revoked.errors.contains("In force after "), "\(revoked.errors)")
+    #expect(revoked.errors.contains("generation 3"))
+    let answer = try stage.ask("one")
+    #expect(answer?.status == 401 && answer?.member("code") == "GATEWAY_TOKEN_REVOKED")
+    #expect(try stage.ask("two", token: TestPolicyFolder.readToken)?.status == 200)
+    #expect(try stage.status().contains("two.key does not exist"))
+    let list = try stage.token("list", admin: false)
+    #expect(list.output.contains("revoked"), "\(list.output)")
+  }
+
+  @Test func `a revocation is in force though no other file can be read, and a new token says why it is not`() throws {
+    let stage = try Stage()
+    defer { stage.end() }
+    try stage.write("{", "routes.json")
+    try stage.write(#"{"clients": {"#, "clients.json")
+    #expect(stage.gateway.waitUntilSaid("generation 1 stays in force"))
+    let revoked = try stage.token("revoke", "--token-stdin", input: TestPolicyFolder.token)
+    #expect(revoked.status == 0 && revoked.errors.contains("In force after "), "\(revoked.errors)")
+    #expect(try stage.ask("one")?.member("code") == "GATEWAY_TOKEN_REVOKED")
+    try stage.folder.writeClients()
+    let made = try stage.token("new", "--client", "reader")
+    #expect(made.status == 3 && made.errors.contains("routes.json"), "\(made.status) \(made.errors)")
+    try FileManager.default.removeItem(atPath: stage.folder.path + "/routes.json")
+    let client = try stage.token("revoke", "--client", "reader", "--all")
+    #expect(client.status == 0, "\(client.errors)")
+    #expect(try stage.ask("one", token: TestPolicyFolder.readToken)?.member("code") == "GATEWAY_TOKEN_REVOKED")
+    try FileManager.default.removeItem(atPath: stage.folder.path + "/revoked.json")
+    #expect(stage.gateway.waitUntilSaid("what it revoked stays revoked"))
+    #expect(try stage.ask("one")?.member("code") == "GATEWAY_TOKEN_REVOKED")
+  }
+
+  @Test func `commands do not wait where they should not, and say where nobody answers`() throws {
+    let stage = try Stage()
+    defer { stage.end() }
+    let made = try stage.token("new", "--client", "reader")
+    #expect(made.status == 0 && made.errors.contains("In force after "), "\(made.errors)")
+    #expect(try stage.ask("one", token: String(made.output.dropLast()))?.status == 200)
+    let quick = try stage.token("new", "--client", "reader", "--no-wait")
+    #expect(quick.status == 0 && quick.errors.contains("next reload"))
+    stage.gateway.stop()
+    let alone = try stage.token("new", "--client", "reader")
+    #expect(alone.status == 0 && alone.errors.contains("No gateway answers"), "\(alone.errors)")
+  }
+
+  enum Change: CaseIterable { case inPlace, byRename, bySwap }
+
+  @Test(arguments: Change.allCases)
+  func `a changed key file takes effect by itself`(change: Change) throws {
+    let stage = try Stage()
+    defer { stage.end() }
+    #expect(try stage.ask("two")?.status == 200 && stage.keyShown == "first-key")
+    let path = stage.keys.path("tenant/two.key")
+    switch change {
+    case .inPlace: try Data("second-key".utf8).write(to: URL(filePath: path))
+    case .byRename:
+      try stage.keys.write("second-key", to: "tenant/new")
+      let renamed = unsafe rename(stage.keys.path("tenant/new"), path)
+      #expect(renamed == 0)
+    case .bySwap:
+      // As Kubernetes shows a volume: the file is a link into ..data, itself a link that is swapped.
+      for (folder, text) in [("..1", "first-key"), ("..2", "second-key")] {
+        try stage.keys.makeFolder("tenant/\(folder)")
+        try stage.keys.write(text, to: "tenant/\(folder)/two.key")
+      }
+      try FileManager.default.createSymbolicLink(
+        atPath: stage.keys.path("tenant/..data"), withDestinationPath: "..1")
+      try FileManager.default.removeItem(atPath: path)
+      try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "..data/two.key")
+      #expect(try stage.ask("two")?.status == 200)
+      try FileManager.default.createSymbolicLink(
+        atPath: stage.keys.path("tenant/..new"), withDestinationPath: "..2")
+      let swapped = unsafe rename(stage.keys.path("tenant/..new"), stage.keys.path("tenant/..data"))
+      #expect(swapped == 0)
+    }
+    let isShown = try eventually {
+      let status = try stage.ask("two")?.status
+      return status == 200 && stage.keyShown == "second-key"
+    }
+    #expect(isShown)
+  }
+
+  @Test func `an instance without its key is refused from the start, until a later try finds it`() throws {
+    // Appears without any event of a folder: only another try can find it.
+    let number: Int32 = 987
+    let stage = try Stage(keyPath: "/proc/\(getpid())/fd/\(number)")
+    defer { stage.end() }
+    #expect(stage.gateway.waitUntilSaid("serving without what"))
+    let refused = try stage.ask("two")
+    #expect(refused?.status == 503 && refused?.member("code") == "GATEWAY_INSTANCE_MISCONFIGURED")
+    #expect(refused?.member("outcome") == "not_sent")
+    #expect(try stage.ask("one")?.status == 200)
+    let file = try FileHandle(forReadingFrom: URL(filePath: stage.keys.path("tenant/two.key")))
+    #expect(dup2(file.fileDescriptor, number) == number)
+    defer { close(number) }
+    #expect(stage.gateway.waitUntilSaid("generation 2 in force: 3 clients, 2 instances\n"))
+    #expect(try stage.ask("two")?.status == 200)
+  }
+
+  @Test func `a folder that never comes to rest does not keep a change waiting`() throws {
+    let stage = try Stage()
+    defer { stage.end() }
+    #expect(try stage.ask("one")?.status == 200)
+    let began = ContinuousClock.now
+    try stage.folder.writeClients(app: ["revoked": true])
+    while try stage.ask("one")?.status == 200, ContinuousClock.now - began < .seconds(TestSocket.patience) {
+      try stage.write("\(began)", "notes.txt")
+      Thread.sleep(forTimeInterval: 0.05)
+    }
+    // 2 s by themselves; without a bound it would be for ever.
+    #expect(ContinuousClock.now - began < .seconds(10))
+  }
+
+  @Test func `serve --strict does not start while something is faulty`() throws {
+    let stage = try Stage()
+    stage.end()
+    try FileManager.default.removeItem(atPath: stage.keys.path("one.key"))
+    let process = Process()
+    process.executableURL = URL(filePath: try BuiltProgram.path())
+    process.arguments = ["serve", "--strict", "--policies", stage.folder.path, "--state", stage.folder.statePath]
+    process.standardError = FileHandle.nullDevice
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 1)
+  }
+}
