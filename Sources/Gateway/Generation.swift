@@ -7,14 +7,17 @@ final class Generation: Sendable {
   let number: Int
   let policy: Policy
   let states: InstanceStates
+  /// Where the choice of keys is kept over a restart; nil: nowhere.
+  private let accepted: AcceptedKeys?
   /// By `ClientTable.limitsSlot`; nil for clients without limits.
   private let limiters: [ClientLimiter?]
 
   /// - Parameter previous: what was in force until now: budgets, breakers and keys go on.
-  init(_ policy: Policy, following previous: Generation?) {
+  init(_ policy: Policy, following previous: Generation?, _ accepted: AcceptedKeys? = nil) {
+    self.accepted = accepted
     number = (previous?.number ?? 0) + 1
     self.policy = policy
-    states = InstanceStates(policy, following: previous?.states)
+    states = InstanceStates(policy, following: previous?.states, accepted)
     let before = previous.map(Self.limitersByID) ?? [:]
     var limiters: [ClientLimiter?] = [nil]
     for index in policy.clients.indices where policy.clients.limitsSlot(of: index) > 0 {
@@ -24,6 +27,9 @@ final class Generation: Sendable {
     }
     self.limiters = limiters
   }
+
+  /// An instance has gone on to another of its keys.
+  func keyChanged() { accepted?.changed(states) }
 
   func limiter(of clientIndex: Int32) -> ClientLimiter? { limiters[policy.clients.limitsSlot(of: Int(clientIndex))] }
 

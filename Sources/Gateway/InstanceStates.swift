@@ -10,11 +10,30 @@ final class InstanceStates: Sendable {
   private let probe = HealthProbe()
 
   /// - Parameter previous: the states until now; that of an instance which is reached as before goes on.
-  init(_ policy: Policy, following previous: InstanceStates?) {
+  /// - Parameter accepted: which keys were in use before the start.
+  init(_ policy: Policy, following previous: InstanceStates?, _ accepted: AcceptedKeys? = nil) {
     self.policy = policy
     states = policy.instances.map { instance in
-      previous?.state(ofSame: instance) ?? UpstreamState(BreakerBounds(instance.breaker))
+      if let state = previous?.state(ofSame: instance) { return state }
+      let key = previous?.keyInUse(of: instance.id).flatMap { key in instance.keys.firstIndex { $0 == key } }
+      return UpstreamState(BreakerBounds(instance.breaker), keyIndex: key ?? accepted?.index(of: instance) ?? 0)
     }
+  }
+
+  private func keyInUse(of id: InstanceID) -> Secret? {
+    guard let index = policy.directory.index(of: id.bytes.span).map(Int.init) else { return nil }
+    let (keys, place) = (policy.instances[index].keys, states[index].keyIndex)
+    return place < keys.count ? keys[place] : nil
+  }
+
+  /// Of the instances that are not at the first of their keys.
+  func keysInUse(_ mark: (Secret, Instance) -> String) -> [String: String] {
+    var marks: [String: String] = [:]
+    for (instance, state) in zip(policy.instances, states)
+    where state.keyIndex > 0 && state.keyIndex < instance.keys.count {
+      marks[instance.id.text] = mark(instance.keys[state.keyIndex], instance)
+    }
+    return marks
   }
 
   /// The state of the instance with the same id, if it is reached in the same way.
@@ -75,12 +94,13 @@ extension HealthTarget {
 /// What makes an instance another one for its breaker and its choice of key.
 private struct InstanceIdentity: Equatable, Sendable {
   let url: InstanceURL
-  let keyCount: Int
+  /// Indices of keys count in these.
+  let keys: [Secret]
   let breaker: BreakerSettings
 
   init(_ instance: Instance) {
     url = instance.url
-    keyCount = instance.keys.count
+    keys = instance.keys
     breaker = instance.breaker
   }
 }

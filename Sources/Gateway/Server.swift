@@ -26,14 +26,17 @@ package final class Server: Sendable {
   private let audit: AuditLog?
   private let control: Mutex<Control>
   private let reporter: Reporter
+  private let accepted: AcceptedKeys?
 
   /// Binds the listeners and starts the loops; from then on requests are served.
   ///
   /// - Parameters:
   ///   - faults: what is wrong with single files and instances, for the status.
+  ///   - stateFolder: where it keeps which keys are in use, for its next start; nil: nowhere.
   ///   - report: told in one line what an operator should know, on any thread.
   package init(
-    _ policy: Policy, faults: [String] = [], report write: @escaping @Sendable (String) -> Void
+    _ policy: Policy, faults: [String] = [], stateFolder: String? = nil,
+    report write: @escaping @Sendable (String) -> Void
   ) throws(StartFault) {
     startLibcurl()
     // A loop must not wait for a terminal or a pipe that nobody reads.
@@ -48,7 +51,9 @@ package final class Server: Sendable {
     let log = try Self.openLog(policy.settings.accessLog, report)
     let audit = try AuditLog(policy.settings, report)
     let workers = try Self.makeWorkers(loops)
-    let generation = Generation(policy, following: nil)
+    let accepted = stateFolder.map { AcceptedKeys(in: $0, report: report) }
+    self.accepted = accepted
+    let generation = Generation(policy, following: nil, accepted)
     let handles = workers.map(\.loop)
     let state = GatewayState(
       generation, faults: faults,
@@ -91,7 +96,7 @@ package final class Server: Sendable {
       // What the process was started with, and what was made to fit it.
       policy.settings.limits.connectionsMax = old.limits.connectionsMax
       policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
-      let generation = Generation(policy, following: control.generation)
+      let generation = Generation(policy, following: control.generation, accepted)
       for worker in workers { worker.tell(.take(generation)) }
       state.took(generation, faults)
       control = Control(

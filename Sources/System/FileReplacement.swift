@@ -6,9 +6,12 @@ package struct FileReplacement {
   private let path: String
   private let folder: String
   private let temporary: String
+  private let newMode: UInt32
 
-  package init(_ path: String) {
+  /// - Parameter newMode: of a file that is not there yet.
+  package init(_ path: String, newMode: UInt32 = 0o644) {
     self.path = path
+    self.newMode = newMode
     let slash = path.lastIndex(of: "/")
     folder = slash.map { slash in slash == path.startIndex ? "/" : String(path[..<slash]) } ?? "."
     let name = slash.map { slash in path[path.index(after: slash)...] } ?? path[...]
@@ -17,12 +20,12 @@ package struct FileReplacement {
   }
 
   /// Writes beside the file with its owner and mode, makes that durable, and renames. On a fault all is as before. A file
-  /// that is not there gets the owner of its folder and mode 0644.
+  /// that is not there gets the owner of its folder.
   package func write(_ bytes: [UInt8]) throws(Errno) {
     var before = stat()
     if unsafe stat(path, &before) != 0 {
       guard errno == ENOENT, unsafe stat(folder, &before) == 0 else { throw .last }
-      before.st_mode = 0o644
+      before.st_mode = newMode
     }
     do throws(Errno) {
       try fill(bytes, like: before)

@@ -14,7 +14,11 @@ package final class UpstreamState: Sendable {
   /// A Core answers 401 also while its database is down: then a new key each time would help nobody.
   package static let keySwitchMilliseconds: Int64 = 10_000
 
-  package init(_ settings: BreakerBounds) { self.settings = settings }
+  /// - Parameter keyIndex: the key to begin with.
+  package init(_ settings: BreakerBounds, keyIndex: Int = 0) {
+    self.settings = settings
+    key.store(UInt64(keyIndex) << 48, ordering: .relaxed)
+  }
 
   // MARK: Breaker
 

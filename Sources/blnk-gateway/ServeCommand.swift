@@ -34,7 +34,7 @@ extension Command {
     let ending = Signals(holding: [SIGTERM, SIGINT])
     let source = try ServedPolicy(arguments)
     let (policy, faults) = try source.first()
-    let server = try start(policy, faults)
+    let server = try start(policy, faults, stateFolder: source.stateFolder)
     while true {
       switch signals.wait(or: source.watch, quiet: 200, patience: source.patience) {
       case .signal(SIGUSR1):
@@ -56,9 +56,9 @@ extension Command {
     return 0
   }
 
-  private static func start(_ policy: Policy, _ faults: [String]) throws(CommandFault) -> Server {
+  private static func start(_ policy: Policy, _ faults: [String], stateFolder: String) throws(CommandFault) -> Server {
     do throws(StartFault) {
-      let server = try Server(policy, faults: faults) { line in Console.note(line) }
+      let server = try Server(policy, faults: faults, stateFolder: stateFolder) { line in Console.note(line) }
       for address in server.addresses { Console.note("listening on \(address)") }
       if let address = server.adminAddress { Console.note("for operators: \(address), /status and /metrics") }
       return server

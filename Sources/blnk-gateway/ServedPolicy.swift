@@ -43,6 +43,8 @@ final class ServedPolicy {
     }
   }
 
+  var stateFolder: String { folder.stateFolder }
+
   /// How long to wait for a change before the folder is read again; nil: for ever.
   var patience: Int32? { isFaulty && isWatching ? Self.retryMilliseconds : nil }
 

@@ -57,8 +57,9 @@ import Testing
   }
 
   @Test func `names the key that is not set`() throws {
-    for command in ["serve", "check"] {
-      let outcome = try Program.run([command, "--policies", Program.policies], environment: ["BLNK_DEMO_KEY": "one"])
+    for command in [["serve", "--strict"], ["check"]] {
+      let outcome = try Program.run(
+        command + ["--policies", Program.policies], environment: ["BLNK_DEMO_KEY": "one"])
       #expect(outcome.exitCode == 1)
       let lines = (outcome.output + outcome.errors).split(separator: "\n")
       #expect(

@@ -206,4 +206,37 @@ import Testing
     process.waitUntilExit()
     #expect(process.terminationStatus == 1)
   }
+
+  @Test func `after a restart in the midst of a rotation no write meets the key that Core refuses`() throws {
+    let core = try ScriptedUpstream { request in
+      let refusal = #"{"error":"Invalid API key","error_detail":{"code":"AUTH_INVALID_API_KEY"}}"#
+      let isRight = request.message["X-Blnk-Key"] == TestPolicyFolder.secondKey
+      return .bytes(isRight ? ScriptedUpstream.json("{}") : ScriptedUpstream.json(refusal, status: "401 Unauthorized"))
+    }
+    defer { core.stop() }
+    let folder = try TestPolicyFolder(
+      instances: [("one", "http://127.0.0.1:\(core.port)")],
+      instance: ["key": [["env": "TEST_KEY"], ["env": "TEST_KEY_2"]]])
+    func write(_ gateway: GatewayProcess) throws -> Int? {
+      let socket = try TestSocket(port: gateway.port)
+      var reader = TestMessageReader(socket)
+      try socket.send(testRequest("POST", "/proxy/balances?instance_id=one", body: "{}"))
+      return try reader.next()?.status
+    }
+    var gateway = try GatewayProcess(folder)
+    #expect(try write(gateway) == 502 && write(gateway) == 200)
+    let file = folder.statePath + "/accepted-keys.json"
+    #expect(eventually { FileManager.default.fileExists(atPath: file) })
+    gateway.signal(SIGKILL)
+    _ = gateway.waitForEnd()
+    #expect(try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600)
+    #expect(try !String(contentsOfFile: file, encoding: .utf8).contains(TestPolicyFolder.secondKey))
+    gateway = try GatewayProcess(folder)
+    #expect(try write(gateway) == 200)
+    gateway.stop()
+    try Data("no JSON".utf8).write(to: URL(filePath: file))
+    gateway = try GatewayProcess(folder)
+    #expect(try write(gateway) == 502 && write(gateway) == 200)
+    gateway.stop()
+  }
 }

@@ -66,10 +66,16 @@ import Testing
     let recipes = section("Recipes").components(separatedBy: "```json\n").dropFirst().compactMap {
       $0.components(separatedBy: "```").first
     }
-    var files = FolderFiles(["instances.json": recipes.first, "clients.json": recipes.last])
-    files.environment = ["BLNK_MAIN_KEY": "secret"]
-    let result = try files.load()
-    #expect(recipes.count == 2 && result.policy?.clients.first?.defaultInstance == 0 && result.findings.isEmpty)
+    let files = try recipes.reduce(into: [String: String]()) { files, recipe in
+      let root = try #require(JSONSerialization.jsonObject(with: Data(recipe.utf8)) as? [String: Any])
+      files["\(try #require(root.keys.first)).json"] = recipe
+    }
+    var folder = FolderFiles(files.mapValues { $0 })
+    folder.environment = ["BLNK_MAIN_KEY": "secret"]
+    let result = try folder.load()
+    #expect(Set(files.keys) == ["instances.json", "clients.json", "revoked.json"] && files.count == recipes.count)
+    // The token that the recipe revokes is nobody's here.
+    #expect(result.policy?.clients.first?.defaultInstance == 0 && result.findings.map(\.severity) == [.note])
   }
 
   /// Who puts a key into force says so there, too.

@@ -91,6 +91,7 @@ extension Exchange {
   private func keyWasRefused(_ connection: DownstreamConnection) {
     guard let access = state.access else { return }
     let hasAnother = access.state.keyWasRefused(state.keyIndex, of: access.routes.count, now: loop.now)
+    if hasAnother { state.snapshot?.generation.keyChanged() }
     worker.report(refusedKey: state.keyIndex, of: state.trace, state.snapshot)
     handle(.keyRefused(hasAnother: hasAnother), connection)
   }
