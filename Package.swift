@@ -83,6 +83,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: ["blnk-gateway", "Digests", "Policies", "System", "Telemetry", "TestFolders"],
       swiftSettings: strict),
+    tests(of: "Background", uses: ["TestSupport"]),
     tests(of: "Dates"),
     tests(of: "Digests"),
     tests(of: "Bytes", uses: ["TestValues"]),

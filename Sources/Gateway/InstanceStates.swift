@@ -7,23 +7,28 @@ final class InstanceStates: Sendable {
   /// In the order of `Policy.instances`.
   let states: [UpstreamState]
   private let policy: Policy
-  private let probe = HealthProbe()
+  /// The same over reloads, so that its bound holds for the process.
+  private let probe: HealthProbe
 
   /// - Parameter previous: the states until now; that of an instance which is reached as before goes on.
   init(_ policy: Policy, following previous: InstanceStates?) {
     self.policy = policy
+    probe = previous?.probe ?? HealthProbe()
     states = policy.instances.map { instance in
-      previous?.state(ofSame: instance) ?? UpstreamState(BreakerBounds(instance.breaker))
+      guard let (old, state) = previous?.find(instance), old.url == instance.url else {
+        return UpstreamState(BreakerBounds(instance.breaker))
+      }
+      guard InstanceIdentity(old) == InstanceIdentity(instance) else {
+        return UpstreamState(BreakerBounds(instance.breaker), following: state)
+      }
+      return state
     }
   }
 
-  /// The state of the instance with the same id, if it is reached in the same way.
-  private func state(ofSame instance: Instance) -> UpstreamState? {
+  /// The instance with the same id.
+  private func find(_ instance: Instance) -> (instance: Instance, state: UpstreamState)? {
     let id = instance.id.bytes
-    guard let index = policy.directory.index(of: id.span),
-      InstanceIdentity(policy.instances[Int(index)]) == InstanceIdentity(instance)
-    else { return nil }
-    return states[Int(index)]
+    return policy.directory.index(of: id.span).map { (policy.instances[Int($0)], states[Int($0)]) }
   }
 
   /// Asks one instance for its health, in place of a read that would do so: a write is never a probe.
@@ -31,13 +36,19 @@ final class InstanceStates: Sendable {
     probe.ask(HealthTarget(policy.instances[Int(index)]), tell: report)
   }
 
-  /// Begins the checks that the policy asks for; they end when the result is let go of.
+  /// Begins the checks that the policy asks for, and puts back what earlier checks took out where it asks for none; those
+  /// must have ended.
   ///
   /// - Parameter report: told in one line when an instance is taken out or put back.
   func beginChecks(report: @escaping @Sendable (String) -> Void) -> [HealthSchedule] {
     policy.instances.enumerated().compactMap { index, instance in
       let interval = instance.health.intervalMilliseconds
-      guard interval > 0 else { return nil }
+      guard interval > 0 else {
+        if states[index].setDown(false) {
+          report("instance \(instance.id.text): its health checks are switched off; it gets requests again")
+        }
+        return nil
+      }
       var target = HealthTarget(instance)
       target.timeoutMilliseconds = min(target.timeoutMilliseconds, interval)
       let (state, name) = (states[index], instance.id.text)
@@ -72,14 +83,12 @@ extension HealthTarget {
   }
 }
 
-/// What makes an instance another one for its breaker and its choice of key.
+/// What makes an instance another one for its breaker and its choice of key, beside its URL.
 private struct InstanceIdentity: Equatable, Sendable {
-  let url: InstanceURL
   let keyCount: Int
   let breaker: BreakerSettings
 
   init(_ instance: Instance) {
-    url = instance.url
     keyCount = instance.keys.count
     breaker = instance.breaker
   }

@@ -93,6 +93,7 @@ package final class Server: Sendable {
       let generation = Generation(policy, following: control.generation)
       for worker in workers { worker.tell(.take(generation)) }
       state.took(generation, digest: digest)
+      for check in control.checks { check.end() }
       control = Control(
         generation: generation, checks: generation.states.beginChecks(report: report))
       return generation.number
