@@ -199,7 +199,7 @@ private struct RunningWorker: Sendable {
     name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
     listeners: [Reactor.Listener], sharedBy handles: [LoopHandle], report: @escaping @Sendable (String) -> Void
   ) {
-    let first = FirstGeneration(generation)
+    let first = HandedOver(generation)
     startThread(named: name) { [self] in
       do throws(Errno) {
         let worker = try Worker(
@@ -217,18 +217,6 @@ private struct RunningWorker: Sendable {
   func tell(_ message: Mailbox.Message) {
     mailbox.post(message)
     loop.wake()
-  }
-}
-
-/// What a thread starts with, taken out once: what its closure holds stays until the thread ends.
-private final class FirstGeneration: Sendable {
-  private let generation: Mutex<Generation?>
-
-  init(_ generation: Generation) { self.generation = Mutex(generation) }
-
-  func take() -> Generation {
-    guard let generation = generation.withLock({ $0.take() }) else { preconditionFailure("taken twice") }
-    return generation
   }
 }
 
