@@ -43,7 +43,7 @@ package final class Server: Sendable {
     let loops = policy.settings.loops > 0 ? policy.settings.loops : processorCount
     let policy = try policy.fitted(toDescriptors: DescriptorLimit.raise(), loops: loops, report: report)
     let gate = ConnectionGate(policy.settings)
-    let listeners = try Self.bind(policy.settings.listeners.map(\.address))
+    let listeners = try Self.bind(policy.settings.listeners)
     addresses = zip(listeners, policy.settings.listeners).map { ListenAddress($0.localAddress, asked: $1.address) }
     let log = try Self.openLog(policy.settings.accessLog, report)
     let audit = try AuditLog(policy.settings, report)
@@ -134,14 +134,14 @@ package final class Server: Sendable {
     return late.isEmpty
   }
 
-  private static func bind(_ addresses: [ListenAddress]) throws(StartFault) -> [Reactor.Listener] {
+  private static func bind(_ settings: [Policies.Listener]) throws(StartFault) -> [Reactor.Listener] {
     var listeners: [Reactor.Listener] = []
-    for address in addresses {
+    for setting in settings {
+      let access = try setting.socketAccess
       do throws(Errno) {
-        listeners.append(try Reactor.Listener(address.forReactor))
+        listeners.append(try Reactor.Listener(setting.address.forReactor(access)))
       } catch {
-        let wayOut = error == .addressInUse ? "; end what listens there, or choose another with --listen" : ""
-        throw StartFault(description: "cannot listen on \(address): \(error)\(wayOut)")
+        throw StartFault(description: "cannot listen on \(setting.address): \(error)\(setting.wayOut(of: error))")
       }
     }
     return listeners
@@ -151,7 +151,7 @@ package final class Server: Sendable {
     let (address, token) = (settings.address, settings.token)
     guard address.isWithinThisMachine || token != nil else { throw StartFault(description: settings.lacksToken) }
     do throws(Errno) {
-      return try SiteServer(listen: address.forReactor, name: "admin", bounds: AdminSite.bounds) {
+      return try SiteServer(listen: address.forReactor(), name: "admin", bounds: AdminSite.bounds) {
         AdminSite(state, token: token)
       }
     } catch {
@@ -221,10 +221,10 @@ private struct RunningWorker: Sendable {
 }
 
 extension ListenAddress {
-  var forReactor: Reactor.Listener.Address {
+  func forReactor(_ access: SocketAccess = SocketAccess()) -> Reactor.Listener.Address {
     switch self {
     case .ip(let address, let port): .tcp(host: address.description, port: port)
-    case .unix(let path): .unix(path: path)
+    case .unix(let path): .unix(path: path, access: access)
     }
   }
 
@@ -235,6 +235,36 @@ extension ListenAddress {
       return
     }
     self = .ip(address, port: port)
+  }
+}
+
+extension Policies.Listener {
+  /// Who may connect to a Unix socket, with the number of the group.
+  fileprivate var socketAccess: SocketAccess {
+    get throws(StartFault) {
+      switch group {
+      case nil: return SocketAccess(mode: mode)
+      case .number(let number): return SocketAccess(mode: mode, group: number)
+      case .name(let name):
+        guard let number = groupNumber(named: name) else {
+          throw StartFault(
+            description: "gateway.json: listen: \(address): \"group\": this machine has no group \"\(name)\"; "
+              + "make it, or name another one or its number")
+        }
+        return SocketAccess(mode: mode, group: number)
+      }
+    }
+  }
+
+  fileprivate func wayOut(of error: Errno) -> String {
+    if error == .addressInUse { return "; end what listens there, or choose another with --listen" }
+    guard error == Errno.notPermitted, let group else { return "" }
+    let name =
+      switch group {
+      case .name(let name): "\"\(name)\""
+      case .number(let number): "\(number)"
+      }
+    return "; the gateway's user must belong to the \"group\" \(name) of gateway.json"
   }
 }
 

@@ -19,7 +19,7 @@ import Testing
 
   @Test func `reads every key of gateway.json`() throws {
     let text = #"""
-      { "listen": ["0.0.0.0:80", {"address": "unix:/run/a", "proxy_protocol": true}],
+      { "listen": ["0.0.0.0:80", {"address": "unix:/run/a", "proxy_protocol": true, "mode": "0660", "group": "www-data"}],
         "admin": {"address": "[::1]:9", "token": {"env": "DEMO_KEY"}}, "loops": 3, "trusted_proxies": ["10.0.0.0/8"],
         "access_log": "access.log", "audit_log": "/var/audit.log", "audit_key": {"env": "DEMO_KEY"}, "watch": false,
         "health_on_listen": true,
@@ -33,6 +33,7 @@ import Testing
     #expect(result.findings.isEmpty)
     #expect(settings.listeners.map(\.address.description) == ["0.0.0.0:80", "unix:/run/a"])
     #expect(settings.listeners.map(\.expectsProxyHeader) == [false, true])
+    #expect(settings.listeners[1].mode == 0o660 && settings.listeners[1].group == .name("www-data"))
     #expect(settings.admin?.token?.reveal() == Array("hunter2".utf8))
     #expect(settings.loops == 3 && settings.trustedProxies == [Network("10.0.0.0/8")])
     #expect(settings.accessLog == .file(path: "/nonexistent/access.log"))
@@ -71,7 +72,8 @@ import Testing
     #expect(instance.tls.caFile?.hasSuffix("/key") == true && instance.tls.certificateFile == instance.tls.keyFile)
     #expect(instance.limits == InstanceLimits(connectionsMax: 1, share: 0.5, queueMax: 2, concurrentMax: 3))
     let timeouts = InstanceTimeouts(
-      connectMilliseconds: 1000, queueMilliseconds: 2000, firstByteMilliseconds: 3000, betweenBytesMilliseconds: 4000,
+      connectMilliseconds: 1000, queueMilliseconds: 2000, firstByteMilliseconds: 3000,
+      betweenBytesMilliseconds: 4000,
       totalMilliseconds: 5000, poolIdleMilliseconds: 6000, poolAgeMilliseconds: 7500)
     #expect(instance.timeouts == timeouts && instance.health.intervalMilliseconds == 8000)
     let breaker = BreakerSettings(failuresMax: 9, openMilliseconds: 10_000, openMillisecondsMax: 11_000)

@@ -27,11 +27,21 @@ package struct Listener: Hashable, Sendable {
   package let address: ListenAddress
   /// Whether trusted peers begin a connection with a PROXY header.
   package var expectsProxyHeader = false
+  /// Permission bits of a Unix socket, 0 to 0o777; nil: as the umask has it.
+  package var mode: UInt32?
+  /// The group of a Unix socket; nil: that of the process.
+  package var group: SocketGroup?
 
   package init(address: ListenAddress, expectsProxyHeader: Bool = false) {
     self.address = address
     self.expectsProxyHeader = expectsProxyHeader
   }
+}
+
+/// A group of the machine that the gateway runs on, which `check` need not know.
+package enum SocketGroup: Hashable, Sendable {
+  case name(String)
+  case number(UInt32)
 }
 
 /// The listener for operators.
