@@ -148,11 +148,13 @@ package final class Server: Sendable {
   }
 
   private static func startAdmin(_ settings: AdminSettings, _ state: GatewayState) throws(StartFault) -> SiteServer {
-    let (address, token) = (settings.address, settings.token)
-    guard address.isWithinThisMachine || token != nil else { throw StartFault(description: settings.lacksToken) }
+    let address = settings.address
+    guard address.isWithinThisMachine || settings.token != nil else {
+      throw StartFault(description: settings.lacksToken)
+    }
     do throws(Errno) {
       return try SiteServer(listen: address.forReactor(), name: "admin", bounds: AdminSite.bounds) {
-        AdminSite(state, token: token)
+        AdminSite(state, settings)
       }
     } catch {
       throw StartFault(

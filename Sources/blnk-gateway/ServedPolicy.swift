@@ -65,7 +65,8 @@ struct ServedPolicy {
     error = result.findings.first { $0.severity == .error }?.description
     guard var policy = result.policy else { return nil }
     if let admin {
-      policy.settings.admin = AdminSettings(address: admin, token: policy.settings.admin?.token)
+      policy.settings.admin = AdminSettings(
+        address: admin, token: policy.settings.admin?.token, hosts: policy.settings.admin?.hosts ?? [])
     }
     if let listen { policy.settings.listeners = [.init(address: listen)] }
     isWatching = policy.settings.watchesFolder

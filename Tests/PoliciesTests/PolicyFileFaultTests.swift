@@ -27,6 +27,11 @@ import Testing
       #"{"listen": {"address": "127.0.0.1:1", "group": 0}}"#,
       "policies/gateway.json:1: listen.group: is for the file of a Unix socket; leave it out here"
     ),
+    (
+      #"{"admin": {"address": "[::1]:1", "hosts": ["a:80"]}}"#,
+      "policies/gateway.json:1: admin.hosts[0]: must be a host as callers name it, without scheme and port, "
+        + #"such as "gateway.internal""#
+    ),
     (#"{"listen": ["[::1]:1", "[::1]:1"]}"#, "policies/gateway.json:1: listen[1]: the same address twice"),
     (
       #"{"admin": "0.0.0.0:9901"}"#,

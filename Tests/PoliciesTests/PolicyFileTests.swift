@@ -20,7 +20,7 @@ import Testing
   @Test func `reads every key of gateway.json`() throws {
     let text = #"""
       { "listen": ["0.0.0.0:80", {"address": "unix:/run/a", "proxy_protocol": true, "mode": "0660", "group": "www-data"}],
-        "admin": {"address": "[::1]:9", "token": {"env": "DEMO_KEY"}}, "loops": 3, "trusted_proxies": ["10.0.0.0/8"],
+        "admin": {"address": "[::1]:9", "token": {"env": "DEMO_KEY"}, "hosts": ["Ops.example", "[2001:db8::1]"]}, "loops": 3, "trusted_proxies": ["10.0.0.0/8"],
         "access_log": "access.log", "audit_log": "/var/audit.log", "audit_key": {"env": "DEMO_KEY"}, "watch": false,
         "health_on_listen": true,
         "limits": {"request_line_bytes": 1000, "header_bytes": 2000, "header_fields": 3, "body_bytes": 4,
@@ -35,6 +35,7 @@ import Testing
     #expect(settings.listeners.map(\.expectsProxyHeader) == [false, true])
     #expect(settings.listeners[1].mode == 0o660 && settings.listeners[1].group == .name("www-data"))
     #expect(settings.admin?.token?.reveal() == Array("hunter2".utf8))
+    #expect(settings.admin?.hosts == ["ops.example", "[2001:db8::1]"])
     #expect(settings.loops == 3 && settings.trustedProxies == [Network("10.0.0.0/8")])
     #expect(settings.accessLog == .file(path: "/nonexistent/access.log"))
     #expect(settings.auditLog == .file(path: "/var/audit.log") && settings.auditKey != nil)

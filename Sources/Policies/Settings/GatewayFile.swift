@@ -63,13 +63,22 @@ struct GatewayFile {
     guard case .object = field.node.value else {
       return field.listenAddress().flatMap { checked(AdminSettings(address: $0), field) }
     }
-    guard let members = field.members(["address", "token"]),
+    guard let members = field.members(["address", "token", "hosts"]),
       let address = members.required("address")?.listenAddress()
     else { return nil }
-    guard let token = members["token"] else { return checked(AdminSettings(address: address), field) }
+    let hosts = members["hosts"].flatMap(hosts) ?? []
+    guard let token = members["token"] else { return checked(AdminSettings(address: address, hosts: hosts), field) }
     // Without the token that is asked for, the field has said what is wrong.
-    return token.secret(in: surroundings).map { AdminSettings(address: address, token: $0) }
+    return token.secret(in: surroundings).map { AdminSettings(address: address, token: $0, hosts: hosts) }
   }
+
+  private func hosts(_ field: Field) -> [String]? {
+    guard let fields = field.elements() else { return nil }
+    guard fields.count <= Self.hostsMax else { return field.refused("must have at most \(Self.hostsMax) names") }
+    return fields.compactMap { field in field.host() }
+  }
+
+  private static let hostsMax = 64
 
   private func checked(_ settings: AdminSettings, _ field: Field) -> AdminSettings? {
     settings.address.isWithinThisMachine ? settings : field.refused(settings.lacksToken)

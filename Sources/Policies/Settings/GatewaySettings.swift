@@ -49,14 +49,17 @@ package struct AdminSettings: Equatable, Sendable {
   package let address: ListenAddress
   /// What a caller presents for all but the probes; nil: nothing.
   package var token: Secret?
+  /// What callers may name in `Host` beside the address and localhost, in lower case.
+  package var hosts: [String]
 
-  package init(address: ListenAddress, token: Secret? = nil) {
+  package init(address: ListenAddress, token: Secret? = nil, hosts: [String] = []) {
     self.address = address
     self.token = token
+    self.hosts = hosts
   }
 
   package static func == (left: AdminSettings, right: AdminSettings) -> Bool {
-    left.address == right.address && left.token?.reveal() == right.token?.reveal()
+    left.address == right.address && left.token?.reveal() == right.token?.reveal() && left.hosts == right.hosts
   }
 
   /// What is wrong where others than this machine's could ask without a token.
