@@ -60,10 +60,11 @@ package final class Server: Sendable {
     adminAddress = admin.flatMap { admin in
       policy.settings.admin.map { ListenAddress(admin.address, asked: $0.address) }
     }
+    let failedAddresses = FailedAddresses()
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", generation, gate, log, audit, listeners: index == 0 ? listeners : [], sharedBy: handles,
-        report: report)
+        name: "loop-\(index)", generation, gate, log, audit, failedAddresses, listeners: index == 0 ? listeners : [],
+        sharedBy: handles, report: report)
     }
     self.log = log
     self.audit = audit
@@ -199,7 +200,8 @@ private struct RunningWorker: Sendable {
 
   func start(
     name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
-    listeners: [Reactor.Listener], sharedBy handles: [LoopHandle], report: @escaping @Sendable (String) -> Void
+    _ failedAddresses: FailedAddresses, listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
+    report: @escaping @Sendable (String) -> Void
   ) {
     let first = HandedOver(generation)
     startThread(named: name) { [self] in
@@ -207,7 +209,7 @@ private struct RunningWorker: Sendable {
         let worker = try Worker(
           handle: loop, loops: handles.count, generation: first.take(), mailbox: mailbox, gate: gate,
           log: log?.makeBuffer(), audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
-          metrics: metrics, report: report)
+          metrics: metrics, failedAddresses: failedAddresses, report: report)
         worker.run(listeners, sharedBy: handles)
       } catch {
         report("\(name) cannot start: \(error)")

@@ -62,7 +62,7 @@ import Testing
       { "instances": { "inst_demo": { "url": "https://core:1/a", "key": [{"env": "DEMO_KEY"}, {"file": "key"}],
         "writes": false, "tls": {"ca_file": "key", "cert_file": "key", "key_file": "key", "server_name": "n"},
         "limits": {"connections": 1, "share": 0.5, "queue": 2, "concurrent": 3},
-        "timeouts": {"connect_s": 1, "queue_s": 2, "first_byte_s": 3, "between_bytes_s": 4, "total_s": 5, "pool_idle_s": 6,
+        "timeouts": {"connect_s": 1, "dns_cache_s": 0.5, "queue_s": 2, "first_byte_s": 3, "between_bytes_s": 4, "total_s": 5, "pool_idle_s": 6,
           "pool_age_s": 7.5}, "health": {"interval_s": 8}, "breaker": {"failures": 9, "open_s": 10, "open_max_s": 11} } } }
       """#
     let result = try FolderFiles(["instances.json": text, "key": "file key\r\n"]).load()
@@ -73,7 +73,7 @@ import Testing
     #expect(instance.tls.caFile?.hasSuffix("/key") == true && instance.tls.certificateFile == instance.tls.keyFile)
     #expect(instance.limits == InstanceLimits(connectionsMax: 1, share: 0.5, queueMax: 2, concurrentMax: 3))
     let timeouts = InstanceTimeouts(
-      connectMilliseconds: 1000, queueMilliseconds: 2000, firstByteMilliseconds: 3000,
+      connectMilliseconds: 1000, nameCacheMilliseconds: 500, queueMilliseconds: 2000, firstByteMilliseconds: 3000,
       betweenBytesMilliseconds: 4000,
       totalMilliseconds: 5000, poolIdleMilliseconds: 6000, poolAgeMilliseconds: 7500)
     #expect(instance.timeouts == timeouts && instance.health.intervalMilliseconds == 8000)
