@@ -83,6 +83,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: ["blnk-gateway", "Digests", "Policies", "System", "Telemetry", "TestFolders"],
       swiftSettings: strict),
+    tests(of: "Background", uses: ["TestSupport"]),
     tests(of: "Dates"),
     tests(of: "Digests"),
     tests(of: "Bytes", uses: ["TestValues"]),
@@ -94,7 +95,7 @@ let package = Package(
     .testTarget(name: "EdgeTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["Digests", "LoopSupport", "TestFolders", "TestSupport", "TestValues", "blnk-gateway"],
+      dependencies: ["Digests", "Gateway", "LoopSupport", "TestFolders", "TestSupport", "TestValues", "blnk-gateway"],
       swiftSettings: strict),
     tests(
       of: "Gateway",

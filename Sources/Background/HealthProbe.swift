@@ -1,4 +1,5 @@
 import Dispatch
+import Synchronization
 
 /// Where a health probe asks, and how it connects.
 package struct HealthTarget: Hashable, Sendable {
@@ -15,36 +16,122 @@ package struct HealthTarget: Hashable, Sendable {
   package init(url: String) { self.url = url }
 }
 
-/// Asks upstreams for their health, off the loops: libcurl's blocking calls on a Dispatch queue.
+/// Asks upstreams for their health, off the loops: libcurl's blocking calls on threads of their own.
 ///
-/// One at a time: a probe that hangs holds up other probes for its timeout, and never a request.
+/// At most 16 probes are under way at once; others wait, first come, first served. A probe that hangs holds up others only
+/// where 16 do, for its timeout, and never a request.
 package final class HealthProbe: Sendable {
-  private let queue = DispatchQueue(label: "health")
+  package static let probesMax = 16
+
+  private typealias Probe = @Sendable () -> Void
+  private struct Work {
+    var threads = 0
+    var waiting: ArraySlice<Probe> = []
+  }
+
+  private let work = Mutex(Work())
+  private let clock = DispatchQueue(label: "health-clock")
 
   package init() {}
 
-  /// Asks once; tells, on the queue, whether the upstream answered with a status below 400.
+  /// Asks once; tells, on a thread of its own, whether the upstream answered with a status below 400.
   package func ask(_ target: HealthTarget, tell: @escaping @Sendable (Bool) -> Void) {
-    queue.async { tell(HealthTransfer(target)?.perform() ?? false) }
+    begin { tell(HealthTransfer(target)?.perform() ?? false) }
   }
 
-  /// Asks every `milliseconds`, until the result is let go of.
+  /// Asks every `milliseconds`, until the result is ended or let go of.
+  ///
+  /// - Parameter tell: called on a thread of its own, never two at a time, and never once the schedule has ended.
   package func askRepeatedly(
     _ target: HealthTarget, every milliseconds: Int, tell: @escaping @Sendable (Bool) -> Void
   ) -> HealthSchedule {
-    let timer = DispatchSource.makeTimerSource(queue: queue)
-    timer.setEventHandler { tell(HealthTransfer(target)?.perform() ?? false) }
+    let check = HealthCheck(tell)
+    let timer = DispatchSource.makeTimerSource(queue: clock)
+    timer.setEventHandler { [self] in
+      guard check.begin() else { return }
+      begin {
+        guard !check.hasEnded else { return }
+        check.finish(HealthTransfer(target)?.perform() ?? false)
+      }
+    }
     timer.schedule(deadline: .now(), repeating: .milliseconds(milliseconds))
     timer.resume()
-    return HealthSchedule(timer)
+    return HealthSchedule(check, timer)
+  }
+
+  private func begin(_ probe: @escaping Probe) {
+    let needsThread = work.withLock { work in
+      work.waiting.append(probe)
+      guard work.threads < Self.probesMax else { return false }
+      work.threads += 1
+      return true
+    }
+    guard needsThread else { return }
+    // A serial queue of its own gets a thread however many others block.
+    DispatchQueue(label: "health").async { [self] in
+      while let probe = next() { probe() }
+    }
+  }
+
+  /// The probe to run next; nil: none waits, and the thread that asked for it ends.
+  private func next() -> Probe? {
+    work.withLock { work in
+      let probe = work.waiting.popFirst()
+      if probe == nil { work.threads -= 1 }
+      return probe
+    }
   }
 }
 
-/// Checks that go on as long as somebody holds this.
+/// The probes of one schedule: one at a time, and none is heard after the end.
+private final class HealthCheck: Sendable {
+  private enum Phase {
+    case resting, asking, ended
+  }
+
+  private let phase = Mutex(Phase.resting)
+  private let tell: @Sendable (Bool) -> Void
+
+  init(_ tell: @escaping @Sendable (Bool) -> Void) { self.tell = tell }
+
+  /// False while the last probe is waiting or under way.
+  func begin() -> Bool {
+    phase.withLock { phase in
+      guard phase == .resting else { return false }
+      phase = .asking
+      return true
+    }
+  }
+
+  var hasEnded: Bool { phase.withLock { $0 == .ended } }
+
+  func finish(_ isWell: Bool) {
+    // Told under the lock: whoever ends the schedule hears nothing more from then on.
+    phase.withLock { phase in
+      guard phase == .asking else { return }
+      tell(isWell)
+      phase = .resting
+    }
+  }
+
+  func end() { phase.withLock { $0 = .ended } }
+}
+
+/// Checks that go on until they are ended, or until nobody holds this.
 package final class HealthSchedule {
+  private let check: HealthCheck
   private let timer: any DispatchSourceTimer
 
-  init(_ timer: any DispatchSourceTimer) { self.timer = timer }
+  fileprivate init(_ check: HealthCheck, _ timer: any DispatchSourceTimer) {
+    self.check = check
+    self.timer = timer
+  }
 
-  deinit { timer.cancel() }
+  /// Ends the checks; the result of one that is under way is ignored.
+  package func end() {
+    check.end()
+    timer.cancel()
+  }
+
+  deinit { end() }
 }

@@ -20,6 +20,8 @@ import CLibcurl
   private func configure(_ target: HealthTarget) {
     set(CURLOPT_URL, target.url)
     set(CURLOPT_NOSIGNAL, 1)
+    // Otherwise the end of a transfer whose name resolution hangs waits for the resolver, whatever the timeout.
+    set(CURLOPT_QUICK_EXIT, 1)
     set(CURLOPT_PROXY, "")
     set(CURLOPT_PROTOCOLS_STR, "http,https")
     set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))

@@ -1,4 +1,5 @@
 import Policies
+import System
 import Upstream
 
 /// One policy in force, with what its loops share: replaced whole, never changed.
@@ -18,12 +19,13 @@ final class Generation: Sendable {
     number = (previous?.number ?? 0) + 1
     self.policy = policy
     states = InstanceStates(policy, following: previous?.states, accepted)
+    let now = MonotonicClock.nanoseconds
     let before = previous.map(Self.limitersByID) ?? [:]
     var limiters: [ClientLimiter?] = [nil]
     for index in policy.clients.indices where policy.clients.limitsSlot(of: index) > 0 {
       let limits = policy.clients.limits(of: index)
       let old = before[policy.clients.id(of: index)]
-      limiters.append(old.flatMap { $0.has(limits) ? $0 : nil } ?? ClientLimiter(limits, following: old))
+      limiters.append(old.flatMap { $0.has(limits) ? $0 : nil } ?? ClientLimiter(limits, following: old, now: now))
     }
     self.limiters = limiters
   }

@@ -7,23 +7,25 @@ final class InstanceStates: Sendable {
   /// In the order of `Policy.instances`.
   let states: [UpstreamState]
   private let policy: Policy
-  private let probe = HealthProbe()
+  /// The same over reloads, so that its bound holds for the process.
+  private let probe: HealthProbe
 
   /// - Parameter previous: the states until now; that of an instance which is reached as before goes on.
   /// - Parameter accepted: which keys were in use before the start.
   init(_ policy: Policy, following previous: InstanceStates?, _ accepted: AcceptedKeys? = nil) {
     self.policy = policy
+    probe = previous?.probe ?? HealthProbe()
     states = policy.instances.map { instance in
-      if let state = previous?.state(ofSame: instance) { return state }
-      let key = previous?.keyInUse(of: instance.id).flatMap { key in instance.keys.firstIndex { $0 == key } }
-      return UpstreamState(BreakerBounds(instance.breaker), keyIndex: key ?? accepted?.index(of: instance) ?? 0)
+      guard let (old, state) = previous?.find(instance), old.url == instance.url else {
+        return UpstreamState(BreakerBounds(instance.breaker), keyIndex: accepted?.index(of: instance) ?? 0)
+      }
+      guard InstanceIdentity(old) == InstanceIdentity(instance) else {
+        let key = state.keyIndex < old.keys.count ? old.keys[state.keyIndex] : nil
+        let index = key.flatMap { key in instance.keys.firstIndex { $0 == key } }
+        return UpstreamState(BreakerBounds(instance.breaker), keyIndex: index ?? 0, following: state)
+      }
+      return state
     }
-  }
-
-  private func keyInUse(of id: InstanceID) -> Secret? {
-    guard let index = policy.directory.index(of: id.bytes.span).map(Int.init) else { return nil }
-    let (keys, place) = (policy.instances[index].keys, states[index].keyIndex)
-    return place < keys.count ? keys[place] : nil
   }
 
   /// Of the instances that are not at the first of their keys.
@@ -36,13 +38,10 @@ final class InstanceStates: Sendable {
     return marks
   }
 
-  /// The state of the instance with the same id, if it is reached in the same way.
-  private func state(ofSame instance: Instance) -> UpstreamState? {
+  /// The instance with the same id.
+  private func find(_ instance: Instance) -> (instance: Instance, state: UpstreamState)? {
     let id = instance.id.bytes
-    guard let index = policy.directory.index(of: id.span),
-      InstanceIdentity(policy.instances[Int(index)]) == InstanceIdentity(instance)
-    else { return nil }
-    return states[Int(index)]
+    return policy.directory.index(of: id.span).map { (policy.instances[Int($0)], states[Int($0)]) }
   }
 
   /// Asks one instance for its health, in place of a read that would do so: a write is never a probe.
@@ -50,13 +49,19 @@ final class InstanceStates: Sendable {
     probe.ask(HealthTarget(policy.instances[Int(index)]), tell: report)
   }
 
-  /// Begins the checks that the policy asks for; they end when the result is let go of.
+  /// Begins the checks that the policy asks for, and puts back what earlier checks took out where it asks for none; those
+  /// must have ended.
   ///
   /// - Parameter report: told in one line when an instance is taken out or put back.
   func beginChecks(report: @escaping @Sendable (String) -> Void) -> [HealthSchedule] {
     policy.instances.enumerated().compactMap { index, instance in
       let interval = instance.health.intervalMilliseconds
-      guard interval > 0 else { return nil }
+      guard interval > 0 else {
+        if states[index].setDown(false) {
+          report("instance \(instance.id.text): its health checks are switched off; it gets requests again")
+        }
+        return nil
+      }
       var target = HealthTarget(instance)
       target.timeoutMilliseconds = min(target.timeoutMilliseconds, interval)
       let (state, name) = (states[index], instance.id.text)
@@ -91,15 +96,13 @@ extension HealthTarget {
   }
 }
 
-/// What makes an instance another one for its breaker and its choice of key.
+/// What makes an instance another one for its breaker and its choice of key, beside its URL.
 private struct InstanceIdentity: Equatable, Sendable {
-  let url: InstanceURL
   /// Indices of keys count in these.
   let keys: [Secret]
   let breaker: BreakerSettings
 
   init(_ instance: Instance) {
-    url = instance.url
     keys = instance.keys
     breaker = instance.breaker
   }

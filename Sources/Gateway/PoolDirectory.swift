@@ -6,14 +6,18 @@ import Upstream
 final class PoolDirectory {
   private let loop: EventLoop
   private let loops: Int
-  private let names = NameCache()
+  private let names: NameCache
   private let makeLink: LinkMaker?
   private let budget: ConnectionBudget
   private let metrics: LoopMetrics
   private var pools: [String: Pool] = [:]
 
   /// - Parameter makeLink: what stands for libcurl in a simulation.
-  init(loop: EventLoop, loops: Int, connectionsMax: Int, metrics: LoopMetrics, makeLink: LinkMaker?) {
+  init(
+    loop: EventLoop, loops: Int, connectionsMax: Int, metrics: LoopMetrics, failedAddresses: FailedAddresses,
+    makeLink: LinkMaker?
+  ) {
+    names = NameCache(failedAddresses: failedAddresses)
     self.metrics = metrics
     self.makeLink = makeLink
     self.loop = loop
@@ -45,12 +49,14 @@ final class PoolDirectory {
     for pool in pools.values { pool.closeIdle() }
   }
 
-  /// Lets go of the pools that a new policy does not need; what is leased ends with its exchange.
+  /// Lets go of the pools that a new policy does not need; what is leased ends with its exchange. The others resolve their
+  /// names anew: a reload is how an operator says that something has changed.
   func keep(only policy: Policy) {
     for (id, pool) in pools where settings(of: id, in: policy) != pool.settings {
       pool.closeIdle()
       pools[id] = nil
     }
+    for pool in pools.values { pool.resolveAnew() }
   }
 
   private func settings(of id: String, in policy: Policy) -> UpstreamSettings? {

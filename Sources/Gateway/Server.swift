@@ -46,7 +46,7 @@ package final class Server: Sendable {
     let loops = policy.settings.loops > 0 ? policy.settings.loops : processorCount
     let policy = try policy.fitted(toDescriptors: DescriptorLimit.raise(), loops: loops, report: report)
     let gate = ConnectionGate(policy.settings)
-    let listeners = try Self.bind(policy.settings.listeners.map(\.address))
+    let listeners = try Self.bind(policy.settings.listeners)
     addresses = zip(listeners, policy.settings.listeners).map { ListenAddress($0.localAddress, asked: $1.address) }
     let log = try Self.openLog(policy.settings.accessLog, report)
     let audit = try AuditLog(policy.settings, report)
@@ -65,10 +65,11 @@ package final class Server: Sendable {
     adminAddress = admin.flatMap { admin in
       policy.settings.admin.map { ListenAddress(admin.address, asked: $0.address) }
     }
+    let failedAddresses = FailedAddresses()
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", generation, gate, log, audit, listeners: index == 0 ? listeners : [], sharedBy: handles,
-        report: report)
+        name: "loop-\(index)", generation, gate, log, audit, failedAddresses, listeners: index == 0 ? listeners : [],
+        sharedBy: handles, report: report)
     }
     self.log = log
     self.audit = audit
@@ -99,6 +100,7 @@ package final class Server: Sendable {
       let generation = Generation(policy, following: control.generation, accepted)
       for worker in workers { worker.tell(.take(generation)) }
       state.took(generation, faults)
+      for check in control.checks { check.end() }
       control = Control(
         generation: generation, checks: generation.states.beginChecks(report: report))
       return generation.number
@@ -139,25 +141,27 @@ package final class Server: Sendable {
     return late.isEmpty
   }
 
-  private static func bind(_ addresses: [ListenAddress]) throws(StartFault) -> [Reactor.Listener] {
+  private static func bind(_ settings: [Policies.Listener]) throws(StartFault) -> [Reactor.Listener] {
     var listeners: [Reactor.Listener] = []
-    for address in addresses {
+    for setting in settings {
+      let access = try setting.socketAccess
       do throws(Errno) {
-        listeners.append(try Reactor.Listener(address.forReactor))
+        listeners.append(try Reactor.Listener(setting.address.forReactor(access)))
       } catch {
-        let wayOut = error == .addressInUse ? "; end what listens there, or choose another with --listen" : ""
-        throw StartFault(description: "cannot listen on \(address): \(error)\(wayOut)")
+        throw StartFault(description: "cannot listen on \(setting.address): \(error)\(setting.wayOut(of: error))")
       }
     }
     return listeners
   }
 
   private static func startAdmin(_ settings: AdminSettings, _ state: GatewayState) throws(StartFault) -> SiteServer {
-    let (address, token) = (settings.address, settings.token)
-    guard address.isWithinThisMachine || token != nil else { throw StartFault(description: settings.lacksToken) }
+    let address = settings.address
+    guard address.isWithinThisMachine || settings.token != nil else {
+      throw StartFault(description: settings.lacksToken)
+    }
     do throws(Errno) {
-      return try SiteServer(listen: address.forReactor, name: "admin", bounds: AdminSite.bounds) {
-        AdminSite(state, token: token)
+      return try SiteServer(listen: address.forReactor(), name: "admin", bounds: AdminSite.bounds) {
+        AdminSite(state, settings)
       }
     } catch {
       throw StartFault(
@@ -202,15 +206,16 @@ private struct RunningWorker: Sendable {
 
   func start(
     name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
-    listeners: [Reactor.Listener], sharedBy handles: [LoopHandle], report: @escaping @Sendable (String) -> Void
+    _ failedAddresses: FailedAddresses, listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
+    report: @escaping @Sendable (String) -> Void
   ) {
-    let first = FirstGeneration(generation)
+    let first = HandedOver(generation)
     startThread(named: name) { [self] in
       do throws(Errno) {
         let worker = try Worker(
           handle: loop, loops: handles.count, generation: first.take(), mailbox: mailbox, gate: gate,
           log: log?.makeBuffer(), audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
-          metrics: metrics, report: report)
+          metrics: metrics, failedAddresses: failedAddresses, report: report)
         worker.run(listeners, sharedBy: handles)
       } catch {
         report("\(name) cannot start: \(error)")
@@ -225,23 +230,11 @@ private struct RunningWorker: Sendable {
   }
 }
 
-/// What a thread starts with, taken out once: what its closure holds stays until the thread ends.
-private final class FirstGeneration: Sendable {
-  private let generation: Mutex<Generation?>
-
-  init(_ generation: Generation) { self.generation = Mutex(generation) }
-
-  func take() -> Generation {
-    guard let generation = generation.withLock({ $0.take() }) else { preconditionFailure("taken twice") }
-    return generation
-  }
-}
-
 extension ListenAddress {
-  var forReactor: Reactor.Listener.Address {
+  func forReactor(_ access: SocketAccess = SocketAccess()) -> Reactor.Listener.Address {
     switch self {
     case .ip(let address, let port): .tcp(host: address.description, port: port)
-    case .unix(let path): .unix(path: path)
+    case .unix(let path): .unix(path: path, access: access)
     }
   }
 
@@ -252,6 +245,36 @@ extension ListenAddress {
       return
     }
     self = .ip(address, port: port)
+  }
+}
+
+extension Policies.Listener {
+  /// Who may connect to a Unix socket, with the number of the group.
+  fileprivate var socketAccess: SocketAccess {
+    get throws(StartFault) {
+      switch group {
+      case nil: return SocketAccess(mode: mode)
+      case .number(let number): return SocketAccess(mode: mode, group: number)
+      case .name(let name):
+        guard let number = groupNumber(named: name) else {
+          throw StartFault(
+            description: "gateway.json: listen: \(address): \"group\": this machine has no group \"\(name)\"; "
+              + "make it, or name another one or its number")
+        }
+        return SocketAccess(mode: mode, group: number)
+      }
+    }
+  }
+
+  fileprivate func wayOut(of error: Errno) -> String {
+    if error == .addressInUse { return "; end what listens there, or choose another with --listen" }
+    guard error == Errno.notPermitted, let group else { return "" }
+    let name =
+      switch group {
+      case .name(let name): "\"\(name)\""
+      case .number(let number): "\(number)"
+      }
+    return "; the gateway's user must belong to the \"group\" \(name) of gateway.json"
   }
 }
 

@@ -118,6 +118,7 @@ extension UpstreamSettings {
     share = instance.limits.share
     waitersMax = (instance.limits.queueMax + loops - 1) / loops
     connectMilliseconds = Int64(instance.timeouts.connectMilliseconds)
+    nameCacheMilliseconds = Int64(instance.timeouts.nameCacheMilliseconds)
     idleMilliseconds = Int64(instance.timeouts.poolIdleMilliseconds)
     ageMilliseconds = Int64(instance.timeouts.poolAgeMilliseconds)
   }

@@ -80,12 +80,13 @@ final class Worker: EventHandler, EventLoopDelegate {
   private static let tickMilliseconds: Int64 = 500
 
   /// - Parameters:
+  ///   - failedAddresses: shared by all loops.
   ///   - kernel: what stands for Linux in a simulation.
   ///   - makeLink: what stands for libcurl there.
   init(
     handle: LoopHandle, loops: Int, generation: Generation, mailbox: Mailbox, gate: ConnectionGate,
     log: AccessLogBuffer?, audit: AuditPort? = nil, metrics: LoopMetrics = LoopMetrics(),
-    kernel: (any Kernel)? = nil, makeLink: LinkMaker? = nil,
+    failedAddresses: FailedAddresses = FailedAddresses(), kernel: (any Kernel)? = nil, makeLink: LinkMaker? = nil,
     report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
     loop = try EventLoop(handle: handle, kernel: kernel)
@@ -104,7 +105,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     tokenDigests = TokenDigests(using: &random)
     let pools = PoolDirectory(
       loop: loop, loops: loops, connectionsMax: generation.policy.settings.limits.upstreamConnectionsMax,
-      metrics: metrics, makeLink: makeLink)
+      metrics: metrics, failedAddresses: failedAddresses, makeLink: makeLink)
     self.pools = pools
     snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
     super.init()

@@ -7,25 +7,30 @@ package final class Listener: Sendable {
   package enum Address: Hashable, Sendable {
     /// A numeric IPv4 or IPv6 address.
     case tcp(host: String, port: UInt16)
-    case unix(path: String)
+    case unix(path: String, access: SocketAccess = SocketAccess())
   }
 
   package let descriptor: FileDescriptor
+  private let file: SocketFile?
 
   private static let backlog: Int32 = 4096
 
   package init(_ address: Address) throws(Errno) {
-    let opened = try Self.open(address)
-    guard listen(opened.number, Self.backlog) == 0 else { throw Errno.last }
-    descriptor = opened
+    switch address {
+    case .tcp(let host, let port):
+      descriptor = try Self.listenTCP(host, port)
+      file = nil
+    case .unix(let path, let access):
+      descriptor = try Self.listenUnix(path, hasAccess: access.mode != nil)
+      // Before listen(2): until then nobody can connect.
+      let file = SocketFile(path)
+      self.file = file
+      try file.grant(access)
+    }
+    guard listen(descriptor.number, Self.backlog) == 0 else { throw Errno.last }
   }
 
-  private static func open(_ address: Address) throws(Errno) -> FileDescriptor {
-    switch address {
-    case .tcp(let host, let port): try listenTCP(host, port)
-    case .unix(let path): try listenUnix(path)
-    }
-  }
+  deinit { file?.remove() }
 
   /// The address that is bound, with the port that the system chose for port 0.
   package var localAddress: SocketAddress? {
@@ -59,8 +64,12 @@ package final class Listener: Sendable {
     }
   }
 
-  /// Refuses connections from now on, whoever still holds the listener; those that nobody has accepted are reset.
-  package func stop() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+  /// Refuses connections from now on, whoever still holds the listener, and removes its socket file; connections that
+  /// nobody has accepted are reset.
+  package func stop() {
+    file?.remove()
+    shutdown(descriptor.number, Int32(SHUT_RDWR))
+  }
 
   private static func listenTCP(_ host: String, _ port: UInt16) throws(Errno) -> FileDescriptor {
     var ipv4 = sockaddr_in()
@@ -77,7 +86,9 @@ package final class Listener: Sendable {
   }
 
   /// A socket file that a dead process has left is replaced; one that answers, or any other file, is in use.
-  private static func listenUnix(_ path: String) throws(Errno) -> FileDescriptor {
+  ///
+  /// - Parameter hasAccess: whether its access is still to be granted.
+  private static func listenUnix(_ path: String, hasAccess: Bool) throws(Errno) -> FileDescriptor {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { room in
@@ -89,7 +100,7 @@ package final class Listener: Sendable {
     // An empty name would bind a name that no file shows (unix(7), "Address format").
     guard !path.isEmpty else { throw Errno(EADDRNOTAVAIL) }
     if try isLeftBehind(path, &address) { unsafe _ = unlink(path) }
-    return try bound(AF_UNIX, &address)
+    return try bound(AF_UNIX, &address, isClosed: hasAccess)
   }
 
   /// Whether `path` is a socket that nobody listens on; connect(2) refuses a plain file with the same errno.
@@ -104,7 +115,10 @@ package final class Listener: Sendable {
     return answer != 0 && errno == ECONNREFUSED
   }
 
-  private static func bound<Raw>(_ family: Int32, _ address: inout Raw) throws(Errno) -> FileDescriptor {
+  /// - Parameter isClosed: a socket file begins without any permission.
+  private static func bound<Raw>(
+    _ family: Int32, _ address: inout Raw, isClosed: Bool = false
+  ) throws(Errno) -> FileDescriptor {
     let flags = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let number = socket(family, flags, 0)
     guard number >= 0 else { throw Errno.last }
@@ -116,6 +130,8 @@ package final class Listener: Sendable {
       // What is accepted inherits it: small writes go at once.
       unsafe _ = setsockopt(number, Int32(IPPROTO_TCP), TCP_NODELAY, &one, size)
     }
+    // Linux gives the file the mode of the socket, less the umask (net/unix/af_unix.c, unix_bind_bsd).
+    if isClosed { _ = fchmod(number, 0) }
     // An IPv6 listener is for IPv6 alone: the operator names each address he wants.
     if family == AF_INET6 { unsafe _ = setsockopt(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
     guard unsafe withSocketAddress(&address, { unsafe bind(number, $0, $1) }) == 0 else { throw Errno.last }

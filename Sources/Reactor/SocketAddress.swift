@@ -8,6 +8,15 @@ package enum SocketAddress: Hashable, Sendable {
   case ipv6(high: UInt64, low: UInt64, port: UInt16)
   case unix(path: String)
 
+  /// From a `sockaddr` of the system's; nil for what is neither IP nor a Unix socket.
+  package init?(bytes: UnsafeRawBufferPointer) {
+    var storage = sockaddr_storage()
+    unsafe withUnsafeMutableBytes(of: &storage) { room in
+      unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(room.count)))
+    }
+    self.init(storage)
+  }
+
   init?(_ storage: sockaddr_storage) {
     var storage = storage
     switch Int32(storage.ss_family) {

@@ -21,6 +21,8 @@ package struct SmallRequest {
   package let peer: SocketAddress?
   /// Since 1970.
   package let seconds: Int64
+  /// Whether it came while all connections but the reserved ones were in use.
+  package let isReserved: Bool
 }
 
 /// What a response leaves to be done.
@@ -43,15 +45,19 @@ package enum SmallRequestFault {
 
 /// How much of everything there may be.
 package struct SmallServerBounds: Sendable {
-  /// More are closed as soon as they are accepted.
+  /// For one more, the connection is closed that waits longest for a request's head to be complete.
   package var connectionsMax: Int
+  /// Beyond these, for requests that the site answers even then. Where no connection can make way either, a new one is
+  /// closed as soon as it is accepted.
+  package var reservedConnectionsMax: Int
   package var bodyBytesMax: Int
   package var headLimits = HeadLimits()
   /// How long a request may take to come, and a part of a response to go; nil: for ever.
   package var milliseconds: Int64?
 
-  package init(connectionsMax: Int, bodyBytesMax: Int, milliseconds: Int64?) {
+  package init(connectionsMax: Int, reservedConnectionsMax: Int = 0, bodyBytesMax: Int, milliseconds: Int64?) {
     self.connectionsMax = connectionsMax
+    self.reservedConnectionsMax = reservedConnectionsMax
     self.bodyBytesMax = bodyBytesMax
     self.milliseconds = milliseconds
   }

@@ -5,6 +5,13 @@ import System
 
 /// One caller: its requests are read whole, one after the other, and each gets its response before the next is read.
 final class SmallConnection: EventHandler {
+  /// Which of the server's bounds it counts towards.
+  enum Place {
+    case usual
+    /// Only what the site answers at any time is answered.
+    case reserved
+  }
+
   private enum Phase {
     case readingHead
     case readingBody
@@ -21,6 +28,7 @@ final class SmallConnection: EventHandler {
   private static let lingerMilliseconds: Int64 = 1_000
   private static let lingerBytesMax = 16 << 20
 
+  var place: Place
   private let socket: Socket
   private let owner: SmallLoop
   private let peer: SocketAddress?
@@ -33,11 +41,15 @@ final class SmallConnection: EventHandler {
   private var more: ((ByteBuffer) -> Bool)?
   private var phase = Phase.readingHead
   private var registration = Registration.none
+  /// When it began to wait for the present request's head, by the owner's count.
+  private var ticket: UInt64 = 0
 
-  init(_ socket: consuming Socket, from peer: SocketAddress?, on owner: SmallLoop) {
+  init(_ socket: consuming Socket, from peer: SocketAddress?, in place: Place, on owner: SmallLoop) {
     self.peer = peer
+    self.place = place
     self.socket = socket
     self.owner = owner
+    ticket = owner.nextTicket()
     parser = RequestHeadParser(limits: owner.bounds.headLimits)
   }
 
@@ -56,6 +68,23 @@ final class SmallConnection: EventHandler {
   private func beginWait() {
     guard let milliseconds = owner.bounds.milliseconds else { return }
     owner.loop.setDeadline(owner.loop.now + milliseconds, for: registration)
+  }
+
+  /// When it began to wait for a request's head, by the owner's count; nil: it does not.
+  var waitsForHead: UInt64? {
+    switch phase {
+    case .readingHead, .lingering: ticket
+    case .readingBody, .responding, .closed: nil
+    }
+  }
+
+  /// Ends for another connection, unless the request has come that it waits for; tells whether it has ended.
+  func makesWay() -> Bool {
+    let ticket = ticket
+    proceed()
+    if waitsForHead == ticket { close() }
+    if case .closed = phase { return true }
+    return false
   }
 
   func close() {
@@ -93,6 +122,7 @@ final class SmallConnection: EventHandler {
       guard flush() else { return false }
       if keepsAlive {
         phase = .readingHead
+        ticket = owner.nextTicket()
         beginWait()
       } else {
         endOutput()
@@ -170,7 +200,9 @@ final class SmallConnection: EventHandler {
   // MARK: Responding
 
   private func respond() {
-    let request = SmallRequest(body: body, peer: peer, seconds: owner.loop.wallMicroseconds / 1_000_000)
+    if place == .reserved { owner.moveUp(self) }
+    let request = SmallRequest(
+      body: body, peer: peer, seconds: owner.loop.wallMicroseconds / 1_000_000, isReserved: place == .reserved)
     let response = input.withBytes { bytes in owner.site.respond(to: parser.head, bytes, request, output) }
     input.remove(0..<parser.head.byteCount)
     parser.reset()

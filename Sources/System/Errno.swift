@@ -12,6 +12,7 @@ package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
   package static let again = Errno(EAGAIN)
   package static let interrupted = Errno(EINTR)
   package static let alreadyThere = Errno(EEXIST)
+  package static let notPermitted = Errno(EPERM)
   package static let addressInUse = Errno(EADDRINUSE)
   package static let tooManyOpenFiles = Errno(EMFILE)
 

@@ -18,8 +18,9 @@ package final class AccessLog: Sendable {
   ///   - report: told, on the writer's thread, when writing or reopening fails and when it works again.
   package init(path: String, report: @escaping @Sendable (String) -> Void) throws(LogFileFault) {
     self.report = report
-    let file = try LogFile(path: path)
-    startThread(named: "access-log") { [self] in write(to: file) }
+    // The writer alone holds it, so that a rotation closes it.
+    let file = HandedOver(try LogFile(path: path))
+    startThread(named: "access-log") { [self] in write(to: file.take()) }
   }
 
   /// A buffer for one loop, made on any thread and used by that loop alone.
@@ -49,7 +50,7 @@ package final class AccessLog: Sendable {
     return finished.wait(timeout: .now() + seconds) == .success
   }
 
-  private func write(to file: LogFile) {
+  private func write(to file: consuming LogFile) {
     var writer = AccessLogWriter(file: file, report: report)
     var isLast = false
     while !isLast {

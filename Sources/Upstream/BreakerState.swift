@@ -76,18 +76,23 @@ struct BreakerState: Equatable {
 
   // MARK: One word
 
-  /// Two bits of phase, 8 of failures, 6 of pauses and 48 of time: all that loops share of it.
+  /// All that loops share of it: two bits of phase, then 62 of failures while closed, else 6 of pauses and 48 of time.
   init(bits: UInt64) {
     phase = BreakerPhase(rawValue: bits & 3) ?? .closed
-    failures = Int(bits >> 2 & 0xFF)
-    pauses = Int(bits >> 10 & 0x3F)
-    until = Int64(bits >> 16)
+    switch phase {
+    case .closed: failures = Int(bits >> 2)
+    case .open, .probing:
+      pauses = Int(bits >> 2 & 0x3F)
+      until = Int64(bits >> 8 & 0xFFFF_FFFF_FFFF)
+    }
   }
 
   init() {}
 
   var bits: UInt64 {
-    let failures = UInt64(min(failures, 0xFF)) << 2
-    return phase.rawValue | failures | UInt64(pauses) << 10 | UInt64(until & 0xFFFF_FFFF_FFFF) << 16
+    switch phase {
+    case .closed: phase.rawValue | UInt64(failures) << 2
+    case .open, .probing: phase.rawValue | UInt64(pauses) << 2 | UInt64(until & 0xFFFF_FFFF_FFFF) << 8
+    }
   }
 }

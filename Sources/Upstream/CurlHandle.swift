@@ -19,6 +19,8 @@ import System
   private let easy: UnsafeMutableRawPointer
   private let errorText: UnsafeMutablePointer<CChar>
   private var connectTo: UnsafeMutablePointer<curl_slist>?
+  /// How long libcurl may use a resolved name again: longer than its pool does, which says when a name is asked for anew.
+  private let nameCacheSeconds: Int
   private(set) var failure: String?
   /// For good: after a fatal alert OpenSSL reports the same end as after a close_notify.
   private var receiveFailed = false
@@ -31,6 +33,7 @@ import System
     }
     unsafe self.multi = multi
     unsafe self.easy = easy
+    nameCacheSeconds = Int(settings.nameCacheMilliseconds / 1_000) + 2
     unsafe errorText = UnsafeMutablePointer.allocate(capacity: Int(CURL_ERROR_SIZE))
     unsafe errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     if let target = settings.connectTo { unsafe connectTo = curl_slist_append(nil, target) }
@@ -99,6 +102,7 @@ import System
   // MARK: Connecting
 
   func begin(for owner: UpstreamConnection) {
+    set(CURLOPT_DNS_CACHE_TIMEOUT, owner.resolvesAnew ? 0 : nameCacheSeconds)
     let owner = unsafe Unmanaged.passUnretained(owner).toOpaque()
     unsafe _ = curl_easy_set_pointer(easy, CURLOPT_OPENSOCKETDATA, owner)
     unsafe _ = curl_easy_set_opensocket(easy, onOpenSocket)
@@ -120,6 +124,9 @@ import System
     unsafe curl_multi_run_all(multi, &running)
     return outcome
   }
+
+  /// Otherwise libcurl would drop all names of the loop at the end of a connect that resolved its own anew.
+  func nameWasResolved() { set(CURLOPT_DNS_CACHE_TIMEOUT, nameCacheSeconds) }
 
   private var outcome: LinkOutcome? {
     let result = unsafe curl_multi_take_result(multi)
@@ -192,9 +199,18 @@ import System
 // libcurl's callbacks: find the connection, tell it, return.
 
 private let onOpenSocket: curl_opensocket_callback = { owner, _, address in
-  guard let owner = unsafe owner, let address = unsafe address?.pointee else { return CURL_SOCKET_BAD }
+  guard let owner = unsafe owner, let address = unsafe address else { return CURL_SOCKET_BAD }
   let connection = unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue()
-  return connection.openSocket(address.family, address.socktype, address.protocol)
+  let (family, type, proto) = unsafe (address.pointee.family, address.pointee.socktype, address.pointee.protocol)
+  return unsafe connection.openSocket(family, type, proto, socketAddress(address))
+}
+
+/// What libcurl shows of an address is its beginning; the rest lies behind it (lib/sockaddr.h, Curl_sockaddr_ex).
+private func socketAddress(_ address: UnsafeMutablePointer<curl_sockaddr>) -> SocketAddress? {
+  guard let offset = MemoryLayout<curl_sockaddr>.offset(of: \.addr) else { return nil }
+  let bytes = unsafe UnsafeRawBufferPointer(
+    start: UnsafeRawPointer(address) + offset, count: Int(address.pointee.addrlen))
+  return unsafe SocketAddress(bytes: bytes)
 }
 
 private let onSocketChange: curl_socket_callback = { _, socket, what, owner, _ in

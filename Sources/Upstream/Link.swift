@@ -11,6 +11,8 @@ package protocol Link: AnyObject {
   func drive(_ socket: Int32, _ ready: Int32) -> LinkOutcome?
   /// The same though no socket is ready and no time has come.
   func goOn() -> LinkOutcome?
+  /// `owner` was asked for a socket: the name has an address.
+  func nameWasResolved()
   /// The connected socket, which stays the link's; without TLS the bytes go there.
   var activeSocket: Int32? { get }
   /// Whether more may have been taken from the socket than was read.
@@ -34,3 +36,7 @@ package enum LinkOutcome: Sendable {
 
 /// Makes the link of one connection; nil where there is no memory for it.
 package typealias LinkMaker = (UpstreamSettings) -> (any Link)?
+
+extension Link {
+  package func nameWasResolved() {}
+}

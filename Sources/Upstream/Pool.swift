@@ -29,6 +29,10 @@ package final class Pool {
   let scratch = ByteBuffer(capacity: 1)
   private let budget: ConnectionBudget
   private let counters: PoolCounters
+  /// nil: no address is ever skipped.
+  let failedAddresses: FailedAddresses?
+  /// From when on the name is resolved anew (monotonic milliseconds).
+  private var nameDue = Int64.min
   /// The share of one client.
   let clientConnectionsMax: Int
   /// All of them: connecting, idle and leased.
@@ -48,8 +52,9 @@ package final class Pool {
 
   package init(
     settings: UpstreamSettings, loop: EventLoop, budget: ConnectionBudget, counters: PoolCounters = PoolCounters(),
-    makeLink: @escaping LinkMaker
+    failedAddresses: FailedAddresses? = nil, makeLink: @escaping LinkMaker
   ) {
+    self.failedAddresses = failedAddresses
     self.settings = settings
     self.counters = counters
     self.loop = loop
@@ -63,7 +68,10 @@ package final class Pool {
     settings: UpstreamSettings, loop: EventLoop, names: NameCache, budget: ConnectionBudget,
     counters: PoolCounters = PoolCounters()
   ) {
-    self.init(settings: settings, loop: loop, budget: budget, counters: counters) { CurlHandle($0, names: names) }
+    self.init(
+      settings: settings, loop: loop, budget: budget, counters: counters,
+      failedAddresses: settings.hasName ? names.failedAddresses : nil
+    ) { CurlHandle($0, names: names) }
   }
 
   // MARK: Asking
@@ -164,7 +172,7 @@ package final class Pool {
     budget.didOpen(self)
     connecting.append(connection)
     counters.connecting.add()
-    connection.connect(makeLink)
+    connection.connect()
     return .connecting
   }
 
@@ -192,8 +200,25 @@ package final class Pool {
     serveWaiters()
   }
 
-  /// A connection came to nothing.
-  func connectFailed(_ kind: ConnectFault.Kind) { counters.connectFailed(kind) }
+  /// A connection came to nothing: the name may have another address by now.
+  func connectFailed(_ kind: ConnectFault.Kind) {
+    counters.connectFailed(kind)
+    resolveAnew()
+  }
+
+  func makeLink(for connection: UpstreamConnection) -> (any Link)? { makeLink(settings) }
+
+  // MARK: Its name
+
+  /// The next connection asks for the name's addresses again.
+  package func resolveAnew() { nameDue = .min }
+
+  /// Whether a connection that begins now is to ask for the name's addresses again, which then hold for those behind it.
+  func takesNewAddresses() -> Bool {
+    guard loop.now >= nameDue else { return false }
+    nameDue = loop.now + settings.nameCacheMilliseconds
+    return true
+  }
 
   // MARK: Serving waiters
 

@@ -72,6 +72,21 @@ package final class UpstreamConnection: EventHandler {
   /// What failed the first write without TLS.
   private var sendError: Errno?
   private(set) var isResolving: Bool
+  /// Whether libcurl is to ask for the name's addresses, though it may know some.
+  private(set) var resolvesAnew = false
+  /// The addresses of the name that this connect has tried.
+  private var tried: [SocketAddress] = []
+  private var addressChoice = AddressChoice.skippingFailed
+
+  /// Which addresses of the name are tried.
+  private enum AddressChoice {
+    /// Not those that failed lately; none was skipped yet.
+    case skippingFailed
+    /// The same, and there was one.
+    case skippedFailed
+    /// Those that failed lately, too: no other one took the connection.
+    case all
+  }
 
   init(pool: Pool, loop: EventLoop, lessee: any Lessee, isUpload: Bool) {
     self.pool = pool
@@ -85,12 +100,17 @@ package final class UpstreamConnection: EventHandler {
 
   // MARK: Connecting
 
-  func connect(_ makeLink: LinkMaker) {
+  func connect() {
     registration = loop.register(self)
     connectBegan = loop.nowNanoseconds
     connectDue = loop.now + pool.settings.connectMilliseconds
     loop.setDeadline(connectDue, for: registration)
-    link = makeLink(pool.settings)
+    resolvesAnew = pool.takesNewAddresses()
+    beginLink()
+  }
+
+  private func beginLink() {
+    link = pool.makeLink(for: self)
     link?.begin(for: self)
     // Never from within the caller's own turn: a connect on loopback can end at once.
     timerDue = loop.now
@@ -98,9 +118,33 @@ package final class UpstreamConnection: EventHandler {
   }
 
   /// Makes a socket for libcurl: the name is resolved, and no child process inherits the descriptor.
-  func openSocket(_ family: Int32, _ type: Int32, _ proto: Int32) -> curl_socket_t {
+  ///
+  /// libcurl goes on to the name's next address where it gets none: so an address that failed lately is skipped.
+  func openSocket(_ family: Int32, _ type: Int32, _ proto: Int32, _ address: SocketAddress?) -> curl_socket_t {
     isResolving = false
-    return Glibc.socket(family, type | Int32(SOCK_CLOEXEC.rawValue), proto)
+    link?.nameWasResolved()
+    guard !skips(address) else { return CURL_SOCKET_BAD }
+    let socket = Glibc.socket(family, type | Int32(SOCK_CLOEXEC.rawValue), proto)
+    if let address, socket >= 0, pool.failedAddresses != nil { tried.append(address) }
+    return socket
+  }
+
+  private func skips(_ address: SocketAddress?) -> Bool {
+    guard addressChoice != .all, let address, pool.failedAddresses?.contains(address, now: loop.now) == true else {
+      return false
+    }
+    addressChoice = .skippedFailed
+    return true
+  }
+
+  /// Remembers which addresses did not take the connection.
+  ///
+  /// - Parameter winner: the one that did; nil: none of them.
+  private func noteAddresses(winner: SocketAddress?) {
+    guard let addresses = pool.failedAddresses else { return }
+    for address in tried where address != winner { addresses.insert(address, now: loop.now) }
+    if let winner { addresses.remove(winner) }
+    tried = []
   }
 
   /// What libcurl wants to know of one of its sockets; called from within `drive`.
@@ -141,6 +185,7 @@ package final class UpstreamConnection: EventHandler {
   private func connected() {
     guard let socket = link?.activeSocket else { return failed(.refused, "libcurl shows no socket") }
     endConnectSockets()
+    if pool.failedAddresses != nil { noteAddresses(winner: peerAddress(of: socket)) }
     do throws(Errno) {
       try loop.watch(socket, for: registration)
     } catch {
@@ -162,10 +207,23 @@ package final class UpstreamConnection: EventHandler {
   }
 
   private func failed(_ kind: ConnectFault.Kind, _ detail: String) {
+    if kind == .refused || kind == .timedOut { noteAddresses(winner: nil) }
+    if kind == .refused, addressChoice == .skippedFailed, loop.now < connectDue { return connectToSkipped() }
     let lessee = lessee
     pool.connectFailed(kind)
     close()
     lessee?.connectFailed(ConnectFault(kind, detail))
+  }
+
+  /// Begins once more, with the addresses that were skipped: there is no other that takes the connection.
+  private func connectToSkipped() {
+    addressChoice = .all
+    resolvesAnew = false
+    endConnectSockets()
+    // Before the new one begins: what it says as it ends is not the new one's.
+    link = nil
+    beginLink()
+    pool.didResolve()
   }
 
   private func endConnectSockets() {

@@ -31,6 +31,8 @@ package struct UpstreamSettings: Hashable, Sendable {
   /// Exchanges of one loop that may wait for a connection.
   package var waitersMax = 256
   package var connectMilliseconds: Int64 = 5_000
+  /// How long a resolved name is used for new connections; 0: for one.
+  package var nameCacheMilliseconds: Int64 = 5_000
   package var idleMilliseconds: Int64 = 60_000
   package var ageMilliseconds: Int64 = 300_000
 

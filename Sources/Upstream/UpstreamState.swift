@@ -6,18 +6,22 @@ import Synchronization
 package final class UpstreamState: Sendable {
   private let settings: BreakerBounds
   private let breaker = Atomic<UInt64>(0)
-  private let isDown = Atomic<Bool>(false)
-  private let underWay = Atomic<Int>(0)
+  private let isDown: Atomic<Bool>
+  private let underWay: RequestsUnderWay
   /// The key in use in the upper 16 bits; when it was switched to (monotonic milliseconds) in the lower 48.
-  private let key = Atomic<UInt64>(0)
+  private let key: Atomic<UInt64>
 
   /// A Core answers 401 also while its database is down: then a new key each time would help nobody.
   package static let keySwitchMilliseconds: Int64 = 10_000
 
-  /// - Parameter keyIndex: the key to begin with.
-  package init(_ settings: BreakerBounds, keyIndex: Int = 0) {
+  /// - Parameters:
+  ///   - keyIndex: the key to begin with.
+  ///   - previous: of the same upstream until now: its health and what is under way go on, its breaker begins anew.
+  package init(_ settings: BreakerBounds, keyIndex: Int = 0, following previous: UpstreamState? = nil) {
     self.settings = settings
-    key.store(UInt64(keyIndex) << 48, ordering: .relaxed)
+    key = Atomic(UInt64(keyIndex) << 48)
+    isDown = Atomic(previous?.failsHealthChecks ?? false)
+    underWay = previous?.underWay ?? RequestsUnderWay()
   }
 
   // MARK: Breaker
@@ -70,12 +74,12 @@ package final class UpstreamState: Sendable {
 
   /// Takes a place among `max` requests under way; false when there is none. Each true is followed by one `leave`.
   package func enter(max: Int) -> Bool {
-    guard underWay.add(1, ordering: .relaxed).newValue > max else { return true }
+    guard underWay.count.add(1, ordering: .relaxed).newValue > max else { return true }
     leave()
     return false
   }
 
-  package func leave() { underWay.subtract(1, ordering: .relaxed) }
+  package func leave() { underWay.count.subtract(1, ordering: .relaxed) }
 
   // MARK: Keys
 
@@ -95,4 +99,9 @@ package final class UpstreamState: Sendable {
     _ = key.compareExchange(expected: old, desired: new, ordering: .relaxed)
     return true
   }
+}
+
+/// A count that outlives the state that began it: requests end after a reload that they began before.
+private final class RequestsUnderWay: Sendable {
+  let count = Atomic<Int>(0)
 }

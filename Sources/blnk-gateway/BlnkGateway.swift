@@ -1,5 +1,6 @@
 import Glibc
 import Policies
+import System
 
 /// The program: finds the command that the arguments name, runs it, and ends with its exit code.
 @main enum BlnkGateway {
@@ -9,6 +10,12 @@ import Policies
   ]
 
   static func main() {
+    do throws(Errno) {
+      try openStandardStreams()
+    } catch {
+      Console.note("error: descriptors 0, 1 and 2 must be open, and /dev/null cannot stand for one: \(error)")
+      exit(1)
+    }
     exit(run(Array(CommandLine.arguments.dropFirst())))
   }
 

@@ -122,7 +122,8 @@ final class ServedPolicy {
   private func adjusted(_ policy: Policy) -> Policy {
     var policy = policy
     if let admin {
-      policy.settings.admin = AdminSettings(address: admin, token: policy.settings.admin?.token)
+      policy.settings.admin = AdminSettings(
+        address: admin, token: policy.settings.admin?.token, hosts: policy.settings.admin?.hosts ?? [])
     }
     if let listen { policy.settings.listeners = [.init(address: listen)] }
     return policy

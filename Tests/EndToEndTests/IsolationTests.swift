@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestFolders
 import TestSupport
 import Testing
@@ -40,6 +41,29 @@ import Testing
   @Test func `an instance whose name resolution hangs leaves another alone`() throws {
     let library = try HangingResolver(name: "hanging.test", seconds: 8)
     try expectQuick(beside: "http://hanging.test:5001", status: 504, environment: ["LD_PRELOAD": library.path])
+  }
+
+  /// 16 checks may be under way: without an end at their timeout, those of names that hang would be for half a minute.
+  @Test(
+    .enabled(if: NameServer.isPossible, "port 53 and a mount namespace take rights that this machine does not give"))
+  func `instances whose names hang hold up no other's health checks`() throws {
+    let isWell = Mutex(false)
+    let core = try ScriptedUpstream { _ in
+      .bytes(ScriptedUpstream.json("{}", status: isWell.withLock { $0 } ? "200 OK" : "503 Down"))
+    }
+    defer { core.stop() }
+    let server = try NameServer(nil)
+    defer { server.stop() }
+    let hanging = (0..<17).map { ("hanging-\($0)", "http://hanging-\($0).test:5001") }
+    let folder = try TestPolicyFolder(
+      instances: [("well", "http://127.0.0.1:\(core.port)")] + hanging, instance: ["health": ["interval_s": 0.5]])
+    let gateway = try GatewayProcess(folder, wrapper: server.wrapper(in: folder.statePath))
+    defer { gateway.stop() }
+    #expect(gateway.waitUntilSaid("its health check fails", times: 18))
+    let start = ContinuousClock.now
+    isWell.withLock { $0 = true }
+    #expect(gateway.waitUntilSaid("instance well: its health check succeeds again"))
+    #expect(ContinuousClock.now - start < .seconds(15))
   }
 
   /// Asks a healthy instance while requests to the other are under way, on the one loop.

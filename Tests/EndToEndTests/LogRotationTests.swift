@@ -29,6 +29,28 @@ import Testing
     #expect(names.count == 6 && lines.count == 200 && Set(ids).count == 200)
   }
 
+  /// A full disk stays full as long as somebody holds what was deleted.
+  @Test func `a rotation closes the old files, the first ones, too`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let folder = try TestPolicyFolder(
+      instances: [("one", "http://127.0.0.1:\(core.port)")],
+      gateway: ["audit_log": "audit.log", "audit_key": ["env": "TEST_KEY"]])
+    let gateway = try GatewayProcess(folder)
+    defer { gateway.stop() }
+    let logs = [folder.accessLogPath, folder.statePath + "/audit.log"]
+    let socket = try TestSocket(port: gateway.port)
+    var reader = TestMessageReader(socket)
+    for round in 0..<2 {
+      try socket.send(testRequest("PUT", "/proxy/balances/b/identity?instance_id=one", body: "{}"))
+      #expect(try reader.next()?.status == 200)
+      for log in logs { try FileManager.default.moveItem(atPath: log, toPath: "\(log).\(round)") }
+      gateway.signal(SIGUSR1)
+      #expect(logs.allSatisfy(isThere))
+      #expect(eventually { gateway.openFiles.filter { $0.hasPrefix(folder.statePath) }.sorted() == logs.sorted() })
+    }
+  }
+
   private func isThere(_ path: String) -> Bool {
     for _ in 0..<1_000 {
       if FileManager.default.fileExists(atPath: path) { return true }

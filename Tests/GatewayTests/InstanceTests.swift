@@ -189,6 +189,44 @@ import Testing
     #expect(Self.eventually { try gateway.ask("POST", Self.target, body: "{}")?.status == 200 })
   }
 
+  @Test(arguments: [[:], ["breaker": ["failures": 7]]] as [[String: any Sendable]])
+  func `a reload without health checks puts back what they took out`(changes: [String: any Sendable]) throws {
+    let core = try ScriptedUpstream { request in
+      let isCheck = request.message.startLine.hasPrefix("GET /health ")
+      return .bytes(ScriptedUpstream.json("{}", status: isCheck ? "503 Down" : "200 OK"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    let checks: [String: any Sendable] = ["health": ["interval_s": 0.05]]
+    try gateway.reload(instance: checks)
+    #expect(Self.eventually { try gateway.ask("GET", Self.target)?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE" })
+    try gateway.reload(instance: changes)
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+  }
+
+  @Test func `the result of a check that a reload has ended is ignored`() throws {
+    let isHeld = Flag()
+    let isOver = Flag()
+    let core = try ScriptedUpstream { request in
+      guard request.message.startLine.hasPrefix("GET /health ") else { return .bytes(ScriptedUpstream.json("{}")) }
+      isHeld.set()
+      _ = Self.eventually { isOver.isSet }
+      return .last(ScriptedUpstream.json("{}", status: "503 Down"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["health": ["interval_s": 60]])
+    defer { gateway.stop() }
+    #expect(Self.eventually { isHeld.isSet })
+    try gateway.reload(instance: ["health": ["interval_s": 0]])
+    isOver.set()
+    // The check's thread hears of it within this time, most of the time; else the test sees less, and fails no more.
+    for _ in 0..<20 {
+      #expect(try gateway.ask("GET", Self.target)?.status == 200)
+      Thread.sleep(forTimeInterval: 0.01)
+    }
+  }
+
   @Test(arguments: [(nil, 200), (0.5, 200), (1, 503)] as [(Double?, Int)])
   func `uploads of one client that never end hold its share of the connections`(share: Double?, status: Int) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }

@@ -15,7 +15,7 @@ import Upstream
     let upstream = UpstreamState(BreakerBounds(failuresMax: 1, openMilliseconds: 1_000))
 
     init(_ rates: ClientLimits.Rates = .unlimited) {
-      limiter = ClientLimiter(ClientLimits(rates: rates, concurrentMax: 1), following: nil)
+      limiter = ClientLimiter(ClientLimits(rates: rates, concurrentMax: 1), following: nil, now: 0)
     }
 
     func take(isWrite: Bool = false, now: Int64 = 0) throws(Permit.Refusal) -> Permit {

@@ -61,6 +61,36 @@ import Testing
     #expect(core.requests.count == 3)
   }
 
+  @Test func `a raised rate takes effect at once`() throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    try gateway.reload(client: ["limits": ["requests_per_second": 0.001, "burst": 1]])
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    #expect(try gateway.ask("GET", Self.target)?.status == 429)
+    try gateway.reload(client: ["limits": ["requests_per_second": 1_000, "burst": 1_000]])
+    for _ in 0..<5 { #expect(try gateway.ask("GET", Self.target)?.status == 200) }
+  }
+
+  @Test func `a raised concurrency counts what is under way, and lets the rest in`() throws {
+    let core = try ScriptedUpstream { request in
+      request.message.startLine.contains("hold") ? .stall([]) : .bytes(ScriptedUpstream.json("{}"))
+    }
+    defer { core.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)])
+    defer { gateway.stop() }
+    try gateway.reload(client: ["limits": ["concurrent": 1]])
+    let holder = try gateway.connect()
+    try holder.send(testRequest("GET", "/proxy/balances/hold?instance_id=one"))
+    #expect(eventually { core.requests.count == 1 })
+    try gateway.reload(client: ["limits": ["concurrent": 1, "burst": 9, "requests_per_second": 9]])
+    #expect(try gateway.ask("GET", Self.target)?.member("code") == "GATEWAY_CONCURRENCY_LIMITED")
+    try gateway.reload(client: ["limits": ["concurrent": 2]])
+    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    core.stop()
+  }
+
   @Test func `reads and writes are limited apart, over all loops together`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     defer { core.stop() }

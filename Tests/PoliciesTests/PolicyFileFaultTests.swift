@@ -11,6 +11,27 @@ import Testing
     (#"{"listen": ":8080"}"#, "policies/gateway.json:1: listen: " + ListenAddress.rule),
     (#"{"listen": []}"#, "policies/gateway.json:1: listen: must have 1 to 16 addresses"),
     (#"{"listen": {"proxy_protocol": true}}"#, #"policies/gateway.json:1: listen: "address" is missing"#),
+    (
+      #"{"listen": {"address": "unix:/a", "mode": "0680"}}"#,
+      #"policies/gateway.json:1: listen.mode: must be permissions in octal digits, such as "0660""#
+    ),
+    (
+      #"{"listen": {"address": "unix:/a", "mode": 660}}"#,
+      "policies/gateway.json:1: listen.mode: must be a string, not a number"
+    ),
+    (
+      #"{"listen": {"address": "127.0.0.1:1", "mode": "0660"}}"#,
+      "policies/gateway.json:1: listen.mode: is for the file of a Unix socket; leave it out here"
+    ),
+    (
+      #"{"listen": {"address": "127.0.0.1:1", "group": 0}}"#,
+      "policies/gateway.json:1: listen.group: is for the file of a Unix socket; leave it out here"
+    ),
+    (
+      #"{"admin": {"address": "[::1]:1", "hosts": ["a:80"]}}"#,
+      "policies/gateway.json:1: admin.hosts[0]: must be a host as callers name it, without scheme and port, "
+        + #"such as "gateway.internal""#
+    ),
     (#"{"listen": ["[::1]:1", "[::1]:1"]}"#, "policies/gateway.json:1: listen[1]: the same address twice"),
     (
       #"{"admin": "0.0.0.0:9901"}"#,

@@ -19,8 +19,8 @@ import Testing
 
   @Test func `reads every key of gateway.json`() throws {
     let text = #"""
-      { "listen": ["0.0.0.0:80", {"address": "unix:/run/a", "proxy_protocol": true}],
-        "admin": {"address": "[::1]:9", "token": {"env": "DEMO_KEY"}}, "loops": 3, "trusted_proxies": ["10.0.0.0/8"],
+      { "listen": ["0.0.0.0:80", {"address": "unix:/run/a", "proxy_protocol": true, "mode": "0660", "group": "www-data"}],
+        "admin": {"address": "[::1]:9", "token": {"env": "DEMO_KEY"}, "hosts": ["Ops.example", "[2001:db8::1]"]}, "loops": 3, "trusted_proxies": ["10.0.0.0/8"],
         "access_log": "access.log", "audit_log": "/var/audit.log", "audit_key": {"env": "DEMO_KEY"}, "watch": false,
         "health_on_listen": true,
         "limits": {"request_line_bytes": 1000, "header_bytes": 2000, "header_fields": 3, "body_bytes": 4,
@@ -33,7 +33,9 @@ import Testing
     #expect(result.findings.isEmpty)
     #expect(settings.listeners.map(\.address.description) == ["0.0.0.0:80", "unix:/run/a"])
     #expect(settings.listeners.map(\.expectsProxyHeader) == [false, true])
+    #expect(settings.listeners[1].mode == 0o660 && settings.listeners[1].group == .name("www-data"))
     #expect(settings.admin?.token?.reveal() == Array("hunter2".utf8))
+    #expect(settings.admin?.hosts == ["ops.example", "[2001:db8::1]"])
     #expect(settings.loops == 3 && settings.trustedProxies == [Network("10.0.0.0/8")])
     #expect(settings.accessLog == .file(path: "/nonexistent/access.log"))
     #expect(settings.auditLog == .file(path: "/var/audit.log") && settings.auditKey != nil)
@@ -60,7 +62,7 @@ import Testing
       { "instances": { "inst_demo": { "url": "https://core:1/a", "key": [{"env": "DEMO_KEY"}, {"file": "key"}],
         "writes": false, "tls": {"ca_file": "key", "cert_file": "key", "key_file": "key", "server_name": "n"},
         "limits": {"connections": 1, "share": 0.5, "queue": 2, "concurrent": 3},
-        "timeouts": {"connect_s": 1, "queue_s": 2, "first_byte_s": 3, "between_bytes_s": 4, "total_s": 5, "pool_idle_s": 6,
+        "timeouts": {"connect_s": 1, "dns_cache_s": 0.5, "queue_s": 2, "first_byte_s": 3, "between_bytes_s": 4, "total_s": 5, "pool_idle_s": 6,
           "pool_age_s": 7.5}, "health": {"interval_s": 8}, "breaker": {"failures": 9, "open_s": 10, "open_max_s": 11} } } }
       """#
     let result = try FolderFiles(["instances.json": text, "key": "file key\r\n"]).load()
@@ -71,7 +73,8 @@ import Testing
     #expect(instance.tls.authority?.path.hasSuffix("/key") == true && instance.tls.certificate == instance.tls.key)
     #expect(instance.limits == InstanceLimits(connectionsMax: 1, share: 0.5, queueMax: 2, concurrentMax: 3))
     let timeouts = InstanceTimeouts(
-      connectMilliseconds: 1000, queueMilliseconds: 2000, firstByteMilliseconds: 3000, betweenBytesMilliseconds: 4000,
+      connectMilliseconds: 1000, nameCacheMilliseconds: 500, queueMilliseconds: 2000, firstByteMilliseconds: 3000,
+      betweenBytesMilliseconds: 4000,
       totalMilliseconds: 5000, poolIdleMilliseconds: 6000, poolAgeMilliseconds: 7500)
     #expect(instance.timeouts == timeouts && instance.health.intervalMilliseconds == 8000)
     let breaker = BreakerSettings(failuresMax: 9, openMilliseconds: 10_000, openMillisecondsMax: 11_000)

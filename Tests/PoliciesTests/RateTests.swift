@@ -44,7 +44,7 @@ import Testing
     let limits = ClientLimits(
       rates: .separate(
         read: RateLimit(requestsPerSecond: 1, burst: 2), write: RateLimit(requestsPerSecond: 1, burst: 1)))
-    let limiter = ClientLimiter(limits, following: nil)
+    let limiter = ClientLimiter(limits, following: nil, now: 0)
     #expect(limiter.rejection(isWrite: true, now: 0) == nil)
     #expect(
       limiter.rejection(isWrite: true, now: 0)
@@ -62,22 +62,63 @@ import Testing
   }
 
   @Test func `a flat limit is one budget for both`() {
-    let limiter = ClientLimiter(ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 2))), following: nil)
+    let limiter = ClientLimiter(
+      ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 2))), following: nil, now: 0)
     #expect(limiter.rejection(isWrite: true, now: 0) == nil && limiter.rejection(isWrite: false, now: 0) == nil)
     #expect(limiter.rejection(isWrite: true, now: 0) != nil && limiter.rejection(isWrite: false, now: 0) != nil)
   }
 
   @Test func `a new limiter goes on where the old one stood`() {
     let limit = RateLimit(requestsPerSecond: 1, burst: 3)
-    let old = ClientLimiter(ClientLimits(rates: .shared(limit)), following: nil)
+    let old = ClientLimiter(ClientLimits(rates: .shared(limit)), following: nil, now: 0)
     for _ in 0..<3 { #expect(old.rejection(isWrite: false, now: 0) == nil) }
-    let new = ClientLimiter(ClientLimits(rates: .shared(limit), concurrentMax: 9), following: old)
+    let new = ClientLimiter(ClientLimits(rates: .shared(limit), concurrentMax: 9), following: old, now: 0)
     #expect(new.rejection(isWrite: false, now: 0) != nil && new.rejection(isWrite: false, now: Self.second) == nil)
+  }
+
+  /// At 0.001 requests a second a used-up burst of 10,000 comes back in 115 days.
+  @Test(arguments: [(1_000.0, 1), (1_000.0, 10_000), (0.001, 20_000)])
+  func `a raised limit takes effect at once`(rate: Double, burst: Int) {
+    let old = ClientLimiter(
+      ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 0.001, burst: 10_000))), following: nil, now: 7)
+    while old.rejection(isWrite: false, now: 7) == nil {}
+    let new = ClientLimiter(
+      ClientLimits(rates: .shared(RateLimit(requestsPerSecond: rate, burst: burst))), following: old, now: 7)
+    // Of a greater burst the rest is there at once, else one request once its time has come.
+    #expect(new.rejection(isWrite: false, now: 7 + (burst > 10_000 ? 0 : 1_000_000)) == nil)
+  }
+
+  @Test func `what was spent stays spent under other limits, but never more than a burst`() {
+    let limit = RateLimit(requestsPerSecond: 0.001, burst: 10)
+    let old = ClientLimiter(ClientLimits(rates: .shared(limit)), following: nil, now: 0)
+    for _ in 0..<4 { #expect(old.rejection(isWrite: true, now: 0) == nil) }
+    func granted(_ rates: ClientLimits.Rates, isWrite: Bool, after previous: ClientLimiter) -> Int {
+      let new = ClientLimiter(ClientLimits(rates: rates), following: previous, now: 0)
+      return (0..<20).count { _ in new.rejection(isWrite: isWrite, now: 0) == nil }
+    }
+    let six = RateLimit(requestsPerSecond: 0.5, burst: 6)
+    #expect(granted(.shared(six), isWrite: false, after: old) == 2)
+    #expect(granted(.separate(read: six, write: nil), isWrite: false, after: old) == 2)
+    #expect(granted(.separate(read: six, write: six), isWrite: true, after: old) == 2)
+    #expect(granted(.shared(RateLimit(requestsPerSecond: 0.5, burst: 3)), isWrite: true, after: old) == 0)
+    let apart = ClientLimiter(ClientLimits(rates: .separate(read: six, write: six)), following: nil, now: 0)
+    for isWrite in [true, false] { #expect(apart.rejection(isWrite: isWrite, now: 0) == nil) }
+    #expect(granted(.shared(six), isWrite: true, after: apart) == 4)
+  }
+
+  @Test func `what is under way counts under new limits, too`() {
+    let old = ClientLimiter(ClientLimits(concurrentMax: 3), following: nil, now: 0)
+    for _ in 0..<3 { #expect(old.rejection(isWrite: true, now: 0) == nil) }
+    let new = ClientLimiter(ClientLimits(concurrentMax: 4), following: old, now: 0)
+    #expect(new.rejection(isWrite: true, now: 0) == nil)
+    #expect(new.rejection(isWrite: true, now: 0) == .concurrencyLimited(max: 4))
+    old.leave()
+    #expect(new.rejection(isWrite: true, now: 0) == nil)
   }
 
   @Test func `so many at once, and a refused one takes no slot and no budget`() {
     let limits = ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 3)), concurrentMax: 2)
-    let limiter = ClientLimiter(limits, following: nil)
+    let limiter = ClientLimiter(limits, following: nil, now: 0)
     #expect(limiter.rejection(isWrite: false, now: 0) == nil && limiter.rejection(isWrite: true, now: 0) == nil)
     for _ in 0..<5 { #expect(limiter.rejection(isWrite: false, now: 0) == .concurrencyLimited(max: 2)) }
     limiter.leave()
@@ -89,7 +130,7 @@ import Testing
 
   @Test func `many threads together get exactly the burst`() async {
     let limiter = ClientLimiter(
-      ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 0.001, burst: 1_000))), following: nil)
+      ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 0.001, burst: 1_000))), following: nil, now: 0)
     let granted = await withTaskGroup(of: Int.self) { group in
       for _ in 0..<8 {
         group.addTask { (0..<500).count { _ in limiter.rejection(isWrite: false, now: 0) == nil } }

@@ -43,9 +43,52 @@ import Testing
         let first = try Reactor.Listener(.unix(path: path))
         #expect(throws: Errno.addressInUse) { try Reactor.Listener(.unix(path: path)) }
         #expect(first.localAddress == .unix(path: ""))
+        // Where it does not find the file, it leaves it behind as a process that was killed.
+        try FileManager.default.moveItem(atPath: path, toPath: path + ".moved")
       }
+      try FileManager.default.moveItem(atPath: path + ".moved", toPath: path)
+      let second = try Reactor.Listener(.unix(path: path))
+      #expect(second.localAddress == .unix(path: ""))
+    }
+  }
+
+  @Test(arguments: [0o600, 0o660, 0o777, 0o000] as [UInt32]) func `gives a socket file its mode and group`(
+    mode: UInt32
+  ) throws {
+    try withFolder { folder in
+      let path = folder + "/gateway.sock"
+      let group = getegid()
+      let listener = try Reactor.Listener(.unix(path: path, access: SocketAccess(mode: mode, group: group)))
+      var status = stat()
+      #expect(unsafe stat(path, &status) == 0)
+      #expect(status.st_mode & 0o7777 == mode && status.st_gid == group)
       #expect(FileManager.default.fileExists(atPath: path))
-      _ = try Reactor.Listener(.unix(path: path))
+      withExtendedLifetime(listener) {}
+    }
+  }
+
+  @Test func `removes its socket file when it stops, and no other`() throws {
+    try withFolder { folder in
+      let path = folder + "/gateway.sock"
+      let first = try Reactor.Listener(.unix(path: path))
+      first.stop()
+      #expect(!FileManager.default.fileExists(atPath: path))
+      let second = try Reactor.Listener(.unix(path: path))
+      first.stop()
+      #expect(FileManager.default.fileExists(atPath: path))
+      // Another process's, which found the first one gone.
+      try FileManager.default.removeItem(atPath: path)
+      try "another".write(toFile: path, atomically: true, encoding: .utf8)
+      second.stop()
+      #expect(FileManager.default.fileExists(atPath: path))
+    }
+  }
+
+  @Test func `leaves no socket file where it could not be made`() throws {
+    try withFolder { folder in
+      let path = folder + "/gateway.sock"
+      do { _ = try Reactor.Listener(.unix(path: path)) }
+      #expect(!FileManager.default.fileExists(atPath: path))
     }
   }
 

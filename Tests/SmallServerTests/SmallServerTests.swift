@@ -11,7 +11,7 @@ import Testing
     func respond(
       to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
     ) -> SmallResponse {
-      output.append(statusLine: 200)
+      output.append(statusLine: request.isReserved ? 503 : 200)
       guard head.path.count > 1 else {
         output.append(contentLength: 1_000_000)
         output.appendHeadEnd()
@@ -37,9 +37,10 @@ import Testing
   }
 
   private func withServer(
-    connectionsMax: Int = 4, milliseconds: Int64? = nil, _ body: (_ port: UInt16) throws -> Void
+    connectionsMax: Int = 4, reserved: Int = 0, milliseconds: Int64? = nil, _ body: (_ port: UInt16) throws -> Void
   ) throws {
-    let bounds = SmallServerBounds(connectionsMax: connectionsMax, bodyBytesMax: 10, milliseconds: milliseconds)
+    let bounds = SmallServerBounds(
+      connectionsMax: connectionsMax, reservedConnectionsMax: reserved, bodyBytesMax: 10, milliseconds: milliseconds)
     let server = try SiteServer(listen: .tcp(host: "127.0.0.1", port: 0), name: "test", bounds: bounds) { Echo() }
     defer { server.stop() }
     try body(try #require(server.address.port))
@@ -95,16 +96,82 @@ import Testing
     }
   }
 
-  @Test func `more connections than there are places for are closed`() throws {
+  private static let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+
+  /// A connection whose response does not go out, for nobody takes it.
+  private func busyConnection(_ port: UInt16) throws -> TestSocket {
+    let socket = try TestSocket(port: port, receiveBuffer: 4_096)
+    try socket.send(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 20))
+    #expect(socket.waitUntilReadable())
+    return socket
+  }
+
+  @Test(arguments: ["", "GET /a HTTP/1.1\r\nHost:"])
+  func `for one more connection the one goes that waits longest for a request`(begun: String) throws {
+    try withServer(connectionsMax: 3) { port in
+      let silent = try (0..<3).map { _ in try TestSocket(port: port) }
+      for socket in silent where !begun.isEmpty { try socket.send(begun) }
+      var others: [TestSocket] = []
+      for index in 0..<3 {
+        let other = try TestSocket(port: port)
+        var reader = TestMessageReader(other)
+        try other.send(Self.request)
+        #expect(try reader.next()?.status == 200)
+        // Kept: what has just been answered waits for the shortest time.
+        others.append(other)
+        #expect((try? silent[index].receive())?.isEmpty != false)
+        for later in silent.dropFirst(index + 1) { #expect(later.isQuiet(milliseconds: 0)) }
+      }
+      for other in others { #expect(other.isQuiet(milliseconds: 0)) }
+    }
+  }
+
+  @Test func `a request that has come is answered however many connections follow`() throws {
     try withServer(connectionsMax: 2) { port in
-      let held = try (0..<2).map { _ in try TestSocket(port: port) }
-      for socket in held {
+      // Held up, so that all of the others wait to be accepted.
+      let sockets = try (0..<40).map { _ in
+        let socket = try TestSocket(port: port)
+        try socket.send(Self.request)
+        return socket
+      }
+      for socket in sockets {
         var reader = TestMessageReader(socket)
-        try socket.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(try reader.next()?.status == 200)
       }
+    }
+  }
+
+  @Test func `where all are being answered, one more is closed`() throws {
+    try withServer(connectionsMax: 2) { port in
+      let busy = try (0..<2).map { _ in try busyConnection(port) }
       let third = try TestSocket(port: port)
       #expect((try? third.receive())?.isEmpty != false)
+      withExtendedLifetime(busy) {}
+    }
+  }
+
+  @Test func `where all are being answered, one more has a place in reserve, and a silent one there makes way`() throws
+  {
+    try withServer(connectionsMax: 2, reserved: 1) { port in
+      var busy = try (0..<2).map { _ in try busyConnection(port) }
+      let silent = try TestSocket(port: port)
+      for _ in 0..<3 {
+        let socket = try TestSocket(port: port)
+        var reader = TestMessageReader(socket)
+        try socket.send(Self.request)
+        #expect(try reader.next()?.status == 503)
+      }
+      #expect((try? silent.receive())?.isEmpty != false)
+      // Once one of them has ended, the next has a usual place.
+      busy.removeFirst()
+      #expect(
+        try eventually {
+          let socket = try TestSocket(port: port)
+          var reader = TestMessageReader(socket)
+          try socket.send(Self.request)
+          return try reader.next()?.status == 200
+        })
+      withExtendedLifetime(busy) {}
     }
   }
 

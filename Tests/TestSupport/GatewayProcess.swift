@@ -84,6 +84,19 @@ package final class GatewayProcess {
     return true
   }
 
+  /// What its descriptors are open on, by number.
+  package var descriptors: [Int: String] {
+    let folder = "/proc/\(identifier)/fd/"
+    let numbers = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).compactMap { Int($0) }
+    let pairs = numbers.compactMap { number in
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "\(number)")).map { (number, $0) }
+    }
+    return Dictionary(uniqueKeysWithValues: pairs)
+  }
+
+  /// The paths of the files that it holds open, `… (deleted)` for those that have none any more.
+  package var openFiles: [String] { descriptors.values.filter { $0.hasPrefix("/") } }
+
   package func signal(_ number: Int32) { kill(identifier, number) }
 
   /// Memory in use (KiB), from the kernel's count of resident pages.

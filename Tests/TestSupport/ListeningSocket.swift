@@ -1,15 +1,30 @@
 import Glibc
 package import System
 
-/// A blocking listener on a free port of 127.0.0.1.
+/// An IPv4 address of this machine alone, as one number.
+package struct LoopbackAddress: Sendable, CustomStringConvertible {
+  package static let usual = LoopbackAddress(number: 0x7F00_0001)
+  package let number: UInt32
+
+  /// One that hardly anybody else uses.
+  package static func random() -> LoopbackAddress {
+    LoopbackAddress(number: 0x7F40_0002 | UInt32.random(in: 0..<1 << 20) << 2)
+  }
+
+  package var description: String { [24, 16, 8, 0].map { "\(number >> $0 & 0xFF)" }.joined(separator: ".") }
+}
+
+/// A blocking listener on a free port of 127.0.0.1, or where a test wants it.
 package final class ListeningSocket: Sendable {
   package let port: UInt16
   private let descriptor: FileDescriptor
 
-  /// - Parameter backlog: how many connections wait in the kernel; beyond it further ones get no answer.
-  package init(backlog: Int32) throws(Errno) {
+  /// - Parameters:
+  ///   - backlog: how many connections wait in the kernel; beyond it further ones get no answer.
+  ///   - port: 0: a free one.
+  package init(backlog: Int32, at address: LoopbackAddress = .usual, port: UInt16 = 0) throws(Errno) {
     descriptor = try newSocket()
-    port = try bindToFreePort(descriptor)
+    self.port = try bindToPort(descriptor, address, port)
     guard listen(descriptor.number, backlog) == 0 else { throw Errno.last }
   }
 
@@ -29,7 +44,7 @@ package final class RefusingPort: Sendable {
 
   package init() throws(Errno) {
     descriptor = try newSocket()
-    number = try bindToFreePort(descriptor)
+    number = try bindToPort(descriptor, .usual, 0)
   }
 }
 
@@ -39,11 +54,16 @@ private func newSocket() throws(Errno) -> FileDescriptor {
   return FileDescriptor(owning: number)
 }
 
-private func bindToFreePort(_ descriptor: borrowing FileDescriptor) throws(Errno) -> UInt16 {
+private func bindToPort(
+  _ descriptor: borrowing FileDescriptor, _ loopback: LoopbackAddress, _ port: UInt16
+) throws(Errno) -> UInt16 {
   let number = descriptor.number
+  var one: Int32 = 1
+  if port != 0 { unsafe _ = setsockopt(number, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size)) }
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
-  address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+  address.sin_addr.s_addr = loopback.number.bigEndian
+  address.sin_port = port.bigEndian
   var size = socklen_t(MemoryLayout<sockaddr_in>.size)
   let result = unsafe withUnsafeMutableBytes(of: &address) {
     let pointer = unsafe $0.baseAddress!.assumingMemoryBound(to: sockaddr.self)

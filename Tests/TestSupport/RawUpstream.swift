@@ -15,8 +15,10 @@ package final class RawUpstream: Sendable {
   private let state = Mutex(State())
 
   /// - Parameter serve: called on a thread of its own for each connection, with its number from 0.
-  package init(_ serve: @escaping @Sendable (TestSocket, Int) -> Void) throws {
-    listener = try ListeningSocket(backlog: 128)
+  package init(
+    at address: LoopbackAddress = .usual, port: UInt16 = 0, _ serve: @escaping @Sendable (TestSocket, Int) -> Void
+  ) throws {
+    listener = try ListeningSocket(backlog: 128, at: address, port: port)
     self.serve = serve
     Thread { [self] in acceptAll() }.start()
   }

@@ -78,8 +78,10 @@ package final class RunningGateway: Sendable {
   }
 
   /// Asks the endpoint for operators.
-  package func askAdmin(_ path: String, method: String = "GET", fields: [String] = []) throws -> TestMessage? {
-    try TestMessage.asking(port: adminPort ?? 0, path, method: method, fields: fields)
+  package func askAdmin(
+    _ path: String, method: String = "GET", host: String? = nil, fields: [String] = []
+  ) throws -> TestMessage? {
+    try TestMessage.asking(port: adminPort ?? 0, path, method: method, host: host, fields: fields)
   }
 
   /// One request on a connection of its own.
@@ -96,10 +98,10 @@ package final class RunningGateway: Sendable {
 
 /// The bytes of a request.
 package func testRequest(
-  _ method: String, _ target: String, fields: [String] = [], body: String? = nil,
+  _ method: String, _ target: String, host: String = "gateway.test", fields: [String] = [], body: String? = nil,
   token: String? = TestPolicyFolder.token
 ) -> String {
-  var lines = ["\(method) \(target) HTTP/1.1", "Host: gateway.test"]
+  var lines = ["\(method) \(target) HTTP/1.1", "Host: \(host)"]
   if let token { lines.append("Authorization: Bearer \(token)") }
   lines += fields
   if let body { lines.append("Content-Length: \(body.utf8.count)") }
@@ -108,11 +110,14 @@ package func testRequest(
 
 extension TestMessage {
   /// The answer of a server on 127.0.0.1, without a token.
+  ///
+  /// - Parameter host: what is named in `Host`; nil: the address.
   package static func asking(
-    port: UInt16, _ path: String, method: String = "GET", fields: [String] = []
+    port: UInt16, _ path: String, method: String = "GET", host: String? = nil, fields: [String] = []
   ) throws -> TestMessage? {
     let socket = try TestSocket(port: port)
-    try socket.send(testRequest(method, path, fields: fields + ["Connection: close"], token: nil))
+    try socket.send(
+      testRequest(method, path, host: host ?? "127.0.0.1:\(port)", fields: fields + ["Connection: close"], token: nil))
     var reader = TestMessageReader(socket)
     return try reader.next(hasBody: method != "HEAD")
   }

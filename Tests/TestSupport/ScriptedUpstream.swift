@@ -35,10 +35,12 @@ package final class ScriptedUpstream: Sendable {
   }
 
   /// - Parameter script: called for each whole request, on its connection's thread.
-  package init(_ script: @escaping @Sendable (Request) -> Answer) throws {
+  package init(
+    at address: LoopbackAddress = .usual, port: UInt16 = 0, _ script: @escaping @Sendable (Request) -> Answer
+  ) throws {
     let seen = SharedSeen()
     self.seen = seen
-    upstream = try RawUpstream { socket, connection in
+    upstream = try RawUpstream(at: address, port: port) { socket, connection in
       seen.value.withLock { $0.connectionCount += 1 }
       var reader = TestMessageReader(socket)
       var number = 0

@@ -17,8 +17,10 @@ package final class TestSocket: Sendable {
     setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
   }
 
-  /// Connects to a port of 127.0.0.1.
-  package convenience init(port: UInt16, receiveBuffer: Int32? = nil) throws(Errno) {
+  /// Connects to a port of 127.0.0.1, or of another address of this machine.
+  package convenience init(
+    port: UInt16, of loopback: LoopbackAddress = .usual, receiveBuffer: Int32? = nil
+  ) throws(Errno) {
     let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard number >= 0 else { throw Errno.last }
     if var receiveBuffer {
@@ -28,7 +30,7 @@ package final class TestSocket: Sendable {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    address.sin_addr.s_addr = loopback.number.bigEndian
     let result = unsafe withUnsafeBytes(of: &address) {
       unsafe connect(
         number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(MemoryLayout<sockaddr_in>.size))

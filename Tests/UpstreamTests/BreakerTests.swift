@@ -17,6 +17,36 @@ import Testing
     #expect(breaker.admit(isRead: true, now: 0) == .refuse(milliseconds: 500, wantsProbe: false))
   }
 
+  /// 1,000,000 is the most that a policy file may say.
+  @Test(arguments: [1, 255, 256, 257, 1_000_000]) func `opens on exactly so many failures`(count: Int) {
+    let state = UpstreamState(BreakerBounds(failuresMax: count))
+    for _ in 1..<count { state.failed(now: 1, jitter: 0) }
+    #expect(!state.isOpen)
+    state.failed(now: 1, jitter: 0)
+    #expect(state.isOpen)
+  }
+
+  @Test func `goes through one word and back as it is`() {
+    var breaker = BreakerState()
+    for now: Int64 in [0, 1, 1 << 47] {
+      for _ in 0..<3 {
+        breaker.failed(now: now, jitter: 0.5, Self.bounds)
+        #expect(BreakerState(bits: breaker.bits) == breaker)
+      }
+      _ = breaker.admit(isRead: true, now: breaker.until)
+      #expect(BreakerState(bits: breaker.bits) == breaker)
+    }
+  }
+
+  @Test func `a state that follows another keeps its health and what is under way`() {
+    let old = UpstreamState(Self.bounds)
+    #expect(old.setDown(true) && old.enter(max: 1))
+    let new = UpstreamState(Self.bounds, following: old)
+    #expect(new.failsHealthChecks && !new.enter(max: 1))
+    old.leave()
+    #expect(new.enter(max: 1))
+  }
+
   @Test func `lets one read through when its pause is over, and no write`() {
     var reading = Self.open(at: 0)
     #expect(reading.admit(isRead: true, now: 499) == .refuse(milliseconds: 1, wantsProbe: false))

@@ -382,7 +382,7 @@ final class ScriptedLink: Link {
     guard let step = step.take() else { return nil }
     if hasName, !isResolved, let owner {
       isResolved = true
-      close(owner.openSocket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0))
+      close(owner.openSocket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, nil))
     }
     switch step {
     case .resolved: return nil

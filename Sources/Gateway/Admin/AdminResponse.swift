@@ -28,10 +28,12 @@ struct AdminResponse {
   }
 
   /// Makes it a response to a request.
-  mutating func suit(_ head: borrowing RequestHead) {
+  ///
+  /// - Parameter mayPersist: whether there may be another request on the connection.
+  mutating func suit(_ head: borrowing RequestHead, mayPersist: Bool) {
     version = head.version
     hasBody = head.method != .head
-    keepsAlive = head.keepAlive && !(text.isStreamed && streamFraming.isUntilClose)
+    keepsAlive = mayPersist && head.keepAlive && !(text.isStreamed && streamFraming.isUntilClose)
   }
 
   func write(to output: ByteBuffer) {

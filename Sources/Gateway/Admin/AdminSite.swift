@@ -8,24 +8,27 @@ import Synchronization
 /// What operators and their tools ask: `/livez`, `/readyz`, `/metrics`, `/status` and `/policy`; GET only.
 final class AdminSite: Site {
   /// Probes, scrapers and people: few, and with nothing to send.
-  static let bounds = SmallServerBounds(connectionsMax: 16, bodyBytesMax: 0, milliseconds: 5_000)
+  static let bounds = SmallServerBounds(
+    connectionsMax: 16, reservedConnectionsMax: 2, bodyBytesMax: 0, milliseconds: 5_000)
 
   private let state: GatewayState
   /// Of the token that guards what tells of clients and instances; nil: none is asked for.
   private let token: Digest?
+  private let hosts: AdminHosts
   private var date = HTTPDate()
 
-  init(_ state: GatewayState, token: Secret?) {
+  init(_ state: GatewayState, _ settings: AdminSettings) {
     self.state = state
-    self.token = token.map { SHA256.digest(of: $0.reveal().span) }
+    token = settings.token.map { SHA256.digest(of: $0.reveal().span) }
+    hosts = AdminHosts(settings)
   }
 
   func respond(
     to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
   ) -> SmallResponse {
-    let page = page(head, bytes)
+    let page = page(head, bytes, isReserved: request.isReserved)
     var response = AdminResponse(page.text, dateLine: date.line(at: request.seconds))
-    response.suit(head)
+    response.suit(head, mayPersist: !request.isReserved)
     response.write(to: output)
     return response.rest(page.parts)
   }
@@ -41,12 +44,23 @@ final class AdminSite: Site {
   }
 
   /// What the response holds, and where its parts come from if it is no short text.
-  private func page(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> (text: AdminText, parts: AdminParts?) {
+  ///
+  /// - Parameter isReserved: only a probe may be answered, so that scrapes that take all connections do not look like a
+  ///   gateway that is dead.
+  private func page(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, isReserved: Bool
+  ) -> (text: AdminText, parts: AdminParts?) {
+    if let refusal = hosts.refusal(of: head, bytes) { return (.plain(421, refusal), nil) }
     guard let path = AdminPath(bytes, head.path) else {
       return (.plain(404, "There are /livez, /readyz, /metrics, /status and /policy."), nil)
     }
     guard head.method == .get || head.method == .head else {
       return (.plain(405, "Only GET is known here.", field: ("Allow", "GET, HEAD")), nil)
+    }
+    guard !path.isGuarded || !isReserved else {
+      let line =
+        "All \(Self.bounds.connectionsMax) connections for operators are in use; ask again, or end those that are slow."
+      return (.plain(503, line, field: ("Retry-After", "1")), nil)
     }
     guard !path.isGuarded || isAuthorized(head, bytes) else {
       return (

@@ -2,21 +2,51 @@ import Synchronization
 
 /// What all loops share of one client with limits: its rate budgets, and how many of its requests are under way.
 ///
-/// The one thing that is written on a request's way by several loops, and only for clients with limits. It outlives the
-/// policy that made it, so that a reload gives nobody a new budget.
+/// The one thing that is written on a request's way by several loops, and only for clients with limits. A reload keeps it
+/// where the limits stay as they were; new limits take effect at once, and give nobody a new budget.
 package final class ClientLimiter: Sendable {
   private let limits: ClientLimits
   /// Reads, or all requests where they share one budget.
   private let reads: Atomic<Int64>
   private let writes: Atomic<Int64>
-  private let underWay: Atomic<Int>
+  private let underWay: RequestsUnderWay
 
-  /// - Parameter previous: the client's limiter until now, whose budgets go on.
-  package init(_ limits: ClientLimits, following previous: ClientLimiter?) {
+  /// - Parameters:
+  ///   - previous: the client's limiter until now: what is under way goes on, and the requests that it counts as spent are
+  ///     spent here, too, at the new rate.
+  ///   - now: monotonic nanoseconds.
+  package init(_ limits: ClientLimits, following previous: ClientLimiter?, now: Int64) {
     self.limits = limits
-    reads = Atomic(previous?.reads.load(ordering: .relaxed) ?? 0)
-    writes = Atomic(previous?.writes.load(ordering: .relaxed) ?? 0)
-    underWay = Atomic(0)
+    let spent = previous?.spent(now: now) ?? SpentRequests()
+    let states: (reads: RateState, writes: RateState) =
+      switch limits.rates {
+      case .unlimited: (RateState(), RateState())
+      case .shared(let limit): (RateState(spent: spent.all, now: now, limit), RateState())
+      case .separate(let read, let write):
+        (
+          read.map { RateState(spent: spent.reads, now: now, $0) } ?? RateState(),
+          write.map { RateState(spent: spent.writes, now: now, $0) } ?? RateState()
+        )
+      }
+    reads = Atomic(states.reads.wholeAt)
+    writes = Atomic(states.writes.wholeAt)
+    underWay = previous?.underWay ?? RequestsUnderWay()
+  }
+
+  /// Requests that the budgets have not got back yet, each at most a whole burst.
+  private func spent(now: Int64) -> SpentRequests {
+    let reads = RateState(wholeAt: reads.load(ordering: .relaxed))
+    let writes = RateState(wholeAt: writes.load(ordering: .relaxed))
+    switch limits.rates {
+    case .unlimited: return SpentRequests()
+    case .shared(let limit):
+      // Which of them were writes is not known: they count for both.
+      let all = reads.spent(now: now, limit)
+      return SpentRequests(all: all, reads: all, writes: all)
+    case .separate(let read, let write):
+      let (read, write) = (read.map { reads.spent(now: now, $0) } ?? 0, write.map { writes.spent(now: now, $0) } ?? 0)
+      return SpentRequests(all: read + write, reads: read, writes: write)
+    }
   }
 
   /// Whether a limiter with these limits would be the same.
@@ -26,7 +56,7 @@ package final class ClientLimiter: Sendable {
   ///
   /// - Parameter now: monotonic nanoseconds.
   package func enter(isWrite: Bool, now: Int64) throws(Rejection) {
-    if limits.concurrentMax > 0, underWay.add(1, ordering: .relaxed).newValue > limits.concurrentMax {
+    if limits.concurrentMax > 0, underWay.count.add(1, ordering: .relaxed).newValue > limits.concurrentMax {
       leave()
       throw .concurrencyLimited(max: limits.concurrentMax)
     }
@@ -37,7 +67,7 @@ package final class ClientLimiter: Sendable {
 
   /// A request that was let in has come to its end. What it took of a rate budget stays spent.
   package func leave() {
-    if limits.concurrentMax > 0 { underWay.subtract(1, ordering: .relaxed) }
+    if limits.concurrentMax > 0 { underWay.count.subtract(1, ordering: .relaxed) }
   }
 
   /// The budget that is used up; nil when the request fits.
@@ -62,4 +92,16 @@ package final class ClientLimiter: Sendable {
       old = current
     }
   }
+}
+
+/// Requests by which a client's budgets are smaller than whole.
+private struct SpentRequests {
+  var all = 0.0
+  var reads = 0.0
+  var writes = 0.0
+}
+
+/// A count that outlives the limiter that began it: requests end after a reload that they began before.
+private final class RequestsUnderWay: Sendable {
+  let count = Atomic<Int>(0)
 }

@@ -15,6 +15,19 @@ struct RateState: Equatable {
   }
 }
 
+extension RateState {
+  /// A budget that lacks `spent` requests, at most a whole burst.
+  init(spent: Double, now: Int64, _ limit: RateLimit) {
+    let debt = min(spent, Double(limit.burst)) * Double(limit.intervalNanoseconds)
+    self.init(wholeAt: debt > 0 ? now + Int64(debt) : 0)
+  }
+
+  /// How many requests the budget lacks, in parts of one, too.
+  func spent(now: Int64, _ limit: RateLimit) -> Double {
+    Double(max(0, wholeAt - now)) / Double(limit.intervalNanoseconds)
+  }
+}
+
 extension RateLimit {
   /// How far ahead of its time the last request of a burst may come.
   var burstNanoseconds: Int64 { intervalNanoseconds * Int64(burst - 1) }

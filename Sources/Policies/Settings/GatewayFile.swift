@@ -55,11 +55,17 @@ struct GatewayFile {
 
   private func listener(_ field: Field) -> Listener? {
     guard case .object = field.node.value else { return field.listenAddress().map { Listener(address: $0) } }
-    guard let members = field.members(["address", "proxy_protocol"]),
+    guard let members = field.members(["address", "proxy_protocol", "mode", "group"]),
       let address = members.required("address")?.listenAddress()
     else { return nil }
     var listener = Listener(address: address)
     members.read("proxy_protocol", into: &listener.expectsProxyHeader)
+    listener.mode = members["mode"]?.fileMode()
+    listener.group = members["group"]?.group()
+    guard case .unix = address else {
+      for key in ["mode", "group"] { members[key]?.error("is for the file of a Unix socket; leave it out here") }
+      return listener
+    }
     return listener
   }
 
@@ -68,13 +74,22 @@ struct GatewayFile {
     guard case .object = field.node.value else {
       return field.listenAddress().flatMap { checked(AdminSettings(address: $0), field) }
     }
-    guard let members = field.members(["address", "token"]),
+    guard let members = field.members(["address", "token", "hosts"]),
       let address = members.required("address")?.listenAddress()
     else { return nil }
-    guard let token = members["token"] else { return checked(AdminSettings(address: address), field) }
+    let hosts = members["hosts"].flatMap(hosts) ?? []
+    guard let token = members["token"] else { return checked(AdminSettings(address: address, hosts: hosts), field) }
     // Without the token that is asked for, the field has said what is wrong.
-    return token.secret(in: reading).map { AdminSettings(address: address, token: $0) }
+    return token.secret(in: reading).map { AdminSettings(address: address, token: $0, hosts: hosts) }
   }
+
+  private func hosts(_ field: Field) -> [String]? {
+    guard let fields = field.elements() else { return nil }
+    guard fields.count <= Self.hostsMax else { return field.refused("must have at most \(Self.hostsMax) names") }
+    return fields.compactMap { field in field.host() }
+  }
+
+  private static let hostsMax = 64
 
   private func checked(_ settings: AdminSettings, _ field: Field) -> AdminSettings? {
     settings.address.isWithinThisMachine ? settings : field.refused(settings.lacksToken)
@@ -114,5 +129,37 @@ extension ListenAddress {
   fileprivate var isAnyPort: Bool {
     if case .ip(_, port: 0) = self { return true }
     return false
+  }
+}
+
+extension Field {
+  /// Three octal digits, with a zero before them or without.
+  fileprivate func fileMode() -> UInt32? {
+    guard let text = string() else { return nil }
+    guard (3...4).contains(text.utf8.count), text.utf8.count == 3 || text.hasPrefix("0"),
+      let mode = UInt32(text, radix: 8),
+      text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) })
+    else { return refused("must be permissions in octal digits, such as \"0660\"") }
+    return mode
+  }
+
+  /// A name, or a number as one.
+  fileprivate func group() -> SocketGroup? {
+    if case .number = node.value { return integer(in: 0...4_294_967_294).map { .number(UInt32($0)) } }
+    return label().map { SocketGroup.name($0) }
+  }
+
+  /// A name or an address without a port, as `Host` has it.
+  fileprivate func host() -> String? {
+    guard let text = string() else { return nil }
+    let isAddress = text.hasPrefix("[") && text.hasSuffix("]") && IPAddress(String(text.dropFirst().dropLast())) != nil
+    let isName = text.utf8.allSatisfy { byte in
+      isDecimalDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+        || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains(byte)
+    }
+    guard (1...253).contains(text.utf8.count), isAddress || isName else {
+      return refused("must be a host as callers name it, without scheme and port, such as \"gateway.internal\"")
+    }
+    return text.lowercased()
   }
 }

@@ -27,6 +27,10 @@ package struct Listener: Hashable, Sendable {
   package let address: ListenAddress
   /// Whether trusted peers begin a connection with a PROXY header.
   package var expectsProxyHeader = false
+  /// Permission bits of a Unix socket, 0 to 0o777; nil: as the umask has it.
+  package var mode: UInt32?
+  /// The group of a Unix socket; nil: that of the process.
+  package var group: SocketGroup?
 
   package init(address: ListenAddress, expectsProxyHeader: Bool = false) {
     self.address = address
@@ -34,19 +38,28 @@ package struct Listener: Hashable, Sendable {
   }
 }
 
+/// A group of the machine that the gateway runs on, which `check` need not know.
+package enum SocketGroup: Hashable, Sendable {
+  case name(String)
+  case number(UInt32)
+}
+
 /// The listener for operators.
 package struct AdminSettings: Equatable, Sendable {
   package let address: ListenAddress
   /// What a caller presents for all but the probes; nil: nothing.
   package var token: Secret?
+  /// What callers may name in `Host` beside the address and localhost, in lower case.
+  package var hosts: [String]
 
-  package init(address: ListenAddress, token: Secret? = nil) {
+  package init(address: ListenAddress, token: Secret? = nil, hosts: [String] = []) {
     self.address = address
     self.token = token
+    self.hosts = hosts
   }
 
   package static func == (left: AdminSettings, right: AdminSettings) -> Bool {
-    left.address == right.address && left.token?.reveal() == right.token?.reveal()
+    left.address == right.address && left.token?.reveal() == right.token?.reveal() && left.hosts == right.hosts
   }
 
   /// What is wrong where others than this machine's could ask without a token.

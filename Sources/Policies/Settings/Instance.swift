@@ -66,6 +66,8 @@ package struct InstanceLimits: Hashable, Sendable {
 /// Deadlines of exchanges and ages of connections, in milliseconds.
 package struct InstanceTimeouts: Hashable, Sendable {
   package var connectMilliseconds = 5000
+  /// How long a resolved name is used for new connections; 0: for one.
+  package var nameCacheMilliseconds = 5000
   package var queueMilliseconds = 5000
   package var firstByteMilliseconds = 30_000
   package var betweenBytesMilliseconds = 30_000

@@ -13,10 +13,11 @@ extension InstanceTimeouts {
   init(_ field: Field) {
     self.init()
     let known = [
-      "connect_s", "queue_s", "first_byte_s", "between_bytes_s", "total_s", "pool_idle_s", "pool_age_s",
+      "connect_s", "dns_cache_s", "queue_s", "first_byte_s", "between_bytes_s", "total_s", "pool_idle_s", "pool_age_s",
     ]
     guard let members = field.members(known) else { return }
     members.read("connect_s", inSeconds: 0.01...dayInSeconds, into: &connectMilliseconds)
+    members.read("dns_cache_s", inSeconds: 0...dayInSeconds, into: &nameCacheMilliseconds)
     members.read("queue_s", inSeconds: 0.01...dayInSeconds, into: &queueMilliseconds)
     members.read("first_byte_s", inSeconds: 0.01...dayInSeconds, into: &firstByteMilliseconds)
     members.read("between_bytes_s", inSeconds: 0.01...dayInSeconds, into: &betweenBytesMilliseconds)

@@ -27,7 +27,9 @@ package final class AuditLog: Sendable {
   ) throws(AuditFault) {
     let writer = try AuditWriter(path: path, chain: AuditChain(key: key), report: report)
     published = Mutex(writer.state)
-    startThread(named: "audit") { [self] in run(writer) }
+    // The thread alone holds its file, so that a rotation closes it.
+    let handed = HandedOver(writer)
+    startThread(named: "audit") { [self] in run(handed.take()) }
   }
 
   /// A loop's way to this log.
@@ -66,7 +68,7 @@ package final class AuditLog: Sendable {
 
   // MARK: The thread
 
-  private func run(_ opened: AuditWriter) {
+  private func run(_ opened: consuming AuditWriter) {
     var writer = opened
     var batch = AuditBatch()
     var recoversAt: Int64 = 0
