@@ -8,7 +8,17 @@ extension Policy {
     let client = describe(clients.limits(of: Int(admission.clientIndex)), isWrite: admission.isWrite)
     let mayHaveBody = !routes.routes[Int(admission.routeIndex)].method.isRead
     let body = mayHaveBody ? ["body of at most \(admission.bodyBytesMax) bytes"] : []
-    return (body + client + describe(instance)).joined(separator: "; ")
+    let times = describe(routes.routes[Int(admission.routeIndex)].times)
+    return (body + client + times + describe(instance)).joined(separator: "; ")
+  }
+
+  private func describe(_ times: RouteTimes?) -> [String] {
+    var parts: [String] = []
+    if let first = times?.firstByteMilliseconds {
+      parts.append("the route's answer begins within \(Double(first) / 1_000) s")
+    }
+    if let total = times?.totalMilliseconds { parts.append("the route takes at most \(Double(total) / 1_000) s") }
+    return parts
   }
 
   private func describe(_ limits: ClientLimits, isWrite: Bool) -> [String] {

@@ -41,6 +41,7 @@ import Testing
       let route = table.routes[Int(try table.route(method, at: match))]
       #expect(route.isWrite == (method != .get))
       #expect(route.bodyBytesMax == (path == "/reconciliation/upload" ? 104_857_600 : nil))
+      #expect((route.times != nil) == ["/reconciliation/upload", "/transactions/bulk"].contains(path))
     }
     // What the default table has, the full one has too.
     let patterns = Set(table.routes.map(\.pattern))

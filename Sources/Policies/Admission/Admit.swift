@@ -109,6 +109,7 @@ extension Policy {
     if case .length(let count) = head.framing, count > bodyBytesMax { throw .bodyTooLarge }
     return Admission(
       principal: principal, instanceIndex: trace.instanceIndex, routeIndex: trace.routeIndex, isWrite: isWrite,
+      hasOwnTimes: routes.routes[route].times != nil,
       form: addressing.form, corePath: addressing.corePath, query: head.query, instanceParameter: pair,
       bodyBytesMax: bodyBytesMax)
   }

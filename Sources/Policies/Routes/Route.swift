@@ -15,6 +15,21 @@ package struct Route: Sendable {
   package let isWrite: Bool
   /// nil: the gateway's own bound.
   package let bodyBytesMax: Int?
+  /// nil: the instance's.
+  package let times: RouteTimes?
+}
+
+/// How long an instance may take for a route, instead of its own `timeouts`.
+package struct RouteTimes: Equatable, Sendable {
+  /// nil: the instance's.
+  package let firstByteMilliseconds: Int?
+  /// nil: the instance's.
+  package let totalMilliseconds: Int?
+
+  package init(firstByteMilliseconds: Int? = nil, totalMilliseconds: Int? = nil) {
+    self.firstByteMilliseconds = firstByteMilliseconds
+    self.totalMilliseconds = totalMilliseconds
+  }
 }
 
 /// A route before the table gives it its place.
@@ -24,6 +39,7 @@ struct RouteDefinition {
   let scope: Scope
   let operation: String
   var bodyBytesMax: Int?
+  var times: RouteTimes?
 
   /// A GET reads. Anything else writes, unless its scope says that it reads (`POST /proxy/balances/filter`).
   var isWrite: Bool {
