@@ -8,4 +8,19 @@ package struct Policy: Sendable {
   package let clients: ClientTable
   package let tokens: TokenTable
   package let routes: RouteTable
+  /// Derived from `instances`.
+  package let hosts: HostDirectory
+
+  init(
+    settings: GatewaySettings, instances: [Instance], directory: InstanceDirectory, clients: ClientTable,
+    tokens: TokenTable, routes: RouteTable
+  ) {
+    self.settings = settings
+    self.instances = instances
+    self.directory = directory
+    self.clients = clients
+    self.tokens = tokens
+    self.routes = routes
+    hosts = HostDirectory(instances.map(\.hosts))
+  }
 }

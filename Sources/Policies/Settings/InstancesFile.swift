@@ -8,6 +8,8 @@ struct InstancesFile {
   private(set) var names: Set<String>? = []
   private var places = EntryPlaces()
   private var conducts: [InstanceConduct: SharedConduct] = [:]
+  /// Where each host was first given.
+  private var hostFields: [HostName: Field] = [:]
 
   init(surroundings: Surroundings) {
     self.surroundings = surroundings
@@ -33,7 +35,7 @@ struct InstancesFile {
   private mutating func instance(_ name: String, _ field: Field) -> Instance? {
     let id = InstanceID(name)
     if id == nil { field.error("the name of an instance \(nameRule)") }
-    let known = ["url", "key", "writes", "tls", "limits", "timeouts", "health", "breaker"]
+    let known = ["url", "key", "writes", "tls", "limits", "timeouts", "health", "breaker", "hosts"]
     guard let members = field.members(known) else { return nil }
     let url = members.required("url").flatMap(url)
     let keys = members.required("key")?.secrets(in: surroundings)
@@ -45,8 +47,21 @@ struct InstancesFile {
     if let field = members["breaker"] { conduct.breaker = BreakerSettings(field) }
     var acceptsWrites = true
     members.read("writes", into: &acceptsWrites)
+    let hosts = (members["hosts"]?.elements() ?? []).compactMap { field in host(field) }
     guard let id, let url, let keys else { return nil }
-    return Instance(id: id, url: url, keys: keys, acceptsWrites: acceptsWrites, conduct: shared(conduct))
+    return Instance(
+      id: id, url: url, keys: keys, acceptsWrites: acceptsWrites, conduct: shared(conduct), hosts: hosts)
+  }
+
+  /// A host of one instance only, so that it says which.
+  private mutating func host(_ field: Field) -> HostName? {
+    guard let text = field.string() else { return nil }
+    guard let host = HostName(text) else { return field.refused(HostName.rule) }
+    guard let first = hostFields[host] else {
+      hostFields[host] = field
+      return host
+    }
+    return field.refused("the same host as \(first.keyPath) in \(first.file):\(first.node.line)")
   }
 
   private mutating func shared(_ conduct: InstanceConduct) -> SharedConduct {
