@@ -11,8 +11,10 @@ struct ClientsFile {
   private let scopes: [Scope]
   private let now: UnixSeconds
   private(set) var clients = ClientTable()
-  private(set) var tokens = TokenList()
-  /// Where each of `tokens` stands.
+  var tokens: TokenList { bindingCount == 0 ? list : list.bound(behind: clients.count) }
+  private var list = TokenList()
+  private var bindingCount = 0
+  /// Where each token of `list` stands.
   private var tokenFields: [Field] = []
   private var places = EntryPlaces()
 
@@ -31,12 +33,14 @@ struct ClientsFile {
     members.readSchema()
     for entry in entries {
       places.note(entry.name, entry.field, of: "client")
-      let index = Int32(clients.count)
-      if let client = client(entry.name, entry.field, index: index) { clients.append(client) }
+      var bindings: [TokenBinding] = []
+      guard let client = client(entry.name, entry.field, &bindings) else { continue }
+      clients.append(client, bindings: bindings)
+      bindingCount += bindings.count
     }
   }
 
-  private mutating func client(_ name: String, _ field: Field, index: Int32) -> Client? {
+  private mutating func client(_ name: String, _ field: Field, _ bindings: inout [TokenBinding]) -> Client? {
     let id = ClientID(name)
     if id == nil { field.error("the name of a client \(nameRule)") }
     let known = ["name", "scopes", "instances", "default_instance", "tokens", "revoked", "networks", "limits"]
@@ -48,7 +52,10 @@ struct ClientsFile {
     let limits = members["limits"].map(ClientLimits.init) ?? ClientLimits()
     var isRevoked = false
     members.read("revoked", into: &isRevoked)
-    for field in members["tokens"]?.elements() ?? [] { readToken(field, clientIndex: index) }
+    var holder = TokenHolder(instances: instances, defaultInstance: defaultInstance)
+    for field in members["tokens"]?.elements() ?? [] { readToken(field, of: &holder) }
+    if !isRevoked, let field = members["default_instance"] { warnOfDefault(field, holder) }
+    bindings = holder.bindings
     let label = members["name"]?.label()
     guard let id, let scopes, let instances else { return nil }
     return Client(
@@ -97,9 +104,9 @@ struct ClientsFile {
     return field.refused("there is no such instance\(suggestions.next(for: text))")
   }
 
-  private func defaultInstance(_ field: Field, of grant: InstanceGrant?) -> Int32? {
+  private func defaultInstance(_ field: Field, of grant: InstanceGrant?, owner: String = "the client's") -> Int32? {
     guard !field.isNull, let index = instance(field) else { return nil }
-    guard grant?.contains(index) ?? true else { return field.refused("must be one of the client's \"instances\"") }
+    guard grant?.contains(index) ?? true else { return field.refused("must be one of \(owner) \"instances\"") }
     return index
   }
 
@@ -111,18 +118,69 @@ struct ClientsFile {
     return NetworkGrant(networks)
   }
 
-  private mutating func readToken(_ field: Field, clientIndex: Int32) {
-    guard let members = field.members(["sha256", "expires", "note"]) else { return }
+  private mutating func readToken(_ field: Field, of holder: inout TokenHolder) {
+    guard let members = field.members(["sha256", "expires", "note", "instances", "default_instance"]) else { return }
     let expiry = members["expires"].flatMap(expiry)
     let note = members["note"]?.label()
+    let binding = binding(members, of: holder)
+    if binding == nil, holder.unbound == nil, expiry.map({ $0 > now }) ?? true { holder.unbound = field }
     guard let digestField = members.required("sha256"), let digest = digest(digestField) else { return }
-    guard tokens.entries.count < Self.tokensMax else { return field.error("has more than \(Self.tokensMax) tokens") }
-    guard let first = tokens.insert(digest, clientIndex: clientIndex, expiry: expiry, note: note) else {
+    guard list.entries.count < Self.tokensMax else { return field.error("has more than \(Self.tokensMax) tokens") }
+    let row = binding == nil ? Int32(clients.count) : ~Int32(bindingCount + holder.bindings.count)
+    guard let first = list.insert(digest, clientIndex: row, expiry: expiry, note: note) else {
+      if let binding { holder.bindings.append(binding) }
       return tokenFields.append(field)
     }
     let place = tokenFields[first]
     let file = place.file == field.file ? "" : " in \(place.file):\(place.node.line)"
     digestField.error("the same token as \(place.keyPath)\(file)")
+  }
+
+  /// What a token is bound to; nil for one that is not.
+  private func binding(_ members: Members, of holder: TokenHolder) -> TokenBinding? {
+    guard members["instances"] != nil || members["default_instance"] != nil else { return nil }
+    let instances = members["instances"].flatMap { field in boundInstances(field, of: holder.instances) }
+    let grant = instances.map(InstanceGrant.only) ?? holder.instances
+    let byDefault: Int32?
+    if let field = members["default_instance"] {
+      let owner = instances == nil ? "the client's" : "the token's"
+      byDefault = defaultInstance(field, of: grant, owner: owner)
+    } else if let instances, instances.count == 1 {
+      byDefault = instances[0]
+    } else {
+      byDefault = holder.defaultInstance.flatMap { index in grant?.contains(index) ?? true ? index : nil }
+    }
+    return TokenBinding(instances: instances, defaultInstance: byDefault)
+  }
+
+  /// A part of the client's instances, each named.
+  private func boundInstances(_ field: Field, of grant: InstanceGrant?) -> [Int32]? {
+    guard let fields = field.elements() else { return nil }
+    guard !fields.isEmpty else {
+      return field.refused("an empty list lets the token in nowhere; name instances, or leave the key out")
+    }
+    let instances = fields.compactMap { field -> Int32? in
+      if field.isStar { return field.refused("a token names its instances; leave the key out for all the client's") }
+      guard let index = instance(field) else { return nil }
+      guard grant?.contains(index) ?? true else {
+        let name = field.string() ?? ""
+        return field.refused(
+          "\"\(name)\" is not among the client's own \"instances\"; a token has no more than its client")
+      }
+      return index
+    }
+    return Set(instances).sorted()
+  }
+
+  /// Some SDKs drop the path of a base URL, and with it the instance; what they meant is then not where it goes.
+  private func warnOfDefault(_ byDefault: Field, _ holder: TokenHolder) {
+    guard let token = holder.unbound, holder.defaultInstance != nil, holder.mayUseSeveral,
+      let name = byDefault.string()
+    else { return }
+    token.warning(
+      "its calls that name no instance go to the client's \"default_instance\" \(name), even if the base URL of an SDK "
+        + "names another one, since some SDKs drop its path; bind the token to one instance: \"instances\": [\"\(name)\"]"
+    )
   }
 
   private func digest(_ field: Field) -> Digest? {
@@ -141,6 +199,25 @@ struct ClientsFile {
     }
     if expiry <= now { field.warning("the token has expired") }
     return expiry
+  }
+}
+
+/// What the tokens of a client have of it, and what was found among them.
+private struct TokenHolder {
+  /// nil: they cannot be read.
+  let instances: InstanceGrant?
+  let defaultInstance: Int32?
+  /// In the order of the tokens that are bound.
+  var bindings: [TokenBinding] = []
+  /// The first token in force that is not.
+  var unbound: Field?
+
+  var mayUseSeveral: Bool {
+    switch instances {
+    case nil: false
+    case .all: true
+    case .only(let instances): instances.count > 1
+    }
   }
 }
 
