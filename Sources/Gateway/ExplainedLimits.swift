@@ -15,10 +15,14 @@ extension Policy {
   private func describe(_ times: RouteTimes?) -> [String] {
     var parts: [String] = []
     if let first = times?.firstByteMilliseconds {
-      parts.append("the route's answer begins within \(Double(first) / 1_000) s")
+      parts.append("the route's answer begins within \(seconds(first))")
     }
-    if let total = times?.totalMilliseconds { parts.append("the route takes at most \(Double(total) / 1_000) s") }
+    if let total = times?.totalMilliseconds { parts.append("the route takes at most \(seconds(total))") }
     return parts
+  }
+
+  private func seconds(_ milliseconds: Int) -> String {
+    milliseconds % 1_000 == 0 ? "\(milliseconds / 1_000) s" : "\(Double(milliseconds) / 1_000) s"
   }
 
   private func describe(_ limits: ClientLimits, isWrite: Bool) -> [String] {

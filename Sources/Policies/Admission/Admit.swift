@@ -103,17 +103,16 @@ extension Policy {
       throw .scopeInsufficient(routes.routes[route].scope)
     }
     let pair = try reading.parameters.instancePair()
-    let host = hosts.isEmpty ? nil : hosts.instance(of: head, bytes)
     var form = Addressing.Form.inQuery
     let instance = try resolve(
-      addressing.instance, pair, host, bytes, for: Int(principal.clientIndex), &form, noting: &trace)
+      addressing.instance, pair, head, bytes, for: Int(principal.clientIndex), &form, noting: &trace)
     let isWrite = routes.routes[route].isWrite
     guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
     let bodyBytesMax = routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax
     if case .length(let count) = head.framing, count > bodyBytesMax { throw .bodyTooLarge }
     return Admission(
       principal: principal, instanceIndex: trace.instanceIndex, routeIndex: trace.routeIndex, isWrite: isWrite,
-      hasOwnTimes: routes.routes[route].times != nil, form: form, corePath: addressing.corePath, query: head.query,
+      hasOwnTimes: routes.routes[route].hasOwnTimes, form: form, corePath: addressing.corePath, query: head.query,
       instanceParameter: pair,
       bodyBytesMax: bodyBytesMax)
   }
@@ -136,13 +135,11 @@ extension Policy {
   /// What path, query and host name must be one instance: a caller that contradicts itself would else write to a ledger
   /// that it does not mean.
   ///
-  /// - Parameters:
-  ///   - pair: the pair of the query that names it.
-  ///   - host: the index of the instance that the host names.
+  /// - Parameter pair: the pair of the query that names it.
   @inline(__always)
   private func resolve(
-    _ instance: Addressing.Instance, _ pair: Range<Int>?, _ host: Int32?, _ bytes: Span<UInt8>, for client: Int,
-    _ form: inout Addressing.Form, noting trace: inout AdmissionTrace
+    _ instance: Addressing.Instance, _ pair: Range<Int>?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+    for client: Int, _ form: inout Addressing.Form, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Int {
     let index: Int32?
     switch instance {
@@ -153,9 +150,9 @@ extension Policy {
       form = .inPath
       if let pair { try require(GatewayParameters.value(ofInstance: pair), sameAs: id, bytes) }
       index = directory.index(of: bytes.extracting(id))
-    case .byDefault: index = try instanceOfCorePath(pair, host, bytes, for: client, &form)
+    case .byDefault: index = try instanceOfCorePath(pair, head, bytes, for: client, &form)
     }
-    if let host, host != index { throw .instanceMalformed }
+    if !hosts.isEmpty { try requireHost(of: head, bytes, toName: index) }
     trace.instanceIndex = index ?? -1
     guard let index, clients.mayUse(index, client) else {
       throw clients.mayUseAllInstances(client) ? .instanceUnknown : .instanceForbidden
@@ -164,20 +161,30 @@ extension Policy {
   }
 
   /// What a bare core path goes to: what its query names, else what its host names, else the default.
+  @inline(never)
   private func instanceOfCorePath(
-    _ pair: Range<Int>?, _ host: Int32?, _ bytes: Span<UInt8>, for client: Int, _ form: inout Addressing.Form
+    _ pair: Range<Int>?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, for client: Int,
+    _ form: inout Addressing.Form
   ) throws(Rejection) -> Int32? {
     if let pair {
       form = .inQueryOfCorePath
       return try instanceIndex(GatewayParameters.value(ofInstance: pair), bytes)
     }
-    if let host {
+    if !hosts.isEmpty, let host = hosts.instance(of: head, bytes) {
       form = .byHost
       return host
     }
     form = .byDefault
     guard let byDefault = clients.defaultInstance(of: client) else { throw .instanceRequired }
     return byDefault
+  }
+
+  /// Refuses a host of another instance than the one that was named.
+  @inline(never)
+  private func requireHost(
+    of head: borrowing RequestHead, _ bytes: Span<UInt8>, toName index: Int32?
+  ) throws(Rejection) {
+    if let host = hosts.instance(of: head, bytes), host != index { throw .instanceMalformed }
   }
 
   /// Refuses a value of the query that is not the id in the path. They are compared as text, since what is found in the

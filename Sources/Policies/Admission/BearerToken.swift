@@ -10,12 +10,11 @@ import HTTP1
 func presentedToken(
   _ head: borrowing RequestHead, _ bytes: Span<UInt8>, hasTokenInQuery: Bool, takesBoth: Bool
 ) throws(Rejection) -> Range<Int> {
-  let takesCoreKey = takesBoth || !head.has(.authorization)
   var credentials: Int?
   for index in head.fields.indices {
     switch head.fields[index].kind {
     case .authorization: break
-    case .coreKey where takesCoreKey: break
+    case .coreKey where takesBoth || !head.has(.authorization): break
     default: continue
     }
     // Two readers could each take another one.

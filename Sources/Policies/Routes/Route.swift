@@ -13,6 +13,8 @@ package struct Route: Sendable {
   let scopeBit: Int
   /// Whether Core may change something: instances under maintenance refuse it, and it is never sent twice.
   package let isWrite: Bool
+  /// Whether it has `times`: a byte that is read with the one before it.
+  let hasOwnTimes: Bool
   /// nil: the gateway's own bound.
   package let bodyBytesMax: Int?
   /// nil: the instance's.
