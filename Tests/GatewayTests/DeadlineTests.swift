@@ -25,7 +25,9 @@ import Testing
     let core = try ScriptedUpstream { _ in .stall([]) }
     defer { core.stop() }
     for times in [["first_byte_s": 0.1], ["total_s": 0.1], ["first_byte_s": 0.1, "total_s": 20]] {
-      let gateway = try RunningGateway(upstreams: [("one", core.port)], routes: Self.routes(times))
+      // Whoever waited for these would give up first.
+      let hour: [String: any Sendable] = ["timeouts": ["first_byte_s": 3_600, "total_s": 3_600]]
+      let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: hour, routes: Self.routes(times))
       defer { gateway.stop() }
       let answer = try gateway.ask("GET", Self.target)
       #expect(answer?.status == 504 && answer?.member("code") == "GATEWAY_UPSTREAM_TIMEOUT")
