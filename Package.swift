@@ -76,7 +76,7 @@ let package = Package(
       path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(
-      name: "CallersTests", dependencies: ["Reactor", "SandboxCore", "TestSupport"],
+      name: "CallersTests", dependencies: ["Reactor", "SandboxCore", "TestFolders", "TestSupport"],
       resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(

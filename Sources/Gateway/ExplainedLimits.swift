@@ -8,7 +8,21 @@ extension Policy {
     let client = describe(clients.limits(of: Int(admission.clientIndex)), isWrite: admission.isWrite)
     let mayHaveBody = !routes.routes[Int(admission.routeIndex)].method.isRead
     let body = mayHaveBody ? ["body of at most \(admission.bodyBytesMax) bytes"] : []
-    return (body + client + describe(instance)).joined(separator: "; ")
+    let times = describe(routes.routes[Int(admission.routeIndex)].times)
+    return (body + client + times + describe(instance)).joined(separator: "; ")
+  }
+
+  private func describe(_ times: RouteTimes?) -> [String] {
+    var parts: [String] = []
+    if let first = times?.firstByteMilliseconds {
+      parts.append("the route's answer begins within \(seconds(first))")
+    }
+    if let total = times?.totalMilliseconds { parts.append("the route takes at most \(seconds(total))") }
+    return parts
+  }
+
+  private func seconds(_ milliseconds: Int) -> String {
+    milliseconds % 1_000 == 0 ? "\(milliseconds / 1_000) s" : "\(Double(milliseconds) / 1_000) s"
   }
 
   private func describe(_ limits: ClientLimits, isWrite: Bool) -> [String] {

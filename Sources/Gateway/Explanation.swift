@@ -34,10 +34,11 @@ extension Policy {
   /// - Parameters:
   ///   - method: as it would be sent, such as `GET`.
   ///   - target: path and query, such as `/proxy/balances?instance_id=inst_demo`.
+  ///   - host: the value of `Host`.
   package func explain(
-    _ identity: Explanation.Identity, method: String, target: String, at now: UnixSeconds
+    _ identity: Explanation.Identity, method: String, target: String, host: String = "gateway", at now: UnixSeconds
   ) -> Explanation? {
-    let bytes = request(from: identity, method: method, target: target)
+    let bytes = request(from: identity, method: method, target: target, host: host)
     var parser = RequestHeadParser(limits: HeadLimits(settings.limits))
     do throws(HeadFault) {
       guard try parser.parse(bytes.span) else { preconditionFailure("a head that ends with an empty line is whole") }
@@ -67,10 +68,10 @@ extension Policy {
   }
 
   /// The head of the request. What is no method, target or token is refused where it is parsed.
-  private func request(from identity: Explanation.Identity, method: String, target: String) -> [UInt8] {
+  private func request(from identity: Explanation.Identity, method: String, target: String, host: String) -> [UInt8] {
     let request = ByteBuffer(capacity: 1_024)
     request.append(requestLine: method, target: target)
-    request.append(field: "Host", "gateway")
+    request.append(field: "Host") { $0.append(text: host) }
     if case .token(let token) = identity {
       request.append(field: "Authorization") { $0.append(text: "Bearer \(token)") }
     }
@@ -105,8 +106,10 @@ extension Explanation {
   fileprivate static func relayed(
     _ policy: Policy, _ trace: AdmissionTrace, _ admission: Admission, _ destination: String
   ) -> Explanation {
+    let resolve = Step(name: "resolve", isPassed: true, text: policy.describeInstance(trace, named: admission.form))
     let limit = Step(name: "limit", isPassed: true, text: policy.describeLimits(on: admission))
-    return Explanation(steps: passed(policy, trace) + [limit], refusal: nil, destination: destination)
+    let steps = passed(policy, trace).filter { $0.name != resolve.name } + [resolve, limit]
+    return Explanation(steps: steps, refusal: nil, destination: destination)
   }
 
   fileprivate static func rejected(_ policy: Policy, _ trace: AdmissionTrace, _ rejection: Rejection) -> Explanation {
@@ -164,23 +167,43 @@ extension Policy {
     trace.routeIndex < 0 ? nil : routes.routes[Int(trace.routeIndex)]
   }
 
-  /// The instance, and whether it is in maintenance.
-  fileprivate func describeInstance(_ trace: AdmissionTrace) -> String {
+  /// The instance, what named it where the request's path or query did not, and whether it is in maintenance.
+  fileprivate func describeInstance(_ trace: AdmissionTrace, named form: Addressing.Form = .inQuery) -> String {
     let instance = instances[Int(trace.instanceIndex)]
     let maintenance = instance.acceptsWrites ? "" : "; its \"writes\" is false, and this is a read"
-    return "instance \(instance.id.text), which the client may use\(maintenance)"
+    let origin =
+      switch form {
+      case .inQuery, .inPath, .inQueryOfCorePath: ""
+      case .byHost: ", named by the host"
+      case .byDefault: ", the \(isBound(trace) ? "token" : "client")'s default"
+      }
+    return "instance \(instance.id.text)\(origin), which the client may use\(maintenance)"
   }
 
-  /// A token's note and the first digits of its digest; never the token.
+  /// A token's note, the first digits of its digest, and what it is bound to; never the token.
   fileprivate func describeToken(_ index: Int32) -> String {
     let note = String(decoding: tokens.note(of: index), as: UTF8.self)
     let digest = tokens.entries[Int(index)].digest.hex.prefix(8)
-    return note.isEmpty ? ", token sha256 \(digest)…" : ", token \"\(note)\" (sha256 \(digest)…)"
+    let name = note.isEmpty ? "sha256 \(digest)…" : "\"\(note)\" (sha256 \(digest)…)"
+    return ", token \(name)\(describeBinding(of: Int(tokens.entries[Int(index)].clientIndex)))"
   }
+
+  private func describeBinding(of row: Int) -> String {
+    guard row >= clients.count else { return "" }
+    let holder = clients[row]
+    let names = clients.instances(of: row).map { places in
+      places.map { instances[Int($0)].id.text }.joined(separator: ", ")
+    }
+    let byDefault = holder.defaultInstance.map { "default \(instances[Int($0)].id.text)" } ?? "no default"
+    return " bound to \(names ?? "all instances") (\(byDefault))"
+  }
+
+  private func isBound(_ trace: AdmissionTrace) -> Bool { Int(trace.clientIndex) >= clients.count }
 
   /// The key in the files that decided, where one did.
   fileprivate func rule(behind rejection: Rejection, _ trace: AdmissionTrace) -> String {
     let name = client(trace).map { "clients.\($0.id.text)" } ?? "clients"
+    let holder = isBound(trace) ? "The token's entry in \(name).tokens" : name
     switch rejection {
     case .tokenUnknown: return "\(rejection.message) No entry of \(name) has its digest under \"tokens\"."
     case .tokenExpired: return "\(rejection.message) \(name).tokens: \"expires\" has passed."
@@ -188,7 +211,9 @@ extension Policy {
     case .networkForbidden: return "\(rejection.message) \(name).networks does not hold it."
     case .scopeInsufficient(let scope): return "\(rejection.message) \(name).scopes lacks \"\(scope.text)\"."
     case .methodNotAllowed: return "\(rejection.message) It takes \(rejection.allow ?? "others")."
-    case .instanceRequired: return "\(rejection.message) \(name) has no \"default_instance\" either."
+    case .instanceRequired: return "\(rejection.message) \(holder) has no \"default_instance\" either."
+    case .instanceForbidden where isBound(trace):
+      return "\(rejection.message) \(holder) has \"instances\" that do not name it."
     case .instanceForbidden: return "\(rejection.message) \(name).instances does not name it."
     case .instanceUnknown: return "\(rejection.message) instances.json has no such entry."
     case .instanceMisconfigured: return "\(rejection.message) See `blnk-gateway check`."

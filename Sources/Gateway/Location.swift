@@ -20,7 +20,10 @@ final class Location: Sendable {
     case .inPath:
       prefix = Array("/instances/".utf8) + instance.id.bytes
       instanceID = []
-    case .byDefault:
+    case .inQueryOfCorePath:
+      prefix = []
+      instanceID = instance.id.bytes
+    case .byHost, .byDefault:
       prefix = []
       instanceID = []
     }

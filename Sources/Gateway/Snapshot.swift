@@ -62,7 +62,7 @@ final class InstanceAccess {
     concurrentMax = instance.limits.concurrentMax
     self.state = state
     self.pool = pool
-    locations = [Addressing.Form.inQuery, .inPath, .byDefault].map { Location($0, instance) }
+    locations = [Addressing.Form.inQuery, .inPath, .inQueryOfCorePath, .byDefault].map { Location($0, instance) }
   }
 
   // What an exchange asks is asked in here: whoever asks a part of this for itself counts the part's reference, too.
@@ -87,7 +87,8 @@ final class InstanceAccess {
     switch form {
     case .inQuery: locations[0]
     case .inPath: locations[1]
-    case .byDefault: locations[2]
+    case .inQueryOfCorePath: locations[2]
+    case .byHost, .byDefault: locations[3]
     }
   }
 

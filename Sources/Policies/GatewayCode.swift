@@ -115,8 +115,8 @@ extension GatewayCode {
   /// One sentence for the client's developer, where the case at hand has none of its own; needs no escape in JSON.
   package var message: String {
     switch self {
-    case .tokenRequired: "Send an access token as Authorization: Bearer <token>."
-    case .authorizationMalformed: "Send exactly one Authorization field of the form Bearer <token>."
+    case .tokenRequired: "Send an access token as Authorization: Bearer <token>, or as X-Blnk-Key."
+    case .authorizationMalformed: "Send exactly one access token: as Authorization: Bearer <token>, or as X-Blnk-Key."
     case .tokenInvalid: "The access token is not known."
     case .tokenExpired: "The access token has expired."
     case .tokenRevoked: "The access token is revoked."
@@ -124,8 +124,9 @@ extension GatewayCode {
     case .routeUnknown: "There is no such route."
     case .methodNotAllowed: "The route does not take this method."
     case .scopeInsufficient: "The access token lacks the scope that the route asks for."
-    case .instanceRequired: "Name the instance: /proxy/<path>?instance_id=<id> or /instances/<id>/<path>."
-    case .instanceMalformed: "Send instance_id exactly once, written plainly and not empty; outside /proxy send none."
+    case .instanceRequired: "Name the instance: as ?instance_id=<id>, or as /instances/<id>/<path>."
+    case .instanceMalformed:
+      "Send instance_id once, written plainly and not empty; path, query and Host must name the same instance."
     case .instanceForbidden: "The client may not use this instance."
     case .instanceUnknown: "There is no such instance."
     case .rateLimited: "The client has sent too many requests."

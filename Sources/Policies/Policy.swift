@@ -12,6 +12,22 @@ package struct Policy: Sendable {
   package let routes: RouteTable
   /// What it was read from.
   package let files: [PolicyFile]
+  /// Derived from `instances`.
+  package let hosts: HostDirectory
+
+  init(
+    settings: GatewaySettings, instances: [Instance], directory: InstanceDirectory, clients: ClientTable,
+    tokens: TokenTable, routes: RouteTable, files: [PolicyFile]
+  ) {
+    self.settings = settings
+    self.instances = instances
+    self.directory = directory
+    self.clients = clients
+    self.tokens = tokens
+    self.routes = routes
+    self.files = files
+    hosts = HostDirectory(instances.map(\.hosts))
+  }
 }
 
 /// A file of a policy folder, as it is in force.

@@ -20,6 +20,7 @@ extension Command {
       Flag(name: "--token-stdin", value: nil, about: "as who shows the token on standard input"),
       Flag(name: "--method", value: "METHOD", about: "such as GET"),
       Flag(name: "--target", value: "TARGET", about: "path and query, such as /proxy/balances?instance_id=inst_demo"),
+      Flag(name: "--host", value: "HOST", about: "the host that the request is sent to, for instances with \"hosts\""),
       Flag(name: "--json", value: nil, about: "one JSON object instead of lines"),
     ]
   ) { arguments throws(CommandFault) in
@@ -33,7 +34,8 @@ extension Command {
       for line in result.findings.lines { Console.note(line) }
       throw .failed("\(folder.path): the policy is not valid")
     }
-    guard let explanation = policy.explain(identity, method: method, target: target, at: .now) else {
+    let host = arguments.value("--host") ?? "gateway"
+    guard let explanation = policy.explain(identity, method: method, target: target, host: host, at: .now) else {
       throw .failed("explain: there is no client \(arguments.value("--client") ?? "") in \(folder.path)")
     }
     try arguments.isSet("--json") ? Console.print(json(explanation)) : print(explanation)

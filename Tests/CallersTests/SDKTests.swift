@@ -45,7 +45,7 @@ import Testing
     ("/instances/one", TestPolicyFolder.readToken, 403, "GATEWAY_SCOPE_INSUFFICIENT"),
     ("/instances/none", TestPolicyFolder.token, 403, "GATEWAY_INSTANCE_FORBIDDEN"),
     ("", TestPolicyFolder.token, 400, "GATEWAY_INSTANCE_REQUIRED"),
-    ("/proxy", TestPolicyFolder.token, 401, "GATEWAY_TOKEN_REQUIRED"),
+    ("/proxy", TestPolicyFolder.token, 400, "GATEWAY_INSTANCE_REQUIRED"),
   ])
   func `reads the gateway's own refusals as errors`(prefix: String, token: String, status: Int, code: String) throws {
     try stage { _, gateway in

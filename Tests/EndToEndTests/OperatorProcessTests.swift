@@ -6,7 +6,7 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct OperatorProcessTests {
   private func ask(_ port: UInt16, _ target: String, token: String? = TestPolicyFolder.token) throws -> Int? {
     let socket = try TestSocket(port: port)
-    try socket.send(testRequest("GET", target, host: "127.0.0.1:\(port)", fields: ["Connection: close"], token: token))
+    try socket.send(testRequest("GET", target, fields: ["Connection: close"], token: token, host: "127.0.0.1:\(port)"))
     var reader = TestMessageReader(socket)
     return try reader.next()?.status
   }

@@ -111,7 +111,7 @@ import Testing
     for _ in 0..<16 {
       let socket = try TestSocket(port: gateway.adminPort ?? 0, receiveBuffer: 4_096)
       // More than the buffers of both sides hold.
-      let scrape = testRequest("GET", "/metrics", host: "localhost", token: nil)
+      let scrape = testRequest("GET", "/metrics", token: nil, host: "localhost")
       try? socket.send(String(repeating: scrape, count: 600))
       busy.append(socket)
     }

@@ -16,6 +16,42 @@ import Testing
     #expect(try gateway.stopAndReadLog().first?["outcome"] as? String == "unknown")
   }
 
+  private static func routes(_ times: [String: any Sendable]) -> [String: any Sendable] {
+    let route: [String: any Sendable] = ["scope": "proxy:read", "operation": "balances.list"]
+    return ["/proxy/balances": ["GET": route.merging(times) { $1 }], "/proxy/ledgers": ["GET": route]]
+  }
+
+  @Test func `a route may give its instance less time`() throws {
+    let core = try ScriptedUpstream { _ in .stall([]) }
+    defer { core.stop() }
+    for times in [["first_byte_s": 0.1], ["total_s": 0.1], ["first_byte_s": 0.1, "total_s": 20]] {
+      // Whoever waited for these would give up first.
+      let hour: [String: any Sendable] = ["timeouts": ["first_byte_s": 3_600, "total_s": 3_600]]
+      let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: hour, routes: Self.routes(times))
+      defer { gateway.stop() }
+      let answer = try gateway.ask("GET", Self.target)
+      #expect(answer?.status == 504 && answer?.member("code") == "GATEWAY_UPSTREAM_TIMEOUT")
+    }
+  }
+
+  @Test func `a route may give its instance more time`() throws {
+    let core = try ScriptedUpstream { _ in
+      Thread.sleep(forTimeInterval: 0.6)
+      return .bytes(ScriptedUpstream.json("{}"))
+    }
+    defer { core.stop() }
+    for (timeouts, times) in [
+      (["first_byte_s": 0.2], ["first_byte_s": 20]), (["total_s": 0.2], ["total_s": 20]),
+      (["first_byte_s": 0.2, "total_s": 0.2], ["first_byte_s": 20, "total_s": 20]),
+    ] {
+      let gateway = try RunningGateway(
+        upstreams: [("one", core.port)], instance: ["timeouts": timeouts], routes: Self.routes(times))
+      defer { gateway.stop() }
+      #expect(try gateway.ask("GET", Self.target)?.status == 200)
+      #expect(try gateway.ask("GET", "/proxy/ledgers?instance_id=one")?.status == 504)
+    }
+  }
+
   @Test func `an answer that stalls after its head is cut`() throws {
     let core = try ScriptedUpstream { _ in .stall(Array("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".utf8)) }
     defer { core.stop() }

@@ -10,12 +10,14 @@ import Testing
     "/proxy/balances?instance_id=none", "/proxy/balances", "/proxy/balances?instance_id=",
     "/proxy/nothing?instance_id=one",
     "/proxy/balances?instance_id=one&instance_id=one", "/proxy/balances?instance%5Fid=one", "/instances/one/balances",
-    "/instances/none/balances", "/balances", "/proxy/balances/%2e%2e?instance_id=one",
+    "/instances/none/balances", "/balances", "/balances?instance_id=one", "/balances?instance_id=two",
+    "/instances/one/balances?instance_id=one", "/instances/one/balances?instance_id=two",
+    "/proxy/balances/%2e%2e?instance_id=one",
     "/proxy/balances/?instance_id=one",
     "balances",
   ]
 
-  /// 60 cases: token, method, target.
+  /// Token, method, target.
   private static let cases: [(String, String, String)] =
     targets.flatMap { target in
       [
@@ -24,7 +26,7 @@ import Testing
       ]
     }
 
-  @Test func `60 cases come out the same asked and explained`() throws {
+  @Test func `requests come out the same asked and explained`() throws {
     let core = try ScriptedUpstream { request in
       .bytes(ScriptedUpstream.json(request.message.startLine, status: "299 Relayed"))
     }
@@ -110,6 +112,41 @@ import Testing
     let write = try Self.step("resolve", "POST", instance: ["writes": false])
     #expect(write?.isPassed == false && write?.text.contains(#"Its "writes" is false in instances.json."#) == true)
     #expect(try Self.step("resolve", "POST")?.text == "instance one, which the client may use")
+  }
+
+  /// What a token of `TestPolicyFolder`, bound or not, meets at a host of `two`, or at any other.
+  @Test(
+    arguments: [
+      (nil, "gateway", "/balances", "instance one, the client's default, which the client may use"),
+      (nil, "two.example:80", "/balances", "instance two, named by the host, which the client may use"),
+      (nil, "two.example", "/instances/one/balances", "must name the same instance."),
+      (["two"], "gateway", "/balances", "instance two, the token's default, which the client may use"),
+      (["two"], "gateway", "/balances?instance_id=two", "instance two, which the client may use"),
+      (
+        ["two"], "gateway", "/instances/one/balances",
+        #"The token's entry in clients.app.tokens has "instances" that do not"#
+      ),
+      (
+        ["two", "three"], "gateway", "/balances",
+        #"The token's entry in clients.app.tokens has no "default_instance" either."#
+      ),
+    ] as [([String]?, String, String, String)])
+  func `says what named the instance`(bound: [String]?, host: String, target: String, text: String) throws {
+    let folder = try TestPolicyFolder(
+      instances: ["one", "two", "three"].map { ($0, "http://127.0.0.1:1") }, hosts: ["two": ["two.example"]])
+    let binding: [String: any Sendable] = bound.map { ["instances": $0] } ?? [:]
+    let token = TestPolicyFolder.entry(of: TestPolicyFolder.token).merging(binding) { $1 }
+    try folder.writeClients(app: ["default_instance": "one", "tokens": [token]])
+    let source = PolicyFolder(
+      path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": TestPolicyFolder.key])
+    let policy = try #require(Policy.load(source, now: UnixSeconds(0)).policy)
+    let steps = policy.explain(
+      .token(TestPolicyFolder.token), method: "GET", target: target, host: host, at: UnixSeconds(0))?.steps
+    let step = try #require(steps?.first { $0.name == "resolve" })
+    #expect(step.text.contains(text), "\(step.text)")
+    let who = steps?.first { $0.name == "authenticate" }?.text
+    #expect(who?.contains("bound to") == (bound != nil), "\(who ?? "")")
+    #expect(bound?.allSatisfy { who?.contains($0) == true } != false, "\(who ?? "")")
   }
 
   @Test func `an explanation never shows the token`() throws {

@@ -97,6 +97,8 @@ import Testing
     ("/proxy/balances/x?instance_id=one", "/a?b=c#d", "/proxy/a?b=c&instance_id=one#d"),
     ("/proxy/balances/x?instance_id=one", "/a#d", "/proxy/a?instance_id=one#d"),
     ("/instances/one/balances/x", "/balances?limit=1", "/instances/one/balances?limit=1"),
+    ("/instances/one/balances/x?instance_id=one", "/balances", "/instances/one/balances"),
+    ("/balances/x?instance_id=one", "/balances?limit=1", "/balances?limit=1&instance_id=one"),
     ("/proxy/balances/x?instance_id=one", "http://CORE/balances", "/proxy/balances?instance_id=one"),
     ("/proxy/balances/x?instance_id=one", "https://elsewhere.example/x", "https://elsewhere.example/x"),
     ("/proxy/balances/x?instance_id=one", "//elsewhere.example/x", "//elsewhere.example/x"),

@@ -28,9 +28,26 @@ import Testing
     #expect(admission.query.map(request.text) == line.split(separator: "?").dropFirst().first.map(String.init))
   }
 
+  static let named: [(String, String, String, Addressing.Form)] = [
+    ("GET /balances?instance_id=inst_off", "direct", "inst_off", .inQueryOfCorePath),
+    ("GET /balances?x=1&instance_id=inst_a&y=2", "reader", "inst_a", .inQueryOfCorePath),
+    ("POST /balances/filter?instance_id=inst%5Foff", "direct", "inst_off", .inQueryOfCorePath),
+    ("GET /instances/inst_off/balances?instance_id=inst_off", "direct", "inst_off", .inPath),
+    ("GET /instances/inst_a/balances?limit=1&instance_id=inst%5fa", "reader", "inst_a", .inPath),
+  ]
+
+  @Test(arguments: named)
+  func `the query names the instance of a core path too`(
+    line: String, token: String, instance: String, form: Addressing.Form
+  ) throws {
+    let request = Request(line, ["X-Blnk-Key: \(token)"])
+    let admission = try request.admit()
+    #expect(AdmitTests.policy.instances[Int(admission.instanceIndex)].id.text == instance && admission.form == form)
+    #expect(admission.instanceParameter.map(request.text)?.hasPrefix("instance_id=") == true)
+  }
+
   static let refused: [(String, [String], Rejection)] = [
     ("GET /balances", [], .tokenRequired), ("GET /instances/inst_a/balances", [], .tokenRequired),
-    ("GET /proxy/balances?instance_id=inst_a", ["X-Blnk-Key: reader"], .tokenRequired),
     ("GET /balances", ["X-Blnk-Key: direct", "Authorization: Bearer direct"], .authorizationMalformed),
     ("GET /balances", ["X-Blnk-Key: direct", "X-Blnk-Key: direct"], .authorizationMalformed),
     ("GET /balances", ["X-Blnk-Key: direct", "X_Blnk_Key: direct"], .authorizationMalformed),
@@ -38,10 +55,27 @@ import Testing
     ("GET /balances", ["X-Blnk-Key:"], .authorizationMalformed),
     ("GET /balances", ["X-Blnk-Key: nobody"], .tokenUnknown), ("GET /balances", ["X-Blnk-Key: expired"], .tokenExpired),
     ("GET /balances", ["X-Blnk-Key: reader"], .instanceRequired),
-    ("GET /balances?instance_id=inst_a", ["X-Blnk-Key: direct"], .instanceMalformed),
     ("GET /balances?instance%5Fid=inst_a", ["X-Blnk-Key: direct"], .instanceMalformed),
-    ("GET /instances/inst_a/balances?instance_id=inst_a", ["X-Blnk-Key: reader"], .instanceMalformed),
+    ("GET /balances?instance_id=", ["X-Blnk-Key: direct"], .instanceMalformed),
+    ("GET /balances?instance_id", ["X-Blnk-Key: reader"], .instanceMalformed),
+    ("GET /balances?instance_id=inst_a&instance_id=inst_a", ["X-Blnk-Key: direct"], .instanceMalformed),
+    ("GET /balances?instance_id=inst%5", ["X-Blnk-Key: direct"], .instanceMalformed),
+    ("GET /balances?instance_id=inst_b", ["X-Blnk-Key: direct"], .instanceForbidden),
+    ("GET /balances?instance_id=none", ["X-Blnk-Key: direct"], .instanceForbidden),
+    ("GET /balances?instance_id=none", ["X-Blnk-Key: star"], .instanceUnknown),
+    ("POST /balances?instance_id=inst_off", ["X-Blnk-Key: direct"], .instanceReadOnly),
     ("GET /instances/inst_a/balances?a&instance_id=", ["X-Blnk-Key: reader"], .instanceMalformed),
+    (
+      "GET /instances/inst_a/balances?instance_id=inst_a&instance_id=inst_a", ["X-Blnk-Key: reader"], .instanceMalformed
+    ),
+    ("GET /instances/inst_a/balances?instance_id=inst_%zz", ["X-Blnk-Key: reader"], .instanceMalformed),
+    ("GET /instances/inst_a/balances?instance_id=inst_off", ["X-Blnk-Key: direct"], .instanceMalformed),
+    // Whether the other one exists makes no difference.
+    ("GET /instances/inst_a/balances?instance_id=inst_b", ["X-Blnk-Key: reader"], .instanceMalformed),
+    ("GET /instances/inst_a/balances?instance_id=none", ["X-Blnk-Key: reader"], .instanceMalformed),
+    ("GET /instances/none/balances?instance_id=inst_b", ["X-Blnk-Key: reader"], .instanceMalformed),
+    ("GET /instances/none/balances?instance_id=nowhere", ["X-Blnk-Key: reader"], .instanceMalformed),
+    ("GET /instances/none/balances?instance_id=none", ["X-Blnk-Key: reader"], .instanceForbidden),
     ("GET /instances/inst_b/balances", ["X-Blnk-Key: reader"], .instanceForbidden),
     ("GET /instances/none/balances", ["X-Blnk-Key: reader"], .instanceForbidden),
     ("GET /instances/none/balances", ["X-Blnk-Key: star"], .instanceUnknown),

@@ -12,8 +12,8 @@ struct Request {
   let bytes: [UInt8]
 
   /// A character below U+0100 becomes one byte.
-  init(_ line: String, _ fields: [String]) {
-    let text = ([line + " HTTP/1.1", "Host: gate"] + fields).map { $0 + "\r\n" }.joined() + "\r\n"
+  init(_ line: String, _ fields: [String], host: String = "gate") {
+    let text = ([line + " HTTP/1.1", "Host: \(host)"] + fields).map { $0 + "\r\n" }.joined() + "\r\n"
     bytes = text.unicodeScalars.map { UInt8($0.value) }
   }
 
@@ -27,6 +27,8 @@ struct Request {
     return try admit(from: near, by: policy, &digests, noting: &trace)
   }
 
+  func rejection(by policy: Policy) -> Rejection? { rejection { try admit(by: policy) } }
+
   func rejection(from peer: PeerAddress = near) -> Rejection? {
     var trace = AdmissionTrace()
     return rejection(from: peer, noting: &trace)
@@ -34,6 +36,11 @@ struct Request {
 
   func rejection(from peer: PeerAddress = near, noting trace: inout AdmissionTrace) -> Rejection? {
     rejection { try admit(from: peer, noting: &trace) }
+  }
+
+  func rejection(from peer: PeerAddress, by policy: Policy, noting trace: inout AdmissionTrace) -> Rejection? {
+    var digests = emptyDigests()
+    return rejection { try admit(from: peer, by: policy, &digests, noting: &trace) }
   }
 
   /// With digests that were kept from requests before, and maybe by another policy than then.

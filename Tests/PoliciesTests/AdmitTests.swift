@@ -39,7 +39,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ([], Rejection.tokenRequired), (["X-Blnk-Key: reader"], .tokenRequired),
+    ([], Rejection.tokenRequired), (["X-Blnk-Key: nope"], .tokenUnknown), (["X-Blnk-Key:"], .authorizationMalformed),
+    (["X-Blnk-Key: reader", "x-blnk-key: reader"], .authorizationMalformed),
+    (["X-Blnk-Key: Bearer reader"], .authorizationMalformed),
+    (["X-Blnk-Key: reader", "Authorization: Basic cmVhZGVyOng="], .tokenRequired),
+    (["X-Blnk-Key: reader", "Authorization: Bearer nope"], .tokenUnknown),
     (["Proxy-Authorization: Bearer reader"], .tokenRequired),
     (["Authorization: Basic cmVhZGVyOng="], .tokenRequired), (["Authorization: Digest username=\"a\""], .tokenRequired),
     (["Authorization: Foo bar"], .tokenRequired), (["Authorization: Bearerreader"], .tokenRequired),
@@ -74,10 +78,21 @@ import Testing
     _ = try Request("GET /proxy/balances?instance_id=inst_a", ["authorization: \(value)"]).admit()
   }
 
+  @Test(arguments: [
+    ["X-Blnk-Key: reader"], ["x-blnk-key:reader"], ["X-BLNK-KEY:  reader \t"],
+    ["Authorization: Bearer reader", "X-Blnk-Key: writer"],
+    ["X-Blnk-Key: writer", "X-Blnk-Key: two words", "Authorization: Bearer reader"],
+  ])
+  func `under /proxy X-Blnk-Key is the token where there is no Authorization`(fields: [String]) throws {
+    let admission = try Request("GET /proxy/balances?instance_id=inst_a", fields).admit()
+    #expect(Self.policy.clients[Int(admission.clientIndex)].id.text == "c-reader")
+  }
+
   @Test(arguments: ["access_token=reader", "x=1&access_token", "access%5Ftoken=reader", "&access_token=reader&"])
   func `refuses a second token in the query`(pair: String) {
     let line = "GET /proxy/balances?instance_id=inst_a&\(pair)"
     #expect(Request(line, ["Authorization: Bearer reader"]).rejection() == .authorizationMalformed)
+    #expect(Request(line, ["X-Blnk-Key: reader"]).rejection() == .authorizationMalformed)
     #expect(Request(line, []).rejection() == .tokenRequired)
     #expect(Request(line.replacing("token", with: "tokens"), ["Authorization: Bearer reader"]).rejection() == nil)
   }

@@ -78,6 +78,14 @@ import Testing
     #expect(try findings("proxy:write", "POST").isEmpty)
   }
 
+  @Test(arguments: [(2, 1, true), (1, 1, false)])
+  func `warns of a route whose answer may take longer than the whole`(first: Int, total: Int, isWarned: Bool) throws {
+    let route = #"{"scope": "proxy:read", "operation": "a", "first_byte_s": \#(first), "total_s": \#(total)}"#
+    let findings = try FolderFiles(["routes.json": "{\"routes\": {\"/proxy/a\": {\"GET\": \(route)}}}"]).load().findings
+    #expect(findings.map(\.keyPath) == (isWarned ? ["routes./proxy/a.GET.first_byte_s"] : []))
+    #expect(findings.allSatisfy { $0.severity == .warning && $0.message.contains(#"raise "total_s""#) })
+  }
+
   @Test func `warns of a route that the paths of instances hide`() throws {
     let routes = #"{"routes": {"/proxy/instances/:id": {"GET": {"scope": "proxy:read", "operation": "a"}}}}"#
     let findings = try FolderFiles(["routes.json": routes]).load().findings

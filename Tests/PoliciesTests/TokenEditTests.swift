@@ -63,6 +63,19 @@ private let entry = #"{ "sha256": "\#(new)" }"#
     #expect(edit.isReadable)
   }
 
+  @Test func `rotation binds the new token to the instances of the old one`() throws {
+    let binding = "\"instances\": [\"b\",\n  \"é\"], \"default_instance\": \"b\""
+    let text = #"{"clients": {"a": {"tokens": [{"sha256": "\#(old)", \#(binding), "expires": null}]}}}"#
+    let token = try #require(NewToken(new, expiry: nil, note: "n"))
+    let edit = try edit(text) { client in
+      client.replacing(client.tokens[0], with: token, endingAt: UnixSeconds(1_800_000_000))
+    }
+    #expect(
+      String(decoding: edit.after, as: UTF8.self)
+        .hasSuffix(#","# + #"{ "sha256": "\#(new)", "note": "n", \#(binding) }]}}}"#))
+    #expect(edit.isReadable)
+  }
+
   @Test(arguments: [
     ("[]", "\"clients\" is missing"), ("{\"clients\": {\"a\": {}}}", "clients.a: is no client's entry"),
     ("{\"clients\": {\"a\": {\"x\": 1, \"x\": 2}}}", "repeated key"), ("{", "the file ends"),

@@ -17,14 +17,15 @@ package final class RunningGateway: Sendable {
 
   /// - Parameters:
   ///   - upstreams: instance ids and the ports of their Cores.
+  ///   - hosts: the `"hosts"` of instances, by their ids.
   ///   - routes: members of `"routes"` in routes.json; nil: the default table.
   package init(
     upstreams: [(id: String, port: UInt16)], loops: Int = 1, instance: [String: any Sendable] = [:],
-    gateway: [String: any Sendable] = [:], routes: [String: any Sendable]? = nil
+    hosts: [String: [String]] = [:], gateway: [String: any Sendable] = [:], routes: [String: any Sendable]? = nil
   ) throws {
     folder = try TestPolicyFolder(
       instances: upstreams.map { ($0.id, "http://127.0.0.1:\($0.port)") }, loops: loops, instance: instance,
-      gateway: gateway, routes: routes)
+      hosts: hosts, gateway: gateway, routes: routes)
     let policy = try Self.load(folder)
     self.policy = policy
     server = try Server(policy) { _ in }
@@ -87,10 +88,11 @@ package final class RunningGateway: Sendable {
   /// One request on a connection of its own.
   package func ask(
     _ method: String, _ target: String, fields: [String] = [], body: String? = nil,
-    token: String? = TestPolicyFolder.token
+    token: String? = TestPolicyFolder.token, host: String = "gateway.test"
   ) throws -> TestMessage? {
     let socket = try connect()
-    try socket.send(testRequest(method, target, fields: fields + ["Connection: close"], body: body, token: token))
+    let fields = fields + ["Connection: close"]
+    try socket.send(testRequest(method, target, fields: fields, body: body, token: token, host: host))
     var reader = TestMessageReader(socket)
     return try reader.next(hasBody: method != "HEAD")
   }
@@ -98,8 +100,8 @@ package final class RunningGateway: Sendable {
 
 /// The bytes of a request.
 package func testRequest(
-  _ method: String, _ target: String, host: String = "gateway.test", fields: [String] = [], body: String? = nil,
-  token: String? = TestPolicyFolder.token
+  _ method: String, _ target: String, fields: [String] = [], body: String? = nil,
+  token: String? = TestPolicyFolder.token, host: String = "gateway.test"
 ) -> String {
   var lines = ["\(method) \(target) HTTP/1.1", "Host: \(host)"]
   if let token { lines.append("Authorization: Bearer \(token)") }
@@ -117,7 +119,7 @@ extension TestMessage {
   ) throws -> TestMessage? {
     let socket = try TestSocket(port: port)
     try socket.send(
-      testRequest(method, path, host: host ?? "127.0.0.1:\(port)", fields: fields + ["Connection: close"], token: nil))
+      testRequest(method, path, fields: fields + ["Connection: close"], token: nil, host: host ?? "127.0.0.1:\(port)"))
     var reader = TestMessageReader(socket)
     return try reader.next(hasBody: method != "HEAD")
   }

@@ -18,6 +18,7 @@ package final class TestPolicyFolder: Sendable {
   private let root: TemporaryFolder
   private let instances: [(id: String, url: String)]
   private let instance: [String: any Sendable]
+  private let hosts: [String: [String]]
   /// For logs, beside the folder.
   package let statePath: String
   package var accessLogPath: String { statePath + "/access.jsonl" }
@@ -25,11 +26,12 @@ package final class TestPolicyFolder: Sendable {
   /// - Parameters:
   ///   - instances: ids and URLs.
   ///   - instance: members that every instance gets, such as `"timeouts": {…}`.
+  ///   - hosts: the `"hosts"` of instances, by their ids.
   ///   - gateway: members of gateway.json.
   ///   - routes: members of `"routes"` in routes.json; nil: the default table.
   package init(
     instances: [(id: String, url: String)], loops: Int = 1, instance: [String: any Sendable] = [:],
-    gateway: [String: any Sendable] = [:], routes: [String: any Sendable]? = nil
+    hosts: [String: [String]] = [:], gateway: [String: any Sendable] = [:], routes: [String: any Sendable]? = nil
   ) throws {
     root = try TemporaryFolder()
     path = root.path("policies")
@@ -38,6 +40,7 @@ package final class TestPolicyFolder: Sendable {
     try root.makeFolder("state")
     self.instances = instances
     self.instance = instance
+    self.hosts = hosts
     let settings: [String: any Sendable] = [
       "listen": "127.0.0.1:0", "admin": NSNull(), "loops": loops, "watch": false, "access_log": "access.jsonl",
       "limits": ["connections": 1_000, "upstream_connections": 200],
@@ -53,7 +56,9 @@ package final class TestPolicyFolder: Sendable {
   /// - Parameter changes: members of every instance, over those given to `init`.
   package func writeInstances(changes: [String: any Sendable] = [:]) throws {
     let entries = instances.map { entry in
-      let own: [String: any Sendable] = ["url": entry.url, "key": ["env": "TEST_KEY"]]
+      let own: [String: any Sendable] = [
+        "url": entry.url, "key": ["env": "TEST_KEY"], "hosts": hosts[entry.id] ?? [],
+      ]
       return (entry.id, own.merging(instance) { $1 }.merging(changes) { $1 })
     }
     try write(["instances": Dictionary(uniqueKeysWithValues: entries)], "instances.json")

@@ -89,9 +89,17 @@ extension Exchange {
       plan.isAudited = true
     }
     state.clock.bound(by: access.timeouts)
+    if admission.hasOwnTimes { boundByRoute(admission) }
     writeRequestHead(input, admission, access, connection)
     state.access = consume access
     handle(.admitted(plan), connection)
+  }
+
+  // Few routes have times of their own, so the others do not carry this.
+  @inline(never)
+  private func boundByRoute(_ admission: Admission) {
+    guard let times = state.snapshot?.policy.routes.routes[Int(admission.routeIndex)].times else { return }
+    state.clock.bound(by: times)
   }
 
   /// Admission again, where the policy has changed or the token has expired since: a slow upload or a wait for a

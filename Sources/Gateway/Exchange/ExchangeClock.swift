@@ -34,6 +34,12 @@ struct ExchangeClock {
   /// The instance is known, and with it how long it may take.
   mutating func bound(by timeouts: InstanceTimeouts) { instance = timeouts }
 
+  /// The route says how long the instance may take for it.
+  mutating func bound(by times: RouteTimes) {
+    if let first = times.firstByteMilliseconds { instance?.firstByteMilliseconds = first }
+    if let total = times.totalMilliseconds { instance?.totalMilliseconds = total }
+  }
+
   /// Bytes moved; they count only for the side that is waited for.
   mutating func progressed(_ now: Int64, by side: Side) {
     if wait.isForClient == (side == .client) { progressAt = now }

@@ -2,9 +2,15 @@ import HTTP1
 
 /// How a path says which Core it is for, and what that Core gets of it.
 package struct Addressing: Sendable {
-  /// The three ways, without what they name.
+  /// How the instance was named, without what was named.
   package enum Form: Sendable {
-    case inQuery, inPath, byDefault
+    case inQuery, inPath
+    /// `/<core path>?instance_id=<id>`: Blnk Cloud's Filters API, and SDKs that add the pair to any base URL.
+    case inQueryOfCorePath
+    /// `/<core path>` to a host of one instance.
+    case byHost
+    /// `/<core path>` of a client or token with a default instance.
+    case byDefault
   }
 
   enum Instance {
@@ -12,7 +18,7 @@ package struct Addressing: Sendable {
     case inQuery
     /// `/instances/<id>/<core path>`: for clients that join a base URL and a path.
     case inPath(Range<Int>)
-    /// `/<core path>`: the client's default instance.
+    /// `/<core path>`: the query, the host or a default names it.
     case byDefault
   }
 
@@ -39,16 +45,9 @@ package struct Addressing: Sendable {
     }
   }
 
-  var form: Form {
-    switch instance {
-    case .inQuery: .inQuery
-    case .inPath: .inPath
-    case .byDefault: .byDefault
-    }
-  }
-
-  /// Whether a client may send its token as Blnk's SDKs send a Core's key, which is all that they can send.
-  var takesCoreKey: Bool {
+  /// Whether `X-Blnk-Key` is a credential beside an `Authorization`, so that both at once are one too many; under `/proxy`
+  /// it is dropped there.
+  var takesCoreKeyBesideAuthorization: Bool {
     switch instance {
     case .inQuery: false
     case .inPath, .byDefault: true

@@ -6,6 +6,8 @@ package struct Admission: Sendable {
   /// The index in `Policy.routes.routes`.
   package let routeIndex: Int32
   package let isWrite: Bool
+  /// Whether the route has `times` of its own; few have.
+  package let hasOwnTimes: Bool
   package let form: Addressing.Form
   /// What Core gets, behind the instance's path prefix: begins with a slash.
   package let corePath: Range<Int>

@@ -61,7 +61,8 @@ extension Policy {
   ) throws(Rejection) -> Authentication {
     trace = AdmissionTrace()
     let presented = try presentedToken(
-      head, bytes, hasTokenInQuery: reading.parameters.hasToken, takesCoreKey: reading.addressing.takesCoreKey)
+      head, bytes, hasTokenInQuery: reading.parameters.hasToken,
+      takesBoth: reading.addressing.takesCoreKeyBesideAuthorization)
     let index = try tokenIndex(presented, bytes, &digests, noting: &trace)
     let entry = tokens.entries[Int(index)]
     let client = Int(entry.clientIndex)
@@ -101,8 +102,10 @@ extension Policy {
     guard principal.scopes.contains(bit: routes.routes[route].scopeBit) else {
       throw .scopeInsufficient(routes.routes[route].scope)
     }
-    let pair = try instancePair(reading.parameters, addressing.instance)
-    let instance = try resolve(addressing.instance, pair, bytes, for: Int(principal.clientIndex), noting: &trace)
+    let pair = try reading.parameters.instancePair()
+    var form = Addressing.Form.inQuery
+    let instance = try resolve(
+      addressing.instance, pair, head, bytes, for: Int(principal.clientIndex), &form, noting: &trace)
     guard !instances[instance].isMisconfigured else { throw .instanceMisconfigured }
     let isWrite = routes.routes[route].isWrite
     guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
@@ -110,7 +113,8 @@ extension Policy {
     if case .length(let count) = head.framing, count > bodyBytesMax { throw .bodyTooLarge }
     return Admission(
       principal: principal, instanceIndex: trace.instanceIndex, routeIndex: trace.routeIndex, isWrite: isWrite,
-      form: addressing.form, corePath: addressing.corePath, query: head.query, instanceParameter: pair,
+      hasOwnTimes: routes.routes[route].hasOwnTimes, form: form, corePath: addressing.corePath, query: head.query,
+      instanceParameter: pair,
       bodyBytesMax: bodyBytesMax)
   }
 
@@ -127,38 +131,70 @@ extension Policy {
     return Int(try routes.route(head.method, at: match))
   }
 
-  /// The pair of the query that names the instance; nil where the path does.
-  @inline(__always)
-  private func instancePair(
-    _ parameters: GatewayParameters, _ instance: Addressing.Instance
-  ) throws(Rejection) -> Range<Int>? {
-    switch instance {
-    case .inQuery: return try parameters.requiredInstance()
-    case .inPath, .byDefault:
-      try parameters.refuseInstance()
-      return nil
-    }
-  }
-
   /// The index of the instance, which the client may use.
+  ///
+  /// What path, query and host name must be one instance: a caller that contradicts itself would else write to a ledger
+  /// that it does not mean.
+  ///
+  /// - Parameter pair: the pair of the query that names it.
   @inline(__always)
   private func resolve(
-    _ instance: Addressing.Instance, _ pair: Range<Int>?, _ bytes: Span<UInt8>, for client: Int,
-    noting trace: inout AdmissionTrace
+    _ instance: Addressing.Instance, _ pair: Range<Int>?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+    for client: Int, _ form: inout Addressing.Form, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Int {
     let index: Int32?
     switch instance {
-    case .inQuery: index = try instanceIndex(GatewayParameters.value(ofInstance: pair ?? 0..<0), bytes)
-    case .inPath(let id): index = directory.index(of: bytes.extracting(id))
-    case .byDefault:
-      guard let byDefault = clients.defaultInstance(of: client) else { throw .instanceRequired }
-      index = byDefault
+    case .inQuery:
+      guard let pair else { throw .instanceRequired }
+      index = try instanceIndex(GatewayParameters.value(ofInstance: pair), bytes)
+    case .inPath(let id):
+      form = .inPath
+      if let pair { try require(GatewayParameters.value(ofInstance: pair), sameAs: id, bytes) }
+      index = directory.index(of: bytes.extracting(id))
+    case .byDefault: index = try instanceOfCorePath(pair, head, bytes, for: client, &form)
     }
+    if !hosts.isEmpty { try requireHost(of: head, bytes, toName: index) }
     trace.instanceIndex = index ?? -1
     guard let index, clients.mayUse(index, client) else {
       throw clients.mayUseAllInstances(client) ? .instanceUnknown : .instanceForbidden
     }
     return Int(index)
+  }
+
+  /// What a bare core path goes to: what its query names, else what its host names, else the default.
+  @inline(never)
+  private func instanceOfCorePath(
+    _ pair: Range<Int>?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, for client: Int,
+    _ form: inout Addressing.Form
+  ) throws(Rejection) -> Int32? {
+    if let pair {
+      form = .inQueryOfCorePath
+      return try instanceIndex(GatewayParameters.value(ofInstance: pair), bytes)
+    }
+    if !hosts.isEmpty, let host = hosts.instance(of: head, bytes) {
+      form = .byHost
+      return host
+    }
+    form = .byDefault
+    guard let byDefault = clients.defaultInstance(of: client) else { throw .instanceRequired }
+    return byDefault
+  }
+
+  /// Refuses a host of another instance than the one that was named.
+  @inline(never)
+  private func requireHost(
+    of head: borrowing RequestHead, _ bytes: Span<UInt8>, toName index: Int32?
+  ) throws(Rejection) {
+    if let host = hosts.instance(of: head, bytes), host != index { throw .instanceMalformed }
+  }
+
+  /// Refuses a value of the query that is not the id in the path. They are compared as text, since what is found in the
+  /// directory would tell whether an instance of somebody else exists.
+  @inline(never)
+  private func require(_ value: Range<Int>, sameAs id: Range<Int>, _ bytes: Span<UInt8>) throws(Rejection) {
+    let name = try decodedName(value, bytes)
+    guard name.count == id.count else { throw .instanceMalformed }
+    for place in 0..<name.count where name.bytes[place] != bytes[id.lowerBound + place] { throw .instanceMalformed }
   }
 
   /// nil for a value that names no instance.

@@ -1,18 +1,20 @@
 import HTTP1
 
-/// What a head presents as a token, as `Authorization: Bearer …` (RFC 6750 §2.1) or, where that is taken, as
-/// `X-Blnk-Key`. Whether it is a b64token is still to be seen.
+/// What a head presents as a token, as `Authorization: Bearer …` (RFC 6750 §2.1) or as `X-Blnk-Key`, which is all that
+/// Blnk's SDKs can send. Whether it is a b64token is still to be seen.
 ///
 /// RFC 6750 §3.1: a token that comes in more than one way makes the request invalid. It must not be in a query at all
 /// (RFC 9700 §4.3.2), and Core would log it.
+///
+/// - Parameter takesBoth: whether `X-Blnk-Key` counts beside an `Authorization` too; else it is passed over there.
 func presentedToken(
-  _ head: borrowing RequestHead, _ bytes: Span<UInt8>, hasTokenInQuery: Bool, takesCoreKey: Bool
+  _ head: borrowing RequestHead, _ bytes: Span<UInt8>, hasTokenInQuery: Bool, takesBoth: Bool
 ) throws(Rejection) -> Range<Int> {
   var credentials: Int?
   for index in head.fields.indices {
     switch head.fields[index].kind {
     case .authorization: break
-    case .coreKey where takesCoreKey: break
+    case .coreKey where takesBoth || !head.has(.authorization): break
     default: continue
     }
     // Two readers could each take another one.

@@ -55,18 +55,14 @@ struct GatewayParameters {
     min(pair.lowerBound + 12, pair.upperBound)..<pair.upperBound
   }
 
-  /// The one pair that names the instance.
-  func requiredInstance() throws(Rejection) -> Range<Int> {
+  /// The one pair that names the instance; nil: none does.
+  @inline(__always)
+  func instancePair() throws(Rejection) -> Range<Int>? {
     switch instance {
-    case .none: throw .instanceRequired
+    case .none: return nil
     case .one(let pair): return pair
     case .malformed: throw .instanceMalformed
     }
-  }
-
-  /// Where the path names the instance, the query must not.
-  func refuseInstance() throws(Rejection) {
-    guard case .none = instance else { throw .instanceMalformed }
   }
 }
 

@@ -13,8 +13,25 @@ package struct Route: Sendable {
   let scopeBit: Int
   /// Whether Core may change something: instances under maintenance refuse it, and it is never sent twice.
   package let isWrite: Bool
+  /// Whether it has `times`: a byte that is read with the one before it.
+  let hasOwnTimes: Bool
   /// nil: the gateway's own bound.
   package let bodyBytesMax: Int?
+  /// nil: the instance's.
+  package let times: RouteTimes?
+}
+
+/// How long an instance may take for a route, instead of its own `timeouts`.
+package struct RouteTimes: Equatable, Sendable {
+  /// nil: the instance's.
+  package let firstByteMilliseconds: Int?
+  /// nil: the instance's.
+  package let totalMilliseconds: Int?
+
+  package init(firstByteMilliseconds: Int? = nil, totalMilliseconds: Int? = nil) {
+    self.firstByteMilliseconds = firstByteMilliseconds
+    self.totalMilliseconds = totalMilliseconds
+  }
 }
 
 /// A route before the table gives it its place.
@@ -24,6 +41,7 @@ struct RouteDefinition {
   let scope: Scope
   let operation: String
   var bodyBytesMax: Int?
+  var times: RouteTimes?
 
   /// A GET reads. Anything else writes, unless its scope says that it reads (`POST /proxy/balances/filter`).
   var isWrite: Bool {

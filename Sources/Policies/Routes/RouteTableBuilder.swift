@@ -32,7 +32,8 @@ private struct RouteTableBuilder {
         method: definition.method, pattern: Array(definition.pattern.text.utf8),
         operation: Array(definition.operation.utf8),
         scope: definition.scope, scopeBit: bit(of: definition.scope), isWrite: definition.isWrite,
-        bodyBytesMax: definition.bodyBytesMax))
+        hasOwnTimes: definition.times != nil,
+        bodyBytesMax: definition.bodyBytesMax, times: definition.times))
     allow(definition.method, index, at: endpoint)
     // DESIGN: HEAD matches GET.
     if definition.method == .get { allow(.head, index, at: endpoint) }

@@ -39,13 +39,28 @@ struct RoutesFile {
   }
 
   private func definition(_ pattern: RoutePattern, _ method: HTTP1.Method, _ field: Field) -> RouteDefinition? {
-    guard let members = field.members(["scope", "operation", "body_bytes"]) else { return nil }
+    guard let members = field.members(["scope", "operation", "body_bytes", "first_byte_s", "total_s"]) else {
+      return nil
+    }
     let scope = members.required("scope").flatMap(scope)
     let operation = members.required("operation").flatMap(operation)
     let bodyBytesMax = members["body_bytes"]?.integer(in: bodyBytesBounds)
+    let times = times(members)
     guard let scope, let operation else { return nil }
     return RouteDefinition(
-      pattern: pattern, method: method, scope: scope, operation: operation, bodyBytesMax: bodyBytesMax)
+      pattern: pattern, method: method, scope: scope, operation: operation, bodyBytesMax: bodyBytesMax, times: times)
+  }
+
+  /// Within the bounds of an instance's own.
+  private func times(_ members: Members) -> RouteTimes? {
+    guard members["first_byte_s"] != nil || members["total_s"] != nil else { return nil }
+    let times = RouteTimes(
+      firstByteMilliseconds: members["first_byte_s"]?.milliseconds(inSeconds: exchangeSecondsBounds),
+      totalMilliseconds: members["total_s"]?.milliseconds(inSeconds: exchangeSecondsBounds))
+    if let firstByte = times.firstByteMilliseconds, let total = times.totalMilliseconds, firstByte > total {
+      members["first_byte_s"]?.warning("is longer than \"total_s\", which ends the exchange before; raise \"total_s\"")
+    }
+    return times
   }
 
   private func scope(_ field: Field) -> Scope? {

@@ -11,6 +11,14 @@ package struct Client: Sendable {
   package let limits: ClientLimits
 }
 
+/// What a token of a client is bound to.
+struct TokenBinding {
+  /// Ascending places in `Policy.instances`, all of them the client's; nil: what the client may use.
+  let instances: [Int32]?
+  /// As `Client.defaultInstance`.
+  let defaultInstance: Int32?
+}
+
 /// How much a client may ask for.
 package struct ClientLimits: Hashable, Sendable {
   package enum Rates: Hashable, Sendable {

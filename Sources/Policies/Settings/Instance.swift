@@ -12,6 +12,8 @@ package struct Instance: Sendable {
   package var isMisconfigured = false
   /// Shared by instances for which it is the same, as it is for most: a large part of what an instance takes.
   let conduct: SharedConduct
+  /// What callers may name it by instead of its id, each the name of this instance only.
+  var hosts: [HostName] = []
 
   package var tls: TLSSettings { conduct.value.tls }
   package var limits: InstanceLimits { conduct.value.limits }

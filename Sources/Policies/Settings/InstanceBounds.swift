@@ -9,6 +9,9 @@ extension InstanceLimits {
   }
 }
 
+/// Of `first_byte_s` and `total_s`, an instance's and a route's.
+let exchangeSecondsBounds = 0.01...dayInSeconds
+
 extension InstanceTimeouts {
   init(_ field: Field) {
     self.init()
@@ -19,9 +22,9 @@ extension InstanceTimeouts {
     members.read("connect_s", inSeconds: 0.01...dayInSeconds, into: &connectMilliseconds)
     members.read("dns_cache_s", inSeconds: 0...dayInSeconds, into: &nameCacheMilliseconds)
     members.read("queue_s", inSeconds: 0.01...dayInSeconds, into: &queueMilliseconds)
-    members.read("first_byte_s", inSeconds: 0.01...dayInSeconds, into: &firstByteMilliseconds)
+    members.read("first_byte_s", inSeconds: exchangeSecondsBounds, into: &firstByteMilliseconds)
     members.read("between_bytes_s", inSeconds: 0.01...dayInSeconds, into: &betweenBytesMilliseconds)
-    members.read("total_s", inSeconds: 0.01...dayInSeconds, into: &totalMilliseconds)
+    members.read("total_s", inSeconds: exchangeSecondsBounds, into: &totalMilliseconds)
     members.read("pool_idle_s", inSeconds: 0...dayInSeconds, into: &poolIdleMilliseconds)
     members.read("pool_age_s", inSeconds: 0.01...dayInSeconds, into: &poolAgeMilliseconds)
   }

@@ -10,6 +10,11 @@ struct InstancesFile {
   private(set) var names: Set<String>? = []
   private var places = EntryPlaces()
   private var conducts: [InstanceConduct: SharedConduct] = [:]
+  /// Where each host was first given.
+  /// Where each host stands; nil: of an instance for which what was in force before stands in.
+  private var hostFields: [HostName: Field?] = [:]
+  /// Those of the entry that is being read.
+  private var entryHosts: [HostName] = []
 
   init(reading: FolderReading, following last: Policy? = nil) {
     self.reading = reading
@@ -28,8 +33,16 @@ struct InstancesFile {
     for entry in entries {
       names?.insert(entry.name)
       places.note(entry.name, entry.field, of: "instance")
+      entryHosts.removeAll()
       let (read, fault) = root.log.contain { instance(entry.name, entry.field) }
-      if let instance = fault.map({ standIn(for: entry.name, $0) }) ?? read { instances.append(instance) }
+      if let fault {
+        for host in entryHosts { hostFields[host] = nil }
+        guard let instance = standIn(for: entry.name, fault) else { continue }
+        keepHosts(of: instance, file: entry.field.file, log: root.log)
+        instances.append(instance)
+      } else if let read {
+        instances.append(read)
+      }
     }
     if instances.count > Self.instancesMax { field.clash("has more than \(Self.instancesMax)") }
     return true
@@ -56,6 +69,7 @@ struct InstancesFile {
       places.keep(instance.id.text, of: "instance", file: file, log: log)
       names?.insert(instance.id.text)
       instance.fault = "\(fault)"
+      keepHosts(of: instance, file: file, log: log)
       instances.append(instance)
     }
   }
@@ -63,7 +77,7 @@ struct InstancesFile {
   private mutating func instance(_ name: String, _ field: Field) -> Instance? {
     let id = InstanceID(name)
     if id == nil { field.error("the name of an instance \(nameRule)") }
-    let known = ["url", "key", "writes", "tls", "limits", "timeouts", "health", "breaker"]
+    let known = ["url", "key", "writes", "tls", "limits", "timeouts", "health", "breaker", "hosts"]
     guard let members = field.members(known) else { return nil }
     let url = members.required("url").flatMap(url)
     let keys = members.required("key")?.secrets(in: reading)
@@ -75,8 +89,34 @@ struct InstancesFile {
     if let field = members["breaker"] { conduct.breaker = BreakerSettings(field) }
     var acceptsWrites = true
     members.read("writes", into: &acceptsWrites)
+    let hosts = (members["hosts"]?.elements() ?? []).compactMap { field in host(field) }
     guard let id, let url, let keys else { return nil }
-    return Instance(id: id, url: url, keys: keys, acceptsWrites: acceptsWrites, conduct: shared(conduct))
+    return Instance(
+      id: id, url: url, keys: keys, acceptsWrites: acceptsWrites, conduct: shared(conduct), hosts: hosts)
+  }
+
+  /// A host of one instance only, so that it says which.
+  private mutating func host(_ field: Field) -> HostName? {
+    guard let text = field.string() else { return nil }
+    guard let host = HostName(text) else { return field.refused(HostName.rule) }
+    guard let known = hostFields[host] else {
+      hostFields[host] = field
+      entryHosts.append(host)
+      return host
+    }
+    let place = known.map { "\($0.keyPath) in \($0.file):\($0.node.line)" }
+    field.clash("the same host as \(place ?? "of an instance whose last good definition is in force; repair that one")")
+    return nil
+  }
+
+  private mutating func keepHosts(of instance: Instance, file: String, log: FindingLog) {
+    for host in instance.hosts where hostFields.updateValue(nil, forKey: host) != nil {
+      log.append(
+        Finding(
+          .error, file: file,
+          message: "of its last good content, the host \(host.text) is now another instance's, too; repair the file"),
+        isClash: true)
+    }
   }
 
   private mutating func shared(_ conduct: InstanceConduct) -> SharedConduct {

@@ -1,6 +1,7 @@
 /// All clients in flat arrays, since there can be as many as tokens: about 40 bytes each, their names and grants.
 ///
-/// As a collection it makes a `Client` of each; a request asks for single properties, which allocates nothing.
+/// As a collection it makes a `Client` of each; a request asks for single properties, which allocates nothing. Behind the
+/// clients it has one row for each binding of a token: the same client with other instances, for its indices only.
 package struct ClientTable: Sendable, RandomAccessCollection {
   private struct Row {
     let scopes: ScopeSet
@@ -10,10 +11,10 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     var isRevoked: Bool
     let nameLength: UInt16
     /// -1: none.
-    let defaultInstance: Int32
+    var defaultInstance: Int32
     /// -1: all instances.
-    let instanceCount: Int32
-    let instanceStart: UInt32
+    var instanceCount: Int32
+    var instanceStart: UInt32
     /// Slots in the arrays below.
     let networks: UInt32
     let limits: UInt32
@@ -22,13 +23,17 @@ package struct ClientTable: Sendable, RandomAccessCollection {
   }
 
   private var rows: [Row] = []
+  /// Moved behind the clients' rows once the table is packed.
+  private var boundRows: [Row] = []
+  private var clientCount = 0
   private(set) var texts: [UInt8] = []
   private var instances: [Int32] = []
   /// The first one is that of most clients, as below.
   private var networks: [NetworkGrant] = [.all]
   private var limits: [ClientLimits] = [ClientLimits()]
 
-  mutating func append(_ client: Client) {
+  /// Appends a client, and rows for the bindings of its tokens.
+  mutating func append(_ client: Client, bindings: [TokenBinding] = []) {
     // A name that is not given is the id.
     let name = client.name.utf8.elementsEqual(client.id.bytes) ? [] : Array(client.name.utf8)
     var granted: [Int32]?
@@ -40,9 +45,22 @@ package struct ClientTable: Sendable, RandomAccessCollection {
         instanceCount: granted.map { Int32($0.count) } ?? -1, instanceStart: UInt32(instances.count),
         networks: slot(of: client.networks, in: &networks), limits: slot(of: client.limits, in: &limits),
         key: client.id.key))
+    clientCount += 1
     texts += client.id.bytes
     texts += name
     instances += granted ?? []
+    for binding in bindings { append(binding, of: rows[rows.count - 1]) }
+  }
+
+  private mutating func append(_ binding: TokenBinding, of client: Row) {
+    var row = client
+    row.defaultInstance = binding.defaultInstance ?? -1
+    if let granted = binding.instances {
+      row.instanceCount = Int32(granted.count)
+      row.instanceStart = UInt32(instances.count)
+      instances += granted
+    }
+    boundRows.append(row)
   }
 
   private func slot<Value: Equatable>(of value: Value, in values: inout [Value]) -> UInt32 {
@@ -60,16 +78,20 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     fileprivate let instances: Int
     fileprivate let networks: Int
     fileprivate let limits: Int
+    fileprivate let boundRows: Int
   }
 
   var mark: Mark {
     Mark(
-      rows: rows.count, texts: texts.count, instances: instances.count, networks: networks.count, limits: limits.count)
+      rows: rows.count, texts: texts.count, instances: instances.count, networks: networks.count, limits: limits.count,
+      boundRows: boundRows.count)
   }
 
   /// Forgets all that was appended since.
   mutating func truncate(to mark: Mark) {
     rows.removeSubrange(mark.rows...)
+    clientCount = mark.rows
+    boundRows.removeSubrange(mark.boundRows...)
     texts.removeSubrange(mark.texts...)
     instances.removeSubrange(mark.instances...)
     networks.removeSubrange(mark.networks...)
@@ -88,15 +110,32 @@ package struct ClientTable: Sendable, RandomAccessCollection {
   // MARK: As a collection
 
   package var startIndex: Int { 0 }
-  package var endIndex: Int { rows.count }
+  package var endIndex: Int { clientCount }
 
   package subscript(index: Int) -> Client {
     let row = rows[index]
     return Client(
       id: ClientID(known: Array(id(of: index))), name: name(of: row), scopes: row.scopes,
-      instances: row.instanceCount < 0 ? .all : .only(Array(instances[places(of: row)])),
+      instances: instances(of: index).map(InstanceGrant.only) ?? .all,
       defaultInstance: defaultInstance(of: index), isRevoked: row.isRevoked, networks: networks[Int(row.networks)],
       limits: limits(of: index))
+  }
+
+  /// The client that a row is of, which may be that of a binding behind the clients.
+  func owner(of row: Int) -> Int {
+    guard row >= clientCount else { return row }
+    // Each client's text begins behind that of the one before.
+    var range = 0..<clientCount
+    while range.count > 1 {
+      let middle = range.lowerBound + range.count / 2
+      range = rows[middle].textStart <= rows[row].textStart ? middle..<range.upperBound : range.lowerBound..<middle
+    }
+    return range.lowerBound
+  }
+
+  /// The places in `Policy.instances` that it may use, ascending; nil: all.
+  package func instances(of index: Int) -> [Int32]? {
+    rows[index].instanceCount < 0 ? nil : Array(instances[places(of: rows[index])])
   }
 
   private func name(of row: Row) -> String {
@@ -149,8 +188,10 @@ package struct ClientTable: Sendable, RandomAccessCollection {
 
   func mayCall(from peer: PeerAddress, _ index: Int) -> Bool { networks[Int(rows[index].networks)].contains(peer) }
 
-  /// The same without room to grow.
+  /// The same without room to grow, and with all its rows in their places.
   consuming func packed() -> ClientTable {
+    rows += boundRows
+    boundRows = []
     rows = rows.packed()
     texts = texts.packed()
     instances = instances.packed()

@@ -5,8 +5,8 @@ package struct TokenTable: Sendable {
   package struct Entry: Sendable {
     package let digest: Digest
     fileprivate var expirySeconds: Int64
-    /// The place in `Policy.clients`.
-    package let clientIndex: Int32
+    /// The place in `Policy.clients`; of a bound token that of its own row behind the clients.
+    package fileprivate(set) var clientIndex: Int32
     /// Where its note is in the bytes of all notes, behind two bytes of its length.
     fileprivate let noteStart: UInt32
 
@@ -82,7 +82,18 @@ struct TokenList {
     if let start = noteStarts.first { notes.removeSubrange(Int(start)...) }
   }
 
+  /// The same with bindings in their rows: what counts from -1 downwards counts from `clientCount` upwards.
+  func bound(behind clientCount: Int) -> TokenList {
+    var list = self
+    for index in entries.indices where entries[index].clientIndex < 0 {
+      list.entries[index].clientIndex = Int32(clientCount) + ~entries[index].clientIndex
+    }
+    return list
+  }
+
   /// Takes a token in unless there is one with the same digest, whose place it gives.
+  ///
+  /// - Parameter clientIndex: its client, or -1 downwards: its binding, until `bound` puts that in its row.
   mutating func insert(_ digest: Digest, clientIndex: Int32, expiry: UnixSeconds?, note: String?) -> Int? {
     if let place = places[digest] { return place }
     places[digest] = entries.count

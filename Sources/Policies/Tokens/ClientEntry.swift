@@ -23,8 +23,11 @@ package struct ClientEntry {
     return FileEdit(file: file, before: text, after: splices.result)
   }
 
-  /// The file with a new token beside an old one, which ends; an earlier end of the old one stays.
+  /// The file with a new token beside an old one, which ends; an earlier end of the old one stays. The new one is bound to
+  /// the same instances: with more, it could write to another ledger.
   package func replacing(_ old: ListedToken, with new: NewToken, endingAt end: UnixSeconds) -> FileEdit {
+    var new = new
+    new.binding = old.binding
     var splices = JSONSplices(text)
     add(new, &splices)
     if old.expiry.map({ $0 > end }) ?? true { self.end(old, at: end, &splices) }

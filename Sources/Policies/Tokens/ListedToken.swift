@@ -12,11 +12,13 @@ package struct ListedToken {
   /// nil: never.
   package let expiry: UnixSeconds?
   package let note: String?
+  /// The members that bind it to instances, as they stand in the file: each behind a comma and a blank; empty: none.
+  let binding: String
   let object: JSONNode
 
   /// nil, with an error noted, when the entry is not valid.
   init?(_ field: Field) {
-    guard let members = field.members(["sha256", "expires", "note"]),
+    guard let members = field.members(["sha256", "expires", "note", "instances", "default_instance"]),
       let digest = members.required("sha256")?.string().flatMap(Digest.init(hex:))
     else {
       field.error("is no token entry; see `blnk-gateway check`")
@@ -27,6 +29,11 @@ package struct ListedToken {
     if let field = members["expires"], !field.isNull, expiry == nil { field.error("is no time (RFC 3339)") }
     note = members["note"].flatMap { $0.label() }
     object = field.node
+    binding = ["instances", "default_instance"].compactMap { key in
+      members[key].map { field in
+        ", \"\(key)\": \(String(decoding: field.node.document.bytes[field.node.bytes], as: UTF8.self))"
+      }
+    }.joined()
   }
 }
 
@@ -35,6 +42,8 @@ package struct NewToken {
   let digest: Digest
   package let expiry: UnixSeconds?
   let note: String?
+  /// As `ListedToken.binding`.
+  var binding = ""
 
   /// nil for a note that is longer than 256 bytes, empty, or with control characters.
   package init?(_ digest: Digest, expiry: UnixSeconds?, note: String?) {
@@ -50,6 +59,6 @@ package struct NewToken {
   package var entry: String {
     let expires = expiry.map { ", \"expires\": \"\($0)\"" } ?? ""
     let note = note.map { ", \"note\": \(jsonString($0))" } ?? ""
-    return "{ \"sha256\": \"\(digest)\"\(expires)\(note) }"
+    return "{ \"sha256\": \"\(digest)\"\(expires)\(note)\(binding) }"
   }
 }

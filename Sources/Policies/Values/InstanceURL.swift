@@ -69,7 +69,7 @@ private func portNumber(_ suffix: Substring, default port: UInt16) throws(Instan
 }
 
 /// RFC 1123 labels, and `_`, which container networks use. A last label of digits only would be read as an address.
-private func isHostName(_ host: Substring) -> Bool {
+func isHostName(_ host: Substring) -> Bool {
   let labels = host.split(separator: ".", omittingEmptySubsequences: false)
   guard host.utf8.count <= 253, let last = labels.last, !last.utf8.allSatisfy(isDecimalDigit) else { return false }
   return labels.allSatisfy { label in

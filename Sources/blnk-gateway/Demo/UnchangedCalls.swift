@@ -82,9 +82,10 @@ extension DemoRun {
         title: "A client without a default instance", request: DemoRequest(bare, coreKey: stage.folder.app.text),
         status: 400, code: "INSTANCE_REQUIRED"),
       Refusal(
-        title: "Under /proxy only Bearer counts",
-        request: DemoRequest("GET /proxy/balances?instance_id=inst_demo", coreKey: stage.folder.app.text),
-        status: 401, code: "TOKEN_REQUIRED", challenge: #"Bearer realm="blnk""#),
+        title: "A query that names another instance than the path",
+        request: DemoRequest(
+          "GET /instances/inst_demo/balances?instance_id=inst_paused", coreKey: stage.folder.app.text),
+        status: 400, code: "INSTANCE_MALFORMED"),
     ]
     for refusal in refusals { try judge(refusal.complaints(try call(refusal.title, refusal.request))) }
   }
