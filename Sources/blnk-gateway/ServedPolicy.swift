@@ -17,6 +17,7 @@ struct ServedPolicy {
 
   init(_ arguments: Arguments) throws(CommandFault) {
     listen = try arguments.address("--listen")
+    if let note = listen?.familyNote { Console.note("note: --listen \(note) in \"listen\" of gateway.json") }
     admin = try arguments.address("--admin")
     folder = try PolicyFolder(arguments)
     contents = folder.contents
