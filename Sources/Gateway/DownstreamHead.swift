@@ -19,13 +19,9 @@ struct DownstreamHead {
     by worker: Worker, to output: ByteBuffer
   ) {
     var lines = PassedLines(statusLineOf: head, bytes, to: output)
-    var hasDate = head.has(.date)
     for index in head.fields.indices {
       let field = head.fields[index]
-      guard !field.isNamedByConnection else {
-        if field.kind == .date { hasDate = false }
-        continue
-      }
+      guard !field.isNamedByConnection else { continue }
       switch field.kind {
       // A key that Core shows, or a length in disguise, is not for the client.
       case .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .proxy, .requestID, .callerAddress,
@@ -42,7 +38,7 @@ struct DownstreamHead {
     }
     lines.end(bytes, to: output)
     // RFC 9110 §6.6.1: who passes on a response without a date adds one.
-    if !hasDate { worker.writeDate(to: output) }
+    if !head.has(.date) { worker.writeDate(to: output) }
     // A Content-Length is among the lines that were passed.
     if case .chunked = framing { output.append(framing: .chunked) }
     output.appendConnection(keepsAlive: keepsAlive, version: version)

@@ -55,15 +55,11 @@ extension FieldName {
   private static func known(_ first: UInt64, _ second: UInt64, _ third: UInt64) -> FieldName {
     switch first {
     case word("h", "o", "s", "t"): .host
-    case word("t", "e"): .te
-    case word("t", "r", "a", "i", "l", "e", "r"): .trailer
     case word("u", "p", "g", "r", "a", "d", "e"): .upgrade
-    case word("e", "x", "p", "e", "c", "t"): .expect
     case word("v", "i", "a"): .via
     case word("d", "a", "t", "e"): .date
     case word("s", "e", "r", "v", "e", "r"): .server
     case word("c", "o", "n", "n", "e", "c", "t", "i"): second == word("o", "n") ? .connection : .other
-    case word("k", "e", "e", "p", "-", "a", "l", "i"): second == word("v", "e") ? .keepAlive : .other
     case word("t", "r", "a", "n", "s", "f", "e", "r"):
       second == word("-", "e", "n", "c", "o", "d", "i", "n") && third == word("g", " ")
         ? .transferEncoding : .other
@@ -73,25 +69,13 @@ extension FieldName {
         : second == word("t", "y", "p", "e")
           ? .contentType
           : second == word("l", "o", "c", "a", "t", "i", "o", "n") && third == blanks ? .location : .other
-    case word("l", "o", "c", "a", "t", "i", "o", "n"): second == blanks ? .location : .other
-    case word("r", "e", "t", "r", "y", "-", "a", "f"): second == word("t", "e", "r") ? .retryAfter : .other
-    case word("w", "w", "w", "-", "a", "u", "t", "h"):
-      second == word("e", "n", "t", "i", "c", "a", "t", "e") && third == blanks ? .wwwAuthenticate : .other
     case word("a", "u", "t", "h", "o", "r", "i", "z"):
       second == word("a", "t", "i", "o", "n") ? .authorization : .other
     case word("x", "-", "b", "l", "n", "k", "-", "k"): second == word("e", "y") ? .coreKey : .other
-    case word("f", "o", "r", "w", "a", "r", "d", "e"): second == word("d", " ") ? .forwarding : .other
-    case word("x", "-", "r", "e", "a", "l", "-", "i"): second == word("p", " ") ? .forwarding : .other
-    case word("i", "d", "e", "m", "p", "o", "t", "e"):
-      second == word("n", "c", "y", "-", "k", "e", "y") ? .idempotencyKey : .other
     case word("x", "-", "r", "e", "q", "u", "e", "s"): second == word("t", "-", "i", "d") ? .requestID : .other
     case word("t", "r", "a", "c", "e", "p", "a", "r"): second == word("e", "n", "t") ? .traceparent : .other
-    case word("t", "r", "a", "c", "e", "s", "t", "a"): second == word("t", "e") ? .tracestate : .other
     case word("x", "-", "f", "o", "r", "w", "a", "r"):
       second & .mask(bytes: 3) == word("d", "e", "d") & .mask(bytes: 3) ? .forwarding : .other
-    // The rest of `x-rate-limit-request-` is not looked at.
-    case word("x", "-", "r", "a", "t", "e", "-", "l"):
-      second == word("i", "m", "i", "t", "-", "r", "e", "q") ? .callerAddress : .other
     // What most requests have not is told by the first letter alone.
     default: rareInitials &>> (first & 0x1f) & 1 == 0 ? .other : rare(first, second, third)
     }
@@ -101,6 +85,22 @@ extension FieldName {
   @inline(never)
   private static func rare(_ first: UInt64, _ second: UInt64, _ third: UInt64) -> FieldName {
     switch first {
+    case word("t", "e"): .te
+    case word("t", "r", "a", "i", "l", "e", "r"): .trailer
+    case word("e", "x", "p", "e", "c", "t"): .expect
+    case word("k", "e", "e", "p", "-", "a", "l", "i"): second == word("v", "e") ? .keepAlive : .other
+    case word("l", "o", "c", "a", "t", "i", "o", "n"): second == blanks ? .location : .other
+    case word("r", "e", "t", "r", "y", "-", "a", "f"): second == word("t", "e", "r") ? .retryAfter : .other
+    case word("w", "w", "w", "-", "a", "u", "t", "h"):
+      second == word("e", "n", "t", "i", "c", "a", "t", "e") && third == blanks ? .wwwAuthenticate : .other
+    case word("f", "o", "r", "w", "a", "r", "d", "e"): second == word("d", " ") ? .forwarding : .other
+    case word("x", "-", "r", "e", "a", "l", "-", "i"): second == word("p", " ") ? .forwarding : .other
+    case word("i", "d", "e", "m", "p", "o", "t", "e"):
+      second == word("n", "c", "y", "-", "k", "e", "y") ? .idempotencyKey : .other
+    case word("t", "r", "a", "c", "e", "s", "t", "a"): second == word("t", "e") ? .tracestate : .other
+    // The rest of `x-rate-limit-request-` is not looked at.
+    case word("x", "-", "r", "a", "t", "e", "-", "l"):
+      second == word("i", "m", "i", "t", "-", "r", "e", "q") ? .callerAddress : .other
     case word("p", "r", "o", "x", "y"): .proxy
     case word("h", "t", "t", "p", "2", "-", "s", "e"): second == word("t", "t", "i", "n", "g", "s") ? .upgrade : .other
     case word("f", "r", "o", "n", "t", "-", "e", "n"):
@@ -147,8 +147,10 @@ extension FieldName {
   }
 }
 
-/// The first letters of the rare names, c f h p t w x, as bits by the letter's place in the alphabet.
-private var rareInitials: UInt64 { 1 << 3 | 1 << 6 | 1 << 8 | 1 << 16 | 1 << 20 | 1 << 23 | 1 << 24 }
+/// The first letters of the rare names, c e f h i k l p r t w x, as bits by the letter's place in the alphabet.
+private var rareInitials: UInt64 {
+  1 << 3 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 11 | 1 << 12 | 1 << 16 | 1 << 18 | 1 << 20 | 1 << 23 | 1 << 24
+}
 
 extension UInt64 {
   /// Whether a word of a name begins with these letters.

@@ -49,7 +49,7 @@ import Testing
     let none = try answer("HTTP/1.1 200 OK\nContent-Length: 0").values("Date")
     #expect(none.count == 1 && none[0].hasSuffix(" GMT"))
     let named = try answer("HTTP/1.1 200 OK\nConnection: Date\nDate: yesterday\nContent-Length: 0").values("Date")
-    #expect(named.count == 1 && named[0].hasSuffix(" GMT"))
+    #expect(named == ["yesterday"])
     #expect(try answer("HTTP/1.1 200 OK\nDate: yesterday\nContent-Length: 0").values("Date") == ["yesterday"])
   }
 

@@ -48,7 +48,7 @@ struct ReferenceParser {
     guard expectations.allSatisfy({ $0 == "100-continue" }) else { return nil }
     facts.expectsContinue = !expectations.isEmpty && facts.version == .http11 && facts.framing != .none
 
-    let unnamed = ["close", "keep-alive", "host", "content-length", "transfer-encoding"]
+    let unnamed = ["close", "keep-alive", "host", "content-length", "transfer-encoding", "date"]
     let named = options.filter { !unnamed.contains($0) }
     facts.fields = fields.map { $0.name + (named.contains($0.name.lowercased()) ? "*" : "") + ":" + $0.value }
     facts.byteCount = (all.count - lines.count) * 2 + lines[0].unicodeScalars.count + 2 + headerBytes
