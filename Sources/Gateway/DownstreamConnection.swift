@@ -96,7 +96,7 @@ final class DownstreamConnection: EventHandler {
   override func deadlinePassed() {
     switch phase {
     case .exchanging: withExchange { $0.deadlinePassed(self) }
-    case .readingHead: beginExchange { $0.refuse(LocalReply(.requestTimeout), self) }
+    case .readingHead: refuseHead(LocalReply(.requestTimeout))
     case .idle, .lingering: close()
     case .closed: break
     }
@@ -113,7 +113,7 @@ final class DownstreamConnection: EventHandler {
         do throws(HeadFault) {
           if try input.parse() { return beginExchange { $0.begin(input, self) } }
         } catch {
-          return beginExchange { $0.refuse(LocalReply(error), self) }
+          return refuseHead(LocalReply(error))
         }
       }
       guard isReadable else { return awaitHead() }
@@ -125,6 +125,12 @@ final class DownstreamConnection: EventHandler {
       case .ended, .failed: return close()
       }
     }
+  }
+
+  /// The head that is being read is malformed, too large, or comes too slowly.
+  private func refuseHead(_ reply: LocalReply) {
+    let isHead = input.map { $0.buffer.withBytes { bytes in RequestHeadParser.isHead(bytes) } } ?? false
+    beginExchange { $0.refuseUnread(reply, isHead: isHead, self) }
   }
 
   /// Reads into the input buffer.

@@ -8,8 +8,13 @@ final class Location: Sendable {
   let prefix: [UInt8]
   /// The id that the query must name; empty where the path says it.
   let instanceID: [UInt8]
-  /// Core's own host and port, and the path that its URL has.
+  /// Core's own host, in brackets if it is IPv6, as `Host` names it with its port, and that port.
+  let host: [UInt8]
   let authority: [UInt8]
+  let port: Int
+  /// Of Core's scheme.
+  let defaultPort: Int
+  /// The path that Core's URL has.
   let corePrefix: [UInt8]
 
   init(_ addressing: Addressing.Form, _ instance: Instance) {
@@ -27,50 +32,105 @@ final class Location: Sendable {
       prefix = []
       instanceID = []
     }
+    host = Array((instance.url.host.contains(":") ? "[\(instance.url.host)]" : instance.url.host).utf8)
     authority = Array(instance.url.authority.utf8)
+    port = Int(instance.url.port)
+    defaultPort = instance.url.isTLS ? 443 : 80
     corePrefix = Array(instance.url.pathPrefix.utf8)
   }
 
   /// Writes a value as the client may follow it; one that leads elsewhere stays as it is.
   func write(_ bytes: Span<UInt8>, _ value: Range<Int>, to output: ByteBuffer) {
-    guard let path = corePath(bytes, value) else { return output.append(bytes, value) }
-    let end = first(of: [UInt8(ascii: "?"), UInt8(ascii: "#")], bytes, path)
-    let fragment = first(of: [UInt8(ascii: "#")], bytes, path)
+    guard let rest = coreReference(bytes, value) else { return output.append(bytes, value) }
+    let end = first(of: [UInt8(ascii: "?"), UInt8(ascii: "#")], bytes, rest)
+    let fragment = first(of: [UInt8(ascii: "#")], bytes, rest)
     output.append(prefix)
-    output.append(bytes, path.lowerBound..<end)
-    output.append(bytes, end..<fragment)
+    if end == rest.lowerBound { output.append("/") }  // RFC 9110 §4.2.3: an empty path is "/".
+    output.append(bytes, rest.lowerBound..<end)
+    var mark: StaticString = "?"
+    writeQuery(bytes, min(end + 1, fragment)..<fragment, &mark, to: output)
     if !instanceID.isEmpty {
-      output.append(end < fragment ? "&instance_id=" : "?instance_id=")
+      output.append(mark)
+      output.append("instance_id=")
       output.append(instanceID)
     }
-    output.append(bytes, fragment..<path.upperBound)
+    output.append(bytes, fragment..<rest.upperBound)
   }
 
-  /// What of the value is a path of this Core, behind its own prefix; nil where it is none.
-  private func corePath(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Range<Int>? {
-    guard let path = path(bytes, value), path.lowerBound < path.upperBound, bytes[path.lowerBound] == UInt8(ascii: "/")
-    else { return nil }
-    guard begins(bytes, path, with: corePrefix) else { return path }
-    let rest = path.lowerBound + corePrefix.count..<path.upperBound
-    guard !rest.isEmpty, bytes[rest.lowerBound] == UInt8(ascii: "/") else { return nil }
-    return rest
-  }
-
-  /// The path and what follows it, of a reference to this Core.
-  private func path(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Range<Int>? {
-    for scheme in ["http://", "https://"] {
-      guard begins(bytes, value, with: Array(scheme.utf8)) else { continue }
-      let rest = value.lowerBound + scheme.utf8.count..<value.upperBound
-      guard begins(bytes, rest, with: authority) else { return nil }
-      return rest.lowerBound + authority.count..<rest.upperBound
+  /// Writes the pairs of Core's query but those that the gateway would take for the instance's name.
+  ///
+  /// - Parameter mark: what the next pair begins with.
+  private func writeQuery(
+    _ bytes: Span<UInt8>, _ query: Range<Int>, _ mark: inout StaticString, to output: ByteBuffer
+  ) {
+    let name = ShortText("instance_id")
+    var pairs = QueryParameters(query)
+    while let pair = pairs.next(bytes) {
+      guard QueryParameters.match(bytes, keyOf: pair, name) == .different else { continue }
+      output.append(mark)
+      output.append(bytes, pair)
+      mark = "&"
     }
-    // `//host/path` leads to another host.
-    return begins(bytes, value, with: Array("//".utf8)) ? nil : value
   }
 
+  /// What of the value follows the address of this Core and the path of its URL; nil where it leads elsewhere.
+  private func coreReference(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Range<Int>? {
+    guard let rest = behindAuthority(bytes, value) else { return nil }
+    guard !corePrefix.isEmpty, begins(bytes, rest, with: corePrefix) else { return rest }
+    let behind = rest.lowerBound + corePrefix.count..<rest.upperBound
+    return isEndOfSegment(bytes, behind) ? behind : nil
+  }
+
+  /// What follows scheme and authority: a path, a query, a fragment, or nothing. A value without them is a path.
+  private func behindAuthority(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Range<Int>? {
+    var (rest, defaultPort) = (value, defaultPort)
+    for (scheme, ownPort) in [("http:", 80), ("https:", 443)]
+    where begins(bytes, value, withAnyCaseOf: Array(scheme.utf8)) {
+      (rest, defaultPort) = (value.lowerBound + scheme.utf8.count..<value.upperBound, ownPort)
+    }
+    guard begins(bytes, rest, with: Array("//".utf8)) else {
+      let isPath = rest == value && !value.isEmpty && bytes[value.lowerBound] == UInt8(ascii: "/")
+      return isPath ? value : nil
+    }
+    rest = rest.lowerBound + 2..<rest.upperBound
+    let end = first(of: [UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "#")], bytes, rest)
+    guard isCore(bytes, rest.lowerBound..<end, defaultPort: defaultPort) else { return nil }
+    return end..<rest.upperBound
+  }
+
+  /// Whether an authority is Core's: as `Host` names it, whatever the scheme, or its host with its port.
+  private func isCore(_ bytes: Span<UInt8>, _ named: Range<Int>, defaultPort: Int) -> Bool {
+    if named.count == authority.count, begins(bytes, named, withAnyCaseOf: authority) { return true }
+    guard begins(bytes, named, withAnyCaseOf: host) else { return false }
+    let suffix = named.lowerBound + host.count..<named.upperBound
+    if suffix.count <= 1 {
+      return port == defaultPort && suffix.allSatisfy { bytes[$0] == UInt8(ascii: ":") }
+    }
+    let digits = suffix.dropFirst()
+    guard bytes[suffix.lowerBound] == UInt8(ascii: ":"), digits.count <= 5,
+      digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[$0]) })
+    else { return false }
+    return digits.reduce(0) { 10 * $0 + Int(bytes[$1] - UInt8(ascii: "0")) } == port
+  }
+
+  private func isEndOfSegment(_ bytes: Span<UInt8>, _ rest: Range<Int>) -> Bool {
+    rest.isEmpty || [UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "#")].contains(bytes[rest.lowerBound])
+  }
+
+  /// Whether the range begins with `prefix`, case included.
   private func begins(_ bytes: Span<UInt8>, _ range: Range<Int>, with prefix: [UInt8]) -> Bool {
     guard range.count >= prefix.count else { return false }
     return prefix.indices.allSatisfy { bytes[range.lowerBound + $0] == prefix[$0] }
+  }
+
+  /// The same for schemes and hosts, which have no case (RFC 3986 §6.2.2.1); `prefix` is in lower case.
+  private func begins(_ bytes: Span<UInt8>, _ range: Range<Int>, withAnyCaseOf prefix: [UInt8]) -> Bool {
+    guard range.count >= prefix.count else { return false }
+    return prefix.indices.allSatisfy { lowercased(bytes[range.lowerBound + $0]) == prefix[$0] }
+  }
+
+  private func lowercased(_ byte: UInt8) -> UInt8 {
+    (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
   }
 
   private func first(of marks: [UInt8], _ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {

@@ -102,8 +102,8 @@ final class ResponseRelay {
   }
 
   /// Writes the head for the client in front of what follows.
-  func write(_ head: DownstreamHead, _ access: InstanceAccess, _ form: Addressing.Form) {
-    buffer.withBytes { bytes in head.write(parser.head, bytes, access, form, to: output) }
+  func write(_ head: DownstreamHead, _ access: InstanceAccess, _ form: Addressing.Form, by worker: Worker) {
+    buffer.withBytes { bytes in head.write(parser.head, bytes, access, form, by: worker, to: output) }
   }
 
   /// Passes on what was read of the body.

@@ -96,7 +96,7 @@ final class UpstreamRoute: Sendable {
       case .tracestate:
         if trace != nil { lines.pass(field, of: bytes, to: output) }
       case .host, .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .contentLength, .expect,
-        .authorization, .coreKey, .proxy, .forwarding, .idempotencyKey, .requestID, .traceparent:
+        .authorization, .coreKey, .lookalike, .proxy, .forwarding, .idempotencyKey, .requestID, .traceparent:
         break
       }
     }

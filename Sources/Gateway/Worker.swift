@@ -256,6 +256,9 @@ final class Worker: EventHandler, EventLoopDelegate {
   /// The `Date` line of the present second.
   func dateLine() -> [UInt8] { date.line(at: loop.wallMicroseconds / 1_000_000) }
 
+  @inline(never)
+  func writeDate(to output: ByteBuffer) { output.append(dateLine()) }
+
   func write(
     _ reply: LocalReply, id: RequestID, keepsAlive: Bool, version: Version, hasBody: Bool, to output: ByteBuffer
   ) {

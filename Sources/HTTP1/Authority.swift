@@ -1,23 +1,48 @@
 /// A host with an optional port, as `Host` and an absolute target name it (RFC 9110 §7.2).
 enum Authority {
-  /// Whether `range` is `uri-host [":" port]` with a host: a name of unreserved bytes, or an IPv6 address in brackets.
+  /// Whether `range` is `uri-host [":" port]` with a host: a registered name, or an IPv6 address in brackets
+  /// (RFC 3986 §3.2.2).
   ///
-  /// Narrower than RFC 3986 §3.2.2: sub-delims and escapes are no part of a name that resolves, and the comma is what a
-  /// joined field line would hold. Userinfo is refused with them (RFC 9110 §4.2.4).
+  /// Userinfo is refused (RFC 9110 §4.2.4).
   static func isValid(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-    let name = endOfName(bytes, range)
-    guard let end = name > range.lowerBound ? name : endOfAddress(bytes, range) else { return false }
+    let end = endOfPlainName(bytes, range)
+    if end > range.lowerBound {
+      if end == range.upperBound { return true }
+      if bytes[end] == UInt8(ascii: ":") { return isPort(bytes, end + 1..<range.upperBound) }
+    }
+    return isRareForm(bytes, range, plainEnd: end)
+  }
+
+  /// An address in brackets, or a name with escapes behind its first bytes.
+  @inline(never)
+  private static func isRareForm(_ bytes: Span<UInt8>, _ range: Range<Int>, plainEnd: Int) -> Bool {
+    guard plainEnd < range.upperBound else { return false }
+    let isEscape = bytes[plainEnd] == UInt8(ascii: "%")
+    guard let end = isEscape ? endOfName(bytes, range, from: plainEnd) : endOfAddress(bytes, range) else {
+      return false
+    }
     guard end < range.upperBound else { return true }
     return bytes[end] == UInt8(ascii: ":") && isPort(bytes, end + 1..<range.upperBound)
   }
 
+  /// Where a name without escapes ends.
   @inline(__always)
-  private static func endOfName(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
+  private static func endOfPlainName(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
     bytes.firstStop(in: range) { word in
       word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "9")) | word.marks(of: UInt8(ascii: "/"))
     } where: {
-      !ByteSet.unreserved.contains($0)
+      !ByteSet.registeredName.contains($0)
     }
+  }
+
+  /// Where a name ends that goes on at `start` with an escape; nil where an escape is malformed.
+  private static func endOfName(_ bytes: Span<UInt8>, _ range: Range<Int>, from start: Int) -> Int? {
+    var index = start
+    while index < range.upperBound, bytes[index] == UInt8(ascii: "%") {
+      guard percentDecoded(bytes, index + 1..<range.upperBound) != nil else { return nil }
+      index = endOfPlainName(bytes, index + 3..<range.upperBound)
+    }
+    return index
   }
 
   private static func endOfAddress(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int? {

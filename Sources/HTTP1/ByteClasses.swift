@@ -8,6 +8,9 @@ struct ByteSet {
   /// Letters, digits and `-._~` (RFC 3986 §2.3).
   static let unreserved = ByteSet(low: 0x03ff_6000_0000_0000, high: 0x47ff_fffe_87ff_fffe)
 
+  /// The unreserved bytes and ``!$&'()*+,;=`` (RFC 3986 §3.2.2), escapes aside.
+  static let registeredName = ByteSet(low: 0x2bff_7fd2_0000_0000, high: 0x47ff_fffe_87ff_fffe)
+
   /// Letters, digits and `-._~+/` (RFC 9110 §11.2).
   static let token68 = ByteSet(low: 0x03ff_e800_0000_0000, high: 0x47ff_fffe_87ff_fffe)
 
@@ -24,6 +27,10 @@ extension UInt8 {
   static let lf = UInt8(ascii: "\n")
   static let cr = UInt8(ascii: "\r")
   static let space = UInt8(ascii: " ")
+  static let quote = UInt8(ascii: "\"")
+  static let semicolon = UInt8(ascii: ";")
+  static let equals = UInt8(ascii: "=")
+  static let backslash = UInt8(ascii: "\\")
 
   /// May stand in a field value, once trimmed: everything but control bytes, HTAB excepted (RFC 9110 §5.5).
   @inline(__always)

@@ -5,7 +5,7 @@ package enum ChunkFault: Error, Equatable, Sendable {
   case sizeMalformed
   /// More than `ChunkedDecoder.sizeDigitsMax` digits.
   case sizeTooLarge
-  /// A control byte in a chunk extension.
+  /// A chunk extension that is not `; name`, `; name=token` or `; name="quoted"` (RFC 9112 §7.1.1).
   case extensionMalformed
   /// More than `ChunkedDecoder.extensionBytesMax` in one body.
   case extensionsTooLong
@@ -22,7 +22,7 @@ package enum ChunkFault: Error, Equatable, Sendable {
     switch self {
     case .sizeMalformed: "a chunk size is malformed"
     case .sizeTooLarge: "a chunk size has too many digits"
-    case .extensionMalformed: "a chunk extension has a control byte"
+    case .extensionMalformed: "a chunk extension is malformed"
     case .extensionsTooLong: "the chunk extensions are too long"
     case .dataTooLong: "a chunk is longer than its size"
     case .trailerMalformed: "a trailer field is malformed"
@@ -52,7 +52,9 @@ struct ChunkedDecoder: Sendable {
   }
 
   private enum Phase {
-    case size, paddingBeforeExtension, extensions, sizeLF
+    case size, sizePadding, sizeLF
+    case extensionStart, extensionName, extensionNamePadding, valueStart, value, valuePadding
+    case quotedValue, quotedPair, quotedValueEnd
     case data, dataCR, dataLF
     case trailerStart, trailerName, trailerValue, trailerLF, lastLF
     case ended
@@ -91,7 +93,9 @@ struct ChunkedDecoder: Sendable {
   private mutating func read(_ byte: UInt8) throws(ChunkFault) -> Phase {
     switch phase {
     case .size: return try readSize(byte)
-    case .paddingBeforeExtension, .extensions: return try readExtension(byte)
+    case .sizePadding, .extensionStart, .extensionName, .extensionNamePadding, .valueStart, .value, .valuePadding,
+      .quotedValue, .quotedPair, .quotedValueEnd:
+      return try readExtension(byte)
     case .sizeLF:
       guard byte == .lf else { throw .bareCR }
       sizeDigits = 0
@@ -123,9 +127,9 @@ struct ChunkedDecoder: Sendable {
     guard sizeDigits > 0 else { throw .sizeMalformed }
     switch byte {
     case .cr: return .sizeLF
-    case UInt8(ascii: ";"): return .extensions
+    case UInt8(ascii: ";"): return .extensionStart
     // RFC 9112 §7.1.1 has BWS before the semicolon, RFC 9110 §5.6.3 wants it read.
-    case .space, .tab: return .paddingBeforeExtension
+    case .space, .tab: return .sizePadding
     default: throw .sizeMalformed
     }
   }
@@ -133,14 +137,33 @@ struct ChunkedDecoder: Sendable {
   private mutating func readExtension(_ byte: UInt8) throws(ChunkFault) -> Phase {
     extensionBytes += 1
     guard extensionBytes <= Self.extensionBytesMax else { throw .extensionsTooLong }
-    if phase == .paddingBeforeExtension {
-      if byte == UInt8(ascii: ";") { return .extensions }
-      guard byte.isBlank else { throw .sizeMalformed }
-      return .paddingBeforeExtension
+    guard let next = extensionPhase(behind: byte) else {
+      throw phase == .sizePadding ? .sizeMalformed : .extensionMalformed
     }
-    if byte == .cr { return .sizeLF }
-    guard byte.isFieldContent else { throw .extensionMalformed }
-    return .extensions
+    return next
+  }
+
+  /// *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) CR (RFC 9112 §7.1.1); nil for another byte.
+  private func extensionPhase(behind byte: UInt8) -> Phase? {
+    switch phase {
+    case .sizePadding, .valuePadding: byte.isBlank ? phase : byte == .semicolon ? .extensionStart : nil
+    case .extensionStart: byte.isBlank ? .extensionStart : ByteSet.token.contains(byte) ? .extensionName : nil
+    case .extensionName where ByteSet.token.contains(byte): .extensionName
+    case .extensionName where byte == .cr: .sizeLF
+    case .extensionName, .extensionNamePadding:
+      byte.isBlank ? .extensionNamePadding : byte == .equals ? .valueStart : byte == .semicolon ? .extensionStart : nil
+    case .valueStart:
+      byte.isBlank ? .valueStart : byte == .quote ? .quotedValue : ByteSet.token.contains(byte) ? .value : nil
+    case .value where ByteSet.token.contains(byte): .value
+    case .value, .quotedValueEnd:
+      byte == .cr ? .sizeLF : byte.isBlank ? .valuePadding : byte == .semicolon ? .extensionStart : nil
+    case .quotedValue where byte == .quote: .quotedValueEnd
+    case .quotedValue where byte == .backslash: .quotedPair
+    case .quotedValue, .quotedPair: byte.isFieldContent ? .quotedValue : nil
+    case .size, .sizeLF, .data, .dataCR, .dataLF, .trailerStart, .trailerName, .trailerValue, .trailerLF, .lastLF,
+      .ended:
+      preconditionFailure("no extension byte here")
+    }
   }
 
   private mutating func readTrailer(_ byte: UInt8) throws(ChunkFault) -> Phase {

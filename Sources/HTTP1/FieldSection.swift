@@ -140,8 +140,10 @@ struct FieldSection: Sendable {
 }
 
 extension FieldName {
-  /// Whether the message cannot be read without it: no Connection option makes it a field of one hop.
-  fileprivate var isForEveryHop: Bool { self == .host || self == .contentLength || self == .transferEncoding }
+  /// Whether each hop needs it, to read the message or to tell its age: no Connection option makes it a field of one hop.
+  fileprivate var isForEveryHop: Bool {
+    self == .host || self == .contentLength || self == .transferEncoding || self == .date
+  }
 }
 
 extension Span<UInt8> {

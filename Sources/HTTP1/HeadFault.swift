@@ -8,7 +8,7 @@ package enum HeadFault: Error, Equatable, Sendable {
   case headersTooLarge
   /// 501: a transfer coding other than chunked (RFC 9112 §6.1).
   case notImplemented
-  /// 505: a well-formed version that is neither 1.0 nor 1.1.
+  /// 505: a well-formed version whose major version is not 1.
   case versionUnsupported
   /// 417: an expectation other than 100-continue (RFC 9110 §10.1.1).
   case expectationUnsupported
@@ -34,7 +34,7 @@ package enum HeadFault: Error, Equatable, Sendable {
       case .requestLine: "the request line is not a method, a target and a version with single spaces between them"
       case .methodNoToken: "the method is not a token"
       case .targetByte: "the request target has a byte that is not allowed there"
-      case .targetForm: "the request target is neither a path nor an http URL with a path"
+      case .targetForm: "the request target is neither a path nor an http URL"
       case .targetAuthority: "the authority in the request target is invalid"
       case .version: "the HTTP version is malformed or not supported"
       case .statusLine: "the status line is malformed"

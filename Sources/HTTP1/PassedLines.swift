@@ -14,7 +14,7 @@ package struct PassedLines {
 
   /// Begins with the status line, as it was sent but for the version, which is ours (RFC 9110 §2.5).
   package init(statusLineOf head: borrowing ResponseHead, _ bytes: Span<UInt8>, to output: ByteBuffer) {
-    if case .http11 = head.version, head.reason.lowerBound == "HTTP/1.1 200 ".utf8.count {
+    if bytes[7] == UInt8(ascii: "1"), head.reason.lowerBound == "HTTP/1.1 200 ".utf8.count {
       run = 0..<head.reason.upperBound + 2
       return
     }

@@ -10,6 +10,8 @@ package enum PathFault: Error, Equatable, Sendable {
   case escapeMalformed
   /// `%2F %5C %25 %7F %00–%1F`, or an escape of an unreserved byte, which needs none (RFC 3986 §2.3).
   case escapeForbidden
+  /// Escapes whose bytes are no UTF-8: overlong, a surrogate, beyond U+10FFFF, or cut off (RFC 3629 §3).
+  case escapeNotUTF8
   /// `\`, `;` or a byte outside 0x21...0x7e.
   case byteForbidden
 }
@@ -27,8 +29,7 @@ package func checkPath(_ bytes: Span<UInt8>, _ path: Range<Int>) throws(PathFaul
       try checkSegment(bytes, segmentStart..<index)
       segmentStart = index + 1
     case UInt8(ascii: "%"):
-      try checkEscape(bytes, index + 1..<path.upperBound)
-      index += 2
+      index = try endOfEscapes(bytes, index..<path.upperBound) - 1
     case UInt8(ascii: "\\"), UInt8(ascii: ";"): throw .byteForbidden
     case let byte: guard byte.isVisible else { throw .byteForbidden }
     }
@@ -54,13 +55,42 @@ private func checkSegment(_ bytes: Span<UInt8>, _ segment: Range<Int>) throws(Pa
   }
 }
 
-/// `rest` begins behind the percent sign.
-private func checkEscape(_ bytes: Span<UInt8>, _ rest: Range<Int>) throws(PathFault) {
-  guard let byte = percentDecoded(bytes, rest) else { throw .escapeMalformed }
+/// Where the escapes of one character end that `range` begins with.
+private func endOfEscapes(_ bytes: Span<UInt8>, _ range: Range<Int>) throws(PathFault) -> Int {
+  guard let byte = percentDecoded(bytes, range.lowerBound + 1..<range.upperBound) else { throw .escapeMalformed }
+  let end = range.lowerBound + 3
   switch byte {
   case 0...0x1f, 0x7f, UInt8(ascii: "/"), UInt8(ascii: "\\"), UInt8(ascii: "%"): throw .escapeForbidden
-  default: guard !ByteSet.unreserved.contains(byte) else { throw .escapeForbidden }
+  case 0x20..<0x7f:
+    guard !ByteSet.unreserved.contains(byte) else { throw .escapeForbidden }
+    return end
+  default: return try endOfSequence(bytes, from: byte, end..<range.upperBound)
   }
+}
+
+/// Where a UTF-8 sequence ends whose first byte is `lead` and whose other bytes are the escapes that `rest` begins with
+/// (RFC 3629 §4).
+private func endOfSequence(_ bytes: Span<UInt8>, from lead: UInt8, _ rest: Range<Int>) throws(PathFault) -> Int {
+  let (count, second): (Int, ClosedRange<UInt8>)
+  switch lead {
+  case 0xc2...0xdf: (count, second) = (1, 0x80...0xbf)
+  case 0xe0: (count, second) = (2, 0xa0...0xbf)
+  case 0xe1...0xec, 0xee...0xef: (count, second) = (2, 0x80...0xbf)
+  case 0xed: (count, second) = (2, 0x80...0x9f)
+  case 0xf0: (count, second) = (3, 0x90...0xbf)
+  case 0xf1...0xf3: (count, second) = (3, 0x80...0xbf)
+  case 0xf4: (count, second) = (3, 0x80...0x8f)
+  default: throw .escapeNotUTF8
+  }
+  var index = rest.lowerBound
+  for place in 0..<count {
+    guard index < rest.upperBound, bytes[index] == UInt8(ascii: "%"),
+      let byte = percentDecoded(bytes, index + 1..<rest.upperBound),
+      place == 0 ? second.contains(byte) : byte & 0xc0 == 0x80
+    else { throw .escapeNotUTF8 }
+    index += 3
+  }
+  return index
 }
 
 /// The byte that the two hex digits at the start of `rest` stand for.

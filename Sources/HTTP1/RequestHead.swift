@@ -4,7 +4,8 @@ public struct RequestHead: ~Copyable, Sendable {
   package internal(set) var methodRange = 0..<0
   /// As sent: 0x21...0x7e without `#`.
   package internal(set) var target = 0..<0
-  /// Starts with a slash; of an absolute-form what follows the authority. Not yet checked by `checkPath`.
+  /// Starts with a slash; of an absolute-form what follows the authority, `/` where nothing does; `*` in an OPTIONS
+  /// in asterisk-form. Not yet checked by `checkPath`.
   package internal(set) var path = 0..<0
   /// What follows the first question mark; nil without one.
   package internal(set) var query: Range<Int>?
@@ -19,6 +20,13 @@ public struct RequestHead: ~Copyable, Sendable {
   package internal(set) var expectsContinue = false
   /// Bytes of the whole head: empty lines before it and the empty line that ends it included.
   package internal(set) var byteCount = 0
+
+  /// Whether an OPTIONS asks about the server as a whole: by `*`, or by a URL without path and query (RFC 9112 §3.2.4).
+  package func isForServer(_ bytes: Span<UInt8>) -> Bool {
+    guard method == .options, query == nil else { return false }
+    // The path that stands for an empty one is the last slash of the scheme.
+    return bytes[path.lowerBound] == UInt8(ascii: "*") || path.upperBound < target.upperBound
+  }
 
   /// Whether there is a field of this kind.
   @inlinable @inline(__always) public func has(_ kind: FieldName) -> Bool { fields.has(kind) }

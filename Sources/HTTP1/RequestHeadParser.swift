@@ -75,7 +75,24 @@ package struct RequestHeadParser: ~Copyable, Sendable {
       head.path = parts.path
       head.query = parts.query
       reader.beginFields(head.version, of: .client(authority: parts.authority))
-    } catch { throw .malformed(error) }
+    } catch {
+      guard error == .targetForm, isAsteriskForm(bytes) else { throw .malformed(error) }
+      head.path = head.target
+      head.query = nil
+      reader.beginFields(head.version, of: .client(authority: nil))
+    }
+  }
+
+  /// Only OPTIONS may ask about the server as a whole (RFC 9112 §3.2.4).
+  private func isAsteriskForm(_ bytes: Span<UInt8>) -> Bool {
+    head.method == .options && head.target.count == 1 && bytes[head.target.lowerBound] == UInt8(ascii: "*")
+  }
+
+  /// Whether bytes that are, or begin, a request head are those of a HEAD, also where the head is refused.
+  package static func isHead(_ bytes: Span<UInt8>) -> Bool {
+    var start = 0
+    while start + 1 < bytes.count, bytes[start] == .cr, bytes[start + 1] == .lf { start += 2 }
+    return bytes.count - start >= 5 && bytes.packed(start..<start + 5) == UInt64(ascii: "H", "E", "A", "D", " ")
   }
 
   private mutating func finish() throws(HeadFault) {

@@ -12,20 +12,27 @@ struct RequestTarget {
   init(_ bytes: Span<UInt8>, _ target: Range<Int>, question: Int?) throws(HeadFault.Reason) {
     let pathEnd = question ?? target.upperBound
     query = question.map { $0 + 1..<target.upperBound }
-    authority =
-      bytes[target.lowerBound] == UInt8(ascii: "/")
-      ? nil : try Self.authority(bytes, target.lowerBound..<pathEnd)
-    path = (authority?.upperBound ?? target.lowerBound)..<pathEnd
+    guard bytes[target.lowerBound] != UInt8(ascii: "/") else {
+      authority = nil
+      path = target.lowerBound..<pathEnd
+      return
+    }
+    (authority, path) = try Self.absolute(bytes, target.lowerBound..<pathEnd)
   }
 
-  private static func authority(_ bytes: Span<UInt8>, _ target: Range<Int>) throws(HeadFault.Reason) -> Range<Int> {
-    // A gateway has to take absolute-form (RFC 9112 §3.2.2). Authority-form and asterisk-form are for CONNECT and
-    // OPTIONS, which nothing here answers.
-    guard let start = endOfScheme(bytes, target),
-      let slash = bytes.first(UInt8(ascii: "/"), in: start..<target.upperBound)
-    else { throw .targetForm }
-    guard Authority.isValid(bytes, start..<slash) else { throw .targetAuthority }
-    return start..<slash
+  /// Authority and path of an absolute-form.
+  ///
+  /// A gateway has to take it (RFC 9112 §3.2.2). Authority-form is for CONNECT, which nothing here answers.
+  @inline(never)
+  private static func absolute(
+    _ bytes: Span<UInt8>, _ target: Range<Int>
+  ) throws(HeadFault.Reason) -> (authority: Range<Int>, path: Range<Int>) {
+    guard let start = endOfScheme(bytes, target) else { throw .targetForm }
+    let slash = bytes.first(UInt8(ascii: "/"), in: start..<target.upperBound)
+    let end = slash ?? target.upperBound
+    guard Authority.isValid(bytes, start..<end) else { throw .targetAuthority }
+    // RFC 9110 §4.2.3: an empty path is the same as "/", for which the last slash of the scheme stands.
+    return (start..<end, slash == nil ? start - 1..<start : end..<target.upperBound)
   }
 
   /// Where `http://` or `https://` ends.

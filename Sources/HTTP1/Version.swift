@@ -6,7 +6,7 @@ package enum Version: UInt8, Sendable {
   /// What eight bytes say of the version.
   enum Reading {
     case understood(Version)
-    /// Well-formed, but neither 1.0 nor 1.1.
+    /// Well-formed, but not of major version 1.
     case unsupported
     case malformed
   }
@@ -27,6 +27,7 @@ package enum Version: UInt8, Sendable {
       bytes[start + 6] == UInt8(ascii: "."), bytes[start + 7].isDigit
     else { return .malformed }
     guard bytes[start + 5] == UInt8(ascii: "1") else { return .unsupported }
-    return bytes[start + 7] == UInt8(ascii: "0") ? .understood(.http10) : .unsupported
+    // RFC 9110 §2.5: a message of a higher minor version is read as one of the highest that is known.
+    return .understood(bytes[start + 7] == UInt8(ascii: "0") ? .http10 : .http11)
   }
 }

@@ -12,7 +12,9 @@ package protocol Site: AnyObject {
   ) -> SmallResponse
 
   /// Writes the response to what is no request that it takes; the connection ends behind it.
-  func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer)
+  ///
+  /// - Parameter isHead: whether it is a HEAD, to which no response has content (RFC 9110 §9.3.2).
+  func refuse(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer)
 }
 
 /// What comes with the head of a request.

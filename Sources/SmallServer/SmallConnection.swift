@@ -212,7 +212,8 @@ final class SmallConnection: EventHandler {
   }
 
   private func refuse(_ fault: SmallRequestFault) {
-    owner.site.refuse(fault, at: owner.loop.wallMicroseconds / 1_000_000, to: output)
+    let isHead = input.withBytes { bytes in RequestHeadParser.isHead(bytes) }
+    owner.site.refuse(fault, isHead: isHead, at: owner.loop.wallMicroseconds / 1_000_000, to: output)
     begin(keepsAlive: false)
   }
 

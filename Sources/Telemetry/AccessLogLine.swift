@@ -21,7 +21,7 @@ struct AccessLogLine {
       out.append(#"","request_id":""#)
       out.append(record.requestID)
       out.append("\"")
-      out.append(#","client_request_id":""#, json: head.extracting(texts.clientRequestID))
+      out.append(#","client_request_id":""#, maskedJSON: head.extracting(texts.clientRequestID))
       if texts.traceID.isEmpty {
         // The one that bears the request's id.
         out.append(#","trace_id":""#)
@@ -40,7 +40,7 @@ struct AccessLogLine {
       out.append(#","instance":""#, json: instance)
       out.append(#","method":""#, json: head.extracting(texts.method))
       out.append(#","route":""#, json: route)
-      out.append(#","path":""#, json: head.extracting(texts.path))
+      out.append(#","path":""#, maskedJSON: head.extracting(texts.path))
       out.append(#","operation":""#, json: operation)
       out.append(#","status":"#, record.status)
       out.append(#","code":""#, record.code)

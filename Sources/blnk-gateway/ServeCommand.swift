@@ -71,7 +71,7 @@ extension Command {
 extension Arguments {
   func address(_ flag: String) throws(CommandFault) -> ListenAddress? {
     guard let text = value(flag) else { return nil }
-    guard let address = ListenAddress(text) else { throw .usage("\(flag) \(ListenAddress.rule)") }
+    guard let address = ListenAddress(text) else { throw .usage("\(flag) \(ListenAddress.fault(of: text))") }
     return address
   }
 }

@@ -28,6 +28,7 @@ final class ServedPolicy {
 
   init(_ arguments: Arguments) throws(CommandFault) {
     listen = try arguments.address("--listen")
+    if let note = listen?.familyNote { Console.note("note: --listen \(note) in \"listen\" of gateway.json") }
     admin = try arguments.address("--admin")
     isStrict = arguments.isSet("--strict")
     folder = try PolicyFolder(arguments)

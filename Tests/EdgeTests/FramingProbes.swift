@@ -60,6 +60,9 @@ import Testing
     Probe("§7.1: 2^64 + 2", chunked + "10000000000000002\r\n{}\r\n0\r\n\r\n", .refused(400)),
     Probe("§7.1: 2^40, which is too large before it has come", chunked + "10000000000\r\nx", .refused(413)),
     Probe("§7.1: bare LF", chunked + "2\n{}\n0\n\n", .refused(400)),
+    Probe("§7.1.1: an extension without a name", chunked + "2;\r\n{}\r\n0\r\n\r\n", .refused(400)),
+    Probe("§7.1.1: an extension whose name is no token", chunked + "2;a[=b\r\n{}\r\n0\r\n\r\n", .refused(400)),
+    Probe("§7.1.1: blanks around an extension", chunked + "2 ; a = \"b\"\r\n{}\r\n0\r\n\r\n", .served),
     Probe("§7.1.1: LF in an extension", chunked + "2;\n\r\n{}\r\n0\r\n\r\n", .refused(400)),
     Probe(
       "§7.1.1: extensions without end", chunked + "2;" + String(repeating: "a", count: 9_000) + "\r\n{}\r\n0\r\n\r\n",

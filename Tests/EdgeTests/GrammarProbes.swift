@@ -10,6 +10,7 @@ import Testing
     Probe("§2.2: a bare LF ends no line", "GET {T} HTTP/1.1\n{H}\n", .refused(400)),
     Probe("§2.3: a major version that is not spoken", "GET {T} HTTP/2.0\r\n{H}\r\n", .refused(505)),
     Probe("§2.3: the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", .refused(505)),
+    Probe("9110 §2.5: a minor version that is not known", "GET {T} HTTP/1.2\r\n{H}\r\n", .served),
     Probe("§2.3: a version with a tail", "GET {T} HTTP/1.1x\r\n{H}\r\n", .refused(400)),
     Probe("§2.3: the name of the protocol has its case", "GET {T} http/1.1\r\n{H}\r\n", .refused(400)),
     Probe("§2.3: HTTP/1.0 is served once", "GET {T} HTTP/1.0\r\n{H}\r\n", .servedLast),
@@ -31,7 +32,13 @@ import Testing
     Probe("§3.2.2: absolute-form for another host", "GET http://other{T} HTTP/1.1\r\n{H}\r\n", .refused(400)),
     Probe("9110 §4.2.4: userinfo in the target", "GET http://u:p@gate{T} HTTP/1.1\r\n{H}\r\n", .refused(400)),
     Probe("§3.2.3: authority-form", "GET gate:80 HTTP/1.1\r\n{H}\r\n", .refused(400)),
-    Probe("§3.2.4: asterisk-form", "GET * HTTP/1.1\r\n{H}\r\n", .refused(400)),
+    Probe("§3.2.4: asterisk-form", "OPTIONS * HTTP/1.1\r\nHost: gate\r\n\r\n", .answered(204)),
+    Probe("§3.2.4: asterisk-form of another method", "GET * HTTP/1.1\r\n{H}\r\n", .refused(400)),
+    Probe(
+      "9110 §4.2.3: absolute-form without a path is one for /",
+      "GET http://gate?instance_id=one HTTP/1.1\r\n{H}\r\n", .answered(404)),
+    Probe("3629 §3: an escape that is no UTF-8", "GET /proxy/balances/%ff HTTP/1.1\r\n{H}\r\n", .answered(400)),
+    Probe("3629 §3: an overlong dot", "GET /proxy/balances/%c0%ae HTTP/1.1\r\n{H}\r\n", .answered(400)),
     Probe("9110 §4.2.5: a fragment", "GET {T}#x HTTP/1.1\r\n{H}\r\n", .refused(400)),
     Probe(
       "3986 §2.1: an escape that is none, in the path", "GET /proxy/bal%zzances HTTP/1.1\r\n{H}\r\n", .answered(400)),
@@ -59,6 +66,10 @@ import Testing
       "GET {T} HTTP/1.1\r\n{H}\(String(repeating: "X: y\r\n", count: 101))\r\n", .refused(431)),
     Probe("§3.2: no Host", "GET {T} HTTP/1.1\r\nAuthorization: Bearer x\r\n\r\n", .refused(400)),
     Probe("§3.2: two of them", "GET {T} HTTP/1.1\r\n{H}Host: gate\r\n\r\n", .refused(400)),
+    Probe(
+      "3986 §3.2.2: a Host with sub-delims and escapes",
+      "GET {T} HTTP/1.1\r\n{H}\r\n".replacing("{H}", with: Stage.lines.replacing("gate", with: "a=b%41")), .served),
+    Probe("3986 §2.1: a Host with an escape that is none", "GET {T} HTTP/1.1\r\nHost: a%4\r\n\r\n", .refused(400)),
     Probe("§3.2: a Host with a space", "GET {T} HTTP/1.1\r\nHost: a b\r\n\r\n", .refused(400)),
     Probe("§3.2: a Host with a slash", "GET {T} HTTP/1.1\r\nHost: a/b\r\n\r\n", .refused(400)),
     Probe("§3.2: a Host with userinfo", "GET {T} HTTP/1.1\r\nHost: a@b\r\n\r\n", .refused(400)),

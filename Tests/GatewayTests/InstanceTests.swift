@@ -103,6 +103,19 @@ import Testing
     ("/proxy/balances/x?instance_id=one", "https://elsewhere.example/x", "https://elsewhere.example/x"),
     ("/proxy/balances/x?instance_id=one", "//elsewhere.example/x", "//elsewhere.example/x"),
     ("/proxy/balances/x?instance_id=one", "http://CORE.evil.example/x", "http://CORE.evil.example/x"),
+    ("/proxy/balances/x?instance_id=one", "HTTP://CORE/balances", "/proxy/balances?instance_id=one"),
+    ("/proxy/balances/x?instance_id=one", "//CORE/balances", "/proxy/balances?instance_id=one"),
+    ("/proxy/balances/x?instance_id=one", "http://CORE", "/proxy/?instance_id=one"),
+    ("/proxy/balances/x?instance_id=one", "http://CORE?a=1#f", "/proxy/?a=1&instance_id=one#f"),
+    ("/instances/one/balances/x", "http://CORE#f", "/instances/one/#f"),
+    ("/proxy/balances/x?instance_id=one", "http://CORE@elsewhere.example/", "http://CORE@elsewhere.example/"),
+    ("/proxy/balances/x?instance_id=one", "http://127.0.0.1/x", "http://127.0.0.1/x"),
+    ("/proxy/balances/x?instance_id=one", "//127.0.0.1/x", "//127.0.0.1/x"),
+    ("/proxy/balances/x?instance_id=one", "/a?instance_id=two", "/proxy/a?instance_id=one"),
+    ("/proxy/balances/x?instance_id=one", "/a?b=1&instance_id=one&c", "/proxy/a?b=1&c&instance_id=one"),
+    ("/proxy/balances/x?instance_id=one", "/a?instance%5Fid=two&b", "/proxy/a?b&instance_id=one"),
+    ("/instances/one/balances/x", "/a?instance_id=one&b=1", "/instances/one/a?b=1"),
+    ("/instances/one/balances/x", "/a?instance_id=one", "/instances/one/a"),
   ]
 
   @Test(arguments: redirects)
@@ -118,6 +131,29 @@ import Testing
     defer { gateway.stop() }
     let answer = try gateway.ask("GET", target)
     #expect(answer?["Location"] == seen.replacing("CORE", with: "127.0.0.1:\(core.port)"))
+  }
+
+  @Test func `a redirect to a Core with a name and a prefix stays inside the gateway`() throws {
+    let redirects = [
+      ("http://LocalHost:PORT/blnk/a", "/proxy/a?instance_id=one"),
+      ("https://localhost:PORT/blnk", "/proxy/?instance_id=one"),
+      ("/blnk/a?b", "/proxy/a?b&instance_id=one"), ("http://localhost/blnk/a", "http://localhost/blnk/a"),
+      ("http://localhost:PORT/blnkx", "http://localhost:PORT/blnkx"),
+    ]
+    for (location, seen) in redirects {
+      let port = Mutex("")
+      let core = try ScriptedUpstream { _ in
+        let location = location.replacing("PORT", with: port.withLock { $0 })
+        return .bytes(Array("HTTP/1.1 302 Found\r\nContent-Location: \(location)\r\nContent-Length: 0\r\n\r\n".utf8))
+      }
+      defer { core.stop() }
+      port.withLock { $0 = "\(core.port)" }
+      let gateway = try RunningGateway(
+        upstreams: [("one", core.port)], instance: ["url": "http://localhost:\(core.port)/blnk"])
+      defer { gateway.stop() }
+      let answer = try gateway.ask("GET", Self.target)
+      #expect(answer?["Content-Location"] == seen.replacing("PORT", with: "\(core.port)"))
+    }
   }
 
   @Test func `the fields that show the gateway's own address are dropped`() throws {

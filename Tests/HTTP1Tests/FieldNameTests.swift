@@ -16,13 +16,21 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
       ("Proxy-Authorization", .proxy),
       ("Proxy-", .proxy), ("Proxy", .proxy), ("Proxy-Connection-Of-Many-Many-Bytes", .proxy),
       ("X-Forwarded-For", .forwarding), ("X-Forwarded-Proto", .forwarding), ("X-Forwarded", .forwarding),
-      ("X-Real-IP", .forwarding), ("Forwarded", .forwarding), ("Idempotency-Key", .idempotencyKey),
+      ("X-Real-IP", .forwarding), ("Forwarded", .forwarding), ("True-Client-IP", .forwarding),
+      ("CF-Connecting-IP", .forwarding), ("CF-Pseudo-IPv4", .forwarding), ("X-Client-IP", .forwarding),
+      ("Client-IP", .forwarding), ("X-Cluster-Client-IP", .forwarding), ("Fastly-Client-IP", .forwarding),
+      ("Fly-Client-IP", .forwarding), ("WL-Proxy-Client-IP", .forwarding), ("X-Azure-ClientIP", .forwarding),
+      ("X-Azure-SocketIP", .forwarding), ("X-ProxyUser-IP", .forwarding), ("X-Method-Override", .forwarding),
+      ("X-URL-Scheme", .forwarding), ("X-Scheme", .forwarding), ("X-Host", .forwarding),
+      ("Front-End-HTTPS", .forwarding), ("HTTP2-Settings", .upgrade), ("Content-Location", .location),
+      ("Idempotency-Key", .idempotencyKey),
       ("X-Request-Id", .requestID), ("Traceparent", .traceparent), ("Tracestate", .tracestate), ("Via", .via),
       ("Date", .date), ("Server", .server), ("Location", .location), ("Content-Type", .contentType),
       ("Retry-After", .retryAfter), ("WWW-Authenticate", .wwwAuthenticate),
     ] as [(String, FieldName)])
   func `knows a name in any case`(name: String, expected: FieldName) throws {
-    let isFamily = name.hasPrefix("Proxy") || name.hasPrefix("X-Forwarded")
+    // Of an address, the version of IP may follow.
+    let isFamily = ["Proxy", "X-Forwarded", "CF-Connecting"].contains { name.hasPrefix($0) }
     for spelling in [name, name.lowercased(), name.uppercased()] { #expect(try kind(spelling) == expected) }
     if !isFamily {
       #expect(try kind(name + "-") == .other)
@@ -59,9 +67,38 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
     }
   }
 
+  @Test(arguments: [
+    "X-Forwarded-Prefix", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Ssl",
+    "X-Original-URL", "X-Original-Forwarded-For", "X-Original-Host", "X-Rewrite-URL", "X-HTTP-Method-Override",
+    "X-HTTP-Method", "X-Envoy-External-Address", "X-Envoy-Original-Path", "X-Remote-IP", "X-Remote-Addr",
+    "X-Appengine-User-IP", "X-Appengine-Remote-Addr", "Client-Cert", "Client-Cert-Chain", "CF-Connecting-IPv6",
+  ])
+  func `knows what only a proxy may say`(name: String) throws {
+    for spelling in [name, name.lowercased(), name.replacing("-", with: "_"), name.replacing("-", with: ".")] {
+      #expect(try kind(spelling) == .forwarding, "\(spelling)")
+    }
+  }
+
+  @Test(arguments: [
+    "X-Origin", "X-Originate", "X-Rewritten", "X-HTTP-Mode", "X-Client-Id", "X-Client-IPs", "Client-Id", "X-Method",
+    "X-Envoys", "X-Remotely", "X-Schemes", "X-Hosts", "HTTP2-Setting", "CF-Ray", "Client-Center", "X-Azure-Ref",
+    "Fastly-Client-IPs", "True-Client-IPs", "X-Cluster-Client", "Content-Locations", "Cookie", "Host-Id", "Priority",
+  ])
+  func `takes a name that begins like one of a proxy's for another`(name: String) throws {
+    #expect(try kind(name) == .other)
+  }
+
+  @Test(arguments: [
+    "X_Blnk_Key", "x.blnk-KEY", "X_BLNK.KEY", "X-Blnk_Key", "Content_Length", "content.length", "Transfer_Encoding",
+    "TRANSFER.ENCODING",
+  ])
+  func `knows a lookalike, which is neither a credential nor a length`(name: String) throws {
+    #expect(try kind(name, value: "1, x") == .lookalike)
+  }
+
   @Test(
     arguments: [
-      ("X_Blnk_Key", .coreKey), ("x.blnk-KEY", .coreKey), ("X_BLNK.KEY", .coreKey),
+      ("HTTP2_Settings", .upgrade), ("x.http_method.override", .forwarding), ("True_Client_IP", .forwarding),
       ("Idempotency_Key", .idempotencyKey),
       ("idempotency.key", .idempotencyKey), ("Proxy_Authorization", .proxy), ("PROXY.authorization", .proxy),
       ("X_Forwarded_For", .forwarding), ("x.forwarded-for", .forwarding), ("X_Real.IP", .forwarding),
@@ -72,7 +109,7 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
   }
 
   @Test(arguments: [
-    "Content_Length", "Transfer.Encoding", "Keep_Alive", "Content_Type", "XBlnkKey", "X--Blnk-Key", "X~Blnk~Key",
+    "Keep_Alive", "Content_Type", "XBlnkKey", "X--Blnk-Key", "X~Blnk~Key",
     "X-Blnk-Keys", "X-Blnk-Key-Of-A-Length-Above-24", "T", "O", "X-Forwarde", "Forwardex", "X-Real-IQ",
     "Transfer-Encodinx", "Prox", "Hos\u{74}s",
   ])

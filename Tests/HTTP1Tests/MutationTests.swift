@@ -9,6 +9,7 @@ enum Corpus {
     "POST /a HTTP/1.1\r\nHost: a.b\r\nContent-Length: 12\r\nExpect: 100-continue\r\nConnection: close, X\r\nX: 1\r\n\r\n{}",
     "PUT /b HTTP/1.1\r\nhost: [::1]:8\r\nTransfer-Encoding: chunked\r\nconnection: keep-alive\r\n\r\n0\r\n\r\n",
     "GET http://H:80/p?q HTTP/1.0\r\nHost: h:80\r\nConnection:\tKeep-Alive\r\nY:\r\n\r\n", "GET / HTTP/1.0\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: a=b%41c\r\n\r\n", "GET http://h?x HTTP/1.7\r\nHost: h\r\n\r\n",
     "\r\nHEAD https://h/ HTTP/1.1\r\nHost: h\r\nX_Forwarded_For: \u{e9}\t1 \r\n\r\nGET / HTTP/1.1\r\n\r\n",
   ]
   static let answers = [
@@ -20,7 +21,7 @@ enum Corpus {
   ]
   static let snippets = [
     "\r\n", "\r", "\n", " ", "\t", ":", ",", "/", "?", "#", "@", "%", "\u{0}", "\u{7f}", "\u{e9}", "0", "9", "[", "]",
-    "*", "x",
+    "*", "x", "%41", "=", "OPTIONS", "HTTP/1.2",
     "HTTP/1.0", "HTTP/1.1", "http://h", "Host: h\r\n", "Content-Length: 3\r\n", "Content-Length: 0\r\n", "close",
     "keep-alive",
     "Transfer-Encoding: chunked\r\n", "Connection: x\r\n", "Expect: 100-continue\r\n", "X: y\r\n", "\r\n\r\n", " \r\n",

@@ -19,7 +19,9 @@ private func pairs(_ query: String) -> [String] {
 
 @Suite struct PathAndQueryTests {
   @Test(arguments: [
-    "/", "/a", "/a/", "/a/b.c", "/...", "/.a", "/a.", "/a%40b", "/%20", "/%c3%A9", "/%3b", "/a:b@c!$&'()*+,=", "/~",
+    "/", "/a", "/a/", "/a/b.c", "/...", "/.a", "/a.", "/a%40b", "/%20", "/%c3%A9", "/%3b", "/a%c2%80b",
+    "/%e2%82%ac/%F0%9F%92%B6", "/%ed%9f%bf%ee%80%80",
+    "/%f4%8f%bf%bf", "/a:b@c!$&'()*+,=", "/~",
   ])
   func `takes a path that means one thing`(path: String) {
     #expect(pathFault(path) == nil)
@@ -36,6 +38,12 @@ private func pairs(_ query: String) -> [String] {
       ("/%7F", .escapeForbidden), ("/%00", .escapeForbidden), ("/%1f", .escapeForbidden), ("/%2e", .escapeForbidden),
       ("/%62", .escapeForbidden), ("/%5A", .escapeForbidden), ("/%2D", .escapeForbidden), ("/%7e", .escapeForbidden),
       ("/%5f", .escapeForbidden), ("/%39", .escapeForbidden),
+      ("/%ff", .escapeNotUTF8), ("/%80", .escapeNotUTF8), ("/%c0%ae", .escapeNotUTF8), ("/%c1%bf", .escapeNotUTF8),
+      ("/%c3", .escapeNotUTF8), ("/%c3a", .escapeNotUTF8), ("/%c3/%a9", .escapeNotUTF8), ("/%c3%41", .escapeNotUTF8),
+      ("/%c3%c3", .escapeNotUTF8), ("/%e0%80%ae", .escapeNotUTF8), ("/%e2%82", .escapeNotUTF8),
+      ("/%e2%82%", .escapeNotUTF8), ("/%ed%a0%80", .escapeNotUTF8), ("/%ed%bf%bf", .escapeNotUTF8),
+      ("/%f0%80%80%af", .escapeNotUTF8), ("/%f4%90%80%80", .escapeNotUTF8), ("/%f5%80%80%80", .escapeNotUTF8),
+      ("/%c3%a9%a9", .escapeNotUTF8), ("/%c3%a9%2f", .escapeForbidden),
       ("/%40%2f", .escapeForbidden), ("/%40//", .emptySegment), ("/%40\\", .byteForbidden), ("/a\\b", .byteForbidden),
       ("/a;b", .byteForbidden), ("/a b", .byteForbidden), ("/\u{e9}", .byteForbidden),
       ("/\u{0}", .byteForbidden), ("/\u{7f}", .byteForbidden),

@@ -48,7 +48,7 @@ struct ReferenceParser {
     guard expectations.allSatisfy({ $0 == "100-continue" }) else { return nil }
     facts.expectsContinue = !expectations.isEmpty && facts.version == .http11 && facts.framing != .none
 
-    let unnamed = ["close", "keep-alive", "host", "content-length", "transfer-encoding"]
+    let unnamed = ["close", "keep-alive", "host", "content-length", "transfer-encoding", "date"]
     let named = options.filter { !unnamed.contains($0) }
     facts.fields = fields.map { $0.name + (named.contains($0.name.lowercased()) ? "*" : "") + ":" + $0.value }
     facts.byteCount = (all.count - lines.count) * 2 + lines[0].unicodeScalars.count + 2 + headerBytes
@@ -57,18 +57,22 @@ struct ReferenceParser {
 
   private func requestLine(_ line: String) -> RequestFacts? {
     let parts = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 3, isToken(parts[0]), !parts[1].isEmpty, ["HTTP/1.0", "HTTP/1.1"].contains(parts[2]),
+    guard parts.count == 3, isToken(parts[0]), !parts[1].isEmpty, parts[2].count == 8, parts[2].hasPrefix("HTTP/1."),
+      "0123456789".contains(parts[2].suffix(1)),
       parts[1].unicodeScalars.allSatisfy({ (0x21...0x7e).contains($0.value) && $0 != "#" })
     else { return nil }
     var rest = parts[1][...]
+    if parts[0] == "OPTIONS", rest == "*" { rest = "/*" }
     if let authority = authority(parts[1]) {
       guard isAuthority(authority), let scheme = rest.firstRange(of: "//") else { return nil }
       rest = rest[scheme.upperBound...].dropFirst(authority.count)
+      if !rest.hasPrefix("/") { rest = "/" + rest }
     }
     guard rest.hasPrefix("/") else { return nil }
     let question = rest.firstIndex(of: "?")
     return RequestFacts(
-      method: parts[0], target: parts[1], path: String(rest[..<(question ?? rest.endIndex)]),
+      method: parts[0], target: parts[1],
+      path: rest == "/*" && parts[1] == "*" ? "*" : String(rest[..<(question ?? rest.endIndex)]),
       query: question.map { String(rest[$0...].dropFirst()) }, version: parts[2] == "HTTP/1.0" ? .http10 : .http11,
       fields: [], framing: .none, hasContentLength: false, keepAlive: false, expectsContinue: false, byteCount: 0)
   }
@@ -91,9 +95,17 @@ struct ReferenceParser {
     guard text.hasPrefix(host) else { return false }
     let inside = isAddress ? host.dropFirst().dropLast() : host
     let port = text.dropFirst(host.count)
-    return !inside.isEmpty && inside.allSatisfy((isAddress ? "0123456789abcdefABCDEF:." : unreserved).contains)
+    return !inside.isEmpty
+      && (isAddress ? inside.allSatisfy("0123456789abcdefABCDEF:.".contains) : isRegisteredName(String(inside)))
       && (port.isEmpty || port.hasPrefix(":")) && port.count <= 6 && port.dropFirst().allSatisfy("0123456789".contains)
       && (Int(port.dropFirst()) ?? 0) <= 65535
+  }
+
+  /// RFC 3986 §3.2.2: unreserved bytes, sub-delims, and percent signs with two hex digits behind them.
+  private func isRegisteredName(_ name: String) -> Bool {
+    let parts = name.split(separator: "%", omittingEmptySubsequences: false)
+    return parts.allSatisfy { $0.allSatisfy((unreserved + "!$&'()*+,;=").contains) }
+      && parts.dropFirst().allSatisfy { $0.count >= 2 && $0.prefix(2).allSatisfy(\.isHexDigit) }
   }
 
   private func members(_ value: String) -> [String] {

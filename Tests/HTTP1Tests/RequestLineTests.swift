@@ -48,7 +48,6 @@ import Testing
       ("GET / HTTP/1,1", .malformed(.version)),
       ("GET / HTTP/a.1", .malformed(.version)),
       ("GET / HTTP/1.a", .malformed(.version)),
-      ("GET / HTTP/1.2", .versionUnsupported),
       ("GET / HTTP/2.0", .versionUnsupported),
       ("GET / HTTP/0.9", .versionUnsupported),
       ("GET / HTTP/1.1\n", .malformed(.bareLF)),
@@ -65,6 +64,7 @@ import Testing
     arguments: [
       ("http://h/a?q", "/a", "q"), ("HTTPS://h/", "/", nil), ("/", "/", nil), ("/?", "/", ""), ("//x", "//x", nil),
       ("http://h/a?http://x/b", "/a", "http://x/b"),
+      ("http://h", "/", nil), ("http://h?x=1", "/", "x=1"), ("https://h?a/b?", "/", "a/b?"), ("HTTP://h?", "/", ""),
     ] as [(String, String, String?)])
   func `reads path and query of origin-form and absolute-form (RFC 9112 §3.2)`(
     target: String, path: String, query: String?
@@ -73,6 +73,35 @@ import Testing
     #expect(facts?.target == target)
     #expect(facts?.path == path)
     #expect(facts?.query == query)
+  }
+
+  @Test(arguments: [("1.0", Version.http10), ("1.1", .http11), ("1.2", .http11), ("1.9", .http11)])
+  func `reads a higher minor version as the highest that it knows (RFC 9110 §2.5)`(minor: String, version: Version) {
+    #expect(facts("GET / HTTP/\(minor)\r\nHost: h\r\nConnection: x\r\n\r\n")?.version == version)
+    #expect(facts("GET / HTTP/\(minor)\r\nHost: h\r\n\r\n")?.keepAlive == (version == .http11))
+  }
+
+  @Test(
+    arguments: [
+      ("OPTIONS", "*", "*"), ("OPTIONS", "http://h", "/"), ("OPTIONS", "http://h/", nil), ("OPTIONS", "/", nil),
+      ("OPTIONS", "http://h?x", nil), ("OPTIONS", "/*", nil), ("GET", "http://h", nil),
+    ] as [(String, String, String?)])
+  func `knows which OPTIONS asks about the server (RFC 9112 §3.2.4)`(method: String, target: String, path: String?)
+    throws
+  {
+    let bytes = latin1("\(method) \(target) HTTP/1.1\r\nHost: h\r\n\r\n")
+    var parser = RequestHeadParser(limits: HeadLimits())
+    #expect(try parser.parse(bytes.span))
+    #expect(parser.head.isForServer(bytes.span) == (path != nil))
+    if let path { #expect(text(bytes[parser.head.path]) == path) }
+  }
+
+  @Test(arguments: [
+    ("HEAD / HTTP/1.1\r\n", true), ("\r\n\r\nHEAD /", true), ("HEAD ", true), ("HEAD", false), ("HEADX / ", false),
+    ("head / ", false), ("GET /HEAD ", false), ("\nHEAD / ", false), ("", false), ("\r\n", false),
+  ])
+  func `tells a HEAD by its first bytes`(start: String, isHead: Bool) {
+    #expect(RequestHeadParser.isHead(latin1(start).span) == isHead)
   }
 
   @Test(arguments: ["/", "/?"])
@@ -95,9 +124,9 @@ import Testing
 
   @Test(
     arguments: [
-      ("h:80", .targetForm), ("*", .targetForm), ("http://h", .targetForm), ("http://h?a/b", .targetForm),
-      ("ftp://h/", .targetForm), ("http:/h/", .targetForm), ("a/b", .targetForm), ("http://", .targetForm),
-      ("http:?//", .targetForm), ("?", .targetForm), ("http://?/", .targetForm),
+      ("h:80", .targetForm), ("*", .targetForm), ("**", .targetForm), ("*?", .targetForm),
+      ("ftp://h/", .targetForm), ("http:/h/", .targetForm), ("a/b", .targetForm), ("http://", .targetAuthority),
+      ("http:?//", .targetForm), ("?", .targetForm), ("http://?/", .targetAuthority),
       ("http:///a", .targetAuthority), ("http://u@h/", .targetAuthority), ("http://h:x/", .targetAuthority),
       ("http://other/", .hostNotTarget), ("http://h:80/", .hostNotTarget),
     ] as [(String, HeadFault.Reason)])

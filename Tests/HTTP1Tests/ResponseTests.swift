@@ -29,7 +29,7 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
 
   @Test(
     arguments: [
-      ("HTTP/1.2 200 OK", .version), ("HTTP/1.x 200 OK", .version), ("HTTP/1.1  200 OK", .statusLine),
+      ("HTTP/1.x 200 OK", .version), ("HTTP/1.1  200 OK", .statusLine),
       ("HTTP/1.1 20 OK", .statusLine), ("HTTP/1.1 2000 OK", .statusLine), ("HTTP/1.1 2x0 OK", .statusLine),
       ("HTTP/1.1 099 OK", .status), ("HTTP/1.1 600 OK", .status),
       ("HTTP/1.1 101 Switching Protocols", .switchingProtocols),
@@ -38,6 +38,10 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
     ] as [(String, HeadFault.Reason)])
   func `refuses a malformed status line (RFC 9112 §4)`(line: String, reason: HeadFault.Reason) {
     #expect(responseFault(line + "\r\n\r\n") == .malformed(reason))
+  }
+
+  @Test func `reads a higher minor version as 1.1 (RFC 9110 §2.5)`() {
+    #expect(response("HTTP/1.2 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?.version == .http11)
   }
 
   @Test(arguments: ["h", "HTTP/2", "HTTP/1,", "\r", "\n", "HTTq", "\u{16}"])

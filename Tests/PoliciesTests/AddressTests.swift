@@ -45,7 +45,7 @@ import Testing
     ("http://-a", "host"),
     ("http://é", "host"), ("http://user:hunter2@a", "user name"), ("http://a?b", "query"), ("http://a/#b", "query"),
     ("http://a:0", "port"), ("http://a:", "port"), ("http://a:99999", "port"), ("http://[::1", "IPv6"),
-    ("http://[1.2.3.4]", "IPv6"),
+    ("http://[1.2.3.4]", "IPv6"), ("unix:/run/core.sock", "Unix socket"), ("http://[::ffff:1.2.3.4]", "write 1.2.3.4"),
     ("http://[::1]x", "port"), ("http://a//b", "plain path"), ("http://a/../b", "plain path"),
     ("http://a/b%20c", "plain path"),
     ("http://a//", "plain path"),

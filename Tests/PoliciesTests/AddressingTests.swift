@@ -16,6 +16,7 @@ import Testing
     ("POST /identities", ["Authorization: Bearer direct"], "/identities", "inst_a"),
     ("HEAD /balances", ["X-Blnk-Key: direct"], "/balances", "inst_a"),
     ("GET /instances/inst_off/balances", ["X-Blnk-Key: direct"], "/balances", "inst_off"),
+    ("GET /balances", ["X-Blnk-Key: direct", "X_Blnk_Key: nobody"], "/balances", "inst_a"),
   ]
 
   @Test(arguments: admitted)
@@ -50,7 +51,8 @@ import Testing
     ("GET /balances", [], .tokenRequired), ("GET /instances/inst_a/balances", [], .tokenRequired),
     ("GET /balances", ["X-Blnk-Key: direct", "Authorization: Bearer direct"], .authorizationMalformed),
     ("GET /balances", ["X-Blnk-Key: direct", "X-Blnk-Key: direct"], .authorizationMalformed),
-    ("GET /balances", ["X-Blnk-Key: direct", "X_Blnk_Key: direct"], .authorizationMalformed),
+    ("GET /balances", ["X_Blnk_Key: direct"], .tokenRequired),
+    ("GET /balances", ["X.Blnk.Key: direct"], .tokenRequired),
     ("GET /balances", ["X-Blnk-Key: two words"], .authorizationMalformed),
     ("GET /balances", ["X-Blnk-Key:"], .authorizationMalformed),
     ("GET /balances", ["X-Blnk-Key: nobody"], .tokenUnknown), ("GET /balances", ["X-Blnk-Key: expired"], .tokenExpired),

@@ -1,4 +1,5 @@
 import Foundation
+import HTTP1
 import Testing
 
 @testable import Policies
@@ -84,6 +85,105 @@ import Testing
     let findings = try FolderFiles(["routes.json": "{\"routes\": {\"/proxy/a\": {\"GET\": \(route)}}}"]).load().findings
     #expect(findings.map(\.keyPath) == (isWarned ? ["routes./proxy/a.GET.first_byte_s"] : []))
     #expect(findings.allSatisfy { $0.severity == .warning && $0.message.contains(#"raise "total_s""#) })
+  }
+
+  @Test(arguments: [
+    (#""[::]:8080""#, [8080]), (#"["[::]:1", "0.0.0.0:2"]"#, [1]), (#"["[::]:1", "0.0.0.0:1"]"#, []),
+    (#""[::1]:8080""#, []), (#""0.0.0.0:8080""#, []), (#"{"address": "[::]:3"}"#, [3]),
+  ])
+  func `notes a listener that takes IPv6 only`(listen: String, ports: [Int]) throws {
+    let result = try FolderFiles(["gateway.json": #"{"listen": \#(listen)}"#]).load()
+    #expect(result.policy != nil)
+    #expect(
+      result.findings.map(\.description)
+        == ports.map { port in
+          "policies/gateway.json:1: note: listen: [::]:\(port) takes IPv6 only; to take IPv4 too, write "
+            + #"["0.0.0.0:\#(port)", "[::]:\#(port)"]"#
+        })
+  }
+
+  /// 4,096 paths of five methods each, of which each of the first half conflicts with each of the other half.
+  @Test func `tells of millions of conflicts in seconds, and in a few lines`() throws {
+    func methods(_ scope: String) -> String {
+      let route = #"{"scope": "\#(scope)", "operation": "o"}"#
+      return ["GET", "POST", "PUT", "PATCH", "DELETE"].map { "\"\($0)\": \(route)" }.joined(separator: ", ")
+    }
+    let paths = (0..<2048).flatMap { index in
+      [
+        #""/proxy/:a/x\#(index)": {\#(methods("proxy:read"))}"#,
+        #""/proxy/y\#(index)/:b": {\#(methods("proxy:write"))}"#,
+      ]
+    }
+    let files = FolderFiles(["routes.json": "{\"routes\": {\n\(paths.joined(separator: ",\n"))}}"])
+    let clock = ContinuousClock()
+    var findings: [Finding] = []
+    let time = try clock.measure { findings = try files.load().findings }
+    // A second or less, and many times that on a busy machine; each pair with each takes more than a minute.
+    #expect(time < .seconds(20))
+    #expect(findings.count == 21)
+    let told = findings.prefix(20).map { $0.message.prefix { $0 != "," } }
+    #expect(told.first == "GET /proxy/y0/x0 matches this and /proxy/y0/:b" && Set(told).count == 20)
+    #expect(findings.last?.keyPath == "routes")
+    #expect(findings.last?.message.hasPrefix("\(2048 * 2048 - 20) more pairs") == true)
+    #expect(findings.lines.count == 5)
+  }
+
+  @Test func `ends its search for conflicts where patterns have too many shapes`() throws {
+    // Each pattern has a shape of its own, and half of the scopes differ: nothing to be joined.
+    let patterns = (1...4095).map { shape in
+      (0..<12).map { shape & 1 << $0 == 0 ? "/:p" : "/l" }.joined()
+    }
+    let routes = patterns.enumerated().map { index, pattern in
+      #""/proxy\#(pattern)": {"GET": {"scope": "s:\#(index % 60)", "operation": "o"}}"#
+    }
+    let files = FolderFiles([
+      "routes.json": "{\"routes\": {\(routes.joined(separator: ",\n"))}}",
+      "clients.json": #"{"clients": {}}"#,
+    ])
+    var findings: [Finding] = []
+    let time = try ContinuousClock().measure { findings = try files.load().findings }
+    #expect(time < .seconds(60))
+    #expect(findings.last?.message.hasPrefix("at least ") == true && findings.count == 21)
+  }
+
+  @Test(arguments: [5, UInt64.random(in: .min ... .max)])
+  func `finds the conflicts that a look at each pair finds`(seed: UInt64) throws {
+    var random = SplitMix(state: seed)
+    for _ in 0..<200 {
+      let texts = Set(
+        (0..<12).map { _ in
+          "/proxy"
+            + (0..<Int.random(in: 2...3, using: &random)).map { _ in
+              ["/a", "/b", "/:x"].randomElement(using: &random)!
+            }.joined()
+        }
+      ).sorted()
+      let patterns = texts.compactMap(RoutePattern.init).map { pattern in
+        [
+          RouteDefinition(
+            pattern: pattern, method: .get, scope: Bool.random(using: &random) ? .read : .write, operation: "o")
+        ]
+      }
+      var search = RouteConflictSearch(patterns, toldMax: 3)
+      search.run()
+      var expected: [RouteConflictSearch.Pair] = []
+      for second in patterns.indices {
+        for first in 0..<second where conflict(patterns[first][0], patterns[second][0]) {
+          expected.append(RouteConflictSearch.Pair(first: first, second: second))
+        }
+      }
+      #expect(search.isComplete && search.count == expected.count, "seed \(seed): \(texts)")
+      #expect(search.first == Array(expected.prefix(3)), "seed \(seed): \(texts)")
+    }
+  }
+
+  private func conflict(_ left: RouteDefinition, _ right: RouteDefinition) -> Bool {
+    let pairs = Array(zip(left.pattern.segments, right.pattern.segments))
+    let isSame = left.pattern.segments.count == right.pattern.segments.count
+    return isSame && left.scope != right.scope
+      && pairs.allSatisfy { $0.0 == $0.1 || $0.0 == .parameter || $0.1 == .parameter }
+      && pairs.contains { $0.0 == .parameter && $0.1 != .parameter }
+      && pairs.contains { $0.0 != .parameter && $0.1 == .parameter }
   }
 
   @Test func `warns of a route that the paths of instances hide`() throws {

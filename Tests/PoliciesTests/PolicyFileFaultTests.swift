@@ -9,6 +9,10 @@ import Testing
     (#"{"listne": 1}"#, #"policies/gateway.json:1: listne: unknown key (did you mean "listen"?)"#),
     (#"{"listen": 8080}"#, "policies/gateway.json:1: listen: must be a string, not a number"),
     (#"{"listen": ":8080"}"#, "policies/gateway.json:1: listen: " + ListenAddress.rule),
+    (
+      #"{"listen": "unix:/\#(String(repeating: "x", count: 107))"}"#,
+      "policies/gateway.json:1: listen: must have a shorter path: this one has 108 bytes, and a Unix socket takes 107 at most"
+    ),
     (#"{"listen": []}"#, "policies/gateway.json:1: listen: must have 1 to 16 addresses"),
     (#"{"listen": {"proxy_protocol": true}}"#, #"policies/gateway.json:1: listen: "address" is missing"#),
     (
@@ -160,6 +164,21 @@ import Testing
     (client(#""revoked": "no""#), "clients.demo.revoked: must be true or false, not a string"),
     (client(#""networks": []"#), "clients.demo.networks: an empty list lets nobody in"),
     (client(#""networks": ["10.0.0.0/40"]"#), "clients.demo.networks[0]: must be a network such as"),
+    (
+      client(#""networks": ["::ffff:10.0.0.0/104"]"#),
+      "clients.demo.networks[0]: is an IPv4-mapped network: write 10.0.0.0/8"
+    ),
+    (
+      client(#""networks": ["::ffff:10.1.2.3/104"]"#),
+      "clients.demo.networks[0]: is an IPv4-mapped network: write 10.0.0.0/8"
+    ),
+    (
+      client(#""networks": ["::ffff:10.0.0.1"]"#), "clients.demo.networks[0]: is an IPv4-mapped network: write 10.0.0.1"
+    ),
+    (
+      client(#""networks": ["::ffff:a00:0/8"]"#),
+      "clients.demo.networks[0]: is an IPv4-mapped network: write it as one of IPv4, such as 10.0.0.0/8"
+    ),
     (client(#""tokens": {}"#), "clients.demo.tokens: must be a list, not an object"),
     (client(#""tokens": [{}]"#), #"clients.demo.tokens[0]: "sha256" is missing"#),
     (client(#""tokens": [{"sha256": "secret"}]"#), "tokens[0].sha256: must be the 64 hex digits"),

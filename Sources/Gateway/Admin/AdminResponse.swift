@@ -18,13 +18,16 @@ struct AdminResponse {
   private let text: AdminText
   private let dateLine: [UInt8]
   private var version = Version.http11
-  private var hasBody = true
+  private var hasBody: Bool
   private var keepsAlive = false
 
   /// A response to bytes that are no request.
-  init(_ text: AdminText, dateLine: [UInt8]) {
+  ///
+  /// - Parameter hasBody: false in answer to HEAD.
+  init(_ text: AdminText, dateLine: [UInt8], hasBody: Bool = true) {
     self.text = text
     self.dateLine = dateLine
+    self.hasBody = hasBody
   }
 
   /// Makes it a response to a request.

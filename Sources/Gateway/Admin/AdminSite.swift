@@ -33,14 +33,14 @@ final class AdminSite: Site {
     return response.rest(page.parts)
   }
 
-  func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer) {
+  func refuse(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
     let text: AdminText =
       switch fault {
       case .head(let fault): .plain(LocalReply(fault).code.status, LocalReply(fault).message)
       case .body(.tooLarge): .plain(413, "No request here has a body.")
       case .body(.malformed(let fault)): .plain(400, "The request body is malformed: \(fault.text).")
       }
-    AdminResponse(text, dateLine: date.line(at: seconds)).write(to: output)
+    AdminResponse(text, dateLine: date.line(at: seconds), hasBody: !isHead).write(to: output)
   }
 
   /// What the response holds, and where its parts come from if it is no short text.

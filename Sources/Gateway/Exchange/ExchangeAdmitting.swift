@@ -58,8 +58,19 @@ extension Exchange {
         proceed(admission, access, input, connection)
       }
     } catch {
-      refuse(LocalReply(error), connection)
+      notAdmitted(error, input, snapshot, connection)
     }
+  }
+
+  /// Refuses the request, unless it asks about the gateway itself, which is nothing that a policy admits.
+  @inline(never)
+  private func notAdmitted(
+    _ rejection: Rejection, _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
+  ) {
+    guard input.buffer.withBytes({ bytes in input.parser.head.isForServer(bytes) }) else {
+      return refuse(LocalReply(rejection), connection)
+    }
+    answerOptions(snapshot.policy.routes.methods, connection)
   }
 
   /// What its client's and its instance's limits, and the audit log say.

@@ -22,6 +22,14 @@ extension Exchange {
     write(reply, connection)
   }
 
+  /// Refuses a request whose head was not read to its end.
+  ///
+  /// - Parameter isHead: whether it is a HEAD, to which no reply has content (RFC 9110 §9.3.2).
+  func refuseUnread(_ reply: LocalReply, isHead: Bool, _ connection: DownstreamConnection) {
+    if isHead { state.head.method = .head }
+    refuse(reply, connection)
+  }
+
   /// Replies with what failed.
   func reply(_ fault: Fault, _ connection: DownstreamConnection) {
     dropUpstream()
@@ -57,6 +65,17 @@ extension Exchange {
     ProbeReply.write(
       to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
       version: state.head.version, hasBody: !state.head.method.isHead)
+    schedule(.deliver)
+  }
+
+  /// Answers an OPTIONS that asks about the server as a whole (RFC 9110 §9.3.7), which needs no token.
+  func answerOptions(_ methods: MethodSet, _ connection: DownstreamConnection) {
+    handle(.refused, connection)
+    record.status = 204
+    state.keepsAlive = state.head.keepsAlive && !worker.isDraining && bodyIsRead(from: connection)
+    OptionsReply.write(
+      methods, to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
+      version: state.head.version)
     schedule(.deliver)
   }
 

@@ -112,7 +112,7 @@ extension Exchange {
       state.head.keepsAlive && state.machine.requestIsSent && !response.body.framing.isUntilClose && !worker.isDraining
     let head = DownstreamHead(
       id: state.id, keepsAlive: state.keepsAlive, version: version, framing: response.body.framing)
-    response.write(head, access, form)
+    response.write(head, access, form, by: worker)
   }
 
   // MARK: Writing

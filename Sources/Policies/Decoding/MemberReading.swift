@@ -26,7 +26,7 @@ extension Members {
 extension Field {
   func listenAddress() -> ListenAddress? {
     guard let text = string() else { return nil }
-    guard let address = ListenAddress(text) else { return refused(ListenAddress.rule) }
+    guard let address = ListenAddress(text) else { return refused(ListenAddress.fault(of: text)) }
     return address
   }
 
@@ -39,7 +39,7 @@ extension Field {
   private func network() -> Network? {
     guard let text = string() else { return nil }
     guard let network = Network(text) else {
-      return refused("must be a network such as 10.0.0.0/8 or 2001:db8::/32, without set bits behind the prefix")
+      return refused(Network.fault(of: text))
     }
     return network
   }

@@ -13,6 +13,8 @@ package struct RouteTable: Sendable {
   /// The literals of all edges, one after the other.
   let literals: [UInt8]
   let endpoints: [Endpoint]
+  /// Which methods any of them takes.
+  package let methods: MethodSet
 
   struct Node: Sendable {
     /// Literal segments that may follow.

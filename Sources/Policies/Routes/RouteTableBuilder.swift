@@ -56,7 +56,8 @@ private struct RouteTableBuilder {
           edges: firstEdge..<edges.count, parameterChild: branch.parameterChild, endpoint: branch.endpoint))
     }
     return RouteTable(
-      routes: routes, scopes: scopes, nodes: nodes, edges: edges, literals: literals, endpoints: endpoints)
+      routes: routes, scopes: scopes, nodes: nodes, edges: edges, literals: literals, endpoints: endpoints,
+      methods: endpoints.reduce(into: []) { $0.formUnion($1.allow) })
   }
 
   private mutating func allow(_ method: HTTP1.Method, _ route: Int32, at endpoint: Int) {

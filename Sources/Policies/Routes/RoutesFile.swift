@@ -22,7 +22,7 @@ struct RoutesFile {
       }
       definitions += methods(of: pattern, entry.field)
     }
-    noteConflicts(definitions, in: entries.map(\.field))
+    noteConflicts(definitions, of: field, in: entries.map(\.field))
     if Set(definitions.map(\.scope)).count > RouteTable.scopesMax {
       field.error("has more than \(RouteTable.scopesMax) scopes")
     }

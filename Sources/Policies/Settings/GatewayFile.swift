@@ -24,7 +24,10 @@ struct GatewayFile {
     ]
     guard let members = root.members(known) else { return settings }
     members.readSchema()
-    if let listeners = members["listen"].flatMap(listeners) { settings.listeners = listeners }
+    if let field = members["listen"], let listeners = listeners(field) {
+      settings.listeners = listeners
+      noteFamilies(of: listeners, field)
+    }
     if let field = members["admin"] { settings.admin = admin(field) }
     members.read("loops", in: 0...256, into: &settings.loops)
     if let networks = members["trusted_proxies"]?.networks() { settings.trustedProxies = networks }
@@ -51,6 +54,15 @@ struct GatewayFile {
       listeners.append(listener)
     }
     return listeners
+  }
+
+  /// `[::]` alone takes no IPv4, as it does elsewhere.
+  private func noteFamilies(of listeners: [Listener], _ field: Field) {
+    for listener in listeners {
+      guard case .ip(_, let port) = listener.address, let note = listener.address.familyNote else { continue }
+      let hasIPv4 = listeners.contains { $0.address == .ip(IPAddress(ipv4: 0), port: port) }
+      if !hasIPv4 { field.remark(note) }
+    }
   }
 
   private func listener(_ field: Field) -> Listener? {

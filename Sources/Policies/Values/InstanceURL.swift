@@ -29,6 +29,9 @@ package struct InstanceURL: Hashable, Sendable {
   }
 
   init(_ text: String) throws(Fault) {
+    guard !text.hasPrefix("unix:") else {
+      throw Fault(message: "must begin with http:// or https://: an instance is not reached by a Unix socket")
+    }
     guard let scheme = text.firstRange(of: "://") else { throw Fault(message: "must begin with http:// or https://") }
     switch text[..<scheme.lowerBound].lowercased() {
     case "http": isTLS = false
@@ -47,8 +50,11 @@ package struct InstanceURL: Hashable, Sendable {
 private func hostAndPort(_ authority: Substring, default port: UInt16) throws(InstanceURL.Fault) -> (String, UInt16) {
   if authority.first == "[" {
     guard let bracket = authority.firstIndex(of: "]"), authority[..<bracket].contains(":"),
-      let address = IPAddress(String(authority[..<bracket].dropFirst())), !address.isIPv4
+      let address = IPAddress(String(authority[..<bracket].dropFirst()))
     else { throw InstanceURL.Fault(message: "must have an IPv6 address between the brackets") }
+    guard !address.isIPv4 else {
+      throw InstanceURL.Fault(message: "has an IPv4-mapped address between the brackets: write \(address)")
+    }
     return (address.description, try portNumber(authority[bracket...].dropFirst(), default: port))
   }
   let host = authority.prefix { character in character != ":" }

@@ -5,6 +5,13 @@ package enum ListenAddress: Hashable, Sendable {
   case unix(path: String)
 
   package static let rule = #"must be "host:port", "[v6]:port" or "unix:/path"; the host is an IP address or localhost"#
+  /// What is wrong with a text that is no such address, and what to write instead.
+  package static func fault(of text: String) -> String {
+    let pathBytes = text.utf8.count - 5
+    guard text.hasPrefix("unix:/"), pathBytes > pathBytesMax else { return rule }
+    return "must have a shorter path: this one has \(pathBytes) bytes, and a Unix socket takes \(pathBytesMax) at most"
+  }
+
   /// `sun_path` holds 108 bytes with the ending zero (unix(7)).
   private static let pathBytesMax = 107
 
@@ -35,6 +42,12 @@ package enum ListenAddress: Hashable, Sendable {
 }
 
 extension ListenAddress {
+  /// What an operator should know of an address that is the unspecified one of IPv6; nil of any other.
+  package var familyNote: String? {
+    guard case .ip(IPAddress(high: 0, low: 0), let port) = self else { return nil }
+    return "[::]:\(port) takes IPv6 only; to take IPv4 too, write [\"0.0.0.0:\(port)\", \"[::]:\(port)\"]"
+  }
+
   /// Whether only processes of this machine can connect.
   package var isWithinThisMachine: Bool {
     switch self {

@@ -32,6 +32,23 @@ package struct Network: Hashable, Sendable {
     guard address == masked(address) else { return nil }
   }
 
+  /// What is wrong with a text that is no network, and what to write instead.
+  package static func fault(of text: String) -> String {
+    let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    let length = parts.count == 2 ? Int(parts[1]) : 128
+    guard let first = parts.first, first.utf8.contains(UInt8(ascii: ":")), let length,
+      let address = IPAddress(String(first)), address.isIPv4
+    else {
+      return "must be a network such as 10.0.0.0/8 or 2001:db8::/32, without set bits behind the prefix"
+    }
+    guard (96...128).contains(length) else {
+      return "is an IPv4-mapped network: write it as one of IPv4, such as 10.0.0.0/8"
+    }
+    let network = Network(address: address, prefixLength: length, isIPv4: true)
+    let suffix = length == 128 ? "" : "/\(length - 96)"
+    return "is an IPv4-mapped network: write \(network.masked(address))\(suffix)"
+  }
+
   package func contains(_ other: IPAddress) -> Bool {
     other.isIPv4 == isIPv4 && masked(other) == address
   }

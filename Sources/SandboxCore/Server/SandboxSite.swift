@@ -36,7 +36,7 @@ final class SandboxSite: Site {
     return SmallResponse(keepsAlive: keepsAlive)
   }
 
-  func refuse(_ fault: SmallRequestFault, at seconds: Int64, to output: ByteBuffer) {
+  func refuse(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
     let answer: SandboxResponse =
       switch fault {
       case .head(let fault): .unreadable(status: fault.status)
@@ -44,7 +44,8 @@ final class SandboxSite: Site {
       case .body(.malformed): .unreadable(status: 400)
       }
     let writer = ResponseWriter(
-      method: .get, version: .http11, keepsAlive: false, peer: nil, forwardedFor: nil, seconds: seconds)
+      method: isHead ? .head : .get, version: .http11, keepsAlive: false, peer: nil, forwardedFor: nil, seconds: seconds
+    )
     writer.write(answer, to: output)
   }
 }

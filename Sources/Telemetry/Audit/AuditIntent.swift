@@ -34,7 +34,7 @@ package struct AuditIntent {
     out.append(#","operation":""#, operation.span)
     out.append(#","method":""#, head.extracting(texts.method))
     out.append(#","route":""#, routePattern.span)
-    out.append(#","path":""#, head.extracting(texts.path))
+    out.append(#","path":""#, masked: head.extracting(texts.path))
     out.append(#","client":""#, client.span)
     out.append(#","token":""#, tokenNote.span)
     if let tokenDigestPrefix {
@@ -58,7 +58,7 @@ extension ByteBuffer {
       if index > 0 { append(",") }
       append(json: member.key.span)
       append(":")
-      append(json: member.value.span)
+      append(maskedJSON: member.value.span)
     }
     append("}")
   }
