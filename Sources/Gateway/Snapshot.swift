@@ -30,8 +30,11 @@ final class Snapshot {
   }
 
   /// How to reach an instance; made at its first request.
-  func access(to index: Int32) -> InstanceAccess {
-    if let access = accesses[Int(index)] { return access }
+  @inline(__always)
+  func access(to index: Int32) -> InstanceAccess { accesses[Int(index)] ?? makeAccess(to: index) }
+
+  @inline(never)
+  private func makeAccess(to index: Int32) -> InstanceAccess {
     let instance = policy.instances[Int(index)]
     let access = InstanceAccess(
       instance, generation.states.states[Int(index)], metrics.instance(instance.id.text), pool: findPool(instance))

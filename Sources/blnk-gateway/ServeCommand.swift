@@ -33,8 +33,7 @@ extension Command {
     let signals = Signals(holding: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     let ending = Signals(holding: [SIGTERM, SIGINT])
     let source = try ServedPolicy(arguments)
-    let (policy, faults) = try source.first()
-    let server = try start(policy, faults, stateFolder: source.stateFolder)
+    let server = try start(source)
     while true {
       switch signals.wait(or: source.watch, quiet: 200, patience: source.patience) {
       case .signal(SIGUSR1):
@@ -56,9 +55,11 @@ extension Command {
     return 0
   }
 
-  private static func start(_ policy: Policy, _ faults: [String], stateFolder: String) throws(CommandFault) -> Server {
+  /// In a scope of its own: the policy to start with is not held when others have followed it.
+  private static func start(_ source: ServedPolicy) throws(CommandFault) -> Server {
+    let (policy, faults) = try source.first()
     do throws(StartFault) {
-      let server = try Server(policy, faults: faults, stateFolder: stateFolder) { line in Console.note(line) }
+      let server = try Server(policy, faults: faults, stateFolder: source.stateFolder) { line in Console.note(line) }
       for address in server.addresses { Console.note("listening on \(address)") }
       if let address = server.adminAddress { Console.note("for operators: \(address), /status and /metrics") }
       return server

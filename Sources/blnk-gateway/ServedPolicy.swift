@@ -95,9 +95,13 @@ final class ServedPolicy {
   }
 
   private func read(_ first: FolderReading) throws(CommandFault) -> LoadResult {
-    // What reading took and the policy does not keep: several times the files, else held for the next reading.
-    defer { giveBackFreedMemory() }
     var reading = first
+    // What reading took and the policy does not keep: several times the files, else held for the next reading.
+    defer {
+      first.forget()
+      reading.forget()
+      giveBackFreedMemory()
+    }
     var count = 1
     while true {
       var next = inForce

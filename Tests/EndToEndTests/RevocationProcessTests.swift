@@ -217,13 +217,14 @@ import Testing
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)")],
       instance: ["key": [["env": "TEST_KEY"], ["env": "TEST_KEY_2"]]])
+    let environment = ["TEST_KEY_2": TestPolicyFolder.secondKey]
     func write(_ gateway: GatewayProcess) throws -> Int? {
       let socket = try TestSocket(port: gateway.port)
       var reader = TestMessageReader(socket)
       try socket.send(testRequest("POST", "/proxy/balances?instance_id=one", body: "{}"))
       return try reader.next()?.status
     }
-    var gateway = try GatewayProcess(folder)
+    var gateway = try GatewayProcess(folder, environment: environment)
     #expect(try write(gateway) == 502 && write(gateway) == 200)
     let file = folder.statePath + "/accepted-keys.json"
     #expect(eventually { FileManager.default.fileExists(atPath: file) })
@@ -231,11 +232,11 @@ import Testing
     _ = gateway.waitForEnd()
     #expect(try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600)
     #expect(try !String(contentsOfFile: file, encoding: .utf8).contains(TestPolicyFolder.secondKey))
-    gateway = try GatewayProcess(folder)
+    gateway = try GatewayProcess(folder, environment: environment)
     #expect(try write(gateway) == 200)
     gateway.stop()
     try Data("no JSON".utf8).write(to: URL(filePath: file))
-    gateway = try GatewayProcess(folder)
+    gateway = try GatewayProcess(folder, environment: environment)
     #expect(try write(gateway) == 502 && write(gateway) == 200)
     gateway.stop()
   }

@@ -90,8 +90,13 @@ extension PrometheusText {
     sample(reloads, [("result", Array("taken".utf8))], value: policy.reloads)
     sample(reloads, [("result", Array("refused".utf8))], value: policy.failures)
     single(
-      "blnk_gateway_config_last_reload_successful", .gauge, "0 if the policy folder was not valid when read last.",
-      policy.failure == nil ? 1 : 0)
+      "blnk_gateway_config_last_reload_successful", .gauge,
+      "0 if anything in the policy folder was faulty when it was read last.",
+      policy.failure == nil && policy.faults.isEmpty ? 1 : 0)
+    single(
+      "blnk_gateway_policy_faults", .gauge,
+      "Errors of single files and instances, for which what was in force before stands in, or nothing.",
+      policy.faults.count)
     let since = "blnk_gateway_config_last_reload_success_timestamp_seconds"
     family(since, .gauge, "When the policy in force was taken, since 1970.")
     sample(since, nanoseconds: Int(policy.since) * 1_000)

@@ -106,9 +106,8 @@ extension Policy {
     var form = Addressing.Form.inQuery
     let instance = try resolve(
       addressing.instance, pair, head, bytes, for: Int(principal.clientIndex), &form, noting: &trace)
-    guard !instances[instance].isMisconfigured else { throw .instanceMisconfigured }
     let isWrite = routes.routes[route].isWrite
-    guard instances[instance].acceptsWrites || !isWrite else { throw .instanceReadOnly }
+    if instances[instance].isRestricted { try refuse(isWrite: isWrite, at: instances[instance]) }
     let bodyBytesMax = routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax
     if case .length(let count) = head.framing, count > bodyBytesMax { throw .bodyTooLarge }
     return Admission(
@@ -116,6 +115,12 @@ extension Policy {
       hasOwnTimes: routes.routes[route].hasOwnTimes, form: form, corePath: addressing.corePath, query: head.query,
       instanceParameter: pair,
       bodyBytesMax: bodyBytesMax)
+  }
+
+  @inline(never)
+  private func refuse(isWrite: Bool, at instance: Instance) throws(Rejection) {
+    if instance.isMisconfigured { throw .instanceMisconfigured }
+    if isWrite { throw .instanceReadOnly }
   }
 
   @inline(__always)

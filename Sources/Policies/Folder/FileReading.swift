@@ -38,6 +38,8 @@ struct FileContent {
   let bytes: [UInt8]
   /// The permission bits.
   let mode: Int
+  /// Its bytes were let go of.
+  var isSpent = false
 }
 
 /// All bytes of a regular file, or of what a link to one names.

@@ -7,6 +7,8 @@ package final class FolderReading {
   private var files: [String: Result<FileContent, FileFault>] = [:]
   private var names: [String: [String]?] = [:]
   private var pems: [String: PEMFile] = [:]
+  /// Of the files whose bytes were let go of, or whose digest was asked for.
+  private var digests: [String: Digest] = [:]
 
   package init(_ folder: PolicyFolder) { self.folder = folder }
 
@@ -24,7 +26,11 @@ package final class FolderReading {
   ///
   /// - Parameter byteCountMax: the bound of the first who asks holds for all.
   func content(_ path: String, byteCountMax: Int) throws(FileFault) -> FileContent {
-    if let known = files[path] { return try known.get() }
+    if let known = files[path] {
+      let content = try known.get()
+      precondition(!content.isSpent, "asked for again after it was decoded")
+      return content
+    }
     let result = Result { () throws(FileFault) in try fileContent(path, byteCountMax: byteCountMax) }
     files[path] = result
     return try result.get()
@@ -50,8 +56,32 @@ package final class FolderReading {
 
   /// Of a policy file's bytes; nil if it could not be read.
   func digest(of name: String) -> Digest? {
-    guard case .success(let content)? = files["\(folder.path)/\(name)"] else { return nil }
-    return SHA256.digest(of: content.bytes.span)
+    let path = "\(folder.path)/\(name)"
+    guard case .success(let content)? = files[path] else { return nil }
+    return digest(of: path, content)
+  }
+
+  private func digest(of path: String, _ content: FileContent) -> Digest {
+    if let known = digests[path] { return known }
+    let digest = SHA256.digest(of: content.bytes.span)
+    digests[path] = digest
+    return digest
+  }
+
+  /// Lets go of the bytes of a policy file that is decoded: many of them are several times what a policy takes.
+  func didDecode(_ name: String) {
+    let path = "\(folder.path)/\(name)"
+    guard case .success(let content)? = files[path] else { return }
+    _ = digest(of: path, content)
+    files[path] = .success(FileContent(bytes: [], mode: content.mode, isSpent: true))
+  }
+
+  /// Lets go of all that was read, several times what a policy takes.
+  package func forget() {
+    files.removeAll()
+    names.removeAll()
+    pems.removeAll()
+    digests.removeAll()
   }
 
   /// What is left of a reading: enough to tell whether another one differs.
@@ -78,8 +108,7 @@ package final class FolderReading {
     for (path, result) in files.sorted(by: { $0.key < $1.key }) {
       switch result {
       case .success(let content):
-        stream.update(Array("\(path) \(content.bytes.count)\n".utf8).span)
-        stream.update(content.bytes.span)
+        stream.update(Array("\(path) \(digest(of: path, content).hex)\n".utf8).span)
       case .failure(let fault): stream.update(Array("\(path) \(fault.message)\n".utf8).span)
       }
     }
@@ -96,7 +125,8 @@ package final class FolderReading {
       guard !folders.isDisjoint(with: watchedFolders(of: path)) else { return true }
       let now = Result { () throws(FileFault) in try fileContent(path, byteCountMax: Self.byteCountMax) }
       switch (result, now) {
-      case (.success(let before), .success(let now)): return before.bytes == now.bytes
+      case (.success(let before), .success(let now)):
+        return digest(of: path, before) == SHA256.digest(of: now.bytes.span)
       case (.failure(let before), .failure(let now)): return before == now
       case (.success, .failure), (.failure, .success): return false
       }

@@ -113,6 +113,7 @@ private struct Loader {
       }
       if !isWhole { decoder.keep("\(reading.folder.path)/\(name)", name, fault, log: log) }
       let digest = isWhole ? reading.digest(of: name) : last?.file(name)?.digest
+      reading.didDecode(name)
       files.append(PolicyFile(name: name, digest: digest, instances: start..<decoder.instances.count))
     }
     return decoder
@@ -129,6 +130,7 @@ private struct Loader {
         root.map { decoder.read($0) }
       }
       var digest = reading.digest(of: name)
+      reading.didDecode(name)
       if fault != nil {
         decoder.truncate(to: mark)
         if let last { decoder.keep("\(reading.folder.path)/\(name)", name, of: last, log: log) }

@@ -10,6 +10,8 @@ package struct Instance: Sendable {
   package var fault: String?
   /// Nothing is known of it that would do: each request is refused.
   package var isMisconfigured = false
+  /// Whether it is asked nothing, or no writes: a misconfigured one takes none, either.
+  var isRestricted: Bool { !acceptsWrites }
   /// Shared by instances for which it is the same, as it is for most: a large part of what an instance takes.
   let conduct: SharedConduct
   /// What callers may name it by instead of its id, each the name of this instance only.
