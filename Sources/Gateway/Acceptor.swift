@@ -21,6 +21,8 @@ final class Acceptor: EventHandler {
 
   /// Then other connections get their turn.
   private static let acceptsInOneTurnMax = 64
+  /// More than can wait; reached only where connections keep coming.
+  private static let acceptsAtTheEndMax = 2 * Int(Reactor.Listener.backlog)
   /// How long to wait where the system gives no more connections (milliseconds).
   private static let pauseMilliseconds: Int64 = 50
   private static let reportMilliseconds: Int64 = 10_000
@@ -110,7 +112,20 @@ final class Acceptor: EventHandler {
     report(line)
   }
 
+  /// Refuses connections from now on. Those that the kernel has completed are accepted first: their clients may have
+  /// sent a request already, and closing the listener would reset them.
   func close() {
+    listener.endQueue()
+    var peer: SocketAddress?
+    for _ in 0..<Self.acceptsAtTheEndMax {
+      do throws(Errno) {
+        guard let descriptor = try listener.accept(from: &peer) else { break }
+        try handOver(descriptor, from: PeerAddress(peer))
+      } catch {
+        tell("cannot accept a connection: \(error)")
+        break
+      }
+    }
     loop.unwatch(listener.descriptor.number)
     loop.unregister(registration)
     listener.stop()

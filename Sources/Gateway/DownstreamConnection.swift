@@ -43,7 +43,8 @@ final class DownstreamConnection: EventHandler {
   /// When the first byte of the head that is being read came (monotonic milliseconds).
   private var headSince: Int64 = 0
 
-  private static let lingerMillisecondsWhileDraining: Int64 = 1_000
+  /// For a client that does not close: while the gateway drains, and where no response is on its way to it.
+  private static let shortLingerMilliseconds: Int64 = 1_000
 
   init(_ socket: consuming Socket, from peer: PeerAddress, listener: Int, worker: Worker) {
     self.socket = socket
@@ -97,7 +98,8 @@ final class DownstreamConnection: EventHandler {
     switch phase {
     case .exchanging: withExchange { $0.deadlinePassed(self) }
     case .readingHead: refuseHead(LocalReply(.requestTimeout))
-    case .idle, .lingering: close()
+    case .idle: endIdle()
+    case .lingering: close()
     case .closed: break
     }
   }
@@ -158,7 +160,6 @@ final class DownstreamConnection: EventHandler {
   }
 
   private func awaitRequest() {
-    if worker.isDraining { return close() }
     phase = .idle
     returnInput()
     setIdleDeadline()
@@ -197,7 +198,7 @@ final class DownstreamConnection: EventHandler {
   /// The exchange is over and recorded.
   func exchangeEnded(_ end: ExchangeEnd) {
     returnExchange()
-    guard end.keepsAlive, !worker.isDraining else { return endOutput(unreadBytesMax: end.unreadBodyBytesMax) }
+    guard end.keepsAlive else { return endOutput(unreadBytesMax: end.unreadBodyBytesMax) }
     guard isReadable || (input?.buffer.count ?? 0) > end.consumed else { return awaitRequest() }
     // A pipelined request waits for the next turn, behind other connections.
     input?.next(end.consumed)
@@ -221,15 +222,40 @@ final class DownstreamConnection: EventHandler {
 
   // MARK: The end
 
-  /// The gateway is shutting down.
+  /// The gateway is shutting down: an idle connection is kept for one last request, for less time than before.
   func drain() {
     switch phase {
-    // A request that has come already must not be answered with a reset.
-    case .idle where isReadable || input != nil:
-      endOutput(unreadBytesMax: worker.snapshot.policy.settings.limits.bodyBytesMax)
-    case .idle: close()
-    case .lingering: setLingerDeadline()
+    case .idle: readOnceMore()
+    case .lingering: setLingerDeadline(Self.shortLingerMilliseconds)
     case .readingHead, .exchanging, .closed: break
+    }
+  }
+
+  /// Reads without having been told to: bytes that came since the loop last asked are a request to be served. Sets the
+  /// idle deadline where there are none.
+  private func readOnceMore() {
+    isReadable = true
+    readHead()
+  }
+
+  /// Nothing has come for too long.
+  private func endIdle() {
+    readOnceMore()
+    guard phase == .idle else { return }
+    // The client may be sending its next request now: it gets a clean end, and knows that nobody has read it.
+    endOutput(
+      unreadBytesMax: worker.snapshot.policy.settings.limits.bodyBytesMax,
+      for: min(Int64(worker.timeouts.idleMilliseconds), Self.shortLingerMilliseconds))
+  }
+
+  var hasExchange: Bool { phase == .exchanging }
+
+  /// The gateway waits no longer: a request whose head has not come whole is refused, no other one is read.
+  func refuseRequest() {
+    switch phase {
+    case .readingHead: refuseHead(LocalReply(Rejection.draining))
+    case .idle: endOutput(unreadBytesMax: worker.snapshot.policy.settings.limits.bodyBytesMax)
+    case .exchanging, .lingering, .closed: break
     }
   }
 
@@ -240,20 +266,21 @@ final class DownstreamConnection: EventHandler {
 
   /// RFC 9112 §9.6: closes our side, and reads until the client has closed its own. A client that is still sending would
   /// otherwise be answered with a reset, and lose the response.
-  private func endOutput(unreadBytesMax: Int) {
+  ///
+  /// - Parameter milliseconds: how long the client is waited for; nil: as long as for bytes of a body.
+  private func endOutput(unreadBytesMax: Int, for milliseconds: Int64? = nil) {
     returnInput()
     socket.endOutput()
-    setLingerDeadline()
+    setLingerDeadline(milliseconds ?? Int64(worker.timeouts.bodyIdleMilliseconds))
     phase = .lingering
     lingeringClose = LingeringClose(bytesMax: unreadBytesMax)
     if isReadable { linger() }
   }
 
   /// A client that does not close must not hold up the end of the process for long.
-  private func setLingerDeadline() {
-    let bodyIdle = Int64(worker.timeouts.bodyIdleMilliseconds)
-    let milliseconds = worker.isDraining ? min(bodyIdle, Self.lingerMillisecondsWhileDraining) : bodyIdle
-    loop.setDeadline(loop.now + milliseconds, for: registration)
+  private func setLingerDeadline(_ milliseconds: Int64) {
+    let longest = worker.isDraining ? Self.shortLingerMilliseconds : .max
+    loop.setDeadline(loop.now + min(milliseconds, longest), for: registration)
   }
 
   private func linger() {

@@ -119,7 +119,8 @@ package final class Server: Sendable {
   /// How many downstream connections each loop holds.
   package var connectionCounts: [Int] { workers.map { $0.loop.connections.load(ordering: .relaxed) } }
 
-  /// Ends in order: no new connections, every exchange to its end, at most for `drain_s`, then the log to its end.
+  /// Ends in order: from now on each response ends its connection; after `drain_delay_s` no new connections, a last request
+  /// on those that are idle, every exchange to its end, at most for `drain_s`; then the log to its end.
   ///
   /// - Returns: whether all exchanges came to their end.
   package func drain() -> Bool {
@@ -127,18 +128,22 @@ package final class Server: Sendable {
     for worker in workers { worker.tell(.announceDrain) }
     let timeouts = control.withLock { $0.generation.policy.settings.timeouts }
     sleep(milliseconds: timeouts.drainDelayMilliseconds)
-    for worker in workers { worker.tell(.drain) }
     let deadline = DispatchTime.now() + .milliseconds(timeouts.drainMilliseconds)
+    // The others may stop only when no more connections are handed to them.
+    workers[0].tell(.closeListeners(workers[0].listenersClosed))
+    _ = workers[0].listenersClosed.wait(timeout: deadline)
+    for worker in workers { worker.tell(.drain) }
     let late = workers.filter { $0.ended.wait(timeout: deadline) != .success }
     for worker in late { worker.tell(.stop) }
     let lastMoment = DispatchTime.now() + .seconds(1)
-    for worker in late { _ = worker.ended.wait(timeout: lastMoment) }
+    let stuck = late.filter { $0.ended.wait(timeout: lastMoment) != .success }
     admin?.stop()
     log?.close()
     // Last of all: what the loops have cut has its outcome, too.
     audit?.close()
     reporter.flush(within: 1)
-    return late.isEmpty
+    // Connections that were idle at the end cost nobody a response.
+    return stuck.isEmpty && !late.contains { $0.mailbox.hasCutExchanges.load(ordering: .relaxed) }
   }
 
   private static func bind(_ settings: [Policies.Listener]) throws(StartFault) -> [Reactor.Listener] {
@@ -203,6 +208,8 @@ private struct RunningWorker: Sendable {
   let metrics = LoopMetrics()
   let mailbox = Mailbox()
   let ended = DispatchSemaphore(value: 0)
+  /// Of the first worker's; signalled at its end, too.
+  let listenersClosed = DispatchSemaphore(value: 0)
 
   func start(
     name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
@@ -220,6 +227,7 @@ private struct RunningWorker: Sendable {
       } catch {
         report("\(name) cannot start: \(error)")
       }
+      listenersClosed.signal()
       ended.signal()
     }
   }

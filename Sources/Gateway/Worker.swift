@@ -1,5 +1,6 @@
 import Bytes
 import Counters
+import Dispatch
 import HTTP1
 import Policies
 import Reactor
@@ -11,9 +12,11 @@ import Upstream
 /// What other threads tell a worker; read when its loop is woken.
 final class Mailbox: Sendable {
   enum Message: Sendable {
-    /// The end is near: probes are to be told so, and all else goes on.
+    /// The end is near: responses and probes say so, and all else goes on.
     case announceDrain
-    /// Take no new connections, end the idle ones, and stop when the last is gone.
+    /// Take no new connections, and signal when all that waited are handed to their loops.
+    case closeListeners(DispatchSemaphore)
+    /// Serve each connection's last request, and stop when the last connection is gone.
     case drain
     /// Requests from now on are under this policy.
     case take(Generation)
@@ -22,6 +25,8 @@ final class Mailbox: Sendable {
   }
 
   private let messages = Mutex<[Message]>([])
+  /// Whether `stop` found an exchange that had not come to its end.
+  let hasCutExchanges = Atomic<Bool>(false)
 
   func post(_ message: Message) { messages.withLock { $0.append(message) } }
 
@@ -41,9 +46,21 @@ final class Worker: EventHandler, EventLoopDelegate {
   private(set) var generation: Int
   private(set) var timeouts: GatewayTimeouts
   private var pace: ClientPace
-  private(set) var isDraining = false
-  /// What probes on the listeners are told.
-  private(set) var isReady = true
+  /// Where the worker is on its way to the end.
+  private enum Phase {
+    case serving
+    /// Responses end their connections; idle connections, and new ones, are kept as before.
+    case announced
+    /// No listener is left; each connection has one last request.
+    case draining
+    /// Nothing is waited for any more.
+    case stopping
+  }
+
+  private var phase = Phase.serving
+  /// Whether each response ends its connection.
+  private(set) var isEnding = false
+  var isDraining: Bool { phase == .draining }
 
   private let mailbox: Mailbox
   private let gate: ConnectionGate
@@ -192,20 +209,32 @@ final class Worker: EventHandler, EventLoopDelegate {
     audit?.deliver()
     for message in mailbox.takeAll() {
       switch message {
-      case .announceDrain: isReady = false
+      case .announceDrain:
+        phase = .announced
+        isEnding = true
+      case .closeListeners(let closed):
+        for acceptor in acceptors { acceptor.close() }
+        acceptors = []
+        closed.signal()
       case .drain: drain()
       case .take(let generation): take(generation)
-      case .stop:
-        for connection in connections { connection.abort() }
-        loop.stop()
+      case .stop: stop()
       }
     }
   }
 
   func turnEnded() {
+    switch phase {
+    case .serving, .announced: break
+    case .draining:
+      // What another loop has handed over may have had no event yet.
+      if connections.isEmpty, refused.isEmpty, loop.handle.arriving.load(ordering: .relaxed) == 0 { loop.stop() }
+    case .stopping:
+      for connection in connections { connection.abort() }
+      for connection in refused { connection.end() }
+    }
     inputs.turnEnded()
     exchanges.turnEnded()
-    if isDraining, connections.isEmpty { loop.stop() }
   }
 
   /// Exchanges under way end under the policy that admitted them.
@@ -221,12 +250,23 @@ final class Worker: EventHandler, EventLoopDelegate {
   }
 
   private func drain() {
-    isDraining = true
-    isReady = false
-    for acceptor in acceptors { acceptor.close() }
-    acceptors = []
+    phase = .draining
+    isEnding = true
+    // At most half, so that connections end in order before `drain_s` is over.
+    timeouts.idleMilliseconds = min(timeouts.drainIdleMilliseconds, timeouts.drainMilliseconds / 2)
     for connection in connections { connection.drain() }
-    for connection in refused { connection.end() }
+  }
+
+  /// What is in flight is cut; a head that has not come whole is refused, for which the rest of this turn is left.
+  private func stop() {
+    phase = .stopping
+    isEnding = true
+    for connection in connections where connection.hasExchange {
+      mailbox.hasCutExchanges.store(true, ordering: .relaxed)
+      connection.abort()
+    }
+    for connection in connections { connection.refuseRequest() }
+    loop.stop()
   }
 
   // MARK: Free lists

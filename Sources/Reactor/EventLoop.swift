@@ -146,6 +146,7 @@ package struct Registration: Equatable, Sendable {
 
   private func dispatch(_ tag: EventTag, _ readiness: Readiness) {
     if let descriptor = tag.newDescriptor {
+      handle.arriving.subtract(1, ordering: .relaxed)
       delegate?.adopted(FileDescriptor(owning: descriptor), from: tag.listener)
     } else if tag.place == 0 {
       var wakes: eventfd_t = 0

@@ -13,7 +13,8 @@ package final class Listener: Sendable {
   package let descriptor: FileDescriptor
   private let file: SocketFile?
 
-  private static let backlog: Int32 = 4096
+  /// How many connections may wait to be accepted.
+  package static let backlog: Int32 = 4096
 
   package init(_ address: Address) throws(Errno) {
     switch address {
@@ -47,20 +48,50 @@ package final class Listener: Sendable {
   /// - Parameter peer: becomes the address that it comes from.
   package func accept(from peer: inout SocketAddress?) throws(Errno) -> FileDescriptor? {
     let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-    var storage = sockaddr_storage()
-    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    let accepted = unsafe withUnsafeMutableBytes(of: &storage) {
-      unsafe accept4(descriptor.number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length, flags)
+    while true {
+      var storage = sockaddr_storage()
+      var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+      let accepted = unsafe withUnsafeMutableBytes(of: &storage) {
+        unsafe accept4(descriptor.number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length, flags)
+      }
+      if accepted >= 0 {
+        peer = SocketAddress(storage)
+        return FileDescriptor(owning: accepted)
+      }
+      let error = Errno.last
+      switch error.number {
+      // A Unix socket says EINVAL once `endQueue` has shut it down and all that waited are accepted.
+      case EAGAIN, EINVAL: return nil
+      // The connection was gone before we came to it (accept(2), "Error handling"); others may wait behind it.
+      case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENETUNREACH, EHOSTUNREACH: continue
+      default: throw error
+      }
     }
-    if accepted >= 0 {
-      peer = SocketAddress(storage)
-      return FileDescriptor(owning: accepted)
+  }
+
+  /// Lets nobody else join the connections that wait to be accepted, so that accepting them comes to an end.
+  ///
+  /// Between the last `accept` and `stop` the kernel would complete further connections, and `stop` reset them. TCP has no
+  /// call for it: a filter drops what asks for a connection. Such a client asks again after a second, and is refused then.
+  /// Without the filter, on a system that has none, that moment remains.
+  package func endQueue() {
+    guard file == nil else {
+      file?.remove()
+      shutdown(descriptor.number, Int32(SHUT_RDWR))
+      return
     }
-    let error = Errno.last
-    switch error.number {
-    // The connection was gone before we came to it (accept(2), "Error handling").
-    case EAGAIN, EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENETUNREACH, EHOSTUNREACH: return nil
-    default: throw error
+    // The flags of a TCP header are its byte 13 (RFC 9293 §3.1): SYN without ACK.
+    var program = [
+      sock_filter(code: UInt16(BPF_LD | BPF_B | BPF_ABS), jt: 0, jf: 0, k: 13),
+      sock_filter(code: UInt16(BPF_ALU | BPF_AND | BPF_K), jt: 0, jf: 0, k: 0x12),
+      sock_filter(code: UInt16(BPF_JMP | BPF_JEQ | BPF_K), jt: 1, jf: 0, k: 0x02),
+      sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: .max),
+      sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: 0),
+    ]
+    unsafe program.withUnsafeMutableBufferPointer { instructions in
+      var filter = unsafe sock_fprog(len: UInt16(instructions.count), filter: instructions.baseAddress)
+      unsafe _ = setsockopt(
+        descriptor.number, SOL_SOCKET, SO_ATTACH_FILTER, &filter, socklen_t(MemoryLayout<sock_fprog>.size))
     }
   }
 

@@ -9,6 +9,8 @@ package final class LoopHandle: Sendable {
   let wakeUp: FileDescriptor
   /// How many connections the loop holds; written by the loop and by who hands it one.
   package let connections = Atomic<Int>(0)
+  /// How many sockets were handed over to the loop and are not adopted yet.
+  package let arriving = Atomic<Int>(0)
   /// When the present turn began (monotonic nanoseconds); 0 while the loop waits for events.
   package let busySince = Atomic<Int64>(0)
 
@@ -33,11 +35,13 @@ package final class LoopHandle: Sendable {
     let number = descriptor.number
     // Counted first: the loop may have adopted it, and let it go, before the call is back.
     connections.add(1, ordering: .relaxed)
+    arriving.add(1, ordering: .relaxed)
     do throws(Errno) {
       let tag = EventTag(newDescriptor: number, listener: listener)
       try Selector.control(epoll.number, EPOLL_CTL_ADD, number, tag, Selector.bothWays)
     } catch {
       connections.subtract(1, ordering: .relaxed)
+      arriving.subtract(1, ordering: .relaxed)
       throw error
     }
     _ = descriptor.release()

@@ -17,7 +17,7 @@ import Testing
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)")],
       gateway: [
-        "admin": "127.0.0.1:0", "health_on_listen": true, "timeouts": ["drain_delay_s": 3],
+        "admin": "127.0.0.1:0", "health_on_listen": true, "timeouts": ["drain_delay_s": 5],
       ])
     let gateway = try GatewayProcess(folder)
     let admin = try #require(gateway.adminPort)
@@ -36,7 +36,18 @@ import Testing
     #expect(try ask(gateway.port, "/livez", token: nil) == 200)
     #expect(try ask(gateway.port, "/proxy/balances?instance_id=one") == 200)
     try held.send(testRequest("GET", "/proxy/balances?instance_id=one"))
-    #expect(try reader.next()?.status == 200)
+    let last = try #require(try reader.next())
+    #expect(last.status == 200 && last["Connection"] == "close")
+    #expect(try reader.next() == nil && !held.wasReset())
+    for (port, target, token) in [
+      (gateway.port, "/nowhere", TestPolicyFolder.token), (gateway.port, "/proxy/balances?instance_id=one", nil),
+      (gateway.port, "/livez", nil), (admin, "/livez", nil), (admin, "/status", nil),
+    ] {
+      let socket = try TestSocket(port: port)
+      try socket.send(testRequest("GET", target, token: token, host: "127.0.0.1:\(port)"))
+      let response = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
+      #expect(response.contains("\r\nConnection: close\r\n"), "\(target)")
+    }
     #expect(gateway.waitForEnd() == 0)
   }
 

@@ -152,6 +152,20 @@ import Testing
     #expect(try gateway.stopAndReadLog().count == 1)
   }
 
+  @Test func `an idle connection ends without a reset of a request that crosses its end`() throws {
+    // The gateway waits for as long again, which a busy machine may need: one run of three must get through.
+    let gateway = try RunningGateway(upstreams: [("one", 1)], gateway: ["timeouts": ["idle_s": 1]])
+    let isClean = try (0..<3).contains { _ in
+      let idle = try gateway.connect()
+      #expect(try idle.receive().isEmpty)
+      try idle.send(testRequest("GET", Self.target))
+      // On the loopback interface a reset is there before `send` returns.
+      return !idle.wasReset()
+    }
+    #expect(isClean)
+    gateway.stop()
+  }
+
   @Test func `a client that does not read its answer is cut, and Core's connection is free again`() throws {
     let large = String(repeating: "x", count: 8 << 20)
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(large)) }

@@ -26,7 +26,8 @@ import Testing
         "limits": {"request_line_bytes": 1000, "header_bytes": 2000, "header_fields": 3, "body_bytes": 4,
           "body_bytes_per_second_min": 5, "body_bytes_per_second_min_upstream": 9, "connections": 6,
           "connections_per_address": 7, "upstream_connections": 8},
-        "timeouts": {"head_s": 0.5, "body_idle_s": 2, "idle_s": 3e1, "drain_s": 0, "drain_delay_s": 1.25} }
+        "timeouts": {"head_s": 0.5, "body_idle_s": 2, "idle_s": 3e1, "drain_s": 0, "drain_delay_s": 1.25,
+          "drain_idle_s": 0.75} }
       """#
     let result = try FolderFiles(["gateway.json": text]).load()
     let settings = try #require(result.policy).settings
@@ -47,7 +48,7 @@ import Testing
     #expect(settings.limits == limits)
     let timeouts = GatewayTimeouts(
       headMilliseconds: 500, bodyIdleMilliseconds: 2000, idleMilliseconds: 30_000, drainMilliseconds: 0,
-      drainDelayMilliseconds: 1250)
+      drainDelayMilliseconds: 1250, drainIdleMilliseconds: 750)
     #expect(settings.timeouts == timeouts)
   }
 

@@ -67,6 +67,48 @@ import Testing
     }
   }
 
+  @Test func `lets nobody join its queue once that is ended, and gives out who waits there`() throws {
+    let listener = try Reactor.Listener(.tcp(host: "127.0.0.1", port: 0))
+    let port = try #require(listener.localAddress?.port)
+    let early = try (0..<3).map { _ in try connected("127.0.0.1", port) }
+    listener.endQueue()
+    let late = FileDescriptor(owning: socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    _ = unsafe withUnsafeBytes(of: &address) {
+      unsafe connect(
+        late.number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(MemoryLayout<sockaddr_in>.size))
+    }
+    for _ in early { #expect(try listener.next() != nil) }
+    #expect(try listener.next() == nil)
+    listener.stop()
+    for peer in early { withExtendedLifetime(peer) {} }
+  }
+
+  @Test func `lets nobody join the queue of a socket file once that is ended`() throws {
+    try withFolder { folder in
+      let path = folder + "/gateway.sock"
+      let listener = try Reactor.Listener(.unix(path: path))
+      var address = sockaddr_un()
+      address.sun_family = sa_family_t(AF_UNIX)
+      unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
+      let early = FileDescriptor(owning: socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0))
+      let connected = unsafe withUnsafeBytes(of: &address) {
+        unsafe connect(
+          early.number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self),
+          socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+      #expect(connected == 0)
+      listener.endQueue()
+      #expect(!FileManager.default.fileExists(atPath: path))
+      #expect(try listener.next() != nil)
+      #expect(try listener.next() == nil)
+      withExtendedLifetime(early) {}
+    }
+  }
+
   @Test func `removes its socket file when it stops, and no other`() throws {
     try withFolder { folder in
       let path = folder + "/gateway.sock"

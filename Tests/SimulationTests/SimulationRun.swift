@@ -30,6 +30,8 @@ final class SimulationRun {
 
   /// How long a client may say nothing, and a connection to Core be kept unused.
   static let idleMilliseconds: Int64 = 5_000
+  /// For how long a drain keeps a connection for its last request.
+  static let drainIdleMilliseconds: Int64 = 1_000
 
   /// The policy of all runs; timeouts are short, though nobody waits for them.
   private static let policy = Result {
@@ -42,7 +44,11 @@ final class SimulationRun {
         ],
       ],
       gateway: [
-        "timeouts": ["head_s": 3, "body_idle_s": 3, "idle_s": idleMilliseconds / 1_000], "access_log": NSNull(),
+        "timeouts": [
+          "head_s": 3, "body_idle_s": 3, "idle_s": idleMilliseconds / 1_000,
+          "drain_idle_s": drainIdleMilliseconds / 1_000,
+        ],
+        "access_log": NSNull(),
       ])
     let loaded = Policy.load(
       PolicyFolder(
@@ -109,12 +115,14 @@ final class SimulationRun {
     let client = SimulatedClient(self, number: number, requests: count, end)
     clients.append(client)
     handle.connections.add(1, ordering: .relaxed)
+    handle.arriving.add(1, ordering: .relaxed)
     do {
       try kernel.calls.watch(end.number, EventTag(newDescriptor: end.number, listener: 0))
       client.begin()
     } catch {
       // What the acceptor does where a loop does not take one.
       handle.connections.subtract(1, ordering: .relaxed)
+      handle.arriving.subtract(1, ordering: .relaxed)
       kernel.calls.close(end.number)
     }
   }

@@ -45,7 +45,10 @@ package final class TestPolicyFolder: Sendable {
       "listen": "127.0.0.1:0", "admin": NSNull(), "loops": loops, "watch": false, "access_log": "access.jsonl",
       "limits": ["connections": 1_000, "upstream_connections": 200],
     ]
-    try write(settings.merging(gateway) { $1 }, "gateway.json")
+    // Tests that keep an idle connection do not wait for it at their end.
+    var timeouts: [String: any Sendable] = ["drain_idle_s": 0]
+    if let own = gateway["timeouts"] as? [String: any Sendable] { timeouts.merge(own) { $1 } }
+    try write(settings.merging(gateway) { $1 }.merging(["timeouts": timeouts]) { $1 }, "gateway.json")
     if let routes { try write(["routes": routes], "routes.json") }
     try writeInstances()
     try writeClients()

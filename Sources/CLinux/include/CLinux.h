@@ -1,5 +1,6 @@
 // The Linux calls that Swift's Glibc module lacks.
 #pragma once
+#include <linux/filter.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <sched.h>

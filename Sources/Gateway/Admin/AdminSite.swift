@@ -28,7 +28,7 @@ final class AdminSite: Site {
   ) -> SmallResponse {
     let page = page(head, bytes, isReserved: request.isReserved)
     var response = AdminResponse(page.text, dateLine: date.line(at: request.seconds))
-    response.suit(head, mayPersist: !request.isReserved)
+    response.suit(head, mayPersist: !request.isReserved && !state.isDraining.load(ordering: .relaxed))
     response.write(to: output)
     return response.rest(page.parts)
   }

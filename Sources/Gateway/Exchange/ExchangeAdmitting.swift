@@ -16,7 +16,6 @@ extension Exchange {
     if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) {
       return answer(probe, connection)
     }
-    if worker.isDraining { return refuse(LocalReply(Rejection.draining), connection) }
     admit(input, snapshot, connection)
   }
 

@@ -42,7 +42,7 @@ extension Exchange {
     record.outcome = reply.outcome?.text
     state.code = reply.code
     state.keepsAlive =
-      state.head.keepsAlive && !reply.endsConnection && !worker.isDraining && bodyIsRead(from: connection)
+      state.head.keepsAlive && !reply.endsConnection && !worker.isEnding && bodyIsRead(from: connection)
     worker.write(
       reply, id: state.id, keepsAlive: state.keepsAlive, version: state.head.version,
       hasBody: !state.head.method.isHead,
@@ -58,10 +58,10 @@ extension Exchange {
   }
 
   func answer(_ probe: AdminPath, _ connection: DownstreamConnection) {
-    if probe == .readyz, !worker.isReady { return refuse(LocalReply(Rejection.draining), connection) }
+    if probe == .readyz, worker.isEnding { return refuse(LocalReply(Rejection.draining), connection) }
     handle(.refused, connection)
     record.status = 200
-    state.keepsAlive = state.head.keepsAlive && !worker.isDraining && bodyIsRead(from: connection)
+    state.keepsAlive = state.head.keepsAlive && !worker.isEnding && bodyIsRead(from: connection)
     ProbeReply.write(
       to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
       version: state.head.version, hasBody: !state.head.method.isHead)
@@ -72,7 +72,7 @@ extension Exchange {
   func answerOptions(_ methods: MethodSet, _ connection: DownstreamConnection) {
     handle(.refused, connection)
     record.status = 204
-    state.keepsAlive = state.head.keepsAlive && !worker.isDraining && bodyIsRead(from: connection)
+    state.keepsAlive = state.head.keepsAlive && !worker.isEnding && bodyIsRead(from: connection)
     OptionsReply.write(
       methods, to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
       version: state.head.version)
@@ -104,7 +104,7 @@ extension Exchange {
     let keepsAlive = state.keepsAlive && !state.machine.clientIsGone
     let end = DownstreamConnection.ExchangeEnd(
       consumed: request.consumed, keepsAlive: keepsAlive,
-      unreadBodyBytesMax: keepsAlive && !worker.isDraining ? 0 : unreadBodyBytesMax,
+      unreadBodyBytesMax: keepsAlive ? 0 : unreadBodyBytesMax,
       isCloseDelimited: response.body.framing.isUntilClose)
     request.reset()
     response.reset()

@@ -109,7 +109,7 @@ extension Exchange {
     if let seconds = response.keepAliveSeconds { state.upstream?.upstreamKeepsAlive(seconds: seconds) }
     // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
     state.keepsAlive =
-      state.head.keepsAlive && state.machine.requestIsSent && !response.body.framing.isUntilClose && !worker.isDraining
+      state.head.keepsAlive && state.machine.requestIsSent && !response.body.framing.isUntilClose && !worker.isEnding
     let head = DownstreamHead(
       id: state.id, keepsAlive: state.keepsAlive, version: version, framing: response.body.framing)
     response.write(head, access, form, by: worker)

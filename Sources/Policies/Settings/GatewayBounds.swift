@@ -35,11 +35,13 @@ extension GatewayTimeouts {
   /// What the file states, with the defaults for the rest.
   init(_ field: Field) {
     self.init()
-    guard let members = field.members(["head_s", "body_idle_s", "idle_s", "drain_s", "drain_delay_s"]) else { return }
+    let known = ["head_s", "body_idle_s", "idle_s", "drain_s", "drain_delay_s", "drain_idle_s"]
+    guard let members = field.members(known) else { return }
     members.read("head_s", inSeconds: 0.01...dayInSeconds, into: &headMilliseconds)
     members.read("body_idle_s", inSeconds: 0.01...dayInSeconds, into: &bodyIdleMilliseconds)
     members.read("idle_s", inSeconds: 0.01...dayInSeconds, into: &idleMilliseconds)
     members.read("drain_s", inSeconds: 0...dayInSeconds, into: &drainMilliseconds)
     members.read("drain_delay_s", inSeconds: 0...dayInSeconds, into: &drainDelayMilliseconds)
+    members.read("drain_idle_s", inSeconds: 0...dayInSeconds, into: &drainIdleMilliseconds)
   }
 }

@@ -104,4 +104,5 @@ package struct GatewayTimeouts: Hashable, Sendable {
   package var idleMilliseconds = 75_000
   package var drainMilliseconds = 65_000
   package var drainDelayMilliseconds = 0
+  package var drainIdleMilliseconds = 1_000
 }
