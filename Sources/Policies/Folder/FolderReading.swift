@@ -7,6 +7,8 @@ package final class FolderReading {
   private var files: [String: Result<FileContent, FileFault>] = [:]
   private var names: [String: [String]?] = [:]
   private var pems: [String: PEMFile] = [:]
+  /// Names of variables and paths of files that were not looked at, for the folder does not read keys.
+  private var passedOver: (keys: Set<String>, files: Set<String>) = ([], [])
 
   package init(_ folder: PolicyFolder) { self.folder = folder }
 
@@ -36,6 +38,28 @@ package final class FolderReading {
     let file = PEMFile(path: path, content.bytes)
     pems[path] = file
     return file
+  }
+
+  /// What stands for a key that is not looked at.
+  func passOver(key name: String) -> Secret {
+    passedOver.keys.insert(name)
+    return Secret(Array("not-looked-at".utf8))
+  }
+
+  /// What stands for a file of TLS that is not looked at.
+  func passOver(file path: String) -> PEMFile {
+    passedOver.files.insert(path)
+    return PEMFile(path: path, [])
+  }
+
+  /// How many keys and files of TLS were not looked at; nil where the folder reads them.
+  package var passedOverNote: Finding? {
+    guard !folder.readsKeys else { return nil }
+    func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+    let message =
+      "\(counted(passedOver.keys.count, "key")) and \(counted(passedOver.files.count, "TLS file")) not looked at, as "
+      + "--without-keys says; check without it where the gateway runs"
+    return Finding(.note, file: folder.path, message: message)
   }
 
   /// What a folder holds; nil if it cannot be read.

@@ -27,9 +27,10 @@ extension RoutesFile {
           + "another scope")
     }
     if search.count > search.first.count {
-      let more = "\(search.isComplete ? "" : "at least ")\(search.count - search.first.count) more"
+      let count = search.count - search.first.count
+      let more = "\(search.isComplete ? "" : "at least ")\(count) more \(count == 1 ? "pair" : "pairs")"
       table.warning(
-        "\(more) pairs of patterns match one path and ask for different scopes: repair the \(search.first.count) that "
+        "\(more) of patterns with one path and different scopes: repair the \(search.first.count) that "
           + "are named, and check again")
     } else if !search.isComplete {
       table.warning("has too many patterns to compare each with each: give patterns with parameters one form")
