@@ -57,7 +57,8 @@ import Testing
   }
 
   @Test func `new binds a token to one instance, and list shows what tokens are bound to`() throws {
-    let shop = #"{ "clients": { "demo-app": { "scopes": ["*"], "instances": ["inst_demo", "inst_second"], "#
+    let shop =
+      #"{ "clients": { "demo-app": { "scopes": ["*"], "instances": ["inst_demo", "inst_second"], "#
       + #""tokens": [{ "sha256": "\#(String(repeating: "0", count: 64))" }] } } }"#
     try Data(shop.utf8).write(to: URL(filePath: clients))
     let made = try run("new", "--client", "demo-app", "--instance", "inst_second", "--note", "shop")
