@@ -19,7 +19,7 @@ import System
     exit(run(Array(CommandLine.arguments.dropFirst())))
   }
 
-  /// 0: done; 1: failed; 2: not understood.
+  /// 0: done; 1: failed, or the answer is no; 2: not understood; 3: written, but not in force.
   private static func run(_ arguments: [String]) -> Int32 {
     do throws(CommandFault) {
       if let asked = askedHelp(arguments) {
@@ -89,7 +89,7 @@ import System
     \(table(of: commands))
 
     Each command has --help, with an example; "help COMMAND" gives it, too. Begin with: blnk-gateway demo
-    Exit codes: 0 done, 1 failed, 2 not understood.
+    Exit codes: 0 done, 1 failed or the answer is no, 2 not understood, 3 written but not in force.
     """
   }
 }

@@ -24,6 +24,8 @@ import Testing
     #expect(
       outcome.output.hasPrefix("\(folder.path): note: 3 keys and 3 TLS files not looked at, as --without-keys says; "))
     #expect(try Program.run(["check", "--policies", folder.path]).exitCode == 1)
+    let shipped = try Program.run(["check", "--without-keys", "--policies", Program.policies])
+    #expect(shipped.output.hasPrefix("\(Program.policies): note: 2 keys not looked at, "))
     let json = try Program.run(["check", "--without-keys", "--json", "--policies", folder.path])
     #expect(json.exitCode == 0 && json.output.contains(#""ok":true"#) && json.output.contains("3 keys and 3 TLS files"))
   }

@@ -52,14 +52,14 @@ package final class FolderReading {
     return PEMFile(path: path, [])
   }
 
-  /// How many keys and files of TLS were not looked at; nil where the folder reads them.
+  /// How many keys and files of TLS were not looked at; nil for none.
   package var passedOverNote: Finding? {
-    guard !folder.readsKeys else { return nil }
-    func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
-    let message =
-      "\(counted(passedOver.keys.count, "key")) and \(counted(passedOver.files.count, "TLS file")) not looked at, as "
-      + "--without-keys says; check without it where the gateway runs"
-    return Finding(.note, file: folder.path, message: message)
+    let counts = [(passedOver.keys.count, "key"), (passedOver.files.count, "TLS file")].filter { $0.0 > 0 }
+    guard !counts.isEmpty else { return nil }
+    let what = counts.map { count, noun in "\(count) \(noun)\(count == 1 ? "" : "s")" }.joined(separator: " and ")
+    return Finding(
+      .note, file: folder.path,
+      message: "\(what) not looked at, as --without-keys says; check without it where the gateway runs")
   }
 
   /// What a folder holds; nil if it cannot be read.
