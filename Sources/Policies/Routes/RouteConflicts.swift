@@ -165,11 +165,12 @@ struct RouteConflictSearch {
   /// Looks at pairs in their order until there are enough of them, or until a later one comes behind all that is kept.
   private mutating func keepFirst(_ left: [Int], _ right: [Int]) {
     var found = 0
+    let bound = first.count == toldMax ? first.last?.second : nil
     let places = (left.map { (place: $0, isLeft: true) } + right.map { (place: $0, isLeft: false) })
       .sorted { $0.place < $1.place }
     steps += places.count
     for second in places {
-      if first.count == toldMax, let last = first.last, second.place > last.second { break }
+      if let bound, second.place > bound { break }
       for earlier in second.isLeft ? right : left {
         guard earlier < second.place, found < toldMax else { break }
         steps += 1
