@@ -42,7 +42,9 @@ extension Policy {
     if instance.limits.concurrentMax > 0 { parts.append("the instance takes \(instance.limits.concurrentMax) at once") }
     let failures = instance.breaker.failuresMax
     parts.append(
-      failures > 0 ? "the instance's breaker opens after \(failures) failures in a row" : "the instance has no breaker")
+      failures > 0
+        ? "the instance's breaker opens after \(failures) failure\(failures == 1 ? "" : "s in a row")"
+        : "the instance has no breaker")
     let interval = instance.health.intervalMilliseconds
     if interval > 0 { parts.append("its health is checked every \(Double(interval) / 1_000) s") }
     return parts

@@ -46,7 +46,7 @@ extension Finding {
   /// One line for findings that are not shown; this one is the first of them.
   fileprivate func summary(of rest: ArraySlice<Finding>) -> String {
     let files = Set(rest.map(\.file)).count
-    let place = files == 1 ? file : "\(file) and \(files - 1) more files"
+    let place = files == 1 ? file : "\(file) and \(files - 1) more file\(files == 2 ? "" : "s")"
     let label = severity == .error ? "" : "\(severity.rawValue): "
     return "\(place): \(label)\(keyPattern): \(rest.count) more of these (`blnk-gateway check --json` lists all)"
   }

@@ -23,7 +23,7 @@ package final class Reporter: Sendable {
     }
     queue.async { [self] in
       let lost = dropped.exchange(0, ordering: .relaxed)
-      if lost > 0 { write("\(lost) reports were dropped here") }
+      if lost > 0 { write("reports dropped here: \(lost)") }
       write(line)
       waiting.subtract(1, ordering: .relaxed)
     }

@@ -10,7 +10,9 @@ struct Arguments {
     var rest = arguments
     while let argument = rest.popFirst() {
       guard argument.hasPrefix("--"), argument.count > 2 else {
-        guard command.operands != nil, !argument.hasPrefix("-") else { throw Self.operandFault(argument, of: command) }
+        guard command.operands != nil, argument == "-" || !argument.hasPrefix("-") else {
+          throw Self.operandFault(argument, of: command)
+        }
         operands.append(argument)
         continue
       }

@@ -19,11 +19,11 @@ import System
     exit(run(Array(CommandLine.arguments.dropFirst())))
   }
 
-  /// 0: done; 1: failed; 2: not understood.
+  /// 0: done; 1: failed, or the answer is no; 2: not understood; 3: written, but not in force.
   private static func run(_ arguments: [String]) -> Int32 {
     do throws(CommandFault) {
-      if let first = arguments.first, ["--help", "-h", "help"].contains(first) {
-        try Console.print(help)
+      if let asked = askedHelp(arguments) {
+        try Console.print(try help(on: asked))
         return 0
       }
       if arguments.first == "--version" { return try Command.version.run(Arguments([], of: .version)) }
@@ -38,6 +38,32 @@ import System
       Console.note(Console.painted("error: ", .red, on: .errors) + error.message)
       return error.exitCode
     }
+  }
+
+  /// The words that help is asked on, such as those of `help token new` and `token --help`; nil: no help is asked, or one
+  /// command's own.
+  private static func askedHelp(_ arguments: [String]) -> ArraySlice<String>? {
+    let words = ["--help", "-h"]
+    guard let first = arguments.first else { return nil }
+    if first == "help" || words.contains(first) { return arguments.dropFirst().prefix { !$0.hasPrefix("-") } }
+    let isGroup = commands.contains { $0.words.count > 1 && $0.words[0] == first }
+    return isGroup && arguments.count > 1 && words.contains(arguments[1]) ? arguments.prefix(1) : nil
+  }
+
+  private static func help(on words: ArraySlice<String>) throws(CommandFault) -> String {
+    guard let first = words.first else { return help }
+    let group = commands.filter { $0.words.count > 1 && $0.words[0] == first }
+    guard words.count == 1, !group.isEmpty else { return try command(named: Array(words)).help }
+    return """
+      \(table(of: group))
+
+      Each has --help, with an example: blnk-gateway \(group[0].name) --help
+      """
+  }
+
+  private static func table(of commands: [Command]) -> String {
+    let width = commands.map(\.name.count).max() ?? 0
+    return commands.map { "  \($0.name.padded(to: width))  \($0.abstract)" }.joined(separator: "\n")
   }
 
   private static func command(named arguments: [String]) throws(CommandFault) -> Command {
@@ -55,18 +81,16 @@ import System
   }
 
   private static var help: String {
-    let width = commands.map(\.name.count).max() ?? 0
-    let lines = commands.map { "  \($0.name.padded(to: width))  \($0.abstract)" }
-    return """
-      blnk-gateway: lets clients reach the Blnk Cores that they may use, with tokens of their own.
+    """
+    blnk-gateway: lets clients reach the Blnk Cores that they may use, with tokens of their own.
 
-      usage: blnk-gateway COMMAND [FLAGS]
+    usage: blnk-gateway COMMAND [FLAGS]
 
-      \(lines.joined(separator: "\n"))
+    \(table(of: commands))
 
-      Each command has --help, with an example. Begin with: blnk-gateway demo
-      Exit codes: 0 done, 1 failed, 2 not understood.
-      """
+    Each command has --help, with an example; "help COMMAND" gives it, too. Begin with: blnk-gateway demo
+    Exit codes: 0 done, 1 failed or the answer is no, 2 not understood, 3 written but not in force.
+    """
   }
 }
 

@@ -48,4 +48,8 @@ enum Console {
 }
 
 /// `1 client`, `2 clients`.
-func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+///
+/// - Parameter plural: nil: the noun with an s.
+func counted(_ count: Int, _ noun: String, _ plural: String? = nil) -> String {
+  "\(count) \(count == 1 ? noun : plural ?? "\(noun)s")"
+}

@@ -7,6 +7,8 @@ extension Command.Flag {
     name: "--policies", value: "DIR", about: "the policy folder (else $BLNK_GATEWAY_POLICIES, else ./policies)")
   static let state = Command.Flag(
     name: "--state", value: "DIR", about: "where relative log paths begin (else $STATE_DIRECTORY, else here)")
+  static let withoutKeys = Command.Flag(
+    name: "--without-keys", value: nil, about: "look at no key and no TLS file, for machines that have none")
 }
 
 extension PolicyFolder {
@@ -23,6 +25,7 @@ extension PolicyFolder {
     }
     self.init(
       path: arguments.value("--policies") ?? named ?? "policies", stateFolder: state, environment: environment)
+    readsKeys = !arguments.isSet(Command.Flag.withoutKeys.name)
   }
 
   /// The policy and all that is to be said of the folder.
@@ -33,7 +36,8 @@ extension PolicyFolder {
 
   /// - Parameter inForce: what is in force, for what is faulty now; becomes what was read.
   func load(_ reading: FolderReading, into inForce: inout FolderPolicy) -> LoadResult {
-    let result = inForce.read(reading, now: .now)
+    let read = inForce.read(reading, now: .now)
+    let result = LoadResult(policy: read.policy, findings: read.findings + [reading.passedOverNote].compactMap(\.self))
     guard let policy = result.policy else { return result }
     let fitted = policy.fittedToDescriptors(in: reading)
     let findings = result.findings + Policy.findingsOfKeysNotInForce(in: reading) + fitted.findings

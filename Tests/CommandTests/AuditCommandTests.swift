@@ -172,8 +172,121 @@ import Testing
     let outcome = try Program.run(["audit", "outcomes", path("audit.log"), path("audit.log.1")])
     #expect(outcome.exitCode == 1)
     #expect(outcome.errors.contains("3 writes, 2 of them with an outcome that is not known"))
-    #expect(outcome.output.contains("balance_id bln_2") && outcome.output.contains("outcome missing"))
+    #expect(
+      outcome.output.contains("balance_id bln_2")
+        && outcome.output.contains("outcome missing: the gateway ended without writing it"))
     #expect(!outcome.output.contains("idt_1"))
     #expect(try Program.run(["audit", "outcomes", path("audit.log.1")]).exitCode == 0)
+  }
+
+  /// A copy of the log as it was before the writer ended, and with another process behind that.
+  @Test func `a write without outcome is still open, until a start shows that the gateway was killed`() throws {
+    let log = try AuditLog(path: path("audit.log"), key: nil) { _ in }
+    let channel = log.makeChannel {}
+    let port = CompletionPort<Waiter, IntentResult>(channel.completions)
+    #expect(channel.declare(intent(1, balance: "bln_1"), ticket: port.ticket(for: Waiter())))
+    while log.state.entries < 2 { usleep(1_000) }
+    for name in ["running", "killed"] {
+      try FileManager.default.copyItem(atPath: path("audit.log"), toPath: path(name))
+    }
+    #expect(log.close())
+    #expect(try AuditLog(path: path("killed"), key: nil) { _ in }.close())
+    let killed = "its outcome was not on the disk when the gateway was killed; the client may have been answered"
+    for (name, text, word) in [("running", "still open: no outcome", "still_open"), ("killed", killed, "killed")] {
+      for command in [["outcomes"], ["show", "--balance", "bln_1"]] {
+        let told = try Program.run(["audit"] + command + [path(name)])
+        #expect(told.output.contains("\n    \(text)"), "\(told.output)")
+        let json = try Program.run(["audit"] + command + ["--json", path(name)])
+        let call = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
+        #expect(call?["outcome"] is NSNull && call?["outcome_missing"] as? String == word)
+      }
+    }
+    let outcomes = try Program.run(["audit", "outcomes", path("running")])
+    #expect(outcomes.exitCode == 1 && outcomes.errors == "1 write, 1 of them with an outcome that is not known\n")
+    let running = try verify([path("running")])
+    #expect(running.exitCode == 0 && running.output.contains(": 2 entries, whole\n"))
+    #expect(running.output.contains(" is still open: it runs, or was killed after its entry 2\n"))
+    #expect(running.output.contains("\(path("running")):2: note: 1 write of writer "))
+    #expect(running.output.contains(" still open: no outcome in these files yet\n"))
+    let after = try verify([path("killed")])
+    #expect(after.exitCode == 0 && after.output.contains(" has no end: it was killed after its entry 2\n"))
+    #expect(after.output.contains("without outcome: it was not on the disk when the gateway was killed"))
+  }
+
+  /// As logrotate does it: each gateway opens the new file anew, one after the other.
+  @Test func `verify finds the log of two gateways whole over its rotations, however many of its files are given`()
+    throws
+  {
+    let logs = try (0..<2).map { _ in try AuditLog(path: path("audit.log"), key: nil) { _ in } }
+    let channels = logs.map { $0.makeChannel {} }
+    let ports = channels.map { CompletionPort<Waiter, IntentResult>($0.completions) }
+    var number: UInt64 = 0
+    func write() {
+      for index in logs.indices {
+        let before = logs[index].state.entries
+        number += 1
+        #expect(
+          channels[index].declare(intent(number, balance: "bln_1"), ticket: ports[index].ticket(for: Waiter())))
+        channels[index].record(outcome(number, .done, 200))
+        while logs[index].state.entries < before + 2 { usleep(1_000) }
+      }
+    }
+    write()
+    for _ in 0..<2 {
+      if FileManager.default.fileExists(atPath: path("audit.log.1")) {
+        try FileManager.default.moveItem(atPath: path("audit.log.1"), toPath: path("audit.log.2"))
+      }
+      try FileManager.default.moveItem(atPath: path("audit.log"), toPath: path("audit.log.1"))
+      for log in logs {
+        let before = log.state.entries
+        log.reopen()
+        while log.state.entries == before { usleep(1_000) }
+      }
+      write()
+    }
+    for log in logs { #expect(log.close()) }
+    for names in [
+      ["audit.log.2", "audit.log.1", "audit.log"], ["audit.log", "audit.log.1", "audit.log.2"],
+      ["audit.log.1", "audit.log"], ["audit.log"],
+    ] {
+      let outcome = try verify(names.map(path))
+      #expect(outcome.exitCode == 0 && outcome.output.contains(" entries, whole\n"), "\(names): \(outcome.output)")
+      let notes = outcome.output.split(separator: "\n").count { $0.contains("note: goes on from entry ") }
+      #expect(notes == (names.count == 3 ? 0 : 2), "\(outcome.output)")
+    }
+    // In the middle of the files nothing may be missing.
+    #expect(try verify([path("audit.log.2"), path("audit.log")]).exitCode == 1)
+  }
+
+  @Test func `refuses compressed files, and says what reads them`() throws {
+    try writeLog(key: nil)
+    let whole = try verify([path("audit.log.1"), path("audit.log")]).output.split(separator: "\n").last
+    let bash = Process()
+    bash.executableURL = URL(filePath: "/bin/bash")
+    bash.arguments = ["-c", "cp audit.log.1 audit.log.2; gzip audit.log.2; cp audit.log.2.gz audit.log.10.gz"]
+    bash.currentDirectoryURL = folder.url
+    try bash.run()
+    bash.waitUntilExit()
+    for command in [["verify"], ["show", "--balance", "bln_1"], ["outcomes"]] {
+      let words = "audit \(command[0])"
+      let outcome = try Program.run(["audit"] + command + ["audit.log", "audit.log.1", "audit.log.2.gz"].map(path))
+      #expect(outcome.exitCode == 2 && outcome.output.isEmpty)
+      let hint =
+        "zcat \(path("audit.log.2.gz")) | blnk-gateway \(words) - \(path("audit.log.1")) \(path("audit.log"))\n"
+      #expect(outcome.errors.hasPrefix("error: \(words): \(path("audit.log.2.gz")): compressed; "), "\(outcome.errors)")
+      #expect(outcome.errors.hasSuffix(hint), "\(outcome.errors)")
+    }
+    let two = try verify(["audit.log.2.gz", "audit.log.10.gz"].map(path))
+    #expect(two.errors.contains("zcat \(path("audit.log.10.gz")) \(path("audit.log.2.gz")) | "), "\(two.errors)")
+    let piped = Process()
+    let output = Pipe()
+    piped.executableURL = URL(filePath: "/bin/sh")
+    piped.arguments = ["-c", "zcat audit.log.2.gz | \(Program.path) audit verify - audit.log"]
+    piped.currentDirectoryURL = folder.url
+    piped.standardOutput = output
+    try piped.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    piped.waitUntilExit()
+    #expect(piped.terminationStatus == 0 && text.split(separator: "\n").last == whole, "\(text)")
   }
 }

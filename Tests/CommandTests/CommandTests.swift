@@ -37,6 +37,27 @@ import Testing
     #expect(outcome.exitCode == 0 && outcome.output.contains("clients.json:1: note: clients.a.scopes: grants every"))
   }
 
+  @Test func `check does not fail for tokens that stay listed on purpose, however strict`() throws {
+    let folder = try PolicyCopy(gateway: "{}")
+    let (ended, gone) = (String(repeating: "1", count: 64), String(repeating: "2", count: 64))
+    let clients = """
+      { "clients": { "a": { "scopes": ["proxy:read"], "instances": ["inst_demo", "inst_second"],
+        "default_instance": "inst_demo",
+        "tokens": [ { "sha256": "\(ended)", "expires": "2020-01-01T00:00:00Z" }, { "sha256": "\(gone)" } ] } } }
+      """
+    try Data(clients.utf8).write(to: URL(filePath: "\(folder.path)/clients.json"))
+    let check = ["check", "--strict", "--policies", folder.path]
+    // The second token is in force, and may go to the wrong ledger.
+    #expect(
+      try Program.run(check, environment: Program.keys).output.contains("warning: clients.a.tokens[1]: its calls"))
+    for revoked in [#"{ "tokens": ["\#(gone)"], "clients": [] }"#, #"{ "tokens": [], "clients": ["a"] }"#] {
+      try Data(#"{ "revoked": \#(revoked) }"#.utf8).write(to: URL(filePath: "\(folder.path)/revoked.json"))
+      let outcome = try Program.run(check, environment: Program.keys)
+      #expect(outcome.exitCode == 0, "\(outcome.output)")
+      #expect(outcome.output.contains("note: clients.a.tokens[0].expires: the token has expired"))
+    }
+  }
+
   @Test func `check and serve warn of what is not in force, and serve does not start without proxy_protocol`() throws {
     let folder = try PolicyCopy(
       gateway: #"{ "listen": { "address": "127.0.0.1:0", "proxy_protocol": true }, "trusted_proxies": ["10.0.0.0/8"] }"#

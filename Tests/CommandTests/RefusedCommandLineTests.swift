@@ -67,25 +67,18 @@ import Testing
     }
   }
 
+  @Test func `refuses help on what there is not`() throws {
+    let outcome = try Program.run(["help", "serv"])
+    #expect(outcome.exitCode == 2 && outcome.output.isEmpty)
+    #expect(outcome.errors == "error: there is no command \"serv\" (did you mean \"serve\"?); see --help\n")
+    #expect(try Program.run(["help", "token", "nwe"]).exitCode == 2)
+  }
+
   @Test func `never repeats a token that is given as an argument`() throws {
     for arguments in [["token", "hash", "blnk_at_secret"], ["token", "hash", "--token=blnk_at_secret"]] {
       let outcome = try Program.run(arguments)
       #expect(outcome.exitCode == 2)
       #expect(!outcome.errors.contains("secret"))
     }
-  }
-
-  @Test(arguments: [
-    "serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "token list", "token revoke",
-    "token rotate", "audit verify", "audit show", "audit outcomes", "version",
-  ])
-  func `teaches with an example`(command: String) throws {
-    let words = command.split(separator: " ").map(String.init)
-    let outcome = try Program.run(words + ["--help"])
-    #expect(outcome.exitCode == 0)
-    #expect(outcome.output.hasPrefix("blnk-gateway \(command): "))
-    #expect(outcome.output.contains("\n  blnk-gateway \(command)"))
-    #expect(outcome.output.contains("--help"))
-    #expect(!outcome.output.contains("\u{1b}"))
   }
 }

@@ -44,8 +44,8 @@ import Testing
     _ = try run("revoke", "--digest", "bd0674ab")
     let listed = try run("list")
     let lines = listed.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
-    #expect(lines[0] == ["CLIENT", "DIGEST", "STATE", "EXPIRES", "NOTE"] && lines.count == 4)
-    #expect(lines[1].prefix(4) == ["demo-app", "7fa1f13e00e3", "active", "never"])
+    #expect(lines[0] == ["CLIENT", "DIGEST", "STATE", "EXPIRES", "INSTANCES", "DEFAULT", "NOTE"] && lines.count == 4)
+    #expect(lines[1].prefix(6) == ["demo-app", "7fa1f13e00e3", "active", "never", "-", "-"])
     #expect(lines[2].prefix(3) == ["demo-reader", "bd0674ab0ed1", "revoked"])
     #expect(lines[3].prefix(3) == ["demo-reader", String(digest(made).prefix(12)), "active"])
     #expect(!listed.output.contains(made.output.dropLast()))
@@ -54,6 +54,60 @@ import Testing
     #expect(object?["tokens"]?.map { $0["state"] } == ["active"] && object?["tokens"]?.count == 1)
     let unknown = try run("list", "--client", "demo-ap")
     #expect(unknown.exitCode == 1 && unknown.errors.contains(#"(did you mean "demo-app"?)"#))
+  }
+
+  @Test func `new binds a token to one instance, and list shows what tokens are bound to`() throws {
+    let shop =
+      #"{ "clients": { "demo-app": { "scopes": ["*"], "instances": ["inst_demo", "inst_second"], "#
+      + #""tokens": [{ "sha256": "\#(String(repeating: "0", count: 64))" }] } } }"#
+    try Data(shop.utf8).write(to: URL(filePath: clients))
+    let made = try run("new", "--client", "demo-app", "--instance", "inst_second", "--note", "shop")
+    #expect(made.exitCode == 0 && made.errors.contains("demo-app's new token for inst_second alone"), "\(made.errors)")
+    let entry = #"{ "sha256": "\#(digest(made))", "note": "shop", "instances": ["inst_second"] }"#
+    #expect(try text(clients).contains(entry))
+    let more =
+      #"{ "sha256": "\#(digest(made).dropLast(4))0000", "instances": ["inst_demo", "inst_second"], "#
+      + #""default_instance": "inst_demo" }"#
+    try Data(text(clients).replacing(entry, with: "\(entry), \(more)").utf8).write(to: URL(filePath: clients))
+    #expect(try Program.run(["check", "--policies", folder.path], environment: Program.keys).exitCode == 0)
+    let lines = try run("list", "--client", "demo-app").output.split(separator: "\n").map { line in
+      line.split(separator: " ").map(String.init)
+    }
+    try #require(lines.count == 4)
+    #expect(lines[2].suffix(3) == ["inst_second", "-", "shop"])
+    #expect(lines[3].suffix(2) == ["inst_demo,inst_second", "inst_demo"])
+    let json = try run("list", "--client", "demo-app", "--json").output
+    let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: [[String: Any]]]
+    let tokens = try #require(object?["tokens"])
+    #expect(tokens.count == 3 && tokens[0]["instances"] == nil && tokens[0]["default_instance"] == nil)
+    #expect(tokens[1]["instances"] as? [String] == ["inst_second"])
+    #expect(tokens[2]["instances"] as? [String] == ["inst_demo", "inst_second"])
+    #expect(tokens[2]["default_instance"] as? String == "inst_demo")
+    let printed = try run("new", "--instance", "inst_second")
+    #expect(printed.exitCode == 0 && printed.errors.contains(#""instances": ["inst_second"] }"#))
+  }
+
+  /// The gateway would refuse the whole file.
+  @Test func `new binds no token to an instance that is not the client's`() throws {
+    let shop =
+      #"{ "clients": { "shop": { "scopes": ["*"], "instances": ["inst_demo"] }, "#
+      + #""all": { "scopes": ["*"], "instances": ["*"] } } }"#
+    try Data(shop.utf8).write(to: URL(filePath: clients))
+    for (client, instance, message) in [
+      ("shop", "inst_second", #"clients.json: clients.shop.instances does not name "inst_second""#),
+      ("shop", "inst_dem", #"(did you mean "inst_demo"?)"#),
+      ("all", "inst_thrid", #"there is no instance "inst_thrid" in "#),
+      ("shop", "a b", "--instance a b: no name of an instance"),
+    ] {
+      let outcome = try run("new", "--client", client, "--instance", instance)
+      #expect(outcome.exitCode != 0 && outcome.output.isEmpty && outcome.errors.contains(message), "\(outcome.errors)")
+    }
+    #expect(try text(clients) == shop)
+    #expect(try run("new", "--client", "all", "--instance", "inst_second").exitCode == 0)
+    #expect(try Program.run(["check", "--policies", folder.path], environment: Program.keys).exitCode == 0)
+    // Where nobody can tell, the token is made.
+    try Data("{".utf8).write(to: URL(filePath: folder.path + "/instances.json"))
+    #expect(try run("new", "--client", "all", "--instance", "inst_new").exitCode == 0)
   }
 
   @Test func `revoke ends one token, keeps it listed, and refuses what is ambiguous`() throws {

@@ -14,7 +14,8 @@ import Testing
     for _ in 0..<3000 {
       let damaged = damage(text, using: &random)
       let log = FindingLog()
-      var file = ClientsFile(instances: [], declared: nil, scopes: [.read], now: UnixSeconds(0))
+      var file = ClientsFile(
+        instances: [], declared: nil, scopes: [.read], revocations: Revocations(), now: UnixSeconds(0))
       let (root, faults) = JSONReader.read(damaged)
       if let root { file.read(Field(root: root, file: "f", log: log)) }
       #expect(root != nil || !faults.isEmpty, "seed \(seed)")

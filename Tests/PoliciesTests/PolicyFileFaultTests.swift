@@ -270,7 +270,7 @@ import Testing
     #expect(result.findings.count == 4)
   }
 
-  @Test func `warns and goes on`() throws {
+  @Test func `warns, or notes what may be so on purpose, and goes on`() throws {
     let text = client(
       #""scopes": ["proxy:raed"], "tokens": [{"sha256": "\#(zeros)", "expires": "2020-01-01T00:00:00Z"}]"#, scopes: "")
     let result = try FolderFiles([
@@ -283,7 +283,7 @@ import Testing
         "policies/gateway.json:1: warning: audit_log: without \"audit_key\" the chain finds accidents, not forgery",
         "policies/instances.json:2: warning: instances.inst_demo.tls: has no effect on an http:// URL",
         "policies/clients.json:1: warning: clients.demo.scopes[0]: no route asks for this scope (did you mean \"proxy:read\"?)",
-        "policies/clients.json:1: warning: clients.demo.tokens[0].expires: the token has expired",
+        "policies/clients.json:1: note: clients.demo.tokens[0].expires: the token has expired",
       ])
     #expect(result.policy != nil)
   }

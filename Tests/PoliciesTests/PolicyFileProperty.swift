@@ -45,7 +45,8 @@ enum PolicyFileProperty {
       file.read(root)
     case UInt8(ascii: "r"): _ = RoutesFile().routes(root)
     default:
-      var file = ClientsFile(instances: [], declared: nil, scopes: [.read], now: UnixSeconds(0))
+      var file = ClientsFile(
+        instances: [], declared: nil, scopes: [.read], revocations: Revocations(), now: UnixSeconds(0))
       file.read(root)
     }
   }

@@ -20,7 +20,7 @@ import Testing
     return lines + [out]
   }
 
-  private static func start(_ line: inout AuditLine, _ reason: AuditLine.Reason, after head: AuditHead?) -> [UInt8] {
+  private static func start(_ line: inout AuditLine, _ reason: AuditReason, after head: AuditHead?) -> [UInt8] {
     var out: [UInt8] = []
     line.appendStart(reason, after: head, lostOutcomes: 0, at: 1_000_000, to: &out)
     return out
@@ -182,6 +182,65 @@ import Testing
     #expect(alone.notes.contains { if case .goesOn = $0.kind { true } else { false } })
     let cut = Array(old.dropLast(300))
     #expect(!Self.verify([cut, new], chain).findings.isEmpty)
+  }
+
+  /// Two gateways write to one log; only the file after its rotation is given.
+  @Test func `what each of several writers goes on from may be in a file that was not given`() {
+    let chain = AuditChain(key: Self.keys[1])
+    var (one, two) = (AuditLine(chain, writer: 1), AuditLine(chain, writer: 2))
+    _ = Self.start(&one, .process, after: nil)
+    _ = Self.start(&two, .process, after: one.head)
+    let lines =
+      [Self.start(&one, .rotation, after: one.head)] + Self.pair(&one, 1)
+      + [Self.start(&two, .rotation, after: two.head)] + Self.pair(&two, 2)
+    let given = Array(lines.joined())
+    let verifier = Self.verify([given], chain)
+    #expect(verifier.findings.isEmpty)
+    let notes = verifier.notes.filter { if case .goesOn = $0.kind { true } else { false } }
+    #expect(notes.map(\.line) == [1, 4])
+    // A file without entries is none; behind one with entries nothing may be missing.
+    #expect(Self.verify([[], given], chain).findings.isEmpty)
+    var third = AuditLine(chain, writer: 3)
+    #expect(!Self.verify([Self.start(&third, .process, after: nil), given], chain).findings.isEmpty)
+    // A process reads the file that it goes on in: what it names has to be there.
+    var process = AuditLine(chain, writer: 4)
+    let absent = AuditHead(writer: 9, sequence: 3, hash: AuditChain.origin)
+    #expect(!Self.verify([given + Self.start(&process, .process, after: absent)], chain).findings.isEmpty)
+  }
+
+  @Test func `says of each writer whether it is open, was killed or has ended, and of its writes`() {
+    let chain = AuditChain(key: nil)
+    func kinds(_ lines: [[UInt8]]) -> [AuditFinding.Kind] {
+      Self.verify([Array(lines.joined())], chain).notes.map(\.kind)
+    }
+    var (first, second, third) = (AuditLine(chain, writer: 1), AuditLine(chain, writer: 2), AuditLine(chain, writer: 3))
+    var lines = [Self.start(&first, .process, after: nil)]
+    var out: [UInt8] = []
+    let request = #","request_id":"\#(String(repeating: "0", count: 31))7","path":"/x""#
+    first.append(.intent, Array(request.utf8).span, at: 2_000_000, to: &out)
+    lines.append(out)
+    #expect(kinds(lines) == [.open(1, 2, .open), .unanswered(1, 1, .open)])
+    // Another chain of the same process.
+    let recovered = lines + [Self.start(&second, .recovery, after: first.head)]
+    #expect(kinds(recovered) == [.open(1, 2, .open), .open(2, 1, .open), .unanswered(1, 1, .open)])
+    let restarted = recovered + [Self.start(&third, .process, after: second.head)]
+    #expect(
+      kinds(restarted)
+        == [.open(1, 2, .killed), .open(2, 1, .killed), .open(3, 1, .open), .unanswered(1, 1, .killed)])
+    // It shares the log with the one that started.
+    var more: [UInt8] = []
+    second.append(.intent, Array(request.replacing("7\"", with: "8\"").utf8).span, at: 3_000_000, to: &more)
+    #expect(
+      kinds(restarted + [more])
+        == [
+          .open(1, 2, .open), .open(2, 2, .open), .open(3, 1, .open), .unanswered(1, 1, .open),
+          .unanswered(2, 1, .open),
+        ])
+    var end: [UInt8] = []
+    second.append(.end, [UInt8]().span, at: 9_000_000, to: &end)
+    #expect(
+      kinds(restarted + [more, end])
+        == [.open(1, 2, .ended), .open(3, 1, .open), .unanswered(1, 1, .ended), .unanswered(2, 1, .ended)])
   }
 
   @Test func `a line's hash is what openssl gives`() throws {

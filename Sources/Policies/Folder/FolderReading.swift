@@ -9,6 +9,8 @@ package final class FolderReading {
   private var pems: [String: PEMFile] = [:]
   /// Of the files whose bytes were let go of, or whose digest was asked for.
   private var digests: [String: Digest] = [:]
+  /// Names of variables and paths of files that were not looked at, for the folder does not read keys.
+  private var passedOver: (keys: Set<String>, files: Set<String>) = ([], [])
 
   package init(_ folder: PolicyFolder) { self.folder = folder }
 
@@ -42,6 +44,28 @@ package final class FolderReading {
     let file = PEMFile(path: path, content.bytes)
     pems[path] = file
     return file
+  }
+
+  /// What stands for a key that is not looked at.
+  func passOver(key name: String) -> Secret {
+    passedOver.keys.insert(name)
+    return Secret(Array("not-looked-at".utf8))
+  }
+
+  /// What stands for a file of TLS that is not looked at.
+  func passOver(file path: String) -> PEMFile {
+    passedOver.files.insert(path)
+    return PEMFile(path: path, [])
+  }
+
+  /// How many keys and files of TLS were not looked at; nil for none.
+  package var passedOverNote: Finding? {
+    let counts = [(passedOver.keys.count, "key"), (passedOver.files.count, "TLS file")].filter { $0.0 > 0 }
+    guard !counts.isEmpty else { return nil }
+    let what = counts.map { count, noun in "\(count) \(noun)\(count == 1 ? "" : "s")" }.joined(separator: " and ")
+    return Finding(
+      .note, file: folder.path,
+      message: "\(what) not looked at, as --without-keys says; check without it where the gateway runs")
   }
 
   /// What a folder holds; nil if it cannot be read.

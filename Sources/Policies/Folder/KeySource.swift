@@ -29,6 +29,7 @@ extension Field {
     guard isName, let first = name.utf8.first, !isDecimalDigit(first) else {
       return refused("must be the name of an environment variable: A-Z a-z 0-9 _")
     }
+    guard reading.folder.readsKeys else { return reading.passOver(key: name) }
     guard let value = reading.folder.environment[name] else {
       return refused("the environment variable \(name) is not set; set it, or name a file with {\"file\": \"PATH\"}")
     }
@@ -38,6 +39,7 @@ extension Field {
   private func fileKey(in reading: FolderReading) -> Secret? {
     guard let name = label(byteCountMax: 4096) else { return nil }
     let path = resolved(name, in: reading.folder.path)
+    guard reading.folder.readsKeys else { return reading.passOver(key: path) }
     do throws(FileFault) {
       let content = try reading.content(path, byteCountMax: Self.keyBytesMax + 2)
       warnOfAccess(toKeyFile: path, mode: content.mode)

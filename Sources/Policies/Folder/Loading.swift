@@ -42,7 +42,7 @@ package struct FolderPolicy: Sendable {
     let revocations = Revocations(reading, following: self.revocations, log: log)
     guard !isFirst || !log.isRefused else { return LoadResult(policy: nil, findings: log.findings) }
     self.revocations = revocations
-    let loader = Loader(reading, following: base, now: now, log: log)
+    let loader = Loader(reading, following: base, revocations, now: now, log: log)
     guard let policy = loader.load() else { return LoadResult(policy: nil, findings: log.findings) }
     base = policy
     revocations.note(unknownTo: policy, reading, log: log)
@@ -64,12 +64,16 @@ package struct FolderPolicy: Sendable {
 private struct Loader {
   let reading: FolderReading
   let last: Policy?
+  let revocations: Revocations
   let now: UnixSeconds
   let log: FindingLog
 
-  init(_ reading: FolderReading, following last: Policy?, now: UnixSeconds, log: FindingLog) {
+  init(
+    _ reading: FolderReading, following last: Policy?, _ revocations: Revocations, now: UnixSeconds, log: FindingLog
+  ) {
     self.reading = reading
     self.last = last
+    self.revocations = revocations
     self.now = now
     self.log = log
   }
@@ -121,7 +125,8 @@ private struct Loader {
 
   private func clients(_ instances: InstancesFile, _ routes: RouteTable, _ files: inout [PolicyFile]) -> ClientsFile {
     var decoder = ClientsFile(
-      instances: instances.instances, declared: instances.names, scopes: routes.scopes, now: now)
+      instances: instances.instances, declared: instances.names, scopes: routes.scopes, revocations: revocations,
+      now: now)
     for name in reading.fileNames(of: "clients.json", log: log) {
       let start = decoder.clients.count
       let mark = decoder.mark

@@ -5,6 +5,9 @@ package struct PolicyFolder: Sendable {
   /// What relative paths of logs are relative to.
   package let stateFolder: String
   package let environment: [String: String]
+  /// Whether keys of Cores and the like, and files of TLS, are read. Without them a policy is fit to be checked, not to
+  /// serve.
+  package var readsKeys = true
 
   /// Without a `stateFolder` it is the first of `$STATE_DIRECTORY` (systemd.exec(5)), else the working directory.
   package init(path: String, stateFolder: String? = nil, environment: [String: String]) {

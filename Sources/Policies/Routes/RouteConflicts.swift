@@ -27,9 +27,10 @@ extension RoutesFile {
           + "another scope")
     }
     if search.count > search.first.count {
-      let more = "\(search.isComplete ? "" : "at least ")\(search.count - search.first.count) more"
+      let count = search.count - search.first.count
+      let more = "\(search.isComplete ? "" : "at least ")\(count) more \(count == 1 ? "pair" : "pairs")"
       table.warning(
-        "\(more) pairs of patterns match one path and ask for different scopes: repair the \(search.first.count) that "
+        "\(more) of patterns with one path and different scopes: repair the \(search.first.count) that "
           + "are named, and check again")
     } else if !search.isComplete {
       table.warning("has too many patterns to compare each with each: give patterns with parameters one form")
@@ -164,11 +165,12 @@ struct RouteConflictSearch {
   /// Looks at pairs in their order until there are enough of them, or until a later one comes behind all that is kept.
   private mutating func keepFirst(_ left: [Int], _ right: [Int]) {
     var found = 0
+    let bound = first.count == toldMax ? first.last?.second : nil
     let places = (left.map { (place: $0, isLeft: true) } + right.map { (place: $0, isLeft: false) })
       .sorted { $0.place < $1.place }
     steps += places.count
     for second in places {
-      if first.count == toldMax, let last = first.last, second.place > last.second { break }
+      if let bound, second.place > bound { break }
       for earlier in second.isLeft ? right : left {
         guard earlier < second.place, found < toldMax else { break }
         steps += 1

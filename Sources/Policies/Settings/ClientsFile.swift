@@ -10,6 +10,7 @@ struct ClientsFile {
   private let suggestions: Suggestions
   private let scopes: [Scope]
   private let now: UnixSeconds
+  private let revocations: Revocations
   private(set) var clients = ClientTable()
   var tokens: TokenList { bindingCount == 0 ? list : list.bound(behind: clients.count) }
   private var list = TokenList()
@@ -21,7 +22,10 @@ struct ClientsFile {
   private(set) var unknownInstances: [InstanceID] = []
   private var places = EntryPlaces()
 
-  init(instances: [Instance], declared: Set<String>?, scopes: [Scope], now: UnixSeconds) {
+  init(
+    instances: [Instance], declared: Set<String>?, scopes: [Scope], revocations: Revocations, now: UnixSeconds
+  ) {
+    self.revocations = revocations
     declaredInstances = declared
     suggestions = Suggestions(among: declared ?? [])
     let pairs = instances.enumerated().map { index, instance in (instance.id.text, Int32(index)) }
@@ -140,7 +144,9 @@ struct ClientsFile {
     members.read("revoked", into: &isRevoked)
     var holder = TokenHolder(instances: instances, defaultInstance: defaultInstance)
     for field in members["tokens"]?.elements() ?? [] { readToken(field, of: &holder) }
-    if !isRevoked, let field = members["default_instance"] { warnOfDefault(field, holder) }
+    if !isRevoked, !revocations.clients.contains(name), let field = members["default_instance"] {
+      warnOfDefault(field, holder)
+    }
     bindings = holder.bindings
     let label = members["name"]?.label()
     guard let id, let scopes, let instances else { return nil }
@@ -222,8 +228,9 @@ struct ClientsFile {
     let expiry = members["expires"].flatMap(expiry)
     let note = members["note"]?.label()
     let binding = binding(members, of: holder)
-    if binding == nil, holder.unbound == nil, expiry.map({ $0 > now }) ?? true { holder.unbound = field }
     guard let digestField = members.required("sha256"), let digest = digestField.tokenDigest() else { return }
+    let isInForce = (expiry.map { $0 > now } ?? true) && !revocations.tokens.contains(digest)
+    if binding == nil, holder.unbound == nil, isInForce { holder.unbound = field }
     guard list.entries.count < Self.tokensMax else { return field.error("has more than \(Self.tokensMax) tokens") }
     let row = binding == nil ? Int32(clients.count) : ~Int32(bindingCount + holder.bindings.count)
     guard let first = list.insert(digest, clientIndex: row, expiry: expiry, note: note) else {
@@ -291,7 +298,7 @@ struct ClientsFile {
     guard let expiry = UnixSeconds(rfc3339: text) else {
       return field.refused("must be a time such as 2027-01-01T00:00:00Z (RFC 3339)")
     }
-    if expiry <= now { field.warning("the token has expired") }
+    if expiry <= now { field.remark("the token has expired") }
     return expiry
   }
 }

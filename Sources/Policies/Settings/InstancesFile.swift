@@ -163,6 +163,7 @@ struct InstancesFile {
     if field.isNull { return nil }
     guard let name = field.label(byteCountMax: 4096) else { return nil }
     let path = resolved(name, in: reading.folder.path)
+    guard reading.folder.readsKeys else { return reading.passOver(file: path) }
     do throws(FileFault) {
       let content = try reading.content(path, byteCountMax: 16 << 20)
       if isKey { field.warnOfAccess(toKeyFile: path, mode: content.mode) }

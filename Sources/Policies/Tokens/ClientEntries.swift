@@ -17,6 +17,17 @@ package struct ClientEntries {
     for name in reading.fileNames(of: "clients.json", log: log) { read(name, reading) }
   }
 
+  /// The names of all instances of a folder; nil where a file of them cannot be read.
+  package static func instanceNames(in folder: PolicyFolder) -> [String]? {
+    let (reading, log) = (FolderReading(folder), FindingLog())
+    var names: [String] = []
+    for root in reading.roots(of: "instances.json", whenAbsent: "it is needed", log: log) {
+      guard case .object(let members)? = root?.node["instances"]?.node.value else { return nil }
+      names += members.map(\.key)
+    }
+    return log.findings.isEmpty ? names : nil
+  }
+
   private mutating func read(_ name: String, _ reading: FolderReading) {
     guard let root = reading.root(of: name, whenAbsent: "write {\"clients\": {…}} into it", log: log),
       let bytes = try? reading.content(root.file, byteCountMax: JSONReader.byteCountMax).bytes
@@ -36,7 +47,17 @@ package struct ClientEntries {
     let fields = Members(object: field, members: members)["tokens"].map { tokens in tokens.elements() ?? [] } ?? []
     clients.append(
       ClientEntry(
-        id: member.key, isRevoked: isRevoked, tokens: fields.compactMap(ListedToken.init), file: field.file,
-        member: member, text: bytes))
+        id: member.key, isRevoked: isRevoked, tokens: fields.compactMap(ListedToken.init),
+        instances: field.node["instances"]?.node.texts, file: field.file, member: member, text: bytes))
+  }
+}
+
+extension JSONNode {
+  /// The strings of a list; nil for what is no list.
+  fileprivate var texts: [String]? {
+    guard case .array(let elements) = value else { return nil }
+    return elements.compactMap { element in
+      if case .string(let text) = element.value { text } else { nil }
+    }
   }
 }

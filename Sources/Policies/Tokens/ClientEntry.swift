@@ -3,6 +3,8 @@ package struct ClientEntry {
   package let id: String
   package let isRevoked: Bool
   package let tokens: [ListedToken]
+  /// Names of the instances that it may use, or `*` alone; nil where the file has no such list.
+  package let instances: [String]?
   /// As findings name it.
   package let file: String
   let member: JSONMember

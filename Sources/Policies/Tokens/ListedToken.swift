@@ -14,6 +14,10 @@ package struct ListedToken {
   package let note: String?
   /// The members that bind it to instances, as they stand in the file: each behind a comma and a blank; empty: none.
   let binding: String
+  /// The instances that it is bound to, as far as the file names them so; nil: those of its client.
+  package let instances: [String]?
+  /// As the file names it; nil: that of its client.
+  package let defaultInstance: String?
   let object: JSONNode
 
   /// nil, with an error noted, when the entry is not valid.
@@ -34,6 +38,22 @@ package struct ListedToken {
         ", \"\(key)\": \(String(decoding: field.node.document.bytes[field.node.bytes], as: UTF8.self))"
       }
     }.joined()
+    instances = members["instances"]?.node.instanceNames
+    defaultInstance = members["default_instance"]?.node.instanceName
+  }
+}
+
+extension JSONNode {
+  /// nil for what is no such name.
+  fileprivate var instanceName: String? {
+    guard case .string(let text) = value else { return nil }
+    return InstanceID(text)?.text
+  }
+
+  /// Of a list, `*` left out; nil for what is no list.
+  fileprivate var instanceNames: [String]? {
+    guard case .array(let elements) = value else { return nil }
+    return elements.compactMap(\.instanceName)
   }
 }
 
@@ -46,13 +66,16 @@ package struct NewToken {
   var binding = ""
 
   /// nil for a note that is longer than 256 bytes, empty, or with control characters.
-  package init?(_ digest: Digest, expiry: UnixSeconds?, note: String?) {
+  ///
+  /// - Parameter instance: the one that it is bound to; nil: none.
+  package init?(_ digest: Digest, expiry: UnixSeconds?, note: String?, instance: InstanceID? = nil) {
     if let note {
       guard (1...256).contains(note.utf8.count), !note.unicodeScalars.contains(where: \.isControl) else { return nil }
     }
     self.digest = digest
     self.expiry = expiry
     self.note = note
+    if let instance { binding = ", \"instances\": [\"\(instance.text)\"]" }
   }
 
   /// The entry for `"tokens"`.

@@ -20,6 +20,8 @@ package struct AuditEntry: Sendable {
   package let time: Range<Int>
   /// Of a `start`: the entry that it follows, in this file or in the one before it; nil where there was none.
   package let previous: AuditHead?
+  /// Of a `start`: why the chain, or its file, begins; nil for a word that this version does not know.
+  package let reason: AuditReason?
   /// Of a `start`: whether a key was in use.
   package let isKeyed: Bool
   /// Of an intent and of an outcome: whose.
@@ -61,11 +63,12 @@ package struct AuditEntry: Sendable {
       request = AuditRequestID(high: high, low: low)
       outcome = scan.skip(#","outcome":""#, line) ? scan.text(line).flatMap { AuditOutcome.Word(line, $0) } : nil
       guard kind == .intent || outcome != nil else { return nil }
-      (previous, isKeyed) = (nil, false)
+      (previous, reason, isKeyed) = (nil, nil, false)
     case .start:
-      guard scan.skip(#","reason":""#, line), scan.text(line) != nil, scan.skip(#","chain":""#, line),
+      guard scan.skip(#","reason":""#, line), let word = scan.text(line), scan.skip(#","chain":""#, line),
         let chain = scan.text(line), scan.skip(#","previous":"#, line)
       else { return nil }
+      reason = AuditReason.allCases.first { LineScan.has($0.rawValue, line, at: word) }
       isKeyed = LineScan.has("hmac-sha256", line, at: chain)
       guard !scan.skip("null", line) else {
         (previous, request, outcome) = (nil, nil, nil)
@@ -73,9 +76,14 @@ package struct AuditEntry: Sendable {
       }
       guard let head = scan.head(line) else { return nil }
       (previous, request, outcome) = (head, nil, nil)
-    case .end: (previous, isKeyed, request, outcome) = (nil, false, nil, nil)
+    case .end: (previous, reason, isKeyed, request, outcome) = (nil, nil, false, nil, nil)
     }
   }
+}
+
+/// Why a chain, or a file of it, begins.
+package enum AuditReason: String, Sendable, CaseIterable {
+  case process, rotation, recovery
 }
 
 /// Which exchange an entry is about.

@@ -18,7 +18,9 @@ package struct AuditFinding: Sendable {
     case unended
     case beginsAnew(AuditHead)
     case goesOn(AuditHead)
-    case open(UInt64, UInt64)
+    case open(UInt64, UInt64, AuditWriters.State)
+    /// Writes of one writer without an outcome, the first of them in this line.
+    case unanswered(UInt64, Int, AuditWriters.State)
   }
 
   package let file: String
@@ -53,8 +55,22 @@ extension AuditFinding: CustomStringConvertible {
     case .unended: "the last line has no newline"
     case .beginsAnew(let head): "writer \(head.writerText) begins anew: it found no entry before it"
     case .goesOn(let head): "goes on from entry \(name(head)), in a file that was not given"
-    case .open(let writer, let sequence):
-      "writer \(AuditHead.text(of: writer)) has no end: it runs still, or ended with its entry \(sequence) all at once"
+    case .open(let writer, let sequence, .killed):
+      "writer \(AuditHead.text(of: writer)) has no end: it was killed after its entry \(sequence)"
+    case .open(let writer, let sequence, .open), .open(let writer, let sequence, .ended):
+      "writer \(AuditHead.text(of: writer)) is still open: it runs, or was killed after its entry \(sequence)"
+    case .unanswered(let writer, let count, let state): unanswered(writer, count, state)
+    }
+  }
+
+  private func unanswered(_ writer: UInt64, _ count: Int, _ state: AuditWriters.State) -> String {
+    let writes = "\(count) write\(count == 1 ? "" : "s") of writer \(AuditHead.text(of: writer))"
+    return switch state {
+    case .open:
+      "\(writes) still open: no outcome in these files yet"
+    case .killed:
+      "\(writes) without outcome: it was not on the disk when the gateway was killed; the client may have been answered"
+    case .ended: "\(writes) without outcome: the gateway ended without writing it; the client may have been answered"
     }
   }
 

@@ -3,11 +3,6 @@ import Digests
 
 /// Writes the entries of one chain as lines.
 struct AuditLine {
-  /// Why a chain, or a file of it, begins.
-  enum Reason: String {
-    case process, rotation, recovery
-  }
-
   private let chain: AuditChain
   let writer: UInt64
   private(set) var sequence: UInt64 = 0
@@ -26,7 +21,7 @@ struct AuditLine {
   ///   - previous: what the file, or the one before it, ends with; this chain's own last entry where it has one.
   ///   - lostOutcomes: outcomes of this process that no file has.
   mutating func appendStart(
-    _ reason: Reason, after previous: AuditHead?, lostOutcomes: Int, at time: Int64, to out: inout [UInt8]
+    _ reason: AuditReason, after previous: AuditHead?, lostOutcomes: Int, at time: Int64, to out: inout [UInt8]
   ) {
     if sequence == 0, let previous { hash = previous.hash }
     let begin = begin(.start, at: time, to: &out)

@@ -22,10 +22,12 @@ package struct AuditVerifier {
   private var chains: [UInt64: Chain] = [:]
   private var file = ""
   private var line = 0
-  private var files = 0
   private var entriesOfFile = 0
   /// A line that is no entry: legal where the next one is a `start`, for a write may break off when a process ends.
   private var damagedLine: Int?
+  private var writers = AuditWriters()
+  /// Writes whose outcome has not come yet.
+  private var unanswered: [AuditRequestID: (writer: UInt64, order: Int, file: String, line: Int)] = [:]
 
   package static let findingsMax = 100
 
@@ -38,7 +40,6 @@ package struct AuditVerifier {
   package mutating func begin(file: String) {
     noteDamage()
     self.file = file
-    files += 1
     line = 0
     entriesOfFile = 0
   }
@@ -67,9 +68,19 @@ package struct AuditVerifier {
   package mutating func end() {
     noteDamage()
     for (writer, chain) in chains.sorted(by: { $0.key < $1.key }) where !chain.hasEnded {
-      notes.append(finding(.open(writer, chain.sequence)))
+      notes.append(finding(.open(writer, chain.sequence, writers.state(of: writer))))
     }
+    noteUnanswered()
     if let expected, !hasExpected { add(finding(.headMissing(expected))) }
+  }
+
+  private mutating func noteUnanswered() {
+    let byWriter = Dictionary(grouping: unanswered.values, by: \.writer)
+    for (writer, writes) in byWriter.sorted(by: { $0.key < $1.key }) {
+      guard let first = writes.min(by: { $0.order < $1.order }) else { continue }
+      let kind = AuditFinding.Kind.unanswered(writer, writes.count, writers.state(of: writer))
+      notes.append(AuditFinding(file: first.file, line: first.line, kind: kind))
+    }
   }
 
   /// What a damaged line was is known only from what follows it.
@@ -109,6 +120,10 @@ package struct AuditVerifier {
     noteDamage()
     entries += 1
     entriesOfFile += 1
+    writers.read(entry)
+    if let request = entry.request {
+      unanswered[request] = entry.kind == .intent ? (entry.writer, entries, file, line) : nil
+    }
     if entry.kind == .start, entry.isKeyed != chain.isKeyed { add(finding(.otherChain(entry.head, entry.isKeyed))) }
     if entry.hash == expected { hasExpected = true }
     if let known = chains[entry.writer] {
@@ -144,8 +159,7 @@ package struct AuditVerifier {
       return
     }
     guard let known = chains[previous.writer], previous.writer != entry.writer else {
-      // What comes first may go on from files that are kept elsewhere.
-      if files == 1, entriesOfFile == 1 { return notes.append(finding(.goesOn(previous))) }
+      if mayGoOnFromElsewhere(entry) { return notes.append(finding(.goesOn(previous))) }
       return add(finding(.cut(previous, has: 0)))
     }
     if known.sequence < previous.sequence {
@@ -153,6 +167,14 @@ package struct AuditVerifier {
     } else if known.sequence == previous.sequence, known.hash != previous.hash {
       add(finding(.changed(previous)))
     }
+  }
+
+  /// Whether the entry before this start may be in a file that was not given: what begins the first file may go on from
+  /// anywhere, and each of several gateways that share a log begins anew in each file. A process begins behind the last
+  /// entry of its file, so that its start shows whether that was cut.
+  private func mayGoOnFromElsewhere(_ start: AuditEntry) -> Bool {
+    guard entries == entriesOfFile else { return false }
+    return entries == 1 || start.reason == .rotation || start.reason == .recovery
   }
 
   /// An entry that was missed further up stands here: it is out of order, not missing.

@@ -60,7 +60,7 @@ struct AuditWriter: Sendable {
   /// The last entry of the process.
   mutating func end(at time: Int64, lostOutcomes: Int) {
     guard let file else {
-      if !backlog.isEmpty { report("audit log: \(backlog.items.count) outcomes were never written") }
+      if !backlog.isEmpty { report("audit log: outcomes that were never written: \(backlog.items.count)") }
       return
     }
     out.removeAll(keepingCapacity: true)
@@ -88,7 +88,7 @@ struct AuditWriter: Sendable {
   /// Opens what stands at the path, or a new file, and begins in it.
   ///
   /// - Parameter previous: the entry to go on from; nil: the last one in the file.
-  private mutating func open(_ reason: AuditLine.Reason, after previous: AuditHead?) throws(Errno) {
+  private mutating func open(_ reason: AuditReason, after previous: AuditHead?) throws(Errno) {
     let file = try AppendFile(path: path, mode: Self.mode)
     let tail = AuditTail(try file.tail(AuditTail.bytesMax))
     if tail.head == nil, file.byteCount > 0 {
@@ -100,7 +100,7 @@ struct AuditWriter: Sendable {
   }
 
   private mutating func begin(
-    _ reason: AuditLine.Reason, after previous: AuditHead?, in file: AppendFile, isOpen: Bool
+    _ reason: AuditReason, after previous: AuditHead?, in file: AppendFile, isOpen: Bool
   ) throws(Errno) {
     var bytes: [UInt8] = isOpen ? [UInt8(ascii: "\n")] : []
     line.appendStart(

@@ -18,6 +18,7 @@ struct AuditFiles {
     }
     var files: [(path: String, file: InputFile)] = []
     for path in arguments.operands { files.append((path, try Self.open(path, for: command))) }
+    try CompressedFiles(files, of: command)?.refuse()
     let sizes = files.map(\.file.byteCount)
     guard !sizes.contains(nil) else {
       // What cannot be read twice is read as it is given.
@@ -62,6 +63,7 @@ struct AuditFiles {
   }
 
   private static func open(_ path: String, for command: String) throws(CommandFault) -> InputFile {
+    if path == "-" { return .standardInput }
     var isFolder = false
     _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     guard !isFolder else { throw .failed("\(command): \(path): it is a folder") }

@@ -5,7 +5,8 @@ extension Command {
     name: "audit show", abstract: "tells the story of a balance or an identity from an audit log",
     lesson: """
       Every write that named it, in the order of the log: when, what, by which client and token, and what Core answered. A
-      balance is named by the path; an identity by the path, or by "identity_id" of the body. It reads the log as it is;
+      balance is named by the path; an identity by the path, or by "identity_id" of the body. A write whose outcome is not in
+      the files is still open, or says why it has none. It reads the log as it is;
       "audit verify" says whether it can be believed. Exit code 0, also when there is nothing to tell.
 
         blnk-gateway audit show --balance bln_0b6fb4fe-8acc-4a53-8cee-985deec6792b audit.log.1 audit.log
@@ -21,16 +22,19 @@ extension Command {
     let files = try AuditFiles(arguments, of: "audit show")
     var calls: [AuditedCall] = []
     var places: [AuditRequestID: Int] = [:]
+    var writers = AuditWriters()
     try files.forEachLine { line, _ in
-      guard let entry = AuditEntry(line), let request = entry.request else { return }
+      guard let entry = AuditEntry(line) else { return }
+      writers.read(entry)
+      guard let request = entry.request else { return }
       if entry.kind == .intent, subject.isNamed(by: line) {
         places[request] = calls.count
-        calls.append(AuditedCall(intent: line))
+        calls.append(AuditedCall(intent: line, writer: entry.writer))
       } else if entry.kind == .outcome, let place = places[request] {
         calls[place].outcomeLine = line.bytes
       }
     }
-    for call in calls { try Console.print(arguments.isSet("--json") ? call.json : call.text) }
+    for call in calls { try Console.print(arguments.isSet("--json") ? call.json(writers) : call.text(writers)) }
     if calls.isEmpty { Console.note("no write in \(files.names.joined(separator: ", ")) names \(subject.id)") }
     return 0
   }
@@ -55,7 +59,7 @@ private struct AuditSubject {
 
   func isNamed(by line: Span<UInt8>) -> Bool {
     if let plain, !line.contains(plain) { return false }
-    guard let intent = AuditedCall(intent: line).intent else { return false }
+    guard let intent = AuditedCall.Intent(line: line.bytes) else { return false }
     // A route such as /proxy/:id/metadata does not say what its id is.
     let path = [intent.target?[isBalance ? "balance_id" : "identity_id"], intent.target?["id"]]
     return path.contains(id) || !isBalance && intent.named?["identity_id"] == id

@@ -9,11 +9,13 @@ extension Command {
       Follows the chains of an audit log through its files, given in any order, and names file, line and entry of what was
       changed, dropped, repeated, reordered or cut. What was cut off at the very end shows only against a head that was kept
       elsewhere: the last line that this prints, given back with --expect some other day, with the files since then.
+      Compressed files come through a pipe, and then all files in the order in which they were written; - is standard input.
       Exit code 0 when all is whole, 1 when it is not, 2 when the command line is not understood.
 
-        blnk-gateway audit verify --key-file audit.key /var/lib/blnk-gateway/audit.log*
+        blnk-gateway audit verify --key-file audit.key audit.log audit.log.1
         blnk-gateway audit verify --expect 6b0e4f2a90c1d7e3:42:9f86d081884c7d65… audit.log
-        blnk-gateway audit verify --key-file <(printenv BLNK_AUDIT_KEY) <(zcat audit.log.2.gz) audit.log.1 audit.log
+        blnk-gateway audit verify --key-file <(printenv BLNK_AUDIT_KEY) audit.log
+        zcat audit.log.3.gz audit.log.2.gz | blnk-gateway audit verify --key-file audit.key - audit.log.1 audit.log
       """,
     flags: [
       Flag(
@@ -76,7 +78,7 @@ private struct AuditReport: Encodable {
     let count = findings.count + furtherFindings
     let state =
       ok ? "whole" : entries == 0 ? "no entries: no audit log, or all of it is gone" : "NOT WHOLE, \(count) found"
-    try Console.print("\(files.joined(separator: ", ")): \(entries) entries, \(state)")
+    try Console.print("\(files.joined(separator: ", ")): \(counted(entries, "entry", "entries")), \(state)")
     if let head { try Console.print("head \(head)") }
   }
 }

@@ -5,8 +5,8 @@ extension Command {
   static let tokenList = Command(
     name: "token list", abstract: "shows the clients' tokens by their digests",
     lesson: """
-      One line a token: its client, the first digits of its digest, its state, its end and its note; a client without tokens
-      has none. Active tokens are let in, expired ones are not, and neither are those that revoked.json names or whose client
+      One line a token: its client, the first digits of its digest, its state, its end, the instances that it is bound to and
+      its own default among them (- where it has those of its client), and its note; a client without tokens has none. Active tokens are let in, expired ones are not, and neither are those that revoked.json names or whose client
       is revoked. No token is ever shown: the gateway does not know them. It reads clients.json, clients/ and revoked.json.
 
         blnk-gateway token list --client demo-app
@@ -31,9 +31,14 @@ extension Command {
 
   private static func print(_ rows: [TokenRow]) throws(CommandFault) {
     let lines =
-      [["CLIENT", "DIGEST", "STATE", "EXPIRES", "NOTE"]]
-      + rows.map { row in [row.client, row.digest, row.state, row.expires ?? "never", row.note ?? ""] }
-    let widths = (0..<4).map { column in lines.map { $0[column].count }.max() ?? 0 }
+      [["CLIENT", "DIGEST", "STATE", "EXPIRES", "INSTANCES", "DEFAULT", "NOTE"]]
+      + rows.map { row in
+        [
+          row.client, row.digest, row.state, row.expires ?? "never", row.instances?.joined(separator: ",") ?? "-",
+          row.defaultInstance ?? "-", row.note ?? "",
+        ]
+      }
+    let widths = (0..<6).map { column in lines.map { $0[column].count }.max() ?? 0 }
     for line in lines {
       let cells = zip(line, widths).map { cell, width in cell.padded(to: width) } + line.suffix(1)
       try Console.print(cells.joined(separator: "  ").replacing(#/ +$/#, with: ""))
@@ -51,6 +56,9 @@ private struct TokenRow: Encodable {
   let digest: String
   let state: String
   let expires: String?
+  /// What it is bound to in its entry; nil: what its client has.
+  let instances: [String]?
+  let defaultInstance: String?
   let note: String?
   let file: String
 
@@ -59,6 +67,8 @@ private struct TokenRow: Encodable {
     digest = String(token.digest.hex.prefix(12))
     state = client.state(of: token, at: .now, revocations).rawValue
     expires = token.expiry.map(\.description)
+    instances = token.instances
+    defaultInstance = token.defaultInstance
     note = token.note
     file = client.file
   }

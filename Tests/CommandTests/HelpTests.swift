@@ -1,0 +1,41 @@
+import Testing
+
+/// What the program says of itself, on standard output.
+@Suite(.timeLimit(.minutes(10))) struct HelpTests {
+  private static let commands = [
+    "serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "token list", "token revoke",
+    "token rotate", "audit verify", "audit show", "audit outcomes", "version",
+  ]
+
+  @Test(arguments: commands)
+  func `teaches with an example, and help before the command says the same`(command: String) throws {
+    let words = command.split(separator: " ").map(String.init)
+    let outcome = try Program.run(words + ["--help"])
+    #expect(outcome.exitCode == 0 && outcome.errors.isEmpty)
+    #expect(outcome.output.hasPrefix("blnk-gateway \(command): "))
+    #expect(outcome.output.contains("\n  blnk-gateway \(command)"))
+    #expect(outcome.output.contains("--help"))
+    #expect(!outcome.output.contains("\u{1b}"))
+    let help = try Program.run(["help"] + words)
+    #expect(help.exitCode == 0 && help.output == outcome.output && help.errors.isEmpty)
+  }
+
+  @Test(arguments: [
+    ["token", "--help"], ["token", "-h"], ["help", "token"], ["audit", "--help"], ["help", "audit"],
+  ])
+  func `lists the commands of a group, and no others`(arguments: [String]) throws {
+    let group = try #require(arguments.first { !$0.hasSuffix("-h") && !$0.hasSuffix("help") })
+    let outcome = try Program.run(arguments)
+    #expect(outcome.exitCode == 0 && outcome.errors.isEmpty)
+    for command in Self.commands {
+      #expect(outcome.output.contains("  \(command) ") == command.hasPrefix("\(group) "), "\(command)")
+    }
+  }
+
+  @Test(arguments: [["--help"], ["-h"], ["help"]])
+  func `lists all commands`(arguments: [String]) throws {
+    let outcome = try Program.run(arguments)
+    #expect(outcome.exitCode == 0 && outcome.errors.isEmpty)
+    #expect(Self.commands.allSatisfy { outcome.output.contains("\n  \($0) ") }, "\(outcome.output)")
+  }
+}
