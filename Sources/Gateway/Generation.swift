@@ -1,3 +1,4 @@
+import Dispatch
 import Policies
 import System
 import Upstream
@@ -28,6 +29,11 @@ final class Generation: Sendable {
       limiters.append(old.flatMap { $0.has(limits) ? $0 : nil } ?? ClientLimiter(limits, following: old, now: now))
     }
     self.limiters = limiters
+  }
+
+  /// It goes once the last exchange under it has ended, most often at once; what it held goes right behind this.
+  deinit {
+    DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(100)) { giveBackFreedMemory() }
   }
 
   /// An instance has gone on to another of its keys.

@@ -7,7 +7,9 @@ package final class UpstreamState: Sendable {
   private let settings: BreakerBounds
   private let breaker = Atomic<UInt64>(0)
   private let isDown: Atomic<Bool>
-  private let underWay: RequestsUnderWay
+  private let underWay = Atomic<Int>(0)
+  /// Where requests under way are counted, if not here: requests end after a reload that they began before.
+  private let counting: UpstreamState?
   /// The key in use in the upper 16 bits; when it was switched to (monotonic milliseconds) in the lower 48.
   private let key: Atomic<UInt64>
 
@@ -21,7 +23,7 @@ package final class UpstreamState: Sendable {
     self.settings = settings
     key = Atomic(UInt64(keyIndex) << 48)
     isDown = Atomic(previous?.failsHealthChecks ?? false)
-    underWay = previous?.underWay ?? RequestsUnderWay()
+    counting = previous.map { $0.counting ?? $0 }
   }
 
   // MARK: Breaker
@@ -74,12 +76,12 @@ package final class UpstreamState: Sendable {
 
   /// Takes a place among `max` requests under way; false when there is none. Each true is followed by one `leave`.
   package func enter(max: Int) -> Bool {
-    guard underWay.count.add(1, ordering: .relaxed).newValue > max else { return true }
+    guard (counting ?? self).underWay.add(1, ordering: .relaxed).newValue > max else { return true }
     leave()
     return false
   }
 
-  package func leave() { underWay.count.subtract(1, ordering: .relaxed) }
+  package func leave() { (counting ?? self).underWay.subtract(1, ordering: .relaxed) }
 
   // MARK: Keys
 
@@ -99,9 +101,4 @@ package final class UpstreamState: Sendable {
     _ = key.compareExchange(expected: old, desired: new, ordering: .relaxed)
     return true
   }
-}
-
-/// A count that outlives the state that began it: requests end after a reload that they began before.
-private final class RequestsUnderWay: Sendable {
-  let count = Atomic<Int>(0)
 }

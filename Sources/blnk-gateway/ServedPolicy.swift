@@ -1,4 +1,3 @@
-import Dispatch
 import Gateway
 import Policies
 import System
@@ -83,8 +82,6 @@ final class ServedPolicy {
     }
     let faults = result.containedFaults
     let number = server.reload(policy, faults: faults.map(\.description))
-    // The policy until now goes once the last exchange under it has ended, most often at once.
-    DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(1)) { giveBackFreedMemory() }
     let rest =
       faults.isEmpty
       ? ""

@@ -6,22 +6,56 @@ package struct Instance: Sendable {
   package let keys: [Secret]
   /// false: maintenance.
   package let acceptsWrites: Bool
-  /// Why it is not as its files say: they were faulty when they were read last; nil: it is.
-  package var fault: String?
-  /// Nothing is known of it that would do: each request is refused.
-  package var isMisconfigured = false
+  /// What few instances have; one reference, since there can be very many instances.
+  private var rare: RareTraits?
   /// Whether it is asked nothing, or no writes: a misconfigured one takes none, either.
   var isRestricted: Bool { !acceptsWrites }
   /// Shared by instances for which it is the same, as it is for most: a large part of what an instance takes.
   let conduct: SharedConduct
+
+  init(
+    id: InstanceID, url: InstanceURL, keys: [Secret], acceptsWrites: Bool, fault: String? = nil,
+    isMisconfigured: Bool = false, conduct: SharedConduct, hosts: [HostName] = []
+  ) {
+    self.id = id
+    self.url = url
+    self.keys = keys
+    self.acceptsWrites = acceptsWrites
+    self.conduct = conduct
+    rare = RareTraits(fault: fault, isMisconfigured: isMisconfigured, hosts: hosts)
+  }
+
+  /// Why it is not as its files say: they were faulty when they were read last; nil: it is.
+  package var fault: String? {
+    get { rare?.fault }
+    set { rare = RareTraits(fault: newValue, isMisconfigured: isMisconfigured, hosts: hosts) }
+  }
+
+  /// Nothing is known of it that would do: each request is refused.
+  package var isMisconfigured: Bool { rare?.isMisconfigured ?? false }
+
   /// What callers may name it by instead of its id, each the name of this instance only.
-  var hosts: [HostName] = []
+  var hosts: [HostName] { rare?.hosts ?? [] }
 
   package var tls: TLSSettings { conduct.value.tls }
   package var limits: InstanceLimits { conduct.value.limits }
   package var timeouts: InstanceTimeouts { conduct.value.timeouts }
   package var health: HealthSettings { conduct.value.health }
   package var breaker: BreakerSettings { conduct.value.breaker }
+}
+
+private final class RareTraits: Sendable {
+  let fault: String?
+  let isMisconfigured: Bool
+  let hosts: [HostName]
+
+  /// nil where there is nothing to tell.
+  init?(fault: String?, isMisconfigured: Bool, hosts: [HostName]) {
+    guard fault != nil || isMisconfigured || !hosts.isEmpty else { return nil }
+    self.fault = fault
+    self.isMisconfigured = isMisconfigured
+    self.hosts = hosts
+  }
 }
 
 /// How an instance is reached and spared.
