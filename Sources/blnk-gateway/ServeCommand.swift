@@ -40,10 +40,10 @@ extension Command {
         server.reopenLogs()
         continue
       case .signal(SIGHUP):
-        try source.reload(server, onlyIfChanged: false)
+        source.reload(server, onlyIfChanged: false)
         continue
       case .change, .nothing:
-        try source.reload(server, onlyIfChanged: true)
+        source.reload(server, onlyIfChanged: true)
         continue
       case .signal: break
       }

@@ -45,12 +45,21 @@ final class ServedPolicy {
 
   var stateFolder: String { folder.stateFolder }
 
+  /// Where the system has no more watches to give, the last one goes on: no reason for a gateway to end.
+  private func watchAnew(_ folders: [String]) {
+    do throws(CommandFault) {
+      watch = try Self.watch(folders, folder)
+    } catch {
+      Console.note("\(error.message); changes may be missed until the next SIGHUP")
+    }
+  }
+
   /// How long to wait for a change before the folder is read again; nil: for ever.
   var patience: Int32? { isFaulty && isWatching ? Self.retryMilliseconds : nil }
 
   /// The policy to start with, and the faults of single files and instances that do not keep it from starting.
   func first() throws(CommandFault) -> (policy: Policy, faults: [String]) {
-    let result = try read(FolderReading(folder))
+    let result = read(FolderReading(folder))
     guard let policy = result.policy, !isStrict || result.containedFaults.isEmpty else {
       throw .failed("\(folder.path): the policy is not valid; nothing was started")
     }
@@ -64,13 +73,13 @@ final class ServedPolicy {
   }
 
   /// Reads the folder again, and puts what it holds into force as far as it is valid.
-  func reload(_ server: Server, onlyIfChanged: Bool) throws(CommandFault) {
+  func reload(_ server: Server, onlyIfChanged: Bool) {
     // Watched anew before it is read: a change in between is heard.
-    watch = try Self.watch(isWatching ? folders : [], folder)
+    watchAnew(isWatching ? folders : [])
     let reading = FolderReading(folder, like: trace)
     if onlyIfChanged, reading.stamp == trace.stamp { return }
     let before = inForce.revocations
-    let result = try read(reading)
+    let result = read(reading)
     guard let policy = result.policy else {
       let error = result.findings.first(where: \.isRefusal)?.description ?? "not valid"
       if inForce.revocations != before, let revoked = inForce.revoked {
@@ -91,7 +100,7 @@ final class ServedPolicy {
         + "\(counted(policy.instances.count, "instance"))\(rest)")
   }
 
-  private func read(_ first: FolderReading) throws(CommandFault) -> LoadResult {
+  private func read(_ first: FolderReading) -> LoadResult {
     var reading = first
     // What reading took and the policy does not keep: several times the files, else held for the next reading.
     defer {
@@ -106,7 +115,7 @@ final class ServedPolicy {
       let unknown = Set(reading.watchedFolders).subtracting(folders)
       folders = reading.watchedFolders
       isWatching = result.policy?.settings.watchesFolder ?? isWatching
-      if isWatching { watch.add(unknown.sorted()) } else { watch = try Self.watch([], folder) }
+      if isWatching { watch.add(unknown.sorted()) } else { watchAnew([]) }
       if count < Self.readingsMax, !reading.isCurrent(in: unknown) {
         reading = FolderReading(folder)
         count += 1

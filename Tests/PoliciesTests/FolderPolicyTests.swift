@@ -88,6 +88,16 @@ import Testing
     #expect(try fresh.answer("acme", by: fresh.read().policy) == nil)
   }
 
+  @Test(arguments: ["instances/acme.json", "clients/acme.json", "gateway.json"])
+  func `a key file that is one of the folder's own files is just a file`(name: String) throws {
+    let stage = try Stage()
+    try stage.files.write(
+      #"{"instances": {"inst_gamma": {"url": "http://127.0.0.1:5001", "key": {"file": "\#(name)"}}}}"#,
+      to: "instances/gamma.json")
+    let (policy, _, isTaken) = try stage.read()
+    #expect(isTaken && policy?.instances[1].keys.first?.reveal().first == UInt8(ascii: "{"))
+  }
+
   @Test(arguments: ["gateway.json", "routes.json", "revoked.json"])
   func `other files refuse the whole`(name: String) throws {
     let stage = try Stage()

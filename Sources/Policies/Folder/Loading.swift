@@ -1,3 +1,5 @@
+import Digests
+
 /// What became of a policy folder.
 package struct LoadResult: Sendable {
   /// nil if one of the findings refuses the whole.
@@ -67,6 +69,8 @@ private struct Loader {
   let revocations: Revocations
   let now: UnixSeconds
   let log: FindingLog
+  /// By their names: there can be one for each of very many tenants.
+  private let lastDigests: [String: Digest?]
 
   init(
     _ reading: FolderReading, following last: Policy?, _ revocations: Revocations, now: UnixSeconds, log: FindingLog
@@ -76,7 +80,10 @@ private struct Loader {
     self.revocations = revocations
     self.now = now
     self.log = log
+    lastDigests = Dictionary((last?.files ?? []).map { ($0.name, $0.digest) }, uniquingKeysWith: { first, _ in first })
   }
+
+  private func lastDigest(of name: String) -> Digest? { lastDigests[name] ?? nil }
 
   func load() -> Policy? {
     let gatewayFile = GatewayFile(reading: reading, stateFolder: reading.folder.stateFolder)
@@ -99,7 +106,7 @@ private struct Loader {
 
   /// The root of a file that may be absent, but must not vanish: without it everything would be as by default.
   private func lastingRoot(of name: String) -> Field? {
-    let wasThere = last?.file(name)?.digest != nil
+    let wasThere = lastDigest(of: name) != nil
     let wayOut = "it was there before: put it back, or restart the gateway to go on with the defaults"
     return reading.root(of: name, whenAbsent: wasThere ? wayOut : nil, log: log)
   }
@@ -116,7 +123,7 @@ private struct Loader {
         return root.map { decoder.read($0) } ?? false
       }
       if !isWhole { decoder.keep("\(reading.folder.path)/\(name)", name, fault, log: log) }
-      let digest = isWhole ? reading.digest(of: name) : last?.file(name)?.digest
+      let digest = isWhole ? reading.digest(of: name) : lastDigest(of: name)
       reading.didDecode(name)
       files.append(PolicyFile(name: name, digest: digest, instances: start..<decoder.instances.count))
     }
@@ -139,7 +146,7 @@ private struct Loader {
       if fault != nil {
         decoder.truncate(to: mark)
         if let last { decoder.keep("\(reading.folder.path)/\(name)", name, of: last, log: log) }
-        digest = last?.file(name)?.digest
+        digest = lastDigest(of: name)
       }
       files.append(PolicyFile(name: name, digest: digest, clients: start..<decoder.clients.count))
     }
