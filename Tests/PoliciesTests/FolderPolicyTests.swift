@@ -144,6 +144,24 @@ import Testing
     #expect(errors.isEmpty && repaired?.digest == digest && repaired?.instances.allSatisfy { $0.fault == nil } == true)
   }
 
+  @Test(arguments: [
+    #"{"instances": {"inst_gamma": {"url": "http://127.0.0.1:1", "url": "http://127.0.0.1:2", "key": {"file": "gamma.key"}}}}"#,
+    #"{"instances": {"inst_gamma": {"url": "http://127.0.0.1:1", "key": {"file": "gamma.key"}}, "inst_gamma": {"url": "http://127.0.0.1:2", "key": {"file": "gamma.key"}}}}"#,
+    #"{"instances": {"inst_gamma": {"url": "http://127.0.0.1:1", "key": {"file": "gamma.key"}}}, "instance": {}}"#,
+  ])
+  func `a file of instances with a repeated or an unknown key takes nothing into force`(text: String) throws {
+    let stage = try Stage()
+    _ = try stage.read()
+    try stage.files.write(text, to: "instances/gamma.json")
+    let (policy, errors, isTaken) = try stage.read()
+    #expect(isTaken && errors.count == 1 && errors[0].isContained)
+    #expect(policy?.instances.map(\.url.port) == [5001, 5001] && policy?.instances[1].fault != nil)
+    let fresh = try Stage()
+    try fresh.files.write(text, to: "instances/gamma.json")
+    let first = try fresh.read()
+    #expect(first.isTaken && first.policy?.instances.map(\.isMisconfigured) == [false, true])
+  }
+
   @Test func `a faulty client takes nothing of its file into force`() throws {
     let stage = try Stage()
     _ = try stage.read()

@@ -118,10 +118,14 @@ private struct Loader {
     var decoder = InstancesFile(reading: reading, following: last)
     for name in reading.fileNames(of: "instances.json", log: log) {
       let start = decoder.instances.count
-      let (isWhole, fault) = log.contain(if: isContained(name)) {
-        let root = reading.root(of: name, whenAbsent: #"write {"instances": {…}} into it"#, log: log)
-        return root.map { decoder.read($0) } ?? false
+      let (root, textFault) = log.contain(if: isContained(name)) {
+        reading.root(of: name, whenAbsent: #"write {"instances": {…}} into it"#, log: log)
       }
+      // A text with a fault, such as a repeated key, has a root as well: nobody can say what it means.
+      let (isWhole, formFault) = log.contain(if: isContained(name)) {
+        textFault == nil && root.map { decoder.read($0) } ?? false
+      }
+      let fault = textFault ?? formFault
       if !isWhole { decoder.keep("\(reading.folder.path)/\(name)", name, fault, log: log) }
       let digest = isWhole ? reading.digest(of: name) : lastDigest(of: name)
       reading.didDecode(name)

@@ -10,7 +10,6 @@ struct InstancesFile {
   private(set) var names: Set<String>? = []
   private var places = EntryPlaces()
   private var conducts: [InstanceConduct: SharedConduct] = [:]
-  /// Where each host was first given.
   /// Where each host stands; nil: of an instance for which what was in force before stands in.
   private var hostFields: [HostName: Field?] = [:]
   /// Those of the entry that is being read.
@@ -26,10 +25,8 @@ struct InstancesFile {
   /// - Returns: false where the file is not of the form that it should have.
   @discardableResult
   mutating func read(_ root: Field) -> Bool {
-    guard let members = root.members(["instances", schemaKey]), let field = members.required("instances"),
-      let entries = field.entries()
-    else { return false }
-    members.readSchema()
+    let (form, fault) = root.log.contain(if: false) { Self.form(root) }
+    guard let (field, entries) = form, fault == nil else { return false }
     for entry in entries {
       names?.insert(entry.name)
       places.note(entry.name, entry.field, of: "instance")
@@ -46,6 +43,13 @@ struct InstancesFile {
     }
     if instances.count > Self.instancesMax { field.clash("has more than \(Self.instancesMax)") }
     return true
+  }
+
+  private static func form(_ root: Field) -> (field: Field, entries: [(name: String, field: Field)])? {
+    guard let members = root.members(["instances", schemaKey]) else { return nil }
+    members.readSchema()
+    guard let field = members.required("instances"), let entries = field.entries() else { return nil }
+    return (field, entries)
   }
 
   /// What was in force of an instance whose definition is faulty now; nil for what cannot be an instance.
