@@ -28,8 +28,13 @@ final class AcceptedKeys: Sendable {
     path = "\(folder)/\(Self.fileName)"
     self.report = report
     // What cannot be read is forgotten: it only spares refusals.
-    let bytes = try? InputFile(path: path).read(Self.bytesMax)
+    let bytes = Self.bytes(of: path)
     remembered = bytes.flatMap { try? JSONDecoder().decode([String: String].self, from: Data($0)) } ?? [:]
+  }
+
+  private static func bytes(of path: String) -> [UInt8]? {
+    guard let file = try? InputFile(path: path), let count = file.byteCount, count <= bytesMax else { return nil }
+    return try? file.read(count)
   }
 
   /// Which key an instance was using when the gateway ended; 0 where that is not known.
