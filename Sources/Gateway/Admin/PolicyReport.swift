@@ -3,16 +3,16 @@ import FoundationEssentials
 import Policies
 
 /// The answer to `/policy`: which files are in force, for who has changed one and wants to know.
-struct PolicyReport: Encodable {
-  let generation: Int
+package struct PolicyReport: Codable {
+  package let generation: Int
   /// As `blnk-gateway check` prints it.
-  let sha256: String
+  package let sha256: String
   /// By their names within the folder, the SHA-256 of their bytes.
-  let files: [String: String]
+  package let files: [String: String]
   /// What is wrong with single files and instances.
-  let faults: [String]
+  package let faults: [String]
   /// Why the last reading as a whole was not put into force.
-  let refusal: String?
+  package let refusal: String?
 
   init(_ state: GatewayState) {
     let inForce = state.policyInForce

@@ -75,9 +75,9 @@ struct InForce {
     } catch {
       return .nothing(error)
     }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    guard response.status == 200, let report = try? decoder.decode(PolicyReport.self, from: Data(response.body)) else {
+    guard response.status == 200,
+      let report = try? JSONDecoder().decode(PolicyReport.self, from: Data(response.body))
+    else {
       let about = response.status == 401 ? "it asks for another admin token" : "it is no gateway of this version"
       return .refusal(
         "\(command): it is written, but what answers at \(settings.address) cannot say whether it is in force "
@@ -87,14 +87,8 @@ struct InForce {
   }
 }
 
-/// What the admin endpoint says of the policy in force.
-private struct PolicyReport: Decodable {
-  let generation: Int
-  let files: [String: String]
-  let faults: [String]
-  let refusal: String?
-
-  func reason(against file: String) -> String {
+extension PolicyReport {
+  fileprivate func reason(against file: String) -> String {
     if let fault = faults.first(where: { $0.contains(file) }) { return fault }
     if let refusal { return refusal }
     return "the gateway has other bytes of \(file) in force; does it run with this folder, and with \"watch\" on? Else "
