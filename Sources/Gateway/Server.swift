@@ -108,7 +108,9 @@ package final class Server: Sendable {
   }
 
   /// Tells metrics and status that a folder was not valid, and changed nothing.
-  package func reloadFailed(_ message: String) { state.reloadFailed(message) }
+  ///
+  /// - Parameter faults: what is wrong with single files and instances, beside what refuses the whole.
+  package func reloadFailed(_ message: String, faults: [String] = []) { state.reloadFailed(message, faults) }
 
   /// Opens the logs anew, after a rotation has moved their files.
   package func reopenLogs() {

@@ -86,7 +86,7 @@ final class ServedPolicy {
         server.reload(adjusted(revoked))
         Console.note("\(folder.path): generation \(server.generation) in force with the revocations alone")
       }
-      server.reloadFailed(error)
+      server.reloadFailed(error, faults: result.containedFaults.map(\.description))
       return Console.note("\(folder.path): not valid; generation \(server.generation) stays in force")
     }
     let faults = result.containedFaults

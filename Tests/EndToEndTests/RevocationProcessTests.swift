@@ -100,6 +100,9 @@ import Testing
     let revoked = try stage.token("revoke", "--token-stdin", input: TestPolicyFolder.token)
     #expect(revoked.status == 0 && revoked.errors.contains("In force after "), "\(revoked.errors)")
     #expect(try stage.ask("one")?.member("code") == "GATEWAY_TOKEN_REVOKED")
+    // Both faults are shown: the one that refuses the whole, and the one beside it.
+    let status = try stage.status()
+    #expect(status.contains("routes.json") && status.contains("clients.json"), "\(status)")
     try stage.folder.writeClients()
     let made = try stage.token("new", "--client", "reader")
     #expect(made.status == 3 && made.errors.contains("routes.json"), "\(made.status) \(made.errors)")

@@ -47,9 +47,10 @@ final class GatewayState: Sendable {
   }
 
   /// A folder that was to be put into force is not valid.
-  func reloadFailed(_ message: String) {
+  func reloadFailed(_ message: String, _ faults: [String]) {
     inForce.withLock { inForce in
       inForce.failures += 1
+      inForce.faults = faults
       inForce.failure = PolicyInForce.Failure(message: message, at: MonotonicClock.wallMicroseconds)
     }
   }
@@ -90,7 +91,7 @@ struct PolicyInForce {
   }
 
   var generation: Generation
-  /// What is wrong with single files and instances.
+  /// What was wrong with single files and instances at the last reading, whatever came of it.
   var faults: [String]
   /// Microseconds since 1970.
   var since: Int64
