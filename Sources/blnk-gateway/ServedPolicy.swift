@@ -66,8 +66,8 @@ final class ServedPolicy {
     let faults = result.containedFaults
     if !faults.isEmpty {
       Console.note(
-        "\(folder.path): serving without what the \(faults.count == 1 ? "error" : "\(faults.count) errors") above concern: "
-          + "such instances answer 503 GATEWAY_INSTANCE_MISCONFIGURED, such clients are not known")
+        "\(folder.path): serving without what is faulty (\(counted(faults.count, "error")) above): such instances answer 503 "
+          + "GATEWAY_INSTANCE_MISCONFIGURED, such clients are not known")
     }
     return (policy, faults.map(\.description))
   }
@@ -93,8 +93,7 @@ final class ServedPolicy {
     let number = server.reload(policy, faults: faults.map(\.description))
     let rest =
       faults.isEmpty
-      ? ""
-      : "; of what the \(faults.count == 1 ? "error" : "\(faults.count) errors") above concern, the last good content stays"
+      ? "" : "; for what is faulty (\(counted(faults.count, "error")) above) the last good content stays in force"
     Console.note(
       "\(folder.path): generation \(number) in force: \(counted(policy.clients.count, "client")), "
         + "\(counted(policy.instances.count, "instance"))\(rest)")
