@@ -209,6 +209,19 @@ import Testing
     #expect(try stage.answer("gamma", by: policy) == nil)
   }
 
+  @Test func `a later reading keeps the bound of each file`() throws {
+    let stage = try Stage()
+    let folder = PolicyFolder(path: stage.files.path, stateFolder: "/nonexistent", environment: [:])
+    let first = FolderReading(folder)
+    var policy = FolderPolicy()
+    _ = policy.read(first, now: UnixSeconds(1_800_000_000))
+    try stage.files.write(String(repeating: "k", count: 5_000), to: "gamma.key")
+    let later = FolderReading(folder, like: first.trace)
+    #expect(throws: FileFault.tooLong(byteCountMax: 4_098)) {
+      try later.content(stage.files.path("gamma.key"), byteCountMax: 1 << 20)
+    }
+  }
+
   // MARK: Revocations
 
   @Test func `revoked tokens and clients are refused, whatever the other files say`() throws {

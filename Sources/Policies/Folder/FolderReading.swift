@@ -5,6 +5,8 @@ import FoundationEssentials
 package final class FolderReading {
   package let folder: PolicyFolder
   private var files: [String: Result<FileContent, FileFault>] = [:]
+  /// How many bytes each of them may have.
+  private var bounds: [String: Int] = [:]
   private var names: [String: [String]?] = [:]
   private var pems: [String: PEMFile] = [:]
   /// Of the files whose bytes were let go of, or whose digest was asked for.
@@ -17,12 +19,9 @@ package final class FolderReading {
   /// The files and folders of an earlier reading, as they are now.
   package convenience init(_ folder: PolicyFolder, like trace: Trace) {
     self.init(folder)
-    for path in trace.files { _ = try? content(path, byteCountMax: Self.byteCountMax) }
+    for (path, byteCountMax) in trace.files { _ = try? content(path, byteCountMax: byteCountMax) }
     for path in trace.folders { _ = names(in: path) }
   }
-
-  /// Files that are not part of the folder's policies, such as keys, are shorter still.
-  private static let byteCountMax = JSONReader.byteCountMax
 
   /// All of a regular file, or of what a link to one names; as it was when it was asked for first.
   ///
@@ -35,6 +34,7 @@ package final class FolderReading {
     }
     let result = Result { () throws(FileFault) in try fileContent(path, byteCountMax: byteCountMax) }
     files[path] = result
+    bounds[path] = byteCountMax
     return try result.get()
   }
 
@@ -103,6 +103,7 @@ package final class FolderReading {
   /// Lets go of all that was read, several times what a policy takes.
   package func forget() {
     files.removeAll()
+    bounds.removeAll()
     names.removeAll()
     pems.removeAll()
     digests.removeAll()
@@ -110,7 +111,8 @@ package final class FolderReading {
 
   /// What is left of a reading: enough to tell whether another one differs.
   package struct Trace: Sendable {
-    fileprivate var files: [String] = []
+    /// With the bounds of their bytes.
+    fileprivate var files: [String: Int] = [:]
     fileprivate var folders: [String] = []
     /// A digest of all that was read, keys included; for comparison only, never shown. nil: nothing was read.
     package fileprivate(set) var stamp: Digest?
@@ -120,7 +122,7 @@ package final class FolderReading {
 
   package var trace: Trace {
     var trace = Trace()
-    trace.files = Array(files.keys)
+    trace.files = bounds
     trace.folders = Array(names.keys)
     trace.stamp = stamp
     return trace
@@ -147,7 +149,7 @@ package final class FolderReading {
   package func isCurrent(in folders: Set<String>) -> Bool {
     files.allSatisfy { path, result in
       guard !folders.isDisjoint(with: watchedFolders(of: path)) else { return true }
-      let now = Result { () throws(FileFault) in try fileContent(path, byteCountMax: Self.byteCountMax) }
+      let now = Result { () throws(FileFault) in try fileContent(path, byteCountMax: bounds[path] ?? 0) }
       switch (result, now) {
       case (.success(let before), .success(let now)):
         return digest(of: path, before) == SHA256.digest(of: now.bytes.span)
