@@ -153,7 +153,10 @@ import Testing
     let policy = try #require(try FolderFiles().load().policy)
     var text = ""
     dump(policy, to: &text)
-    #expect(!text.contains("hunter2") && !text.contains("104") && text.contains("inst"))
+    // The dump has random numbers, too, the seeds of its tables: one byte by itself could be part of those.
+    let elements = text.split(separator: "\n").map { $0.trimmingPrefix { $0 == " " } }
+    let key = "hunter2".utf8.map { "- \($0)" }
+    #expect(!text.contains("hunter2") && !elements.contains(key.map { $0[...] }) && text.contains("inst"))
   }
 }
 
