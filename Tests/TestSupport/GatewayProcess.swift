@@ -100,9 +100,15 @@ package final class GatewayProcess {
   package func signal(_ number: Int32) { kill(identifier, number) }
 
   /// Memory in use (KiB), from the kernel's count of resident pages.
-  package func residentKibibytes() throws -> Int {
+  package func residentKibibytes() throws -> Int { try kibibytes(/VmRSS:\s*([0-9]+) kB/) }
+
+  /// The part of it that is its own (KiB): without the pages of program and libraries, of which the kernel keeps more or
+  /// fewer in memory as it likes.
+  package func ownKibibytes() throws -> Int { try kibibytes(/RssAnon:\s*([0-9]+) kB/) }
+
+  private func kibibytes(_ line: Regex<(Substring, Substring)>) throws -> Int {
     let status = try String(contentsOfFile: "/proc/\(identifier)/status", encoding: .utf8)
-    return status.firstMatch(of: /VmRSS:\s*([0-9]+) kB/).flatMap { Int($0.1) } ?? 0
+    return status.firstMatch(of: line).flatMap { Int($0.1) } ?? 0
   }
 
   /// Ends it by SIGTERM; its exit status.

@@ -100,8 +100,9 @@ private struct Loader {
       instancesFile.instances
       + clientsFile.unknownInstances.map { Instance(misconfigured: $0, "its file cannot be read") }
     return Policy(
-      settings: settings, instances: instances, directory: InstanceDirectory(instances.map(\.id)),
-      clients: clientsFile.clients.packed(), tokens: TokenTable(clientsFile.tokens), routes: routes, files: files)
+      settings: settings, instances: instances.packed(), directory: InstanceDirectory(instances.map(\.id)),
+      clients: clientsFile.clients.packed(), tokens: TokenTable(clientsFile.tokens), routes: routes,
+      files: files.packed())
   }
 
   /// The root of a file that may be absent, but must not vanish: without it everything would be as by default.

@@ -50,6 +50,7 @@ package struct Revocations: Equatable, Sendable {
 
   /// Says which entries revoke nothing: a name that is mistyped revokes nobody.
   func note(unknownTo policy: Policy, _ reading: FolderReading, log: FindingLog) {
+    guard !clients.isEmpty || !tokens.isEmpty else { return }
     let file = "\(reading.folder.path)/\(Self.fileName)"
     let known = Set(policy.clients.map(\.id.text))
     for name in clients.subtracting(known).sorted() {
@@ -72,7 +73,9 @@ extension Policy {
   /// The same with these tokens and clients revoked.
   package func revoking(_ revocations: Revocations) -> Policy {
     let file = revocations.digest.map { PolicyFile(name: Revocations.fileName, digest: $0) }
-    guard !revocations.tokens.isEmpty || !revocations.clients.isEmpty else { return with(clients, tokens, file) }
+    guard !revocations.tokens.isEmpty || !revocations.clients.isEmpty else {
+      return file == nil ? self : with(clients, tokens, file)
+    }
     let names = Set(revocations.clients.map { Array($0.utf8)[...] })
     return with(
       names.isEmpty ? clients : clients.revoking { names.contains($0) }, tokens.revoking(revocations.tokens), file)
