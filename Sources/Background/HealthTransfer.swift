@@ -1,15 +1,15 @@
 import CLibcurl
 
-/// One blocking `GET` by libcurl, whose handles are pointers: the one place of this room that is unsafe.
+/// One blocking `GET` with libcurl. The only unsafe code of this module: libcurl's handles are pointers.
 @safe struct HealthTransfer: ~Copyable {
   private let easy: UnsafeMutableRawPointer
   private var connectTo: UnsafeMutablePointer<curl_slist>?
 
-  init?(_ target: HealthTarget) {
+  init?(_ endpoint: HealthEndpoint) {
     guard let easy = unsafe curl_easy_init() else { return nil }
     unsafe self.easy = easy
-    if let connect = target.connectTo { unsafe connectTo = curl_slist_append(nil, connect) }
-    configure(target)
+    if let connect = endpoint.connectTo { unsafe connectTo = curl_slist_append(nil, connect) }
+    configure(endpoint)
   }
 
   deinit {
@@ -17,24 +17,24 @@ import CLibcurl
     unsafe curl_slist_free_all(connectTo)
   }
 
-  private func configure(_ target: HealthTarget) {
-    set(CURLOPT_URL, target.url)
+  private func configure(_ endpoint: HealthEndpoint) {
+    set(CURLOPT_URL, endpoint.url)
     set(CURLOPT_NOSIGNAL, 1)
-    // Otherwise the end of a transfer whose name resolution hangs waits for the resolver, whatever the timeout.
+    // Otherwise ending a transfer whose name resolution hangs waits for the resolver, whatever the timeout.
     set(CURLOPT_QUICK_EXIT, 1)
     set(CURLOPT_PROXY, "")
     set(CURLOPT_PROTOCOLS_STR, "http,https")
     set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
     set(CURLOPT_FOLLOWLOCATION, 0)
     set(CURLOPT_FAILONERROR, 1)
-    set(CURLOPT_TIMEOUT_MS, target.timeoutMilliseconds)
+    set(CURLOPT_TIMEOUT_MS, endpoint.timeoutMilliseconds)
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
-    if let authority = target.authority {
+    if let authority = endpoint.authority {
       set(CURLOPT_CAINFO_BLOB, pem: authority)
       set(CURLOPT_CAPATH, nil)
     }
-    if let certificate = target.certificate { set(CURLOPT_SSLCERT_BLOB, pem: certificate) }
-    if let key = target.key { set(CURLOPT_SSLKEY_BLOB, pem: key) }
+    if let certificate = endpoint.certificate { set(CURLOPT_SSLCERT_BLOB, pem: certificate) }
+    if let key = endpoint.key { set(CURLOPT_SSLKEY_BLOB, pem: key) }
     if unsafe connectTo != nil { unsafe _ = curl_easy_set_pointer(easy, CURLOPT_CONNECT_TO, connectTo) }
     unsafe _ = curl_easy_set_write(easy) { _, size, count, _ in size * count }
   }
@@ -47,6 +47,6 @@ import CLibcurl
     unsafe bytes.withUnsafeBytes { unsafe _ = curl_easy_set_blob(easy, option, $0.baseAddress, $0.count) }
   }
 
-  /// Whether an answer with a status below 400 came in time.
+  /// Returns whether a response with a status below 400 arrived in time.
   func perform() -> Bool { unsafe curl_easy_perform(easy) == CURLE_OK }
 }

@@ -1,8 +1,8 @@
-/// A loop's unused blocks of memory for buffers, of two sizes.
+/// A loop's free blocks of buffer memory, in two sizes.
 ///
-/// Bound: at most `keptMax` unused blocks of each size are kept; others are freed.
+/// Bounds: at most `keptMax` free ordinary blocks and `largeKeptMax` free large ones are kept; others are deallocated.
 @safe package final class BufferPool {
-  /// Bytes of an ordinary block.
+  /// The size of an ordinary block in bytes.
   package let capacity: Int
   private var ordinary: FreeBlocks
   private var large: FreeBlocks
@@ -18,18 +18,19 @@
 
   func takeLarge() -> (block: UnsafeMutablePointer<UInt8>, capacity: Int) { unsafe (large.take(), large.capacity) }
 
-  /// Takes a block back; one that has grown is freed, so that one large message does not cost memory for ever.
-  func give(back block: UnsafeMutablePointer<UInt8>, capacity: Int) {
+  /// Returns a block to the pool. A block of any other size is deallocated, so that one large message does not take memory
+  /// for good.
+  func put(_ block: UnsafeMutablePointer<UInt8>, capacity: Int) {
     let isKept = unsafe ordinary.keep(block, capacity: capacity) || large.keep(block, capacity: capacity)
     if !isKept { unsafe block.deallocate() }
   }
 
-  /// Blocks that are kept and not used.
+  /// The number of free blocks.
   package var unusedCount: Int { ordinary.count + large.count }
 }
 
-/// Unused blocks of one size, each with the address of the next one in its first bytes: compared with an array, this
-/// list saves 40 instructions for each block that is taken and given back.
+/// Free blocks of one size in a linked list whose links are the blocks' first bytes. Compared with an array, this saves 40
+/// instructions per block taken and returned.
 @safe private struct FreeBlocks: ~Copyable {
   let capacity: Int
   private let keptMax: Int
@@ -58,7 +59,7 @@
     return unsafe block
   }
 
-  /// Keeps a block of this size unless enough are kept already.
+  /// Keeps a block of this size unless `keptMax` are kept already; returns whether it is kept.
   @inline(__always)
   mutating func keep(_ block: UnsafeMutablePointer<UInt8>, capacity: Int) -> Bool {
     guard capacity == self.capacity, count < keptMax else { return false }

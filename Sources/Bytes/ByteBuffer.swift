@@ -1,14 +1,14 @@
 import Glibc
 
-/// A growable run of bytes that sockets read into and write from; it never moves unless it grows or is compacted.
+/// A growable byte buffer for socket I/O; its bytes move only when it grows or `remove` is called.
 ///
-/// A class, so that a connection and its exchange can pass it on without copies. What is `public` is so for the
-/// compiler: what is only `package` is not inlined into other modules, which costs 5,000 instructions a request.
+/// A class, so that a connection and its exchange can share it without copies. Members are `public` for the compiler only:
+/// `package` members are not inlined into other modules, which costs 5,000 instructions per request.
 @safe public final class ByteBuffer {
   public private(set) var capacity: Int
-  /// How many bytes it holds.
-  @inlinable public var count: Int { held }
-  @usableFromInline var held = 0
+  /// The number of bytes in the buffer.
+  @inlinable public var count: Int { used }
+  @usableFromInline var used = 0
   @usableFromInline var storage: UnsafeMutablePointer<UInt8>
   private let pool: BufferPool?
 
@@ -18,15 +18,15 @@ import Glibc
     unsafe storage = UnsafeMutablePointer.allocate(capacity: capacity)
   }
 
-  /// A buffer that takes its storage from `pool` with its first byte, and keeps it until `giveBack`: it can belong to its
-  /// user for good, and costs nothing while it is not used.
+  /// A buffer that takes storage from `pool` for its first byte and keeps it until `releaseStorage`; it takes no storage
+  /// while unused, so its owner can keep it.
   package init(from pool: BufferPool) {
     capacity = 0
     self.pool = pool
     unsafe storage = Self.noStorage
   }
 
-  /// Never read or written: its capacity is 0.
+  /// A placeholder that is never accessed: the capacity is 0.
   private static var noStorage: UnsafeMutablePointer<UInt8> {
     unsafe UnsafeMutablePointer(bitPattern: 1).unsafelyUnwrapped
   }
@@ -35,13 +35,13 @@ import Glibc
 
   private func free(_ block: UnsafeMutablePointer<UInt8>, _ capacity: Int) {
     guard pool != nil else { return unsafe block.deallocate() }
-    if capacity > 0 { unsafe pool?.give(back: block, capacity: capacity) }
+    if capacity > 0 { unsafe pool?.put(block, capacity: capacity) }
   }
 
   @inlinable public var isEmpty: Bool { count == 0 }
   @inlinable public var freeCapacity: Int { capacity - count }
 
-  /// Lends the bytes from `offset` on to `body`.
+  /// Calls `body` with the bytes from `offset` on.
   @inlinable
   public func withBytes<Result, Failure: Error>(
     from offset: Int = 0, _ body: (Span<UInt8>) throws(Failure) -> Result
@@ -61,11 +61,11 @@ import Glibc
 
   @inlinable @inline(__always) public func append(_ byte: UInt8) {
     reserve(1)
-    unsafe storage[held] = byte
-    held &+= 1
+    unsafe storage[used] = byte
+    used &+= 1
   }
 
-  /// Inlined, a literal is a few moves: half of all appends are of one.
+  /// Inlined because half of all appends are literals, each a few moves.
   @inlinable @inline(__always) public func append(_ text: StaticString) {
     unsafe append(text.utf8Start, text.utf8CodeUnitCount)
   }
@@ -80,17 +80,17 @@ import Glibc
 
   package func append(_ bytes: [UInt8]) { append(bytes.span) }
 
-  /// Inlined, a short run that has as much behind it is two moves: half of all runs are.
+  /// Inlined because half of all runs are short and followed by enough bytes to copy them with two moves.
   @inlinable @inline(__always)
   public func append(_ bytes: Span<UInt8>, _ range: Range<Int>) {
     let run = bytes.extracting(range)
     guard run.count <= 32, bytes.count &- range.lowerBound >= 32, freeCapacity >= 32 else { return append(run) }
-    let target = unsafe UnsafeMutableRawPointer(storage + held)
+    let target = unsafe UnsafeMutableRawPointer(storage + used)
     unsafe bytes.withUnsafeBytes { source in
       let piece = unsafe source.loadUnaligned(fromByteOffset: range.lowerBound, as: SIMD32<UInt8>.self)
       unsafe target.storeBytes(of: piece, as: SIMD32<UInt8>.self)
     }
-    held &+= run.count
+    used &+= run.count
   }
 
   public func append(_ bytes: Span<UInt8>) {
@@ -100,40 +100,41 @@ import Glibc
     }
   }
 
-  /// For a length that the compiler knows.
+  /// For a length known at compile time.
   @inlinable @inline(__always) func append(_ source: UnsafePointer<UInt8>, _ more: Int) {
     reserve(more)
-    unsafe UnsafeMutableRawPointer(storage + held).copyMemory(from: source, byteCount: more)
-    held &+= more
+    unsafe UnsafeMutableRawPointer(storage + used).copyMemory(from: source, byteCount: more)
+    used &+= more
   }
 
   private func append(copying source: UnsafePointer<UInt8>, _ more: Int) {
     reserve(more)
-    unsafe ByteWriter.copy(source, more, to: UnsafeMutableRawPointer(storage + held))
-    held &+= more
+    unsafe ByteWriter.copy(source, more, to: UnsafeMutableRawPointer(storage + used))
+    used &+= more
   }
 
   // MARK: Removing
 
-  @inlinable public func removeAll() { held = 0 }
+  @inlinable public func removeAll() { used = 0 }
 
-  /// Appends all to `bytes`, and is empty then.
+  /// Moves all bytes to the end of `bytes`.
   package func move(to bytes: inout [UInt8]) {
     unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: storage, count: count))
-    held = 0
+    used = 0
   }
 
-  /// Takes `range` out; the bytes behind it move forward.
+  /// Removes `range` and moves the bytes after it forward.
   package func remove(_ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
-    let behind = count - range.upperBound
-    if behind > 0 { unsafe memmove(storage + range.lowerBound, storage + range.upperBound, behind) }
-    held -= range.count
+    let following = count - range.upperBound
+    if following > 0 { unsafe memmove(storage + range.lowerBound, storage + range.upperBound, following) }
+    used -= range.count
   }
 
   // MARK: Capacity
 
-  /// Makes the free capacity at least `more` bytes, by doubling the capacity. Callers bound what they append.
+  /// Makes the free capacity at least `more` bytes, at least doubling the capacity if it grows. Callers bound what they
+  /// append.
   @inlinable @inline(__always)
   public func reserve(_ more: Int) {
     if capacity &- count < more { grow(for: more) }
@@ -156,25 +157,25 @@ import Glibc
   }
 
   private func takeStorage() {
-    // Chained: binding the pool to a name would count its reference.
+    // Optional chaining: binding the pool to a variable would retain it.
     guard let block = unsafe pool?.take() else { return }
     unsafe storage = block
     capacity = pool?.capacity ?? 0
   }
 
-  /// Gives the storage back to its pool, and is empty then.
-  package func giveBack() {
-    held = 0
+  /// Empties the buffer and returns its storage to the pool.
+  package func releaseStorage() {
+    used = 0
     guard capacity > 0, pool != nil else { return }
-    unsafe pool?.give(back: storage, capacity: capacity)
+    unsafe pool?.put(storage, capacity: capacity)
     unsafe storage = Self.noStorage
     capacity = 0
   }
 
-  /// Takes one of its pool's large blocks in place of its ordinary one, and is empty then.
+  /// Empties the buffer and replaces its ordinary block with one of the pool's large blocks.
   package func takeLargeStorage() {
     guard let pool, capacity == pool.capacity else { return }
-    giveBack()
+    releaseStorage()
     let large = unsafe pool.takeLarge()
     unsafe storage = large.block
     capacity = unsafe large.capacity
@@ -185,9 +186,9 @@ import Glibc
   /// The address of the byte at `offset`, valid until the buffer grows.
   @inlinable public func address(at offset: Int) -> UnsafeMutablePointer<UInt8> { unsafe storage + offset }
 
-  /// Counts the bytes that a call has written behind the present ones.
+  /// Adds bytes that a call has written to the free capacity.
   @inlinable public func didReceive(_ bytes: Int) {
     precondition(bytes >= 0 && bytes <= freeCapacity)
-    held += bytes
+    used += bytes
   }
 }

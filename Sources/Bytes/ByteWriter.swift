@@ -1,10 +1,10 @@
-/// Writes behind the bytes of a buffer, into capacity that is reserved once for all that is to come.
+/// Appends to a buffer within capacity reserved once.
 ///
-/// Its position is in registers, where that of a buffer is in memory: an append of few bytes is a comparison and a few
-/// moves. Writing more than was reserved ends the process; nothing is ever written beyond it.
+/// Its position is in registers, that of a buffer in memory: a short append is a comparison and a few moves. Writing
+/// beyond the reserved capacity traps.
 ///
-/// Public, and inlined, for the reason that `ByteBuffer` gives; what is not inlined takes and returns positions, since
-/// passing the writer itself to a call would move it into memory.
+/// Public and inlined for the same reason as `ByteBuffer`. Functions that are not inlined take and return positions,
+/// because passing the writer itself would move it into memory.
 @safe public struct ByteWriter: ~Copyable {
   @usableFromInline var next: UnsafeMutableRawPointer
   @usableFromInline let end: UnsafeMutableRawPointer
@@ -15,7 +15,7 @@
     unsafe self.end = end
   }
 
-  /// Ends the process unless `count` bytes fit.
+  /// Traps unless `count` bytes fit.
   @inlinable @inline(__always)
   func check(_ count: Int) { unsafe precondition(next + count <= end) }
 
@@ -26,7 +26,7 @@
     unsafe next += 1
   }
 
-  /// A literal is a few moves.
+  /// Appends a literal: a few moves once compiled.
   @inlinable @inline(__always)
   public mutating func append(_ text: StaticString) {
     check(text.utf8CodeUnitCount)
@@ -43,7 +43,7 @@
   @inlinable @inline(__always)
   public mutating func append(_ bytes: [UInt8]) { append(bytes.span) }
 
-  /// A short run is two moves where 32 bytes can be read and written.
+  /// Appends a range of `bytes`: two moves if it is short and 32 bytes can be read and written.
   @inlinable @inline(__always)
   public mutating func append(_ bytes: Span<UInt8>, _ range: Range<Int>) {
     let run = bytes.extracting(range)
@@ -55,7 +55,7 @@
     unsafe next += run.count
   }
 
-  /// Appends the first `bytes` bytes of the words, of each the lowest one first; all must fit.
+  /// Appends the first `bytes` bytes of the words, the lowest byte of each first; the whole words must fit.
   @inlinable @inline(__always)
   public mutating func append<let count: Int>(words: InlineArray<count, UInt64>, bytes: Int = count &* 8) {
     check(count &* 8)
@@ -68,7 +68,7 @@
 }
 
 extension ByteWriter {
-  /// Almost all runs are short, and a call of memcpy costs more than two pieces that may overlap.
+  /// Copies a run of bytes. Most are short, and a call of memcpy costs more than copying two overlapping pieces.
   @inline(__always)
   static func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer) {
     switch count {
@@ -83,7 +83,7 @@ extension ByteWriter {
     }
   }
 
-  /// Copies the first and the last bytes of a run, which are all if it has no more than two of `Piece`.
+  /// Copies the first and the last `Piece` of a run, which cover it if it is no longer than two of them.
   @inline(__always)
   private static func copyEnds<Piece: BitwiseCopyable>(
     of source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ count: Int, as piece: Piece.Type
@@ -96,7 +96,7 @@ extension ByteWriter {
 }
 
 extension UnsafeMutableRawPointer {
-  /// Writes all; returned is the place behind.
+  /// Writes the bytes and returns their end.
   @usableFromInline @inline(never)
   func write(_ bytes: Span<UInt8>) -> Self {
     unsafe bytes.withUnsafeBytes { source in
@@ -107,12 +107,12 @@ extension UnsafeMutableRawPointer {
 }
 
 extension ByteBuffer {
-  /// Lets `body` append up to `bytesMax` bytes; it must not use this buffer otherwise.
+  /// Reserves `bytesMax` bytes for `body` to append; it must not use this buffer directly.
   @inlinable @inline(__always)
   public func write(atMost bytesMax: Int, _ body: (inout ByteWriter) -> Void) {
     reserve(bytesMax)
-    var writer = unsafe ByteWriter(at: storage + held, until: storage + capacity)
+    var writer = unsafe ByteWriter(at: storage + used, until: storage + capacity)
     body(&writer)
-    held = unsafe writer.next - UnsafeMutableRawPointer(storage)
+    used = unsafe writer.next - UnsafeMutableRawPointer(storage)
   }
 }

@@ -1,8 +1,9 @@
-/// Any bytes as JSON strings (RFC 8259 §7).
+/// Arbitrary bytes as JSON strings (RFC 8259 §7).
 ///
-/// Bytes that are no UTF-8 are written as `\u00XX`, so the text stays readable and the byte stays known.
+/// A byte that is not part of valid UTF-8 is written as `\u00XX`, which keeps the text readable and the byte's value.
 extension ByteWriter {
-  /// Bytes that must fit: each byte of a text may become an escape, and eight are written where fewer are meant.
+  /// The capacity that a text of `count` bytes needs: each byte may become a 6-byte escape, and stores of 8 bytes may exceed
+  /// the text.
   @inlinable @inline(__always)
   public static func jsonBytesMax(_ count: Int) -> Int { 6 &* count &+ 10 }
 
@@ -13,22 +14,22 @@ extension ByteWriter {
     unsafe next = next.write(json: text, until: end)
   }
 
-  /// Appends a member of a JSON object whose value is a text; an empty one is left out.
+  /// Appends a JSON member whose value is text. An empty text appends nothing.
   ///
-  /// - Parameter beginning: name and quote, with what stands before them, as `,"peer":"`.
+  /// - Parameter opening: everything up to the value's opening quote, such as `,"peer":"`.
   @inlinable @inline(__always)
-  public mutating func append(_ beginning: StaticString, json text: Span<UInt8>) {
+  public mutating func append(_ opening: StaticString, json text: Span<UInt8>) {
     guard !text.isEmpty else { return }
-    append(beginning)
+    append(opening)
     unsafe next = next.write(json: text, until: end)
   }
 
-  /// Writes the rest of a text, whose first byte does not stand for itself, and the quote.
+  /// Writes the rest of a text, whose first byte needs an escape, and the closing quote.
   @inline(never)
   fileprivate static func escape(
-    _ text: Span<UInt8>, from start: Int, at place: UnsafeMutableRawPointer, until end: UnsafeMutableRawPointer
+    _ text: Span<UInt8>, from start: Int, at target: UnsafeMutableRawPointer, until end: UnsafeMutableRawPointer
   ) -> UnsafeMutableRawPointer {
-    var writer = unsafe ByteWriter(at: place, until: end)
+    var writer = unsafe ByteWriter(at: target, until: end)
     var index = start
     while index < text.count {
       let byte = text[index]
@@ -37,7 +38,7 @@ extension ByteWriter {
         writer.append("\\")
         writer.append(byte)
       } else if length > 0 {
-        for place in index..<index + length { writer.append(text[place]) }
+        for offset in index..<index + length { writer.append(text[offset]) }
       } else {
         writer.append(#"\u00"#)
         writer.append(words: [UInt64(hexDigitsOf: UInt32(byte)) >> 48], bytes: 2)
@@ -45,7 +46,7 @@ extension ByteWriter {
       index += max(length, 1)
       let rest = text.extracting(index..<text.count)
       writer.check(rest.count + 8)
-      let plain = unsafe copyPlainBeginning(of: rest, to: writer.next)
+      let plain = unsafe copyPlainPrefix(of: rest, to: writer.next)
       unsafe writer.next += plain
       index += plain
     }
@@ -55,11 +56,11 @@ extension ByteWriter {
 }
 
 extension UnsafeMutableRawPointer {
-  /// Writes a text and the quote behind it; returned is the place behind. Almost always the text stands for itself.
+  /// Writes a text and the closing quote; returns the end of the written bytes. Most texts need no escapes.
   @usableFromInline @inline(never)
   func write(json text: Span<UInt8>, until end: UnsafeMutableRawPointer) -> Self {
     unsafe precondition(self + (text.count &+ 8) <= end)
-    let plain = unsafe ByteWriter.copyPlainBeginning(of: text, to: self)
+    let plain = unsafe ByteWriter.copyPlainPrefix(of: text, to: self)
     guard plain == text.count else {
       return unsafe ByteWriter.escape(text, from: plain, at: self + plain, until: end)
     }
@@ -68,7 +69,7 @@ extension UnsafeMutableRawPointer {
   }
 }
 
-/// Length of the well-formed sequence of two to four bytes at `index`, or 0 (Unicode 15, table 3-7).
+/// The length of the well-formed UTF-8 sequence of two to four bytes at `index`, else 0 (Unicode 15, table 3-7).
 private func sequenceLength(_ text: Span<UInt8>, at index: Int) -> Int {
   let length: Int
   let second: ClosedRange<UInt8>

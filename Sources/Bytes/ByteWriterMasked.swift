@@ -1,17 +1,17 @@
-/// Texts of clients in JSON for logs: a gateway token that was pasted into one is masked.
+/// JSON strings from untrusted text, for logs: gateway tokens in the text are masked.
 extension ByteWriter {
-  /// Appends a member of a JSON object whose value a client has chosen, with `***` for what follows the beginning of a
-  /// token; an empty one is left out.
+  /// Appends a JSON member whose value is untrusted text, with `***` in place of the bytes after a token's prefix. An empty
+  /// text appends nothing.
   ///
-  /// - Parameter beginning: name and quote, with what stands before them, as `,"path":"`.
+  /// - Parameter opening: everything up to the value's opening quote, such as `,"path":"`.
   @inlinable @inline(__always)
-  public mutating func append(_ beginning: StaticString, maskedJSON text: Span<UInt8>) {
+  public mutating func append(_ opening: StaticString, maskedJSON text: Span<UInt8>) {
     guard !text.isEmpty else { return }
-    append(beginning)
+    append(opening)
     unsafe next = next.write(maskedJSON: text, until: end)
   }
 
-  /// Appends a text of a client's as a JSON string, masked.
+  /// Appends untrusted text as a JSON string, masked.
   @inlinable @inline(__always)
   public mutating func append(maskedJSON text: Span<UInt8>) {
     append("\"")
@@ -20,9 +20,9 @@ extension ByteWriter {
 }
 
 extension UnsafeMutableRawPointer {
-  /// Writes a text and the quote behind it; returned is the place behind.
+  /// Writes a text and the closing quote; returns the end of the written bytes.
   ///
-  /// Few texts have the `k` of a token's beginning, which is looked for with the load that copies them.
+  /// Few texts contain the `k` of a token's prefix; copying checks for it with the same load.
   @usableFromInline @inline(never)
   func write(maskedJSON text: Span<UInt8>, until end: UnsafeMutableRawPointer) -> Self {
     unsafe precondition(self + (text.count &+ 8) <= end)
@@ -38,32 +38,32 @@ extension UnsafeMutableRawPointer {
   }
 }
 
-/// A text with `***` for what follows the beginning of each token; nil: it has none.
+/// The text with `***` in place of the bytes after each token prefix; nil if it has none.
 ///
-/// The beginning is `blnk_at_` in any case, where percent-encoded bytes stand for themselves; what belongs to a token
-/// behind it are the bytes of RFC 6750's b64token but the slash, which ends a segment of a path, and escapes.
+/// The prefix is `blnk_at_` in either case, possibly percent-encoded. The masked bytes are those of RFC 6750's b64token and
+/// `%`, except the slash, which ends a path segment.
 func masked(_ text: Span<UInt8>) -> [UInt8]? {
   var out: [UInt8] = []
   var (index, copied) = (0, 0)
   while index < text.count {
-    guard let start = endOfTokenBeginning(text, at: index) else {
+    guard let start = endOfTokenPrefix(text, from: index) else {
       index += 1
       continue
     }
     index = start
-    while index < text.count, isOfToken(text[index]) { index += 1 }
+    while index < text.count, isTokenByte(text[index]) { index += 1 }
     guard index > start else { continue }
-    for place in copied..<start { out.append(text[place]) }
+    for offset in copied..<start { out.append(text[offset]) }
     out += "***".utf8
     copied = index
   }
   guard copied > 0 else { return nil }
-  for place in copied..<text.count { out.append(text[place]) }
+  for offset in copied..<text.count { out.append(text[offset]) }
   return out
 }
 
-/// Where the beginning of a token ends that begins at `start`; nil: none does.
-private func endOfTokenBeginning(_ text: Span<UInt8>, at start: Int) -> Int? {
+/// The end of the token prefix at `start`; nil if there is none.
+private func endOfTokenPrefix(_ text: Span<UInt8>, from start: Int) -> Int? {
   var index = start
   for wanted in "blnk_at_".utf8 {
     guard index < text.count else { return nil }
@@ -91,7 +91,7 @@ private func hexValue(_ byte: UInt8) -> UInt8? {
   }
 }
 
-private func isOfToken(_ byte: UInt8) -> Bool {
+private func isTokenByte(_ byte: UInt8) -> Bool {
   switch byte {
   case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
     UInt8(ascii: "A")...UInt8(ascii: "Z"):

@@ -1,4 +1,4 @@
-/// Eight digits as ASCII, the first one in the lowest byte: all at once, without a branch; inlined as `ByteWriter` is.
+/// Eight digits as ASCII, the first one in the lowest byte, computed at once without a branch; inlined like `ByteWriter`.
 extension UInt64 {
   /// The eight lower-case hexadecimal digits of `value`.
   @inlinable
@@ -12,17 +12,17 @@ extension UInt64 {
     self = digits &+ 0x3030_3030_3030_3030 &+ letters &* 39
   }
 
-  /// The eight decimal digits of `value`, which is below 100,000,000, with zeros in front.
+  /// The eight decimal digits of `value`, which must be below 100,000,000, with leading zeros.
   @inlinable @inline(__always)
   public init(decimalDigitsOf value: UInt32) {
     let tenThousands = UInt64(value) / 10_000
     self.init(digitsOfFours: tenThousands | (UInt64(value) &- tenThousands &* 10_000) << 32)
   }
 
-  /// The four decimal digits of either half of `fours`, each below 10,000: those of the lower half come first.
+  /// The four decimal digits of each 32-bit half of `fours`, the lower half first; both must be below 10,000.
   @inlinable @inline(__always)
   public init(digitsOfFours fours: UInt64) {
-    // Halved twice, in two and one digits; in each lane, a product and a shift are the division.
+    // Split into two-digit, then one-digit lanes; a product and a shift divide in each lane.
     let hundreds = (fours &* 10_486) >> 20 & 0x0000_007f_0000_007f
     var digits = hundreds | (fours &- hundreds &* 100) << 16
     let tens = (digits &* 103) >> 10 & 0x000f_000f_000f_000f

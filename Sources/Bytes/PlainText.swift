@@ -1,35 +1,35 @@
-/// The beginning of a text that stands in a JSON string as it is (RFC 8259 §7): ASCII without control bytes, quotes and
-/// backslashes.
+/// Copying the bytes that need no escape in a JSON string (RFC 8259 §7): ASCII except control bytes, quotes and
+/// backslashes, called plain below.
 extension ByteWriter {
-  /// Copies it to where the whole text and 8 bytes fit; returns how many bytes it has.
+  /// Copies the longest plain prefix of `text` and returns its length; the whole text and 8 more bytes must fit.
   ///
-  /// Almost always it is all of the text, so it is looked at 16 bytes at a time, and copied with the same load.
+  /// The text is almost always all plain, so it is checked 16 bytes at a time and copied with the same load.
   @inline(__always)
-  static func copyPlainBeginning(of text: Span<UInt8>, to target: UnsafeMutableRawPointer) -> Int {
+  static func copyPlainPrefix(of text: Span<UInt8>, to target: UnsafeMutableRawPointer) -> Int {
     unsafe text.withUnsafeBytes { bytes in
       guard let source = bytes.baseAddress else { return 0 }
-      return unsafe copyPlainBeginning(of: source, bytes.count, to: target, stopsAtK: false)
+      return unsafe copyPlainPrefix(of: source, bytes.count, to: target, stopsAtK: false)
     }
   }
 
-  /// Copies a text to where it and 8 bytes fit, and tells whether it is plain and has no `k` in either case.
+  /// Copies a text and returns whether it is plain and has no `k` in either case; 8 more bytes must fit.
   @inline(__always)
   static func copyPlainWithoutK(_ text: Span<UInt8>, to target: UnsafeMutableRawPointer) -> Bool {
     unsafe text.withUnsafeBytes { bytes in
       guard let source = bytes.baseAddress else { return true }
-      return unsafe copyPlainBeginning(of: source, bytes.count, to: target, stopsAtK: true) == bytes.count
+      return unsafe copyPlainPrefix(of: source, bytes.count, to: target, stopsAtK: true) == bytes.count
     }
   }
 
-  /// - Parameter stopsAtK: whether `k` is not plain either; then less than the plain beginning may be copied.
+  /// - Parameter stopsAtK: also stops at `k` in either case; the returned length may then be less than the plain prefix.
   @inline(__always)
-  private static func copyPlainBeginning(
+  private static func copyPlainPrefix(
     of source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, stopsAtK: Bool
   ) -> Int {
     var index = 0
     while count &- index >= 16, unsafe copy(source + index, to: target + index, stopsAtK) { index &+= 16 }
     if count >= 16 {
-      // The last ones together with some that were copied already.
+      // The last 16 bytes, some of which have been copied already.
       if index > count &- 16, unsafe copy(source + (count &- 16), to: target + (count &- 16), stopsAtK) { return count }
     } else if count >= 8 {
       let (first, last) = unsafe (
@@ -41,7 +41,7 @@ extension ByteWriter {
     } else if count > 0 {
       let word = unsafe word(source, count)
       unsafe target.storeBytes(of: word.littleEndian, as: UInt64.self)
-      // Behind the text, spaces are plain.
+      // The bytes beyond the text are set to spaces, which are plain.
       if arePlain(SIMD2(repeating: word | 0x2020_2020_2020_2020 &<< UInt64(count &* 8)), stopsAtK) { return count }
     }
     if stopsAtK { return min(index, count &- 1) }
@@ -54,7 +54,7 @@ extension ByteWriter {
     return index
   }
 
-  /// Copies 16 bytes, and tells whether they are plain.
+  /// Copies 16 bytes and returns whether they are plain.
   @inline(__always)
   private static func copy(
     _ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ stopsAtK: Bool
@@ -64,7 +64,7 @@ extension ByteWriter {
     return arePlain(words, stopsAtK)
   }
 
-  /// The one to seven bytes of a text, the first one lowest: two loads that overlap, or three single bytes.
+  /// The one to seven bytes of a text, the first one lowest, from two overlapping loads or three single bytes.
   @inline(__always)
   private static func word(_ source: UnsafeRawPointer, _ count: Int) -> UInt64 {
     if count >= 4 {
@@ -81,13 +81,13 @@ extension ByteWriter {
     return UInt64(first) | UInt64(second) &<< UInt64(middle &* 8) | UInt64(third) &<< UInt64(end &* 8)
   }
 
-  /// Whether no byte is a control byte, beyond ASCII, a quote or a backslash, or a `k` where that counts.
+  /// Whether all bytes are plain, and with `stopsAtK` none is `k`.
   ///
-  /// Each of the three sets the highest bit of a byte that it looks for; what it carries over into the next byte comes
-  /// from such a byte alone.
+  /// Each term sets the top bit of the bytes it searches for. Only such a byte carries into the next one, so carries cause
+  /// no false result.
   @inline(__always)
   private static func arePlain(_ words: SIMD2<UInt64>, _ stopsAtK: Bool) -> Bool {
-    // The quote, 0x22, changes places with 0x20, just behind the control bytes.
+    // XOR swaps the quote, 0x22, with 0x20, the first byte after the control bytes.
     let controlsAndQuotes = (words ^ all(0x02)) &- all(0x21)
     let backslashes = (words ^ all(UInt8(ascii: "\\"))) &- all(1)
     let deleteAndBeyond = words &+ all(1)

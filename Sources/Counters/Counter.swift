@@ -1,11 +1,11 @@
 public import Synchronization
 
-/// A number that one thread changes and every thread may read.
+/// A counter that one thread writes and any thread reads.
 ///
-/// A change is a plain load and store, which no other core has to agree to; so there is only ever one writer.
+/// A change is a plain load and store, without a locked instruction, so only one thread may write.
 ///
-/// Public, as is what counts with it for each request, to be inlined in other rooms: else the references on the way to a
-/// counter are counted too.
+/// Public, like the types that count with it for each request, so that it is inlined into other modules: otherwise the
+/// objects on the way to a counter are retained and released.
 public struct Counter: ~Copyable, Sendable {
   @usableFromInline let value = Atomic<Int>(0)
 
@@ -15,5 +15,5 @@ public struct Counter: ~Copyable, Sendable {
     value.store(value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
   }
 
-  @inlinable public var now: Int { value.load(ordering: .relaxed) }
+  @inlinable public var current: Int { value.load(ordering: .relaxed) }
 }

@@ -1,4 +1,4 @@
-/// A day of the Gregorian calendar, which goes on into the past before its own beginning.
+/// A day of the proleptic Gregorian calendar.
 package struct CivilDate: Equatable, Sendable {
   package let year: Int
   /// 1 to 12.
@@ -6,15 +6,15 @@ package struct CivilDate: Equatable, Sendable {
   /// 1 to 31.
   package let day: Int
 
-  /// nil for a day that does not exist.
+  /// Nil if the day does not exist.
   package init?(year: Int, month: Int, day: Int) {
     guard (1...12).contains(month), day >= 1 else { return nil }
     (self.year, self.month, self.day) = (year, month, day)
-    // The 31st of a month that lacks it counts on into the next.
+    // A day beyond the end of its month converts to a date in the next one.
     guard CivilDate(daysSince1970: daysSince1970) == self else { return nil }
   }
 
-  /// By Howard Hinnant's `civil_from_days`: years begin in March there, so that the leap day comes last.
+  /// Howard Hinnant's `civil_from_days`: its years begin in March, so that the leap day comes last.
   package init(daysSince1970 days: Int) {
     let shifted = days + Self.daysFromMarchOfYear0To1970
     let dayOfEra = remainder(of: shifted, by: Self.daysInEra)
@@ -27,7 +27,7 @@ package struct CivilDate: Equatable, Sendable {
     day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
   }
 
-  /// Negative before.
+  /// Days since 1970-01-01; negative before it.
   package var daysSince1970: Int {
     let marchYear = month > 2 ? year : year - 1
     let yearOfEra = remainder(of: marchYear, by: 400)
@@ -37,15 +37,15 @@ package struct CivilDate: Equatable, Sendable {
     return era * Self.daysInEra + dayOfEra - Self.daysFromMarchOfYear0To1970
   }
 
-  /// 0 is Sunday.
+  /// The day of the week; 0 is Sunday.
   package var weekday: Int { remainder(of: daysSince1970 + 4, by: 7) }
 
-  /// An era is 400 years, after which the calendar repeats itself.
+  /// An era is 400 years, the period of the calendar.
   private static let daysInEra = 146_097
   private static let daysFromMarchOfYear0To1970 = 719_468
 }
 
-/// Never negative.
+/// The remainder of floored division: never negative.
 func remainder(of value: Int, by divisor: Int) -> Int {
   (value % divisor + divisor) % divisor
 }

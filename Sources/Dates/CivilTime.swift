@@ -1,4 +1,4 @@
-/// What calendar and clock show in UTC, to the second.
+/// A date and time in UTC, to the second.
 package struct CivilTime: Equatable, Sendable {
   package let date: CivilDate
   package let hour: Int

@@ -1,7 +1,7 @@
-/// A SHA-256 value: 32 bytes, held as four big-endian words.
+/// A SHA-256 digest: 32 bytes, stored as four big-endian words.
 @usableFromInline
 package struct Digest: Sendable {
-  /// Big-endian, the first 8 bytes first.
+  /// The first 8 bytes are the first word, in big-endian order.
   @usableFromInline package let words: (UInt64, UInt64, UInt64, UInt64)
 
   @inlinable
@@ -9,7 +9,7 @@ package struct Digest: Sendable {
     self.words = words
   }
 
-  /// The digest that 64 hex digits (either case) spell; nil for any other text.
+  /// Reads 64 hexadecimal digits of either case; nil for any other text.
   package init?(hex text: String) {
     guard text.utf8.count == 64 else { return nil }
     var words: InlineArray<4, UInt64> = [0, 0, 0, 0]
@@ -20,18 +20,18 @@ package struct Digest: Sendable {
     self.init(words: (words[0], words[1], words[2], words[3]))
   }
 
-  /// 64 lower-case hex digits.
+  /// 64 lower-case hexadecimal digits.
   package var hex: String {
     String(
       decoding: [words.0, words.1, words.2, words.3].flatMap { word in hexDigits(of: word, count: 16) }, as: UTF8.self)
   }
 
-  /// The first 4 bytes, as a log line names a token.
+  /// The first 4 bytes, which identify a token in log lines.
   @inlinable package var prefix: UInt32 { UInt32(truncatingIfNeeded: words.0 >> 32) }
 }
 
 extension Digest: Hashable {
-  /// Looks at every byte whatever the first difference, so that the time taken tells nothing about a stored digest.
+  /// Compares all bytes in constant time, so that timing reveals nothing about a stored digest.
   @inlinable
   package static func == (left: Digest, right: Digest) -> Bool {
     let difference =
@@ -62,7 +62,7 @@ private func lowerHexDigit(_ value: UInt8) -> UInt8 {
   value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
 }
 
-/// The value of one hex digit of either case, nil for any other byte.
+/// The value of a hexadecimal digit of either case; nil for any other byte.
 package func hexValue(_ digit: UInt8) -> UInt8? {
   switch digit {
   case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")

@@ -1,9 +1,9 @@
-/// HMAC-SHA-256 (RFC 2104, RFC 4231) under one key, whose two blocks are hashed once.
+/// HMAC-SHA-256 (RFC 2104, RFC 4231) under one key, whose two blocks are hashed only once.
 package struct HMAC: Sendable {
   private let inner: SHA256Stream
   private let outer: SHA256Stream
 
-  /// - Parameter key: of any length; one of more than 64 bytes is hashed first (RFC 2104 §2).
+  /// - Parameter key: any length; a key of more than 64 bytes is hashed first (RFC 2104 §2).
   package init(key: Span<UInt8>) {
     var block = InlineArray<64, UInt8>(repeating: 0)
     if key.count > 64 {
@@ -16,10 +16,10 @@ package struct HMAC: Sendable {
     outer = Self.keyed(block, 0x5c)
   }
 
-  /// What the message is appended to.
+  /// A stream to append a message to.
   package var message: SHA256Stream { inner }
 
-  /// The code of what was appended to `message`.
+  /// The authentication code of a message appended to a copy of `message`.
   package func code(of message: SHA256Stream) -> Digest {
     var outer = outer
     let digest = message.digest.bytes
@@ -37,7 +37,7 @@ package struct HMAC: Sendable {
 }
 
 extension Digest {
-  /// The 32 bytes in their order.
+  /// The 32 bytes in order.
   package var bytes: InlineArray<32, UInt8> {
     InlineArray { index in
       let word =

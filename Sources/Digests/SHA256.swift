@@ -1,6 +1,6 @@
 /// SHA-256 (FIPS 180-4 §6.2) of bytes in memory, without allocation.
 package enum SHA256 {
-  /// The digest of all of `bytes`, of any length.
+  /// The digest of `bytes`.
   package static func digest(of bytes: Span<UInt8>) -> Digest {
     var state = SHA256State()
     var rest = bytes
@@ -31,14 +31,14 @@ package enum SHA256 {
     return block
   }
 
-  /// What is left behind the last whole block, with the 1 bit that follows it.
+  /// The bytes after the last whole block, followed by a 1 bit.
   @inline(__always)
   private static func partialBlock(of bytes: Span<UInt8>) -> SHA256State.Block {
     var block = SHA256State.Block(repeating: 0)
     var (rest, index) = (bytes, 0)
-    // Four words a time: there is less to check.
+    // Four words at a time: fewer bounds checks.
     while rest.count >= 16 {
-      for place in 0..<4 { block[index &+ place] = word(of: rest, at: 4 &* place) }
+      for step in 0..<4 { block[index &+ step] = word(of: rest, at: 4 &* step) }
       rest = rest.extracting(droppingFirst: 16)
       index &+= 4
     }
@@ -48,12 +48,12 @@ package enum SHA256 {
       index &+= 1
     }
     var last: UInt32 = 0x8000_0000
-    for place in (0..<rest.count).reversed() { last = UInt32(rest[place]) << 24 | last >> 8 }
+    for offset in (0..<rest.count).reversed() { last = UInt32(rest[offset]) << 24 | last >> 8 }
     block[index] = last
     return block
   }
 
-  /// Four bytes, the first one highest: one load once compiled.
+  /// Four bytes as a big-endian word: one load once compiled.
   @inline(__always)
   private static func word(of bytes: Span<UInt8>, at offset: Int) -> UInt32 {
     let high = UInt32(bytes[offset]) << 24 | UInt32(bytes[offset &+ 1]) << 16
@@ -61,8 +61,8 @@ package enum SHA256 {
   }
 }
 
-/// The second block of a message of 56 to 63 bytes holds its length alone, so it is known before: a token of ours has 57
-/// bytes, and this saves 700 of the 5,000 instructions of its digest.
+/// The schedules of the second block of messages of 56 to 63 bytes. That block holds only the length, so it is known in
+/// advance. The gateway's tokens have 57 bytes: this saves 700 of the 5,000 instructions of their digest.
 private let lengthSchedules = (56..<64).flatMap { count in
   var block = SHA256State.Block(repeating: 0)
   block.setBitCount(ofBytes: count)

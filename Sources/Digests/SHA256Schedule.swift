@@ -1,4 +1,4 @@
-/// The 64 words that a block becomes, each with its round's constant added (FIPS 180-4 §6.2.2, step 1).
+/// The message schedule of a block, 64 words, each with its round constant added (FIPS 180-4 §6.2.2, step 1).
 struct SHA256Schedule {
   private(set) var words = InlineArray<64, UInt32>(repeating: 0)
 
@@ -24,7 +24,7 @@ struct SHA256Schedule {
     }
   }
 
-  /// The four words behind sixteen. Its last two need its first two, so their second sums are taken two by two.
+  /// The next four words after sixteen. The last two depend on the first two, so σ1 is computed two words at a time.
   @inline(__always)
   private static func next(
     _ w0: SIMD4<UInt32>, _ w4: SIMD4<UInt32>, _ w8: SIMD4<UInt32>, _ w12: SIMD4<UInt32>
@@ -40,8 +40,8 @@ struct SHA256Schedule {
   }
 }
 
-/// Rotations by 7 and 18 and a shift by 3. The two halves of a rotation stand apart, each beside one of the other: where
-/// they meet, the compiler takes the vector apart to rotate each word of it.
+/// σ0: rotations by 7 and 18 and a shift by 3. The two shifts of each rotation are kept in separate terms: if they are
+/// adjacent, the compiler splits the vector to rotate each word.
 @inline(__always)
 private func smallSigma0(_ words: SIMD4<UInt32>) -> SIMD4<UInt32> {
   let first = shifted(words, left: 25) ^ shifted(words, right: 18)
@@ -49,7 +49,7 @@ private func smallSigma0(_ words: SIMD4<UInt32>) -> SIMD4<UInt32> {
   return first ^ second ^ shifted(words, right: 3)
 }
 
-/// Rotations by 17 and 19 and a shift by 10: each word twice in 64 bits is rotated by a shift.
+/// σ1: rotations by 17 and 19 and a shift by 10. With each word twice in 64 bits, a shift is a rotation.
 @inline(__always)
 private func smallSigma1(_ words: SIMD2<UInt32>) -> SIMD2<UInt32> {
   let single = SIMD2<UInt64>(truncatingIfNeeded: words)

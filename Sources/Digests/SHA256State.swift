@@ -1,4 +1,4 @@
-/// The eight working words of SHA-256 (FIPS 180-4 §5.3.3) between blocks.
+/// The hash value of SHA-256 between blocks: eight words (FIPS 180-4 §5.3.3).
 struct SHA256State {
   typealias Block = InlineArray<16, UInt32>
 
@@ -16,14 +16,14 @@ struct SHA256State {
     compress(schedule.words.span)
   }
 
-  /// FIPS 180-4 §6.2.2, steps 2 to 4; choice and majority in forms that need fewer operations.
+  /// FIPS 180-4 §6.2.2, steps 2 to 4, with choice and majority in forms that need fewer operations.
   ///
   /// - Parameter schedule: 64 words.
   mutating func compress(_ schedule: Span<UInt32>) {
     precondition(schedule.count == 64)
     var (a, b, c, d, e, f, g, h) = (h0, h1, h2, h3, h4, h5, h6, h7)
     var differing = b ^ c
-    // After eight rounds each word is back in its place; moving them in every round takes 14 instructions more.
+    // After eight rounds each word is back in its variable; moving them in every round takes 14 instructions more.
     for first in stride(from: 0, to: 64, by: 8) {
       Self.round(a, b, &d, e, f, g, &h, schedule[first], &differing)
       Self.round(h, a, &c, d, e, f, &g, schedule[first &+ 1], &differing)
@@ -44,10 +44,9 @@ struct SHA256State {
     h7 &+= h
   }
 
-  /// Changes the two words that a round changes; the other six only get a new name by it.
+  /// Changes two words; the other six only change their letter, which the caller does.
   ///
-  /// - Parameter differing: where the second and the third word differ, which the round before knows; then the same for
-  ///   the next round.
+  /// - Parameter differing: the XOR of the second and the third word, computed by the previous round; set for the next one.
   @inline(__always)
   private static func round(
     _ a: UInt32, _ b: UInt32, _ d: inout UInt32, _ e: UInt32, _ f: UInt32, _ g: UInt32, _ h: inout UInt32,
@@ -57,7 +56,7 @@ struct SHA256State {
     h &+= bigSigma1(e) &+ choice &+ word
     d &+= h
     let differs = a ^ b
-    // The majority is b where a and b or b and c are the same, else a.
+    // The majority is b where b equals a or c, else a.
     let majority = b ^ (differs & differing)
     differing = differs
     h &+= bigSigma0(a) &+ majority
@@ -68,13 +67,13 @@ struct SHA256State {
   }
 }
 
-/// Rotations by 2, 13 and 22, one in the other: each begins where the last one ended, so that none needs a copy.
+/// Σ0: rotations by 2, 13 and 22, nested, so that no rotation needs a copy.
 @inline(__always)
 private func bigSigma0(_ word: UInt32) -> UInt32 {
   rotated(rotated(rotated(word, by: 9) ^ word, by: 11) ^ word, by: 2)
 }
 
-/// Rotations by 6, 11 and 25, in the same way.
+/// Σ1: rotations by 6, 11 and 25, nested.
 @inline(__always)
 private func bigSigma1(_ word: UInt32) -> UInt32 {
   rotated(rotated(rotated(word, by: 14) ^ word, by: 5) ^ word, by: 6)

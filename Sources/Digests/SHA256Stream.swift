@@ -1,4 +1,4 @@
-/// SHA-256 of bytes that come in pieces, without allocation.
+/// Incremental SHA-256, without allocation.
 package struct SHA256Stream: Sendable {
   private var state = SHA256State()
   /// The bytes since the last whole block.
@@ -35,10 +35,10 @@ package struct SHA256Stream: Sendable {
   }
 
   private mutating func append(_ byte: UInt8) {
-    let held = Int(byteCount & 63)
-    block[held >> 2] |= UInt32(byte) << UInt32(24 &- 8 &* (held & 3))
+    let offset = Int(byteCount & 63)
+    block[offset >> 2] |= UInt32(byte) << UInt32(24 &- 8 &* (offset & 3))
     byteCount += 1
-    guard held == 63 else { return }
+    guard offset == 63 else { return }
     state.compress(block)
     block = SHA256State.Block(repeating: 0)
   }

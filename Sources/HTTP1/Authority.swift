@@ -1,9 +1,7 @@
-/// A host with an optional port, as `Host` and an absolute target name it (RFC 9110 §7.2).
+/// The authority of `Host` and of an absolute-form target: a host and an optional port (RFC 9110 §7.2).
 enum Authority {
-  /// Whether `range` is `uri-host [":" port]` with a host: a registered name, or an IPv6 address in brackets
-  /// (RFC 3986 §3.2.2).
-  ///
-  /// Userinfo is refused (RFC 9110 §4.2.4).
+  /// Whether `range` is `uri-host [":" port]` with a non-empty host: a registered name, or an IPv6 address in brackets
+  /// (RFC 3986 §3.2.2). Userinfo is invalid (RFC 9110 §4.2.4).
   static func isValid(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
     let end = endOfPlainName(bytes, range)
     if end > range.lowerBound {
@@ -13,7 +11,7 @@ enum Authority {
     return isRareForm(bytes, range, plainEnd: end)
   }
 
-  /// An address in brackets, or a name with escapes behind its first bytes.
+  /// Accepts an address in brackets, or a name with percent escapes.
   @inline(never)
   private static func isRareForm(_ bytes: Span<UInt8>, _ range: Range<Int>, plainEnd: Int) -> Bool {
     guard plainEnd < range.upperBound else { return false }
@@ -25,7 +23,7 @@ enum Authority {
     return bytes[end] == UInt8(ascii: ":") && isPort(bytes, end + 1..<range.upperBound)
   }
 
-  /// Where a name without escapes ends.
+  /// The end of the part of a name before its first escape.
   @inline(__always)
   private static func endOfPlainName(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
     bytes.firstStop(in: range) { word in
@@ -35,7 +33,7 @@ enum Authority {
     }
   }
 
-  /// Where a name ends that goes on at `start` with an escape; nil where an escape is malformed.
+  /// The end of a name that continues at `start` with an escape; nil if an escape is malformed.
   private static func endOfName(_ bytes: Span<UInt8>, _ range: Range<Int>, from start: Int) -> Int? {
     var index = start
     while index < range.upperBound, bytes[index] == UInt8(ascii: "%") {
@@ -56,12 +54,12 @@ enum Authority {
     return bracket + 1
   }
 
-  /// Digits up to 65535; none at all is the default port (RFC 3986 §3.2.3).
+  /// Accepts 0 to 65535, and no digits: the default port (RFC 3986 §3.2.3).
   private static func isPort(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
     guard range.count <= 5 else { return false }
     let digits = bytes.packed(range)
     guard digits.areDigits(range.count) else { return false }
-    // Of two numbers with as many digits, the greater one is also the later one in the alphabet.
+    // Numbers with equally many digits compare as their digits do, most significant byte first.
     return range.count < 5 || digits.byteSwapped <= UInt64(ascii: "6", "5", "5", "3", "5").byteSwapped
   }
 }

@@ -1,12 +1,12 @@
-/// Where the body of a message ends (RFC 9112 §6.3).
+/// How the end of a message's body is determined (RFC 9112 §6.3).
 @usableFromInline
 package enum BodyFraming: Equatable, Sendable {
-  /// No body: nothing announced, or `Content-Length: 0`, or a response that never has one.
+  /// No body: none announced, `Content-Length: 0`, or a response that cannot have one.
   case none
-  /// Exactly so many bytes, at least 1.
+  /// Exactly this many bytes, at least 1.
   case length(Int)
   case chunked
-  /// All bytes until the connection closes; only responses are framed so.
+  /// All bytes until the connection closes; responses only.
   case untilClose
 
   @inlinable @inline(__always)
@@ -19,7 +19,8 @@ package enum BodyFraming: Equatable, Sendable {
     if case .chunked = self { true } else { false }
   }
 
-  /// How a response's body is framed anew for a client of this version: HTTP/1.0 has no chunks (RFC 9112 §6.1).
+  /// The framing of this response body when forwarded downstream to `version`: HTTP/1.0 has no chunked coding
+  /// (RFC 9112 §6.1).
   @inlinable @inline(__always)
   package func forwarded(to version: Version) -> BodyFraming {
     switch (self, version) {
@@ -29,17 +30,18 @@ package enum BodyFraming: Equatable, Sendable {
     }
   }
 
-  /// A request without a length has no body (RFC 9112 §6.3, rule 7).
+  /// The framing of a request: without a length it has no body (RFC 9112 §6.3, rule 7).
   static func ofRequest(contentLength: Int?, isChunked: Bool) -> BodyFraming {
     if isChunked { return .chunked }
     guard let contentLength, contentLength > 0 else { return .none }
     return .length(contentLength)
   }
 
-  /// A response's body depends on its status and on the request's method (RFC 9112 §6.3, rules 1, 2, 4, 6 and 8).
+  /// The framing of a response, which depends on its status and on the request's method (RFC 9112 §6.3, rules 1, 2, 4, 6
+  /// and 8).
   static func ofResponse(status: Int, answering method: Method, contentLength: Int?, isChunked: Bool) -> BodyFraming {
     if method == .head || status < 200 || status == 204 || status == 304 { return .none }
-    // What follows a 2xx to CONNECT is a tunnel, whatever lengths are there.
+    // A 2xx response to CONNECT is followed by a tunnel, whatever its length fields.
     if method == .connect, status < 300 { return .untilClose }
     if isChunked { return .chunked }
     guard let contentLength else { return .untilClose }

@@ -1,14 +1,14 @@
-/// Why a body is refused: where the next message begins is unknown, so the connection closes.
+/// Why a body is rejected. The start of the next message is then unknown, so the connection must close.
 @usableFromInline
 package enum BodyFault: Error, Equatable, Sendable {
-  /// More bytes than `BodyReader.bytesMax`, come or announced.
+  /// More bytes than `BodyReader.bytesMax`, received or announced.
   case tooLarge
   case malformed(ChunkFault)
 }
 
-/// Finds the bytes of a body among those that have come, in each of the framings (RFC 9112 §6.3), and bounds them.
+/// Extracts the bytes of a body from received bytes, in any framing (RFC 9112 §6.3), and limits their number.
 ///
-/// What is inlined is what each message without chunks takes: calls would double it.
+/// The path of messages without chunks is inlined: calls would double its cost.
 @usableFromInline
 package struct BodyReader: Sendable {
   @usableFromInline
@@ -19,9 +19,9 @@ package struct BodyReader: Sendable {
     case complete
   }
 
-  /// Body bytes so far, framing not counted.
+  /// Body bytes read so far, without framing.
   @usableFromInline package private(set) var byteCount: Int
-  /// A body beyond it is refused, as soon as its length or a chunk's size announces it.
+  /// The limit on body bytes; a larger body is rejected as soon as its length or a chunk size announces it.
   @usableFromInline package var bytesMax: Int
   @usableFromInline var phase: Phase
 
@@ -39,28 +39,28 @@ package struct BodyReader: Sendable {
 
   @usableFromInline static var beginningOfChunks: Phase { .chunks(ChunkedDecoder()) }
 
-  /// Whether the whole body was read.
+  /// Whether the whole body has been read.
   @inlinable @inline(__always)
   package var isComplete: Bool {
     if case .complete = phase { true } else { false }
   }
 
-  /// Whether the body comes in chunks, and is not complete.
+  /// Whether the body is chunked and not complete.
   @inlinable @inline(__always)
   package var readsChunks: Bool {
     if case .chunks = phase { true } else { false }
   }
 
-  /// Bytes still to come of a body whose length its head announces.
+  /// The bytes still missing of a body with a Content-Length; nil for other framings.
   @inlinable @inline(__always)
   package var remaining: Int? {
     if case .length(let remaining) = phase { remaining } else { nil }
   }
 
-  /// The next run of body bytes, and advances `offset` behind it and the framing around it.
+  /// Returns the next run of body bytes and advances `offset` past it and the framing around it.
   ///
-  /// - Returns: nil where `bytes` holds no more of the body: `isComplete` tells whether more is to come. After a fault
-  ///   there is no more to read.
+  /// - Returns: nil if `bytes` holds no more body bytes; `isComplete` says whether more are expected. Do not call it again
+  ///   after a fault.
   @inlinable @inline(__always)
   package mutating func next(_ bytes: Span<UInt8>, _ offset: inout Int) throws(BodyFault) -> Range<Int>? {
     switch phase {
@@ -78,7 +78,7 @@ package struct BodyReader: Sendable {
     }
   }
 
-  /// Appends all that `bytes` holds of the body from `offset` on to `body`; true once the body is complete.
+  /// Appends the body bytes in `bytes` from `offset` on to `body`; true once the body is complete.
   package mutating func read(
     _ bytes: Span<UInt8>, _ offset: inout Int, into body: inout [UInt8]
   ) throws(BodyFault) -> Bool {
@@ -88,7 +88,7 @@ package struct BodyReader: Sendable {
     return isComplete
   }
 
-  /// The connection has ended; true where that completes the body, false where it cuts it.
+  /// Handles the end of the connection; true if that completes the body, false if it truncates it.
   package mutating func inputEnded() -> Bool {
     if case .untilClose = phase { phase = .complete }
     return isComplete
@@ -107,11 +107,11 @@ package struct BodyReader: Sendable {
     _ decoder: ChunkedDecoder, _ bytes: Span<UInt8>, _ offset: inout Int
   ) throws(BodyFault) -> Range<Int>? {
     var decoder = decoder
-    let step = try Self.step(&decoder, bytes, &offset)
+    let event = try Self.event(&decoder, bytes, &offset)
     phase = .chunks(decoder)
-    if case .data(let run) = step { byteCount += run.count }
+    if case .data(let run) = event { byteCount += run.count }
     guard decoder.chunkBytesLeft <= bytesMax - byteCount else { throw .tooLarge }
-    switch step {
+    switch event {
     case .data(let run): return run
     case .needsMore: return nil
     case .end:
@@ -120,9 +120,9 @@ package struct BodyReader: Sendable {
     }
   }
 
-  private static func step(
+  private static func event(
     _ decoder: inout ChunkedDecoder, _ bytes: Span<UInt8>, _ offset: inout Int
-  ) throws(BodyFault) -> ChunkedDecoder.Step {
+  ) throws(BodyFault) -> ChunkedDecoder.Event {
     do throws(ChunkFault) {
       return try decoder.next(bytes, &offset)
     } catch {

@@ -1,4 +1,4 @@
-/// A set of ASCII bytes as two words, so that a test of membership is a shift and a mask.
+/// A set of ASCII bytes in two words: a membership test is a shift and a mask.
 struct ByteSet {
   let low: UInt64
   let high: UInt64
@@ -8,7 +8,7 @@ struct ByteSet {
   /// Letters, digits and `-._~` (RFC 3986 §2.3).
   static let unreserved = ByteSet(low: 0x03ff_6000_0000_0000, high: 0x47ff_fffe_87ff_fffe)
 
-  /// The unreserved bytes and ``!$&'()*+,;=`` (RFC 3986 §3.2.2), escapes aside.
+  /// The unreserved bytes and ``!$&'()*+,;=`` (RFC 3986 §3.2.2), without escapes.
   static let registeredName = ByteSet(low: 0x2bff_7fd2_0000_0000, high: 0x47ff_fffe_87ff_fffe)
 
   /// Letters, digits and `-._~+/` (RFC 9110 §11.2).
@@ -32,7 +32,7 @@ extension UInt8 {
   static let equals = UInt8(ascii: "=")
   static let backslash = UInt8(ascii: "\\")
 
-  /// May stand in a field value, once trimmed: everything but control bytes, HTAB excepted (RFC 9110 §5.5).
+  /// Whether the byte is allowed in a trimmed field value: any byte except control bytes other than HTAB (RFC 9110 §5.5).
   @inline(__always)
   var isFieldContent: Bool { self >= 0x20 ? self != 0x7f : self == .tab }
 
@@ -40,7 +40,8 @@ extension UInt8 {
   @inline(__always)
   var isVisible: Bool { (0x21...0x7e).contains(self) }
 
-  /// May stand in a request target (RFC 9112 §3.2): a fragment, which `#` begins, never reaches a server (RFC 9110 §4.2.5).
+  /// Whether the byte is allowed in a request target (RFC 9112 §3.2): visible, and not the `#` of a fragment, which is
+  /// never sent (RFC 9110 §4.2.5).
   @inline(__always)
   var isTarget: Bool { isVisible && self != UInt8(ascii: "#") }
 
@@ -51,7 +52,7 @@ extension UInt8 {
   @inline(__always)
   var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
 
-  /// The value of a hex digit in either case.
+  /// The value of a hexadecimal digit of either case; nil for any other byte.
   var hexValue: UInt8? {
     switch self {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
@@ -66,28 +67,28 @@ extension UInt8 {
 }
 
 extension Span<UInt8> {
-  /// Whether the bytes of `range` are `text`, which is lower case, with ASCII case ignored.
+  /// Whether the bytes of `range` equal `text`, ignoring ASCII case; `text` must be lower case.
   @inline(__always)
   func has(anyCaseOf text: String, at range: Range<Int>) -> Bool {
     let expected = text.utf8Span.span
     guard expected.count == range.count else { return false }
-    for step in 0..<range.count where self[range.lowerBound + step].lowercased != expected[step] { return false }
+    for offset in 0..<range.count where self[range.lowerBound + offset].lowercased != expected[offset] { return false }
     return true
   }
 
-  /// Whether two ranges hold the same bytes with ASCII case ignored.
+  /// Whether two ranges hold the same bytes, ignoring ASCII case.
   func areSame(anyCaseOf left: Range<Int>, _ right: Range<Int>) -> Bool {
     guard left.count == right.count else { return false }
-    for step in 0..<left.count where self[left.lowerBound + step].lowercased != self[right.lowerBound + step].lowercased
-    {
+    for offset in 0..<left.count
+    where self[left.lowerBound + offset].lowercased != self[right.lowerBound + offset].lowercased {
       return false
     }
     return true
   }
 
-  /// The number that the digits of `range` spell, 0 for none of them; nil for other bytes.
+  /// Reads `range` as a decimal number: 0 if it is empty, nil if a byte is not a digit.
   ///
-  /// - Parameter range: of at most 18 bytes, which cannot overflow.
+  /// - Parameter range: at most 18 bytes, which cannot overflow.
   @inline(__always)
   func decimal(_ range: Range<Int>) -> Int? {
     let text = extracting(range)
@@ -100,11 +101,11 @@ extension Span<UInt8> {
     return number
   }
 
-  /// `range` without OWS at its ends.
+  /// `range` without leading and trailing OWS.
   @inline(__always)
   func trimmed(_ range: Range<Int>) -> Range<Int> {
     let (start, end) = (range.lowerBound, range.upperBound)
-    // Nearly always a value behind one space, which is told with less.
+    // The usual case, a value after one space, in fewer instructions.
     if start &+ 1 < end, self[start] == .space, self[start &+ 1] > .space, self[end &- 1] > .space {
       return start &+ 1..<end
     }
@@ -119,22 +120,22 @@ extension Span<UInt8> {
     return lower..<upper
   }
 
-  /// The first place of `byte` in `range`.
+  /// The first index of `byte` in `range`.
   @inlinable @inline(__always)
   package func first(_ byte: UInt8, in range: Range<Int>) -> Int? {
     let index = firstMark(in: range) { $0.marks(of: byte) }
     return index < range.upperBound ? index : nil
   }
 
-  /// Where the token (RFC 9110 §5.6.2) ends that `range` begins with; its start where there is none.
+  /// The end of the token (RFC 9110 §5.6.2) at the start of `range`; the start if there is none.
   @inline(__always)
   package func endOfToken(in range: Range<Int>) -> Int {
-    // Nearly always a few letters and a blank, which are told with less.
+    // The usual case, a few letters and a space, in fewer instructions.
     let word = word(at: range.lowerBound)
-    if let place = word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-")).firstPlace,
-      range.lowerBound &+ place < range.upperBound, self[range.lowerBound &+ place] == .space
+    if let offset = word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-")).firstMarkedByte,
+      range.lowerBound &+ offset < range.upperBound, self[range.lowerBound &+ offset] == .space
     {
-      return range.lowerBound &+ place
+      return range.lowerBound &+ offset
     }
     return endOfLongToken(in: range)
   }
@@ -150,7 +151,7 @@ extension Span<UInt8> {
   /// Whether `range` is a token: at least one byte, all of them tchar.
   func isToken(_ range: Range<Int>) -> Bool { !range.isEmpty && endOfToken(in: range) == range.upperBound }
 
-  /// Whether `range` is a token68 (RFC 9110 §11.2), which is also the b64token of RFC 6750 §2.1: at least one of its
+  /// Whether `range` is a token68 (RFC 9110 §11.2), which is also the b64token of RFC 6750 §2.1: one or more of its
   /// characters, then any number of `=`.
   package func isToken68(_ range: Range<Int>) -> Bool {
     let padding = firstStop(in: range) { word in

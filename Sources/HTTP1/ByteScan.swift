@@ -1,12 +1,12 @@
-/// Looking for a byte eight at a time: a byte's place in a word is where the top bit of a mark is.
+/// Searching eight bytes at a time: a mark sets the top bit of each matching byte of a word.
 ///
-/// All that is asked for is marked; behind the first mark, a carry may mark other bytes too. What admission uses is
-/// `@inlinable`: as calls, these few instructions cost it twice as many again.
+/// Every match is marked; after the first mark, a carry may also mark other bytes. Functions that admission uses are
+/// `@inlinable`: calling them would triple their instructions.
 extension UInt64 {
   @inlinable static var topBits: UInt64 { 0x8080_8080_8080_8080 }
   @inlinable static var ones: UInt64 { 0x0101_0101_0101_0101 }
 
-  /// These ASCII characters, the first one lowest; a constant once compiled.
+  /// ASCII characters as a word, the first one lowest; a constant once compiled.
   @inline(__always)
   init(
     ascii a: Unicode.Scalar, _ b: Unicode.Scalar, _ c: Unicode.Scalar, _ d: Unicode.Scalar = "\0",
@@ -17,38 +17,38 @@ extension UInt64 {
     self = UInt64(low) | UInt64(high) << 32
   }
 
-  /// The lowest `count` bytes of a word, none if it is negative.
+  /// A mask of the lowest `count` bytes; empty if `count` is negative.
   @inlinable @inline(__always)
   package static func mask(bytes count: Int) -> UInt64 {
     count <= 0 ? 0 : .max &>> UInt64(64 &- 8 &* Swift.min(count, 8))
   }
 
-  /// This word with its ASCII letters in lower case; of other bytes only `@[\]^_` and control bytes change.
+  /// This word with ASCII letters in lower case. Of other bytes, only `@[\]^_` and control bytes change.
   @inlinable @inline(__always)
   package var withLowerCaseLetters: UInt64 { self | (0x20 &* Self.ones) }
 
-  /// Marks the bytes of this word that are `byte`.
+  /// Marks the bytes that equal `byte`.
   @inlinable @inline(__always)
   package func marks(of byte: UInt8) -> UInt64 {
     let difference = self ^ (UInt64(byte) &* Self.ones)
     return (difference &- Self.ones) & ~difference & Self.topBits
   }
 
-  /// Marks the bytes of this word that are less than `byte`, which is ASCII, or DEL.
+  /// Marks DEL and the bytes below `byte`, which must be ASCII.
   @inline(__always)
   func marksOfDelete(andBelow byte: UInt8) -> UInt64 {
     ((self &- (UInt64(byte) &* Self.ones)) | (self &+ Self.ones)) & ~self & Self.topBits
   }
 
-  /// Marks the bytes of this word that no request target has.
+  /// Marks the bytes that are not allowed in a request target.
   @inline(__always)
-  var marksOfNoTarget: UInt64 {
+  var marksOutsideTarget: UInt64 {
     ((self &- (0x21 &* Self.ones)) | (self &+ Self.ones) | self) & Self.topBits | marks(of: UInt8(ascii: "#"))
   }
 
-  /// Marks the bytes of this word that are neither ASCII letters nor within `others`, which are ASCII.
+  /// Marks the bytes that are neither ASCII letters nor within `others`, which must be ASCII.
   ///
-  /// What is behind the first byte that is not ASCII may be marked or not.
+  /// Marks after the first byte beyond ASCII are unreliable.
   @inline(__always)
   func marks(besidesLettersAnd others: ClosedRange<UInt8>) -> UInt64 {
     let isLetter = withLowerCaseLetters.topBits(from: UInt8(ascii: "a"), through: UInt8(ascii: "z"))
@@ -56,18 +56,19 @@ extension UInt64 {
     return (~(isLetter | isOther) | self) & Self.topBits
   }
 
-  /// Whether the lowest `count` bytes of this word, which are all that it has, are digits.
+  /// Whether the lowest `count` bytes are digits; the others must be 0.
   @inline(__always)
   func areDigits(_ count: Int) -> Bool {
     let values = (self ^ (0x30 &* Self.ones)) & .mask(bytes: count)
     return (values | (values &+ (0x76 &* Self.ones))) & Self.topBits == 0
   }
 
-  /// The place of the first byte that these marks mark.
+  /// The offset of the first marked byte; nil if there is none.
   @inlinable @inline(__always)
-  var firstPlace: Int? { self == 0 ? nil : trailingZeroBitCount &>> 3 }
+  var firstMarkedByte: Int? { self == 0 ? nil : trailingZeroBitCount &>> 3 }
 
-  /// The top bit of each byte that is within the two, among bits without meaning; all bytes up to it are ASCII.
+  /// Sets the top bit of each byte within the bounds; the other bits have no meaning. Valid up to the first byte beyond
+  /// ASCII.
   @inline(__always)
   private func topBits(from lower: UInt8, through upper: UInt8) -> UInt64 {
     (self &+ (UInt64(0x80 &- lower) &* Self.ones)) ^ (self &+ (UInt64(0x7f &- upper) &* Self.ones))
@@ -75,49 +76,49 @@ extension UInt64 {
 }
 
 extension Span<UInt8> {
-  /// The first place in `range` where `isStop` holds, or its end; `marks` marks at least all stops of a word.
+  /// The first index in `range` where `isStop` holds, or its end; `marks` must mark at least all stops of a word.
   @inlinable @inline(__always)
   package func firstStop(
     in range: Range<Int>, marks: (UInt64) -> UInt64, where isStop: (UInt8) -> Bool
   ) -> Int {
-    var place = range.lowerBound
+    var index = range.lowerBound
     while true {
-      place = firstMark(in: place..<range.upperBound, marks)
-      guard place < range.upperBound, !isStop(self[place]) else { return place }
-      place &+= 1
+      index = firstMark(in: index..<range.upperBound, marks)
+      guard index < range.upperBound, !isStop(self[index]) else { return index }
+      index &+= 1
     }
   }
 
-  /// The first place in `range` that is marked, or its end.
+  /// The first index in `range` that is marked, or its end.
   @inlinable @inline(__always)
   func firstMark(in range: Range<Int>, _ marks: (UInt64) -> UInt64) -> Int {
-    let behind = count &- range.upperBound
-    precondition(behind >= 0)
+    let following = count &- range.upperBound
+    precondition(following >= 0)
     var rest = extracting(droppingFirst: range.lowerBound)
-    // The last words may go on behind the range.
-    while rest.count > behind, let (first, second, third, fourth) = rest.fourWords {
-      // As many a step, since a step costs as much as a word.
+    // The last words may extend beyond the range.
+    while rest.count > following, let (first, second, third, fourth) = rest.fourWords {
+      // Four words per iteration, because an iteration costs as much as a word.
       let start = count &- rest.count
-      if let place = marks(first).firstPlace { return Swift.min(start &+ place, range.upperBound) }
-      if let place = marks(second).firstPlace { return Swift.min(start &+ 8 &+ place, range.upperBound) }
-      if let place = marks(third).firstPlace { return Swift.min(start &+ 16 &+ place, range.upperBound) }
-      if let place = marks(fourth).firstPlace { return Swift.min(start &+ 24 &+ place, range.upperBound) }
+      if let offset = marks(first).firstMarkedByte { return Swift.min(start &+ offset, range.upperBound) }
+      if let offset = marks(second).firstMarkedByte { return Swift.min(start &+ 8 &+ offset, range.upperBound) }
+      if let offset = marks(third).firstMarkedByte { return Swift.min(start &+ 16 &+ offset, range.upperBound) }
+      if let offset = marks(fourth).firstMarkedByte { return Swift.min(start &+ 24 &+ offset, range.upperBound) }
       rest = rest.extracting(droppingFirst: 32)
     }
-    while rest.count > behind, let word = rest.firstWord {
-      if let place = marks(word).firstPlace { return Swift.min(count &- rest.count &+ place, range.upperBound) }
+    while rest.count > following, let word = rest.firstWord {
+      if let offset = marks(word).firstMarkedByte { return Swift.min(count &- rest.count &+ offset, range.upperBound) }
       rest = rest.extracting(droppingFirst: 8)
     }
-    guard rest.count > behind else { return range.upperBound }
-    let place = marks(lastWord(rest.count)).firstPlace ?? 8
-    return Swift.min(count &- rest.count &+ place, range.upperBound)
+    guard rest.count > following else { return range.upperBound }
+    let offset = marks(lastWord(rest.count)).firstMarkedByte ?? 8
+    return Swift.min(count &- rest.count &+ offset, range.upperBound)
   }
 
-  /// The first control byte in `range` that is no HTAB, or its end.
+  /// The index of the first control byte other than HTAB in `range`, or its end.
   @inline(__always)
   func endOfContent(in range: Range<Int>) -> Int {
     let end = firstMarkOfControl(in: range)
-    // Nearly always a CR, which is told with less.
+    // The usual case, a CR, in fewer instructions.
     return end < range.upperBound && self[end] != .cr ? endOfContent(in: range, mark: end) : end
   }
 
@@ -129,47 +130,47 @@ extension Span<UInt8> {
     return end
   }
 
-  /// Not inlined, since the loop needs the registers.
+  /// Not inlined, because the loop needs the registers.
   @inline(never)
   private func firstMarkOfControl(in range: Range<Int>) -> Int {
     firstMark(in: range) { $0.marksOfDelete(andBelow: 0x20) }
   }
 
-  /// Where the request target ends that `range` begins with.
+  /// The end of the request target at the start of `range`.
   @inline(never)
   func endOfTarget(in range: Range<Int>) -> Int {
-    firstMark(in: range) { $0.marksOfNoTarget }
+    firstMark(in: range) { $0.marksOutsideTarget }
   }
 
-  /// Where the path of a request target ends that `range` begins with: at a question mark, or with the target.
+  /// The end of the path of the request target at the start of `range`: a question mark, or the end of the target.
   @inline(never)
   func endOfTargetPath(in range: Range<Int>) -> Int {
-    firstMark(in: range) { $0.marksOfNoTarget | $0.marks(of: UInt8(ascii: "?")) }
+    firstMark(in: range) { $0.marksOutsideTarget | $0.marks(of: UInt8(ascii: "?")) }
   }
 
-  /// The first eight bytes of `range`, the first one lowest, with zeros for those that it has not.
+  /// The first eight bytes of `range`, the first one lowest, zeros beyond its end.
   ///
-  /// Public, as is what it is made of, to be inlined into the modules that look names up by words.
+  /// Public and inlinable, so that it is inlined into modules that look up names by words.
   @inlinable @inline(__always)
   public func packed(_ range: Range<Int>) -> UInt64 { word(at: range.lowerBound) & .mask(bytes: range.count) }
 
-  /// The eight bytes from `index` on, the first one lowest, with zeros behind the last: mostly one load.
+  /// The eight bytes from `index` on, the first one lowest, zeros beyond the end: mostly one load.
   @inlinable @inline(__always)
   func word(at index: Int) -> UInt64 {
     let rest = extracting(droppingFirst: index)
     return rest.firstWord ?? lastWord(rest.count)
   }
 
-  /// The last `bytes`, which are less than eight.
+  /// The last `bytes` bytes, fewer than eight, the first one lowest.
   @inlinable @inline(__always)
   func lastWord(_ bytes: Int) -> UInt64 {
     if let word = extracting(last: 8).firstWord { return bytes == 0 ? 0 : word &>> UInt64((8 &- bytes) &* 8) }
     var word: UInt64 = 0
-    for place in (0..<bytes).reversed() { word = word << 8 | UInt64(self[count &- bytes &+ place]) }
+    for offset in (0..<bytes).reversed() { word = word << 8 | UInt64(self[count &- bytes &+ offset]) }
     return word
   }
 
-  /// The first eight bytes, the first one lowest, if there are as many.
+  /// The first eight bytes, the first one lowest; nil if there are fewer.
   @inlinable @inline(__always)
   var firstWord: UInt64? { count >= 8 ? wholeWord(at: 0) : nil }
 
@@ -178,7 +179,7 @@ extension Span<UInt8> {
     count >= 32 ? (wholeWord(at: 0), wholeWord(at: 8), wholeWord(at: 16), wholeWord(at: 24)) : nil
   }
 
-  /// Eight bytes, the first one at `start` and lowest: one load once compiled.
+  /// The eight bytes at `start`, the first one lowest: one load once compiled.
   @inlinable @inline(__always)
   package func wholeWord(at start: Int) -> UInt64 {
     UInt64(half(at: start)) | UInt64(half(at: start &+ 4)) << 32

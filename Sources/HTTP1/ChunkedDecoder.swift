@@ -1,23 +1,23 @@
-/// Why a chunked body is refused: where it ends is unknown, so the connection closes.
+/// Why a chunked body is rejected. Its end is then unknown, so the connection must close.
 @usableFromInline
 package enum ChunkFault: Error, Equatable, Sendable {
-  /// No hex digit where a size begins, or another byte behind it than `;` or CRLF.
+  /// A size does not begin with a hexadecimal digit, or is not followed by `;` or CRLF.
   case sizeMalformed
   /// More than `ChunkedDecoder.sizeDigitsMax` digits.
   case sizeTooLarge
   /// A chunk extension that is not `; name`, `; name=token` or `; name="quoted"` (RFC 9112 §7.1.1).
   case extensionMalformed
-  /// More than `ChunkedDecoder.extensionBytesMax` in one body.
+  /// More than `ChunkedDecoder.extensionBytesMax` bytes of extensions in one body.
   case extensionsTooLong
-  /// Data goes on where its size says that it ends.
+  /// A chunk's data is not followed by CRLF.
   case dataTooLong
   case trailerMalformed
-  /// More than `ChunkedDecoder.trailerBytesMax`.
+  /// More than `ChunkedDecoder.trailerBytesMax` bytes of trailers.
   case trailersTooLong
   /// CR without LF.
   case bareCR
 
-  /// For messages and log lines; holds nothing of what was sent.
+  /// A text for messages and log lines; it contains no received bytes.
   package var text: StaticString {
     switch self {
     case .sizeMalformed: "a chunk size is malformed"
@@ -27,27 +27,27 @@ package enum ChunkFault: Error, Equatable, Sendable {
     case .dataTooLong: "a chunk is longer than its size"
     case .trailerMalformed: "a trailer field is malformed"
     case .trailersTooLong: "the trailer section is too long"
-    case .bareCR: "a CR without LF"
+    case .bareCR: "a CR is not followed by LF"
     }
   }
 }
 
-/// Finds the data in a chunked body, cut anywhere (RFC 9112 §7.1); extensions and trailers are read and dropped.
+/// Decodes a chunked body incrementally (RFC 9112 §7.1); extensions and trailers are checked and dropped.
 @usableFromInline
 struct ChunkedDecoder: Sendable {
-  /// Hex digits of a size, leading zeros included: 15 of them cannot overflow.
+  /// Hexadecimal digits of a size, including leading zeros; 15 cannot overflow.
   static let sizeDigitsMax = 15
-  /// Bytes of all extensions of one body (RFC 9112 §7.1.1 wants a limit).
+  /// Bytes of all extensions of one body (RFC 9112 §7.1.1 asks for a limit).
   static let extensionBytesMax = 4096
   /// Bytes of all trailer lines of one body.
   static let trailerBytesMax = 8192
 
-  enum Step: Equatable, Sendable {
+  enum Event: Equatable, Sendable {
     /// The next run of body bytes; never empty.
     case data(Range<Int>)
-    /// Every byte given was read.
+    /// All given bytes have been read.
     case needsMore
-    /// The offset behind the last byte of the body; repeated calls return the offset they were given.
+    /// The end of the body, as the offset of the next byte; repeated calls return the given offset.
     case end(Int)
   }
 
@@ -61,7 +61,7 @@ struct ChunkedDecoder: Sendable {
   }
 
   private var phase = Phase.size
-  /// The size being read, then the bytes of data left.
+  /// The chunk size being read, then the bytes of data left.
   private var remaining = 0
   private var sizeDigits = 0
   private var extensionBytes = 0
@@ -69,11 +69,11 @@ struct ChunkedDecoder: Sendable {
 
   init() {}
 
-  /// How many data bytes the present chunk still owes; a bound on the body can be judged before they come.
+  /// The data bytes left in the current chunk; lets a limit on the body apply before they arrive.
   var chunkBytesLeft: Int { phase == .data ? remaining : 0 }
 
-  /// Looks at bytes from `offset`, at most `bytes.count`, and returns the next run of body bytes, advancing `offset` behind it.
-  mutating func next(_ bytes: Span<UInt8>, _ offset: inout Int) throws(ChunkFault) -> Step {
+  /// Decodes from `offset` on and returns the next event, advancing `offset` past it.
+  mutating func next(_ bytes: Span<UInt8>, _ offset: inout Int) throws(ChunkFault) -> Event {
     while phase != .ended {
       guard offset < bytes.count else { return .needsMore }
       if phase == .data {
@@ -89,7 +89,7 @@ struct ChunkedDecoder: Sendable {
     return .end(offset)
   }
 
-  /// Reads one byte of the framing, and returns the phase behind it.
+  /// Reads one byte of the framing and returns the next phase.
   private mutating func read(_ byte: UInt8) throws(ChunkFault) -> Phase {
     switch phase {
     case .size: return try readSize(byte)
@@ -128,7 +128,7 @@ struct ChunkedDecoder: Sendable {
     switch byte {
     case .cr: return .sizeLF
     case UInt8(ascii: ";"): return .extensionStart
-    // RFC 9112 §7.1.1 has BWS before the semicolon, RFC 9110 §5.6.3 wants it read.
+    // RFC 9112 §7.1.1 has BWS before the semicolon, which RFC 9110 §5.6.3 requires recipients to accept.
     case .space, .tab: return .sizePadding
     default: throw .sizeMalformed
     }
@@ -137,14 +137,14 @@ struct ChunkedDecoder: Sendable {
   private mutating func readExtension(_ byte: UInt8) throws(ChunkFault) -> Phase {
     extensionBytes += 1
     guard extensionBytes <= Self.extensionBytesMax else { throw .extensionsTooLong }
-    guard let next = extensionPhase(behind: byte) else {
+    guard let next = extensionPhase(after: byte) else {
       throw phase == .sizePadding ? .sizeMalformed : .extensionMalformed
     }
     return next
   }
 
-  /// *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) CR (RFC 9112 §7.1.1); nil for another byte.
-  private func extensionPhase(behind byte: UInt8) -> Phase? {
+  /// *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) CR (RFC 9112 §7.1.1); nil if `byte` is not allowed.
+  private func extensionPhase(after byte: UInt8) -> Phase? {
     switch phase {
     case .sizePadding, .valuePadding: byte.isBlank ? phase : byte == .semicolon ? .extensionStart : nil
     case .extensionStart: byte.isBlank ? .extensionStart : ByteSet.token.contains(byte) ? .extensionName : nil

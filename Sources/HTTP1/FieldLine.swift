@@ -1,30 +1,30 @@
-/// A field line as offsets into the bytes of its head.
+/// A field line, as offsets into the bytes of its head.
 public struct FieldLine: Equatable, Sendable {
-  // The bounds of a head (`HeadLimits`) are far below what 32 bits hold, and a line is half as long to copy with them.
+  // 32 bits exceed the limits of a head (`HeadLimits`), and halve the bytes to copy.
   @usableFromInline let nameStart: UInt32
   @usableFromInline let nameEnd: UInt32
   @usableFromInline let valueStart: UInt32
   @usableFromInline let valueEnd: UInt32
   public let kind: FieldName
-  /// Whether a `Connection` field of the same head makes it a field of one hop (RFC 9110 §7.6.1): never a framing field.
+  /// Whether a `Connection` field of the same head makes it a hop-by-hop field (RFC 9110 §7.6.1); never a framing field.
   public internal(set) var isNamedByConnection = false
 
-  /// A token, as sent.
+  /// The name as sent: a token.
   @inlinable public var name: Range<Int> { Int(nameStart)..<Int(nameEnd) }
-  /// Without OWS at its ends; may be empty; has no control byte but HTAB.
+  /// The value without leading and trailing OWS; it may be empty, and has no control byte except HTAB.
   @inlinable public var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
 
-  /// No line, where none was read yet.
+  /// A placeholder for a line not yet read.
   init() {
     (nameStart, nameEnd, valueStart, valueEnd) = (0, 0, 0, 0)
     kind = .other
   }
 
-  /// Reads a line that is not empty and holds no control byte but HTAB (RFC 9112 §5).
+  /// Parses a field line (RFC 9112 §5), which must not be empty and have no control byte except HTAB.
   ///
   /// - Parameters:
-  ///   - name: what its first bytes say of its name.
-  ///   - kind: what `name` is.
+  ///   - name: the packed token at the start of the line.
+  ///   - kind: the field that `name` is.
   @inline(__always)
   init(_ bytes: Span<UInt8>, line: Range<Int>, _ name: PackedName, _ kind: FieldName) throws(HeadFault) {
     let isWhole = name.endsAtColon && name.count > 0
@@ -37,14 +37,14 @@ public struct FieldLine: Equatable, Sendable {
     self.kind = kind
   }
 
-  /// Where the name of a line ends, at a colon.
+  /// The end of a line's name, where its colon is.
   private static func endOfName(_ bytes: Span<UInt8>, _ line: Range<Int>) throws(HeadFault) -> Int {
     let end = bytes.endOfToken(in: line)
-    // RFC 9112 §5.2: obs-fold is refused, and so is a blank before the first field (§2.2).
+    // RFC 9112 §5.2: obs-fold is rejected, and so is whitespace before the first field (§2.2).
     guard !bytes[line.lowerBound].isBlank else { throw .malformed(.obsFold) }
     guard end < line.upperBound else { throw .malformed(.colonMissing) }
-    // RFC 9112 §5.1: no blank between name and colon.
-    guard bytes[end] == UInt8(ascii: ":"), end > line.lowerBound else { throw .malformed(.fieldNameNoToken) }
+    // RFC 9112 §5.1: no whitespace between name and colon.
+    guard bytes[end] == UInt8(ascii: ":"), end > line.lowerBound else { throw .malformed(.fieldNameNotToken) }
     return end
   }
 }

@@ -1,13 +1,13 @@
 public import Bytes
 
-/// Field lines (RFC 9112 §5), written into reserved capacity: the name, a colon, a space, the value, CRLF.
+/// Writing field lines (RFC 9112 §5) into reserved capacity: the name, a colon, a space, the value, CRLF.
 ///
-/// Inlined for the reason that `ByteBuffer` gives.
+/// Inlined for the same reason as `ByteBuffer`.
 extension ByteWriter {
-  /// Bytes of a field line besides its name and value.
+  /// The bytes of a field line apart from its name and value.
   @inlinable package static var fieldMarksByteCount: Int { 4 }
 
-  /// Appends a field line whose value `value` appends: no control byte but HTAB.
+  /// Appends a field line; `value` appends its value, which must have no control byte except HTAB.
   @inlinable @inline(__always)
   package mutating func append(field name: StaticString, _ value: (inout ByteWriter) -> Void) {
     append(name)
@@ -21,7 +21,7 @@ extension ByteWriter {
   package mutating func appendHeadEnd() { append("\r\n") }
 }
 
-/// Field lines that make room for themselves.
+/// Writing field lines into a buffer that grows.
 extension ByteBuffer {
   @inlinable @inline(__always)
   package func append(field name: StaticString, _ value: StaticString) {
@@ -31,7 +31,7 @@ extension ByteBuffer {
     append("\r\n")
   }
 
-  /// Appends a field line whose value `value` appends to this buffer: no control byte but HTAB.
+  /// Appends a field line; `value` appends its value to this buffer, without control bytes except HTAB.
   @inlinable @inline(__always)
   package func append(field name: StaticString, value: (ByteBuffer) -> Void) {
     append(fieldName: name)
@@ -39,7 +39,7 @@ extension ByteBuffer {
     appendFieldEnd()
   }
 
-  /// Begins a field line; its value and `appendFieldEnd` follow.
+  /// Starts a field line; its value and `appendFieldEnd` must follow.
   @inlinable @inline(__always)
   package func append(fieldName name: StaticString) {
     append(name)
@@ -49,7 +49,7 @@ extension ByteBuffer {
   @inlinable @inline(__always)
   package func appendFieldEnd() { append("\r\n") }
 
-  /// Appends a field line; a value that would end the line early ends the process.
+  /// Appends a field line; traps if the value has a control byte except HTAB.
   package func append(field name: String, text value: String) {
     precondition(value.utf8.allSatisfy(\.isFieldContent), "a control byte in the value of \(name)")
     append(text: name)
@@ -67,8 +67,32 @@ extension ByteBuffer {
   package func appendHeadEnd() { append("\r\n") }
 }
 
+/// The fields for body framing and connection persistence.
+extension ByteBuffer {
+  /// Appends the framing field of a body (RFC 9112 §6.1, §6.2); nothing for `.none` and `.untilClose`.
+  package func append(framing: BodyFraming) {
+    switch framing {
+    case .none, .untilClose: break
+    case .length(let count): append(contentLength: count)
+    case .chunked: append("Transfer-Encoding: chunked\r\n")
+    }
+  }
+
+  /// Appends Content-Length (RFC 9110 §8.6), also for length 0 and for a body that is not sent, as after HEAD.
+  package func append(contentLength count: Int) { append(field: "Content-Length", decimal: count) }
+
+  /// Appends `Connection: close`, or `keep-alive` for HTTP/1.0, where it is not the default (RFC 9112 §9.3).
+  package func appendConnection(keepsAlive: Bool, version: Version) {
+    switch (keepsAlive, version) {
+    case (false, _): append("Connection: close\r\n")
+    case (true, .http10): append("Connection: keep-alive\r\n")
+    case (true, .http11): break
+    }
+  }
+}
+
 extension [UInt8] {
-  /// Field lines to be kept ready, in one allocation; a value that would end its line early ends the process.
+  /// Prepared field lines in one allocation; traps if a value has a control byte except HTAB.
   package init(fields: KeyValuePairs<String, [UInt8]>) {
     self = []
     reserveCapacity(fields.reduce(0) { $0 + $1.key.utf8.count + $1.value.count + ByteWriter.fieldMarksByteCount })

@@ -1,16 +1,16 @@
-/// The field lines of a head, in the order sent, and which fields are among them.
+/// The field lines of a head in the order sent, and the set of their kinds.
 ///
-/// Public, as is what a line is read by, since nothing less is inlined into the modules that look at each line.
+/// Public like the members of a line, because only public code is inlined into the modules that visit each line.
 public struct FieldLines: ~Copyable, Sendable {
-  @usableFromInline var held = 0
-  /// Kinds as bits.
+  @usableFromInline var lineCount = 0
+  /// One bit per kind that is present.
   @usableFromInline var kinds: UInt32 = 0
-  /// The first `count` are held. Writing over one costs less than appending it does.
+  /// The first `count` elements are valid. Overwriting an element costs less than appending one.
   @usableFromInline var storage = [FieldLine](repeating: FieldLine(), count: 16)
 
   init() {}
 
-  @inlinable public var count: Int { held }
+  @inlinable public var count: Int { lineCount }
   @inlinable public var isEmpty: Bool { count == 0 }
   @inlinable public var indices: Range<Int> { 0..<count }
 
@@ -26,7 +26,7 @@ public struct FieldLines: ~Copyable, Sendable {
 
   package func map<Result>(_ transform: (FieldLine) -> Result) -> [Result] { indices.map { transform(self[$0]) } }
 
-  /// Twice the capacity.
+  /// Doubles the capacity.
   mutating func grow() { storage += storage }
 
   mutating func markNamedByConnection(_ index: Int) {
@@ -36,7 +36,7 @@ public struct FieldLines: ~Copyable, Sendable {
 
   /// Keeps the capacity.
   mutating func removeAll() {
-    held = 0
+    lineCount = 0
     kinds = 0
   }
 }

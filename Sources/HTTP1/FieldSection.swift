@@ -1,13 +1,13 @@
-/// What the field lines of one head say together about its body, its connection and, in a request, its target.
+/// What the field lines of one head determine together: the body, the connection and, in a request, the host.
 struct FieldSection: Sendable {
-  /// Whose head it is: some fields mean something in a client's alone.
-  enum Sender {
-    /// With the authority that an absolute-form target names.
-    case client(authority: Range<Int>?)
-    case server
+  /// Some fields have a meaning only in requests.
+  enum MessageKind {
+    /// - Parameter authority: the authority of an absolute-form target.
+    case request(authority: Range<Int>?)
+    case response
   }
 
-  /// A bound, since every option is compared with every field name.
+  /// A bound, because every option is compared with every field name.
   static let connectionOptionsMax = 64
 
   /// The value of the one Content-Length, in bytes.
@@ -17,19 +17,19 @@ struct FieldSection: Sendable {
   /// Whether a 100 (Continue) is expected.
   private(set) var hasExpectation = false
   private let version: Version
-  private let sender: Sender
+  private let kind: MessageKind
   private var closes = false
   private var keepsAlive = false
   private var optionCount = 0
   /// Whether any `Connection` names another field.
   private(set) var namesFields = false
 
-  init(version: Version, sender: Sender) {
+  init(version: Version, kind: MessageKind) {
     self.version = version
-    self.sender = sender
+    self.kind = kind
   }
 
-  /// Takes one line's meaning in, and refuses what does not go with the lines before it.
+  /// Adds one line, and rejects it if it is invalid or conflicts with the lines before it.
   @inline(__always)
   mutating func add(_ field: FieldLine, _ bytes: Span<UInt8>) throws(HeadFault) {
     switch field.kind {
@@ -50,22 +50,22 @@ struct FieldSection: Sendable {
     }
   }
 
-  /// Marks the fields that the `Connection` fields name; for the whole head.
+  /// Marks the fields that `Connection` fields name, once the head is complete.
   func markNamedByConnection(_ fields: inout FieldLines, _ bytes: Span<UInt8>) {
     for index in fields.indices where fields[index].kind == .connection {
       var options = ListMembers(of: fields[index].value)
       while let option = options.next(bytes) {
-        // These two are said of the connection, and name no field.
+        // These two options describe the connection and name no field.
         if bytes.has(anyCaseOf: "close", at: option) || bytes.has(anyCaseOf: "keep-alive", at: option) { continue }
         for other in fields.indices
-        where !fields[other].kind.isForEveryHop && bytes.areSame(anyCaseOf: option, fields[other].name) {
+        where !fields[other].kind.isNeverHopByHop && bytes.areSame(anyCaseOf: option, fields[other].name) {
           fields.markNamedByConnection(other)
         }
       }
     }
   }
 
-  /// One field, digits only: a list of equal lengths is refused too (RFC 9110 §8.6, RFC 9112 §6.3 rule 5).
+  /// One field, digits only: a list of equal lengths is rejected too (RFC 9110 §8.6, RFC 9112 §6.3 rule 5).
   private mutating func addContentLength(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault) {
     guard contentLength == nil else { throw .malformed(.contentLengthRepeated) }
     // RFC 9112 §6.1: both length fields together is an attack sign, so the connection ends here.
@@ -82,13 +82,14 @@ struct FieldSection: Sendable {
     guard contentLength == nil else { throw .malformed(.bothLengths) }
     guard version == .http11 else { throw .malformed(.transferEncodingOnHTTP10) }
     guard bytes.has(anyCaseOf: "chunked", at: value) else {
-      throw Self.isOrderly(bytes, codings: value) ? .notImplemented : .malformed(.transferEncodingInvalid)
+      throw Self.isUnsupported(bytes, codings: value) ? .notImplemented : .malformed(.transferEncodingInvalid)
     }
     isChunked = true
   }
 
-  /// Whether a list of codings that is not just `chunked` names another coding, and chunked, if at all, once, bare and last.
-  private static func isOrderly(_ bytes: Span<UInt8>, codings value: Range<Int>) -> Bool {
+  /// Whether a list of codings other than just `chunked` is valid but unsupported: it names another coding, and `chunked`
+  /// at most once, last and without parameters.
+  private static func isUnsupported(_ bytes: Span<UInt8>, codings value: Range<Int>) -> Bool {
     var members = ListMembers(of: value)
     var count = 0
     var hasChunked = false
@@ -110,38 +111,55 @@ struct FieldSection: Sendable {
     while let option = options.next(bytes) {
       guard bytes.isToken(option) else { throw .malformed(.connectionInvalid) }
       optionCount += 1
-      guard optionCount <= Self.connectionOptionsMax else { throw .malformed(.connectionOptions) }
+      guard optionCount <= Self.connectionOptionsMax else { throw .malformed(.tooManyConnectionOptions) }
       if bytes.has(anyCaseOf: "close", at: option) {
         closes = true
       } else if bytes.has(anyCaseOf: "keep-alive", at: option) {
         keepsAlive = true
       } else {
-        // Removed as a field of one hop, the length would be missing, and the next response would run into this one.
-        if case .server = sender, bytes.namesFraming(option) { throw .malformed(.connectionNamesFraming) }
+        // If the length field were removed as hop-by-hop, the end of this response would be lost.
+        if case .response = kind, bytes.namesFraming(option) { throw .malformed(.connectionNamesFraming) }
         namesFields = true
       }
     }
   }
 
-  /// Exactly one, valid, and the same as the target's authority (RFC 9112 §3.2).
+  /// One field, valid, and equal to the target's authority if it has one (RFC 9112 §3.2).
   private mutating func addHost(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault) {
-    guard case .client(let authority) = sender else { return }
+    guard case .request(let authority) = kind else { return }
     guard !hasHost else { throw .malformed(.hostRepeated) }
     guard Authority.isValid(bytes, value) else { throw .malformed(.hostInvalid) }
-    if let authority, !bytes.areSame(anyCaseOf: authority, value) { throw .malformed(.hostNotTarget) }
+    if let authority, !bytes.areSame(anyCaseOf: authority, value) { throw .malformed(.hostMismatch) }
     hasHost = true
   }
 
   private mutating func addExpectation(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault) {
-    guard case .client = sender else { return }
+    guard case .request = kind else { return }
     guard bytes.has(anyCaseOf: "100-continue", at: value) else { throw .expectationUnsupported }
     hasExpectation = true
   }
 }
 
+/// The members of a comma-separated field value, without OWS and empty members (RFC 9110 §5.6.1).
+private struct ListMembers {
+  private var rest: Range<Int>
+
+  init(of value: Range<Int>) { rest = value }
+
+  mutating func next(_ bytes: Span<UInt8>) -> Range<Int>? {
+    while !rest.isEmpty {
+      let comma = bytes.first(UInt8(ascii: ","), in: rest) ?? rest.upperBound
+      let member = bytes.trimmed(rest.lowerBound..<comma)
+      rest = min(comma + 1, rest.upperBound)..<rest.upperBound
+      if !member.isEmpty { return member }
+    }
+    return nil
+  }
+}
+
 extension FieldName {
-  /// Whether each hop needs it, to read the message or to tell its age: no Connection option makes it a field of one hop.
-  fileprivate var isForEveryHop: Bool {
+  /// Whether every hop needs the field, to read the message or its age: a Connection option does not make it hop-by-hop.
+  fileprivate var isNeverHopByHop: Bool {
     self == .host || self == .contentLength || self == .transferEncoding || self == .date
   }
 }

@@ -1,4 +1,4 @@
-/// Why a request head is refused; the framing is in doubt after each of them, so the connection closes.
+/// Why a head is rejected. The framing is then uncertain, so the connection must close.
 package enum HeadFault: Error, Equatable, Sendable {
   /// 400.
   case malformed(Reason)
@@ -13,40 +13,40 @@ package enum HeadFault: Error, Equatable, Sendable {
   /// 417: an expectation other than 100-continue (RFC 9110 §10.1.1).
   case expectationUnsupported
 
-  /// What is wrong with a head, of a request or of a response.
+  /// What is wrong with the head of a request or response.
   package enum Reason: Error, Equatable, Sendable, CaseIterable {
     case bareLF, bareCR, controlByte, emptyLines
-    case requestLine, methodNoToken, targetByte, targetForm, targetAuthority, version
+    case requestLine, methodNotToken, targetByte, targetForm, targetAuthority, version
     case statusLine, status, switchingProtocols
-    case obsFold, colonMissing, fieldNameNoToken
-    case hostMissing, hostRepeated, hostInvalid, hostNotTarget
+    case obsFold, colonMissing, fieldNameNotToken
+    case hostMissing, hostRepeated, hostInvalid, hostMismatch
     case contentLengthInvalid, contentLengthRepeated
     case transferEncodingInvalid, transferEncodingRepeated, transferEncodingOnHTTP10, transferCodingUnknown, bothLengths
-    case connectionInvalid, connectionOptions, connectionNamesFraming
+    case connectionInvalid, tooManyConnectionOptions, connectionNamesFraming
 
-    /// Completes "The request is malformed: …" and log lines; holds nothing of what was sent.
+    /// Completes "The request is malformed: …" and log lines; it contains no received bytes.
     package var text: StaticString {
       switch self {
-      case .bareLF: "a line ends with LF alone"
-      case .bareCR: "a CR without LF"
-      case .controlByte: "a control byte"
+      case .bareLF: "a line ends with LF instead of CRLF"
+      case .bareCR: "a CR is not followed by LF"
+      case .controlByte: "the head contains a control byte"
       case .emptyLines: "too many empty lines before the request line"
-      case .requestLine: "the request line is not a method, a target and a version with single spaces between them"
-      case .methodNoToken: "the method is not a token"
-      case .targetByte: "the request target has a byte that is not allowed there"
+      case .requestLine: "the request line is not a method, a target and a version separated by single spaces"
+      case .methodNotToken: "the method is not a token"
+      case .targetByte: "the request target contains a byte that is not allowed"
       case .targetForm: "the request target is neither a path nor an http URL"
       case .targetAuthority: "the authority in the request target is invalid"
       case .version: "the HTTP version is malformed or not supported"
       case .statusLine: "the status line is malformed"
-      case .status: "the status is not within 100 to 599"
-      case .switchingProtocols: "a switch of protocols that was not requested"
-      case .obsFold: "a field value is folded over several lines (obs-fold)"
+      case .status: "the status is not between 100 and 599"
+      case .switchingProtocols: "101 (Switching Protocols) was not requested"
+      case .obsFold: "a field value continues on the next line (obs-fold)"
       case .colonMissing: "a field line has no colon"
-      case .fieldNameNoToken: "a field name is not a token"
+      case .fieldNameNotToken: "a field name is not a token"
       case .hostMissing: "Host is missing"
       case .hostRepeated: "more than one Host"
       case .hostInvalid: "Host is invalid"
-      case .hostNotTarget: "Host differs from the authority in the request target"
+      case .hostMismatch: "Host differs from the authority in the request target"
       case .contentLengthInvalid: "Content-Length is invalid"
       case .contentLengthRepeated: "more than one Content-Length"
       case .transferEncodingInvalid: "Transfer-Encoding is invalid"
@@ -55,7 +55,7 @@ package enum HeadFault: Error, Equatable, Sendable {
       case .transferCodingUnknown: "the transfer coding is not supported"
       case .bothLengths: "both Content-Length and Transfer-Encoding"
       case .connectionInvalid: "Connection is invalid"
-      case .connectionOptions: "Connection has too many options"
+      case .tooManyConnectionOptions: "Connection has too many options"
       case .connectionNamesFraming: "Connection names Content-Length or Transfer-Encoding"
       }
     }

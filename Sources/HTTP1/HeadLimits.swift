@@ -1,13 +1,13 @@
-/// Bounds of a head; a head that passes one is refused as soon as that is seen.
+/// Limits of a head; a head that exceeds one is rejected as soon as this is known.
 package struct HeadLimits: Sendable {
-  /// Bytes of the request line or status line, its CRLF not counted.
+  /// Bytes of the request line or status line, without its CRLF.
   package var requestLineBytesMax: Int
-  /// Bytes of all field lines and of the empty line that ends them, each with its CRLF.
+  /// Bytes of all field lines and the empty line that ends them, each with its CRLF.
   package var headerBytesMax: Int
-  /// Field lines.
+  /// Number of field lines.
   package var fieldsMax: Int
 
-  /// Each bound is within 0...2^30.
+  /// Each limit must be within 0...2^30.
   package init(requestLineBytesMax: Int = 8192, headerBytesMax: Int = 32768, fieldsMax: Int = 100) {
     let bounds = 0...1 << 30
     precondition(

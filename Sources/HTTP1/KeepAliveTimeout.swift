@@ -1,4 +1,4 @@
-/// The seconds that a `Keep-Alive` field grants an idle connection, as in `timeout=5, max=100`; nil where it names none.
+/// The idle timeout in seconds of a `Keep-Alive` field such as `timeout=5, max=100`; nil if it has none.
 ///
 /// The field is not in RFC 9110; servers follow RFC 2068 §19.7.1.
 package func keepAliveTimeout(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Int? {
@@ -18,7 +18,7 @@ private func timeout(_ bytes: Span<UInt8>, _ member: Range<Int>) -> Int? {
     index += 1
   }
   for letter in "timeout=".utf8 {
-    // A letter, or `=` which has this bit already.
+    // Ignores the case of letters; `=` has this bit set already.
     guard index < member.upperBound, bytes[index] | 0x20 == letter | 0x20 else { return nil }
     index += 1
   }

@@ -1,27 +1,28 @@
-/// Finds the lines of a head in bytes that grow, looking at each byte once; who asks may have looked at the start of a line.
+/// Splits a growing buffer into the lines of a head, scanning each byte once; the caller may have scanned the start of a
+/// line.
 struct LineScanner: Sendable {
-  /// Where the line begins that is being looked for.
+  /// The start of the current line.
   private(set) var lineStart = 0
   private var position = 0
 
   var hasBegun: Bool { position > 0 }
   var isAtLineStart: Bool { position == lineStart }
 
-  /// The next line without its CRLF, which holds no control byte but HTAB; nil: it is not whole yet.
+  /// The next line without its CRLF; nil if it is not complete yet. It has no control byte except HTAB.
   ///
-  /// Only CRLF ends a line: a bare LF or CR is what two parsers read differently (RFC 9112 §2.2).
+  /// Only CRLF ends a line: parsers disagree on a bare LF or CR (RFC 9112 §2.2).
   ///
   /// - Parameters:
-  ///   - known: bytes at the start of the line that were seen to be no control bytes.
-  ///   - endMax: the bound before which the CRLF ends, or on it.
-  ///   - tooLong: what is thrown once it cannot.
+  ///   - known: the number of bytes at the start of the line already known not to be control bytes.
+  ///   - endMax: the largest allowed offset after the CRLF.
+  ///   - tooLong: thrown once the line cannot end by then.
   @inline(__always)
   mutating func next(
     _ bytes: Span<UInt8>, known: Int = 0, endMax: Int, tooLong: HeadFault
   ) throws(HeadFault) -> Range<Int>? {
     let start = max(position, lineStart &+ known)
     let end = min(bytes.count, endMax &- 1)
-    // The line before may have ended right at the bound, which is behind `end` then.
+    // If the line before ended exactly at the bound, `start` is beyond `end`.
     let index = start < end && bytes[start] != .cr ? bytes.endOfContent(in: start..<end) : start
     guard index < end, bytes[index] == .cr, index &+ 1 < bytes.count, bytes[index &+ 1] == .lf else {
       position = index
@@ -33,7 +34,7 @@ struct LineScanner: Sendable {
     return line
   }
 
-  /// Why there is no line: it is not whole, or will never be.
+  /// Returns nil if the line is incomplete, and throws if it can never be complete.
   private func stop(
     _ bytes: Span<UInt8>, end: Int, endMax: Int, tooLong: HeadFault
   ) throws(HeadFault) -> Range<Int>? {

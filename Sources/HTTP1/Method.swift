@@ -1,10 +1,10 @@
-/// A request method, compared with its case (RFC 9110 §9.1).
+/// A request method; methods are case-sensitive (RFC 9110 §9.1).
 package enum Method: UInt8, Sendable, CaseIterable {
   case get, head, post, put, delete, patch, options, trace, connect
-  /// A token that is none of these; its bytes are at `RequestHead.methodRange`.
+  /// Any other token; its bytes are at `RequestHead.methodRange`.
   case other
 
-  /// The method as it is sent; empty for `.other`.
+  /// The method's name; empty for `.other`.
   package var text: StaticString {
     switch self {
     case .get: "GET"
@@ -20,7 +20,7 @@ package enum Method: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// GET and HEAD: what is asked twice does no more than once (RFC 9110 §9.2.1).
+  /// Whether the method is GET or HEAD: a safe method, which can be repeated (RFC 9110 §9.2.1).
   package var isRead: Bool { self == .get || self == .head }
   package var isHead: Bool { self == .head }
 

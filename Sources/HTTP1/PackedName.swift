@@ -1,12 +1,13 @@
-/// The first 24 bytes of a field name in three words, in lower case and with `-` for `_` and `.`, to compare names by words.
+/// The first 24 bytes of a field name in three words, in lower case and with `-` for `_` and `.`, for comparing names by
+/// words.
 ///
-/// `^` and `~` become the same too, which no name here has. A word that is not full ends in blanks; one that nothing was
-/// read of is 0.
+/// `^` and `~` also become equal; no known name has them. A word that is partly filled is padded with spaces; a word not
+/// read is 0.
 struct PackedName: Sendable {
-  /// What fits; of longer names the first bytes are here.
+  /// The most bytes of a name that are packed.
   static let bytesMax = 24
 
-  /// Bytes of the name that are here.
+  /// The number of packed bytes.
   let count: Int
   /// Whether a colon follows them.
   let endsAtColon: Bool
@@ -36,7 +37,7 @@ struct PackedName: Sendable {
     var endsAtColon = false
     var hasOtherSeparators = false
 
-    /// Counts the bytes of the token that the next word begins with, and leaves only these in it.
+    /// Counts the token bytes at the start of the next word and returns the word without the others.
     @inline(__always)
     mutating func token(_ word: UInt64) -> UInt64 {
       var found = word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-"))
@@ -56,15 +57,15 @@ struct PackedName: Sendable {
     }
   }
 
-  /// A word in lower case, in which `_` is 0x7f, with one separator.
+  /// Replaces `_` and `.` by `-` in a lower-case word, in which `_` is 0x7f.
   private static func dashed(_ word: UInt64) -> UInt64 {
     word
-      ^ (places(of: 0x7f, in: word) &* UInt64(0x7f ^ UInt8(ascii: "-")))
-      ^ (places(of: UInt8(ascii: "."), in: word) &* UInt64(UInt8(ascii: ".") ^ UInt8(ascii: "-")))
+      ^ (matches(of: 0x7f, in: word) &* UInt64(0x7f ^ UInt8(ascii: "-")))
+      ^ (matches(of: UInt8(ascii: "."), in: word) &* UInt64(UInt8(ascii: ".") ^ UInt8(ascii: "-")))
   }
 
-  /// 1 in each byte of `word` that is `byte`; all bytes are ASCII.
-  private static func places(of byte: UInt8, in word: UInt64) -> UInt64 {
+  /// A word with 1 in each byte where `word` has `byte`; all bytes must be ASCII.
+  private static func matches(of byte: UInt8, in word: UInt64) -> UInt64 {
     let difference = word ^ (UInt64(byte) &* 0x0101_0101_0101_0101)
     return (~(difference &+ 0x7f7f_7f7f_7f7f_7f7f) & 0x8080_8080_8080_8080) &>> 7
   }

@@ -1,22 +1,22 @@
-/// Why a path is refused: it could name one thing to the gateway and another to Core.
+/// Why a path is rejected: the gateway and Core could read it differently.
 package enum PathFault: Error, Equatable, Sendable {
-  /// It does not start with a slash.
+  /// The path does not start with a slash.
   case notRooted
-  /// `//`; a trailing slash is no empty segment here, since no route has one.
+  /// `//`. A trailing slash does not count, because no route has one.
   case emptySegment
   /// `.` or `..`.
   case dotSegment
-  /// A percent sign without two hex digits behind it.
+  /// A percent sign without two hexadecimal digits.
   case escapeMalformed
-  /// `%2F %5C %25 %7F %00–%1F`, or an escape of an unreserved byte, which needs none (RFC 3986 §2.3).
+  /// `%2F %5C %25 %7F %00–%1F`, or the escape of an unreserved byte, which needs none (RFC 3986 §2.3).
   case escapeForbidden
-  /// Escapes whose bytes are no UTF-8: overlong, a surrogate, beyond U+10FFFF, or cut off (RFC 3629 §3).
+  /// Escapes whose bytes are not UTF-8: overlong, a surrogate, beyond U+10FFFF, or truncated (RFC 3629 §3).
   case escapeNotUTF8
   /// `\`, `;` or a byte outside 0x21...0x7e.
   case byteForbidden
 }
 
-/// Checks that a path means the same to everyone who reads it; other escapes (`%40`) pass.
+/// Checks that every server reads a path in the same way; other escapes (`%40`) are valid.
 package func checkPath(_ bytes: Span<UInt8>, _ path: Range<Int>) throws(PathFault) {
   guard let first = path.first, bytes[first] == UInt8(ascii: "/") else { throw .notRooted }
   var segmentStart = first + 1
@@ -38,7 +38,7 @@ package func checkPath(_ bytes: Span<UInt8>, _ path: Range<Int>) throws(PathFaul
   if segmentStart < path.upperBound { try checkSegment(bytes, segmentStart..<path.upperBound) }
 }
 
-/// The first byte of `range` that is neither a letter nor a digit nor `-` or `.`, or its end.
+/// The index of the first byte of `range` that is not a letter, a digit, `-` or `.`; its end if there is none.
 @inline(__always)
 private func endOfPlain(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
   bytes.firstMark(in: range) { word in
@@ -55,7 +55,7 @@ private func checkSegment(_ bytes: Span<UInt8>, _ segment: Range<Int>) throws(Pa
   }
 }
 
-/// Where the escapes of one character end that `range` begins with.
+/// The end of the escapes of the one character at the start of `range`.
 private func endOfEscapes(_ bytes: Span<UInt8>, _ range: Range<Int>) throws(PathFault) -> Int {
   guard let byte = percentDecoded(bytes, range.lowerBound + 1..<range.upperBound) else { throw .escapeMalformed }
   let end = range.lowerBound + 3
@@ -68,7 +68,7 @@ private func endOfEscapes(_ bytes: Span<UInt8>, _ range: Range<Int>) throws(Path
   }
 }
 
-/// Where a UTF-8 sequence ends whose first byte is `lead` and whose other bytes are the escapes that `rest` begins with
+/// The end of a UTF-8 sequence whose first byte is `lead` and whose other bytes are escapes at the start of `rest`
 /// (RFC 3629 §4).
 private func endOfSequence(_ bytes: Span<UInt8>, from lead: UInt8, _ rest: Range<Int>) throws(PathFault) -> Int {
   let (count, second): (Int, ClosedRange<UInt8>)
@@ -83,17 +83,17 @@ private func endOfSequence(_ bytes: Span<UInt8>, from lead: UInt8, _ rest: Range
   default: throw .escapeNotUTF8
   }
   var index = rest.lowerBound
-  for place in 0..<count {
+  for position in 0..<count {
     guard index < rest.upperBound, bytes[index] == UInt8(ascii: "%"),
       let byte = percentDecoded(bytes, index + 1..<rest.upperBound),
-      place == 0 ? second.contains(byte) : byte & 0xc0 == 0x80
+      position == 0 ? second.contains(byte) : byte & 0xc0 == 0x80
     else { throw .escapeNotUTF8 }
     index += 3
   }
   return index
 }
 
-/// The byte that the two hex digits at the start of `rest` stand for.
+/// The byte encoded by the two hexadecimal digits at the start of `rest`; nil if they are not digits.
 func percentDecoded(_ bytes: Span<UInt8>, _ rest: Range<Int>) -> UInt8? {
   guard rest.count >= 2, let high = bytes[rest.lowerBound].hexValue, let low = bytes[rest.lowerBound + 1].hexValue
   else { return nil }

@@ -1,4 +1,4 @@
-/// The reason phrase of a status (RFC 9110 §15, RFC 6585); empty for a status that neither names.
+/// The reason phrase of a status (RFC 9110 §15, RFC 6585); empty if neither defines one.
 package func reasonPhrase(of status: Int) -> StaticString {
   switch status {
   case 100: "Continue"

@@ -1,13 +1,15 @@
 /// The parts of a request target in origin-form or absolute-form (RFC 9112 §3.2).
 struct RequestTarget {
-  /// Of an absolute-form; valid.
+  /// The authority of an absolute-form target, which is valid; nil in origin-form.
   let authority: Range<Int>?
-  /// Starts with a slash.
+  /// The path, which starts with a slash.
   let path: Range<Int>
-  /// Behind the first question mark.
+  /// The part after the first question mark.
   let query: Range<Int>?
 
-  /// Reads a target that is not empty, of visible bytes, whose first question mark is at `question`.
+  /// Parses a non-empty target of visible bytes.
+  ///
+  /// - Parameter question: the index of its first question mark.
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ target: Range<Int>, question: Int?) throws(HeadFault.Reason) {
     let pathEnd = question ?? target.upperBound
@@ -20,9 +22,9 @@ struct RequestTarget {
     (authority, path) = try Self.absolute(bytes, target.lowerBound..<pathEnd)
   }
 
-  /// Authority and path of an absolute-form.
+  /// The authority and path of an absolute-form target.
   ///
-  /// A gateway has to take it (RFC 9112 §3.2.2). Authority-form is for CONNECT, which nothing here answers.
+  /// A server must accept this form (RFC 9112 §3.2.2). Authority-form is for CONNECT, which the gateway does not support.
   @inline(never)
   private static func absolute(
     _ bytes: Span<UInt8>, _ target: Range<Int>
@@ -31,11 +33,11 @@ struct RequestTarget {
     let slash = bytes.first(UInt8(ascii: "/"), in: start..<target.upperBound)
     let end = slash ?? target.upperBound
     guard Authority.isValid(bytes, start..<end) else { throw .targetAuthority }
-    // RFC 9110 §4.2.3: an empty path is the same as "/", for which the last slash of the scheme stands.
+    // RFC 9110 §4.2.3: an empty path equals "/"; the last slash of the scheme represents it.
     return (start..<end, slash == nil ? start - 1..<start : end..<target.upperBound)
   }
 
-  /// Where `http://` or `https://` ends.
+  /// The end of `http://` or `https://`; nil if the target has neither.
   private static func endOfScheme(_ bytes: Span<UInt8>, _ target: Range<Int>) -> Int? {
     let start = target.lowerBound
     if target.count >= 7, bytes.has(anyCaseOf: "http://", at: start..<start + 7) { return start + 7 }

@@ -1,17 +1,17 @@
-/// The head of a response as offsets into the bytes that were parsed; 0 is the first byte given to the parser.
+/// A response head, as offsets into the parsed bytes; 0 is the first byte given to the parser.
 public struct ResponseHead: ~Copyable, Sendable {
-  /// 100...599, but never 101.
+  /// 100...599, except 101.
   package internal(set) var status = 0
-  /// As sent; may be empty.
+  /// The reason phrase as sent; may be empty.
   package internal(set) var reason = 0..<0
   package internal(set) var version = Version.http11
   public internal(set) var fields = FieldLines()
   package internal(set) var framing = BodyFraming.none
-  /// Whether a Content-Length was sent; with `.none` as framing it may still tell a length, as in a response to HEAD.
+  /// Whether Content-Length was sent. It may be above 0 although `framing` is `.none`, as in a response to HEAD.
   package internal(set) var hasContentLength = false
   /// Whether the upstream connection persists after the body (RFC 9112 §9.3).
   package internal(set) var keepAlive = false
-  /// Bytes of the whole head, the empty line that ends it included.
+  /// Bytes of the whole head, including the empty line that ends it.
   package internal(set) var byteCount = 0
 
   /// Whether another head follows for the same request (RFC 9110 §15.2).
@@ -20,7 +20,7 @@ public struct ResponseHead: ~Copyable, Sendable {
   /// Whether there is a field of this kind.
   @inlinable @inline(__always) public func has(_ kind: FieldName) -> Bool { fields.has(kind) }
 
-  /// Holds nothing any more; in place, since all of it together is long.
+  /// Clears every property in place: assigning a new value would copy more.
   mutating func reset() {
     status = 0
     reason = 0..<0
@@ -33,10 +33,10 @@ public struct ResponseHead: ~Copyable, Sendable {
   }
 }
 
-/// Why the head of a response is refused: the instance is at fault, and its connection cannot be used any more.
+/// Why a response head is rejected. The instance is at fault, and its connection can no longer be used.
 package enum ResponseFault: Error, Equatable, Sendable {
   case malformed(HeadFault.Reason)
-  /// A bound of `HeadLimits` was passed.
+  /// The head exceeds one of its `HeadLimits`.
   case headTooLarge
 
   init(_ fault: HeadFault) {
@@ -45,10 +45,11 @@ package enum ResponseFault: Error, Equatable, Sendable {
     case .targetTooLong, .headersTooLarge: self = .headTooLarge
     case .notImplemented: self = .malformed(.transferCodingUnknown)
     case .versionUnsupported: self = .malformed(.version)
-    case .expectationUnsupported: preconditionFailure("a response expects nothing")
+    case .expectationUnsupported: preconditionFailure("a response has no expectation")
     }
   }
-  /// For log lines; holds nothing of what was sent.
+
+  /// A text for log lines; it contains no received bytes.
   package var text: StaticString {
     switch self {
     case .malformed(let reason): reason.text

@@ -1,10 +1,10 @@
-/// Turns the bytes of a response's head into a `ResponseHead`, line by line (RFC 9112 §2 to §6).
+/// Parses a response head incrementally, line by line (RFC 9112 §2 to §6).
 package struct ResponseHeadParser: ~Copyable, Sendable {
   private enum Phase {
     case statusLine, fields, complete
   }
 
-  /// Whole after `parse` returned true.
+  /// Complete once `parse` has returned true.
   package private(set) var head = ResponseHead()
   private var phase = Phase.statusLine
   private var reader: HeadReader
@@ -13,7 +13,7 @@ package struct ResponseHeadParser: ~Copyable, Sendable {
     reader = HeadReader(limits: limits)
   }
 
-  /// Makes ready for the next head, also for the one after an interim response; the capacity for field lines is kept.
+  /// Prepares for the next head, including the one after an interim response; keeps the capacity for field lines.
   package mutating func reset() {
     guard reader.hasBegun else { return }
     head.reset()
@@ -21,14 +21,16 @@ package struct ResponseHeadParser: ~Copyable, Sendable {
     reader.reset()
   }
 
-  /// Resumes where it stopped, and tells whether the head is complete.
+  /// Resumes parsing and returns whether the head is complete.
   ///
-  /// `bytes` always starts at the first byte of this head and only grows between calls; what follows the head is not
-  /// looked at. `method` is that of the request: the response to a HEAD has no body. After a fault only `reset` makes sense.
+  /// `bytes` must always start at the first byte of this head and only grow between calls; bytes after the head are not
+  /// read. After a fault, call `reset` before parsing again.
+  ///
+  /// - Parameter method: the method of the request; the response to a HEAD has no body.
   package mutating func parse(_ bytes: Span<UInt8>, answering method: Method) throws(ResponseFault) -> Bool {
     do throws(HeadFault) {
       if phase == .statusLine {
-        // What does not speak HTTP/1 is refused at its first byte, without waiting for a line end that may never come.
+        // Anything but HTTP/1 is rejected at its first wrong byte, without waiting for a line end that may never come.
         try checkProtocol(bytes)
         guard let line = try reader.startLine(bytes) else { return false }
         try readStatusLine(bytes, line)
@@ -49,15 +51,15 @@ package struct ResponseHeadParser: ~Copyable, Sendable {
       bytes[9].isDigit, bytes[10].isDigit, bytes[11].isDigit
     else { throw .malformed(.statusLine) }
     switch Version.read(bytes, at: 0..<8) {
-    case .understood(let version): head.version = version
+    case .supported(let version): head.version = version
     case .unsupported, .malformed: throw .malformed(.version)
     }
     for index in 9..<12 { head.status = head.status * 10 + Int(bytes[index] - UInt8(ascii: "0")) }
     guard (100...599).contains(head.status) else { throw .malformed(.status) }
-    // RFC 9110 §7.8: no Upgrade is ever sent, so none may be accepted.
+    // RFC 9110 §7.8: the gateway never sends Upgrade, so a 101 is invalid.
     guard head.status != 101 else { throw .malformed(.switchingProtocols) }
     head.reason = min(13, line.upperBound)..<line.upperBound
-    reader.beginFields(head.version, of: .server)
+    reader.beginFields(head.version, of: .response)
     phase = .fields
   }
 

@@ -1,10 +1,10 @@
-/// At most 16 bytes as two words, so that looking for them is two loads and two comparisons.
+/// A text of at most 16 bytes in two words, so that comparing it is two loads and two comparisons.
 @usableFromInline
 package struct ShortText: Sendable {
   package static let bytesMax = 16
 
   @usableFromInline let count: Int
-  /// The first eight bytes, the first one lowest, with zeros behind the last.
+  /// The first eight bytes, the first one lowest, zeros beyond the end.
   @usableFromInline let first: UInt64
   @usableFromInline let second: UInt64
 
@@ -22,18 +22,18 @@ package struct ShortText: Sendable {
     return count <= 8 || bytes.packed(range.lowerBound &+ 8..<range.upperBound) == second
   }
 
-  /// The byte at `index`, which is less than `count`.
+  /// The byte at `index`, which must be below `count`.
   func byte(at index: Int) -> UInt8 {
     UInt8(truncatingIfNeeded: (index < 8 ? first : second) >> UInt64(index % 8 * 8))
   }
 }
 
 extension Span<UInt8> {
-  /// Whether the bytes of `range` are `text`, case included.
+  /// Whether the bytes of `range` equal `text`, including case.
   @inlinable @inline(__always)
   package func has(_ text: borrowing ShortText, at range: Range<Int>) -> Bool { text.isAt(range, of: self) }
 
-  /// Whether `range` begins with `text`, case included.
+  /// Whether `range` begins with `text`, including case.
   package func begins(with text: borrowing ShortText, in range: Range<Int>) -> Bool {
     guard range.count >= text.count else { return false }
     return text.isAt(range.lowerBound..<range.lowerBound + text.count, of: self)

@@ -1,14 +1,14 @@
 public import Bytes
 
-/// Request lines, written into reserved capacity.
+/// Writing request lines into reserved capacity.
 extension ByteWriter {
-  /// Bytes of a request line besides its method and target: the spaces, the version and CRLF.
+  /// The bytes of a request line apart from its method and target: the spaces, the version and CRLF.
   @inlinable package static var requestLineMarksByteCount: Int { 12 }
 
   /// Appends `method SP target SP HTTP/1.1 CRLF` (RFC 9112 §3).
   ///
   /// - Parameters:
-  ///   - method: where the method is in `bytes`.
+  ///   - method: the range of the method in `bytes`.
   ///   - target: appends the request target.
   @inlinable @inline(__always)
   package mutating func append(
@@ -22,7 +22,7 @@ extension ByteWriter {
 }
 
 extension ByteBuffer {
-  /// Appends `method SP target SP HTTP/1.1 CRLF` (RFC 9112 §3), with both as they are given.
+  /// Appends `method SP target SP HTTP/1.1 CRLF` (RFC 9112 §3), with both parts unchecked.
   package func append(requestLine method: String, target: String) {
     append(text: method)
     append(" ")
@@ -39,6 +39,6 @@ extension ByteBuffer {
     append("\r\n")
   }
 
-  /// Appends a whole 100 (Continue), after which the client sends the body (RFC 9110 §10.1.1).
+  /// Appends a complete 100 (Continue) response, after which the peer sends the body (RFC 9110 §10.1.1).
   package func appendContinue() { append("HTTP/1.1 100 Continue\r\n\r\n") }
 }

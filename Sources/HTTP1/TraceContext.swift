@@ -1,13 +1,13 @@
-/// What a `traceparent` field says (W3C Trace Context, level 1).
+/// The contents of a `traceparent` field (W3C Trace Context, level 1).
 package struct TraceContext: Equatable, Sendable {
-  /// The 32 hexadecimal digits that name the whole trace.
+  /// The trace's id: 32 hexadecimal digits.
   package let traceID: Range<Int>
-  /// The one flag of level 1; whoever passes a trace on sets the others to zero (§3.2.2.5.2).
+  /// The only flag of level 1; the others must be sent as zero (§3.2.2.5.2).
   package let isSampled: Bool
 
   private static let byteCount = 55
 
-  /// Nil when the value is not well formed: then a trace begins here (§3.2.2).
+  /// Nil if the value is malformed: the gateway then starts a new trace (§3.2.2).
   package init?(_ bytes: Span<UInt8>, _ value: Range<Int>) {
     let start = value.lowerBound
     guard value.count >= Self.byteCount, Self.isVersion(bytes, value) else { return nil }
@@ -17,11 +17,11 @@ package struct TraceContext: Equatable, Sendable {
     guard [2, 35, 52].allSatisfy({ bytes[start + $0] == UInt8(ascii: "-") }), Self.isID(bytes, traceID),
       Self.isID(bytes, parentID), Self.isHex(bytes, flags)
     else { return nil }
-    // The value of a digit in its lowest bit: 0-9 are 0x30-0x39, but a-f are 0x61-0x66.
+    // The lowest bit of a digit's value: that of the byte for 0-9 (0x30-0x39), inverted for a-f (0x61-0x66).
     isSampled = bytes[start + 54] & 1 == (bytes[start + 54] < UInt8(ascii: "a") ? 1 : 0)
   }
 
-  /// What the one `traceparent` of a head says; two are none (§3.2).
+  /// Reads the `traceparent` of a head; nil if there is more than one (§3.2).
   package init?(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) {
     guard head.has(.traceparent) else { return nil }
     var found: Range<Int>?
@@ -36,7 +36,7 @@ package struct TraceContext: Equatable, Sendable {
   private static let version00 = ShortText("00")
   private static let noVersion = ShortText("ff")
 
-  /// Version 00 has nothing behind the flags, a later one may (§3.2.2.2, §4.3); ff is none.
+  /// Version 00 ends with the flags, later versions may continue (§3.2.2.2, §4.3); ff is invalid.
   private static func isVersion(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Bool {
     let version = value.lowerBound..<value.lowerBound + 2
     guard isHex(bytes, version), !bytes.has(noVersion, at: version) else { return false }

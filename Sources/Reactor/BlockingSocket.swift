@@ -3,11 +3,11 @@ import CLinux
 import Glibc
 package import System
 
-/// A connection whose calls wait, each for a bounded time: for commands and tests, never for a loop.
+/// A blocking connection with a time limit per call: for commands and tests, never on a loop.
 package struct BlockingSocket: ~Copyable {
   private let descriptor: FileDescriptor
 
-  /// - Parameter seconds: how long connecting, and each later call, may wait; then it fails.
+  /// - Parameter seconds: the time limit for connecting and for each later call.
   package init(connectingTo address: SocketAddress, waitingAtMost seconds: Int) throws(Errno) {
     switch address {
     case .ipv4(let host, let port):
@@ -35,7 +35,7 @@ package struct BlockingSocket: ~Copyable {
     let number = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard number >= 0 else { throw Errno.last }
     let descriptor = FileDescriptor(owning: number)
-    // SO_SNDTIMEO bounds connect(2) as well (socket(7)).
+    // SO_SNDTIMEO also bounds connect(2) (socket(7)).
     var wait = timeval(tv_sec: seconds, tv_usec: 0)
     let size = socklen_t(MemoryLayout<timeval>.size)
     unsafe _ = setsockopt(number, SOL_SOCKET, SO_SNDTIMEO, &wait, size)
@@ -57,7 +57,7 @@ package struct BlockingSocket: ~Copyable {
     }
   }
 
-  /// Reads what is there, and waits while there is nothing; 0: the peer has ended its side.
+  /// Reads available bytes, waiting for the first; 0 means the peer has closed its sending side.
   package func receive(into buffer: ByteBuffer) throws(Errno) -> Int {
     buffer.reserve(1)
     while true {
@@ -70,6 +70,6 @@ package struct BlockingSocket: ~Copyable {
     }
   }
 
-  /// Ends the sending side: the peer sees the end of the stream.
+  /// Closes the sending side: the peer sees the end of the stream.
   package func endOutput() { shutdown(descriptor.number, Int32(SHUT_WR)) }
 }

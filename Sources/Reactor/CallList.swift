@@ -1,6 +1,6 @@
-/// Calls that are owed to registrations, in order; its capacity stays.
+/// Scheduled calls in order; it keeps its capacity.
 ///
-/// To append is a comparison and two moves, where an array takes 38 instructions to see that it has one owner.
+/// Appending is a comparison and two moves; an array takes 38 instructions to check that it is uniquely referenced.
 @safe struct CallList: ~Copyable {
   struct Call {
     let registration: Registration

@@ -1,7 +1,7 @@
-/// When each of a loop's registrations is due: a timing wheel that is cheap to postpone.
+/// The deadlines of a loop's registrations: a timing wheel in which postponing is cheap.
 ///
-/// Setting a later deadline only stores a number; the wheel finds out when the earlier one comes up. Keep-alive
-/// traffic therefore costs no insertion. Resolution: one tick; a deadline fires at most one tick late.
+/// Setting a later deadline only stores a number; the wheel reschedules the entry when the earlier one expires. Keep-alive
+/// traffic therefore needs no insertion. Resolution: one tick; a deadline fires at most one tick late.
 package struct Deadlines {
   package static let tickMilliseconds: Int64 = 8
   private static let bucketCount = 1024
@@ -13,7 +13,7 @@ package struct Deadlines {
 
   private var entries: [Entry] = []
   private var buckets: [[UInt32]]
-  /// One bit a bucket that is not empty.
+  /// One bit per bucket, set if it is not empty.
   private var occupied = [UInt64](repeating: 0, count: bucketCount / 64)
   private var tick: Int64
   private var expiring: [UInt32] = []
@@ -25,25 +25,25 @@ package struct Deadlines {
     buckets = Array(repeating: [], count: Self.bucketCount)
   }
 
-  /// Sets when `id` is due (milliseconds), instead of any earlier word on it.
+  /// Sets when `id` is due (monotonic milliseconds), replacing its deadline.
   @inline(__always)
   package mutating func set(_ id: UInt32, at due: Int64) {
-    let place = Int(id)
-    // Almost always it is a later one.
-    guard place < entries.count, due / Self.tickMilliseconds >= entries[place].scheduledTick else {
-      return setAnew(id, at: due)
+    let index = Int(id)
+    // Almost always the new deadline is later.
+    guard index < entries.count, due / Self.tickMilliseconds >= entries[index].scheduledTick else {
+      return reschedule(id, at: due)
     }
-    entries[place].due = due
+    entries[index].due = due
   }
 
   @inline(never)
-  private mutating func setAnew(_ id: UInt32, at due: Int64) {
+  private mutating func reschedule(_ id: UInt32, at due: Int64) {
     while entries.count <= Int(id) { entries.append(Entry()) }
     entries[Int(id)].due = due
     guard due != .max else { return }
-    // Rounded up without a sum: sums of bounds may come close to the largest number.
+    // Rounded up without adding to `due`, which may be close to the largest Int64.
     let wanted = max(tick + 1, due / Self.tickMilliseconds + (due % Self.tickMilliseconds > 0 ? 1 : 0))
-    // Beyond the horizon the entry waits in the last bucket and is put forward from there.
+    // An entry beyond the horizon waits in the last bucket and is rescheduled from there.
     let slot = min(wanted, tick + Int64(Self.bucketCount) - 1)
     if slot < entries[Int(id)].scheduledTick { schedule(id, tick: slot) }
   }
@@ -60,14 +60,14 @@ package struct Deadlines {
     occupied[bucket >> 6] |= 1 << UInt64(bucket & 63)
   }
 
-  /// The next registration that is due at `now`, once each; nil when there is none (any more).
+  /// Removes and returns the next registration that is due at `now`; nil if there is none.
   package mutating func popDue(now: Int64) -> UInt32? {
     let nowTick = now / Self.tickMilliseconds
     while true {
       while expiringIndex < expiring.count {
         let id = expiring[expiringIndex]
         expiringIndex += 1
-        // A later tick: this entry was overtaken, and the one in that tick's bucket counts.
+        // Scheduled for a later tick: the entry in that tick's bucket counts, not this one.
         guard entries[Int(id)].scheduledTick <= tick else { continue }
         entries[Int(id)].scheduledTick = .max
         let due = entries[Int(id)].due
@@ -75,23 +75,23 @@ package struct Deadlines {
           entries[Int(id)].due = .max
           return id
         }
-        if due != .max { setAnew(id, at: due) }
+        if due != .max { reschedule(id, at: due) }
       }
       guard tick < nowTick else { return nil }
-      // After a long stall one round over all buckets is enough: every entry stands within it.
+      // After a long stall one round over all buckets is enough: it covers every entry.
       tick = max(tick + 1, nowTick - Int64(Self.bucketCount) + 1)
-      turn(to: Int(tick) & (Self.bucketCount - 1))
+      expire(bucket: Int(tick) & (Self.bucketCount - 1))
     }
   }
 
-  private mutating func turn(to bucket: Int) {
+  private mutating func expire(bucket: Int) {
     expiring.removeAll(keepingCapacity: true)
     expiringIndex = 0
     swap(&expiring, &buckets[bucket])
     occupied[bucket >> 6] &= ~(1 << UInt64(bucket & 63))
   }
 
-  /// Milliseconds until the next tick with an entry; nil when nothing is scheduled.
+  /// Milliseconds until the next tick with an entry; nil if nothing is scheduled.
   package func untilNext(now: Int64) -> Int64? {
     let first = Int(tick + 1)
     var distance = 0

@@ -3,51 +3,53 @@ import Glibc
 import Synchronization
 package import System
 
-/// Whom a loop tells about one registration.
+/// Handles the events of one registration.
 ///
-/// A class to inherit from and no protocol, so that the loop calls a handler without counting a reference: 290
-/// instructions and 12 locked ones a request.
+/// A base class, not a protocol: the loop then calls a handler without retaining it, which saves 290 instructions and 12
+/// locked ones per request.
 open class EventHandler {
   @inlinable public init() {}
 
   /// The descriptor became ready.
   open func ready(_ readiness: Readiness) {}
-  /// A call that `again` or `later` was asked for.
+  /// A call scheduled by `scheduleNextTurn` or `scheduleEndOfTurn` is due.
   ///
-  /// - Parameter reason: as it was given then.
-  open func wokenUp(for reason: UInt8) {}
+  /// - Parameter reason: the value passed when it was scheduled.
+  open func scheduledCall(for reason: UInt8) {}
+  /// The deadline set by `setDeadline` has passed; it is cleared.
   open func deadlinePassed() {}
 }
 
-/// What a loop tells its owner.
+/// Receives the events of a loop that belong to no registration.
 package protocol EventLoopDelegate: AnyObject {
   /// Another thread handed over a connected socket: register it.
   ///
-  /// - Parameter listener: which of the listeners accepted it.
+  /// - Parameter listener: the index of the listener that accepted it.
   func adopted(_ descriptor: consuming FileDescriptor, from listener: Int)
   /// Another thread called `wake`.
   func woken()
-  /// All events of a turn are handled.
+  /// All events and calls of a turn have been handled.
   func turnEnded()
 }
 
-/// Names a registration in one of its lives.
+/// Identifies one use of a slot in the loop's table; stale after `unregister`.
 package struct Registration: Equatable, Sendable {
-  fileprivate let place: UInt32
-  fileprivate let life: UInt32
-  /// No registration at all.
-  package static let none = Registration(place: .max, life: .max)
+  fileprivate let slot: UInt32
+  /// Counts the uses of the slot.
+  fileprivate let generation: UInt32
+  /// No registration.
+  package static let none = Registration(slot: .max, generation: .max)
 }
 
 /// One thread's event loop: descriptors, deadlines, and the objects that handle them.
 ///
-/// Confined to its thread. A handler is held from `register` to `unregister`, and freed after the turn, never inside
-/// it, so that a handler may end itself and others while events of the same turn still name them.
+/// Confined to its thread. A handler is retained from `register` to `unregister` and freed only after the turn, so a
+/// handler may unregister itself and others while events of the same turn still refer to them.
 @safe package final class EventLoop {
-  @safe private struct Place {
-    /// Retained; whoever is called is alive until the turn has ended.
+  @safe private struct Slot {
+    /// Retained until the turn in which it is unregistered has ended.
     var handler: Unmanaged<EventHandler>?
-    var life: UInt32 = 0
+    var generation: UInt32 = 0
   }
 
   package let handle: LoopHandle
@@ -59,19 +61,20 @@ package struct Registration: Equatable, Sendable {
   package private(set) var wallMicroseconds: Int64
 
   private let kernel: any Kernel
-  private var places: [Place] = []
-  private var freePlaces: [UInt32] = []
+  private var slots: [Slot] = []
+  private var freeSlots: [UInt32] = []
   private var deadlines: Deadlines
-  private var again = CallList()
-  private var agains = CallList()
-  private var later = CallList()
-  private var laters = CallList()
-  private var leaving: [EventHandler] = []
-  private var left: [EventHandler] = []
+  private var nextTurnCalls = CallList()
+  /// The list that is being run, swapped with `nextTurnCalls` to keep the capacity of both.
+  private var runningNextTurnCalls = CallList()
+  private var endOfTurnCalls = CallList()
+  private var runningEndOfTurnCalls = CallList()
+  private var unregistered: [EventHandler] = []
+  private var freeing: [EventHandler] = []
   private var delegate: (any EventLoopDelegate)?
   private var isStopping = false
 
-  /// - Parameter kernel: what stands for Linux in a simulation.
+  /// - Parameter kernel: replaces Linux in a simulation.
   package init(handle: LoopHandle, kernel: (any Kernel)? = nil) throws(Errno) {
     self.handle = handle
     let kernel = kernel ?? Selector(epoll: handle.epoll.number)
@@ -80,17 +83,17 @@ package struct Registration: Equatable, Sendable {
     now = nowNanoseconds / 1_000_000
     wallMicroseconds = kernel.wallMicroseconds
     deadlines = Deadlines(now: now)
-    // Place 0 is the wake-up itself and has no handler.
-    places.append(Place())
+    // Slot 0 is the wake-up descriptor, which has no handler.
+    slots.append(Slot())
     try kernel.add(
-      handle.wakeUp.number, EventTag(place: 0, life: 0), interest: EPOLLIN.rawValue | EPOLLET.rawValue)
+      handle.wakeUp.number, EventTag(slot: 0, generation: 0), interest: EPOLLIN.rawValue | EPOLLET.rawValue)
   }
 
   deinit {
-    for place in places { unsafe place.handler?.release() }
+    for slot in slots { unsafe slot.handler?.release() }
   }
 
-  /// The clock itself, in the midst of a turn: monotonic nanoseconds.
+  /// Reads the clock in the middle of a turn: monotonic nanoseconds.
   package var clockNanoseconds: Int64 { kernel.nanoseconds }
 
   /// The system calls of this loop's sockets.
@@ -98,7 +101,7 @@ package struct Registration: Equatable, Sendable {
 
   // MARK: Running
 
-  /// Takes turns until `stop`; it can run again then.
+  /// Runs turns until `stop`; it can be run again afterwards.
   package func run(for delegate: any EventLoopDelegate) {
     self.delegate = delegate
     while !isStopping { turn() }
@@ -109,7 +112,7 @@ package struct Registration: Equatable, Sendable {
   package func stop() { isStopping = true }
 
   private func turn() {
-    let isIdle = again.isEmpty && later.isEmpty
+    let isIdle = nextTurnCalls.isEmpty && endOfTurnCalls.isEmpty
     let timeout: Int64? = isIdle ? deadlines.untilNext(now: kernel.nanoseconds / 1_000_000) : 0
     handle.busySince.store(0, ordering: .relaxed)
     let count = kernel.wait(timeout: timeout)
@@ -119,22 +122,21 @@ package struct Registration: Equatable, Sendable {
       let event = kernel.event(index)
       dispatch(event.tag, event.readiness)
     }
-    callAgain()
-    callLater()
-    while let place = deadlines.popDue(now: now) {
-      unsafe places[Int(place)].handler?._withUnsafeGuaranteedRef { $0.deadlinePassed() }
+    runNextTurnCalls()
+    runEndOfTurnCalls()
+    while let slot = deadlines.popDue(now: now) {
+      unsafe slots[Int(slot)].handler?._withUnsafeGuaranteedRef { $0.deadlinePassed() }
     }
     delegate?.turnEnded()
-    freeLeaving()
+    freeUnregistered()
   }
 
-  /// Frees the handlers whose registrations have ended; a loop that takes no more turns would hold them, and they it.
-  ///
-  /// A handler's end may end others: they must not join the array that is being emptied.
-  package func freeLeaving() {
-    while !leaving.isEmpty {
-      swap(&leaving, &left)
-      left.removeAll(keepingCapacity: true)
+  /// Frees the unregistered handlers. Call it after the last turn, to break the cycle between them and the loop.
+  package func freeUnregistered() {
+    // Freeing a handler may unregister others, which must not be appended to the array being emptied.
+    while !unregistered.isEmpty {
+      swap(&unregistered, &freeing)
+      freeing.removeAll(keepingCapacity: true)
     }
   }
 
@@ -148,83 +150,84 @@ package struct Registration: Equatable, Sendable {
     if let descriptor = tag.newDescriptor {
       handle.arriving.subtract(1, ordering: .relaxed)
       delegate?.adopted(FileDescriptor(owning: descriptor), from: tag.listener)
-    } else if tag.place == 0 {
+    } else if tag.slot == 0 {
       var wakes: eventfd_t = 0
       _ = unsafe eventfd_read(handle.wakeUp.number, &wakes)
       delegate?.woken()
-    } else if places[Int(tag.place)].life == tag.life {
-      unsafe places[Int(tag.place)].handler?._withUnsafeGuaranteedRef { $0.ready(readiness) }
+    } else if slots[Int(tag.slot)].generation == tag.generation {
+      unsafe slots[Int(tag.slot)].handler?._withUnsafeGuaranteedRef { $0.ready(readiness) }
     }
   }
 
   @inline(__always)
-  private func wakeUp(_ call: CallList.Call) {
+  private func run(_ call: CallList.Call) {
     guard isCurrent(call.registration) else { return }
-    unsafe places[Int(call.registration.place)].handler?._withUnsafeGuaranteedRef { $0.wokenUp(for: call.reason) }
+    unsafe slots[Int(call.registration.slot)].handler?._withUnsafeGuaranteedRef { $0.scheduledCall(for: call.reason) }
   }
 
-  private func callAgain() {
-    guard !again.isEmpty else { return }
-    swap(&again, &agains)
-    for index in 0..<agains.count { wakeUp(agains[index]) }
-    agains.removeAll()
+  private func runNextTurnCalls() {
+    guard !nextTurnCalls.isEmpty else { return }
+    swap(&nextTurnCalls, &runningNextTurnCalls)
+    for index in 0..<runningNextTurnCalls.count { run(runningNextTurnCalls[index]) }
+    runningNextTurnCalls.removeAll()
   }
 
-  private func callLater() {
-    while !later.isEmpty {
-      swap(&later, &laters)
-      for index in 0..<laters.count { wakeUp(laters[index]) }
-      laters.removeAll()
+  private func runEndOfTurnCalls() {
+    while !endOfTurnCalls.isEmpty {
+      swap(&endOfTurnCalls, &runningEndOfTurnCalls)
+      for index in 0..<runningEndOfTurnCalls.count { run(runningEndOfTurnCalls[index]) }
+      runningEndOfTurnCalls.removeAll()
     }
   }
 
   // MARK: Registrations
 
-  /// Gives `handler` a place, still without a descriptor.
+  /// Gives `handler` a slot, without a descriptor so far.
   package func register(_ handler: EventHandler) -> Registration {
-    let place: UInt32
-    if let free = freePlaces.popLast() {
-      place = free
+    let slot: UInt32
+    if let free = freeSlots.popLast() {
+      slot = free
     } else {
-      place = UInt32(places.count)
-      places.append(Place())
+      slot = UInt32(slots.count)
+      slots.append(Slot())
     }
-    unsafe places[Int(place)].handler = Unmanaged.passRetained(handler)
-    return Registration(place: place, life: places[Int(place)].life)
+    unsafe slots[Int(slot)].handler = Unmanaged.passRetained(handler)
+    return Registration(slot: slot, generation: slots[Int(slot)].generation)
   }
 
-  /// Ends a registration; a deadline goes with it. The descriptor leaves epoll when it is closed, or by `unwatch`.
+  /// Ends a registration and its deadline. The descriptor leaves epoll when it is closed, or by `unwatch`.
   package func unregister(_ registration: Registration) {
     guard isCurrent(registration) else { return }
-    let place = Int(registration.place)
-    if let handler = unsafe places[place].handler { unsafe leaving.append(handler.takeRetainedValue()) }
-    unsafe places[place].handler = nil
-    places[place].life = (places[place].life + 1) & 0x7FFF_FFFF
-    deadlines.clear(registration.place)
-    freePlaces.append(registration.place)
+    let slot = Int(registration.slot)
+    if let handler = unsafe slots[slot].handler { unsafe unregistered.append(handler.takeRetainedValue()) }
+    unsafe slots[slot].handler = nil
+    slots[slot].generation = (slots[slot].generation + 1) & 0x7FFF_FFFF
+    deadlines.clear(registration.slot)
+    freeSlots.append(registration.slot)
   }
 
   private func isCurrent(_ registration: Registration) -> Bool {
-    // The place of none is beyond all others.
-    let place = Int(registration.place)
-    return place < places.count && places[place].life == registration.life
+    // The slot of `none` is beyond the table.
+    let slot = Int(registration.slot)
+    return slot < slots.count && slots[slot].generation == registration.generation
   }
 
-  /// Watches a descriptor both ways, edge-triggered; its present readiness is told in the next turn.
+  /// Watches a descriptor for reading and writing, edge-triggered; the next turn reports its present readiness.
   package func watch(_ descriptor: Int32, for registration: Registration) throws(Errno) {
     try kernel.add(
-      descriptor, EventTag(place: registration.place, life: registration.life), interest: Selector.bothWays)
+      descriptor, EventTag(slot: registration.slot, generation: registration.generation), interest: Selector.bothWays)
   }
 
-  /// The same for a descriptor that another thread has added to this loop's epoll.
-  package func watchAdopted(_ descriptor: Int32, for registration: Registration) throws(Errno) {
+  /// Delivers the events of a descriptor that another thread has added to this loop's epoll to `registration`; the next
+  /// turn reports its present readiness.
+  package func redirectEvents(of descriptor: Int32, to registration: Registration) throws(Errno) {
     try kernel.modify(
-      descriptor, EventTag(place: registration.place, life: registration.life), interest: Selector.bothWays)
+      descriptor, EventTag(slot: registration.slot, generation: registration.generation), interest: Selector.bothWays)
   }
 
-  /// Watches a descriptor level-triggered, for what `readiness` names: for listeners, and for libcurl while it connects.
+  /// Watches a descriptor level-triggered, for `readiness` only: for listeners, and for libcurl while it connects.
   package func watch(_ descriptor: Int32, for registration: Registration, level readiness: Readiness) throws(Errno) {
-    let tag = EventTag(place: registration.place, life: registration.life)
+    let tag = EventTag(slot: registration.slot, generation: registration.generation)
     do throws(Errno) {
       try kernel.add(descriptor, tag, interest: readiness.rawValue)
     } catch {
@@ -235,26 +238,27 @@ package struct Registration: Equatable, Sendable {
 
   package func unwatch(_ descriptor: Int32) { kernel.remove(descriptor) }
 
-  /// Calls `wokenUp` of this registration once more: behind this turn's events where one of them asks for it, else in the
-  /// next turn. For work that must not hold up the others.
+  /// Schedules one `scheduledCall` in the next turn; if called while this turn's events are handled, after these events.
+  /// For work that must not hold up other handlers.
   ///
-  /// - Parameter reason: the handler's own; it is handed back.
-  package func again(_ registration: Registration, _ reason: UInt8 = 0) {
-    again.append(CallList.Call(registration: registration, reason: reason))
+  /// - Parameter reason: passed to `scheduledCall`; its meaning is the handler's own.
+  package func scheduleNextTurn(_ registration: Registration, _ reason: UInt8 = 0) {
+    nextTurnCalls.append(CallList.Call(registration: registration, reason: reason))
   }
 
-  /// Calls `wokenUp` of this registration behind all events and `again` calls of this turn (from `deadlinePassed`: of the
-  /// next). A handler may ask for it again from within, but has to stop: the turn ends when nobody asks.
+  /// Schedules one `scheduledCall` after all events and `scheduleNextTurn` calls of this turn; from `deadlinePassed`, of
+  /// the next turn. A handler may schedule another from within such a call, but only finitely often: the turn ends when
+  /// the list is empty.
   ///
-  /// What many send one right behind the other finds their peer awake: waking it anew for each piece was 9 % of the CPU
-  /// time with 64 connections under load.
-  package func later(_ registration: Registration, _ reason: UInt8 = 0) {
-    later.append(CallList.Call(registration: registration, reason: reason))
+  /// Writes to one peer that follow each other closely find it awake: waking it for each write took 9 % of the CPU time
+  /// with 64 connections under load.
+  package func scheduleEndOfTurn(_ registration: Registration, _ reason: UInt8 = 0) {
+    endOfTurnCalls.append(CallList.Call(registration: registration, reason: reason))
   }
 
-  /// Sets the one deadline of a registration (monotonic milliseconds; `.max`: none).
+  /// Sets the one deadline of a registration (monotonic milliseconds); `.max` clears it.
   package func setDeadline(_ due: Int64, for registration: Registration) {
     guard isCurrent(registration) else { return }
-    deadlines.set(registration.place, at: due)
+    deadlines.set(registration.slot, at: due)
   }
 }

@@ -1,31 +1,31 @@
 package import Bytes
 
-/// The end of a connection whose peer may still be sending: reads what comes after our side is closed, and drops it.
+/// A lingering close: reads and drops what the peer still sends after our sending side is closed.
 ///
-/// Closing at once would answer those bytes with a reset, and the peer's system may then discard the response before the
-/// peer has read it (RFC 9112 §9.6). The owner closes our side before, and the socket after `drain` says so or a
-/// deadline has passed.
+/// Closing the socket at once would answer those bytes with a reset, and the peer's system may then discard the response
+/// before the peer has read it (RFC 9112 §9.6). The owner closes the sending side first, and the socket once `drain`
+/// returns anything but `waiting` or a deadline passes.
 package struct LingeringClose: Equatable, Sendable {
   package enum Progress: Equatable, Sendable {
-    /// The peer has closed its side, or the connection is gone: closing the socket destroys nothing.
+    /// The peer has closed its side or the connection is gone: closing the socket loses nothing.
     case peerEnded
-    /// Nothing more has come yet.
+    /// The socket has no more bytes for now.
     case waiting
-    /// The peer has sent more than the bound, and goes on at its own risk.
+    /// The peer has sent more than the bound: it may lose the response.
     case boundReached
   }
 
   private var bytesLeft: Int
 
-  /// - Parameter bytesMax: how many bytes are read; one more reaches the bound.
+  /// - Parameter bytesMax: the most bytes to read; one more is `boundReached`.
   package init(bytesMax: Int) {
     precondition(bytesMax >= 0)
     bytesLeft = bytesMax
   }
 
-  /// Reads all that has come, until the socket would block.
+  /// Reads until the socket would block.
   ///
-  /// - Parameter scratch: what it holds is lost; afterwards it is empty.
+  /// - Parameter scratch: a buffer whose contents are discarded.
   package mutating func drain(_ socket: borrowing Socket, into scratch: ByteBuffer) -> Progress {
     defer { scratch.removeAll() }
     while true {

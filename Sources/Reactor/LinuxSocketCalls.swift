@@ -3,13 +3,13 @@ import CLinux
 import Glibc
 import System
 
-/// Linux itself.
+/// The system calls of Linux.
 package final class LinuxSocketCalls: SocketCalls, Sendable {
   package static let shared = LinuxSocketCalls()
 
   package func receive(_ descriptor: Int32, into buffer: ByteBuffer) -> Transfer {
     let capacity = buffer.freeCapacity
-    // "Would block" would lose the edge, and reading nothing looks like the end.
+    // With no capacity, `wouldBlock` would lose the edge, and a read of 0 bytes looks like the end of the stream.
     precondition(capacity > 0, "no capacity to read into")
     let count = unsafe linux_receive(descriptor, buffer.address(at: buffer.count), capacity)
     if count > 0 {
@@ -44,8 +44,8 @@ package final class LinuxSocketCalls: SocketCalls, Sendable {
     return count >= 0 ? .bytes(count) : Self.failure()
   }
 
-  /// "More" is the end, with which the kernel sends what it has held back: one of twelve packets less, and a seventh of
-  /// the CPU time of a connection with one request.
+  /// MSG_MORE lets the kernel send the last bytes together with the FIN: one packet of twelve less, and a seventh of the
+  /// CPU time of a connection with one request.
   private static func flags(isLast: Bool) -> Int32 { Int32(isLast ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL) }
 
   package func bytesWaiting(_ descriptor: Int32) -> Int? {

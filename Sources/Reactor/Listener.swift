@@ -13,7 +13,7 @@ package final class Listener: Sendable {
   package let descriptor: FileDescriptor
   private let file: SocketFile?
 
-  /// How many connections may wait to be accepted.
+  /// The length of the accept queue.
   package static let backlog: Int32 = 4096
 
   package init(_ address: Address) throws(Errno) {
@@ -23,7 +23,7 @@ package final class Listener: Sendable {
       file = nil
     case .unix(let path, let access):
       descriptor = try Self.listenUnix(path, hasAccess: access.mode != nil)
-      // Before listen(2): until then nobody can connect.
+      // Before listen(2): no one can connect until then.
       let file = SocketFile(path)
       self.file = file
       try file.grant(access)
@@ -33,7 +33,7 @@ package final class Listener: Sendable {
 
   deinit { file?.remove() }
 
-  /// The address that is bound, with the port that the system chose for port 0.
+  /// The bound address, with the port that the system chose for port 0.
   package var localAddress: SocketAddress? {
     var storage = sockaddr_storage()
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -43,9 +43,9 @@ package final class Listener: Sendable {
     return result == 0 ? SocketAddress(storage) : nil
   }
 
-  /// The next waiting connection, non-blocking and close-on-exec; nil when there is none.
+  /// Accepts the next connection, non-blocking and close-on-exec; nil if none is waiting.
   ///
-  /// - Parameter peer: becomes the address that it comes from.
+  /// - Parameter peer: set to the peer's address.
   package func accept(from peer: inout SocketAddress?) throws(Errno) -> FileDescriptor? {
     let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     while true {
@@ -60,21 +60,21 @@ package final class Listener: Sendable {
       }
       let error = Errno.last
       switch error.number {
-      // A Unix socket says EINVAL once `endQueue` has shut it down and all that waited are accepted.
+      // A Unix socket returns EINVAL once `closeQueue` has shut it down and its queue is empty.
       case EAGAIN, EINVAL: return nil
-      // The connection was gone before we came to it (accept(2), "Error handling"); others may wait behind it.
+      // This connection failed before it was accepted (accept(2), "Error handling"); others may wait behind it.
       case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENETUNREACH, EHOSTUNREACH: continue
       default: throw error
       }
     }
   }
 
-  /// Lets nobody else join the connections that wait to be accepted, so that accepting them comes to an end.
+  /// Closes the accept queue to new connections, so that accepting the waiting ones comes to an end.
   ///
-  /// Between the last `accept` and `stop` the kernel would complete further connections, and `stop` reset them. TCP has no
-  /// call for it: a filter drops what asks for a connection. Such a client asks again after a second, and is refused then.
-  /// Without the filter, on a system that has none, that moment remains.
-  package func endQueue() {
+  /// Otherwise the kernel would complete further connections between the last `accept` and `stop`, and `stop` would reset
+  /// them. TCP has no call for this: a socket filter drops SYN segments. Such a peer retries after a second and is refused
+  /// then. If the filter cannot be attached, that window remains.
+  package func closeQueue() {
     guard file == nil else {
       file?.remove()
       shutdown(descriptor.number, Int32(SHUT_RDWR))
@@ -95,8 +95,8 @@ package final class Listener: Sendable {
     }
   }
 
-  /// Refuses connections from now on, whoever still holds the listener, and removes its socket file; connections that
-  /// nobody has accepted are reset.
+  /// Refuses new connections, resets those not yet accepted, and removes the socket file, even while other references to
+  /// the listener exist.
   package func stop() {
     file?.remove()
     shutdown(descriptor.number, Int32(SHUT_RDWR))
@@ -116,26 +116,27 @@ package final class Listener: Sendable {
     return try bound(AF_INET6, &ipv6)
   }
 
-  /// A socket file that a dead process has left is replaced; one that answers, or any other file, is in use.
+  /// Replaces a stale socket file; a socket that accepts connections, or any other file, is in use.
   ///
-  /// - Parameter hasAccess: whether its access is still to be granted.
+  /// - Parameter hasAccess: whether `SocketFile.grant` sets the mode later.
   private static func listenUnix(_ path: String, hasAccess: Bool) throws(Errno) -> FileDescriptor {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
-    let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { room in
-      guard path.utf8.count < room.count else { return false }
-      unsafe room.copyBytes(from: path.utf8)
+    let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { buffer in
+      guard path.utf8.count < buffer.count else { return false }
+      unsafe buffer.copyBytes(from: path.utf8)
       return true
     }
     guard fits else { throw Errno(ENAMETOOLONG) }
-    // An empty name would bind a name that no file shows (unix(7), "Address format").
+    // An empty path would bind an abstract address, which has no file (unix(7), "Address format").
     guard !path.isEmpty else { throw Errno(EADDRNOTAVAIL) }
-    if try isLeftBehind(path, &address) { unsafe _ = unlink(path) }
-    return try bound(AF_UNIX, &address, isClosed: hasAccess)
+    if try isStale(path, &address) { unsafe _ = unlink(path) }
+    return try bound(AF_UNIX, &address, withoutPermissions: hasAccess)
   }
 
-  /// Whether `path` is a socket that nobody listens on; connect(2) refuses a plain file with the same errno.
-  private static func isLeftBehind(_ path: String, _ address: inout sockaddr_un) throws(Errno) -> Bool {
+  /// Whether `path` is a socket without a listener. Only sockets are probed: connect(2) refuses a plain file with the same
+  /// errno.
+  private static func isStale(_ path: String, _ address: inout sockaddr_un) throws(Errno) -> Bool {
     var status = stat()
     guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
     // Non-blocking: a listener whose queue is full must not hold up the start.
@@ -146,9 +147,9 @@ package final class Listener: Sendable {
     return answer != 0 && errno == ECONNREFUSED
   }
 
-  /// - Parameter isClosed: a socket file begins without any permission.
+  /// - Parameter withoutPermissions: creates a socket file that no one may connect to.
   private static func bound<Raw>(
-    _ family: Int32, _ address: inout Raw, isClosed: Bool = false
+    _ family: Int32, _ address: inout Raw, withoutPermissions: Bool = false
   ) throws(Errno) -> FileDescriptor {
     let flags = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let number = socket(family, flags, 0)
@@ -158,12 +159,12 @@ package final class Listener: Sendable {
     let size = socklen_t(MemoryLayout<Int32>.size)
     if family != AF_UNIX {
       unsafe _ = setsockopt(number, SOL_SOCKET, SO_REUSEADDR, &one, size)
-      // What is accepted inherits it: small writes go at once.
+      // Accepted sockets inherit it: small writes are sent at once.
       unsafe _ = setsockopt(number, Int32(IPPROTO_TCP), TCP_NODELAY, &one, size)
     }
-    // Linux gives the file the mode of the socket, less the umask (net/unix/af_unix.c, unix_bind_bsd).
-    if isClosed { _ = fchmod(number, 0) }
-    // An IPv6 listener is for IPv6 alone: the operator names each address he wants.
+    // Linux gives the file the socket's mode, masked by the umask (net/unix/af_unix.c, unix_bind_bsd).
+    if withoutPermissions { _ = fchmod(number, 0) }
+    // An IPv6 listener does not accept IPv4: the operator lists each address.
     if family == AF_INET6 { unsafe _ = setsockopt(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
     guard unsafe withSocketAddress(&address, { unsafe bind(number, $0, $1) }) == 0 else { throw Errno.last }
     return descriptor

@@ -3,15 +3,15 @@ import Glibc
 package import Synchronization
 package import System
 
-/// What other threads may do with a loop: wake it, and hand it a connection.
+/// A loop as other threads see it: they can wake it and hand it connections.
 package final class LoopHandle: Sendable {
   let epoll: FileDescriptor
   let wakeUp: FileDescriptor
-  /// How many connections the loop holds; written by the loop and by who hands it one.
+  /// The number of connections of the loop; changed by the loop and by threads that hand it one.
   package let connections = Atomic<Int>(0)
-  /// How many sockets were handed over to the loop and are not adopted yet.
+  /// The number of sockets handed over and not yet adopted.
   package let arriving = Atomic<Int>(0)
-  /// When the present turn began (monotonic nanoseconds); 0 while the loop waits for events.
+  /// When the current turn began (monotonic nanoseconds); 0 while the loop waits for events.
   package let busySince = Atomic<Int64>(0)
 
   package init() throws(Errno) {
@@ -23,17 +23,17 @@ package final class LoopHandle: Sendable {
     self.wakeUp = FileDescriptor(owning: wakeUp)
   }
 
-  /// Makes the loop take its next turn at once, and call its delegate's `woken`.
+  /// Makes the loop start its next turn at once and call its delegate's `woken`.
   package func wake() {
     _ = eventfd_write(wakeUp.number, 1)
   }
 
-  /// Hands over a non-blocking socket; the loop builds the connection at the socket's first event.
+  /// Hands over a non-blocking socket; the loop's delegate adopts it at its first event.
   ///
-  /// - Parameter listener: which of the listeners accepted it, less than 65,536.
+  /// - Parameter listener: the index of the listener that accepted it, below 65,536.
   package func adopt(_ descriptor: consuming FileDescriptor, from listener: Int) throws(Errno) {
     let number = descriptor.number
-    // Counted first: the loop may have adopted it, and let it go, before the call is back.
+    // Counted first: the loop may have adopted and closed it before epoll_ctl returns.
     connections.add(1, ordering: .relaxed)
     arriving.add(1, ordering: .relaxed)
     do throws(Errno) {

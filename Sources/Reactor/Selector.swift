@@ -2,63 +2,63 @@ import CLinux
 import Glibc
 package import System
 
-/// What a descriptor is ready for, in the bits of epoll_ctl(2); edge-triggered, so each edge is told once.
+/// What a descriptor is ready for, in the bits of epoll_ctl(2). Edge-triggered: each edge is reported once.
 public struct Readiness: OptionSet, Sendable {
   public let rawValue: UInt32
   @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  // Computed from literals, so that they are constants in other modules too: stored ones, and lists of them, cost 4,300
-  // instructions a request.
+  // Computed from literals so that they are constants in other modules too: stored values and array literals cost 4,300
+  // instructions per request.
   /// EPOLLIN.
   @inlinable public static var readable: Readiness { Readiness(rawValue: 0x0001) }
   /// EPOLLOUT.
   @inlinable public static var writable: Readiness { Readiness(rawValue: 0x0004) }
   /// The peer has closed its sending side: EPOLLRDHUP.
   @inlinable public static var inputEnded: Readiness { Readiness(rawValue: 0x2000) }
-  /// The connection is gone in both directions: EPOLLERR or EPOLLHUP.
+  /// The connection is closed in both directions: EPOLLERR or EPOLLHUP.
   @inlinable public static var hungUp: Readiness { Readiness(rawValue: 0x0018) }
 
-  /// Whether any of `others` is there. `contains` is a generic call in another module: 40 instructions.
+  /// Whether any of `others` is set. `contains` is a generic call in another module: 40 instructions.
   @inlinable public func has(_ others: Readiness) -> Bool { rawValue & others.rawValue != 0 }
 
-  /// Whether a read would tell something: bytes, the end, or an error.
-  @inlinable public var isForReading: Bool { has(.readable) || isForTheEnd }
-  /// Whether no more bytes will come than those that are there.
-  @inlinable public var isForTheEnd: Bool { has(.inputEnded) || has(.hungUp) }
+  /// Whether a read returns bytes, the end or an error instead of blocking.
+  @inlinable public var isReadable: Bool { has(.readable) || hasInputEnded }
+  /// Whether no bytes will follow those already received.
+  @inlinable public var hasInputEnded: Bool { has(.inputEnded) || has(.hungUp) }
 }
 
-/// What comes back with an event: which registration, in which of its lives.
+/// The data that epoll returns with an event: a slot and its generation, or a new descriptor.
 ///
-/// The life number makes an event of a reused place stale: it is told apart and dropped.
+/// An event whose generation is not the slot's current one is stale and dropped.
 package struct EventTag: Equatable, Sendable {
   package var bits: UInt64
 
-  /// The descriptor is new to this loop: the low half is its number, the 16 bits above it its listener's.
+  /// Marks a descriptor that is new to this loop: its number is in the low half, its listener in the 16 bits above.
   private static let newBit: UInt64 = 1 << 63
 
   init(bits: UInt64) { self.bits = bits }
-  package init(place: UInt32, life: UInt32) { bits = UInt64(life & 0x7FFF_FFFF) << 32 | UInt64(place) }
+  package init(slot: UInt32, generation: UInt32) { bits = UInt64(generation & 0x7FFF_FFFF) << 32 | UInt64(slot) }
   package init(newDescriptor: Int32, listener: Int) {
     bits = Self.newBit | UInt64(UInt16(listener)) << 32 | UInt64(UInt32(bitPattern: newDescriptor))
   }
 
   var newDescriptor: Int32? { bits & Self.newBit == 0 ? nil : Int32(truncatingIfNeeded: bits) }
-  /// Which of the listeners accepted a new descriptor.
+  /// The index of the listener that accepted a new descriptor.
   var listener: Int { Int(UInt16(truncatingIfNeeded: bits >> 32)) }
-  var place: UInt32 { UInt32(truncatingIfNeeded: bits) }
-  var life: UInt32 { UInt32(truncatingIfNeeded: bits >> 32) & 0x7FFF_FFFF }
+  var slot: UInt32 { UInt32(truncatingIfNeeded: bits) }
+  var generation: UInt32 { UInt32(truncatingIfNeeded: bits >> 32) & 0x7FFF_FFFF }
 }
 
-/// What a loop asks of the system: readiness and time. Linux, or a simulation of it.
+/// The system calls of a loop, for readiness and time: Linux's or a simulation's.
 package protocol Kernel: AnyObject {
   var sockets: any SocketCalls { get }
   /// Monotonic.
   var nanoseconds: Int64 { get }
   /// Since 1970.
   var wallMicroseconds: Int64 { get }
-  /// Waits for events, at most `timeout` milliseconds (nil: for ever); returns how many there are.
+  /// Waits for events at most `timeout` milliseconds (nil: without limit) and returns their number.
   func wait(timeout: Int64?) -> Int
-  /// One of the events that `wait` has counted.
+  /// One of the events of the last `wait`.
   func event(_ index: Int) -> (tag: EventTag, readiness: Readiness)
   /// - Parameter interest: in the bits of epoll_ctl(2).
   func add(_ descriptor: Int32, _ tag: EventTag, interest: UInt32) throws(Errno)
@@ -66,7 +66,7 @@ package protocol Kernel: AnyObject {
   func remove(_ descriptor: Int32)
 }
 
-/// The one place of all epoll calls.
+/// Makes all epoll calls.
 @safe final class Selector: Kernel {
   static let eventsMax = 256
   static let bothWays = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
@@ -74,7 +74,7 @@ package protocol Kernel: AnyObject {
   private let epoll: Int32
   private let events: UnsafeMutablePointer<epoll_event>
 
-  /// - Parameter epoll: the descriptor; its owner outlives the selector.
+  /// - Parameter epoll: the epoll descriptor; its owner must outlive the selector.
   init(epoll: Int32) {
     self.epoll = epoll
     unsafe events = UnsafeMutablePointer.allocate(capacity: Self.eventsMax)
@@ -86,7 +86,6 @@ package protocol Kernel: AnyObject {
   var nanoseconds: Int64 { MonotonicClock.nanoseconds }
   var wallMicroseconds: Int64 { MonotonicClock.wallMicroseconds }
 
-  /// Waits for events, at most `timeout` milliseconds (nil: for ever); returns how many there are.
   func wait(timeout: Int64?) -> Int {
     let milliseconds = timeout.map { Int32(clamping: $0) } ?? -1
     let count = unsafe epoll_wait(epoll, events, Int32(Self.eventsMax), milliseconds)
@@ -114,7 +113,7 @@ package protocol Kernel: AnyObject {
     _ = epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil)
   }
 
-  /// epoll_ctl may be called from any thread: that is how a connection is handed to another loop.
+  /// Callable from any thread, as epoll_ctl is: this is how a connection is handed to another loop.
   static func control(
     _ epoll: Int32, _ operation: Int32, _ descriptor: Int32, _ tag: EventTag, _ interest: UInt32
   ) throws(Errno) {

@@ -1,18 +1,37 @@
 package import Bytes
 package import System
 
-/// What a non-blocking read or write came to.
+/// The result of a non-blocking read or write.
 package enum Transfer: Equatable, Sendable {
   case bytes(Int)
   case wouldBlock
-  /// The peer has ended its side (reads only).
+  /// The peer has closed its sending side (reads only).
   case ended
   case failed(Errno)
 }
 
-/// A connected, non-blocking stream socket, closed when its one owner lets go of it.
+/// The system calls of connected sockets: Linux's or a simulation's.
+package protocol SocketCalls: AnyObject {
+  /// Reads into the free capacity of `buffer`, which must not be 0.
+  func receive(_ descriptor: Int32, into buffer: ByteBuffer) -> Transfer
+  /// - Parameter isLast: the end of the output follows at once and may share a packet with these bytes.
+  func send(_ descriptor: Int32, _ buffer: ByteBuffer, _ range: Range<Int>, isLast: Bool) -> Transfer
+  /// Writes the rest of `first`, then a range of `second`, in one call.
+  func send(
+    _ descriptor: Int32, _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>,
+    isLast: Bool
+  ) -> Transfer
+  /// The number of bytes received and not read; nil if the system cannot report it.
+  func bytesWaiting(_ descriptor: Int32) -> Int?
+  func endOutput(_ descriptor: Int32)
+  func resetOnClose(_ descriptor: Int32)
+  func peerAddress(_ descriptor: Int32) -> SocketAddress?
+  func close(_ descriptor: Int32)
+}
+
+/// A connected, non-blocking stream socket with one owner, closed when the owner releases it.
 package struct Socket: ~Copyable {
-  /// Its descriptor.
+  /// The descriptor.
   package let number: Int32
   private let calls: any SocketCalls
 
@@ -23,26 +42,26 @@ package struct Socket: ~Copyable {
 
   deinit { calls.close(number) }
 
-  /// Reads into the free capacity of `buffer`, of which there must be some.
+  /// Reads into the free capacity of `buffer`, which must not be 0.
   package func receive(into buffer: ByteBuffer) -> Transfer { calls.receive(number, into: buffer) }
 
   /// Writes a range of `buffer`.
   ///
-  /// - Parameter isLast: `endOutput` or the socket's end follows at once; until then the bytes may be held back.
+  /// - Parameter isLast: `endOutput` or closing follows at once; the kernel may hold the bytes back until then.
   package func send(_ buffer: ByteBuffer, _ range: Range<Int>, isLast: Bool) -> Transfer {
     calls.send(number, buffer, range, isLast: isLast)
   }
 
-  /// Writes the rest of `first` and then a range of `second` with one call.
+  /// Writes the rest of `first`, then a range of `second`, in one call.
   package func send(
     _ first: ByteBuffer, from offset: Int, then second: ByteBuffer, _ range: Range<Int>, isLast: Bool
   ) -> Transfer {
     calls.send(number, first, from: offset, then: second, range, isLast: isLast)
   }
 
-  /// Ends our sending side, so that the peer reads the answer to its end.
+  /// Closes the sending side, so that the peer reads the response to its end.
   package func endOutput() { calls.endOutput(number) }
 
-  /// Makes closing a reset: the peer cannot take what it has for the whole.
+  /// Makes closing send a reset, so that the peer cannot take a truncated response for a complete one.
   package func resetOnClose() { calls.resetOnClose(number) }
 }

@@ -1,18 +1,18 @@
 import CLinux
 import Glibc
 
-/// The address of a peer or a listener, as bytes.
+/// The address of a peer or a listener, in binary form.
 package enum SocketAddress: Hashable, Sendable {
   case ipv4(address: UInt32, port: UInt16)
-  /// The two halves of the 128 bits, in network order read as big-endian numbers.
+  /// The two halves of the 128 bits as numbers; `high` holds the first 8 bytes in network order.
   case ipv6(high: UInt64, low: UInt64, port: UInt16)
   case unix(path: String)
 
-  /// From a `sockaddr` of the system's; nil for what is neither IP nor a Unix socket.
+  /// Reads a `sockaddr`; nil unless it is an IP or Unix address. The path of a Unix address is not read.
   package init?(bytes: UnsafeRawBufferPointer) {
     var storage = sockaddr_storage()
-    unsafe withUnsafeMutableBytes(of: &storage) { room in
-      unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(room.count)))
+    unsafe withUnsafeMutableBytes(of: &storage) { buffer in
+      unsafe buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(buffer.count)))
     }
     self.init(storage)
   }
@@ -39,7 +39,7 @@ package enum SocketAddress: Hashable, Sendable {
     }
   }
 
-  /// `::ffff:a.b.c.d` is the IPv4 address a.b.c.d (RFC 4291 §2.5.5.2): rules for one form hold for the other.
+  /// Turns `::ffff:a.b.c.d` into the IPv4 address a.b.c.d (RFC 4291 §2.5.5.2), so that rules for one form hold for both.
   private static func unmapped(high: UInt64, low: UInt64, port: UInt16) -> SocketAddress {
     guard high == 0, low >> 32 == 0xFFFF else { return .ipv6(high: high, low: low, port: port) }
     return .ipv4(address: UInt32(truncatingIfNeeded: low), port: port)

@@ -3,32 +3,32 @@ import HTTP1
 import Reactor
 import System
 
-/// One caller: its requests are read whole, one after the other, and each gets its response before the next is read.
+/// A connection of a small server: each request is read whole and answered before the next is read.
 final class SmallConnection: EventHandler {
-  /// Which of the server's bounds it counts towards.
-  enum Place {
-    case usual
-    /// Only what the site answers at any time is answered.
+  /// The limit of the server that the connection counts towards.
+  enum Budget {
+    case regular
+    /// The handler answers only what it answers under load.
     case reserved
   }
 
   private enum Phase {
     case readingHead
     case readingBody
-    /// The response is not out yet; then the next request, or the end.
+    /// The response is being sent; the next request follows, or the end.
     case responding(keepsAlive: Bool)
-    /// The last response is out and our side is closed.
+    /// The last response is sent and the sending side is closed.
     case lingering(LingeringClose)
     case closed
   }
 
   private static let bufferBytes = 16 << 10
   private static let bufferKeptBytesMax = 64 << 10
-  private static let requestsInOneTurnMax = 64
+  private static let requestsPerTurnMax = 64
   private static let lingerMilliseconds: Int64 = 1_000
   private static let lingerBytesMax = 16 << 20
 
-  var place: Place
+  var budget: Budget
   private let socket: Socket
   private let owner: SmallLoop
   private let peer: SocketAddress?
@@ -38,18 +38,18 @@ final class SmallConnection: EventHandler {
   private var parser: RequestHeadParser
   private var reader = BodyReader(.none)
   private var body: [UInt8] = []
-  private var more: ((ByteBuffer) -> Bool)?
+  private var nextPart: ((ByteBuffer) -> Bool)?
   private var phase = Phase.readingHead
   private var registration = Registration.none
-  /// When it began to wait for the present request's head, by the owner's count.
-  private var ticket: UInt64 = 0
+  /// When it began to wait for the current request's head, by the owner's count.
+  private var waitOrder: UInt64 = 0
 
-  init(_ socket: consuming Socket, from peer: SocketAddress?, in place: Place, on owner: SmallLoop) {
+  init(_ socket: consuming Socket, from peer: SocketAddress?, in budget: Budget, on owner: SmallLoop) {
     self.peer = peer
-    self.place = place
+    self.budget = budget
     self.socket = socket
     self.owner = owner
-    ticket = owner.nextTicket()
+    waitOrder = owner.nextWaitOrder()
     parser = RequestHeadParser(limits: owner.bounds.headLimits)
   }
 
@@ -61,28 +61,28 @@ final class SmallConnection: EventHandler {
       owner.loop.unregister(registration)
       throw error
     }
-    beginWait()
+    restartDeadline()
   }
 
-  /// The next step of the caller's has its time from now on.
-  private func beginWait() {
-    guard let milliseconds = owner.bounds.milliseconds else { return }
+  /// Starts the time limit for the peer's next step.
+  private func restartDeadline() {
+    guard let milliseconds = owner.bounds.timeoutMilliseconds else { return }
     owner.loop.setDeadline(owner.loop.now + milliseconds, for: registration)
   }
 
-  /// When it began to wait for a request's head, by the owner's count; nil: it does not.
-  var waitsForHead: UInt64? {
+  /// When it began to wait for a request's head, by the owner's count; nil if it does not wait.
+  var headWaitOrder: UInt64? {
     switch phase {
-    case .readingHead, .lingering: ticket
+    case .readingHead, .lingering: waitOrder
     case .readingBody, .responding, .closed: nil
     }
   }
 
-  /// Ends for another connection, unless the request has come that it waits for; tells whether it has ended.
-  func makesWay() -> Bool {
-    let ticket = ticket
+  /// Serves a request that has arrived; otherwise closes. Returns whether the connection is closed.
+  func evictIfWaiting() -> Bool {
+    let waitOrder = waitOrder
     proceed()
-    if waitsForHead == ticket { close() }
+    if headWaitOrder == waitOrder { close() }
     if case .closed = phase { return true }
     return false
   }
@@ -99,17 +99,17 @@ final class SmallConnection: EventHandler {
 
   override func ready(_ readiness: Readiness) { proceed() }
 
-  override func wokenUp(for reason: UInt8) { proceed() }
+  override func scheduledCall(for reason: UInt8) { proceed() }
 
-  /// Goes on as far as the bytes and the socket's capacity reach.
+  /// Serves requests until the socket would block.
   private func proceed() {
-    for _ in 0..<Self.requestsInOneTurnMax {
+    for _ in 0..<Self.requestsPerTurnMax {
       guard serveNext() else { return }
     }
-    owner.loop.again(registration)
+    owner.loop.scheduleNextTurn(registration)
   }
 
-  /// Serves one request, and tells whether there may be another one at once.
+  /// Serves one request; returns whether another may follow at once.
   private func serveNext() -> Bool {
     switch phase {
     case .readingHead:
@@ -122,8 +122,8 @@ final class SmallConnection: EventHandler {
       guard flush() else { return false }
       if keepsAlive {
         phase = .readingHead
-        ticket = owner.nextTicket()
-        beginWait()
+        waitOrder = owner.nextWaitOrder()
+        restartDeadline()
       } else {
         endOutput()
       }
@@ -137,7 +137,7 @@ final class SmallConnection: EventHandler {
 
   // MARK: Reading
 
-  /// True when the phase has changed.
+  /// Returns whether the phase has changed.
   private func readHead() -> Bool {
     while true {
       do throws(HeadFault) {
@@ -170,7 +170,7 @@ final class SmallConnection: EventHandler {
     }
   }
 
-  /// Takes what has come of the body out of the input, behind the head; true once the body is complete.
+  /// Moves received body bytes out of the input, where they follow the head; true once the body is complete.
   private func takeBody() throws(BodyFault) -> Bool {
     let headEnd = parser.head.byteCount
     var end = headEnd
@@ -179,7 +179,7 @@ final class SmallConnection: EventHandler {
     return isComplete
   }
 
-  /// Reads more into the input; false when nothing more comes now, or ever: then the connection is closed.
+  /// Reads more into the input; false if the socket would block, or has ended and is now closed.
   private func receive() -> Bool {
     input.reserve(Self.bufferBytes / 4)
     switch socket.receive(into: input) {
@@ -191,7 +191,7 @@ final class SmallConnection: EventHandler {
     }
   }
 
-  /// A caller that waits for this has sent nothing behind its head, so the response's bytes cannot be mixed up with it.
+  /// A peer that waits for this has sent no further request, so no other response can get mixed up with it.
   private func sendContinue() {
     output.appendContinue()
     _ = flush()
@@ -200,35 +200,35 @@ final class SmallConnection: EventHandler {
   // MARK: Responding
 
   private func respond() {
-    if place == .reserved { owner.moveUp(self) }
+    if budget == .reserved { owner.promote(self) }
     let request = SmallRequest(
-      body: body, peer: peer, seconds: owner.loop.wallMicroseconds / 1_000_000, isReserved: place == .reserved)
-    let response = input.withBytes { bytes in owner.site.respond(to: parser.head, bytes, request, output) }
+      body: body, peer: peer, seconds: owner.loop.wallMicroseconds / 1_000_000, isReserved: budget == .reserved)
+    let response = input.withBytes { bytes in owner.handler.respond(to: parser.head, bytes, request, output) }
     input.remove(0..<parser.head.byteCount)
     parser.reset()
     body = []
-    more = response.more
-    begin(keepsAlive: response.keepsAlive)
+    nextPart = response.nextPart
+    beginResponse(keepsAlive: response.keepsAlive)
   }
 
   private func refuse(_ fault: SmallRequestFault) {
     let isHead = input.withBytes { bytes in RequestHeadParser.isHead(bytes) }
-    owner.site.refuse(fault, isHead: isHead, at: owner.loop.wallMicroseconds / 1_000_000, to: output)
-    begin(keepsAlive: false)
+    owner.handler.refuse(fault, isHead: isHead, at: owner.loop.wallMicroseconds / 1_000_000, to: output)
+    beginResponse(keepsAlive: false)
   }
 
-  private func begin(keepsAlive: Bool) {
+  private func beginResponse(keepsAlive: Bool) {
     phase = .responding(keepsAlive: keepsAlive)
-    beginWait()
+    restartDeadline()
   }
 
-  /// Sends what waits, and at most one more part of the response a turn; true when all of it is out.
+  /// Sends pending output and prepares at most one more part of the response per turn; true once all of it is sent.
   private func flush() -> Bool {
     guard sendOutput() else { return false }
-    guard let more else { return true }
-    if !more(output) { self.more = nil }
-    beginWait()
-    owner.loop.again(registration)
+    guard let nextPart else { return true }
+    if !nextPart(output) { self.nextPart = nil }
+    restartDeadline()
+    owner.loop.scheduleNextTurn(registration)
     return false
   }
 
@@ -244,13 +244,13 @@ final class SmallConnection: EventHandler {
     }
     output.removeAll()
     sent = 0
-    // One large message does not cost memory for ever.
+    // One large message must not take memory for the rest of the connection.
     if output.capacity > Self.bufferKeptBytesMax { output = ByteBuffer(capacity: Self.bufferBytes) }
     if input.isEmpty, input.capacity > Self.bufferKeptBytesMax { input = ByteBuffer(capacity: Self.bufferBytes) }
     return true
   }
 
-  /// RFC 9112 §9.6: a caller that is still sending would otherwise be answered with a reset, and lose the response.
+  /// RFC 9112 §9.6: a peer that is still sending would otherwise get a reset and lose the response.
   private func endOutput() {
     socket.endOutput()
     owner.loop.setDeadline(owner.loop.now + Self.lingerMilliseconds, for: registration)

@@ -1,8 +1,8 @@
 import Glibc
 
-/// A file that whole records are appended to, by several processes if need be, and that is made durable on demand.
+/// A file that one or more processes append whole records to, made durable on demand.
 package final class AppendFile: Sendable {
-  /// Names a file whatever its path is now.
+  /// Device and inode: identifies a file after its path has changed.
   package struct Identity: Equatable, Sendable {
     let device: UInt
     let number: UInt
@@ -11,25 +11,26 @@ package final class AppendFile: Sendable {
   package let identity: Identity
   private let descriptor: FileDescriptor
 
-  /// Opens a regular file for appending, and makes it where it is missing.
+  /// Opens a regular file for appending and creates it if missing.
   ///
   /// - Parameters:
-  ///   - mode: of a new file, less the umask.
-  ///   - isNew: fails with EEXIST where something stands at `path`.
+  ///   - mode: the mode of a new file, before the umask.
+  ///   - isNew: fails with EEXIST if `path` already exists.
+  /// - Throws: `Errno.notRegularFile` for a folder, pipe or device.
   package init(path: String, mode: UInt32, isNew: Bool = false) throws(Errno) {
-    // O_NONBLOCK: a pipe at the path must not hold up who opens it; it is refused below.
+    // O_NONBLOCK: opening a pipe must not block; it is rejected below.
     let flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | (isNew ? O_EXCL : 0)
     let number = unsafe open(path, flags, mode)
     guard number >= 0 else { throw .last }
     let opened = FileDescriptor(owning: number)
     var status = stat()
     guard unsafe fstat(number, &status) == 0 else { throw .last }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw .noRegularFile }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw .notRegularFile }
     identity = Identity(device: UInt(status.st_dev), number: UInt(status.st_ino))
     descriptor = opened
   }
 
-  /// What stands at a path now; nil where nothing does.
+  /// The identity of the file now at `path`; nil if there is none.
   package static func identity(of path: String) -> Identity? {
     var status = stat()
     guard unsafe stat(path, &status) == 0 else { return nil }
@@ -48,8 +49,8 @@ package final class AppendFile: Sendable {
     var bytes = [UInt8](repeating: 0, count: size - offset)
     var filled = 0
     while filled < bytes.count {
-      let read = unsafe bytes.withUnsafeMutableBytes { room in
-        unsafe pread(descriptor.number, room.baseAddress?.advanced(by: filled), room.count - filled, off_t(offset))
+      let read = unsafe bytes.withUnsafeMutableBytes { buffer in
+        unsafe pread(descriptor.number, buffer.baseAddress?.advanced(by: filled), buffer.count - filled, off_t(offset))
       }
       guard read >= 0 || errno == EINTR else { throw .last }
       guard read != 0 else { break }
@@ -60,18 +61,18 @@ package final class AppendFile: Sendable {
     return bytes
   }
 
-  /// Appends all of `bytes`; in one piece unless the disk runs full. What was written before a fault stays.
+  /// Appends all of `bytes`, in one write unless the disk runs full. Bytes written before a fault stay in the file.
   package func append(_ bytes: Span<UInt8>) throws(Errno) {
     try write(bytes, to: descriptor.number)
   }
 
-  /// Makes what was appended outlast a loss of power. After a fault the kernel may hold for clean what is not on the
-  /// disk, so that another call proves nothing.
+  /// Makes appended bytes durable (fdatasync(2)). After a fault the kernel may mark unwritten pages clean, so a second
+  /// call that succeeds proves nothing.
   package func synchronize() throws(Errno) {
     guard fdatasync(descriptor.number) == 0 else { throw .last }
   }
 
-  /// Makes the names in a folder durable.
+  /// Makes a folder's entries durable (fsync(2)).
   package static func synchronize(folder: String) throws(Errno) {
     let number = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard number >= 0 else { throw .last }
@@ -83,7 +84,7 @@ package final class AppendFile: Sendable {
     guard unsafe Glibc.rename(path, other) == 0 else { throw .last }
   }
 
-  /// Gives a file a second name; fails with EEXIST where something stands there.
+  /// Creates a hard link; fails with EEXIST if `other` exists.
   package static func link(_ path: String, to other: String) throws(Errno) {
     guard unsafe Glibc.link(path, other) == 0 else { throw .last }
   }
@@ -92,6 +93,6 @@ package final class AppendFile: Sendable {
 }
 
 extension Errno {
-  /// What stands there is a folder, a pipe or a device: nothing that one could go back in.
-  package static let noRegularFile = Errno(ESPIPE)
+  /// The path is a folder, a pipe or a device, which cannot be read from an offset.
+  package static let notRegularFile = Errno(ESPIPE)
 }

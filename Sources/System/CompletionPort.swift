@@ -1,15 +1,15 @@
 import Synchronization
 
-/// Names one thing that a loop waits for; stale once it was delivered or withdrawn.
+/// Identifies one pending result; stale once the result is delivered or the ticket withdrawn.
 package struct Ticket: Equatable, Sendable {
   let slot: UInt32
   /// Counts the uses of the slot.
   let generation: UInt32
 }
 
-/// How threads answer a loop: results pile up here, and the loop is woken to take them.
+/// Passes results from other threads to a loop: they are queued, and the loop is woken to take them.
 ///
-/// Bound: one result for each ticket of its port.
+/// Bound: one result per ticket of its port.
 package final class CompletionQueue<Result: Sendable>: Sendable {
   package struct Completion: Sendable {
     package let ticket: Ticket
@@ -29,7 +29,7 @@ package final class CompletionQueue<Result: Sendable>: Sendable {
 
   package func complete(_ ticket: Ticket, _ result: Result) { complete([Completion(ticket, result)]) }
 
-  /// Hands over a batch, and wakes the loop once.
+  /// Queues a batch and wakes the loop once.
   package func complete(_ batch: [Completion]) {
     guard !batch.isEmpty else { return }
     completions.withLock { $0 += batch }
@@ -38,7 +38,7 @@ package final class CompletionQueue<Result: Sendable>: Sendable {
 
   fileprivate func takeAll() -> [Completion] {
     completions.withLock { completions in
-      // Most wake-ups of a loop are for something else.
+      // Most wake-ups of a loop have another cause.
       guard !completions.isEmpty else { return [] }
       defer { completions = [] }
       return completions
@@ -46,10 +46,10 @@ package final class CompletionQueue<Result: Sendable>: Sendable {
   }
 }
 
-/// A loop's side of a completion queue: who waits, by ticket. Confined to the loop.
+/// A loop's side of a completion queue: the waiters, by ticket. Confined to the loop.
 ///
-/// A ticket is delivered once, to whoever took it; what comes for one that was withdrawn is dropped, even where its slot
-/// was taken anew meanwhile.
+/// Each ticket's result is delivered once, to the waiter that took it. A result for a withdrawn ticket is dropped, even
+/// if its slot has been reused.
 package final class CompletionPort<Waiter: AnyObject, Result: Sendable> {
   private struct Slot {
     var waiter: Waiter?
@@ -62,20 +62,20 @@ package final class CompletionPort<Waiter: AnyObject, Result: Sendable> {
 
   package init(_ queue: CompletionQueue<Result>) { self.queue = queue }
 
-  /// How many wait.
+  /// The number of waiters.
   package var count: Int { slots.count - free.count }
 
-  /// A ticket for `waiter`, which is held until it is delivered or withdrawn.
+  /// Returns a ticket for `waiter`, which is retained until delivery or withdrawal.
   package func ticket(for waiter: Waiter) -> Ticket {
     let slot = free.popLast() ?? newSlot()
     slots[Int(slot)].waiter = waiter
     return Ticket(slot: slot, generation: slots[Int(slot)].generation)
   }
 
-  /// The waiter waits no longer; a ticket that is stale already changes nothing.
+  /// Drops the waiter of a ticket; a stale ticket has no effect.
   package func withdraw(_ ticket: Ticket) { _ = take(ticket) }
 
-  /// Delivers what has come; to be called each time the loop is woken.
+  /// Delivers the queued results. Call it each time the loop is woken.
   package func deliver(_ body: (Waiter, Result) -> Void) {
     for completion in queue.takeAll() {
       if let waiter = take(completion.ticket) { body(waiter, completion.result) }

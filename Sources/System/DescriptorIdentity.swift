@@ -1,11 +1,11 @@
 import Glibc
 
-/// Tells an open descriptor from a later one that bears the same number.
+/// Distinguishes an open descriptor from a later one with the same number.
 package struct DescriptorIdentity: Equatable, Sendable {
   private let device: dev_t
   private let inode: ino_t
 
-  /// - Returns: nil when nothing is open under this number.
+  /// - Returns: nil if no descriptor with this number is open.
   package init?(of descriptor: Int32) {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { return nil }

@@ -6,12 +6,12 @@ package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
 
   package init(_ number: Int32) { self.number = number }
 
-  /// The errno of the call that has just failed on this thread.
+  /// The errno of the last failed call on this thread.
   package static var last: Errno { Errno(errno) }
 
-  package static let again = Errno(EAGAIN)
+  package static let wouldBlock = Errno(EAGAIN)
   package static let interrupted = Errno(EINTR)
-  package static let alreadyThere = Errno(EEXIST)
+  package static let fileExists = Errno(EEXIST)
   package static let notPermitted = Errno(EPERM)
   package static let addressInUse = Errno(EADDRINUSE)
   package static let tooManyOpenFiles = Errno(EMFILE)

@@ -1,6 +1,6 @@
 import Glibc
 
-/// An open descriptor, closed when its one owner lets go of it.
+/// An open descriptor with one owner, closed when the owner releases it.
 package struct FileDescriptor: ~Copyable, Sendable {
   package let number: Int32
 
@@ -8,7 +8,7 @@ package struct FileDescriptor: ~Copyable, Sendable {
 
   deinit { close(number) }
 
-  /// Gives the number away: whoever takes it closes it.
+  /// Gives up ownership: the caller must close the returned number.
   package consuming func release() -> Int32 {
     let number = number
     discard self

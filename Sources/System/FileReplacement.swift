@@ -1,26 +1,26 @@
 import Glibc
 
-/// Puts new bytes in a file's place in one step: whoever reads it finds the old bytes or the new, never a part.
+/// Replaces a file's contents atomically: readers see the old bytes or the new bytes, never a mixture.
 package struct FileReplacement {
-  /// The file itself; links are resolved before.
+  /// The file itself; the caller resolves links first.
   private let path: String
   private let folder: String
   private let temporary: String
   private let newMode: UInt32
 
-  /// - Parameter newMode: of a file that is not there yet.
+  /// - Parameter newMode: the mode of the file if it does not exist yet.
   package init(_ path: String, newMode: UInt32 = 0o644) {
     self.path = path
     self.newMode = newMode
     let slash = path.lastIndex(of: "/")
     folder = slash.map { slash in slash == path.startIndex ? "/" : String(path[..<slash]) } ?? "."
     let name = slash.map { slash in path[path.index(after: slash)...] } ?? path[...]
-    // In the same folder, because a rename does not cross file systems; with a dot, so that nobody reads it as a policy.
+    // In the same folder, because a rename does not cross file systems; with a dot, so that it is not read as a policy.
     temporary = "\(folder)/.\(name).\(getpid()).tmp"
   }
 
-  /// Writes beside the file with its owner and mode, makes that durable, and renames. On a fault all is as before. A file
-  /// that is not there gets the owner of its folder.
+  /// Writes a temporary file with the old file's owner and mode, makes it durable, and renames it. A fault leaves the old
+  /// file unchanged. A new file gets the owner of its folder.
   package func write(_ bytes: [UInt8]) throws(Errno) {
     var before = stat()
     if unsafe stat(path, &before) != 0 {

@@ -1,10 +1,10 @@
 import Glibc
 
-/// Holds a folder for one process that edits its files, until it lets go of it; `flock(2)`, so it ends with the process.
+/// An exclusive lock on a folder for a process that edits its files (flock(2)); it ends with the process at the latest.
 package struct FolderLock: ~Copyable {
   private let folder: FileDescriptor
 
-  /// Waits for another holder for at most `milliseconds`, then fails with `Errno.again`.
+  /// Waits at most `milliseconds` for another holder, then fails with `Errno.wouldBlock`.
   package init(_ path: String, waitingMilliseconds milliseconds: Int) throws(Errno) {
     let number = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard number >= 0 else { throw .last }
@@ -16,7 +16,7 @@ package struct FolderLock: ~Copyable {
   private static func lock(_ number: Int32, until deadline: Int64) throws(Errno) {
     while flock(number, LOCK_EX | LOCK_NB) != 0 {
       guard errno == EWOULDBLOCK || errno == EINTR else { throw .last }
-      guard MonotonicClock.nanoseconds < deadline else { throw .again }
+      guard MonotonicClock.nanoseconds < deadline else { throw .wouldBlock }
       usleep(20_000)
     }
   }

@@ -1,9 +1,9 @@
 import CLinux
 import Glibc
 
-/// Hears of changes in folders: files made, written, replaced, renamed or deleted, links included (inotify(7)).
+/// Watches folders for changes: files and links created, written, replaced, renamed or deleted (inotify(7)).
 ///
-/// What a link points to lies elsewhere: name that folder as well.
+/// A link's target is not watched: add its folder as well.
 package struct FolderWatch: ~Copyable {
   private let descriptor: FileDescriptor
 
@@ -14,7 +14,7 @@ package struct FolderWatch: ~Copyable {
     add(folders)
   }
 
-  /// Watches more folders; those that cannot be watched are left out.
+  /// Watches more folders; skips those that cannot be watched.
   package func add(_ folders: [String]) {
     let changes =
       IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF
@@ -24,7 +24,7 @@ package struct FolderWatch: ~Copyable {
 
   var number: Int32 { descriptor.number }
 
-  /// Takes note of all that has happened so far.
+  /// Discards all events so far.
   func drain() {
     var bytes = InlineArray<4_096, UInt8>(repeating: 0)
     var span = bytes.mutableSpan

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A file that is read from its beginning, or a pipe such as a shell's `<(…)`, whose name leads nowhere else.
+/// A file or pipe read in order, such as a shell's `<(…)`, whose path is valid in this process only.
 package final class InputFile: Sendable {
   package static let standardInput = InputFile(number: 0, owned: nil)
 
@@ -18,20 +18,20 @@ package final class InputFile: Sendable {
     self.owned = owned
   }
 
-  /// The size of a regular file; nil for what cannot be read twice.
+  /// The size of a regular file; nil for anything that cannot be read twice.
   package var byteCount: Int? {
     var status = stat()
     guard unsafe fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
     return Int(status.st_size)
   }
 
-  /// The next bytes, at most `count`, and fewer only where the file ends.
+  /// Reads the next `count` bytes, fewer only at the end of the file.
   package func read(_ count: Int) throws(Errno) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     var filled = 0
     while filled < count {
-      let length = unsafe bytes.withUnsafeMutableBytes { room in
-        unsafe Glibc.read(number, room.baseAddress?.advanced(by: filled), count - filled)
+      let length = unsafe bytes.withUnsafeMutableBytes { buffer in
+        unsafe Glibc.read(number, buffer.baseAddress?.advanced(by: filled), count - filled)
       }
       guard length >= 0 || errno == EINTR else { throw .last }
       guard length != 0 else { break }
@@ -41,7 +41,7 @@ package final class InputFile: Sendable {
     return bytes
   }
 
-  /// Goes on from a place in a regular file.
+  /// Sets the offset of the next read in a regular file.
   package func seek(to offset: Int) throws(Errno) {
     guard lseek(number, off_t(offset), SEEK_SET) >= 0 else { throw .last }
   }

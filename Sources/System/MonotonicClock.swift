@@ -1,9 +1,9 @@
 public import Glibc
 
-/// Time that only goes forward, for deadlines and durations.
+/// Monotonic time for deadlines and durations; wall and CPU time for logs and metrics.
 @usableFromInline
 package enum MonotonicClock {
-  /// Nanoseconds since some moment in the past (CLOCK_MONOTONIC).
+  /// Nanoseconds since an unspecified moment (CLOCK_MONOTONIC).
   @inlinable @inline(__always) package static var nanoseconds: Int64 { read(CLOCK_MONOTONIC) }
 
   package static var milliseconds: Int64 { nanoseconds / 1_000_000 }

@@ -1,21 +1,21 @@
 import CLinux
 import Glibc
 
-/// Signals that one thread waits for; the others never see them.
+/// A set of signals that is blocked in every thread and waited for in one.
 package struct Signals: Sendable {
   private let numbers: [Int32]
 
-  /// Holds the signals back from now on. Call it before any other thread starts: they inherit the mask.
-  package init(holding numbers: [Int32]) {
+  /// Blocks the signals. Call it before any other thread starts: threads inherit the mask.
+  package init(blocking numbers: [Int32]) {
     self.numbers = numbers
-    // A peer that has closed shows as EPIPE where it matters, not as the end of the process.
+    // A closed peer shows as EPIPE from the write and must not end the process.
     _ = signal(SIGPIPE, SIG_IGN)
-    // A file at its largest size (RLIMIT_FSIZE) shows as EFBIG.
+    // A file at its size limit (RLIMIT_FSIZE) shows as EFBIG.
     _ = signal(SIGXFSZ, SIG_IGN)
     change(SIG_BLOCK)
   }
 
-  /// Waits for the next one of them.
+  /// Waits for the next signal.
   package func wait() -> Int32 {
     var set = set
     var number: Int32 = 0
@@ -23,26 +23,27 @@ package struct Signals: Sendable {
     return number
   }
 
-  /// What `wait(or:)` came to.
-  package enum News: Equatable, Sendable {
+  /// Why `wait(or:)` returned.
+  package enum Event: Equatable, Sendable {
     case signal(Int32)
-    /// Something changed in the folders, and nothing more for `quiet` milliseconds.
+    /// The folders changed and have settled.
     case change
-    /// Nothing came within `patience`.
-    case nothing
+    case timeout
   }
 
-  /// Waits for the next signal, or for a change in the folders.
+  /// Waits for the next signal or for a change in the folders.
   ///
   /// - Parameters:
-  ///   - quiet: milliseconds without a further change that make a change complete; at most ten times as long in all, for
-  ///     a folder that never comes to rest.
-  ///   - patience: milliseconds to wait for the first of them; nil: for ever.
-  package func wait(or watch: borrowing FolderWatch, quiet: Int32, patience: Int32? = nil) -> News {
+  ///   - settleMilliseconds: how long the folders must stay unchanged before a change is reported; a folder that keeps
+  ///     changing is reported after ten times as long.
+  ///   - timeoutMilliseconds: how long to wait for the first event; nil waits without limit.
+  package func wait(
+    or watch: borrowing FolderWatch, settleMilliseconds: Int32, timeoutMilliseconds: Int32? = nil
+  ) -> Event {
     var set = set
     let signals = FileDescriptor(owning: unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC)))
-    /// When to wait no longer (monotonic milliseconds).
-    var end = patience.map { MonotonicClock.milliseconds + Int64($0) }
+    /// When to stop waiting (monotonic milliseconds).
+    var end = timeoutMilliseconds.map { MonotonicClock.milliseconds + Int64($0) }
     var hasChanged = false
     while true {
       let left = end.map { Int32(clamping: max(0, $0 - MonotonicClock.milliseconds)) } ?? -1
@@ -52,19 +53,19 @@ package struct Signals: Sendable {
       ]
       var span = entries.mutableSpan
       let count = unsafe span.withUnsafeMutableBufferPointer {
-        unsafe poll($0.baseAddress, 2, hasChanged ? min(quiet, left) : left)
+        unsafe poll($0.baseAddress, 2, hasChanged ? min(settleMilliseconds, left) : left)
       }
       if count > 0, entries[0].revents != 0 { return .signal(wait()) }
-      if count == 0 { return hasChanged ? .change : .nothing }
+      if count == 0 { return hasChanged ? .change : .timeout }
       guard count > 0, entries[1].revents != 0 else { continue }
       watch.drain()
-      if !hasChanged { end = MonotonicClock.milliseconds + 10 * Int64(quiet) }
+      if !hasChanged { end = MonotonicClock.milliseconds + 10 * Int64(settleMilliseconds) }
       hasChanged = true
     }
   }
 
-  /// Gives the signals back their usual effect: a second Ctrl-C ends a process that drains.
-  package func letThrough() { change(SIG_UNBLOCK) }
+  /// Restores the signals' default action: a second Ctrl-C ends a draining process.
+  package func unblock() { change(SIG_UNBLOCK) }
 
   private func change(_ how: Int32) {
     var set = set

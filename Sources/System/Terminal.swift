@@ -1,19 +1,19 @@
 import CLinux
 import Glibc
 
-/// The terminal at a descriptor.
+/// The terminal on a descriptor.
 package enum Terminal {
   package static func isAt(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-  /// Reads one line from the terminal at standard input without showing it; nil when it is broken off (Ctrl-C, Ctrl-D).
+  /// Reads one line from the terminal on standard input without echo; nil if the user cancels it (Ctrl-C, Ctrl-D).
   ///
-  /// Signals from the keyboard are off meanwhile, because a process that ended here would leave the terminal mute.
-  package static func readLineUnseen(bytesMax: Int) -> [UInt8]? {
+  /// Keyboard signals are off meanwhile: a process that ended here would leave the terminal without echo.
+  package static func readLineWithoutEcho(bytesMax: Int) -> [UInt8]? {
     var before = termios()
     guard unsafe tcgetattr(0, &before) == 0 else { return nil }
-    var unseen = before
-    unseen.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
-    unsafe _ = tcsetattr(0, TCSAFLUSH, &unseen)
+    var withoutEcho = before
+    withoutEcho.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
+    unsafe _ = tcsetattr(0, TCSAFLUSH, &withoutEcho)
     defer { unsafe _ = tcsetattr(0, TCSAFLUSH, &before) }
     return readKeys(bytesMax: bytesMax)
   }

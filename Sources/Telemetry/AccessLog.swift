@@ -2,7 +2,7 @@ import Dispatch
 import Synchronization
 import System
 
-/// The access log: one writer thread that takes the loops' full buffers and appends them to a file.
+/// The access log: a writer thread that appends the loops' buffers to a file.
 package final class AccessLog: Sendable {
   private let channels = Mutex<[AccessLogChannel]>([])
   private let wake = DispatchSemaphore(value: 0)
@@ -14,16 +14,16 @@ package final class AccessLog: Sendable {
   /// Opens the file and starts the writer.
   ///
   /// - Parameters:
-  ///   - path: appended to, made with mode 0640 where it is missing; `-` is standard output.
-  ///   - report: told, on the writer's thread, when writing or reopening fails and when it works again.
+  ///   - path: the file to append to, created with mode 0640 if missing; `-` is standard output.
+  ///   - report: called on the writer's thread when writing or reopening fails, and when writing works again.
   package init(path: String, report: @escaping @Sendable (String) -> Void) throws(LogFileFault) {
     self.report = report
-    // The writer alone holds it, so that a rotation closes it.
-    let file = HandedOver(try LogFile(path: path))
+    // Handed off so that only the writer holds the file, and a rotation closes it.
+    let file = Handoff(try LogFile(path: path))
     startThread(named: "access-log") { [self] in write(to: file.take()) }
   }
 
-  /// A buffer for one loop, made on any thread and used by that loop alone.
+  /// Makes the buffer of one loop; callable on any thread.
   package func makeBuffer() -> sending AccessLogBuffer {
     let channel = AccessLogChannel()
     channels.withLock { $0.append(channel) }
@@ -31,18 +31,18 @@ package final class AccessLog: Sendable {
     return AccessLogBuffer(channel) { wake.signal() }
   }
 
-  /// Lines that were lost because the writer was behind or could not write.
+  /// The number of lines lost because the writer fell behind or could not write.
   package var droppedLines: Int { channels.withLock { $0.reduce(0) { $0 + $1.droppedLines } } }
 
-  /// Opens the path anew, after a rotation has moved the file; the old file stays in use where that fails.
+  /// Reopens the path after a rotation has moved the file; if this fails, the old file stays in use.
   package func reopen() {
     mustReopen.store(true, ordering: .releasing)
     wake.signal()
   }
 
-  /// Writes what the loops have handed over and ends the writer; false where it did not end in time.
+  /// Writes the buffers that the loops have handed over and ends the writer; false if it did not end in time.
   ///
-  /// - Parameter seconds: how long a reader that does not read may hold this up.
+  /// - Parameter seconds: how long to wait for a slow reader of the log.
   @discardableResult
   package func close(within seconds: Double = 2) -> Bool {
     isClosing.store(true, ordering: .releasing)
@@ -80,10 +80,10 @@ private struct AccessLogWriter {
     guard lines > 0 else { return }
     do {
       try file.write(bytes)
-      if isFailing { report("access log: writes to \(file.path) again") }
+      if isFailing { report("access log: writing to \(file.path) works again") }
       isFailing = false
     } catch {
-      // How many of the lines got through is not known; all are counted.
+      // The number of lines written before the fault is unknown, so all are counted.
       channel.countDropped(lines)
       if !isFailing { report("access log: \(error); lines are dropped") }
       isFailing = true

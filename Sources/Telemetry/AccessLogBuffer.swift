@@ -1,22 +1,22 @@
 import Bytes
 import Synchronization
 
-/// One loop's end of the access log: it collects lines and hands them over whole, and never waits.
+/// One loop's buffer of the access log. It collects lines, hands them over in batches, and never blocks.
 package final class AccessLogBuffer {
-  /// A buffer of this size is handed over.
+  /// The size at which the buffer is handed over.
   package static let bytesMax = 64 * 1024
-  /// A line older than this is handed over at the loop's next look, in microseconds.
+  /// The age in microseconds at which `flushIfDue` hands over the oldest line.
   package static let ageMax: Int64 = 500_000
   private static let gatheredBytes = 2 << 10
 
   private let channel: AccessLogChannel
   private let wake: @Sendable () -> Void
   private var line = AccessLogLine()
-  /// The last lines: they are gathered some at a time, which saves 130 instructions a line.
+  /// The latest lines, moved to `bytes` in batches, which saves 130 instructions per line.
   private let text = ByteBuffer(capacity: 8 << 10)
   private var bytes: [UInt8] = []
   private var lines = 0
-  /// When the oldest line was appended; on the clock that the loop passes in.
+  /// When the oldest line was appended, on the clock that the caller passes in.
   private var oldestAt: Int64 = 0
 
   init(_ channel: AccessLogChannel, wake: @escaping @Sendable () -> Void) {
@@ -25,16 +25,16 @@ package final class AccessLogBuffer {
     bytes.reserveCapacity(Self.bytesMax + AccessLogChannel.lineBytesMax)
   }
 
-  /// Appends the line of an exchange; when this buffer and the one before it are both full, the line is dropped and
+  /// Appends the line of an exchange. If this buffer and the one handed over before are both full, the line is dropped and
   /// counted.
   ///
-  /// Texts are bytes as they came, or as the policy has them; an empty one is left out of the line.
+  /// Texts are bytes as received or as in the policy; an empty one is left out of the line.
   ///
   /// - Parameters:
-  ///   - token: what the operator calls it.
-  ///   - route: its pattern.
-  ///   - head: where `texts` are.
-  ///   - now: microseconds on any clock that does not go back.
+  ///   - token: the token's note in the policy.
+  ///   - route: the route's pattern.
+  ///   - head: the bytes that `texts` are ranges of.
+  ///   - now: microseconds on any monotonic clock.
   package func append(
     _ record: borrowing ExchangeRecord, client: Span<UInt8>, token: Span<UInt8>, instance: Span<UInt8>,
     route: Span<UInt8>, operation: Span<UInt8>, peer: Span<UInt8>, _ texts: RequestTexts, in head: Span<UInt8>,
@@ -54,12 +54,12 @@ package final class AccessLogBuffer {
     if bytes.count >= Self.bytesMax { handOver() }
   }
 
-  /// Hands over what is older than `ageMax`; for each turn of the loop.
+  /// Hands over the lines if the oldest is older than `ageMax`. Call it once per turn of the loop.
   package func flushIfDue(now: Int64) {
     if !isEmpty, now - oldestAt >= Self.ageMax { handOver() }
   }
 
-  /// Hands over the rest at the end of the loop, also when the writer is behind; before `AccessLog.close`.
+  /// Hands over the rest when the loop ends, even if the writer is behind. Call it before `AccessLog.close`.
   package func close() {
     text.move(to: &bytes)
     channel.handOverLast(bytes, lines: lines)
@@ -79,9 +79,9 @@ package final class AccessLogBuffer {
   }
 }
 
-/// What one loop and the writer share: the buffer that waits to be written.
+/// Shared by one loop and the writer: the buffer that waits to be written.
 final class AccessLogChannel: Sendable {
-  /// A path of 8 KiB in escapes, and the rest; a longer line makes the buffer grow once.
+  /// A line with an 8 KiB path of escapes; a longer line makes the buffer grow once.
   static let lineBytesMax = 52 * 1024
 
   private struct Waiting {
@@ -96,7 +96,7 @@ final class AccessLogChannel: Sendable {
 
   func countDropped(_ lines: Int) { dropped.add(lines, ordering: .relaxed) }
 
-  /// Swaps a full buffer for an empty one that the writer is done with; false where the writer is behind.
+  /// Swaps a full buffer for an empty one; false if the writer has not taken the previous one.
   func handOver(_ bytes: inout [UInt8], lines: Int) -> Bool {
     waiting.withLock { waiting in
       guard waiting.bytes.isEmpty else { return false }
@@ -113,7 +113,7 @@ final class AccessLogChannel: Sendable {
     }
   }
 
-  /// Swaps the waiting buffer for the writer's empty one; the number of its lines, 0 for none.
+  /// Swaps the waiting buffer for the writer's empty one and returns the number of its lines.
   func take(_ bytes: inout [UInt8]) -> Int {
     waiting.withLock { waiting in
       guard !waiting.bytes.isEmpty else { return 0 }

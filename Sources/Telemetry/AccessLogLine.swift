@@ -1,10 +1,10 @@
 import Bytes
 
-/// Writes an exchange as one line of JSON, by hand: no String, no allocation once the buffer has its size.
+/// Writes an exchange as one line of JSON, without String and without allocation once the buffer has grown.
 struct AccessLogLine {
   private var date = CachedDate()
 
-  /// All but the texts, with the longest numbers and the room behind them: below 700 bytes.
+  /// Everything except the texts, with the longest numbers and the extra capacity that writing them needs.
   private static let fixedBytesMax = 700
 
   @inline(__always)
@@ -23,7 +23,7 @@ struct AccessLogLine {
       out.append("\"")
       out.append(#","client_request_id":""#, maskedJSON: head.extracting(texts.clientRequestID))
       if texts.traceID.isEmpty {
-        // The one that bears the request's id.
+        // The gateway starts a trace with the request's id.
         out.append(#","trace_id":""#)
         out.append(record.requestID)
         out.append("\"")
@@ -64,7 +64,7 @@ struct AccessLogLine {
   }
 }
 
-/// Members of a JSON object; one without a value is left out.
+/// JSON members; one without a value is left out.
 extension ByteWriter {
   @inline(__always)
   fileprivate mutating func append(_ name: StaticString, _ text: String?) {
@@ -77,7 +77,7 @@ extension ByteWriter {
     append(decimal: number)
   }
 
-  /// As milliseconds.
+  /// Appends a duration in milliseconds.
   @inline(__always)
   fileprivate mutating func append(_ name: StaticString, microseconds: Int64?) {
     guard let microseconds else { return }

@@ -1,17 +1,17 @@
 import Bytes
 import Dates
 
-/// Wall clock as RFC 3339 in UTC; everything but the microseconds is computed once a second.
+/// Writes wall-clock time in UTC as in RFC 3339; everything except the microseconds is computed once per second.
 struct CachedDate {
-  /// There must be room for so much.
+  /// The capacity that `append` needs.
   static let bytesMax = 32
 
   private var second = Int64.min
-  /// `2026-11-20T17:06:09.` in words, of each the first byte lowest.
+  /// `2026-11-20T17:06:09.` in words, the first byte of each lowest.
   private var words = InlineArray<3, UInt64>(repeating: 0)
   private static let wordBytes = 20
 
-  /// - Parameter time: microseconds since 1970; earlier than that is written as 1970.
+  /// - Parameter time: microseconds since 1970; a negative time is written as 1970.
   @inline(__always)
   mutating func append(_ time: Int64, to out: inout ByteWriter) {
     let (second, fraction) = max(time, 0).quotientAndRemainder(dividingBy: 1_000_000)
@@ -38,6 +38,6 @@ struct CachedDate {
       }
     }
     words = InlineArray(repeating: 0)
-    for place in 0..<Self.wordBytes { words[place / 8] |= UInt64(text[place]) << UInt64(place % 8 * 8) }
+    for index in 0..<Self.wordBytes { words[index / 8] |= UInt64(text[index]) << UInt64(index % 8 * 8) }
   }
 }

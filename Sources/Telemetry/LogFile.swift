@@ -1,17 +1,17 @@
 import Glibc
 import System
 
-/// A file that lines are appended to, or standard output for `-`.
+/// A file to append lines to, or standard output for `-`.
 struct LogFile {
   let path: String
   private let file: OutputFile
-  /// A write broke within a line.
+  /// Whether the last write ended within a line.
   private var isTorn = false
 
   private static let mode: UInt32 = 0o640
-  /// PIPE_BUF: on a descriptor that does not block, writes up to this are whole or not at all (pipe(7)).
+  /// PIPE_BUF: on a non-blocking pipe, writes up to this size are atomic (pipe(7)).
   private static let pipeBytesMax = 4096
-  /// How long a reader of a descriptor that does not block may take to make room.
+  /// How often to retry on a non-blocking pipe that is full.
   private static let waitsMax = 100
   private static let waitMilliseconds = 10
 
@@ -24,10 +24,10 @@ struct LogFile {
     }
   }
 
-  /// Writes whole lines; throws with the bytes that were not written left out for good.
+  /// Writes whole lines; after a fault, the unwritten bytes are lost.
   mutating func write(_ bytes: [UInt8]) throws(LogFileFault) {
     if isTorn { try writeWhole([UInt8(ascii: "\n")][...]) }
-    // Standard output is shared, so another process may have changed it since the last write.
+    // Standard output is shared: another process may have changed its mode since the last write.
     let isBlocking = file.isBlocking
     var rest = bytes[...]
     while !rest.isEmpty {
@@ -44,14 +44,14 @@ struct LogFile {
         isTorn = false
         return
       } catch {
-        isTorn = error != .again || part.count > Self.pipeBytesMax
+        isTorn = error != .wouldBlock || part.count > Self.pipeBytesMax
         guard !isTorn, wait < Self.waitsMax else { throw LogFileFault(path: path, action: "write", error: error) }
         sleep(milliseconds: Self.waitMilliseconds)
       }
     }
   }
 
-  /// The longest beginning of whole lines within the bound; a longer line goes alone.
+  /// The longest prefix of whole lines within the bound; a line beyond it is returned alone.
   private static func lines(of bytes: ArraySlice<UInt8>, bytesMax: Int) -> ArraySlice<UInt8> {
     guard bytes.count > bytesMax else { return bytes }
     let newline = UInt8(ascii: "\n")
@@ -60,7 +60,7 @@ struct LogFile {
   }
 }
 
-/// Why a log cannot be opened or written.
+/// Why a log file cannot be opened or written.
 package struct LogFileFault: Error, CustomStringConvertible {
   package let path: String
   package let action: String
@@ -82,8 +82,8 @@ package struct LogFileFault: Error, CustomStringConvertible {
     case EISDIR: "it is a folder"
     case EROFS: "the file system is read-only"
     case ENOSPC: "no space left on device"
-    case EAGAIN: "its reader is too slow"
-    case EPIPE: "its reader is gone"
+    case EAGAIN: "the reader is too slow"
+    case EPIPE: "the reader has closed it"
     default: error.description
     }
   }

@@ -1,6 +1,6 @@
 package import Counters
 
-/// Metrics in Prometheus' text format, version 0.0.4.
+/// Writes metrics in the Prometheus text format, version 0.0.4.
 package struct PrometheusText {
   package enum Kind: String {
     case counter, gauge, histogram
@@ -14,14 +14,14 @@ package struct PrometheusText {
 
   package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
-  /// Begins a family; its samples follow, and no other family's between them.
+  /// Starts a family; all its samples must follow before the next family.
   ///
   /// - Parameter help: one line without backslashes.
   package mutating func family(_ name: String, _ kind: Kind, _ help: String) {
     append("# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n")
   }
 
-  /// A family of one sample.
+  /// Writes a family of one sample without labels.
   package mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Int) {
     family(name, kind, help)
     sample(name, value: value)
@@ -32,7 +32,7 @@ package struct PrometheusText {
     append(" \(value)\n")
   }
 
-  /// - Parameter nanoseconds: shown as seconds.
+  /// - Parameter nanoseconds: written in seconds.
   package mutating func sample(_ name: String, _ labels: Labels = [], nanoseconds: Int) {
     begin(name, labels)
     append(" \(Self.seconds(nanoseconds))\n")
@@ -70,7 +70,7 @@ package struct PrometheusText {
 
   private mutating func append(_ text: String) { bytes += text.utf8 }
 
-  /// Nine decimals at most, without the zeros at the end.
+  /// At most nine decimals, without trailing zeros.
   private static func seconds(_ nanoseconds: Int) -> String {
     let (whole, rest) = nanoseconds.magnitude.quotientAndRemainder(dividingBy: 1_000_000_000)
     var digits = String(rest)

@@ -1,9 +1,9 @@
 import Dispatch
 import Synchronization
 
-/// Tells an operator in lines what he should know, from any thread and without ever waiting for who reads them.
+/// Reports lines to the operator from any thread, without blocking on their reader.
 ///
-/// Bound: `waitingMax` lines; beyond it they are dropped, and counted in the next line that is told.
+/// Bound: `waitingMax` lines; further ones are dropped, and their number is reported with the next line.
 package final class Reporter: Sendable {
   private let queue = DispatchQueue(label: "reports")
   private let waiting = Atomic<Int>(0)
@@ -12,10 +12,10 @@ package final class Reporter: Sendable {
 
   private static let waitingMax = 1_000
 
-  /// - Parameter write: writes one line; may block, and is called on one thread at a time.
+  /// - Parameter write: writes one line. It may block, and is called on one thread at a time.
   package init(_ write: @escaping @Sendable (String) -> Void) { self.write = write }
 
-  package func tell(_ line: String) {
+  package func report(_ line: String) {
     guard waiting.add(1, ordering: .relaxed).newValue <= Self.waitingMax else {
       waiting.subtract(1, ordering: .relaxed)
       dropped.add(1, ordering: .relaxed)
@@ -23,13 +23,13 @@ package final class Reporter: Sendable {
     }
     queue.async { [self] in
       let lost = dropped.exchange(0, ordering: .relaxed)
-      if lost > 0 { write("reports dropped here: \(lost)") }
+      if lost > 0 { write("messages dropped before the next one: \(lost)") }
       write(line)
       waiting.subtract(1, ordering: .relaxed)
     }
   }
 
-  /// Waits until what was told so far is written, at most so many seconds.
+  /// Waits at most `seconds` until the lines reported so far are written.
   package func flush(within seconds: Double) {
     let written = DispatchSemaphore(value: 0)
     queue.async { written.signal() }

@@ -2,11 +2,12 @@ public import Bytes
 
 /// A request's id: 128 bits, written as 32 hexadecimal digits.
 ///
-/// Public, as is what writes it, to be inlined in other rooms: an id is written five times for each request.
+/// Public like the functions that write it, so that they are inlined into other modules: an id is written five times per
+/// request.
 public struct RequestID: Equatable, Sendable {
   package let high: UInt64
   @usableFromInline package let low: UInt64
-  /// The digits, ready: a request's id is written five times.
+  /// The digits, computed once.
   @usableFromInline let digits: InlineArray<4, UInt64>
 
   package init(high: UInt64, low: UInt64) {
@@ -19,7 +20,7 @@ public struct RequestID: Equatable, Sendable {
     ]
   }
 
-  /// Another id with the same upper half, whose digits stay.
+  /// An id with the upper half of `other`, whose digits are reused.
   package init(_ other: RequestID, low: UInt64) {
     high = other.high
     self.low = low
@@ -33,9 +34,9 @@ public struct RequestID: Equatable, Sendable {
     left.high == right.high && left.low == right.low
   }
 
-  /// The lower half with its last bit set, so that it is not zero.
+  /// The digits of the lower half with its last bit set, so that it is not zero.
   @inlinable @inline(__always) var spanDigits: InlineArray<2, UInt64> {
-    // The digit behind an even one is the next character, for letters too.
+    // The digit after an even one is the next character, for letters too.
     [digits[2], digits[3] &+ (~low & 1) << 56]
   }
 }
@@ -45,8 +46,7 @@ extension ByteWriter {
   @inlinable @inline(__always)
   public mutating func append(_ id: RequestID) { append(words: id.digits) }
 
-  /// Appends 16 digits that stand for the gateway's part of the request in a trace: never all zeros (W3C Trace Context
-  /// §3.2.2.4).
+  /// Appends the 16 digits of the gateway's span in the trace, which are never all zeros (W3C Trace Context §3.2.2.4).
   @inlinable @inline(__always)
   public mutating func append(spanOf id: RequestID) { append(words: id.spanDigits) }
 }

@@ -1,4 +1,4 @@
-// libcurl, with one typed function for each shape of its variadic setters and getters.
+// libcurl, with one typed function for each signature of its variadic setters and getters.
 #pragma once
 #define CURL_DISABLE_DEPRECATION
 #include <curl/curl.h>
@@ -47,14 +47,14 @@ static inline CURLMcode curl_multi_set_timer(CURLM *multi, curl_multi_timer_call
 static inline CURLSHcode curl_share_set_lock_data(CURLSH *share, curl_lock_data data) {
   return curl_share_setopt(share, CURLSHOPT_SHARE, data);
 }
-// The outcome of the one transfer of a multi that has just one handle; -1 while it has none.
+// The result of the only transfer of a multi handle; -1 while it has none.
 static inline int curl_multi_take_result(CURLM *multi) {
   int left = 0;
   CURLMsg *message = curl_multi_info_read(multi, &left);
   return message && message->msg == CURLMSG_DONE ? (int)message->data.result : -1;
 }
-// Runs all transfers and tells of their sockets, due or not. Deprecated, for it is slow where there are many: a multi
-// that has just one handle loses nothing, and no other call does both.
+// Runs all transfers and reports their sockets, due or not. Deprecated because it is slow with many handles; with one
+// handle it costs nothing, and no other call does both.
 static inline CURLMcode curl_multi_run_all(CURLM *multi, int *running) {
   return curl_multi_socket_all(multi, running);
 }

@@ -13,13 +13,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Declared for _GNU_SOURCE only, which would make this module's C types differ from Glibc's.
+// glibc declares these for _GNU_SOURCE only, which would make this module's C types differ from the Glibc module's.
 int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);
 int pthread_setname_np(pthread_t thread, const char *name);
 int sched_getaffinity(pid_t process, size_t byteCount, cpu_set_t *processors);
 
-// recv(2) and send(2) without glibc's points of cancellation: nobody cancels a thread here, and to mark one cost 190
-// instructions a request.
+// recv(2) and send(2) without glibc's cancellation points: threads are never cancelled here, and a cancellation point
+// costs 190 instructions per request.
 static inline long linux_receive(int socket, void *bytes, size_t count) {
   return syscall(SYS_recvfrom, socket, bytes, count, 0, NULL, NULL);
 }
@@ -27,5 +27,5 @@ static inline long linux_send(int socket, const void *bytes, size_t count, int f
   return syscall(SYS_sendto, socket, bytes, count, flags, NULL, 0);
 }
 
-// ioctl(2) is variadic. FIONREAD, which is SIOCINQ for a socket: tcp(7).
+// ioctl(2) is variadic. For a socket FIONREAD is SIOCINQ: tcp(7).
 static inline int linux_bytes_waiting(int socket, int *count) { return ioctl(socket, FIONREAD, count); }

@@ -1,6 +1,6 @@
 import System
 
-/// Entries that wait to be written, in their order: what they say, without what the chain adds.
+/// Entries that wait to be written, in order, without the members that the chain adds.
 struct AuditBatch {
   struct Waiter: Sendable {
     let channel: Int
@@ -9,9 +9,9 @@ struct AuditBatch {
 
   struct Item: Sendable {
     let kind: AuditEntry.Kind
-    /// How many bytes of `bytes` are its members.
+    /// The number of bytes in `bytes` that belong to this entry.
     let byteCount: Int
-    /// Who waits for it; nil for outcomes.
+    /// The exchange that waits for the entry; nil for outcomes.
     let waiter: Waiter?
   }
 
@@ -27,7 +27,7 @@ struct AuditBatch {
     if kind == .intent { intents += 1 }
   }
 
-  /// Lends each item with its members.
+  /// Calls `body` with each item and its members.
   func forEach(_ body: (Item, Span<UInt8>) -> Void) {
     var offset = 0
     for item in items {
@@ -42,8 +42,8 @@ struct AuditBatch {
     intents = 0
   }
 
-  /// Whether one more outcome may wait; beyond it outcomes are lost, and counted.
-  var hasRoomForOutcome: Bool { items.count < Self.itemsMax && bytes.count < Self.bytesMax }
+  /// Whether one more outcome may wait; further outcomes are lost and counted.
+  var hasCapacityForOutcome: Bool { items.count < Self.itemsMax && bytes.count < Self.bytesMax }
 
   private static let itemsMax = 65_536
   private static let bytesMax = 32 << 20

@@ -1,14 +1,14 @@
 package import System
 
-/// What became of an intent that was handed over.
+/// The result of writing an intent.
 package enum IntentResult: Sendable {
-  /// It outlasts a loss of power.
+  /// The intent is on disk.
   case durable
-  /// It may not be on disk: its request must not be sent.
+  /// The intent may not be on disk: its request must not be sent.
   case failed
 }
 
-/// One loop's way to the audit thread; what becomes of an intent comes back through a completion queue. It never waits.
+/// One loop's channel to the audit thread. It never blocks; the results of intents return through a completion queue.
 package final class AuditChannel: Sendable {
   /// The results of this channel's intents.
   package let completions: CompletionQueue<IntentResult>
@@ -21,19 +21,19 @@ package final class AuditChannel: Sendable {
     completions = CompletionQueue(wakeLoop: wakeLoop)
   }
 
-  /// Whether an intent handed over now may become durable at all.
+  /// Whether the audit thread can write; if not, `declare` fails.
   package var canWrite: Bool { queue.canWrite }
 
-  /// Hands over the intent of a write; false where the thread cannot write or is too far behind.
+  /// Hands over the intent of a write; false if the thread cannot write or is too far behind.
   ///
   /// - Parameters:
   ///   - members: from `AuditIntent.append`.
-  ///   - ticket: under which its result comes.
+  ///   - ticket: the ticket of its result.
   package func declare(_ members: [UInt8], ticket: Ticket) -> Bool {
     queue.append(intent: members, channel: number, ticket: ticket)
   }
 
-  /// Hands over what became of a write whose intent was taken; exactly one for each.
+  /// Hands over the outcome of a write; call it exactly once for each accepted intent.
   ///
   /// - Parameter members: from `AuditOutcome.append`.
   package func record(_ members: [UInt8]) { queue.append(outcome: members) }

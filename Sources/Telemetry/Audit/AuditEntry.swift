@@ -1,15 +1,15 @@
 package import Digests
 
-/// What a line of an audit log says of its place in its chain; its members stand in one order, so none is searched for.
+/// The parsed line of an audit log, as far as its chain needs it. Members have a fixed order, so none is searched for.
 package struct AuditEntry: Sendable {
   package enum Kind: String, Sendable, CaseIterable {
-    /// The first of a chain, and the first of each of its files.
+    /// The first entry of a chain, and of each further file of it.
     case start
     /// A write is about to be sent.
     case intent
-    /// What became of it.
+    /// The result of a write.
     case outcome
-    /// The writer ended in order.
+    /// The writer ended normally.
     case end
   }
 
@@ -18,18 +18,18 @@ package struct AuditEntry: Sendable {
   package let kind: Kind
   /// RFC 3339.
   package let time: Range<Int>
-  /// Of a `start`: the entry that it follows, in this file or in the one before it; nil where there was none.
+  /// Of a `start`: the entry that it follows, in this file or in the one before it; nil if there was none.
   package let previous: AuditHead?
-  /// Of a `start`: why the chain, or its file, begins; nil for a word that this version does not know.
+  /// Of a `start`: why the chain or the file begins; nil for a reason that this version does not know.
   package let reason: AuditReason?
   /// Of a `start`: whether a key was in use.
   package let isKeyed: Bool
-  /// Of an intent and of an outcome: whose.
+  /// Of an intent or an outcome: the request.
   package let request: AuditRequestID?
-  /// Of an outcome.
-  package let outcome: AuditOutcome.Word?
+  /// Of an outcome: its kind.
+  package let outcome: AuditOutcome.Kind?
   package let hash: Digest
-  /// How many bytes of the line the hash is about; a closing brace follows them there.
+  /// The number of hashed bytes of the line; the hash also covers a closing brace.
   let openCount: Int
 
   package var head: AuditHead { AuditHead(writer: writer, sequence: sequence, hash: hash) }
@@ -37,7 +37,7 @@ package struct AuditEntry: Sendable {
   /// `,"hash":"` and 64 digits and `"}`.
   private static let tailCount = 9 + 64 + 2
 
-  /// Reads a line without its newline; nil for anything that no writer wrote.
+  /// Parses a line without its newline; nil if it does not have the form of an entry.
   package init?(_ line: Span<UInt8>) {
     openCount = line.count - Self.tailCount
     guard openCount > 0 else { return nil }
@@ -61,7 +61,7 @@ package struct AuditEntry: Sendable {
         scan.skip("\"", line)
       else { return nil }
       request = AuditRequestID(high: high, low: low)
-      outcome = scan.skip(#","outcome":""#, line) ? scan.text(line).flatMap { AuditOutcome.Word(line, $0) } : nil
+      outcome = scan.skip(#","outcome":""#, line) ? scan.text(line).flatMap { AuditOutcome.Kind(line, $0) } : nil
       guard kind == .intent || outcome != nil else { return nil }
       (previous, reason, isKeyed) = (nil, nil, false)
     case .start:
@@ -81,18 +81,18 @@ package struct AuditEntry: Sendable {
   }
 }
 
-/// Why a chain, or a file of it, begins.
+/// Why a chain or one of its files begins.
 package enum AuditReason: String, Sendable, CaseIterable {
   case process, rotation, recovery
 }
 
-/// Which exchange an entry is about.
+/// The request that an entry belongs to.
 package struct AuditRequestID: Hashable, Sendable {
   let high: UInt64
   let low: UInt64
 }
 
-extension AuditOutcome.Word {
+extension AuditOutcome.Kind {
   fileprivate init?(_ line: Span<UInt8>, _ range: Range<Int>) {
     for word in Self.allCases where LineScan.has(word.rawValue, line, at: range) {
       self = word
@@ -112,7 +112,7 @@ extension AuditEntry.Kind {
   }
 }
 
-/// Reads a line from left to right.
+/// A cursor that reads a line from left to right.
 struct LineScan {
   private(set) var offset = 0
 
@@ -132,7 +132,7 @@ struct LineScan {
     return true
   }
 
-  /// Up to the closing quote, which is skipped; nil for text with escapes, which these members never have.
+  /// Reads up to the closing quote and skips it; nil for text with escapes, which these members never have.
   mutating func text(_ line: Span<UInt8>) -> Range<Int>? {
     let start = offset
     while offset < line.count, line[offset] != UInt8(ascii: "\""), line[offset] != UInt8(ascii: "\\") { offset += 1 }
@@ -151,7 +151,7 @@ struct LineScan {
     return offset > start ? value : nil
   }
 
-  /// Lower-case digits only: a line has one spelling.
+  /// Accepts lower-case digits only, so that a line has only one valid form.
   mutating func hex(_ digits: Int, _ line: Span<UInt8>) -> UInt64? {
     guard offset + digits <= line.count else { return nil }
     var value: UInt64 = 0
@@ -169,7 +169,7 @@ struct LineScan {
     return Digest(words: (first, second, third, fourth))
   }
 
-  /// `{"writer":"…","seq":1,"hash":"…"}`.
+  /// Reads `{"writer":"…","seq":1,"hash":"…"}`.
   mutating func head(_ line: Span<UInt8>) -> AuditHead? {
     guard skip(#"{"writer":""#, line), let writer = hex(16, line), skip(#"","seq":"#, line),
       let sequence = decimal(line), skip(#","hash":""#, line), let hash = digest(line), skip("\"}", line)

@@ -1,12 +1,12 @@
 package import System
 
-/// How a file of an audit log begins and ends: enough to put files into their order.
+/// The first and the last entry of an audit file, from which files are put in order.
 package struct AuditFileEnds {
   package let first: AuditEntry?
   package let last: AuditHead?
   private let time: String
 
-  /// - Parameter file: a regular one; where it stands does not matter, and is changed.
+  /// - Parameter file: a regular file; its offset is changed.
   package init(_ file: InputFile) throws(Errno) {
     let size = file.byteCount ?? 0
     try file.seek(to: max(0, size - AuditTail.bytesMax))
@@ -23,16 +23,16 @@ package struct AuditFileEnds {
     time = found?.1 ?? ""
   }
 
-  /// The files in the order in which they were written: each behind the one whose last entry it follows, and where none
-  /// is that, by time.
+  /// The indices of the files in the order in which they were written: each after the file whose last entry it follows,
+  /// otherwise by time.
   package static func order(_ files: [AuditFileEnds]) -> [Int] {
     let successors = files.indices.map { index in
       files.indices.first { other in other != index && files[other].follows(files[index]) }
     }
-    let led = Set(successors.compactMap(\.self))
+    let withPredecessor = Set(successors.compactMap(\.self))
     var order: [Int] = []
     var seen = Set<Int>()
-    for root in files.indices.filter({ !led.contains($0) }).sorted(by: { files[$0].time < files[$1].time })
+    for root in files.indices.filter({ !withPredecessor.contains($0) }).sorted(by: { files[$0].time < files[$1].time })
       + Array(files.indices)
     {
       var next: Int? = root

@@ -1,26 +1,26 @@
 package import Digests
 
-/// Something that an audit file shows, with the line where it shows.
+/// A finding of the audit verifier, with the file and line where it was found.
 package struct AuditFinding: Sendable {
   package enum Kind: Equatable, Sendable {
-    // What does not hold.
+    // Faults of the log.
     case changed(AuditHead)
     case damaged
     case missing(UInt64, from: UInt64, to: UInt64)
-    case outOfOrder(UInt64, UInt64, standsAt: Int)
+    case outOfOrder(UInt64, UInt64, line: Int)
     case repeated(AuditHead)
-    case noStart(AuditHead)
-    case cut(AuditHead, has: UInt64)
-    case otherChain(AuditHead, Bool)
+    case startMissing(AuditHead)
+    case truncated(AuditHead, has: UInt64)
+    case keyMismatch(AuditHead, Bool)
     case headMissing(Digest)
-    // What is worth knowing.
+    // Notes.
     case torn
-    case unended
-    case beginsAnew(AuditHead)
-    case goesOn(AuditHead)
-    case open(UInt64, UInt64, AuditWriters.State)
-    /// Writes of one writer without an outcome, the first of them in this line.
-    case unanswered(UInt64, Int, AuditWriters.State)
+    case newlineMissing
+    case newChain(AuditHead)
+    case continues(AuditHead)
+    case endMissing(UInt64, UInt64, AuditWriters.State)
+    /// The number of a writer's writes without an outcome; the line is that of the first one.
+    case outcomeMissing(UInt64, Int, AuditWriters.State)
   }
 
   package let file: String
@@ -34,43 +34,47 @@ extension AuditFinding: CustomStringConvertible {
 
   package var message: String {
     switch kind {
-    case .changed(let head): "entry \(name(head)) is not what its writer wrote: changed, or checked with another key"
-    case .damaged: "this line is no entry, and no start follows it: changed"
+    case .changed(let head): "entry \(name(head)) does not match its hash: it was changed, or this is the wrong key"
+    case .damaged: "this line is not an entry, and no start entry follows it: it was changed"
     case .missing(let writer, let first, let last):
       first == last
         ? "entry \(name(writer, first)) is missing before this one"
         : "entries \(name(writer, first)) to \(last) are missing before this one"
     case .outOfOrder(let writer, let sequence, let line):
-      "entry \(name(writer, sequence)) belongs before this one, and stands in line \(line): reordered"
-    case .repeated(let head): "entry \(name(head)) stands here once more: repeated"
-    case .noStart(let head): "entry \(name(head)) is the first of its writer here: its start is missing"
-    case .cut(let head, 0): "this start follows entry \(name(head)), and its writer is not in these files: cut"
-    case .cut(let head, let last):
-      "this start follows entry \(name(head)), and the last before it is \(last): \(head.sequence - last) cut"
-    case .otherChain(_, true): "the chain is under a key: name it with --key-file"
-    case .otherChain(_, false): "the chain is under no key here, so it does not prove who wrote it"
+      "entry \(name(writer, sequence)) belongs before this one but is in line \(line): reordered"
+    case .repeated(let head): "entry \(name(head)) is repeated here"
+    case .startMissing(let head): "entry \(name(head)) is the first of its writer here: the start entry is missing"
+    case .truncated(let head, 0):
+      "this start follows entry \(name(head)), but these files have no entry of that writer: truncated"
+    case .truncated(let head, let last):
+      "this start follows entry \(name(head)), but the last one before it is \(last): "
+        + "\(head.sequence - last) \(head.sequence - last == 1 ? "entry is" : "entries are") missing"
+    case .keyMismatch(_, true): "the chain uses a key: name its file with --key-file"
+    case .keyMismatch(_, false): "the chain uses no key here, so it does not prove who wrote it"
     case .headMissing(let hash):
-      "the expected entry \(hash.hex.prefix(16))… is not in these files: the end is cut, or they are others"
-    case .torn: "a line broke off here when its writer ended; what it said was not acted on"
-    case .unended: "the last line has no newline"
-    case .beginsAnew(let head): "writer \(head.writerText) begins anew: it found no entry before it"
-    case .goesOn(let head): "goes on from entry \(name(head)), in a file that was not given"
-    case .open(let writer, let sequence, .killed):
-      "writer \(AuditHead.text(of: writer)) has no end: it was killed after its entry \(sequence)"
-    case .open(let writer, let sequence, .open), .open(let writer, let sequence, .ended):
-      "writer \(AuditHead.text(of: writer)) is still open: it runs, or was killed after its entry \(sequence)"
-    case .unanswered(let writer, let count, let state): unanswered(writer, count, state)
+      "the expected entry \(hash.hex.prefix(16))… is not in these files: the end was cut off, or these are other files"
+    case .torn: "incomplete line: its writer ended during the write; the gateway did not act on it"
+    case .newlineMissing: "the last line has no newline"
+    case .newChain(let head): "writer \(head.writerText) starts a new chain: it found no earlier entry"
+    case .continues(let head): "continues from entry \(name(head)), in a file that was not given"
+    case .endMissing(let writer, let sequence, .killed):
+      "writer \(AuditHead.text(of: writer)) has no end entry: it was killed after its entry \(sequence)"
+    case .endMissing(let writer, let sequence, .open), .endMissing(let writer, let sequence, .ended):
+      "writer \(AuditHead.text(of: writer)) is still open: it is running, or was killed after its entry \(sequence)"
+    case .outcomeMissing(let writer, let count, let state): outcomeMissing(writer, count, state)
     }
   }
 
-  private func unanswered(_ writer: UInt64, _ count: Int, _ state: AuditWriters.State) -> String {
+  private func outcomeMissing(_ writer: UInt64, _ count: Int, _ state: AuditWriters.State) -> String {
     let writes = "\(count) write\(count == 1 ? "" : "s") of writer \(AuditHead.text(of: writer))"
+    let have = count == 1 ? "has" : "have"
     return switch state {
     case .open:
-      "\(writes) still open: no outcome in these files yet"
+      "\(writes) \(count == 1 ? "is" : "are") still open: no outcome in these files yet"
     case .killed:
-      "\(writes) without outcome: it was not on the disk when the gateway was killed; the client may have been answered"
-    case .ended: "\(writes) without outcome: the gateway ended without writing it; the client may have been answered"
+      "\(writes) \(have) no outcome: the gateway was killed before it was on disk; the client may have got a response"
+    case .ended:
+      "\(writes) \(have) no outcome: the gateway ended without writing it; the client may have got a response"
     }
   }
 

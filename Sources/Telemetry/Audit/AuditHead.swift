@@ -1,8 +1,8 @@
 package import Digests
 
-/// The last entry of a chain, or any other place in it: what a copy kept elsewhere is compared with.
+/// Identifies an entry of a chain, usually the last one; a copy kept elsewhere shows whether the log was truncated.
 package struct AuditHead: Equatable, Sendable {
-  /// 64 random bits: one chain. A process begins one, and another after each file that it had to give up.
+  /// Identifies the chain: 64 random bits. A process starts one, and another after each file that it abandons.
   package let writer: UInt64
   /// Counted from 1 in each chain.
   package let sequence: UInt64
@@ -14,7 +14,7 @@ package struct AuditHead: Equatable, Sendable {
     self.hash = hash
   }
 
-  /// Reads `WRITER:SEQ:HASH`, as `description` writes it; nil for any other text.
+  /// Parses `WRITER:SEQ:HASH`, the form of `description`; nil for any other text.
   package init?(_ text: String) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     guard parts.count == 3, parts[0].utf8.count == 16, let writer = UInt64(parts[0], radix: 16),
@@ -23,7 +23,7 @@ package struct AuditHead: Equatable, Sendable {
     self.init(writer: writer, sequence: sequence, hash: hash)
   }
 
-  /// 16 hex digits.
+  /// 16 hexadecimal digits.
   package var writerText: String { Self.text(of: writer) }
 
   static func text(of writer: UInt64) -> String {

@@ -1,6 +1,6 @@
 import Bytes
 
-/// What an audit log says of a write before it is sent. Texts are bytes as they came; empty ones are left out.
+/// The audit entry of a write before it is sent. Texts are bytes as received; empty ones are left out.
 package struct AuditIntent {
   package var requestIDHigh: UInt64
   package var requestIDLow: UInt64
@@ -11,11 +11,11 @@ package struct AuditIntent {
   package var tokenDigestPrefix: UInt32?
   package var instance: [UInt8] = []
   package var peer: [UInt8] = []
-  /// What the path names: a key such as `balance_id`, and the id.
+  /// The ids in the path, with keys such as `balance_id`.
   package var target: [(key: [UInt8], value: [UInt8])] = []
-  /// What the body names: `identity_id` and `ledger_id`.
+  /// The ids in the body: `identity_id` and `ledger_id`.
   package var named: [(key: [UInt8], value: [UInt8])] = []
-  /// Of the body as the client sent it, without chunk framing; nil: it streams, and the outcome has them.
+  /// The body as received, without chunk framing; nil if it streams: the outcome then has it.
   package var body: AuditedBody?
 
   package init(requestIDHigh: UInt64, requestIDLow: UInt64) {
@@ -51,9 +51,9 @@ package struct AuditIntent {
 }
 
 extension ByteBuffer {
-  fileprivate func append(_ beginning: StaticString, _ members: [(key: [UInt8], value: [UInt8])]) {
+  fileprivate func append(_ opening: StaticString, _ members: [(key: [UInt8], value: [UInt8])]) {
     guard !members.isEmpty else { return }
-    append(beginning)
+    append(opening)
     for (index, member) in members.enumerated() {
       if index > 0 { append(",") }
       append(json: member.key.span)
@@ -68,5 +68,32 @@ extension ByteBuffer {
     append(hex: high, digits: 16)
     append(hex: low, digits: 16)
     append("\"")
+  }
+}
+
+/// JSON text, written into a buffer that grows.
+extension ByteBuffer {
+  /// Appends a JSON member whose value is text; an empty text appends nothing.
+  ///
+  /// - Parameter opening: everything up to the value's opening quote, such as `,"peer":"`.
+  fileprivate func append(_ opening: StaticString, _ text: Span<UInt8>) {
+    let bytesMax = opening.utf8CodeUnitCount + ByteWriter.jsonBytesMax(text.count)
+    write(atMost: bytesMax) { $0.append(opening, json: text) }
+  }
+
+  /// Appends any bytes as a JSON string.
+  fileprivate func append(json text: Span<UInt8>) {
+    write(atMost: ByteWriter.jsonBytesMax(text.count)) { $0.append(json: text) }
+  }
+
+  /// Appends a JSON member whose value is untrusted text: a token in it is masked.
+  fileprivate func append(_ opening: StaticString, masked text: Span<UInt8>) {
+    let bytesMax = opening.utf8CodeUnitCount + ByteWriter.jsonBytesMax(text.count)
+    write(atMost: bytesMax) { $0.append(opening, maskedJSON: text) }
+  }
+
+  /// Appends untrusted bytes as a JSON string: a token in them is masked.
+  fileprivate func append(maskedJSON text: Span<UInt8>) {
+    write(atMost: ByteWriter.jsonBytesMax(text.count)) { $0.append(maskedJSON: text) }
   }
 }

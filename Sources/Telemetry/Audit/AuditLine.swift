@@ -1,12 +1,12 @@
 import Bytes
 import Digests
 
-/// Writes the entries of one chain as lines.
+/// Writes the entries of one chain as lines, and keeps its last hash.
 struct AuditLine {
   private let chain: AuditChain
   let writer: UInt64
   private(set) var sequence: UInt64 = 0
-  /// Of the last line.
+  /// The hash of the last line.
   private(set) var hash = AuditChain.origin
   private var date = CachedDate()
 
@@ -18,8 +18,8 @@ struct AuditLine {
   var head: AuditHead { AuditHead(writer: writer, sequence: sequence, hash: hash) }
 
   /// - Parameters:
-  ///   - previous: what the file, or the one before it, ends with; this chain's own last entry where it has one.
-  ///   - lostOutcomes: outcomes of this process that no file has.
+  ///   - previous: this chain's last entry; for a new chain, the last one in the file or in the file before it.
+  ///   - lostOutcomes: the outcomes of this process that were lost.
   mutating func appendStart(
     _ reason: AuditReason, after previous: AuditHead?, lostOutcomes: Int, at time: Int64, to out: inout [UInt8]
   ) {
@@ -38,7 +38,7 @@ struct AuditLine {
     end(from: begin, &out)
   }
 
-  /// - Parameter members: what the entry says, each member with a comma before it.
+  /// - Parameter members: the entry's members, each preceded by a comma.
   mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, at time: Int64, to out: inout [UInt8]) {
     let begin = begin(kind, at: time, to: &out)
     for index in members.indices { out.append(members[index]) }

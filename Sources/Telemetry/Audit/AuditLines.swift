@@ -1,8 +1,8 @@
 package import System
 
-/// The lines of a file, one after the other and in little memory, however long the file.
+/// Reads the lines of a file of any length in bounded memory.
 package struct AuditLines {
-  /// A longer line is given in pieces, none of which is an entry.
+  /// A longer line is returned in pieces, none of which is an entry.
   package static let lineBytesMax = 1 << 20
   private static let readBytes = 256 << 10
 
@@ -13,12 +13,12 @@ package struct AuditLines {
   private var hasEnded = false
   /// Whether a newline followed the last line.
   package private(set) var isWhole = false
-  /// How much of the file is read.
+  /// The number of bytes read from the file.
   package private(set) var offset = 0
 
   package init(_ file: InputFile) { self.file = file }
 
-  /// Moves to the next line; false when there is none.
+  /// Moves to the next line; false if there is none.
   package mutating func next() throws(Errno) -> Bool {
     start = end + (isWhole ? 1 : 0)
     isWhole = false
@@ -38,7 +38,7 @@ package struct AuditLines {
     }
   }
 
-  /// Lends the line without its newline.
+  /// Calls `body` with the line, without its newline.
   package func withLine<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
     body(bytes.span.extracting(start..<end))
   }

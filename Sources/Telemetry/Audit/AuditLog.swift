@@ -2,7 +2,7 @@ import Dispatch
 import Synchronization
 import System
 
-/// The audit log: one thread that writes what the loops hand over, makes each batch durable, and tells the loops.
+/// The audit log: a thread that writes the loops' entries, makes each batch durable, and reports the results to the loops.
 package final class AuditLog: Sendable {
   private let queue = AuditQueue()
   private let channels = Mutex<[AuditChannel]>([])
@@ -11,28 +11,28 @@ package final class AuditLog: Sendable {
   private let mustReopen = Atomic<Bool>(false)
   private let finished = DispatchSemaphore(value: 0)
 
-  /// A new file is tried for so often while there is none.
+  /// The interval between attempts to open a new file while there is none.
   private static let recoverySeconds = 1.0
-  /// Outcomes alone wait so long for an intent to be written with.
+  /// How long outcomes wait for an intent to be written together with.
   private static let outcomeSeconds = 0.1
 
-  /// Opens the file, begins a chain in it, and starts the thread.
+  /// Opens the file, starts a chain in it, and starts the thread.
   ///
   /// - Parameters:
-  ///   - path: appended to, made with mode 0640 where it is missing.
-  ///   - key: of the chain; nil: plain SHA-256.
-  ///   - report: told, on the audit thread, when the file fails and when a new one is in use.
+  ///   - path: the file to append to, created with mode 0640 if missing.
+  ///   - key: the key of the chain; nil: plain SHA-256.
+  ///   - report: called on the audit thread when the file fails and when a new one is in use.
   package init(
     path: String, key: [UInt8]?, report: @escaping @Sendable (String) -> Void
   ) throws(AuditFault) {
     let writer = try AuditWriter(path: path, chain: AuditChain(key: key), report: report)
     published = Mutex(writer.state)
-    // The thread alone holds its file, so that a rotation closes it.
-    let handed = HandedOver(writer)
+    // Handed off so that only the thread holds the file, and a rotation closes it.
+    let handed = Handoff(writer)
     startThread(named: "audit") { [self] in run(handed.take()) }
   }
 
-  /// A loop's way to this log.
+  /// Makes a loop's channel to this log.
   ///
   /// - Parameter wakeLoop: called on the audit thread when intents are settled.
   package func makeChannel(wakeLoop: @escaping @Sendable () -> Void) -> AuditChannel {
@@ -43,7 +43,7 @@ package final class AuditLog: Sendable {
     }
   }
 
-  /// How it stands; for any thread, at any time.
+  /// The current state; callable on any thread.
   package var state: AuditState {
     var state = published.withLock { $0 }
     state.queueDepth = queue.depth
@@ -51,13 +51,14 @@ package final class AuditLog: Sendable {
     return state
   }
 
-  /// Goes on in a new file, after a rotation has moved the old one.
+  /// Continues in a new file after a rotation has moved the old one.
   package func reopen() {
     mustReopen.store(true, ordering: .releasing)
     queue.wakeUp()
   }
 
-  /// Writes what was handed over and the chain's end, after the loops have ended; false where that did not end in time.
+  /// Writes the remaining entries and the chain's end entry; false if this took too long. Call it after the loops have
+  /// ended.
   @discardableResult
   package func close(within seconds: Double = 5) -> Bool {
     isClosing.store(true, ordering: .releasing)

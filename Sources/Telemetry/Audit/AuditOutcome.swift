@@ -1,35 +1,35 @@
 import Bytes
 package import Digests
 
-/// What an audit log says of a write when it is over.
+/// The audit entry of a write when it is over.
 package struct AuditOutcome {
-  package enum Word: String, Sendable, CaseIterable {
-    /// Core answered that it did it.
+  package enum Kind: String, Sendable, CaseIterable {
+    /// Core's response says that it executed the write (2xx).
     case done
-    /// Core answered that it did not (4xx).
+    /// Core's response says that it did not (3xx or 4xx).
     case refused
-    /// Core has nothing of it.
+    /// No byte of the write was sent to Core.
     case notSent = "not_sent"
-    /// Core may have done it: it answered 5xx, or nothing that is whole.
+    /// Core may have executed the write: it responded with 5xx, or without a complete response.
     case unknown
   }
 
   package let requestIDHigh: UInt64
   package let requestIDLow: UInt64
-  package let word: Word
-  /// What the client was answered; 0: nothing.
+  package let kind: Kind
+  /// The status sent downstream; 0 if none was sent.
   package let status: Int
-  /// The gateway's own, where it answered or cut the answer.
+  /// The gateway's code if it sent a local reply or truncated the response.
   package let code: String?
-  /// Of a body that streamed, as far as it came.
+  /// The received part of a body that was streamed.
   package let body: AuditedBody?
 
   package init(
-    requestIDHigh: UInt64, requestIDLow: UInt64, word: Word, status: Int, code: String?, body: AuditedBody?
+    requestIDHigh: UInt64, requestIDLow: UInt64, kind: Kind, status: Int, code: String?, body: AuditedBody?
   ) {
     self.requestIDHigh = requestIDHigh
     self.requestIDLow = requestIDLow
-    self.word = word
+    self.kind = kind
     self.status = status
     self.code = code
     self.body = body
@@ -38,7 +38,7 @@ package struct AuditOutcome {
   package func append(to out: inout [UInt8]) {
     let members = ByteBuffer(capacity: 256)
     members.appendRequestID(requestIDHigh, requestIDLow)
-    members.append(text: #","outcome":"\#(word.rawValue)""#)
+    members.append(text: #","outcome":"\#(kind.rawValue)""#)
     if status > 0 { members.append(text: #","status":\#(status)"#) }
     if let code { members.append(text: #","code":"\#(code)""#) }
     body?.write(to: members)
@@ -46,11 +46,11 @@ package struct AuditOutcome {
   }
 }
 
-/// A request's body as the log knows it: by its length and its SHA-256, never by its bytes.
+/// A request's body in the log: its length and its SHA-256, never its bytes.
 package struct AuditedBody: Equatable, Sendable {
   package let byteCount: Int
   package let digest: Digest
-  /// Whether all of it came.
+  /// Whether the whole body was received.
   package let isWhole: Bool
 
   package init(byteCount: Int, digest: Digest, isWhole: Bool) {

@@ -1,16 +1,16 @@
-/// What an operator wants to know of the audit log; a copy, taken on any thread.
+/// The state of the audit log for operators; a copy.
 package struct AuditState: Equatable, Sendable {
-  /// The last entry that is durable: keep it elsewhere, and `audit verify --expect` finds a cut end.
+  /// The last durable entry. With a copy kept elsewhere, `audit verify --expect` detects a truncated log.
   package internal(set) var head: AuditHead?
-  /// Whether writes are let through.
+  /// Whether entries can be written; writes are rejected otherwise.
   package internal(set) var canWrite = true
-  /// Since the start of the process, as are all counts.
+  /// Entries written. All counts are since the start of the process.
   package internal(set) var entries = 0
   package internal(set) var synchronizations = 0
-  /// Files that had to be given up, and attempts at a new one that failed.
+  /// Files abandoned after a fault, and failed attempts to open a new one.
   package internal(set) var failures = 0
-  /// Entries that wait for the audit thread.
+  /// Entries waiting for the audit thread.
   package internal(set) var queueDepth = 0
-  /// Outcomes that no file will have, for there was no room to keep them until a file took them.
+  /// Outcomes lost because too many were waiting to be written.
   package internal(set) var lostOutcomes = 0
 }

@@ -1,14 +1,14 @@
-/// How a file that is to be appended to ends.
+/// The end of a file that is about to be appended to.
 struct AuditTail {
-  /// More than the longest entries there are.
+  /// More than the longest entry.
   static let bytesMax = 1 << 20
 
-  /// Its last whole entry.
+  /// The last complete entry.
   let head: AuditHead?
-  /// Whether its last line has no newline: a write broke off.
+  /// Whether the last line has no newline: a write was interrupted.
   let isOpen: Bool
 
-  /// - Parameter bytes: the last ones of the file.
+  /// - Parameter bytes: the last bytes of the file.
   init(_ bytes: [UInt8]) {
     isOpen = bytes.last.map { $0 != UInt8(ascii: "\n") } ?? false
     var end = bytes.count

@@ -1,28 +1,28 @@
 import System
 
-/// The audit thread's state: the file, the chain, and what no file has yet.
+/// The audit thread's state: the file, the chain, and the outcomes not yet written.
 ///
-/// A file on which a write or a synchronization failed is never written to again: what the disk holds of it is not
-/// known any more. A new chain then begins in a new file, and its start names the last entry that is known to be durable.
+/// A file is abandoned after a failed write or fdatasync, because what the disk holds of it is then unknown. A new chain
+/// starts in a new file; its start entry names the last entry known to be durable.
 struct AuditWriter: Sendable {
   private let path: String
   private let chain: AuditChain
   private let report: @Sendable (String) -> Void
   private var line: AuditLine
-  /// nil: it was given up, and there is no new one yet.
+  /// Nil after a file was abandoned, until there is a new one.
   private var file: AppendFile?
-  private var givenUp: AppendFile.Identity?
+  private var abandoned: AppendFile.Identity?
   private var lastFault = ""
-  /// Outcomes that no file has yet.
+  /// Outcomes not yet written to any file.
   private var backlog = AuditBatch()
   private var out: [UInt8] = []
   private(set) var state = AuditState()
-  /// Outcomes that were lost here, for want of room in the backlog.
+  /// Outcomes lost because the backlog was full.
   private(set) var lostOutcomes = 0
 
   private static let mode: UInt32 = 0o640
 
-  /// Opens the file and begins a chain in it.
+  /// Opens the file and starts a chain in it.
   init(path: String, chain: AuditChain, report: @escaping @Sendable (String) -> Void) throws(AuditFault) {
     self.path = path
     self.chain = chain
@@ -39,7 +39,7 @@ struct AuditWriter: Sendable {
 
   // MARK: Entries
 
-  /// Writes a batch and makes it durable; false where it may not be, and then the file is given up.
+  /// Writes a batch and makes it durable; false if it may not be durable, and the file is abandoned.
   mutating func write(_ batch: AuditBatch, at time: Int64) -> Bool {
     guard let file else {
       keepOutcomes(of: batch)
@@ -51,21 +51,21 @@ struct AuditWriter: Sendable {
       try put(out, into: file, entries: batch.items.count)
       return true
     } catch {
-      giveUp(file, error)
+      abandon(file, error)
       keepOutcomes(of: batch)
       return false
     }
   }
 
-  /// The last entry of the process.
+  /// Writes the last entry of the process.
   mutating func end(at time: Int64, lostOutcomes: Int) {
     guard let file else {
-      if !backlog.isEmpty { report("audit log: outcomes that were never written: \(backlog.items.count)") }
+      if !backlog.isEmpty { report("audit log: outcomes never written to a file: \(backlog.items.count)") }
       return
     }
     out.removeAll(keepingCapacity: true)
     line.append(.end, Array(#","lost_outcomes":\#(lostOutcomes)"#.utf8).span, at: time, to: &out)
-    do throws(Errno) { try put(out, into: file, entries: 1) } catch { giveUp(file, error) }
+    do throws(Errno) { try put(out, into: file, entries: 1) } catch { abandon(file, error) }
   }
 
   private mutating func put(_ bytes: [UInt8], into file: AppendFile, entries: Int) throws(Errno) {
@@ -79,21 +79,21 @@ struct AuditWriter: Sendable {
   private mutating func keepOutcomes(of batch: AuditBatch) {
     batch.forEach { item, members in
       guard item.kind == .outcome else { return }
-      if backlog.hasRoomForOutcome { backlog.append(.outcome, members) } else { lostOutcomes += 1 }
+      if backlog.hasCapacityForOutcome { backlog.append(.outcome, members) } else { lostOutcomes += 1 }
     }
   }
 
   // MARK: Files
 
-  /// Opens what stands at the path, or a new file, and begins in it.
+  /// Opens the file at the path, or creates it, and writes a start entry.
   ///
-  /// - Parameter previous: the entry to go on from; nil: the last one in the file.
+  /// - Parameter previous: the entry to continue from; nil: the last one in the file.
   private mutating func open(_ reason: AuditReason, after previous: AuditHead?) throws(Errno) {
     let file = try AppendFile(path: path, mode: Self.mode)
     let tail = AuditTail(try file.tail(AuditTail.bytesMax))
     if tail.head == nil, file.byteCount > 0 {
       report(
-        "audit log: \(path) does not end with an entry; a chain begins anew there, and \"audit verify\" will say so")
+        "audit log: \(path) does not end with an entry; a new chain starts there, which \"audit verify\" reports")
     }
     try begin(reason, after: previous ?? tail.head, in: file, isOpen: tail.isOpen)
     try AppendFile.synchronize(folder: folder)
@@ -109,7 +109,7 @@ struct AuditWriter: Sendable {
     self.file = file
   }
 
-  /// Goes on in a new file, after a rotation has moved the old one.
+  /// Continues in a new file after a rotation has moved the old one.
   mutating func rotate() {
     guard let file else { return recover() }
     guard AppendFile.identity(of: path) != file.identity else { return }
@@ -117,24 +117,24 @@ struct AuditWriter: Sendable {
     do throws(Errno) {
       try open(.rotation, after: line.head)
     } catch {
-      // Where nothing was written, the chain goes on in the old file.
+      // If nothing was written, the chain continues in the old file.
       guard line.sequence != before.sequence else {
         return report("audit log: cannot open \(path): \(error); the old file stays in use")
       }
-      giveUp(file, error)
-      givenUp = AppendFile.identity(of: path)
+      abandon(file, error)
+      abandoned = AppendFile.identity(of: path)
     }
   }
 
-  private mutating func giveUp(_ file: AppendFile, _ error: Errno) {
-    givenUp = file.identity
+  private mutating func abandon(_ file: AppendFile, _ error: Errno) {
+    abandoned = file.identity
     self.file = nil
     state.failures += 1
     lastFault = ""
-    tell(error)
+    reportOnce(error)
   }
 
-  /// Tries to begin a new file, and writes into it what no file has yet.
+  /// Tries to start a new file and writes the backlog to it.
   mutating func recover() {
     guard file == nil else { return }
     let durable = state.head
@@ -144,17 +144,17 @@ struct AuditWriter: Sendable {
       file = nil
       state.head = durable
       state.failures += 1
-      return tell(error)
+      return reportOnce(error)
     }
-    report("audit log: \(path) is written again")
+    report("audit log: writing to \(path) works again")
     guard !backlog.isEmpty else { return }
     let kept = backlog
     backlog = AuditBatch()
     _ = write(kept, at: MonotonicClock.wallMicroseconds)
   }
 
-  /// The new file gets its name only when its start is durable, so that attempts leave nothing behind. The old one is
-  /// set aside under a name of its own, unless a rotation has moved it.
+  /// The new file gets its name only once its start is durable, so that failed attempts leave nothing behind. The old file
+  /// is renamed first, unless a rotation has moved it.
   private mutating func beginNewFile() throws(Errno) {
     let last = state.head
     let old = line.writer
@@ -164,26 +164,27 @@ struct AuditWriter: Sendable {
     defer { AppendFile.remove(temporary) }
     let file = try AppendFile(path: temporary, mode: Self.mode, isNew: true)
     try begin(.recovery, after: last, in: file, isOpen: false)
-    if let givenUp, AppendFile.identity(of: path) == givenUp {
+    if let abandoned, AppendFile.identity(of: path) == abandoned {
       try AppendFile.rename(path, to: "\(path).failed-\(AuditHead.text(of: old))")
     }
     do throws(Errno) {
       try AppendFile.link(temporary, to: path)
     } catch {
-      guard error == .alreadyThere else { throw error }
-      // Another process, or a rotation, has made a new file already.
+      guard error == .fileExists else { throw error }
+      // Another process, or a rotation, has already created a new file.
       line = AuditLine(chain, writer: UInt64.random(in: 1...UInt64.max))
       try open(.recovery, after: last)
     }
     try AppendFile.synchronize(folder: folder)
-    givenUp = nil
+    abandoned = nil
   }
 
-  private mutating func tell(_ error: Errno) {
+  /// Reports a fault unless it is the same as the last one.
+  private mutating func reportOnce(_ error: Errno) {
     guard lastFault != error.description else { return }
     lastFault = error.description
     report(
-      "audit log: cannot write \(path): \(error); writes are refused with 503 until a new file takes entries, reads go on"
+      "audit log: cannot write \(path): \(error); writes are refused with 503 until a new file can be written; reads continue"
     )
   }
 
@@ -200,6 +201,6 @@ package struct AuditFault: Error, CustomStringConvertible {
 
   /// `cannot open /var/lib/x/audit.log: Permission denied`.
   package var description: String {
-    "cannot open \(path): \(error == .noRegularFile ? "it is no regular file" : error.description)"
+    "cannot open \(path): \(error == .notRegularFile ? "it is not a regular file" : error.description)"
   }
 }

@@ -1,16 +1,16 @@
-/// Which of the writers of a log are gone, as far as its entries tell, read in their order.
+/// The state of each writer of a log, as far as its entries, read in order, show.
 package struct AuditWriters {
   package enum State: String, Sendable {
-    /// It runs, or was killed and nothing has started since.
+    /// The writer is running, or was killed and no process has started since.
     case open = "still_open"
-    /// It has no end entry, and a process has started since its last entry.
+    /// The writer has no end entry, and a process has started since its last entry.
     case killed
-    /// It ended in order.
+    /// The writer ended normally.
     case ended
   }
 
   private var states: [UInt64: State] = [:]
-  /// The next chain of the same process, after it gave up a file.
+  /// The next chain of the same process, after it abandoned a file.
   private var successors: [UInt64: UInt64] = [:]
   private var open: Set<UInt64> = []
 
@@ -20,7 +20,7 @@ package struct AuditWriters {
     let isNew = states[entry.writer] == nil
     if entry.kind == .start, isNew {
       switch entry.reason {
-      // Who shares the log and is alive writes again, and is taken back.
+      // A live writer that shares the log is set back to open by its next entry.
       case .process: for writer in open { states[writer] = .killed }
       case .recovery: if let previous = entry.previous { successors[previous.writer] = entry.writer }
       case .rotation, nil: break
@@ -37,7 +37,7 @@ package struct AuditWriters {
 
   package func state(of writer: UInt64) -> State {
     var writer = writer
-    // A forged log could lead in a circle.
+    // Bounded: a forged log could contain a cycle.
     for _ in 0..<successors.count {
       guard let next = successors[writer] else { break }
       writer = next

@@ -1,27 +1,27 @@
 /// Numbers as text.
 extension ByteWriter {
-  /// The longest number with its sign.
+  /// The longest integer with its sign.
   @inlinable public static var decimalBytesMax: Int { 20 }
-  /// The longest number of thousandths with its sign and its point.
+  /// The longest number of thousandths with its sign and decimal point.
   @inlinable public static var thousandthsBytesMax: Int { 21 }
 
   /// Appends a number as decimal text.
   @inlinable @inline(__always)
   public mutating func append(decimal value: Int) {
-    // Every second one in a log line has one digit.
+    // Every second number in a log line has one digit.
     if (0...9).contains(value) { return append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value)) }
     check(Self.decimalBytesMax)
     unsafe next = next.write(decimal: value)
   }
 
-  /// Appends a number of thousandths as decimal text with three digits behind the point.
+  /// Appends a number of thousandths as decimal text with three decimals.
   @inlinable @inline(__always)
   public mutating func append(thousandths value: Int) {
     check(Self.thousandthsBytesMax)
     unsafe next = next.write(thousandths: value)
   }
 
-  /// Appends the last `count` decimal digits of `value`, at most 8, with zeros in front. 8 bytes must fit.
+  /// Appends the last `count` decimal digits of `value`, at most 8, with leading zeros; 8 bytes must fit.
   @inlinable @inline(__always)
   public mutating func append(digits value: UInt64, count: Int) {
     let digits = UInt64(decimalDigitsOf: UInt32(truncatingIfNeeded: value % 100_000_000))
@@ -33,20 +33,40 @@ extension ByteWriter {
   public mutating func append(hex value: UInt32) { append(words: [UInt64(hexDigitsOf: value)]) }
 }
 
-/// Numbers, written where the longest fits; returned is the position behind.
+extension ByteBuffer {
+  /// Appends a number as decimal text.
+  package func append(decimal value: Int) {
+    write(atMost: ByteWriter.decimalBytesMax) { $0.append(decimal: value) }
+  }
+
+  /// Appends `value` as lower-case hexadecimal text without leading zeros.
+  package func append(hex value: UInt64) {
+    let digits = max(1, (64 - value.leadingZeroBitCount + 3) / 4)
+    append(hex: value, digits: digits)
+  }
+
+  /// Appends the low `digits` hexadecimal digits of `value`, at most 16, in lower case.
+  package func append(hex value: UInt64, digits: Int) {
+    let left = value &<< UInt64(64 &- digits &* 4)
+    let (high, low) = (UInt32(truncatingIfNeeded: left &>> 32), UInt32(truncatingIfNeeded: left))
+    write(atMost: 16) { $0.append(words: [UInt64(hexDigitsOf: high), UInt64(hexDigitsOf: low)], bytes: digits) }
+  }
+}
+
+/// Each function writes a number where the longest fits and returns the end of its text.
 extension UnsafeMutableRawPointer {
   @usableFromInline @inline(never)
   func write(decimal value: Int) -> Self {
     guard let value = UInt32(exactly: value), value < 10_000 else { return unsafe write(long: value) }
     let digits = UInt64(digitsOfFours: UInt64(value))
-    let zeros = digits.zeroBitsInFrontOfFour
+    let zeros = digits.leadingZeroBitsOfFour
     let text = UInt32(truncatingIfNeeded: digits) &>> UInt32(truncatingIfNeeded: zeros)
     unsafe storeBytes(of: text.littleEndian, as: UInt32.self)
     return unsafe self + (4 &- zeros &>> 3)
   }
 
-  /// Most durations are below ten seconds: four digits of either part, and the first one of the rest, a zero, becomes
-  /// the point.
+  /// Both parts are written as four digits; the first digit of the fraction, always a zero, becomes the decimal point. Most
+  /// durations are below ten seconds.
   @usableFromInline @inline(never)
   func write(thousandths value: Int) -> Self {
     guard let value = UInt32(exactly: value), value < 10_000_000 else {
@@ -55,7 +75,7 @@ extension UnsafeMutableRawPointer {
     let whole = value / 1_000
     let rest = value &- whole &* 1_000
     let digits = UInt64(digitsOfFours: UInt64(whole) | UInt64(rest) &<< 32) ^ UInt64.zeroToPoint &<< 32
-    let zeros = digits.zeroBitsInFrontOfFour
+    let zeros = digits.leadingZeroBitsOfFour
     unsafe storeBytes(of: (digits &>> UInt64(zeros)).littleEndian, as: UInt64.self)
     return unsafe self + (8 &- zeros &>> 3)
   }
@@ -74,7 +94,7 @@ extension UnsafeMutableRawPointer {
       unsafe end.storeBytes(of: digits.littleEndian, as: UInt64.self)
       return unsafe end + 8
     }
-    // All but the last digit may be zeros that are not written.
+    // Drops leading zeros, but keeps the last digit.
     let zeros = (digits & 0x000f_0f0f_0f0f_0f0f | 1 &<< 56).trailingZeroBitCount & ~7
     unsafe storeBytes(of: (digits &>> UInt64(zeros)).littleEndian, as: UInt64.self)
     return unsafe self + (8 &- zeros &>> 3)
@@ -92,9 +112,9 @@ extension UnsafeMutableRawPointer {
 }
 
 extension UInt64 {
-  /// How many bits the zeros among the first four digits take that are not written: never all.
-  fileprivate var zeroBitsInFrontOfFour: Int { (self & 0x000f_0f0f | 0x0100_0000).trailingZeroBitCount & ~7 }
+  /// The bits that leading zeros take among the first four digits; the fourth always counts as a digit.
+  fileprivate var leadingZeroBitsOfFour: Int { (self & 0x000f_0f0f | 0x0100_0000).trailingZeroBitCount & ~7 }
 
-  /// What turns a zero in the lowest byte into a point.
+  /// XORed, turns a zero in the lowest byte into a decimal point.
   fileprivate static var zeroToPoint: UInt64 { UInt64(UInt8(ascii: "0") ^ UInt8(ascii: ".")) }
 }

@@ -1,9 +1,10 @@
 import CLinux
 import Glibc
+import Synchronization
 
-/// Starts a thread of its own, which lives until `body` returns.
+/// Starts a thread that runs `body` and ends when it returns.
 ///
-/// - Parameter name: how `top -H` shows it; at most 15 bytes.
+/// - Parameter name: the name that `top -H` shows; at most 15 bytes.
 package func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
   var thread = pthread_t()
   let start = unsafe Unmanaged.passRetained(ThreadStart(name: name, body: body)).toOpaque()
@@ -13,7 +14,7 @@ package func startThread(named name: String, _ body: @escaping @Sendable () -> V
       if let start = unsafe start { unsafe Unmanaged<ThreadStart>.fromOpaque(start).takeRetainedValue().run() }
       return nil
     }, start)
-  // Threads are started with the process: without one of them it cannot serve, and must not seem to.
+  // Threads start with the process, and it cannot serve without any of them.
   guard fault == 0 else { fatalError("cannot start the thread \(name): \(Errno(fault))") }
   pthread_detach(thread)
 }
@@ -25,7 +26,20 @@ package func sleep(milliseconds: Int) {
   while unsafe nanosleep(&rest, &left) != 0, errno == EINTR { rest = left }
 }
 
-/// What a thread is given: its name, and what it does.
+/// Passes a value to a new thread that takes ownership of it. A value captured by the thread's closure would live until
+/// the thread ends.
+package final class Handoff<Value: Sendable>: Sendable {
+  private let value: Mutex<Value?>
+
+  package init(_ value: Value) { self.value = Mutex(value) }
+
+  /// Moves the value out. Call it once.
+  package func take() -> Value {
+    guard let value = value.withLock({ $0.take() }) else { preconditionFailure("taken twice") }
+    return value
+  }
+}
+
 private final class ThreadStart {
   private let name: String
   private let body: @Sendable () -> Void

@@ -1,0 +1,37 @@
+import Dispatch
+package import Reactor
+package import System
+
+/// An HTTP/1.1 server for few connections: one loop on its own thread, one request at a time per connection.
+package final class SmallHTTPServer: Sendable {
+  /// The bound address, with the port that the system chose for port 0.
+  package let address: SocketAddress
+  private let handle: LoopHandle
+  private let ended = DispatchSemaphore(value: 0)
+
+  /// Binds the address and starts serving.
+  ///
+  /// - Parameters:
+  ///   - name: the thread's name.
+  ///   - makeHandler: called once, on that thread.
+  package init(
+    listen: Listener.Address, name: String, bounds: SmallServerBounds,
+    makeHandler: @escaping @Sendable () -> any RequestHandler
+  ) throws(Errno) {
+    let listener = try Listener(listen)
+    address = listener.localAddress ?? .unix(path: "")
+    handle = try LoopHandle()
+    let start = SmallLoop.Start(handle: handle, listener: listener, bounds: bounds, makeHandler: makeHandler)
+    let ended = ended
+    startThread(named: name) {
+      start.run()
+      ended.signal()
+    }
+  }
+
+  /// Closes all connections, including those with a request in flight, and returns when the loop has ended. Call it once.
+  package func stop() {
+    handle.wake()
+    ended.wait()
+  }
+}

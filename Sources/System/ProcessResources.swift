@@ -1,0 +1,32 @@
+import CLinux
+import Glibc
+
+/// The limit on open descriptors.
+package enum DescriptorLimit {
+  /// Raises the soft limit to the hard limit and returns the limit now in effect.
+  package static func raise() -> Int {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1_024 }
+    let soft = limit.rlim_cur
+    limit.rlim_cur = limit.rlim_max
+    let isRaised = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+    return Int(clamping: isRaised ? limit.rlim_max : soft)
+  }
+}
+
+/// The number of processors this process may run on, as set by `taskset` or a service's CPUAffinity; not the machine's
+/// total.
+package var processorCount: Int {
+  var set = cpu_set_t()
+  guard unsafe sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return 1 }
+  return unsafe withUnsafeBytes(of: &set) { bytes in
+    unsafe bytes.reduce(0) { count, byte in count + byte.nonzeroBitCount }
+  }
+}
+
+/// Returns freed heap memory to the system, including pages between blocks in use (malloc_trim(3)).
+///
+/// Takes a few milliseconds, during which other threads may block in malloc.
+package func releaseFreedMemory() {
+  _ = malloc_trim(0)
+}
