@@ -1,9 +1,9 @@
-/// When a breaker opens, and for how long.
+/// When a circuit breaker opens, and for how long.
 package struct BreakerBounds: Hashable, Sendable {
-  /// Consecutive failures that open it; 0: it never opens.
+  /// Consecutive failures that open the breaker; 0: it never opens.
   package var failuresMax: Int
   package var openMilliseconds: Int64
-  /// The pause doubles up to this with each probe that fails.
+  /// Each failed probe doubles the pause, up to this.
   package var openMillisecondsMax: Int64
 
   package init(failuresMax: Int = 5, openMilliseconds: Int64 = 1_000, openMillisecondsMax: Int64 = 60_000) {
@@ -13,14 +13,14 @@ package struct BreakerBounds: Hashable, Sendable {
   }
 }
 
-/// What a breaker says to a request.
+/// What a breaker decides about a request.
 package enum BreakerDecision: Equatable, Sendable {
   case pass
-  /// The request passes, and tells whether the upstream is well again. Always a read.
+  /// The request passes, and its result closes or reopens the breaker. Always a read.
   case probe
   /// - Parameters:
-  ///   - milliseconds: after which another try makes sense.
-  ///   - wantsProbe: nobody else asks the upstream: whoever gets this starts a probe of his own.
+  ///   - milliseconds: when to retry.
+  ///   - wantsProbe: a probe is due, and this request must not be it: the receiver starts a health check.
   case refuse(milliseconds: Int64, wantsProbe: Bool)
 }
 
@@ -28,17 +28,17 @@ package enum BreakerPhase: UInt64, Sendable {
   case closed, open, probing
 }
 
-/// A breaker as a value: closed, open until a moment, or open while one probe is under way.
+/// The state of a breaker: closed, open until a point in time, or probing with one request.
 struct BreakerState: Equatable {
   private(set) var phase = BreakerPhase.closed
   /// Consecutive failures while closed.
   private(set) var failures = 0
-  /// How many pauses in a row were not the last.
+  /// How often the pause has doubled.
   private(set) var pauses = 0
-  /// When it may be probed, or when a probe counts as lost (monotonic milliseconds).
+  /// When a probe may start, or when the present probe counts as lost (monotonic milliseconds).
   private(set) var until: Int64 = 0
 
-  /// A probe that tells nothing for so long is lost, and the next may go.
+  /// A probe without a result counts as lost after this, and the next one may start.
   static let probeMilliseconds: Int64 = 30_000
   private static let pausesMax = 16
 
@@ -52,12 +52,12 @@ struct BreakerState: Equatable {
 
   mutating func succeeded() { self = BreakerState() }
 
-  /// A probe came to an end that told nothing, such as its client leaving: the next may go at once.
+  /// A probe ended without a result, for example because its caller disconnected: the next may start at once.
   mutating func probeEnded(now: Int64) {
     if phase == .probing { until = now }
   }
 
-  /// - Parameter jitter: 0..<1, so that many gateways do not probe in step.
+  /// - Parameter jitter: 0..<1, so that many gateways do not probe at the same time.
   mutating func failed(now: Int64, jitter: Double, _ settings: BreakerBounds) {
     switch phase {
     case .closed:
@@ -65,7 +65,7 @@ struct BreakerState: Equatable {
       guard settings.failuresMax > 0, failures >= settings.failuresMax else { return }
       pauses = 0
     case .probing: pauses = min(pauses + 1, Self.pausesMax)
-    // Requests that were under way when it opened say nothing new.
+    // The request was in flight when the breaker opened: nothing new.
     case .open: return
     }
     phase = .open
@@ -76,7 +76,8 @@ struct BreakerState: Equatable {
 
   // MARK: One word
 
-  /// All that loops share of it: two bits of phase, then 62 of failures while closed, else 6 of pauses and 48 of time.
+  /// The state as one word that all loops share: 2 bits of phase; then 62 bits of failures if closed, else 6 bits of
+  /// pauses and 48 bits of time.
   init(bits: UInt64) {
     phase = BreakerPhase(rawValue: bits & 3) ?? .closed
     switch phase {

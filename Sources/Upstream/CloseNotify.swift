@@ -1,23 +1,23 @@
 import CLibcurl
 import Glibc
 
-/// Tells the two ends of a TLS connection apart: the peer's close_notify, and a TCP end without one.
+/// Distinguishes the peer's close_notify from the end of the TCP connection without one.
 ///
-/// An attacker on the path can forge the second (RFC 9112 §9.8), and `curl_easy_recv` reports 0 bytes for both: libcurl
-/// ignores SSL_ERROR_SYSCALL up to 8.14 (<https://github.com/curl/curl/pull/17531>), and its BIO never tells OpenSSL 3.0
-/// of the end, so that SSL_OP_IGNORE_UNEXPECTED_EOF makes no difference. OpenSSL itself knows: `SSL_get_shutdown`.
+/// An attacker on the path can forge the latter (RFC 9112 §9.8), but `curl_easy_recv` reports 0 bytes for both: libcurl
+/// ignores SSL_ERROR_SYSCALL up to 8.14 (<https://github.com/curl/curl/pull/17531>), and its BIO does not report the
+/// end to OpenSSL 3.0, so SSL_OP_IGNORE_UNEXPECTED_EOF makes no difference. `SSL_get_shutdown` distinguishes them.
 ///
-/// libcurl brings libssl into the process, so its functions are looked up at run time and the build needs libcurl alone.
-/// Where that fails, or the TLS library is another one, no end counts as a close_notify.
+/// libcurl loads libssl into the process, so its functions are looked up at run time and the build needs only libcurl.
+/// If the lookup fails, or the TLS library is not OpenSSL, no end counts as a close_notify.
 enum CloseNotify {
-  /// Whether the peer of this handle has sent one; ask after `curl_easy_recv` has returned 0 bytes.
+  /// Whether the peer of this handle has sent a close_notify. Valid once `curl_easy_recv` has returned 0 bytes.
   static func wasReceived(on easy: UnsafeMutableRawPointer) -> Bool {
     var session: UnsafeMutablePointer<curl_tlssessioninfo>?
     guard let library, unsafe curl_easy_get_tls(easy, &session) == CURLE_OK,
       let session = unsafe session?.pointee, unsafe session.backend == CURLSSLBACKEND_OPENSSL,
       let ssl = unsafe session.internals
     else { return false }
-    // With this option, which openssl.cnf can set from OpenSSL 3.2 on, a bare end looks like a close_notify.
+    // openssl.cnf can set this option from OpenSSL 3.2 on; it makes any end look like a close_notify.
     guard unsafe library.options(ssl) & ignoresUnexpectedEnd == 0 else { return false }
     return unsafe library.shutdown(ssl) & receivedShutdown != 0
   }

@@ -1,17 +1,17 @@
 import CLibcurl
 
-/// Why no connection came about; nothing was sent.
+/// Why connecting to an upstream failed. Nothing was sent.
 package struct ConnectFault: Error, Sendable {
   package enum Kind: Sendable, CaseIterable {
     case refused, unresolved, tlsFailed, timedOut
-    /// It sent bytes before it was asked: whatever they are, they answer nobody.
+    /// The upstream sent bytes before any request: they are not a response.
     case spokeFirst
-    /// It ended the connection before it was asked.
+    /// The upstream closed the connection before any request.
     case closedEarly
   }
 
   package let kind: Kind
-  /// libcurl's words, for the log only: they name addresses and certificates.
+  /// libcurl's message. For the log only: it names addresses and certificates.
   package let detail: String
 
   init(_ kind: Kind, _ detail: String) {
@@ -19,7 +19,7 @@ package struct ConnectFault: Error, Sendable {
     self.detail = detail
   }
 
-  /// - Parameter code: how libcurl's transfer ended, from <https://curl.se/libcurl/c/libcurl-errors.html>.
+  /// - Parameter code: the result of libcurl's transfer (<https://curl.se/libcurl/c/libcurl-errors.html>).
   static func kind(of code: CURLcode) -> Kind {
     switch code {
     case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: .unresolved

@@ -4,8 +4,8 @@ import System
 
 /// A descriptor that libcurl uses while it connects.
 ///
-/// libcurl 7.88 closes the socket that lost a happy-eyeballs race before it says so. Another thread may have opened the
-/// number again meanwhile and handed it to this very loop: so it is only unwatched while it is still the same.
+/// libcurl 7.88 closes the socket that lost a happy-eyeballs race before it reports the removal. By then another thread
+/// may have reopened the number and handed it to this loop, so it is unwatched only while it is the same file.
 final class ConnectSocket: EventHandler {
   let descriptor: Int32
   private var identity: DescriptorIdentity?
@@ -27,7 +27,7 @@ final class ConnectSocket: EventHandler {
     if what & CURL_POLL_IN != 0 { readiness.insert(.readable) }
     if what & CURL_POLL_OUT != 0 { readiness.insert(.writable) }
     identity = DescriptorIdentity(of: descriptor)
-    // Should epoll refuse, the connect ends at its deadline.
+    // If epoll fails, the connect ends at its deadline.
     try? loop.watch(descriptor, for: registration, level: readiness)
   }
 

@@ -1,13 +1,13 @@
-/// How many upstream connections a loop may hold, over all upstreams.
+/// Bounds the upstream connections of one loop, over all its pools.
 ///
-/// When all places are taken, the connection that has idled longest goes; where none idles, pools queue for a place, and
-/// one that holds more connections than the first in the queue gives one up.
+/// At the bound, the connection that has been idle longest is closed. If none is idle, pools queue, and a pool that
+/// holds more connections than the first pool in the queue gives one up.
 package final class ConnectionBudget {
   let connectionsMax: Int
   private var count = 0
-  /// Those that hold connections.
+  /// The pools that hold connections.
   private var pools: [Pool] = []
-  /// Pools that could make no connection for want of a place, the one that has waited longest first.
+  /// The pools that wait because the budget is used up, in the order of arrival.
   private var starved: [Pool] = []
 
   package init(connectionsMax: Int) { self.connectionsMax = connectionsMax }
@@ -23,8 +23,8 @@ package final class ConnectionBudget {
     serveStarved()
   }
 
-  /// Whether one more connection fits; when none does, the one that has idled longest goes.
-  func makeRoom() -> Bool {
+  /// Whether one more connection fits. At the bound, it closes the connection that has been idle longest.
+  func ensureCapacity() -> Bool {
     guard count >= connectionsMax else { return true }
     var longest: UpstreamConnection?
     for pool in pools {
@@ -35,28 +35,28 @@ package final class ConnectionBudget {
     return count < connectionsMax
   }
 
-  /// The pool found no place: it gets one in its turn.
-  func remember(_ pool: Pool) {
+  /// Queues a pool for the next free connection.
+  func enqueue(_ pool: Pool) {
     guard !pool.isStarved else { return }
     pool.isStarved = true
     starved.append(pool)
   }
 
-  /// A place is free, or a connection idles: pools that wait for a place come before newcomers.
+  /// Serves the queued pools after a connection has been closed or has become idle: they come before newcomers.
   func serveStarved() {
     while let pool = starved.first {
-      if pool.lacksPlace, !makeRoom() { return }
+      if pool.needsBudget, !ensureCapacity() { return }
       guard pool.isStarved, starved.first === pool else { continue }
       starved.removeFirst()
       pool.isStarved = false
-      // Who lacks more than there is goes to the end of the queue.
+      // A pool that needs more connections than are free rejoins the queue at its end.
       pool.serveWaiters()
     }
   }
 
-  /// Whether a pool that still lacks a place holds so much less that this one gives a connection up.
-  func isOwedPlace(by pool: Pool) -> Bool {
+  /// Whether `pool` gives up a connection because the first queued pool holds at least two fewer.
+  func shouldYield(_ pool: Pool) -> Bool {
     guard let first = starved.first, first !== pool else { return false }
-    return first.lacksPlace && first.count + 1 < pool.count
+    return first.needsBudget && first.count + 1 < pool.count
   }
 }

@@ -4,25 +4,32 @@ import Glibc
 import Reactor
 import System
 
+/// Initializes libcurl. Call it once, before any thread uses libcurl
+/// (<https://curl.se/libcurl/c/curl_global_init.html>).
+package func startLibcurl() {
+  let result = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+  precondition(result == CURLE_OK, "libcurl does not start: \(result.rawValue)")
+}
+
 /// One libcurl connection: a private multi with a single CONNECT_ONLY handle.
 ///
 /// Private, because a shared multi closes CONNECT_ONLY connections older than MAXAGE_CONN while they are in use.
-/// libcurl resolves, connects and does TLS; what is sent, and that it is sent once, is the gateway's business
+/// libcurl resolves, connects and does TLS; the gateway decides what is sent, and sends it once
 /// (<https://curl.se/libcurl/c/CURLOPT_CONNECT_ONLY.html>).
 @safe final class CurlHandle: Link {
-  /// Room for a whole read of a large body; a read of libcurl's otherwise stops at 16 KiB.
+  /// Lets one read return much of a large body. libcurl's default stops a read at 16 KiB.
   private static let readBytesMax = 256 * 1024
-  /// The system's trust as a folder of hashed names: the bundle file would be parsed for each connection.
+  /// The system's trust store as a folder of hashed names: the bundle file would be parsed for each connection.
   private static let systemTrust = "/etc/ssl/certs"
 
   private let multi: UnsafeMutableRawPointer
   private let easy: UnsafeMutableRawPointer
   private let errorText: UnsafeMutablePointer<CChar>
   private var connectTo: UnsafeMutablePointer<curl_slist>?
-  /// How long libcurl may use a resolved name again: longer than its pool does, which says when a name is asked for anew.
+  /// How long libcurl keeps a resolved name: longer than the pool does, because the pool decides when to resolve again.
   private let nameCacheSeconds: Int
   private(set) var failure: String?
-  /// For good: after a fatal alert OpenSSL reports the same end as after a close_notify.
+  /// Never reset: after a fatal alert, OpenSSL reports the same end as after a close_notify.
   private var receiveFailed = false
 
   init?(_ settings: UpstreamSettings, names: NameCache) {
@@ -51,16 +58,16 @@ import System
   private func configure(_ settings: UpstreamSettings, _ names: NameCache) {
     set(CURLOPT_URL, settings.url)
     set(CURLOPT_CONNECT_ONLY, 1)
-    // Without it a hung name resolution blocks the loop in curl_multi_remove_handle.
+    // Otherwise a hung name resolution blocks the loop in curl_multi_remove_handle.
     set(CURLOPT_QUICK_EXIT, 1)
     set(CURLOPT_NOSIGNAL, 1)
-    // Otherwise ALPN picks h2, and the answer would be HTTP/2.
+    // Otherwise ALPN picks h2, and the response is HTTP/2.
     set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
     set(CURLOPT_PROXY, "")
     set(CURLOPT_PROTOCOLS_STR, "http,https")
     set(CURLOPT_TCP_NODELAY, 1)
-    // The loop ends a connect that takes too long; libcurl shares the time out among the addresses of a name. By its
-    // own 300 s, an address that never answers would hide those behind it.
+    // The loop enforces this timeout itself; libcurl divides it among the addresses of a name. With libcurl's default
+    // of 300 s, an address that never responds would block those behind it.
     set(CURLOPT_CONNECTTIMEOUT_MS, Int(settings.connectMilliseconds))
     set(CURLOPT_BUFFERSIZE, Self.readBytesMax)
     unsafe _ = curl_easy_set_pointer(easy, CURLOPT_SHARE, names.share)
@@ -73,7 +80,7 @@ import System
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
     set(CURLOPT_SSL_VERIFYPEER, 1)
     set(CURLOPT_SSL_VERIFYHOST, 2)
-    // Without a bundle of its own it would still read libcurl's default one.
+    // Unset explicitly, or libcurl also reads its default bundle.
     set(CURLOPT_CAINFO, nil)
     set(CURLOPT_CAPATH, tls.authority == nil ? Self.systemTrust : nil)
     set(CURLOPT_CAINFO_BLOB, pem: tls.authority)
@@ -81,7 +88,7 @@ import System
     set(CURLOPT_SSLKEY_BLOB, pem: tls.key)
   }
 
-  /// A text that libcurl copies (<https://curl.se/libcurl/c/CURLOPT_CAINFO_BLOB.html>).
+  /// Sets a PEM text, which libcurl copies (<https://curl.se/libcurl/c/CURLOPT_CAINFO_BLOB.html>).
   private func set(_ option: CURLoption, pem bytes: [UInt8]?) {
     guard let bytes else { return }
     let result = unsafe bytes.withUnsafeBytes { unsafe curl_easy_set_blob(easy, option, $0.baseAddress, $0.count) }
@@ -93,7 +100,7 @@ import System
     precondition(result == CURLE_OK, "libcurl refuses option \(option.rawValue)")
   }
 
-  /// A string that libcurl copies; nil takes back libcurl's default.
+  /// Sets a string, which libcurl copies; nil restores libcurl's default.
   private func set(_ option: CURLoption, _ value: String?) {
     let result = unsafe curl_easy_set_string(easy, option, value)
     precondition(result == CURLE_OK, "libcurl refuses option \(option.rawValue)")
@@ -102,7 +109,7 @@ import System
   // MARK: Connecting
 
   func begin(for owner: UpstreamConnection) {
-    set(CURLOPT_DNS_CACHE_TIMEOUT, owner.resolvesAnew ? 0 : nameCacheSeconds)
+    set(CURLOPT_DNS_CACHE_TIMEOUT, owner.bypassesNameCache ? 0 : nameCacheSeconds)
     let owner = unsafe Unmanaged.passUnretained(owner).toOpaque()
     unsafe _ = curl_easy_set_pointer(easy, CURLOPT_OPENSOCKETDATA, owner)
     unsafe _ = curl_easy_set_opensocket(easy, onOpenSocket)
@@ -119,13 +126,13 @@ import System
     return outcome
   }
 
-  func goOn() -> LinkOutcome? {
+  func driveAll() -> LinkOutcome? {
     var running: Int32 = 0
     unsafe curl_multi_run_all(multi, &running)
     return outcome
   }
 
-  /// Otherwise libcurl would drop all names of the loop at the end of a connect that resolved its own anew.
+  /// Restores the cache timeout: with 0, libcurl would drop all names of the loop when this connect ends.
   func nameWasResolved() { set(CURLOPT_DNS_CACHE_TIMEOUT, nameCacheSeconds) }
 
   private var outcome: LinkOutcome? {
@@ -149,8 +156,8 @@ import System
 
   // MARK: Bytes, over TLS
 
-  /// libcurl 7 on OpenSSL takes record by record. Later ones read ahead: 8.1 in its socket layer, 8.15 in OpenSSL
-  /// (<https://github.com/curl/curl/pull/17548>).
+  /// libcurl 7 on OpenSSL reads one record at a time. Later versions read ahead: 8.1 in the socket layer, 8.15 in
+  /// OpenSSL (<https://github.com/curl/curl/pull/17548>).
   var readsAhead: Bool { Self.isReadingAhead }
 
   private static let isReadingAhead: Bool = {
@@ -196,7 +203,7 @@ import System
   }
 }
 
-// libcurl's callbacks: find the connection, tell it, return.
+// libcurl's callbacks: recover the connection, call a method, return.
 
 private let onOpenSocket: curl_opensocket_callback = { owner, _, address in
   guard let owner = unsafe owner, let address = unsafe address else { return CURL_SOCKET_BAD }
@@ -205,7 +212,7 @@ private let onOpenSocket: curl_opensocket_callback = { owner, _, address in
   return unsafe connection.openSocket(family, type, proto, socketAddress(address))
 }
 
-/// What libcurl shows of an address is its beginning; the rest lies behind it (lib/sockaddr.h, Curl_sockaddr_ex).
+/// Reads the whole address: libcurl's type declares only its beginning (lib/sockaddr.h, Curl_sockaddr_ex).
 private func socketAddress(_ address: UnsafeMutablePointer<curl_sockaddr>) -> SocketAddress? {
   guard let offset = MemoryLayout<curl_sockaddr>.offset(of: \.addr) else { return nil }
   let bytes = unsafe UnsafeRawBufferPointer(
@@ -221,6 +228,6 @@ private let onSocketChange: curl_socket_callback = { _, socket, what, owner, _ i
 
 private let onTimerChange: curl_multi_timer_callback = { _, milliseconds, owner in
   guard let owner = unsafe owner else { return 0 }
-  unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue().callAgain(after: milliseconds)
+  unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue().setTimer(after: milliseconds)
   return 0
 }

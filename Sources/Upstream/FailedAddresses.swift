@@ -1,15 +1,15 @@
 import Reactor
 import Synchronization
 
-/// Addresses of named upstreams that lately refused a connection or did not answer; shared by all loops.
+/// Addresses of named upstreams that recently refused a connection or did not respond; shared by all loops.
 ///
-/// At most 1,024 for 30 s each; beyond that the one that failed longest ago is forgotten. Used at connects only.
+/// Holds at most 1,024 addresses for 30 s each; a new one replaces the oldest. Read and written only while connecting.
 package final class FailedAddresses: Sendable {
-  /// How long an address is skipped while its name has another one.
+  /// How long an address is skipped, provided its name has others.
   package static let milliseconds: Int64 = 30_000
   static let countMax = 1_024
 
-  /// Until when each is skipped (monotonic milliseconds).
+  /// When each address is tried again (monotonic milliseconds).
   private let ends = Mutex<[SocketAddress: Int64]>([:])
 
   package init() {}

@@ -2,8 +2,8 @@ import CLibcurl
 
 /// A loop's cache of resolved names, shared by its connections.
 ///
-/// Without it each connect would start a resolver thread of its own. It has no lock functions: only its loop uses it,
-/// and it must outlive the loop's connections.
+/// Without it, each connect starts a resolver thread. It has no lock functions: only its loop may use it, and it must
+/// outlive the loop's connections.
 @safe package final class NameCache {
   let share: UnsafeMutableRawPointer
   let failedAddresses: FailedAddresses

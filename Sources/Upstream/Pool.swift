@@ -2,53 +2,54 @@ import Bytes
 import Counters
 package import Reactor
 
-/// What came of asking a pool for a connection.
+/// The result of asking a pool for a connection.
 package enum Acquisition {
-  /// A pooled connection, ready to use.
+  /// A pooled connection, ready for use.
   case leased(UpstreamConnection)
-  /// A new one is under way; `leaseGranted` or `connectFailed` follows.
+  /// A new connection is being opened; `leaseGranted` or `connectFailed` follows.
   case connecting
-  /// All are in use; `leaseGranted` or `connectBegan` follows when one is given back, unless `withdraw` comes first.
+  /// All connections are in use; `leaseGranted` or `connectBegan` follows once one is free, `evictedFromQueue` if
+  /// another client needs the place in the queue; none of them after `withdraw`.
   case queued
-  /// No place in the queue either.
+  /// All connections are in use, and the queue is full.
   case full
 }
 
-/// A loop's connections to one upstream, and who waits for one.
+/// A loop's connections to one upstream, and the exchanges that wait for one.
 ///
-/// Bounds: `connectionsMax` connections, `waitersMax` waiters, and the loop's whole `ConnectionBudget`.
+/// Bounds: `connectionsMax` connections, `waitersMax` waiters, and the loop's `ConnectionBudget`.
 ///
-/// Waiters are served first come, first served, but clients below their share of the connections come first. An upload
-/// lasts as long as its client likes, so the uploads of one client never hold more than its share, even while connections
-/// are idle. Every other waiter is served as soon as a connection is idle or can be opened.
+/// Waiters are served in order of arrival, but clients below their share of the connections come first. The sender
+/// decides how long an upload lasts, so the uploads of one client never hold more than its share, even while
+/// connections are idle. Every other waiter is served as soon as a connection is idle or can be opened.
 package final class Pool {
   package let settings: UpstreamSettings
   private let loop: EventLoop
   private let makeLink: LinkMaker
-  /// Room for the byte that must not come.
+  /// For the read that finds out whether a connection is open and empty.
   let scratch = ByteBuffer(capacity: 1)
   private let budget: ConnectionBudget
   private let counters: PoolCounters
-  /// nil: no address is ever skipped.
+  /// nil: no address is skipped.
   let failedAddresses: FailedAddresses?
-  /// From when on the name is resolved anew (monotonic milliseconds).
-  private var nameDue = Int64.min
-  /// The share of one client.
+  /// When the name has to be resolved again (monotonic milliseconds).
+  private var nameExpiry = Int64.min
+  /// The share of one client, in connections.
   let clientConnectionsMax: Int
-  /// All of them: connecting, idle and leased.
+  /// All connections: connecting, idle and leased.
   private(set) var connections: [UpstreamConnection] = []
   package var count: Int { connections.count }
-  /// A stack: the one used last is the warmest, and the others can grow old.
+  /// A stack: the last one used is the warmest, and the others can expire.
   private var idle: [UpstreamConnection] = []
   private var connecting: [UpstreamConnection] = []
   private(set) var queue = WaitQueue()
-  /// Kept by the budget: whether the pool stands in its queue.
+  /// Whether the pool is in the budget's queue. Set by the budget.
   var isStarved = false
 
-  /// A name that hangs holds a thread each time it is asked for.
+  /// Name resolutions at a time: each one that hangs blocks a thread.
   private static let resolutionsMax = 4
-  /// A write takes a connection that idled longer than this (milliseconds) only once it was seen to be open.
-  private static let writeProofAfter: Int64 = 100
+  /// Before a write, a connection that was idle for longer than this (milliseconds) is checked to be open.
+  private static let writeCheckAfterIdle: Int64 = 100
 
   package init(
     settings: UpstreamSettings, loop: EventLoop, budget: ConnectionBudget, counters: PoolCounters = PoolCounters(),
@@ -63,7 +64,7 @@ package final class Pool {
     clientConnectionsMax = settings.clientConnectionsMax(of: min(settings.connectionsMax, budget.connectionsMax))
   }
 
-  /// A pool of libcurl's connections.
+  /// Makes a pool of libcurl connections.
   package convenience init(
     settings: UpstreamSettings, loop: EventLoop, names: NameCache, budget: ConnectionBudget,
     counters: PoolCounters = PoolCounters()
@@ -74,60 +75,62 @@ package final class Pool {
     ) { CurlHandle($0, names: names) }
   }
 
-  // MARK: Asking
+  // MARK: Acquiring
 
-  /// Finds or makes a connection for one exchange.
+  /// Finds or opens a connection for one exchange.
   ///
-  /// - Parameter isWrite: whether a dead connection would leave the fate of the request open.
-  package func acquire(for lessee: any Lessee, isWrite: Bool) -> Acquisition {
-    let isUpload = lessee.isUploading
-    if isUpload, !mayUpload(lessee.clientKey) { return wait(lessee) }
-    if let connection = takeIdle(provingAfter: isWrite ? Self.writeProofAfter : .max) {
-      return lease(connection, to: lessee, isUpload: isUpload)
+  /// - Parameter isWrite: whether a dead connection would leave the outcome of the request unknown.
+  package func acquire(for delegate: any ConnectionDelegate, isWrite: Bool) -> Acquisition {
+    let isUpload = delegate.isUploading
+    if isUpload, !mayUpload(delegate.clientKey) { return enqueue(delegate) }
+    if let connection = takeIdle(checkingAfterIdle: isWrite ? Self.writeCheckAfterIdle : .max) {
+      return lease(connection, to: delegate, isUpload: isUpload)
     }
-    return mayConnect ? connect(for: lessee, isUpload: isUpload) : wait(lessee)
+    return mayConnect ? connect(for: delegate, isUpload: isUpload) : enqueue(delegate)
   }
 
-  /// The same without the pooled ones, as long as another can be made: for the second try of a read whose first met a
-  /// dead one.
-  package func acquireFresh(for lessee: any Lessee) -> Acquisition {
-    let isUpload = lessee.isUploading
-    if isUpload, !mayUpload(lessee.clientKey) { return wait(lessee) }
-    if mayConnect { return connect(for: lessee, isUpload: isUpload) }
-    if let connection = takeIdle(provingAfter: Self.always) {
-      return lease(connection, to: lessee, isUpload: isUpload)
+  /// Opens a new connection rather than reusing a pooled one, if the bounds allow: for the retry of a read whose pooled
+  /// connection was dead.
+  package func acquireFresh(for delegate: any ConnectionDelegate) -> Acquisition {
+    let isUpload = delegate.isUploading
+    if isUpload, !mayUpload(delegate.clientKey) { return enqueue(delegate) }
+    if mayConnect { return connect(for: delegate, isUpload: isUpload) }
+    if let connection = takeIdle(checkingAfterIdle: Self.always) {
+      return lease(connection, to: delegate, isUpload: isUpload)
     }
-    // Closing those that were not fit has made room.
-    return mayConnect ? connect(for: lessee, isUpload: isUpload) : wait(lessee)
+    // Closing the unusable ones may have freed one.
+    return mayConnect ? connect(for: delegate, isUpload: isUpload) : enqueue(delegate)
   }
 
-  /// Closes a leased connection on which nothing was sent and finds another one for its lessee.
+  /// Closes a leased connection on which nothing was sent, and finds another one for its delegate.
   ///
-  /// The lessee has had its turn already: it goes to the front of the queue, even of a full one.
-  package func replace(_ connection: UpstreamConnection, for lessee: any Lessee) -> Acquisition {
+  /// The delegate has waited its turn already: it goes to the front of the queue, even of a full one.
+  package func replace(_ connection: UpstreamConnection, for delegate: any ConnectionDelegate) -> Acquisition {
     connection.endLease()
-    if let other = takeIdle(provingAfter: Self.always) {
-      let isUpload = lessee.isUploading
-      let acquisition = lease(other, to: lessee, isUpload: isUpload)
+    if let other = takeIdle(checkingAfterIdle: Self.always) {
+      let isUpload = delegate.isUploading
+      let acquisition = lease(other, to: delegate, isUpload: isUpload)
       connection.close()
       return acquisition
     }
-    queue.prepend(Waiter(lessee))
+    queue.prepend(Waiter(delegate))
     counters.waiting.add()
     connection.close()
-    return queue.index(of: lessee) == nil ? .connecting : .queued
+    return queue.index(of: delegate) == nil ? .connecting : .queued
   }
 
   @inline(__always)
-  private func lease(_ connection: UpstreamConnection, to lessee: any Lessee, isUpload: Bool) -> Acquisition {
-    connection.lease(to: lessee, isUpload: isUpload)
+  private func lease(_ connection: UpstreamConnection, to delegate: any ConnectionDelegate, isUpload: Bool)
+    -> Acquisition
+  {
+    connection.lease(to: delegate, isUpload: isUpload)
     counters.reuses.add()
     return .leased(connection)
   }
 
-  /// Queues a lessee, if need be in place of a waiter of the client with the most waiters.
-  private func wait(_ lessee: any Lessee) -> Acquisition {
-    let waiter = Waiter(lessee)
+  /// Queues a delegate. A full queue may evict a waiter of the client with the most waiters instead.
+  private func enqueue(_ delegate: any ConnectionDelegate) -> Acquisition {
+    let waiter = Waiter(delegate)
     guard queue.count >= settings.waitersMax else {
       queue.append(waiter)
       counters.waiting.add()
@@ -136,15 +139,15 @@ package final class Pool {
     guard let index = queue.indexToEvict(for: waiter.client) else { return .full }
     let evicted = queue.remove(at: index)
     queue.append(waiter)
-    evicted.lessee.turnedAway()
+    evicted.delegate.evictedFromQueue()
     return .queued
   }
 
-  /// Takes a waiter, or who a connect is under way for, out again.
-  package func withdraw(_ lessee: any Lessee) {
-    if let index = queue.index(of: lessee) {
+  /// Withdraws a request for a connection: the delegate gets no further calls.
+  package func withdraw(_ delegate: any ConnectionDelegate) {
+    if let index = queue.index(of: delegate) {
       _ = takeWaiter(at: index)
-    } else if let connection = connecting.first(where: { $0.isLeased(to: lessee) }) {
+    } else if let connection = connecting.first(where: { $0.isLeased(to: delegate) }) {
       connection.endLease()
       serveWaiters()
     }
@@ -152,8 +155,8 @@ package final class Pool {
 
   private var mayConnect: Bool {
     guard isWithinOwnBounds else { return false }
-    guard budget.makeRoom() else {
-      budget.remember(self)
+    guard budget.ensureCapacity() else {
+      budget.enqueue(self)
       return false
     }
     return true
@@ -164,8 +167,8 @@ package final class Pool {
     return !settings.hasName || connecting.count(where: \.isResolving) < Self.resolutionsMax
   }
 
-  private func connect(for lessee: any Lessee, isUpload: Bool) -> Acquisition {
-    let connection = UpstreamConnection(pool: self, loop: loop, lessee: lessee, isUpload: isUpload)
+  private func connect(for delegate: any ConnectionDelegate, isUpload: Bool) -> Acquisition {
+    let connection = UpstreamConnection(pool: self, loop: loop, delegate: delegate, isUpload: isUpload)
     connections.append(connection)
     counters.open.add()
     counters.connects.add()
@@ -176,22 +179,24 @@ package final class Pool {
     return .connecting
   }
 
-  /// A pooled connection that is fit for one more exchange.
+  /// Pops a pooled connection that is usable for one more exchange; closes those that are not.
   ///
-  /// - Parameter provingAfter: it must show that it is open and empty when it idled for longer (milliseconds).
+  /// - Parameter checkingAfterIdle: a connection that was idle for longer (milliseconds) is read to check that it is
+  ///   open and empty.
   @inline(__always)
-  private func takeIdle(provingAfter: Int64) -> UpstreamConnection? {
+  private func takeIdle(checkingAfterIdle: Int64) -> UpstreamConnection? {
     while let connection = idle.popLast() {
       counters.idle.add(-1)
-      if connection.isFit(provingAfter: provingAfter) { return connection }
+      if connection.isUsable(checkingAfterIdle: checkingAfterIdle) { return connection }
       connection.close()
     }
     return nil
   }
 
+  /// As `checkingAfterIdle`: checks every connection.
   private static let always: Int64 = -1
 
-  /// A connection knows its address; another name may be asked for.
+  /// A connection has resolved its name, so another resolution may start.
   func didResolve() { serveWaiters() }
 
   func didConnect(_ connection: UpstreamConnection) {
@@ -200,38 +205,38 @@ package final class Pool {
     serveWaiters()
   }
 
-  /// A connection came to nothing: the name may have another address by now.
+  /// A connect failed: the name may have another address by now.
   func connectFailed(_ kind: ConnectFault.Kind) {
     counters.connectFailed(kind)
-    resolveAnew()
+    expireName()
   }
 
   func makeLink(for connection: UpstreamConnection) -> (any Link)? { makeLink(settings) }
 
-  // MARK: Its name
+  // MARK: Name resolution
 
-  /// The next connection asks for the name's addresses again.
-  package func resolveAnew() { nameDue = .min }
+  /// Makes the next connection resolve the name again.
+  package func expireName() { nameExpiry = .min }
 
-  /// Whether a connection that begins now is to ask for the name's addresses again, which then hold for those behind it.
-  func takesNewAddresses() -> Bool {
-    guard loop.now >= nameDue else { return false }
-    nameDue = loop.now + settings.nameCacheMilliseconds
+  /// Whether the cached addresses have expired; if so, the calling connection resolves the name for the following ones.
+  func renewNameIfExpired() -> Bool {
+    guard loop.now >= nameExpiry else { return false }
+    nameExpiry = loop.now + settings.nameCacheMilliseconds
     return true
   }
 
   // MARK: Serving waiters
 
-  /// Serves waiters as long as connections are idle or can be opened.
+  /// Serves waiters while connections are idle or can be opened.
   func serveWaiters() {
     while !queue.isEmpty, !idle.isEmpty || isWithinOwnBounds, indexOfNextWaiter() != nil {
-      // Either may close connections, which serves waiters: look again who is next.
-      if let connection = takeIdle(provingAfter: Self.always) {
-        give(connection, to: indexOfNextWaiter())
+      // `takeIdle` and `mayConnect` can close connections, which serves waiters: find the next waiter again.
+      if let connection = takeIdle(checkingAfterIdle: Self.always) {
+        assign(connection, to: indexOfNextWaiter())
       } else if mayConnect, let index = indexOfNextWaiter() {
         let waiter = takeWaiter(at: index)
-        _ = connect(for: waiter.lessee, isUpload: waiter.isUpload)
-        waiter.lessee.connectBegan()
+        _ = connect(for: waiter.delegate, isUpload: waiter.isUpload)
+        waiter.delegate.connectBegan()
       } else {
         return
       }
@@ -243,33 +248,33 @@ package final class Pool {
     return queue.remove(at: index)
   }
 
-  /// Leases a connection that has just shown that it is fit to a waiter; nil: it stays in the pool.
+  /// Leases a usable connection to the waiter at `index`; nil: adds it to the idle ones.
   @inline(__always)
-  private func give(_ connection: UpstreamConnection, to index: Int?) {
+  private func assign(_ connection: UpstreamConnection, to index: Int?) {
     guard let index else {
       idle.append(connection)
       counters.idle.add()
       return budget.serveStarved()
     }
     let waiter = takeWaiter(at: index)
-    connection.lease(to: waiter.lessee, isUpload: waiter.isUpload)
+    connection.lease(to: waiter.delegate, isUpload: waiter.isUpload)
     counters.reuses.add()
-    waiter.lessee.leaseGranted(connection)
+    waiter.delegate.leaseGranted(connection)
   }
 
-  // MARK: Giving back
+  // MARK: Releasing
 
-  /// Ends a lease. A connection that is not reusable, has grown old, or is owed to another pool, is closed.
+  /// Ends a lease. Closes the connection if it is not reusable, has expired, or another pool needs it.
   func release(_ connection: UpstreamConnection, isReusable: Bool) {
     connection.endLease()
     let index = indexOfNextWaiter()
-    guard isReusable, !budget.isOwedPlace(by: self), connection.rest(isAwaited: index != nil) else {
+    guard isReusable, !budget.shouldYield(self), connection.becomeIdle(isAwaited: index != nil) else {
       return connection.close()
     }
-    give(connection, to: index)
+    assign(connection, to: index)
   }
 
-  /// A connection has ended; its place goes to who waits.
+  /// Removes a closed connection and serves waiters.
   func didClose(_ connection: UpstreamConnection, _ lastPhase: UpstreamConnection.Phase) {
     if let index = connections.firstIndex(where: { $0 === connection }) {
       connections.swapAt(index, connections.count - 1)
@@ -283,7 +288,7 @@ package final class Pool {
     case .idle:
       let before = idle.count
       idle.removeAll { $0 === connection }
-      // One that is about to be leased and turns out to be dead has left the stack already.
+      // `takeIdle` has popped the ones that it closes.
       counters.idle.add(idle.count - before)
     case .leased, .closed: break
     }
@@ -291,14 +296,14 @@ package final class Pool {
     serveWaiters()
   }
 
-  // MARK: The budget's side
+  // MARK: For the budget
 
   var longestIdle: UpstreamConnection? { idle.first }
 
-  /// Whether somebody waits for whom a place in the budget is all that lacks.
-  var lacksPlace: Bool { isWithinOwnBounds && indexOfNextWaiter() != nil }
+  /// Whether only the budget keeps the pool from serving its next waiter.
+  var needsBudget: Bool { isWithinOwnBounds && indexOfNextWaiter() != nil }
 
-  /// Closes what idles; leased connections end with their exchange.
+  /// Closes the idle connections. Leased ones continue.
   package func closeIdle() {
     while let connection = idle.last { connection.close() }
   }

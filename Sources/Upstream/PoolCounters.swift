@@ -1,10 +1,10 @@
 package import Counters
 
-/// What a loop's pools of one upstream have done and hold; written by the loop, read by any thread.
+/// Counts of one upstream's pools on one loop; written by the loop, read by any thread.
 ///
-/// Changes are counted, not levels: a pool that a reload has replaced still gives its connections back.
+/// They count changes, not levels: after a reload, the old pool still closes its connections.
 package final class PoolCounters: Sendable {
-  /// All of them: connecting, idle and leased.
+  /// All connections: connecting, idle and leased.
   package let open = Counter()
   package let connecting = Counter()
   package let idle = Counter()
@@ -17,13 +17,13 @@ package final class PoolCounters: Sendable {
 
   package init() {}
 
-  func connectFailed(_ kind: ConnectFault.Kind) { failures[kind.place].add() }
+  func connectFailed(_ kind: ConnectFault.Kind) { failures[kind.index].add() }
 
-  package func failures(_ kind: ConnectFault.Kind) -> Int { failures[kind.place].now }
+  package func failures(_ kind: ConnectFault.Kind) -> Int { failures[kind.index].current }
 }
 
 extension ConnectFault.Kind {
-  fileprivate var place: Int {
+  fileprivate var index: Int {
     switch self {
     case .refused: 0
     case .unresolved: 1

@@ -1,8 +1,8 @@
-/// What one client may have of a pool's connections, and who is next.
+/// Each client's share of a pool's connections, and which waiter is next.
 extension Pool {
-  /// Connections that one client holds or has under way, and how many of them are for uploads.
+  /// How many connections one client holds or is connecting, and how many of them carry uploads.
   ///
-  /// Counted only when there are waiters or an upload asks: counters would cost every request.
+  /// Counted on demand, when there are waiters or uploads: keeping counters would cost every request.
   private func held(by client: UInt32) -> (all: Int, uploads: Int) {
     var held = (all: 0, uploads: 0)
     for connection in connections where connection.isHeld(by: client) {
@@ -14,8 +14,8 @@ extension Pool {
 
   func mayUpload(_ client: UInt32) -> Bool { held(by: client).uploads < clientConnectionsMax }
 
-  /// The waiter to serve next: the oldest whose client is below its share, else the oldest. Uploads of clients whose
-  /// uploads hold their whole share do not count.
+  /// The waiter to serve next: the oldest whose client is below its share, else the oldest. It skips uploads of clients
+  /// whose uploads already hold their whole share.
   @inline(__always)
   func indexOfNextWaiter() -> Int? { queue.isEmpty ? nil : indexOfFairWaiter() }
 
@@ -32,7 +32,7 @@ extension Pool {
         atShare.append((waiter.client, held.uploads < clientConnectionsMax))
       }
       if oldest == nil, !waiter.isUpload || mayUpload == true { oldest = index }
-      // Every client in the queue is known: none is below its share.
+      // All clients in the queue are checked: none is below its share.
       if oldest != nil, atShare.count == queue.clientCount { break }
     }
     return oldest

@@ -4,33 +4,34 @@ import Glibc
 package import Reactor
 import System
 
-/// Who uses a connection for one exchange.
-package protocol Lessee: AnyObject {
-  /// Names the client whose exchange it is, also after a reload; 0: unknown, as if all of these were one client.
+/// Uses a connection for one exchange.
+package protocol ConnectionDelegate: AnyObject {
+  /// Identifies the client of the exchange across reloads; 0: unknown, and all unknown ones count as one client.
   var clientKey: UInt32 { get }
-  /// Whether the request's body is not whole yet, so that the client decides how long sending takes; asked for once,
-  /// when the lessee asks for a connection.
+  /// Whether the request's body is incomplete, so that its sender decides how long sending takes. Read once, when the
+  /// delegate asks for a connection.
   var isUploading: Bool { get }
-  /// It waits no longer in the queue: a connect is under way for it. From within its own `Pool.replace`, too.
+  /// The delegate has left the queue: a new connection is being opened for it. Also called during its own
+  /// `Pool.replace`.
   func connectBegan()
-  /// The connection is there; called outside of the lessee's own calls.
+  /// A connection is ready. Never called during the delegate's own calls.
   func leaseGranted(_ connection: UpstreamConnection)
   func connectFailed(_ fault: ConnectFault)
-  /// Its place in the queue went to a client with fewer: the same end as a full queue; called outside of the lessee's own
-  /// calls.
-  func turnedAway()
-  /// Bytes may have come, or room to write: see `isReadable` and `isWritable`.
+  /// The delegate has lost its place in the queue to a client with fewer waiters: same as a full queue. Never called
+  /// during the delegate's own calls.
+  func evictedFromQueue()
+  /// The connection may have become readable or writable: see `isReadable` and `isWritable`.
   func upstreamReady(_ connection: UpstreamConnection)
 }
 
 /// One connection to an upstream: connecting, idle in its pool, or leased to one exchange.
 ///
-/// While it connects its descriptors belong to libcurl. From then on it is watched both ways, edge-triggered, and never
-/// modified; `isReadable` and `isWritable` remember the edges.
+/// While it connects, libcurl owns its descriptors. From then on epoll watches its socket for both directions,
+/// edge-triggered, and the registration is never modified; `isReadable` and `isWritable` keep the edges.
 ///
-/// Without TLS, bytes go to libcurl's socket itself, as CURLOPT_CONNECT_ONLY has it, and through libcurl over TLS alone:
-/// libcurl 7.88 looks its one connection up in a table of 97 chains for each send and receive, which is 2,300 instructions
-/// a request and, with 1,000 connections, a tenth of the CPU time.
+/// Without TLS, it reads and writes libcurl's socket directly, which CURLOPT_CONNECT_ONLY is for; over TLS, through
+/// libcurl. libcurl 7.88 searches a table of 97 chains for its only connection at each send and receive: 2,300
+/// instructions per request and, with 1,000 connections, a tenth of the CPU time.
 package final class UpstreamConnection: EventHandler {
   package enum Phase: Sendable {
     case connecting, idle, leased, closed
@@ -39,60 +40,60 @@ package final class UpstreamConnection: EventHandler {
   package private(set) var phase = Phase.connecting
   package private(set) var isReadable = false
   package private(set) var isWritable = false
-  /// Whether an earlier exchange was served on it.
+  /// Whether it has served an earlier exchange.
   package private(set) var isReused = false
-  /// Why the last read or write that failed did so, for the log only.
+  /// Why the last failed read or write failed. For the log only.
   package private(set) var transferFault: String?
   /// When connecting began (monotonic nanoseconds).
   package private(set) var connectBegan: Int64 = 0
-  /// When it came back to the pool (monotonic milliseconds).
+  /// When it was returned to the pool (monotonic milliseconds).
   private(set) var idleSince: Int64 = 0
-  /// How long it may idle (milliseconds): ours to say, unless the upstream said less.
+  /// How long it may be idle (milliseconds): as configured, or less if the upstream says so.
   private var idleMilliseconds: Int64
 
   private let pool: Pool
   private let loop: EventLoop
   private var link: (any Link)?
-  /// The link's, while it is connected; else -1.
+  /// The link's socket while connected; else -1.
   private var socket: Int32 = -1
   private let sockets: any SocketCalls
-  /// Whether the last read left room: over TLS that was all of a record.
+  /// Whether the last read did not fill the buffer: over TLS, it has read a record to its end.
   private var lastReadWasShort = false
   private var registration = Registration.none
-  private var lessee: (any Lessee)?
-  /// Whether it is leased for an upload that its client streams.
+  private var delegate: (any ConnectionDelegate)?
+  /// Whether it is leased for an upload that the caller streams.
   private(set) var carriesUpload: Bool
   private var connectSockets: [ConnectSocket] = []
-  /// When libcurl wants to be called again, and when connecting has taken too long (monotonic milliseconds).
+  /// When libcurl's timer fires, and when connecting times out (monotonic milliseconds).
   private var timerDue = Int64.max
   private var connectDue = Int64.max
   private var ageDue = Int64.max
-  /// Whether nothing comes behind what waits in the socket.
+  /// Whether the peer sends nothing after what is in the socket's buffer.
   private var inputEnded = false
-  /// What failed the first write without TLS.
+  /// The error of the first failed write without TLS.
   private var sendError: Errno?
   private(set) var isResolving: Bool
-  /// Whether libcurl is to ask for the name's addresses, though it may know some.
-  private(set) var resolvesAnew = false
-  /// The addresses of the name that this connect has tried.
-  private var tried: [SocketAddress] = []
+  /// Whether libcurl resolves the name even if it has cached addresses.
+  private(set) var bypassesNameCache = false
+  /// The addresses that this connect has tried.
+  private var triedAddresses: [SocketAddress] = []
   private var addressChoice = AddressChoice.skippingFailed
 
   /// Which addresses of the name are tried.
   private enum AddressChoice {
-    /// Not those that failed lately; none was skipped yet.
+    /// All except those that failed recently; none was skipped yet.
     case skippingFailed
-    /// The same, and there was one.
+    /// The same, and at least one was skipped.
     case skippedFailed
-    /// Those that failed lately, too: no other one took the connection.
+    /// All, because the others have failed too.
     case all
   }
 
-  init(pool: Pool, loop: EventLoop, lessee: any Lessee, isUpload: Bool) {
+  init(pool: Pool, loop: EventLoop, delegate: any ConnectionDelegate, isUpload: Bool) {
     self.pool = pool
     self.loop = loop
     sockets = loop.sockets
-    self.lessee = lessee
+    self.delegate = delegate
     carriesUpload = isUpload
     isResolving = pool.settings.hasName
     idleMilliseconds = pool.settings.idleMilliseconds
@@ -105,27 +106,27 @@ package final class UpstreamConnection: EventHandler {
     connectBegan = loop.nowNanoseconds
     connectDue = loop.now + pool.settings.connectMilliseconds
     loop.setDeadline(connectDue, for: registration)
-    resolvesAnew = pool.takesNewAddresses()
+    bypassesNameCache = pool.renewNameIfExpired()
     beginLink()
   }
 
   private func beginLink() {
     link = pool.makeLink(for: self)
     link?.begin(for: self)
-    // Never from within the caller's own turn: a connect on loopback can end at once.
+    // Not during the caller's own call: a connect on loopback can complete at once.
     timerDue = loop.now
-    loop.again(registration)
+    loop.scheduleNextTurn(registration)
   }
 
-  /// Makes a socket for libcurl: the name is resolved, and no child process inherits the descriptor.
+  /// Opens a socket for libcurl, which no child process inherits. libcurl asks for it once the name is resolved.
   ///
-  /// libcurl goes on to the name's next address where it gets none: so an address that failed lately is skipped.
+  /// Without a socket libcurl tries the next address, so this skips addresses that failed recently.
   func openSocket(_ family: Int32, _ type: Int32, _ proto: Int32, _ address: SocketAddress?) -> curl_socket_t {
     isResolving = false
     link?.nameWasResolved()
     guard !skips(address) else { return CURL_SOCKET_BAD }
     let socket = Glibc.socket(family, type | Int32(SOCK_CLOEXEC.rawValue), proto)
-    if let address, socket >= 0, pool.failedAddresses != nil { tried.append(address) }
+    if let address, socket >= 0, pool.failedAddresses != nil { triedAddresses.append(address) }
     return socket
   }
 
@@ -137,17 +138,17 @@ package final class UpstreamConnection: EventHandler {
     return true
   }
 
-  /// Remembers which addresses did not take the connection.
+  /// Records which addresses failed.
   ///
-  /// - Parameter winner: the one that did; nil: none of them.
-  private func noteAddresses(winner: SocketAddress?) {
+  /// - Parameter winner: the one that connected; nil: none.
+  private func recordAddresses(winner: SocketAddress?) {
     guard let addresses = pool.failedAddresses else { return }
-    for address in tried where address != winner { addresses.insert(address, now: loop.now) }
+    for address in triedAddresses where address != winner { addresses.insert(address, now: loop.now) }
     if let winner { addresses.remove(winner) }
-    tried = []
+    triedAddresses = []
   }
 
-  /// What libcurl wants to know of one of its sockets; called from within `drive`.
+  /// Watches one of libcurl's sockets. Called during `drive`.
   func watch(_ socket: curl_socket_t, _ what: Int32) {
     let index = connectSockets.firstIndex { $0.descriptor == socket }
     guard what != CURL_POLL_REMOVE else {
@@ -160,7 +161,8 @@ package final class UpstreamConnection: EventHandler {
     connectSocket.watch(what)
   }
 
-  package func callAgain(after milliseconds: Int) {
+  /// Sets libcurl's timer; a negative value cancels it.
+  package func setTimer(after milliseconds: Int) {
     timerDue = milliseconds < 0 ? .max : loop.now + Int64(milliseconds)
   }
 
@@ -168,13 +170,13 @@ package final class UpstreamConnection: EventHandler {
     guard phase == .connecting else { return }
     let wasResolving = isResolving
     var result = link?.drive(socket, ready)
-    // libcurl 7.88 tries the next address of a name, once one has failed, only when its timer comes up: 200 ms after a
-    // refusal, and too late after an address that never answered.
-    if result == nil, !isResolving, connectSockets.isEmpty { result = link?.goOn() }
+    // After an address has failed, libcurl 7.88 tries the next one only when its timer fires: 200 ms after a refusal,
+    // and too late after an address that never responds.
+    if result == nil, !isResolving, connectSockets.isEmpty { result = link?.driveAll() }
     guard let result else {
       if wasResolving, !isResolving { pool.didResolve() }
       guard timerDue <= loop.now else { return loop.setDeadline(min(timerDue, connectDue), for: registration) }
-      return loop.again(registration)
+      return loop.scheduleNextTurn(registration)
     }
     switch result {
     case .connected: connected()
@@ -183,9 +185,9 @@ package final class UpstreamConnection: EventHandler {
   }
 
   private func connected() {
-    guard let socket = link?.activeSocket else { return failed(.refused, "libcurl shows no socket") }
+    guard let socket = link?.activeSocket else { return failed(.refused, "libcurl reports no socket") }
     endConnectSockets()
-    if pool.failedAddresses != nil { noteAddresses(winner: peerAddress(of: socket)) }
+    if pool.failedAddresses != nil { recordAddresses(winner: peerAddress(of: socket)) }
     do throws(Errno) {
       try loop.watch(socket, for: registration)
     } catch {
@@ -196,31 +198,32 @@ package final class UpstreamConnection: EventHandler {
     ageDue = loop.now + pool.settings.ageMilliseconds
     isWritable = true
     isReadable = true
-    // Over TLS the end of the handshake may still be on its way: there the first read tells.
-    if !pool.settings.isSecure, let fault = unfitness {
-      return failed(fault, fault == .spokeFirst ? "bytes came before a request" : "the connection ended at once")
+    // Over TLS the rest of the handshake may still arrive, so only the first read can check this.
+    if !pool.settings.isSecure, let fault = unexpectedInput {
+      return failed(
+        fault, fault == .spokeFirst ? "bytes arrived before a request" : "the connection was closed at once")
     }
     phase = .leased
     pool.didConnect(self)
-    guard let lessee else { return pool.release(self, isReusable: true) }
-    lessee.leaseGranted(self)
+    guard let delegate else { return pool.release(self, isReusable: true) }
+    delegate.leaseGranted(self)
   }
 
   private func failed(_ kind: ConnectFault.Kind, _ detail: String) {
-    if kind == .refused || kind == .timedOut { noteAddresses(winner: nil) }
+    if kind == .refused || kind == .timedOut { recordAddresses(winner: nil) }
     if kind == .refused, addressChoice == .skippedFailed, loop.now < connectDue { return connectToSkipped() }
-    let lessee = lessee
+    let delegate = delegate
     pool.connectFailed(kind)
     close()
-    lessee?.connectFailed(ConnectFault(kind, detail))
+    delegate?.connectFailed(ConnectFault(kind, detail))
   }
 
-  /// Begins once more, with the addresses that were skipped: there is no other that takes the connection.
+  /// Connects again, with the addresses that were skipped: all others have failed.
   private func connectToSkipped() {
     addressChoice = .all
-    resolvesAnew = false
+    bypassesNameCache = false
     endConnectSockets()
-    // Before the new one begins: what it says as it ends is not the new one's.
+    // Before the new link starts: the old one calls back as it ends.
     link = nil
     beginLink()
     pool.didResolve()
@@ -235,22 +238,22 @@ package final class UpstreamConnection: EventHandler {
 
   package override func ready(_ readiness: Readiness) {
     switch phase {
-    // While it connects, libcurl's sockets have registrations of their own.
+    // While connecting, libcurl's sockets have their own registrations.
     case .connecting: break
     case .idle:
       note(readiness)
-      // A pooled connection has nothing to say: whatever comes, or its end, throws it away.
-      if isReadable, !isEmpty() { close() }
+      // On an idle connection any byte, or the end, makes it unusable.
+      if isReadable, !isOpenAndEmpty() { close() }
     case .leased:
       note(readiness)
-      lessee?.upstreamReady(self)
+      delegate?.upstreamReady(self)
     case .closed:
       break
     }
   }
 
-  /// libcurl is due.
-  package override func wokenUp(for reason: UInt8) {
+  /// Runs libcurl.
+  package override func scheduledCall(for reason: UInt8) {
     guard phase == .connecting else { return }
     guard link != nil else { return failed(.refused, "libcurl: no memory") }
     timerDue = .max
@@ -258,7 +261,7 @@ package final class UpstreamConnection: EventHandler {
   }
 
   private func note(_ readiness: Readiness) {
-    if readiness.isForTheEnd { inputEnded = true }
+    if readiness.hasInputEnded { inputEnded = true }
     if inputEnded || readiness.has(.readable) { isReadable = true }
     if readiness.has(.writable) || readiness.has(.hungUp) { isWritable = true }
   }
@@ -267,8 +270,8 @@ package final class UpstreamConnection: EventHandler {
     switch phase {
     case .connecting:
       if loop.now >= connectDue {
-        let lack = isResolving ? "name not resolved" : "no connection"
-        return failed(.timedOut, "\(lack) within \(pool.settings.connectMilliseconds) ms")
+        let failure = isResolving ? "name not resolved" : "not connected"
+        return failed(.timedOut, "\(failure) within \(pool.settings.connectMilliseconds) ms")
       }
       timerDue = .max
       drive(CURL_SOCKET_TIMEOUT, 0)
@@ -279,68 +282,71 @@ package final class UpstreamConnection: EventHandler {
 
   // MARK: Leases
 
-  /// The upstream has said how long it keeps the connection: we close it first, by a margin for the way.
+  /// Records how long the upstream keeps an idle connection open. The pool closes it earlier, by a margin for the
+  /// network delay.
   package func upstreamKeepsAlive(seconds: Int) {
     idleMilliseconds = min(pool.settings.idleMilliseconds, max(0, Int64(seconds) * 1_000 - Self.idleMarginMilliseconds))
   }
 
   private static let idleMarginMilliseconds: Int64 = 500
 
-  /// Whether an idle connection is still good for one more exchange.
+  /// Whether an idle connection can serve one more exchange.
   ///
-  /// - Parameter provingAfter: it must show that it is open and empty when it idled for longer (milliseconds).
-  func isFit(provingAfter: Int64) -> Bool {
+  /// - Parameter checkingAfterIdle: if it was idle for longer (milliseconds), it is read to check that it is open and
+  ///   empty.
+  func isUsable(checkingAfterIdle: Int64) -> Bool {
     guard loop.now < ageDue, loop.now - idleSince < idleMilliseconds else { return false }
-    return !(loop.now - idleSince > provingAfter || isReadable) || isEmpty()
+    return !(loop.now - idleSince > checkingAfterIdle || isReadable) || isOpenAndEmpty()
   }
 
-  /// Gives an idle connection to `lessee`.
-  func lease(to lessee: any Lessee, isUpload: Bool) {
+  /// Leases an idle connection to `delegate`.
+  func lease(to delegate: any ConnectionDelegate, isUpload: Bool) {
     precondition(phase == .idle)
     carriesUpload = isUpload
     phase = .leased
     isReused = true
-    self.lessee = lessee
+    self.delegate = delegate
   }
 
-  /// Why the first byte of a request must not be written: a stray response or the connection's end, which can come after
-  /// the pool has looked and before the request begins; nil: it may be written.
+  /// Checks the connection before the first byte of a request: a stray response or the end can arrive after the pool's
+  /// own check. nil: the request may be written.
   ///
-  /// To be asked before the first byte of every request; `Pool.replace` an unfit one. A byte that was read is lost.
-  package func unfitForFirstByte() -> ConnectFault.Kind? { isReadable ? unfitness : nil }
+  /// Call it before the first byte of every request. If it returns a fault, call `Pool.replace`: a byte that it has
+  /// read is lost.
+  package func faultBeforeFirstByte() -> ConnectFault.Kind? { isReadable ? unexpectedInput : nil }
 
-  /// Ends the lease, from the lessee's side: the connection goes back to its pool, or ends.
-  package func giveBack(isReusable: Bool) { pool.release(self, isReusable: isReusable) }
+  /// Ends the lease: the connection returns to its pool, or is closed.
+  package func release(isReusable: Bool) { pool.release(self, isReusable: isReusable) }
 
-  func isLeased(to other: any Lessee) -> Bool { lessee === other }
+  func isLeased(to other: any ConnectionDelegate) -> Bool { delegate === other }
 
-  /// Whether an exchange of this client has it, or waits for it to connect.
-  func isHeld(by client: UInt32) -> Bool { lessee?.clientKey == client }
+  /// Whether it is leased to, or connecting for, an exchange of this client.
+  func isHeld(by client: UInt32) -> Bool { delegate?.clientKey == client }
 
-  /// Ends the lease for good: the lessee hears nothing more.
-  func endLease() { lessee = nil }
+  /// Detaches the delegate: it gets no further calls.
+  func endLease() { delegate = nil }
 
-  /// Readies the connection for the pool; false when it is not to be used again.
+  /// Makes the connection idle; false if it cannot be reused.
   ///
-  /// - Parameter isAwaited: another exchange gets it at once, without a look at what the system tells of it next.
-  func rest(isAwaited: Bool) -> Bool {
+  /// - Parameter isAwaited: whether another exchange gets it at once, before its next event.
+  func becomeIdle(isAwaited: Bool) -> Bool {
     guard phase == .leased, loop.now < ageDue else { return false }
-    // Any byte behind the answer is not ours: a second answer can wait in the kernel without a new edge.
-    guard !isReadable || !isAwaited && isDrained || isEmpty() else { return false }
+    // A byte after the response belongs to no request: a second response can be in the kernel without a new edge.
+    guard !isReadable || !isAwaited && isDrained || isOpenAndEmpty() else { return false }
     phase = .idle
     idleSince = loop.now
     loop.setDeadline(min(ageDue, loop.now + idleMilliseconds), for: registration)
     return true
   }
 
-  /// Whether the connection is open and has no byte for us.
+  /// Reads to check that the connection is open and has no byte to read.
   ///
-  /// Over TLS only libcurl can tell: a session ticket is bytes on the wire, yet nothing to read.
-  private func isEmpty() -> Bool { unfitness == nil }
+  /// Over TLS only libcurl knows: a session ticket is bytes on the wire, but nothing to read.
+  private func isOpenAndEmpty() -> Bool { unexpectedInput == nil }
 
-  private var unfitness: ConnectFault.Kind? {
+  private var unexpectedInput: ConnectFault.Kind? {
     pool.scratch.removeAll()
-    switch take(into: pool.scratch) {
+    switch read(into: pool.scratch) {
     case .wouldBlock:
       isReadable = false
       return nil
@@ -349,10 +355,11 @@ package final class UpstreamConnection: EventHandler {
     }
   }
 
-  /// Whether all that came over TLS was read, as far as the system can tell; false says nothing, as with a session ticket.
+  /// Whether everything received over TLS was read, as far as the kernel knows; false is inconclusive, for example
+  /// after a session ticket.
   ///
-  /// Where nothing is read ahead, nothing is left of a record that was read short. Asking libcurl would be a read that
-  /// finds nothing: 4,000 instructions more. An end that came meanwhile is told by the next event.
+  /// Without read-ahead, a short read has emptied its record. Asking libcurl instead costs 4,000 instructions for a
+  /// read that returns nothing. The next event reports an end that arrived meanwhile.
   private var isDrained: Bool {
     guard lastReadWasShort, !inputEnded, link?.readsAhead == false, sockets.bytesWaiting(socket) == 0 else {
       return false
@@ -363,18 +370,18 @@ package final class UpstreamConnection: EventHandler {
 
   // MARK: Bytes
 
-  /// Reads into the free room of `buffer`, of which there must be some.
+  /// Reads into the free capacity of `buffer`, which must not be 0.
   ///
-  /// `.ended` is an end that the peer has declared: a FIN, and over TLS a close_notify. Any other end is `.failed`, since
-  /// what came before it may be cut off (RFC 9112 §9.8).
+  /// `.ended` is an end that the peer has declared: a FIN or, over TLS, a close_notify. Any other end is `.failed`,
+  /// because the bytes before it may be cut off (RFC 9112 §9.8).
   package func receive(into buffer: ByteBuffer) -> Transfer {
-    let room = buffer.freeCapacity
-    precondition(room > 0, "no room to read into")
-    let transfer = declared(take(into: buffer))
+    let capacity = buffer.freeCapacity
+    precondition(capacity > 0, "no capacity to read into")
+    let transfer = restoringSendError(read(into: buffer))
     switch transfer {
     case .bytes(let count):
-      lastReadWasShort = count < room
-      // Plain sockets: a short read has emptied it. TLS reads record by record, and others may wait.
+      lastReadWasShort = count < capacity
+      // A short read has emptied a plain socket. Over TLS, a read ends with its record, and more records may follow.
       if lastReadWasShort, isPlain, !inputEnded { isReadable = false }
     case .wouldBlock: isReadable = false
     case .failed(let error): transferFault = describe(error)
@@ -383,24 +390,25 @@ package final class UpstreamConnection: EventHandler {
     return transfer
   }
 
-  /// A failed send has taken the error of a reset from the socket, and its reads end as after a FIN.
+  /// Turns the end of the input back into the error of a reset: a failed send has consumed that error, so that reads
+  /// end as after a FIN.
   @inline(__always)
-  private func declared(_ transfer: Transfer) -> Transfer {
+  private func restoringSendError(_ transfer: Transfer) -> Transfer {
     guard case .ended = transfer, let sendError else { return transfer }
-    // Linux reports EPIPE where a FIN came before the reset, else ECONNRESET (net/ipv4/tcp_input.c, tcp_reset).
+    // Linux reports EPIPE if a FIN came before the reset, else ECONNRESET (net/ipv4/tcp_input.c, tcp_reset).
     return sendError.number == EPIPE ? .ended : .failed(sendError)
   }
 
-  /// Writes a range of `buffer`; after `.wouldBlock` the very same range must be written next.
+  /// Writes a range of `buffer`. After `.wouldBlock` the next call must write the same range.
   ///
-  /// After `.failed` the connection is readable: what the peer sent before it hung up comes first, then the end.
+  /// After `.failed` the connection is readable: first what the peer sent before it closed, then the end.
   package func send(_ buffer: ByteBuffer, _ range: Range<Int>) -> Transfer {
     precondition(range.upperBound <= buffer.count)
     let transfer =
       isPlain ? sockets.send(socket, buffer, range, isLast: false) : link?.send(buffer, range) ?? .ended
     switch transfer {
     case .bytes(let count):
-      // As with reading: over TLS a short write can be a whole record, and no edge follows.
+      // Over TLS a short write can be a whole record, and no edge follows.
       if count < range.count, isPlain { isWritable = false }
     case .wouldBlock: isWritable = false
     case .failed(let error):
@@ -417,18 +425,18 @@ package final class UpstreamConnection: EventHandler {
 
   private var isPlain: Bool { !pool.settings.isSecure && socket >= 0 }
 
-  private func take(into buffer: ByteBuffer) -> Transfer {
+  private func read(into buffer: ByteBuffer) -> Transfer {
     isPlain ? sockets.receive(socket, into: buffer) : link?.receive(into: buffer) ?? .ended
   }
 
-  // MARK: The end
+  // MARK: Closing
 
   func close() {
     guard phase != .closed else { return }
     let last = phase
     phase = .closed
-    lessee = nil
-    // While the descriptors are still open: what libcurl says of them as it ends, or fails to say, does not matter then.
+    delegate = nil
+    // Before `link = nil` closes the descriptors: libcurl may or may not report them as it ends.
     endConnectSockets()
     link = nil
     socket = -1

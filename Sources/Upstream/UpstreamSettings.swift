@@ -1,12 +1,12 @@
-/// How one upstream is reached and how much of it a loop may use.
+/// How a loop reaches one upstream, and how many resources it may use for it.
 package struct UpstreamSettings: Hashable, Sendable {
-  /// PEM texts and names for an https upstream; nil fields mean libcurl's and the system's defaults.
+  /// PEM texts and the server name of an https upstream; nil means the default of libcurl or the system.
   package struct TLS: Hashable, Sendable {
-    /// A small private CA bundle instead of the system's trust.
+    /// A small private CA bundle that replaces the system's trust store.
     package var authority: [UInt8]?
     package var certificate: [UInt8]?
     package var key: [UInt8]?
-    /// The name in the certificate, when it is not the host of the URL.
+    /// The name in the certificate, if it is not the host of the URL.
     package var serverName: String?
 
     package init(
@@ -24,14 +24,15 @@ package struct UpstreamSettings: Hashable, Sendable {
   package var host: String
   package var port: UInt16
   package var tls = TLS()
-  /// Connections of one loop.
+  /// Connections per loop.
   package var connectionsMax = 64
-  /// The part of the connections that one client may hold while others wait, and at any time for uploads: 0 < share ≤ 1.
+  /// The fraction of the connections that one client may hold while others wait, and for uploads at any time:
+  /// 0 < share ≤ 1.
   package var share = 0.25
-  /// Exchanges of one loop that may wait for a connection.
+  /// Exchanges per loop that may wait for a connection.
   package var waitersMax = 256
   package var connectMilliseconds: Int64 = 5_000
-  /// How long a resolved name is used for new connections; 0: for one.
+  /// How long new connections use a resolved name; 0: each connection resolves it again.
   package var nameCacheMilliseconds: Int64 = 5_000
   package var idleMilliseconds: Int64 = 60_000
   package var ageMilliseconds: Int64 = 300_000
@@ -42,24 +43,24 @@ package struct UpstreamSettings: Hashable, Sendable {
     self.port = port
   }
 
-  /// `share` in connections, where the pool can have this many at most: rounded down, but one at least.
+  /// `share` of `connectionsMax` connections: rounded down, but at least 1.
   func clientConnectionsMax(of connectionsMax: Int) -> Int {
-    // A share such as 0.29 is a little less than that as a Double.
+    // As a Double, a share such as 0.29 can be slightly less.
     max(1, Int(Double(connectionsMax) * share + 1e-9))
   }
 
-  /// Whether connecting needs a resolver: a thread of libcurl's that nothing can stop.
+  /// Whether connecting needs a resolver, which is a libcurl thread that cannot be cancelled.
   var hasName: Bool {
     !host.contains(":") && !host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || (48...57).contains($0) }
   }
 
-  /// The URL that libcurl connects to; requests are written by the gateway.
+  /// The URL that libcurl connects to. The gateway writes the requests.
   package var url: String {
     let name = tls.serverName ?? host
     return "\(isSecure ? "https" : "http")://\(name.contains(":") ? "[\(name)]" : name):\(port)/"
   }
 
-  /// libcurl's CONNECT_TO form where the certificate bears another name than the host.
+  /// The value of CURLOPT_CONNECT_TO, if the name in the certificate is not the host; else nil.
   package var connectTo: String? {
     guard tls.serverName != nil else { return nil }
     return "::\(host.contains(":") ? "[\(host)]" : host):\(port)"

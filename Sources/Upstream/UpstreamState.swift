@@ -1,24 +1,26 @@
 import Synchronization
 
-/// What all loops share of one upstream: its breaker, whether its health checks fail, how much is under way, its key.
+/// The state of one upstream that all loops share: its breaker, its health, the number of requests in flight, and the
+/// key in use.
 ///
-/// Written on faults and switches only, but for the count of requests under way where that is bounded.
+/// Loops write it only on faults and switches, and per request only if the requests in flight are bounded.
 package final class UpstreamState: Sendable {
   private let settings: BreakerBounds
   private let breaker = Atomic<UInt64>(0)
   private let isDown: Atomic<Bool>
-  private let underWay = Atomic<Int>(0)
-  /// Where requests under way are counted, if not here: requests end after a reload that they began before.
+  private let requestsInFlight = Atomic<Int>(0)
+  /// Where requests in flight are counted, if not here: a request can outlast the reload that replaced its state.
   private let counting: UpstreamState?
-  /// The key in use in the upper 16 bits; when it was switched to (monotonic milliseconds) in the lower 48.
+  /// The index of the key in use in the upper 16 bits, and the time of the switch to it (monotonic milliseconds) in the
+  /// lower 48.
   private let key: Atomic<UInt64>
 
-  /// A Core answers 401 also while its database is down: then a new key each time would help nobody.
+  /// The minimum time between key switches. Core also responds 401 while its database is down, and no key helps then.
   package static let keySwitchMilliseconds: Int64 = 10_000
 
   /// - Parameters:
-  ///   - keyIndex: the key to begin with.
-  ///   - previous: of the same upstream until now: its health and what is under way go on, its breaker begins anew.
+  ///   - keyIndex: the key to start with.
+  ///   - previous: the state to replace: its health and its requests in flight carry over, its breaker does not.
   package init(_ settings: BreakerBounds, keyIndex: Int = 0, following previous: UpstreamState? = nil) {
     self.settings = settings
     key = Atomic(UInt64(keyIndex) << 48)
@@ -69,35 +71,35 @@ package final class UpstreamState: Sendable {
 
   package var failsHealthChecks: Bool { isDown.load(ordering: .relaxed) }
 
-  /// Taken out, or put back, by the health checks; true when that is news.
+  /// Records the result of a health check; true if it differs from the last one.
   package func setDown(_ down: Bool) -> Bool { isDown.exchange(down, ordering: .relaxed) != down }
 
   // MARK: Concurrency
 
-  /// Takes a place among `max` requests under way; false when there is none. Each true is followed by one `leave`.
-  package func enter(max: Int) -> Bool {
-    guard (counting ?? self).underWay.add(1, ordering: .relaxed).newValue > max else { return true }
-    leave()
+  /// Takes one of `max` slots for requests in flight; false if all are taken. Each success needs one `releaseSlot`.
+  package func takeSlot(max: Int) -> Bool {
+    guard (counting ?? self).requestsInFlight.add(1, ordering: .relaxed).newValue > max else { return true }
+    releaseSlot()
     return false
   }
 
-  package func leave() { (counting ?? self).underWay.subtract(1, ordering: .relaxed) }
+  package func releaseSlot() { (counting ?? self).requestsInFlight.subtract(1, ordering: .relaxed) }
 
   // MARK: Keys
 
-  /// Which of the upstream's keys is in use.
+  /// The index of the key in use.
   package var keyIndex: Int { Int(key.load(ordering: .relaxed) >> 48) }
 
-  /// Core refused key `index`: goes on to the next of `count`, at most once in `keySwitchMilliseconds`.
+  /// Switches to the next of `count` keys after Core refused key `index`, at most once in `keySwitchMilliseconds`.
   ///
-  /// - Returns: whether another key than `index` is in use now.
-  package func keyWasRefused(_ index: Int, of count: Int, now: Int64) -> Bool {
+  /// - Returns: whether a key other than `index` is in use now.
+  package func switchKey(from index: Int, of count: Int, now: Int64) -> Bool {
     let old = key.load(ordering: .relaxed)
     guard Int(old >> 48) == index else { return true }
     let switchedAt = Int64(old & 0xFFFF_FFFF_FFFF)
     guard count > 1, switchedAt == 0 || now - switchedAt >= Self.keySwitchMilliseconds else { return false }
     let new = UInt64((index + 1) % count) << 48 | UInt64(max(now, 1) & 0xFFFF_FFFF_FFFF)
-    // Where another loop was faster, its switch serves as well.
+    // If another loop was faster, its switch is as good.
     _ = key.compareExchange(expected: old, desired: new, ordering: .relaxed)
     return true
   }

@@ -1,20 +1,20 @@
-/// An exchange that waits for a connection.
+/// An exchange in a pool's queue.
 struct Waiter {
-  let lessee: any Lessee
+  let delegate: any ConnectionDelegate
   let client: UInt32
   let isUpload: Bool
 
-  init(_ lessee: any Lessee) {
-    self.lessee = lessee
-    client = lessee.clientKey
-    isUpload = lessee.isUploading
+  init(_ delegate: any ConnectionDelegate) {
+    self.delegate = delegate
+    client = delegate.clientKey
+    isUpload = delegate.isUploading
   }
 }
 
 /// The waiters of one pool, oldest first.
 struct WaitQueue {
   private(set) var waiters: [Waiter] = []
-  /// Waiters by client; clients without any are left out.
+  /// The number of waiters of each client that has any.
   private var counts: [UInt32: Int] = [:]
 
   var isEmpty: Bool { waiters.isEmpty }
@@ -38,10 +38,10 @@ struct WaitQueue {
     return waiter
   }
 
-  func index(of lessee: any Lessee) -> Int? { waiters.firstIndex { $0.lessee === lessee } }
+  func index(of delegate: any ConnectionDelegate) -> Int? { waiters.firstIndex { $0.delegate === delegate } }
 
-  /// The waiter to evict from a full queue in favor of `client`: the newest of the client with the most waiters, provided
-  /// that this client still has at least as many as `client` afterwards; nil: none.
+  /// The waiter to evict from a full queue in favor of `client`: the newest of the client with the most waiters,
+  /// provided that this client afterwards still has at least as many as `client`; nil: none.
   func indexToEvict(for client: UInt32) -> Int? {
     guard let most = counts.values.max(), counts[client, default: 0] < most - 1 else { return nil }
     return waiters.lastIndex { counts[$0.client] == most }

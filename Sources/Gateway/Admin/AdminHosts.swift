@@ -1,9 +1,9 @@
 import HTTP1
 import Policies
 
-/// Which hosts a caller of the admin endpoint may name: its address, localhost, and those of `admin.hosts`.
+/// The hosts that the admin endpoint serves: its address, localhost, and those of `admin.hosts`.
 ///
-/// A page of another site whose name was made to lead here (DNS rebinding) names that site.
+/// Prevents DNS rebinding: a page whose own name was made to resolve to the gateway sends that name.
 struct AdminHosts {
   private static let shownBytesMax = 100
 
@@ -15,17 +15,17 @@ struct AdminHosts {
     names = settings.hosts
   }
 
-  /// What a caller is told who names another host; nil: it may be answered.
+  /// The message of the refusal; nil if the host is served.
   func refusal(of head: borrowing RequestHead, _ bytes: Span<UInt8>) -> String? {
-    // Browsers reach no Unix socket.
+    // Browsers cannot reach a Unix socket.
     guard case .ip(let address, _) = address else { return nil }
-    // Only HTTP/1.0 does without, and no browser speaks it.
+    // Only HTTP/1.0 requests may lack a Host, and no browser sends them.
     guard let value = hostValue(head, bytes) else { return nil }
     let host = Self.withoutPort(value)
     guard host != "localhost", !names.contains(host), !isOwn(host, address) else { return nil }
     return
-      "No answers for the host \"\(host.prefix(Self.shownBytesMax))\" here: ask for the address or for localhost, or add the "
-      + "name to \"hosts\" of \"admin\" in gateway.json."
+      "The admin endpoint does not serve the host \"\(host.prefix(Self.shownBytesMax))\". "
+      + "Use its address or localhost, or add the host to \"admin\".\"hosts\" in gateway.json."
   }
 
   private func hostValue(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> String? {
@@ -41,7 +41,8 @@ struct AdminHosts {
     return String(value.prefix { $0 != ":" })
   }
 
-  /// Where the gateway listens on every address, each is its own: an address leads to no other site.
+  /// Whether the host is an address of the gateway. If it listens on all addresses, every address counts: an address
+  /// cannot be rebound.
   private func isOwn(_ host: String, _ address: IPAddress) -> Bool {
     guard let named = IPAddress(host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host) else { return false }
     return named == address || address == IPAddress(ipv4: 0) || address == IPAddress(high: 0, low: 0)

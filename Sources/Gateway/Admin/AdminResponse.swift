@@ -3,44 +3,44 @@ import HTTP1
 import Reactor
 import SmallServer
 
-/// What a response of the admin endpoint holds.
-enum AdminText {
+/// The content of an admin response.
+enum AdminContent {
   /// - Parameters:
-  ///   - line: the body, without the newline at its end.
-  ///   - field: one more field.
+  ///   - line: the body, without the final newline.
+  ///   - field: an additional field.
   case plain(_ status: Int, _ line: String, field: (name: String, value: String)? = nil)
   /// 200, with a body of unknown length.
   case streamed(_ contentType: String)
 }
 
-/// A response of the admin endpoint on its way.
+/// A response of the admin endpoint.
 struct AdminResponse {
-  private let text: AdminText
+  private let content: AdminContent
   private let dateLine: [UInt8]
   private var version = Version.http11
   private var hasBody: Bool
   private var keepsAlive = false
 
-  /// A response to bytes that are no request.
+  /// Makes a response that closes the connection.
   ///
-  /// - Parameter hasBody: false in answer to HEAD.
-  init(_ text: AdminText, dateLine: [UInt8], hasBody: Bool = true) {
-    self.text = text
+  /// - Parameter hasBody: false if the request is HEAD.
+  init(_ content: AdminContent, dateLine: [UInt8], hasBody: Bool = true) {
+    self.content = content
     self.dateLine = dateLine
     self.hasBody = hasBody
   }
 
-  /// Makes it a response to a request.
+  /// Adapts it to a request.
   ///
-  /// - Parameter mayPersist: whether there may be another request on the connection.
-  mutating func suit(_ head: borrowing RequestHead, mayPersist: Bool) {
+  /// - Parameter mayPersist: whether the connection may stay open.
+  mutating func adapt(to head: borrowing RequestHead, mayPersist: Bool) {
     version = head.version
     hasBody = head.method != .head
-    keepsAlive = mayPersist && head.keepAlive && !(text.isStreamed && streamFraming.isUntilClose)
+    keepsAlive = mayPersist && head.keepAlive && !(content.isStreamed && streamFraming.isUntilClose)
   }
 
   func write(to output: ByteBuffer) {
-    switch text {
+    switch content {
     case .plain(let status, let line, let field):
       writeBeginning(status, "text/plain; charset=utf-8", to: output)
       if let field { output.append(field: field.name, text: field.value) }
@@ -67,8 +67,8 @@ struct AdminResponse {
 
   private var streamFraming: BodyFraming { BodyFraming.untilClose.forwarded(to: version) }
 
-  /// What is left to be done of a streamed response.
-  func rest(_ parts: AdminParts?) -> SmallResponse {
+  /// The response for the server, which sends the parts of a streamed body.
+  func streaming(_ parts: AdminParts?) -> SmallResponse {
     guard hasBody, let parts else { return SmallResponse(keepsAlive: keepsAlive) }
     let writer = BodyWriter(streamFraming)
     return SmallResponse(keepsAlive: keepsAlive) { output in
@@ -82,7 +82,7 @@ struct AdminResponse {
   }
 }
 
-extension AdminText {
+extension AdminContent {
   fileprivate var isStreamed: Bool {
     switch self {
     case .plain: false

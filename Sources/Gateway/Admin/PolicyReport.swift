@@ -2,16 +2,16 @@ import Digests
 import FoundationEssentials
 import Policies
 
-/// The answer to `/policy`: which files are in force, for who has changed one and wants to know.
+/// The response of `/policy`: which files are in force.
 package struct PolicyReport: Codable {
   package let generation: Int
-  /// As `blnk-gateway check` prints it.
+  /// The digest that `blnk-gateway check` prints.
   package let sha256: String
-  /// By their names within the folder, the SHA-256 of their bytes.
+  /// The SHA-256 of each file, by its name within the folder.
   package let files: [String: String]
-  /// What is wrong with single files and instances.
+  /// The faults of single files and instances.
   package let faults: [String]
-  /// Why the last reading as a whole was not put into force.
+  /// Why the last reload was refused as a whole; nil if it was not.
   package let refusal: String?
 
   init(_ state: GatewayState) {
@@ -28,7 +28,7 @@ package struct PolicyReport: Codable {
   var json: [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(self) else { preconditionFailure("a report of texts and numbers") }
+    guard let data = try? encoder.encode(self) else { preconditionFailure("strings and numbers can be encoded") }
     return Array(data) + [0x0a]
   }
 }

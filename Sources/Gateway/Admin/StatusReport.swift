@@ -8,7 +8,7 @@ import System
 import Telemetry
 import Upstream
 
-/// One answer to `/status`: the gateway, then instance after instance, so that many of them cost time and not memory.
+/// One response of `/status`: the gateway, then the instances in pieces, so that many instances need little memory.
 struct StatusReport {
   private static let instancesInPiece = 100
 
@@ -26,12 +26,12 @@ struct StatusReport {
     instances = state.instances().filter { $0.state != nil }
   }
 
-  /// The next piece; nil behind the last one.
+  /// The next piece; nil after the last one.
   mutating func piece() -> [UInt8]? {
     switch phase {
     case .beginning:
       phase = .instances
-      // The object goes on where the encoder has ended it.
+      // Reopen the object that the encoder has closed.
       return json(GatewayStatus(state)).dropLast() + Array(#","instances":["#.utf8)
     case .instances:
       guard next < instances.count else {
@@ -52,12 +52,12 @@ struct StatusReport {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(value) else { preconditionFailure("a report of texts and numbers") }
+    guard let data = try? encoder.encode(value) else { preconditionFailure("strings and numbers can be encoded") }
     return Array(data)
   }
 }
 
-/// The members of `/status` that speak of the gateway as a whole.
+/// The members of `/status` about the gateway as a whole.
 private struct GatewayStatus: Encodable {
   struct Connections: Encodable {
     let open: Int
@@ -72,7 +72,7 @@ private struct GatewayStatus: Encodable {
     let reloads: Int
     let reloadsRefused: Int
     let lastReloadError: Failure?
-    /// Of single files and instances: the first of them.
+    /// The first faults of single files and instances.
     let faults: [String]
     let faultCount: Int
   }
@@ -119,8 +119,8 @@ private struct GatewayStatus: Encodable {
     stuckLoops = state.stuckLoops()
     connections = Connections(
       open: state.loops.reduce(0) { $0 + $1.handle.connections.load(ordering: .relaxed) },
-      accepted: state.loops.reduce(0) { $0 + $1.metrics.accepted.now },
-      refused: state.loops.reduce(0) { $0 + $1.metrics.refusedConnections.now })
+      accepted: state.loops.reduce(0) { $0 + $1.metrics.accepted.current },
+      refused: state.loops.reduce(0) { $0 + $1.metrics.refusedConnections.current })
     let inForce = state.policyInForce
     policy = PolicyStatus(
       generation: inForce.generation.number, sha256: inForce.generation.policy.digest, since: timestamp(inForce.since),
@@ -146,7 +146,7 @@ private struct InstanceStatus: Encodable {
   }
 
   let id: String
-  /// Why it is not as its files say; without a good definition it is asked nothing.
+  /// Why its definition in the files is not in force.
   let policyFault: String?
   let healthy: Bool
   let breaker: String
@@ -160,14 +160,14 @@ private struct InstanceStatus: Encodable {
     policyFault = reading.policyFault
     healthy = reading.state?.failsHealthChecks == false
     breaker = reading.state?.breakerPhase.label ?? ""
-    inFlight = reading.underWay
-    queued = reading.sum { $0.waiting.now }
-    connections = Connections(open: reading.sum { $0.open.now }, idle: reading.sum { $0.idle.now })
+    inFlight = reading.inFlight
+    queued = reading.sum { $0.waiting.current }
+    connections = Connections(open: reading.sum { $0.open.current }, idle: reading.sum { $0.idle.current })
     lastFault = reading.lastFault.map { Fault(at: timestamp($0.at), code: $0.code.text, detail: $0.cause) }
   }
 }
 
-/// RFC 3339, as the log writes it but to the millisecond.
+/// RFC 3339 with milliseconds.
 private func timestamp(_ microseconds: Int64) -> String {
   let (second, fraction) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
   let milliseconds = String(1_000 + fraction / 1_000).dropFirst()

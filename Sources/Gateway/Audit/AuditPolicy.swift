@@ -2,7 +2,7 @@ import Policies
 import Telemetry
 
 extension AuditLog {
-  /// What the settings ask for; nil where they ask for none.
+  /// Opens the audit log that the settings configure; nil if they configure none.
   convenience init?(_ settings: GatewaySettings, _ report: @escaping @Sendable (String) -> Void) throws(StartFault) {
     guard case .file(let path) = settings.auditLog else { return nil }
     do throws(AuditFault) {
@@ -14,7 +14,7 @@ extension AuditLog {
 }
 
 extension AuditIntent {
-  /// Names who asked for what, as the access log does.
+  /// Fills in the client, the operation and the instance, as the access log does.
   init(_ id: RequestID, _ trace: AdmissionTrace, _ policy: Policy) {
     self.init(requestIDHigh: id.high, requestIDLow: id.low)
     let route = policy.routes.routes[Int(trace.routeIndex)]

@@ -1,7 +1,7 @@
 import System
 import Telemetry
 
-/// A loop's way to the audit thread and back: exchanges hand over their intents, and are told what became of them.
+/// Connects a loop to the audit thread: passes intents of exchanges on, and reports the results to the exchanges.
 final class AuditPort {
   private let channel: AuditChannel
   private let completions: CompletionPort<Exchange, IntentResult>
@@ -14,7 +14,7 @@ final class AuditPort {
 
   var canWrite: Bool { channel.canWrite }
 
-  /// Hands over an intent; `exchange` is told when it is settled. nil: it was not taken, and nothing will be told.
+  /// Passes an intent on; `exchange` gets the result later. nil: it was not accepted, and there will be no result.
   func declare(
     _ intent: AuditIntent, _ texts: RequestTexts, in head: Span<UInt8>, for exchange: Exchange
   ) -> Ticket? {
@@ -28,7 +28,7 @@ final class AuditPort {
     return ticket
   }
 
-  /// The exchange waits no longer.
+  /// Withdraws interest in the result.
   func withdraw(_ ticket: Ticket) { completions.withdraw(ticket) }
 
   func record(_ outcome: AuditOutcome) {
@@ -37,6 +37,6 @@ final class AuditPort {
     channel.record(members)
   }
 
-  /// Tells the exchanges whose intents are settled; for each time that the loop is woken.
+  /// Delivers results to their exchanges. Call it whenever the loop is woken.
   func deliver() { completions.deliver { exchange, result in exchange.intentSettled(result) } }
 }

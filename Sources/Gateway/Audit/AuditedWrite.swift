@@ -3,20 +3,20 @@ import Policies
 import System
 import Telemetry
 
-/// What an exchange keeps of a write that the audit log has to know of.
+/// The audit state of one write.
 final class AuditedWrite {
   private enum Phase {
-    /// Nothing was said of it.
-    case silent
+    /// No intent was passed on.
+    case undeclared
     case waiting(Ticket)
-    /// The log may have its intent, and gets its outcome.
+    /// The log may have the intent, so it gets the outcome.
     case declared
   }
 
   let hasher: BodyHasher
   private let port: AuditPort
-  private var phase = Phase.silent
-  /// The intent says that the hash of the body will come with the outcome.
+  private var phase = Phase.undeclared
+  /// Whether the outcome carries the hash of the body, because the intent does not.
   private var streams = false
 
   init(_ framing: BodyFraming, port: AuditPort) {
@@ -24,7 +24,7 @@ final class AuditedWrite {
     hasher = BodyHasher(declared: framing.declaredLength)
   }
 
-  /// Hands over the intent; false where the log does not take it.
+  /// Passes the intent on; false if the log does not accept it.
   func declare(
     _ intent: AuditIntent, _ texts: RequestTexts, in head: Span<UInt8>, isWhole: Bool, for exchange: Exchange
   ) -> Bool {
@@ -45,17 +45,17 @@ final class AuditedWrite {
 
   func settled() { phase = .declared }
 
-  /// The exchange is over: the one outcome of an intent.
-  func record(_ id: RequestID, _ word: AuditOutcome.Word, status: Int, code: String?, bodyIsWhole: Bool) {
+  /// Records the outcome of the intent, when the exchange ends.
+  func record(_ id: RequestID, _ kind: AuditOutcome.Kind, status: Int, code: String?, bodyIsWhole: Bool) {
     switch phase {
-    case .silent: return
+    case .undeclared: return
     case .waiting(let ticket): port.withdraw(ticket)
     case .declared: break
     }
-    phase = .silent
+    phase = .undeclared
     port.record(
       AuditOutcome(
-        requestIDHigh: id.high, requestIDLow: id.low, word: word, status: status, code: code,
+        requestIDHigh: id.high, requestIDLow: id.low, kind: kind, status: status, code: code,
         body: streams ? hasher.body(isWhole: bodyIsWhole) : nil))
   }
 }
@@ -70,14 +70,14 @@ extension BodyFraming {
   }
 }
 
-extension AuditOutcome.Word {
+extension AuditOutcome.Kind {
   /// - Parameters:
   ///   - responded: the status of Core's response; nil: there was none.
-  ///   - outcome: what can have become of the request without one.
+  ///   - outcome: used if there was no response.
   init(responded: Int?, _ outcome: Outcome) {
     switch (responded, outcome) {
     case (let status?, _) where status < 300: self = .done
-    // A redirect is no more than the advice to ask elsewhere.
+    // A redirect counts as refused: Core has executed nothing.
     case (let status?, _) where status < 500: self = .refused
     case (_?, _), (nil, .unknown): self = .unknown
     case (nil, .notSent): self = .notSent

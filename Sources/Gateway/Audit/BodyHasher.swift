@@ -1,19 +1,19 @@
 import Digests
 import Telemetry
 
-/// Sees the body of an audited write on its way: its length, its SHA-256, and the bytes of one that is read whole.
+/// Hashes the body of an audited write while it is relayed, and keeps the bytes of a small one.
 final class BodyHasher {
-  /// Bodies up to this are read whole before the intent; longer ones stream, and the outcome has their hash.
+  /// A body up to this size is complete before the intent. A longer one streams, and the outcome has its hash.
   static let wholeBytesMax = 64 << 10
 
-  /// Whether the body is known to be longer.
+  /// Whether the body is longer than `wholeBytesMax`, as far as known.
   private(set) var streams: Bool
-  /// The bytes so far, while it does not stream.
+  /// The bytes so far, unless it streams.
   private(set) var bytes: [UInt8] = []
   private var stream = SHA256Stream()
   private var byteCount = 0
 
-  /// - Parameter declared: the length that the head states; nil: none.
+  /// - Parameter declared: the length in the head; nil: none.
   init(declared: Int?) {
     streams = (declared ?? 0) > Self.wholeBytesMax
     if let declared, !streams { bytes.reserveCapacity(declared) }
@@ -30,7 +30,7 @@ final class BodyHasher {
     for index in run.indices { bytes.append(run[index]) }
   }
 
-  /// The bytes were read; only their count and hash are wanted from now on.
+  /// Drops the bytes; keeps their count and hash.
   func forgetBytes() { bytes = [] }
 
   func body(isWhole: Bool) -> AuditedBody {

@@ -1,15 +1,15 @@
-/// The ids that the body of a write names at its top level, read as Core reads it.
+/// The ids at the top level of a write's body, read as Core reads them.
 ///
-/// Core is Go's encoding/json behind gin: the first value of the body counts and what follows it does not, keys match
-/// whatever their case, of two the last counts, and null changes nothing. A body that it would refuse as no JSON names
-/// nothing. The work is bounded by the body's length, the memory by `depthMax`.
+/// Core uses Go's encoding/json with gin: only the first value of the body counts, keys are case-insensitive, the last
+/// of two equal keys counts, and null changes nothing. A body that Core refuses as invalid JSON has no ids. The body's
+/// length bounds the time, `depthMax` the memory.
 struct BodyNames: Equatable {
   private(set) var identityID: [UInt8]?
   private(set) var ledgerID: [UInt8]?
 
-  /// Ids beyond this are none of Core's, and are left out.
+  /// Longer ids are not Core's, and are omitted.
   static let idBytesMax = 256
-  /// Go refuses what is deeper.
+  /// Go refuses deeper nesting.
   static let depthMax = 10_000
 
   init(_ body: Span<UInt8>) {
@@ -20,7 +20,7 @@ struct BodyNames: Equatable {
 
   private init() {}
 
-  /// nil for what is no JSON.
+  /// nil for invalid JSON.
   private static func read(_ scan: inout JSONScan, _ body: Span<UInt8>) -> BodyNames? {
     var names = BodyNames()
     scan.skipBlanks(body)
@@ -35,8 +35,8 @@ struct BodyNames: Equatable {
       scan.skipBlanks(body)
       let start = scan.offset
       guard scan.skipValue(body, depthMax: depthMax - 1) else { return nil }
-      if let place = place(of: key, body), body[start] == UInt8(ascii: "\"") {
-        names[keyPath: place] = text(start + 1..<scan.offset - 1, body).flatMap { $0.count > idBytesMax ? nil : $0 }
+      if let property = property(of: key, body), body[start] == UInt8(ascii: "\"") {
+        names[keyPath: property] = text(start + 1..<scan.offset - 1, body).flatMap { $0.count > idBytesMax ? nil : $0 }
       }
       scan.skipBlanks(body)
       if scan.take(UInt8(ascii: "}"), body) { return names }
@@ -44,19 +44,19 @@ struct BodyNames: Equatable {
     }
   }
 
-  private static func place(
+  private static func property(
     of key: Range<Int>, _ body: Span<UInt8>
   ) -> WritableKeyPath<BodyNames, [UInt8]?>? {
-    // An escape is up to six bytes for one.
+    // An escape takes up to six bytes per character.
     guard key.count >= 9, key.count <= 6 * 11, let name = text(key, body) else { return nil }
     let lowered = name.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
     if lowered.elementsEqual("identity_id".utf8) { return \.identityID }
     return lowered.elementsEqual("ledger_id".utf8) ? \.ledgerID : nil
   }
 
-  /// What stands between two quotes, without escapes.
+  /// The text between two quotes, unescaped.
   private static func text(_ range: Range<Int>, _ body: Span<UInt8>) -> [UInt8]? {
-    // The scan has found it well-formed, but for bytes that are no UTF-8, which Go replaces.
+    // The scan has checked it, except for invalid UTF-8, which Go replaces.
     var out: [UInt8] = []
     var offset = range.lowerBound
     while offset < range.upperBound {

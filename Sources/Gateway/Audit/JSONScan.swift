@@ -1,6 +1,6 @@
 import Digests
 
-/// Walks over JSON (RFC 8259) as Go's scanner does, without building anything.
+/// Scans JSON (RFC 8259) as Go's scanner does, without building values.
 struct JSONScan {
   private(set) var offset = 0
 
@@ -14,7 +14,7 @@ struct JSONScan {
     return true
   }
 
-  /// What stands between the quotes; nil for what is no string.
+  /// The range between the quotes; nil if there is no valid string.
   mutating func string(_ bytes: Span<UInt8>) -> Range<Int>? {
     guard take(UInt8(ascii: "\""), bytes) else { return nil }
     let start = offset
@@ -42,7 +42,8 @@ struct JSONScan {
     return true
   }
 
-  /// The character of a well-formed escape; a half of a pair that is alone is U+FFFD, as in Go.
+  /// The character of a valid escape; for a lone surrogate the surrogate itself, which the caller replaces by U+FFFD,
+  /// as Go does.
   static func escape(_ bytes: Span<UInt8>, _ offset: inout Int, before end: Int) -> UInt32 {
     let kind = bytes[offset + 1]
     offset += 2
@@ -74,9 +75,9 @@ struct JSONScan {
 
   // MARK: Values
 
-  /// Skips one value; false for what is no JSON, or is nested deeper than `depthMax`.
+  /// Skips one value; false if it is invalid JSON or nested deeper than `depthMax`.
   mutating func skipValue(_ bytes: Span<UInt8>, depthMax: Int) -> Bool {
-    /// Whether each open value is an object.
+    /// For each open value, whether it is an object.
     var open: [Bool] = []
     while true {
       skipBlanks(bytes)
@@ -99,7 +100,7 @@ struct JSONScan {
     }
   }
 
-  /// Behind a value: closes what ends here; true where another value follows, nil for what is no JSON.
+  /// After a value, closes the values that end here. True if another value follows; nil for invalid JSON.
   private mutating func closeValues(_ open: inout [Bool], _ bytes: Span<UInt8>) -> Bool? {
     while let isObject = open.last {
       skipBlanks(bytes)

@@ -4,56 +4,56 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// One request and its response, from the head to the record: tells the machine what happened, and does what it says.
+/// One request and its response, from the head to the record: passes events to the machine and performs its actions.
 ///
-/// Belongs to one connection at a time and is used again by its worker. It holds buffers only while bytes are on their
-/// way. Its properties are for its extensions, in the files beside this one, and for nobody else.
+/// Belongs to one connection at a time, and its worker reuses it. It holds buffers only while bytes are in flight. Its
+/// properties are internal only for its extensions, in the files of this folder.
 ///
-/// What an event begins with is handed down, the client's connection above all: asking a property that may change for an
-/// object counts its reference up and down, 40 instructions of which two lock.
-final class Exchange: Lessee {
+/// Methods pass the connection as an argument: reading it from a property that may change retains and releases it,
+/// which takes 40 instructions, two of them atomic.
+final class Exchange: ConnectionDelegate {
   let worker: Worker
   let loop: EventLoop
   let request: RequestRelay
   let response: ResponseRelay
   var connection: DownstreamConnection?
-  /// The connection's.
+  /// The connection's registration.
   var registration = Registration.none
   var state: RequestState
-  /// Apart from the state, since it is cheaper to begin anew in place: 150 instructions.
+  /// Not part of the state, because resetting it in place is cheaper: 150 instructions.
   var record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 0)
 
   init(worker: Worker) {
     self.worker = worker
     loop = worker.loop
-    state = RequestState(RequestID(high: 0, low: 0), now: 0, ClientPace())
+    state = RequestState(RequestID(high: 0, low: 0), now: 0, DownstreamLimits())
     request = RequestRelay(buffers: worker.buffers)
     response = ResponseRelay(buffers: worker.buffers)
   }
 
-  /// Readies the exchange for the connection's next request.
-  func attach(to connection: DownstreamConnection, _ pace: ClientPace) {
+  /// Prepares the exchange for the connection's next request.
+  func attach(to connection: DownstreamConnection, _ limits: DownstreamLimits) {
     self.connection = connection
     registration = connection.registration
-    state = RequestState(worker.nextRequestID(), now: loop.nowNanoseconds, pace)
+    state = RequestState(worker.nextRequestID(), now: loop.nowNanoseconds, limits)
     record.begin(state.id, startedAt: loop.wallMicroseconds)
   }
 
   // MARK: Deciding and acting
 
-  /// Tells the machine what happened, and does what follows.
+  /// Passes an event to the machine, and performs the action.
   func handle(_ event: ExchangeMachine.Event, _ connection: DownstreamConnection) {
-    let action = state.machine.on(event)
-    if case .trap = action { worker.internalFault(event, state.machine) }
+    let action = state.machine.apply(event)
+    if case .illegalEvent = action { worker.internalFault(event, state.machine) }
     perform(action, connection)
   }
 
-  /// The life of a request: one case for each thing that an exchange ever does.
+  /// Everything that an exchange can do.
   private func perform(_ action: ExchangeMachine.Action, _ connection: DownstreamConnection) {
     switch action {
     case .none: break
     case .admit: resumeAdmission(connection)
-    case .gather: gather(connection)
+    case .bufferBody: bufferBody(connection)
     case .declareIntent: declareIntent(connection)
     case .acquire(let fresh): acquire(fresh: fresh, connection)
     case .replaceConnection: replaceConnection(connection)
@@ -63,14 +63,14 @@ final class Exchange: Lessee {
     case .refuse: break
     case .reply(let fault): reply(fault, connection)
     case .finish(let ending): finish(ending, connection)
-    case .trap:
+    case .illegalEvent:
       state.machine.end()
       finish(.cut(.illegalEvent), connection)
     }
   }
 
-  /// Tells the instance's breaker how it did.
-  func tell(_ verdict: BreakerVerdict, _ access: InstanceAccess) {
+  /// Reports a result to the instance's breaker.
+  func report(_ verdict: BreakerVerdict, to access: InstanceAccess) {
     switch verdict {
     case .nothing: break
     case .success: access.succeeded()
@@ -78,57 +78,58 @@ final class Exchange: Lessee {
     }
   }
 
-  // MARK: What happens
+  // MARK: Downstream events
 
-  /// The client's connection has news.
-  func clientReady(_ connection: DownstreamConnection) {
+  /// The downstream connection may have become readable or writable.
+  func downstreamReady(_ connection: DownstreamConnection) {
     switch state.machine.response {
     case .none:
-      // A 100 (Continue) that the client did not take at once.
+      // The rest of a 100 (Continue) that did not fit into the socket's buffer.
       if response.isWaiting, flush(to: connection) == .suspended { return }
     case .blocked, .replying: return deliver(connection)
     case .relaying, .finished: return
     }
     switch state.machine.request {
-    case .gathering: gather(connection)
+    case .bufferingBody: bufferBody(connection)
     case .awaitingBody: if connection.isReadable { handle(.sendResumed, connection) }
-    case .awaitingCapacity, .sent, .unsendable:
+    case .sendBlocked, .sent, .sendFailed:
       if let upstream = state.upstream, upstream.isReadable { receiveResponse(from: upstream, connection) }
-    case .admitting, .awaitingToken, .awaitingIntent, .awaitingSlot, .connecting, .sending, .closed: break
+    case .admitting, .awaitingIntrospection, .awaitingIntent, .queued, .connecting, .sending, .closed: break
     }
   }
 
-  /// The client's connection was reset, or is closed both ways. A FIN alone shows only when a body is read or a write fails.
-  func clientLeft(_ connection: DownstreamConnection) { handle(.clientLeft, connection) }
+  /// The downstream connection was reset, or is closed in both directions. A FIN alone shows only when a body is read
+  /// or a write fails.
+  func downstreamClosed(_ connection: DownstreamConnection) { handle(.downstreamClosed, connection) }
 
-  /// The gateway stops, and waits no longer for this exchange.
+  /// The gateway stops, and does not wait for this exchange any longer.
   func abort(_ connection: DownstreamConnection) { handle(.aborted, connection) }
 
   func deadlinePassed(_ connection: DownstreamConnection) {
     let wait = state.machine.wait
-    // The turn may have moved on to work that waits for nobody.
-    guard wait != .nobody else { return }
-    guard wait == state.clock.wait, loop.now >= due else { return arm() }
+    // Another event of this turn may have ended the wait.
+    guard wait != .nothing else { return }
+    guard wait == state.clock.wait, loop.now >= deadline else { return setDeadline() }
     handle(.deadlinePassed, connection)
   }
 
-  // MARK: Upstream
+  // MARK: Upstream events
 
-  /// Bytes may have come, or Core may have read.
+  /// The upstream connection may have become readable or writable.
   func upstreamReady(_ upstream: UpstreamConnection) {
     guard let connection else { return }
     switch (state.machine.response, state.machine.request) {
-    case (.none, .awaitingCapacity) where upstream.isWritable: handle(.sendResumed, connection)
-    case (.none, .awaitingCapacity), (.none, .awaitingBody), (.none, .sent), (.none, .unsendable), (.relaying, _):
+    case (.none, .sendBlocked) where upstream.isWritable: handle(.sendResumed, connection)
+    case (.none, .sendBlocked), (.none, .awaitingBody), (.none, .sent), (.none, .sendFailed), (.relaying, _):
       receiveResponse(from: upstream, connection)
-    case (.none, .admitting), (.none, .awaitingToken), (.none, .gathering), (.none, .awaitingIntent),
-      (.none, .awaitingSlot), (.none, .connecting), (.none, .sending), (.none, .closed), (.blocked, _), (.replying, _),
+    case (.none, .admitting), (.none, .awaitingIntrospection), (.none, .bufferingBody), (.none, .awaitingIntent),
+      (.none, .queued), (.none, .connecting), (.none, .sending), (.none, .closed), (.blocked, _), (.replying, _),
       (.finished, _):
       break
     }
   }
 
-  /// Which client the pool counts its connections for.
+  /// The client that the pool counts the connection for.
   var clientKey: UInt32 {
     guard let admission = state.admission, let snapshot = state.snapshot else { return 0 }
     return snapshot.policy.clients.clientKey(of: Int(admission.clientIndex))
@@ -136,8 +137,7 @@ final class Exchange: Lessee {
 
   var isUploading: Bool { !request.body.isComplete }
 
-  /// The queue is full, and others have fewer places in it.
-  func turnedAway() {
+  func evictedFromQueue() {
     guard let connection else { return }
     handle(.queueFull, connection)
   }
@@ -145,10 +145,10 @@ final class Exchange: Lessee {
   func connectBegan() {
     guard let connection else { return }
     handle(.connectBegan, connection)
-    wait()
+    suspend()
   }
 
-  /// Granted from within another exchange's end: noted here, and the work follows in a call of its own.
+  /// Called while another exchange ends, so the work follows in a separate call.
   func leaseGranted(_ upstream: UpstreamConnection) {
     state.upstream = upstream
     schedule(.leaseGranted)
@@ -163,26 +163,27 @@ final class Exchange: Lessee {
 
   // MARK: Wake-ups
 
-  /// Asks the loop for one more call; asking again replaces it.
+  /// Schedules one more call by the loop; it replaces a pending one.
   ///
-  /// `send` and `deliver` run behind the other exchanges' reads of this turn, so that first all read, then all send, then
-  /// all end.
+  /// `send` and `deliver` run after the reads of all exchanges in this turn, so that first all read, then all send,
+  /// then all finish.
   func schedule(_ wakeUp: WakeUp) {
     state.wakeUp = wakeUp
     switch wakeUp {
-    case .nextRequest, .resumeAdmission, .leaseGranted, .readResponse: loop.again(registration, wakeUp.rawValue)
-    case .send, .deliver: loop.later(registration, wakeUp.rawValue)
+    case .nextRequest, .resumeAdmission, .leaseGranted, .readResponse:
+      loop.scheduleNextTurn(registration, wakeUp.rawValue)
+    case .send, .deliver: loop.scheduleEndOfTurn(registration, wakeUp.rawValue)
     }
   }
 
   @inline(__always)
   func wokenUp(for wakeUp: WakeUp, _ connection: DownstreamConnection) {
-    // Another request's, or replaced.
+    // A call for an earlier request, or one that was replaced.
     guard state.wakeUp == wakeUp else { return }
     state.wakeUp = nil
     switch wakeUp {
     case .nextRequest: break
-    case .resumeAdmission: handle(.tokenSettled, connection)
+    case .resumeAdmission: handle(.introspectionFinished, connection)
     case .leaseGranted:
       if let upstream = state.upstream { lease(upstream, connection) }
     case .send: send(connection)
@@ -193,15 +194,17 @@ final class Exchange: Lessee {
 
   // MARK: Waiting
 
-  /// Ends a call: books its time, notes whom the machine waits for, and sets the connection's one deadline.
-  func wait() {
+  /// Ends a call from the loop: accounts for its time, and sets the deadline of what the machine waits for.
+  func suspend() {
     let wait = state.machine.wait
-    state.times.paused(state.clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds)
-    state.clock.wait(for: wait, holdsUpstream: state.upstream != nil, loop.now)
-    arm()
+    state.times.suspended(state.clock.wait, turn: loop.nowNanoseconds, now: loop.clockNanoseconds)
+    state.clock.startWaiting(for: wait, holdsUpstream: state.upstream != nil, loop.now)
+    setDeadline()
   }
 
-  private func arm() { loop.setDeadline(due, for: registration) }
+  private func setDeadline() { loop.setDeadline(deadline, for: registration) }
 
-  private var due: Int64 { state.clock.due(bytesIn: request.body.byteCount, bytesOut: response.sentCount) }
+  private var deadline: Int64 {
+    state.clock.deadline(bytesIn: request.body.byteCount, bytesOut: response.sentCount)
+  }
 }

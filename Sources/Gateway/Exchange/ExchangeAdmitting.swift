@@ -5,15 +5,15 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// From the head to the decision: authenticate → authorize → limit.
+/// Admission: authenticate → authorize → limit.
 extension Exchange {
-  /// The head is whole.
+  /// Starts the exchange once the head is complete.
   func begin(_ input: RequestInput, _ connection: DownstreamConnection) {
     note(input.parser.head)
     let snapshot = worker.snapshot
     state.snapshot = snapshot
     state.generation = worker.generation
-    if snapshot.policy.settings.answersHealthOnListeners, let probe = probe(input) {
+    if snapshot.policy.settings.answersHealthOnListeners, let probe = probePath(input) {
       return answer(probe, connection)
     }
     admit(input, snapshot, connection)
@@ -25,13 +25,13 @@ extension Exchange {
     request.begin(head.framing, headCount: head.byteCount)
   }
 
-  /// A question that admission waited for is settled.
+  /// Repeats admission once introspection has finished.
   func resumeAdmission(_ connection: DownstreamConnection) {
     guard let input = connection.input, let snapshot = state.snapshot else { return }
     admit(input, snapshot, connection)
   }
 
-  /// Decides whether the request goes to its instance, in straight-line code that throws a typed rejection.
+  /// Decides whether the request is relayed to its instance.
   private func admit(_ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection) {
     do throws(Rejection) {
       let decision = try input.buffer.withBytes { bytes throws(Rejection) in
@@ -41,11 +41,11 @@ extension Exchange {
       }
       switch decision {
       case .pending:
-        handle(.tokenAsked, connection)
-        wait()
+        handle(.introspectionStarted, connection)
+        suspend()
       case .admitted(let admission):
         let access = snapshot.access(to: admission.instanceIndex)
-        // The access is moved to the state last, which spares the counting of its reference: 50 instructions.
+        // Moving the access into the state last saves a retain and release: 50 instructions.
         do throws(Rejection) {
           try limit(admission, access, snapshot)
         } catch {
@@ -57,22 +57,22 @@ extension Exchange {
         proceed(admission, access, input, connection)
       }
     } catch {
-      notAdmitted(error, input, snapshot, connection)
+      handleRejection(error, input, snapshot, connection)
     }
   }
 
-  /// Refuses the request, unless it asks about the gateway itself, which is nothing that a policy admits.
+  /// Refuses the request, unless it is `OPTIONS *`, which the gateway answers itself.
   @inline(never)
-  private func notAdmitted(
+  private func handleRejection(
     _ rejection: Rejection, _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
   ) {
-    guard input.buffer.withBytes({ bytes in input.parser.head.isForServer(bytes) }) else {
+    guard input.buffer.withBytes({ bytes in input.parser.head.isServerWideOptions(bytes) }) else {
       return refuse(LocalReply(rejection), connection)
     }
     answerOptions(snapshot.policy.routes.methods, connection)
   }
 
-  /// What its client's and its instance's limits, and the audit log say.
+  /// Applies the limits of the client and the instance, and checks that the audit log accepts writes.
   @inline(__always)
   private func limit(
     _ admission: Admission, _ access: InstanceAccess, _ snapshot: Snapshot
@@ -81,7 +81,7 @@ extension Exchange {
     if admission.isWrite, let audit = worker.audit, !audit.canWrite { throw .auditUnavailable }
   }
 
-  /// Admitted: the request is made ready for its instance.
+  /// Prepares the admitted request for its instance.
   @inline(__always)
   private func proceed(
     _ admission: Admission, _ access: consuming InstanceAccess, _ input: RequestInput,
@@ -89,7 +89,7 @@ extension Exchange {
   ) {
     var plan = ExchangeMachine.Plan()
     plan.isWrite = admission.isWrite
-    plan.isRepeatable = !admission.isWrite && state.head.method.isRead && request.isHeadOnly
+    plan.isRetryable = !admission.isWrite && state.head.method.isRead && request.isHeadOnly
     plan.hasBody = !request.body.isComplete
     request.bound(bodyBytes: admission.bodyBytesMax)
     if admission.isWrite, let audit = worker.audit {
@@ -99,23 +99,25 @@ extension Exchange {
       plan.isAudited = true
     }
     state.clock.bound(by: access.timeouts)
-    if admission.hasOwnTimes { boundByRoute(admission) }
+    if admission.hasOwnTimes { applyRouteTimes(admission) }
     writeRequestHead(input, admission, access, connection)
     state.access = consume access
     handle(.admitted(plan), connection)
   }
 
-  // Few routes have times of their own, so the others do not carry this.
+  // Not inlined: few routes set timeouts.
   @inline(never)
-  private func boundByRoute(_ admission: Admission) {
+  private func applyRouteTimes(_ admission: Admission) {
     guard let times = state.snapshot?.policy.routes.routes[Int(admission.routeIndex)].times else { return }
     state.clock.bound(by: times)
   }
 
-  /// Admission again, where the policy has changed or the token has expired since: a slow upload or a wait for a
-  /// connection can last long. False where the request was refused now; no byte of this try has left.
+  /// Repeats admission if the policy has changed or the token has expired since: a slow upload or a wait for a
+  /// connection can take long. No byte of this try has left.
+  ///
+  /// - Returns: false if the request was refused.
   @inline(__always)
-  func admitAgain(_ connection: DownstreamConnection) -> Bool {
+  func readmitIfNeeded(_ connection: DownstreamConnection) -> Bool {
     if state.generation == worker.generation, !isExpired { return true }
     return readmit(connection)
   }

@@ -1,114 +1,114 @@
 import Policies
 
-/// When an exchange has waited too long, and for whom; all times are monotonic milliseconds.
+/// The deadline of what an exchange waits for. All times are monotonic milliseconds.
 ///
-/// Time blocked on the client is not Core's: it is bounded by minimum rates, and not counted into `total_s`.
+/// Time spent waiting for downstream is not Core's: minimum rates bound it, and it does not count towards `total_s`.
 struct ExchangeClock {
-  /// Whose bytes moved.
+  /// The side whose bytes moved.
   enum Side {
-    case client, instance
+    case downstream, upstream
   }
 
-  private(set) var wait = Wait.nobody
+  private(set) var wait = Wait.nothing
   private let begun: Int64
   private var waitSince: Int64
   private var progressAt: Int64
-  /// Milliseconds that were spent waiting for the client, the present wait aside.
-  private var clientMilliseconds: Int64 = 0
-  private let client: ClientPace
+  /// Milliseconds spent waiting for downstream, without the present wait.
+  private var downstreamMilliseconds: Int64 = 0
+  private let downstream: DownstreamLimits
   private var instance: InstanceTimeouts?
   private var upload: UploadCredit
 
-  /// How long a client waits for the audit log, and for an introspection endpoint (milliseconds).
+  /// How long a request waits for the audit log, and for the introspection endpoint (milliseconds).
   private static let intentMillisecondsMax: Int64 = 5_000
-  private static let tokenMillisecondsMax: Int64 = 5_000
+  private static let introspectionMillisecondsMax: Int64 = 5_000
 
-  init(at now: Int64, _ client: ClientPace) {
+  init(at now: Int64, _ downstream: DownstreamLimits) {
     begun = now
     waitSince = now
     progressAt = now
-    self.client = client
-    upload = UploadCredit(bytesPerSecondMin: client.uploadBytesPerSecondMin)
+    self.downstream = downstream
+    upload = UploadCredit(bytesPerSecondMin: downstream.uploadBytesPerSecondMin)
   }
 
-  /// The instance is known, and with it how long it may take.
+  /// Sets the instance's timeouts, once the instance is known.
   mutating func bound(by timeouts: InstanceTimeouts) { instance = timeouts }
 
-  /// The route says how long the instance may take for it.
+  /// Replaces the instance's timeouts by those of the route.
   mutating func bound(by times: RouteTimes) {
     if let first = times.firstByteMilliseconds { instance?.firstByteMilliseconds = first }
     if let total = times.totalMilliseconds { instance?.totalMilliseconds = total }
   }
 
-  /// Bytes moved; they count only for the side that is waited for.
+  /// Records that bytes moved. They count only on the side that the exchange waits for.
   mutating func progressed(_ now: Int64, by side: Side) {
-    if wait.isForClient == (side == .client) { progressAt = now }
+    if wait.isForDownstream == (side == .downstream) { progressAt = now }
   }
 
-  /// Bytes of the client's body came.
+  /// Records received bytes of the request's body.
   mutating func received(bodyBytes count: Int, _ now: Int64) {
-    progressed(now, by: .client)
+    progressed(now, by: .downstream)
     upload.received(count, now)
   }
 
-  /// - Parameter holdsUpstream: whether a connection to the instance is held meanwhile.
-  mutating func wait(for next: Wait, holdsUpstream: Bool, _ now: Int64) {
-    // Also where the exchange has waited for the client before, and holds a connection only since.
-    if next == .clientBody, holdsUpstream { upload.started(now) }
+  /// - Parameter holdsUpstream: whether the exchange holds a connection to the instance meanwhile.
+  mutating func startWaiting(for next: Wait, holdsUpstream: Bool, _ now: Int64) {
+    // Before the guard: the same wait can have started without a connection.
+    if next == .requestBody, holdsUpstream { upload.started(now) }
     guard next != wait else { return }
-    if wait.isForClient { clientMilliseconds += now - waitSince }
-    if wait == .clientBody { upload.stopped() }
+    if wait.isForDownstream { downstreamMilliseconds += now - waitSince }
+    if wait == .requestBody { upload.stopped() }
     wait = next
     waitSince = now
     progressAt = now
   }
 
-  /// The deadline of the present wait (monotonic milliseconds).
+  /// The deadline of the present wait.
   ///
   /// - Parameters:
-  ///   - bytesIn: body bytes that came from the client, without framing.
-  ///   - bytesOut: all bytes that were written to the client.
-  func due(bytesIn: Int, bytesOut: Int) -> Int64 {
-    let inTotal = instance.map { begun + Int64($0.totalMilliseconds) + clientMilliseconds } ?? .max
+  ///   - bytesIn: received bytes of the request's body, without framing.
+  ///   - bytesOut: all bytes written downstream.
+  func deadline(bytesIn: Int, bytesOut: Int) -> Int64 {
+    let inTotal = instance.map { begun + Int64($0.totalMilliseconds) + downstreamMilliseconds } ?? .max
     switch wait {
-    case .nobody: return .max
-    case .token: return waitSince + Self.tokenMillisecondsMax
+    case .nothing: return .max
+    case .introspection: return waitSince + Self.introspectionMillisecondsMax
     case .intent: return min(inTotal, waitSince + Self.intentMillisecondsMax)
-    case .slot: return min(inTotal, waitSince + Int64(instance?.queueMilliseconds ?? 0))
-    // The connection itself keeps `connect_s`.
+    case .queue: return min(inTotal, waitSince + Int64(instance?.queueMilliseconds ?? 0))
+    // The connection itself enforces `connect_s`.
     case .connect: return inTotal
-    case .clientBody: return min(clientDue(bytes: bytesIn + bytesOut), upload.dueAt)
-    case .clientCapacity: return clientDue(bytes: bytesIn + bytesOut)
+    case .requestBody: return min(downstreamDeadline(bytes: bytesIn + bytesOut), upload.deadline)
+    case .downstreamWritable: return downstreamDeadline(bytes: bytesIn + bytesOut)
     case .responseHead: return min(inTotal, waitSince + Int64(instance?.firstByteMilliseconds ?? 0))
-    case .responseBody, .upstreamCapacity:
+    case .responseBody, .upstreamWritable:
       return min(inTotal, progressAt + Int64(instance?.betweenBytesMilliseconds ?? 0))
     }
   }
 
-  /// The bytes of both directions have earned the client its time, and all that it was waited for is spent of it.
-  private func clientDue(bytes: Int) -> Int64 {
-    let (idle, bytesPerSecondMin) = (Int64(client.idleMilliseconds), client.bytesPerSecondMin)
+  /// The bytes of both directions earn time; all waiting for downstream spends it.
+  private func downstreamDeadline(bytes: Int) -> Int64 {
+    let (idle, bytesPerSecondMin) = (Int64(downstream.idleMilliseconds), downstream.bytesPerSecondMin)
     let allowance = idle + (bytesPerSecondMin > 0 ? Int64(bytes) * 1_000 / Int64(bytesPerSecondMin) : .max / 4)
-    return min(progressAt + idle, waitSince + max(0, allowance - clientMilliseconds))
+    return min(progressAt + idle, waitSince + max(0, allowance - downstreamMilliseconds))
   }
 }
 
-/// How long an upload that holds a connection to the instance may still make it wait: a bucket of five seconds, which
-/// waiting empties and the client's bytes fill at the minimum rate.
+/// How much longer an upload may block a connection to the instance: a bucket of five seconds that waiting drains, and
+/// that received bytes refill at the minimum rate.
 struct UploadCredit {
-  /// The rate is averaged over so long.
+  /// The window over which the rate is averaged.
   static let windowMilliseconds: Int64 = 5_000
 
   /// 0: no minimum.
   private let bytesPerSecondMin: Int
   private var milliseconds = windowMilliseconds
-  /// Since when it runs out; nil while nobody waits for the client.
+  /// When draining began; nil while nothing drains it.
   private var since: Int64?
 
   init(bytesPerSecondMin: Int) { self.bytesPerSecondMin = bytesPerSecondMin }
 
-  /// When it has run out (monotonic milliseconds); never, while nobody waits for the client.
-  var dueAt: Int64 {
+  /// When it is empty (monotonic milliseconds); `.max` while nothing drains it.
+  var deadline: Int64 {
     guard bytesPerSecondMin > 0, let since else { return .max }
     return since + milliseconds
   }
@@ -129,13 +129,13 @@ struct UploadCredit {
   }
 }
 
-/// How slowly a client may send its body and take its response.
-struct ClientPace {
-  /// How long it may pause.
+/// The minimum speed of sending a request body and of reading a response.
+struct DownstreamLimits {
+  /// The longest pause.
   var idleMilliseconds = 0
-  /// Over all; 0: no bound.
+  /// Averaged over the exchange; 0: no minimum.
   var bytesPerSecondMin = 0
-  /// Of a body, while a connection to the instance is held for it; 0: no bound.
+  /// For a body while it holds a connection to the instance; 0: no minimum.
   var uploadBytesPerSecondMin = 0
 
   init() {}
@@ -148,10 +148,10 @@ struct ClientPace {
 }
 
 extension Wait {
-  var isForClient: Bool {
+  var isForDownstream: Bool {
     switch self {
-    case .clientBody, .clientCapacity: true
-    case .nobody, .token, .intent, .slot, .connect, .upstreamCapacity, .responseHead, .responseBody: false
+    case .requestBody, .downstreamWritable: true
+    case .nothing, .introspection, .intent, .queue, .connect, .upstreamWritable, .responseHead, .responseBody: false
     }
   }
 }

@@ -5,32 +5,32 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// The gateway's own replies, and the end of every exchange.
+/// Local replies, and the end of every exchange.
 extension Exchange {
   // MARK: Local replies
 
-  /// Refuses the request: no byte of the present try was sent.
+  /// Refuses the request. No byte of the present try was sent.
   func refuse(_ reply: LocalReply, _ connection: DownstreamConnection) {
     handle(.refused, connection)
     guard state.machine.response == .replying else { return }
-    // A connection that was leased in vain is as good as before.
+    // A connection that carried no byte is still reusable.
     releaseUpstream(isReusable: !state.machine.tryHasBegun)
     response.restart()
     var reply = reply
-    // Only a read can have had a try before.
+    // A read may have had an earlier try.
     if state.machine.outcome == .unknown { reply.outcome = .unknown }
     write(reply, connection)
   }
 
-  /// Refuses a request whose head was not read to its end.
+  /// Refuses a request whose head is incomplete or malformed.
   ///
-  /// - Parameter isHead: whether it is a HEAD, to which no reply has content (RFC 9110 §9.3.2).
+  /// - Parameter isHead: whether the method is HEAD: the reply has no content (RFC 9110 §9.3.2).
   func refuseUnread(_ reply: LocalReply, isHead: Bool, _ connection: DownstreamConnection) {
     if isHead { state.head.method = .head }
     refuse(reply, connection)
   }
 
-  /// Replies with what failed.
+  /// Replies with a fault.
   func reply(_ fault: Fault, _ connection: DownstreamConnection) {
     dropUpstream()
     note(fault)
@@ -42,7 +42,7 @@ extension Exchange {
     record.outcome = reply.outcome?.text
     state.code = reply.code
     state.keepsAlive =
-      state.head.keepsAlive && !reply.endsConnection && !worker.isEnding && bodyIsRead(from: connection)
+      state.head.keepsAlive && !reply.endsConnection && !worker.isEnding && skipBody(of: connection)
     worker.write(
       reply, id: state.id, keepsAlive: state.keepsAlive, version: state.head.version,
       hasBody: !state.head.method.isHead,
@@ -50,8 +50,8 @@ extension Exchange {
     schedule(.deliver)
   }
 
-  /// A probe on the client's listener, which needs no token and has no instance.
-  func probe(_ input: RequestInput) -> AdminPath? {
+  /// The path of a health probe on a proxy listener, which needs no token and has no instance; nil for other requests.
+  func probePath(_ input: RequestInput) -> AdminPath? {
     guard state.head.method.isRead else { return nil }
     let path = input.buffer.withBytes { bytes in AdminPath(bytes, input.parser.head.path) }
     return path?.isGuarded == false ? path : nil
@@ -61,33 +61,33 @@ extension Exchange {
     if probe == .readyz, worker.isEnding { return refuse(LocalReply(Rejection.draining), connection) }
     handle(.refused, connection)
     record.status = 200
-    state.keepsAlive = state.head.keepsAlive && !worker.isEnding && bodyIsRead(from: connection)
-    ProbeReply.write(
+    state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
+    FixedReply.writeHealthy(
       to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
       version: state.head.version, hasBody: !state.head.method.isHead)
     schedule(.deliver)
   }
 
-  /// Answers an OPTIONS that asks about the server as a whole (RFC 9110 §9.3.7), which needs no token.
+  /// Answers `OPTIONS *`, which needs no token (RFC 9110 §9.3.7).
   func answerOptions(_ methods: MethodSet, _ connection: DownstreamConnection) {
     handle(.refused, connection)
     record.status = 204
-    state.keepsAlive = state.head.keepsAlive && !worker.isEnding && bodyIsRead(from: connection)
-    OptionsReply.write(
+    state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
+    FixedReply.writeOptions(
       methods, to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
       version: state.head.version)
     schedule(.deliver)
   }
 
-  /// Reads over what has come of the body: when it is all there, the next request can be told apart from it.
-  private func bodyIsRead(from connection: DownstreamConnection) -> Bool {
+  /// Skips the received part of the body; true if that is all of it, so that the next request can follow.
+  private func skipBody(of connection: DownstreamConnection) -> Bool {
     guard let input = connection.input?.buffer else { return false }
     return request.skipBody(in: input)
   }
 
-  /// Tells the breaker and the log what failed.
+  /// Reports a fault to the breaker and the log.
   private func note(_ fault: Fault) {
-    if let access = state.access { tell(fault.breaker, access) }
+    if let access = state.access { report(fault.breaker, to: access) }
     state.fault = fault
     if record.fault == nil { record.fault = fault.cause }
   }
@@ -99,9 +99,9 @@ extension Exchange {
     noteEnding(ending)
     releaseUpstream(isReusable: isUpstreamReusable(ending))
     if let permit = state.permit.take() { permit.release(now: loop.nowNanoseconds) }
-    // Moved out: a used exchange holds nobody's policy.
+    // Moved out, so that an exchange in the free list retains no policy.
     finishRecord(connection, state.snapshot.take(), state.access.take())
-    let keepsAlive = state.keepsAlive && !state.machine.clientIsGone
+    let keepsAlive = state.keepsAlive && !state.machine.downstreamIsClosed
     let end = DownstreamConnection.ExchangeEnd(
       consumed: request.consumed, keepsAlive: keepsAlive,
       unreadBodyBytesMax: keepsAlive ? 0 : unreadBodyBytesMax,
@@ -111,7 +111,7 @@ extension Exchange {
     self.connection = nil
     switch ending {
     case .complete: connection.exchangeEnded(end)
-    case .cut, .clientLeft: connection.cut(end)
+    case .cut, .downstreamClosed: connection.cut(end)
     }
   }
 
@@ -121,7 +121,7 @@ extension Exchange {
     case .cut(let fault):
       note(fault)
       if state.code == nil { state.code = fault.code }
-    case .clientLeft(let fault):
+    case .downstreamClosed(let fault):
       if let fault { note(fault) }
       if state.code == nil { state.code = .clientLeft }
     }
@@ -133,8 +133,8 @@ extension Exchange {
     return response.parser.head.keepAlive && response.isExact
   }
 
-  /// How many bytes of the rest of its body a client may still send while it is waited for (RFC 9112 §9.6): twice the
-  /// larger of the route's bound and the gateway's, so that a body that is too large does not cost its client the reply.
+  /// How many bytes of the unread body the lingering close still reads (RFC 9112 §9.6): twice the larger of the route's
+  /// and the gateway's limit, so that the sender of a body that is too large still gets the reply.
   private var unreadBodyBytesMax: Int {
     let limit = worker.snapshot.policy.settings.limits.bodyBytesMax
     return 2 * max(limit, state.admission?.bodyBytesMax ?? 0)
@@ -146,13 +146,13 @@ extension Exchange {
     record.bytesOut = response.sentCount
     record.tries = state.machine.tries
     let now = loop.clockNanoseconds
-    state.times.paused(state.clock.wait, turn: loop.nowNanoseconds, now: now)
-    state.times.tell(&record, now: now)
+    state.times.suspended(state.clock.wait, turn: loop.nowNanoseconds, now: now)
+    state.times.write(to: &record, now: now)
     worker.record(&record, &state, snapshot, access, of: connection)
     guard let audited = state.audited.take() else { return }
     audited.record(
       state.id,
-      AuditOutcome.Word(responded: state.times.answered > 0 ? record.status : nil, state.machine.outcome),
+      AuditOutcome.Kind(responded: state.times.responseBegan > 0 ? record.status : nil, state.machine.outcome),
       status: record.status, code: record.code, bodyIsWhole: request.body.isComplete)
   }
 
@@ -163,7 +163,7 @@ extension Exchange {
 
   private func releaseUpstream(isReusable: Bool) {
     if let upstream = state.upstream.take() {
-      upstream.giveBack(isReusable: isReusable)
+      upstream.release(isReusable: isReusable)
     } else {
       state.access?.pool.withdraw(self)
     }

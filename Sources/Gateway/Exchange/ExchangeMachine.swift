@@ -1,175 +1,178 @@
 import Policies
 import Upstream
 
-/// The decisions of one exchange: what happened comes in as an event, what to do comes out as an action.
+/// The decisions of one exchange: events come in, actions come out.
 ///
-/// It holds phase and facts, no buffers. Which event may come in which phase, and what follows, is one table:
-/// `ExchangeTable.swift`. Its promises: a write is put on the wire once; a read is repeated once at most, only after a
-/// dead pooled connection or a refused key; `notSent` is said only when it is true of every try; a fault that began with
-/// the client never counts against the instance.
+/// It holds phases and facts, no buffers. `ExchangeTable.swift` says which event is legal in which phase, and what
+/// follows. It guarantees:
+/// - A write is sent once.
+/// - A read is retried at most once, and only after a dead pooled connection or a refused key.
+/// - The outcome is `notSent` only if that is true of every try.
+/// - A fault that began downstream never counts against the instance.
 struct ExchangeMachine: Equatable {
   /// The request on its way to Core.
   enum RequestPhase: Equatable, CaseIterable {
-    /// The head is whole; who asks, for what, and where it may go is being decided.
+    /// The head is complete; admission decides.
     case admitting
-    /// An introspection endpoint is asked about the token.
-    case awaitingToken
-    /// The body is read as far as it is held back: a slow sender must not hold a connection to Core.
-    case gathering
-    /// The audit log is told of the write; not a byte of it is sent before that is durable.
+    /// Admission waits for the introspection endpoint.
+    case awaitingIntrospection
+    /// Part of the body is read before a connection is acquired, so that a slow sender does not hold one.
+    case bufferingBody
+    /// The audit log has the intent of a write. No byte is sent before the intent is durable.
     case awaitingIntent
-    /// In the pool's queue.
-    case awaitingSlot
+    /// In the queue of the pool.
+    case queued
     case connecting
-    /// It is being written; bytes may already be on the wire.
+    /// Being written. Bytes may already be on the wire.
     case sending
-    /// As `sending`: Core has to read before more can be written.
-    case awaitingCapacity
-    /// As `sending`: the client owes body bytes.
+    /// As `sending`, but Core has to read before more can be written.
+    case sendBlocked
+    /// As `sending`, but the next bytes of the body have not arrived.
     case awaitingBody
-    /// All of it was written. From here on a write is seen through, also when its client leaves.
+    /// Completely written. From here on a write continues even if downstream closes.
     case sent
-    /// A write failed; what Core said before it hung up is still to be read (RFC 9112 §9.5).
-    case unsendable
-    /// Nothing more of it is sent: it was answered before it was whole, refused, or has ended.
+    /// A write failed. Core may have responded before it closed (RFC 9112 §9.5).
+    case sendFailed
+    /// No more is sent: the request was refused, was answered early, or has ended.
     case closed
   }
 
-  /// The response on its way to the client.
+  /// The response on its way downstream.
   enum ResponsePhase: Equatable, CaseIterable {
     case none
-    /// Core's response passes through.
+    /// Core's response is relayed.
     case relaying
-    /// As `relaying`: the client has to read before more can be written.
+    /// As `relaying`, but downstream has to read before more can be written.
     case blocked
-    /// The gateway's own reply is being written.
+    /// A local reply is written.
     case replying
     case finished
   }
 
-  /// What admission found out.
+  /// What admission has found out about the request.
   struct Plan: Equatable {
-    /// By the route's scope or its method: what may change the ledger.
+    /// By the route's scope or its method: it may change the ledger.
     var isWrite = false
     /// A read by GET or HEAD without a body.
-    var isRepeatable = false
-    /// The audit log is told before anything is sent.
+    var isRetryable = false
+    /// The audit log needs the intent before any byte is sent.
     var isAudited = false
     var hasBody = false
   }
 
   enum Event: Equatable {
     // Admission
-    case tokenAsked, tokenSettled
+    case introspectionStarted, introspectionFinished
     case admitted(Plan)
-    /// Admission said no; again when it is repeated before the first byte, since the policy has changed meanwhile.
+    /// The gateway replies instead of relaying: a rejection, also when admission is repeated before the first byte; or
+    /// the reply to a probe or to OPTIONS.
     case refused
     // Before the first byte
-    case bodyGathered
+    case bodyBuffered
     case intentDurable, intentFailed
     case queued
     case queueFull
-    /// A connect is under way for who was queued.
+    /// The pool opens a connection for this exchange, which was queued.
     case connectBegan
     case leased(pooled: Bool)
     case connectFailed(ConnectFault.Kind)
-    /// The connection has something to say before it is asked, or has ended.
-    case connectionUnfit(ConnectFault.Kind)
+    /// Bytes, or the end, have arrived on the connection before the first byte of the request.
+    case connectionUnusable(ConnectFault.Kind)
     // Sending
-    /// The socket, or libcurl, is given the first byte of this try; over TLS it may leave even when AGAIN is said.
+    /// The first byte of this try is about to be written. Over TLS it can leave even if the write returns AGAIN.
     case firstByteSent
-    case capacityExhausted, bodyExhausted, sendResumed
+    case sendBlocked, bodyStalled, sendResumed
     case requestSent
     case sendFailed
-    /// The client's body is larger than the route takes, or its chunks are malformed.
+    /// The body is too large for the route, or its chunks are malformed.
     case bodyRefused(Fault)
     // The response
     case keyRefused(hasAnother: Bool)
     case responseBegan(status: Int)
-    /// - Parameter fault: of the head, or of the chunks of the body.
+    /// The head, or the chunks of the body, are malformed.
     case responseMalformed(Fault)
-    /// The connection ended or failed before the response was whole; a TLS connection that ends without close_notify has
-    /// failed.
+    /// The connection ended or failed before the response was complete. Over TLS, an end without close_notify is a
+    /// failure.
     ///
-    /// - Parameter bytesCame: whether any byte of a response had come.
-    case upstreamEnded(bytesCame: Bool)
-    case clientBlocked, clientResumed
-    /// All of the response is on its way to the client.
+    /// - Parameter receivedBytes: whether any byte of a response has arrived.
+    case upstreamClosed(receivedBytes: Bool)
+    case downstreamBlocked, downstreamResumed
+    /// The whole response is in the socket's buffer.
     case responseDelivered
     case replyDelivered
-    // The client, time and the gateway's own end
-    case clientLeft
+    // Downstream, time and shutdown
+    case downstreamClosed
     case deadlinePassed
     case aborted
   }
 
   enum Action: Equatable {
-    /// Go on with the present phase.
+    /// Nothing to do: the exchange waits, or the caller continues.
     case none
     case admit
-    case gather
+    case bufferBody
     case declareIntent
-    /// Ask the pool for a connection; `fresh`: none of the idle ones, since one of them was dead.
+    /// Ask the pool for a connection. `fresh`: not an idle one, because one of them was dead.
     case acquire(fresh: Bool)
     /// Close the connection, on which nothing was sent, and ask for another one.
     case replaceConnection
     case send
     case readResponse
     case relay(BreakerVerdict)
-    /// Nothing: whoever refused writes the reply, since it says more than a code.
+    /// Nothing to do: the code that refused the request writes the reply.
     case refuse
     /// Drop the upstream connection, and reply with the fault and the outcome.
     case reply(Fault)
     case finish(Ending)
-    /// The event is illegal in this phase: a bug, which ends the exchange and both its connections.
-    case trap
+    /// The event is illegal in this phase, which is a bug: end the exchange and both connections.
+    case illegalEvent
   }
 
   enum Ending: Equatable {
-    /// - Parameter requestSent: whether Core has the whole request, so that its connection can be used again.
+    /// - Parameter requestSent: whether Core has the whole request, so that the connection to it is reusable.
     case complete(requestSent: Bool)
-    /// End both connections: a clean end would pass a broken response off as whole.
+    /// End both connections: a clean end would make a broken response look complete.
     case cut(Fault)
-    /// - Parameter fault: what failed after the client had left; nil: nothing.
-    case clientLeft(after: Fault?)
+    /// - Parameter fault: what failed after downstream had closed; nil: nothing.
+    case downstreamClosed(after: Fault?)
   }
 
   private(set) var request = RequestPhase.admitting
   private(set) var response = ResponsePhase.none
   private(set) var plan = Plan()
-  /// Tries whose first write was attempted: over TLS a byte may have left even if it failed.
+  /// Tries whose first write was attempted: over TLS a byte may have left even if the write failed.
   private(set) var tries = 0
-  private(set) var clientIsGone = false
+  private(set) var downstreamIsClosed = false
   /// Tries that Core may have executed.
   private var openTries = 0
   private var isPooled = false
   /// Whether the first write of the present try was attempted.
   private(set) var tryHasBegun = false
-  /// The client has owed body bytes while a connection was held.
-  private var clientStalled = false
+  /// Whether sending has waited for the body while it held a connection.
+  private var bodyHasStalled = false
 
   init() {}
 
-  /// What can have become of the request at Core: follows from all tries.
+  /// Whether Core can have executed the request, over all tries.
   var outcome: Outcome { openTries == 0 ? .notSent : .unknown }
 
   var isFinished: Bool { response == .finished }
   var requestIsSent: Bool { request == .sent }
   var isRelaying: Bool { response == .relaying || response == .blocked }
 
-  /// Whom the exchange waits for; each has a deadline of its own.
+  /// What the exchange waits for. Every wait has a deadline.
   var wait: Wait {
     switch (response, request) {
-    case (.none, .admitting), (.none, .sending), (.none, .closed), (.finished, _): .nobody
-    case (.none, .awaitingToken): .token
-    case (.none, .gathering), (.none, .awaitingBody): .clientBody
+    case (.none, .admitting), (.none, .sending), (.none, .closed), (.finished, _): .nothing
+    case (.none, .awaitingIntrospection): .introspection
+    case (.none, .bufferingBody), (.none, .awaitingBody): .requestBody
     case (.none, .awaitingIntent): .intent
-    case (.none, .awaitingSlot): .slot
+    case (.none, .queued): .queue
     case (.none, .connecting): .connect
-    case (.none, .awaitingCapacity): .upstreamCapacity
-    case (.none, .sent), (.none, .unsendable): .responseHead
+    case (.none, .sendBlocked): .upstreamWritable
+    case (.none, .sent), (.none, .sendFailed): .responseHead
     case (.relaying, _): .responseBody
-    case (.blocked, _), (.replying, _): .clientCapacity
+    case (.blocked, _), (.replying, _): .downstreamWritable
     }
   }
 }
@@ -177,120 +180,121 @@ struct ExchangeMachine: Equatable {
 // MARK: Transitions, used by the table
 
 extension ExchangeMachine {
-  /// Moves the request on.
-  mutating func to(_ next: RequestPhase, _ action: Action = .none) -> Action {
+  mutating func enter(_ next: RequestPhase, _ action: Action = .none) -> Action {
     request = next
     return action
   }
 
-  /// Moves the response on.
-  mutating func to(_ next: ResponsePhase, _ action: Action = .none) -> Action {
+  mutating func enter(_ next: ResponsePhase, _ action: Action = .none) -> Action {
     response = next
     return action
   }
 
-  mutating func begin(_ plan: Plan) -> Action {
+  mutating func admitted(_ plan: Plan) -> Action {
     self.plan = plan
-    return plan.hasBody ? to(.gathering, .gather) : bodyGathered()
+    return plan.hasBody ? enter(.bufferingBody, .bufferBody) : bodyBuffered()
   }
 
-  mutating func bodyGathered() -> Action {
-    plan.isAudited ? to(.awaitingIntent, .declareIntent) : to(.connecting, .acquire(fresh: false))
+  mutating func bodyBuffered() -> Action {
+    plan.isAudited ? enter(.awaitingIntent, .declareIntent) : enter(.connecting, .acquire(fresh: false))
   }
 
   mutating func leased(pooled: Bool) -> Action {
     isPooled = pooled
     tryHasBegun = false
-    return to(.sending, .send)
+    return enter(.sending, .send)
   }
 
-  mutating func beginTry() -> Action {
-    guard !tryHasBegun else { return .trap }
+  mutating func firstByteSent() -> Action {
+    guard !tryHasBegun else { return .illegalEvent }
     tryHasBegun = true
     tries += 1
     openTries += 1
     return .none
   }
 
-  /// Not a byte of this try has left, so another connection may be used. An upstream that speaks first on a new one, or
-  /// ends it, does so on the next one, too.
-  mutating func replaceConnection(_ kind: ConnectFault.Kind) -> Action {
-    guard !tryHasBegun else { return .trap }
-    return isPooled ? to(.connecting, .replaceConnection) : fail(.connect(kind))
+  /// No byte of this try has left, so another connection may be used, but only in place of a pooled one: an upstream
+  /// that speaks first on a new connection, or closes it, does so on the next one, too.
+  mutating func connectionUnusable(_ kind: ConnectFault.Kind) -> Action {
+    guard !tryHasBegun else { return .illegalEvent }
+    return isPooled ? enter(.connecting, .replaceConnection) : fail(.connect(kind))
   }
 
-  mutating func stall() -> Action {
-    clientStalled = true
-    return to(.awaitingBody)
+  mutating func bodyStalled() -> Action {
+    bodyHasStalled = true
+    return enter(.awaitingBody)
   }
 
   mutating func refuse() -> Action {
-    guard request != .sending || !tryHasBegun else { return .trap }
+    guard request != .sending || !tryHasBegun else { return .illegalEvent }
     (request, response) = (.closed, .replying)
     return .refuse
   }
 
-  mutating func relay(status: Int) -> Action {
-    guard tryHasBegun else { return .trap }
+  mutating func responseBegan(status: Int) -> Action {
+    guard tryHasBegun else { return .illegalEvent }
     if request != .sent { request = .closed }
-    // What the status says of the instance.
-    return to(.relaying, .relay((502...504).contains(status) ? .failure : .success))
+    // 502 to 504 mean that the instance is unhealthy.
+    return enter(.relaying, .relay((502...504).contains(status) ? .failure : .success))
   }
 
-  /// Core's auth runs before any work: this try has executed nothing.
-  mutating func refuseKey(hasAnother: Bool) -> Action {
-    guard tryHasBegun else { return .trap }
+  /// Core checks the key before it does any work: this try has executed nothing.
+  mutating func keyRefused(hasAnother: Bool) -> Action {
+    guard tryHasBegun else { return .illegalEvent }
     openTries -= 1
-    return mayRepeat && hasAnother ? to(.connecting, .acquire(fresh: false)) : fail(.keyRefused)
+    return mayRetry && hasAnother ? enter(.connecting, .acquire(fresh: false)) : fail(.keyRefused)
   }
 
-  mutating func lose(bytesCame: Bool) -> Action {
-    if mayRepeat, isPooled, !bytesCame { return to(.connecting, .acquire(fresh: true)) }
-    return fail(clientStalled && request != .sent ? .closedDuringUpload : .closedWithoutResponse)
+  mutating func upstreamClosed(receivedBytes: Bool) -> Action {
+    if mayRetry, isPooled, !receivedBytes { return enter(.connecting, .acquire(fresh: true)) }
+    return fail(bodyHasStalled && request != .sent ? .closedDuringUpload : .closedWithoutResponse)
   }
 
-  private var mayRepeat: Bool { plan.isRepeatable && tries == 1 && !clientIsGone }
+  private var mayRetry: Bool { plan.isRetryable && tries == 1 && !downstreamIsClosed }
 
-  /// A write whose request is whole is seen through, so that the record can say what Core did.
-  mutating func leave() -> Action {
-    guard plan.isWrite, request == .sent, response != .replying else { return finish(.clientLeft(after: nil)) }
-    clientIsGone = true
-    return response == .blocked ? to(.relaying, .readResponse) : .none
+  /// A write that Core has completely continues, so that the record can say what Core did.
+  mutating func downstreamClosed() -> Action {
+    guard plan.isWrite, request == .sent, response != .replying else { return finish(.downstreamClosed(after: nil)) }
+    downstreamIsClosed = true
+    return response == .blocked ? enter(.relaying, .readResponse) : .none
   }
 
+  /// Replies with a fault.
   mutating func fail(_ fault: Fault) -> Action {
-    guard !clientIsGone else { return finish(.clientLeft(after: fault)) }
+    guard !downstreamIsClosed else { return finish(.downstreamClosed(after: fault)) }
     (request, response) = (.closed, .replying)
     return .reply(fault)
   }
 
   /// Ends the exchange without a reply, or in the middle of a response.
-  mutating func cut(_ fault: Fault) -> Action { finish(clientIsGone ? .clientLeft(after: fault) : .cut(fault)) }
+  mutating func cut(_ fault: Fault) -> Action {
+    finish(downstreamIsClosed ? .downstreamClosed(after: fault) : .cut(fault))
+  }
 
   mutating func finish(_ ending: Ending) -> Action {
     end()
     return .finish(ending)
   }
 
-  /// Nothing more is legal.
+  /// From here on every event is illegal.
   mutating func end() { (request, response) = (.closed, .finished) }
 }
 
-/// Whom an exchange waits for.
+/// What an exchange waits for.
 enum Wait: Equatable, CaseIterable {
-  /// Nobody: the work is done at once.
-  case nobody
-  case token
+  /// Nothing: the work continues at once.
+  case nothing
+  case introspection
   /// The audit log makes the intent durable.
   case intent
-  case slot
+  case queue
   case connect
-  /// More of the request's body.
-  case clientBody
-  /// Core has to read more of the request.
-  case upstreamCapacity
+  /// More bytes of the request's body arrive.
+  case requestBody
+  /// Core reads more of the request.
+  case upstreamWritable
   case responseHead
   case responseBody
-  /// The client has to read more of the response.
-  case clientCapacity
+  /// Downstream reads more of the response.
+  case downstreamWritable
 }

@@ -4,9 +4,9 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// The response on its way to the client: Core's, or the gateway's own.
+/// Relays the response, Core's or a local reply, downstream.
 extension Exchange {
-  /// Reads of one turn; then others get theirs.
+  /// Reads per turn, so that other exchanges get their turn.
   private static let readsInOneTurnMax = 16
 
   // MARK: Reading
@@ -15,146 +15,146 @@ extension Exchange {
     if let upstream = state.upstream { receiveResponse(from: upstream, connection) }
   }
 
-  /// Reads what Core has sent, and passes it on as it comes.
+  /// Reads what Core has sent, and relays it.
   func receiveResponse(from upstream: UpstreamConnection, _ connection: DownstreamConnection) {
-    // What comes before the first byte answers nobody: `beginTry` looks for it.
-    guard state.machine.tryHasBegun else { return wait() }
+    // Bytes before the first byte of the request are not a response: `beginTry` checks for them.
+    guard state.machine.tryHasBegun else { return suspend() }
     var reads = 0
-    // The rest of a 100 (Continue) that the client does not take must not keep the response from being read.
+    // Read the response even if a 100 (Continue) is still waiting to be written.
     while !state.machine.isRelaying || deliverRelayed(to: connection) == .needsMore {
-      // After a failed write the socket is asked in any case: what Core said before it hung up may lie there.
-      guard upstream.isReadable || state.machine.request == .unsendable else { return wait() }
+      // After a failed write, read in any case: Core may have responded before it closed.
+      guard upstream.isReadable || state.machine.request == .sendFailed else { return suspend() }
       guard reads < Self.readsInOneTurnMax else { return schedule(.readResponse) }
       reads += 1
       switch response.receive(from: upstream, isRelaying: state.machine.isRelaying) {
       case .bytes:
-        state.clock.progressed(loop.now, by: .instance)
-        guard readReceived(connection) == .goOn else { return }
+        state.clock.progressed(loop.now, by: .upstream)
+        guard readReceived(connection) == .readMore else { return }
       case .wouldBlock:
-        guard state.machine.request != .unsendable else { return lose(connection) }
+        guard state.machine.request != .sendFailed else { return upstreamClosed(connection) }
       case .ended:
-        guard state.machine.isRelaying, response.upstreamEnded() else { return lose(connection) }
+        guard state.machine.isRelaying, response.upstreamClosed() else { return upstreamClosed(connection) }
       case .failed:
         record.fault = upstream.transferFault
-        return lose(connection)
+        return upstreamClosed(connection)
       }
     }
   }
 
-  private func lose(_ connection: DownstreamConnection) {
-    handle(.upstreamEnded(bytesCame: response.hasBytes), connection)
+  private func upstreamClosed(_ connection: DownstreamConnection) {
+    handle(.upstreamClosed(receivedBytes: response.hasBytes), connection)
   }
 
-  private enum Reading {
-    case goOn
-    /// The exchange has turned another way, or goes on in a call that was asked for.
+  private enum ReadResult {
+    case readMore
+    /// The exchange has ended, does something else, or continues in a scheduled call.
     case stop
   }
 
-  private func readReceived(_ connection: DownstreamConnection) -> Reading {
+  private func readReceived(_ connection: DownstreamConnection) -> ReadResult {
     guard state.machine.isRelaying else { return readHead(connection) }
     return relayBody(connection)
   }
 
-  private func readHead(_ connection: DownstreamConnection) -> Reading {
+  private func readHead(_ connection: DownstreamConnection) -> ReadResult {
     do throws(ResponseFault) {
-      guard try response.readHead(answering: state.head.method) else { return .goOn }
+      guard try response.readHead(answering: state.head.method) else { return .readMore }
     } catch {
       handle(.responseMalformed(.headMalformed(error)), connection)
       return .stop
     }
     switch response.keyRefusal(answering: state.head.method) {
-    case .undecided: return .goOn
+    case .undecided: return .readMore
     case .refused:
-      keyWasRefused(connection)
+      handleRefusedKey(connection)
       return .stop
     case .somethingElse: break
     }
     handle(.responseBegan(status: response.parser.head.status), connection)
-    guard state.machine.isRelaying, relayBody(connection) == .goOn else { return .stop }
-    // First others read.
+    guard state.machine.isRelaying, relayBody(connection) == .readMore else { return .stop }
+    // After the reads of other exchanges.
     schedule(.deliver)
     return .stop
   }
 
-  private func relayBody(_ connection: DownstreamConnection) -> Reading {
+  private func relayBody(_ connection: DownstreamConnection) -> ReadResult {
     do throws(ChunkFault) {
       try response.relayBody()
-      return .goOn
+      return .readMore
     } catch {
       handle(.responseMalformed(.chunkMalformed(error)), connection)
       return .stop
     }
   }
 
-  /// Core's word on the gateway's own key is not the client's to hear.
-  private func keyWasRefused(_ connection: DownstreamConnection) {
+  /// Switches to the instance's next key. The response concerns the gateway's own key, so it is not relayed.
+  private func handleRefusedKey(_ connection: DownstreamConnection) {
     guard let access = state.access else { return }
-    let hasAnother = access.state.keyWasRefused(state.keyIndex, of: access.routes.count, now: loop.now)
+    let hasAnother = access.state.switchKey(from: state.keyIndex, of: access.headWriters.count, now: loop.now)
     if hasAnother { state.snapshot?.generation.keyChanged() }
     worker.report(refusedKey: state.keyIndex, of: state.trace, state.snapshot)
     handle(.keyRefused(hasAnother: hasAnother), connection)
   }
 
-  /// The head of Core's response is whole: writes the client's in front of what follows.
+  /// Writes the head of the response, once Core's is complete.
   ///
-  /// - Parameter verdict: what its status says of the instance.
+  /// - Parameter verdict: what the status says about the instance.
   func beginRelaying(_ verdict: BreakerVerdict) {
     guard let access = state.access, let form = state.admission?.form else { return }
-    tell(verdict, access)
+    report(verdict, to: access)
     let version = state.head.version
-    response.beginBody(client: version)
+    response.beginBody(downstream: version)
     record.status = response.parser.head.status
-    state.times.answered = loop.nowNanoseconds
+    state.times.responseBegan = loop.nowNanoseconds
     if let seconds = response.keepAliveSeconds { state.upstream?.upstreamKeepsAlive(seconds: seconds) }
-    // The rest of a request that is answered early is not read; and a body without a length ends with the connection.
+    // After an early response the rest of the request is not read. A close-delimited body ends with the connection.
     state.keepsAlive =
       state.head.keepsAlive && state.machine.requestIsSent && !response.body.framing.isUntilClose && !worker.isEnding
-    let head = DownstreamHead(
+    let head = DownstreamHeadWriter(
       id: state.id, keepsAlive: state.keepsAlive, version: version, framing: response.body.framing)
     response.write(head, access, form, by: worker)
   }
 
   // MARK: Writing
 
-  enum Flushing {
+  enum FlushResult {
     case done
-    /// The client has to read first, or the exchange has ended.
+    /// Downstream has to read first, or the exchange has ended.
     case suspended
   }
 
-  /// Writes what waits for the client.
+  /// Writes pending bytes downstream.
   @inline(__always)
-  func flush(to connection: DownstreamConnection) -> Flushing {
-    // Of three calls in a request's life, one has something to write.
+  func flush(to connection: DownstreamConnection) -> FlushResult {
+    // Called three times per request; once there is something to write.
     response.isWaiting ? flushWaiting(to: connection) : .done
   }
 
-  private func flushWaiting(to connection: DownstreamConnection) -> Flushing {
-    if state.machine.clientIsGone {
+  private func flushWaiting(to connection: DownstreamConnection) -> FlushResult {
+    if state.machine.downstreamIsClosed {
       response.discard()
       return .done
     }
     let before = response.sentCount
     let result = response.flush(to: connection.socket, isLast: endsConnection)
-    if response.sentCount > before { state.clock.progressed(loop.now, by: .client) }
+    if response.sentCount > before { state.clock.progressed(loop.now, by: .downstream) }
     switch result {
     case .done:
-      if state.machine.response == .blocked { handle(.clientResumed, connection) }
+      if state.machine.response == .blocked { handle(.downstreamResumed, connection) }
       return .done
     case .blocked:
-      if state.machine.response == .relaying { handle(.clientBlocked, connection) }
-      wait()
+      if state.machine.response == .relaying { handle(.downstreamBlocked, connection) }
+      suspend()
       return .suspended
     case .failed:
-      handle(.clientLeft, connection)
+      handle(.downstreamClosed, connection)
       guard !state.machine.isFinished else { return .suspended }
       response.discard()
       return .done
     }
   }
 
-  /// Whether the client's connection ends behind what waits for it: both can share a packet.
+  /// Whether the downstream connection ends after the pending bytes: the FIN can share their packet.
   private var endsConnection: Bool {
     switch state.machine.response {
     case .relaying, .blocked: response.body.isComplete && !state.keepsAlive
@@ -163,7 +163,7 @@ extension Exchange {
     }
   }
 
-  /// Writes what waits for the client, and goes on with the response, or ends with it.
+  /// Writes pending bytes downstream, then continues the response or finishes it.
   func deliver(_ connection: DownstreamConnection) {
     switch state.machine.response {
     case .relaying, .blocked:
@@ -171,30 +171,30 @@ extension Exchange {
     case .replying:
       let sentBefore = response.sentCount
       guard flush(to: connection) == .done else { return }
-      end(.replyDelivered, hasSent: response.sentCount > sentBefore, connection)
+      finishDelivery(.replyDelivered, hasSent: response.sentCount > sentBefore, connection)
     case .none, .finished: break
     }
   }
 
-  private enum Delivery {
-    /// Nothing waits for the client, and more has to come from Core.
+  private enum DeliveryResult {
+    /// Nothing is pending, and Core has to send more.
     case needsMore
-    /// The client has to read first, or the exchange has ended, or goes on in a call that was asked for.
+    /// Downstream has to read first, or the exchange has ended, or it continues in a scheduled call.
     case suspended
   }
 
   @inline(__always)
-  private func deliverRelayed(to connection: DownstreamConnection) -> Delivery {
+  private func deliverRelayed(to connection: DownstreamConnection) -> DeliveryResult {
     let sentBefore = response.sentCount
     guard flush(to: connection) == .done else { return .suspended }
     guard state.machine.isRelaying, response.body.isComplete else { return .needsMore }
-    end(.responseDelivered, hasSent: response.sentCount > sentBefore, connection)
+    finishDelivery(.responseDelivered, hasSent: response.sentCount > sentBefore, connection)
     return .suspended
   }
 
-  /// Ends the exchange, once others of this turn have sent.
+  /// Finishes the exchange. If it has just sent, this waits until the other exchanges of this turn have sent.
   @inline(__always)
-  private func end(_ event: ExchangeMachine.Event, hasSent: Bool, _ connection: DownstreamConnection) {
+  private func finishDelivery(_ event: ExchangeMachine.Event, hasSent: Bool, _ connection: DownstreamConnection) {
     if hasSent { schedule(.deliver) } else { handle(event, connection) }
   }
 }

@@ -5,29 +5,29 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// The request on its way to Core.
+/// Sends the request to Core.
 extension Exchange {
   // MARK: Before the first byte
 
-  /// Reads the body until it is whole or fills the buffer; only then is a connection asked for.
-  func gather(_ connection: DownstreamConnection) {
+  /// Reads the body until it is complete or fills the buffer. Only then does the exchange acquire a connection.
+  func bufferBody(_ connection: DownstreamConnection) {
     while true {
       switch fill(connection) {
-      case .bytes: if request.isGathered { return handle(.bodyGathered, connection) }
+      case .bytes: if request.isBodyBuffered { return handle(.bodyBuffered, connection) }
       case .refused(let fault): return handle(.bodyRefused(fault), connection)
       case .exhausted: break
       }
       switch receiveBody(connection) {
       case .bytes: break
-      case .none: return wait()
-      case .clientLeft: return
+      case .none: return suspend()
+      case .downstreamClosed: return
       }
     }
   }
 
-  /// Hands the intent of the write to the audit log, before a connection is asked for.
+  /// Passes the intent of the write to the audit log, before the exchange acquires a connection.
   func declareIntent(_ connection: DownstreamConnection) {
-    guard admitAgain(connection) else { return }
+    guard readmitIfNeeded(connection) else { return }
     guard let audited = state.audited, let admission = state.admission, let snapshot = state.snapshot else { return }
     var isTaken = false
     connection.withRequestTexts { texts, head in
@@ -37,10 +37,10 @@ extension Exchange {
       isTaken = audited.declare(intent, texts, in: head, isWhole: request.body.isComplete, for: self)
     }
     guard isTaken else { return handle(.intentFailed, connection) }
-    wait()
+    suspend()
   }
 
-  /// The audit log has the intent for good, or will not have it; too late where the exchange has given up waiting.
+  /// The audit log has made the intent durable, or has failed to. Ignored if the exchange no longer waits for it.
   func intentSettled(_ result: IntentResult) {
     state.audited?.settled()
     guard let connection, state.machine.request == .awaitingIntent else { return }
@@ -50,36 +50,36 @@ extension Exchange {
     }
   }
 
-  /// Finds or makes a connection; a second try writes the head anew, with the key in use by now.
+  /// Asks the pool for a connection. A retry writes the head again, with the key that is in use now.
   func acquire(fresh: Bool, _ connection: DownstreamConnection) {
     guard let access = state.access else { preconditionFailure("an exchange without an instance") }
-    if state.upstream != nil { beginAnotherTry(connection, access) }
-    guard admitAgain(connection) else { return }
-    state.times.asked = loop.nowNanoseconds
+    if state.upstream != nil { prepareRetry(connection, access) }
+    guard readmitIfNeeded(connection) else { return }
+    state.times.acquireStarted = loop.nowNanoseconds
     proceed(with: access.acquire(fresh: fresh, for: self, isWrite: state.machine.plan.isWrite), connection)
   }
 
-  /// The pooled connection has turned out to be unfit: the next one comes before all who wait.
+  /// Replaces an unusable pooled connection, ahead of all waiters.
   func replaceConnection(_ connection: DownstreamConnection) {
-    guard let access = state.access, let unfit = state.upstream.take() else { return }
-    proceed(with: access.pool.replace(unfit, for: self), connection)
+    guard let access = state.access, let unusable = state.upstream.take() else { return }
+    proceed(with: access.pool.replace(unusable, for: self), connection)
   }
 
   @inline(__always)
   private func proceed(with acquisition: consuming Acquisition, _ connection: DownstreamConnection) {
     switch consume acquisition {
     case .leased(let upstream): lease(upstream, connection)
-    case .connecting: wait()
+    case .connecting: suspend()
     case .queued:
       handle(.queued, connection)
-      wait()
+      suspend()
     case .full: handle(.queueFull, connection)
     }
   }
 
-  /// Drops the connection of the last try. Where that had begun, its request was a head alone, which is written anew;
-  /// where it had not, the request stands ready as it was.
-  private func beginAnotherTry(_ connection: DownstreamConnection, _ access: InstanceAccess) {
+  /// Drops the connection of the last try. If that try had sent bytes, its request is a head alone, which is written
+  /// again; if not, the buffered request is still complete.
+  private func prepareRetry(_ connection: DownstreamConnection, _ access: InstanceAccess) {
     dropUpstream()
     record.fault = nil
     guard state.machine.tries > 0, let input = connection.input, let admission = state.admission else { return }
@@ -100,20 +100,21 @@ extension Exchange {
   ) {
     state.keyIndex = access.state.keyIndex
     request.writeHead(
-      input, admission, access, keyIndex: state.keyIndex, id: state.id, peer: connection.peer.forwardingLines)
+      input, admission, access, keyIndex: state.keyIndex, id: state.id, forwardingLines: connection.peer.forwardingLines
+    )
   }
 
   // MARK: Sending
 
-  /// Writes as much of the request as there is and Core takes.
+  /// Writes as much of the request as is available and Core accepts.
   func send(_ connection: DownstreamConnection) {
     guard state.machine.request == .sending, let upstream = state.upstream else { return }
     while true {
       while !request.isFlushed {
-        guard upstream.isWritable else { return stopSending(.capacityExhausted, upstream, connection) }
+        guard upstream.isWritable else { return stopSending(.sendBlocked, upstream, connection) }
         guard state.machine.tryHasBegun || beginTry(on: upstream, connection) else { return }
         switch request.send(on: upstream) {
-        case .bytes: state.clock.progressed(loop.now, by: .instance)
+        case .bytes: state.clock.progressed(loop.now, by: .upstream)
         case .wouldBlock: break
         case .ended, .failed: return handle(.sendFailed, connection)
         }
@@ -126,46 +127,47 @@ extension Exchange {
       }
       switch receiveBody(connection) {
       case .bytes: break
-      case .none: return stopSending(.bodyExhausted, upstream, connection)
-      case .clientLeft: return
+      case .none: return stopSending(.bodyStalled, upstream, connection)
+      case .downstreamClosed: return
       }
     }
     request.didSend()
     stopSending(.requestSent, upstream, connection)
   }
 
-  /// The last moment to refuse: from the next byte on Core may execute the request. False where the exchange has turned
-  /// another way.
+  /// Makes the last checks before the first byte: after it, Core may execute the request.
+  ///
+  /// - Returns: false if the exchange must not send now.
   private func beginTry(on upstream: UpstreamConnection, _ connection: DownstreamConnection) -> Bool {
-    guard admitAgain(connection) else { return false }
-    if let fault = upstream.unfitForFirstByte() {
-      handle(.connectionUnfit(fault), connection)
+    guard readmitIfNeeded(connection) else { return false }
+    if let fault = upstream.faultBeforeFirstByte() {
+      handle(.connectionUnusable(fault), connection)
       return false
     }
     handle(.firstByteSent, connection)
     return true
   }
 
-  /// Nothing more can be sent now. A response may come before the request is whole.
+  /// Stops sending for now, and reads: a response may arrive before the request is complete.
   private func stopSending(
     _ event: ExchangeMachine.Event, _ upstream: UpstreamConnection, _ connection: DownstreamConnection
   ) {
     handle(event, connection)
-    if upstream.isReadable { receiveResponse(from: upstream, connection) } else { wait() }
+    if upstream.isReadable { receiveResponse(from: upstream, connection) } else { suspend() }
   }
 
-  // MARK: The client's body
+  // MARK: The request's body
 
-  private enum Fill {
-    /// Bytes stand ready to be sent.
+  private enum FillResult {
+    /// There are bytes to send.
     case bytes
-    /// What the client has sent so far holds no more of the body.
+    /// The input buffer holds no more of the body.
     case exhausted
     case refused(Fault)
   }
 
-  /// Takes more of the body out of what the client has sent.
-  private func fill(_ connection: DownstreamConnection) -> Fill {
+  /// Moves more of the body from the input buffer to the request.
+  private func fill(_ connection: DownstreamConnection) -> FillResult {
     guard let input = connection.input else { return .exhausted }
     do throws(Fault) {
       return try request.fill(from: input.buffer) ? .bytes : .exhausted
@@ -174,20 +176,20 @@ extension Exchange {
     }
   }
 
-  private enum BodyRead {
+  private enum BodyReadResult {
     case bytes
-    /// Nothing has come.
+    /// Nothing has arrived.
     case none
-    /// The client left, and the exchange has ended.
-    case clientLeft
+    /// Downstream has closed, and the exchange has ended.
+    case downstreamClosed
   }
 
-  /// Reads more of the body behind the head, over what was passed on already.
-  private func receiveBody(_ connection: DownstreamConnection) -> BodyRead {
+  /// Reads more of the body into the input buffer, in place of what was relayed already.
+  private func receiveBody(_ connection: DownstreamConnection) -> BodyReadResult {
     guard let input = connection.input else { return .none }
-    request.dropUsed(from: input.buffer, headCount: input.parser.head.byteCount)
+    request.dropRelayed(from: input.buffer, headCount: input.parser.head.byteCount)
     if state.head.expectsContinue, sendContinue(to: connection) == .suspended, state.machine.isFinished {
-      return .clientLeft
+      return .downstreamClosed
     }
     guard connection.isReadable else { return .none }
     input.buffer.reserve(1)
@@ -197,13 +199,13 @@ extension Exchange {
       return .bytes
     case .wouldBlock: return .none
     case .ended, .failed:
-      handle(.clientLeft, connection)
-      return .clientLeft
+      handle(.downstreamClosed, connection)
+      return .downstreamClosed
     }
   }
 
-  /// RFC 9110 §10.1.1: the request is admitted and its body is wanted now.
-  private func sendContinue(to connection: DownstreamConnection) -> Flushing {
+  /// Sends 100 (Continue) once the request is admitted and its body is needed (RFC 9110 §10.1.1).
+  private func sendContinue(to connection: DownstreamConnection) -> FlushResult {
     state.head.expectsContinue = false
     response.output.appendContinue()
     return flush(to: connection)

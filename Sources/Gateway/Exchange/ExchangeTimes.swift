@@ -1,25 +1,25 @@
 import Telemetry
 
-/// When the steps of an exchange came, and who took its time (monotonic nanoseconds; 0: not reached).
+/// When an exchange reached its steps, and how its time divides (monotonic nanoseconds; 0: not reached).
 struct ExchangeTimes {
-  /// A connection was asked for.
-  var asked: Int64 = 0
-  /// A connection was there: pooled, waited for, or new.
+  /// The exchange asked the pool for a connection.
+  var acquireStarted: Int64 = 0
+  /// A connection was leased: pooled, after queueing, or new.
   private(set) var leased: Int64 = 0
-  /// The head of Core's answer was there.
-  var answered: Int64 = 0
-  /// How long the gateway was at work, its other exchanges of the same turns included.
+  /// The head of Core's response was complete.
+  var responseBegan: Int64 = 0
+  /// Time that the gateway worked, including the other exchanges of the same turns.
   private(set) var own: Int64 = 0
-  /// How long it waited for the instance.
+  /// Time spent waiting for the instance.
   private(set) var upstream: Int64 = 0
   private let started: Int64
   private var connectBegan: Int64 = 0
-  private var pausedAt: Int64
+  private var suspendedAt: Int64
 
-  /// - Parameter started: when the turn began in which the request's head was whole.
+  /// - Parameter started: the start of the turn in which the request's head was complete.
   init(started: Int64 = 0) {
     self.started = started
-    pausedAt = started
+    suspendedAt = started
   }
 
   mutating func didLease(pooled: Bool, connectBegan: Int64, at now: Int64) {
@@ -27,33 +27,34 @@ struct ExchangeTimes {
     self.connectBegan = pooled ? 0 : connectBegan
   }
 
-  /// All is done that could be done; the clock is read anew, since a turn's work is not nothing.
+  /// Accounts for the time until `now`, when the exchange suspends.
   ///
   /// - Parameters:
-  ///   - wait: whom the exchange waited for before this turn.
+  ///   - wait: what the exchange waited for before this turn.
   ///   - turn: when the present turn began.
-  mutating func paused(_ wait: Wait, turn: Int64, now: Int64) {
-    if wait.isForUpstream { upstream += max(0, turn - pausedAt) }
-    own += now - max(turn, pausedAt)
-    pausedAt = now
+  ///   - now: read from the clock, because a turn takes time.
+  mutating func suspended(_ wait: Wait, turn: Int64, now: Int64) {
+    if wait.isForUpstream { upstream += max(0, turn - suspendedAt) }
+    own += now - max(turn, suspendedAt)
+    suspendedAt = now
   }
 
-  /// Tells the record; `paused` comes before.
-  func tell(_ record: inout ExchangeRecord, now: Int64) {
+  /// Writes the durations to the record. Call `suspended` first.
+  func write(to record: inout ExchangeRecord, now: Int64) {
     record.total = (now - started) / 1_000
-    if answered > 0 { record.firstByte = (answered - started) / 1_000 }
+    if responseBegan > 0 { record.firstByte = (responseBegan - started) / 1_000 }
     guard leased > 0 else { return }
     if connectBegan > 0 { record.connect = (leased - connectBegan) / 1_000 }
-    // A connect that was under way already was not waited for in the queue.
-    record.queue = max(0, (connectBegan > 0 ? connectBegan : leased) - asked) / 1_000
+    // max: the connect may have started before this exchange asked for a connection.
+    record.queue = max(0, (connectBegan > 0 ? connectBegan : leased) - acquireStarted) / 1_000
   }
 }
 
 extension Wait {
   fileprivate var isForUpstream: Bool {
     switch self {
-    case .connect, .upstreamCapacity, .responseHead, .responseBody: true
-    case .nobody, .token, .intent, .slot, .clientBody, .clientCapacity: false
+    case .connect, .upstreamWritable, .responseHead, .responseBody: true
+    case .nothing, .introspection, .intent, .queue, .requestBody, .downstreamWritable: false
     }
   }
 }

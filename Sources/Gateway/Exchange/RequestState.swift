@@ -3,53 +3,53 @@ import Policies
 import Telemetry
 import Upstream
 
-/// All that is known of one request while it is served, its record aside; made anew for the next one by one assignment.
+/// The state of one request, except its record. One assignment resets it for the next request.
 struct RequestState: ~Copyable {
   var machine = ExchangeMachine()
   let id: RequestID
-  /// What the head says of the connection and of the response's form.
+  /// What the head says about the connection and the form of the response.
   var head = HeadFacts()
 
-  /// The policy that the request was admitted under.
+  /// The snapshot that admitted the request.
   var snapshot: Snapshot?
-  /// The generation that admitted it last: a newer one is asked again before anything is sent.
+  /// The generation that admitted it last. If a newer one is in force, admission is repeated before anything is sent.
   var generation = 0
   var trace = AdmissionTrace()
   var admission: Admission?
-  /// When its token expires, by the policy that was asked last.
+  /// When its token expires, according to the last admission.
   var expiry: UnixSeconds?
   /// Its slots in the client's and the instance's limits.
   var permit: Permit?
   var access: InstanceAccess?
-  /// Which of the instance's keys the request bears.
+  /// The index of the instance's key in the request.
   var keyIndex = 0
   var upstream: UpstreamConnection?
-  /// What the audit log has to know; nil for reads, and without an audit log.
+  /// For the audit log; nil for reads, and without an audit log.
   var audited: AuditedWrite?
 
-  /// Whether the client's connection outlives the response.
+  /// Whether the downstream connection stays open after the response.
   var keepsAlive = false
-  /// The call to the exchange that the loop still owes.
+  /// The pending call that the exchange has scheduled on the loop.
   var wakeUp: WakeUp?
-  /// The gateway's own code, for the record.
+  /// The code of the local reply or of the early end, for the record.
   var code: GatewayCode?
   /// What failed, for the breaker and `/status`.
   var fault: Fault?
   var clock: ExchangeClock
   var times: ExchangeTimes
 
-  /// Inlined, it is built where it belongs instead of being copied there twice: 150 instructions.
+  /// Inlined, it is built in place instead of being copied twice: 150 instructions.
   ///
   /// - Parameter now: monotonic nanoseconds.
   @inline(__always)
-  init(_ id: RequestID, now: Int64, _ pace: ClientPace) {
+  init(_ id: RequestID, now: Int64, _ downstream: DownstreamLimits) {
     self.id = id
-    clock = ExchangeClock(at: now / 1_000_000, pace)
+    clock = ExchangeClock(at: now / 1_000_000, downstream)
     times = ExchangeTimes(started: now)
   }
 }
 
-/// What a request's head says of its connection and of the form of its response.
+/// What a request's head says about its connection and the form of its response.
 struct HeadFacts {
   var method = Method.other
   var version = Version.http11
@@ -57,15 +57,15 @@ struct HeadFacts {
   var expectsContinue = false
 }
 
-/// Why the loop calls an exchange, or its connection, once more.
+/// Why the loop calls an exchange, or its connection, again.
 enum WakeUp: UInt8 {
-  /// The connection's: a pipelined request waits.
+  /// For the connection: a pipelined request is waiting.
   case nextRequest
-  /// A question that admission waited for is settled.
+  /// Introspection has finished.
   case resumeAdmission
   case leaseGranted
   case send
   case readResponse
-  /// Write what waits for the client; when nothing does, the exchange is over.
+  /// Write pending bytes downstream; if there are none, finish the exchange.
   case deliver
 }

@@ -1,13 +1,16 @@
 import Counters
+import FoundationEssentials
+import Glibc
 import Policies
 import Reactor
 import Synchronization
+import System
 import Telemetry
 
 extension PrometheusText {
-  /// What is said of the gateway as a whole.
+  /// Writes the metrics of the gateway as a whole.
   mutating func write(_ state: GatewayState) {
-    family("blnk_gateway_build_info", .gauge, "Which version runs; always 1.")
+    family("blnk_gateway_build_info", .gauge, "The running version; always 1.")
     sample("blnk_gateway_build_info", [("version", Array(gatewayVersion.utf8))], value: 1)
     writeOwnTime(state)
     writeRefusals(state)
@@ -16,51 +19,53 @@ extension PrometheusText {
     if let log = state.log {
       single(
         "blnk_gateway_access_log_lines_lost_total", .counter,
-        "Lines that were lost because their reader or disk did not keep up.", log.droppedLines)
+        "Access log lines lost because the reader or the disk did not keep up.", log.droppedLines)
     }
     if let audit = state.audit() { write(audit) }
     single(
-      "blnk_gateway_draining", .gauge, "1 once the gateway has been told to end.",
+      "blnk_gateway_draining", .gauge, "1 while the gateway shuts down.",
       state.isDraining.load(ordering: .relaxed) ? 1 : 0)
     write(ProcessReading(), startedAt: state.startedAt)
   }
 
-  /// The hash of the head changes with every entry, so that it is in the status and no label.
+  /// The hash of the head is not a label, because it changes with every entry; `/status` shows it.
   private mutating func write(_ audit: AuditState) {
     single(
-      "blnk_gateway_audit_head_sequence", .gauge, "Number of the audit log's last durable entry.",
+      "blnk_gateway_audit_head_sequence", .gauge, "Sequence number of the last durable audit entry.",
       Int(clamping: audit.head?.sequence ?? 0))
-    single("blnk_gateway_audit_entries_total", .counter, "Entries that were written to the audit log.", audit.entries)
+    single("blnk_gateway_audit_entries_total", .counter, "Entries written to the audit log.", audit.entries)
     single(
       "blnk_gateway_audit_failures_total", .counter,
-      "Files of the audit log that were given up, and attempts at a new one that failed.", audit.failures)
+      "Audit log files abandoned after an error, and failed attempts to open a new one.", audit.failures)
     single(
-      "blnk_gateway_audit_lost_outcomes_total", .counter, "Outcomes that no file of the audit log has.",
+      "blnk_gateway_audit_lost_outcomes_total", .counter, "Outcomes of audited writes that no audit log file contains.",
       audit.lostOutcomes)
-    single("blnk_gateway_audit_queue", .gauge, "Entries that wait to be written.", audit.queueDepth)
-    single("blnk_gateway_audit_writable", .gauge, "0 while writes are refused.", audit.canWrite ? 1 : 0)
+    single("blnk_gateway_audit_queue", .gauge, "Audit entries waiting to be written.", audit.queueDepth)
+    single(
+      "blnk_gateway_audit_writable", .gauge, "0 while writes are refused because the audit log cannot be written.",
+      audit.canWrite ? 1 : 0)
   }
 
   private mutating func writeOwnTime(_ state: GatewayState) {
     let name = "blnk_gateway_own_duration_seconds"
-    family(name, .histogram, "Time in which an exchange kept the gateway itself at work.")
+    family(name, .histogram, "Time that the gateway itself spent on an exchange.")
     histogram(name, [], state.loops.reduce(into: HistogramReading()) { $0 += $1.metrics.ownTime.reading })
   }
 
   private mutating func writeRefusals(_ state: GatewayState) {
     let name = "blnk_gateway_refusals_total"
-    family(name, .counter, "Exchanges that the gateway refused or that failed, by the code that it gave.")
+    family(name, .counter, "Refused and failed exchanges, by GATEWAY_ code.")
     let counts = GatewayCode.allCases.map { code in (code, state.loops.reduce(0) { $0 + $1.metrics.refusals(code) }) }
     for (code, count) in counts where count > 0 { sample(name, [("code", Array(code.text.utf8))], value: count) }
     let limits = "blnk_gateway_limits_hit_total"
-    family(limits, .counter, "Requests and connections that were refused because a limit was reached, by limit.")
+    family(limits, .counter, "Requests and connections refused because a limit was reached, by limit.")
     for (limit, code) in Self.codesOfLimits {
       sample(limits, [("limit", Array(limit.utf8))], value: counts[Int(code.rawValue)].1)
     }
     single(
       "blnk_gateway_internal_faults_total", .counter,
-      "Exchanges that were ended because of a bug in the gateway; please report them.",
-      state.loops.reduce(0) { $0 + $1.metrics.internalFaults.now })
+      "Exchanges ended because of a bug in the gateway; please report them.",
+      state.loops.reduce(0) { $0 + $1.metrics.internalFaults.current })
   }
 
   private static let codesOfLimits: [(limit: String, code: GatewayCode)] = [
@@ -71,44 +76,59 @@ extension PrometheusText {
   private mutating func writeConnections(_ state: GatewayState) {
     let metrics = state.loops.map(\.metrics)
     single(
-      "blnk_gateway_connections", .gauge, "Connections of clients that are open.",
+      "blnk_gateway_connections", .gauge, "Open downstream connections.",
       state.loops.reduce(0) { $0 + $1.handle.connections.load(ordering: .relaxed) })
     single(
-      "blnk_gateway_connections_accepted_total", .counter, "Connections of clients that were taken.",
-      metrics.reduce(0) { $0 + $1.accepted.now })
+      "blnk_gateway_connections_accepted_total", .counter, "Accepted downstream connections.",
+      metrics.reduce(0) { $0 + $1.accepted.current })
     single(
-      "blnk_gateway_connections_refused_total", .counter, "Connections of clients above the limit.",
-      metrics.reduce(0) { $0 + $1.refusedConnections.now })
+      "blnk_gateway_connections_refused_total", .counter, "Downstream connections refused because a limit was reached.",
+      metrics.reduce(0) { $0 + $1.refusedConnections.current })
   }
 
   private mutating func writePolicy(_ policy: PolicyInForce) {
     single(
-      "blnk_gateway_policy_generation", .gauge, "Policies that were put into force since the start.",
+      "blnk_gateway_policy_generation", .gauge, "Number of the policy in force, counted from 1 at start.",
       policy.generation.number)
     let reloads = "blnk_gateway_reloads_total"
-    family(reloads, .counter, "Attempts to put the policy folder into force anew, by what came of them.")
+    family(reloads, .counter, "Reloads of the policy folder, by result.")
     sample(reloads, [("result", Array("taken".utf8))], value: policy.reloads)
     sample(reloads, [("result", Array("refused".utf8))], value: policy.failures)
     single(
       "blnk_gateway_config_last_reload_successful", .gauge,
-      "0 if anything in the policy folder was faulty when it was read last.",
+      "0 if the last reading of the policy folder found a fault.",
       policy.failure == nil && policy.faults.isEmpty ? 1 : 0)
     single(
       "blnk_gateway_policy_faults", .gauge,
-      "Errors of single files and instances, for which what was in force before stands in, or nothing.",
+      "Faults of single files and instances, whose last good content stays in force, if there is one.",
       policy.faults.count)
     let since = "blnk_gateway_config_last_reload_success_timestamp_seconds"
-    family(since, .gauge, "When the policy in force was taken, since 1970.")
+    family(since, .gauge, "Unix time at which the policy in force was loaded.")
     sample(since, nanoseconds: Int(policy.since) * 1_000)
   }
 
   private mutating func write(_ process: ProcessReading, startedAt: Int64) {
-    family("process_cpu_seconds_total", .counter, "CPU time of the process, in user and system mode.")
+    family("process_cpu_seconds_total", .counter, "User and system CPU time.")
     sample("process_cpu_seconds_total", nanoseconds: process.cpuNanoseconds)
     single("process_open_fds", .gauge, "Open file descriptors.", process.openDescriptors)
-    single("process_max_fds", .gauge, "How many file descriptors may be open.", process.descriptorsMax)
-    single("process_resident_memory_bytes", .gauge, "Memory in use.", process.residentBytes)
-    family("process_start_time_seconds", .gauge, "When the gateway started, since 1970.")
+    single("process_max_fds", .gauge, "Maximum number of open file descriptors.", process.descriptorsMax)
+    single("process_resident_memory_bytes", .gauge, "Resident memory.", process.residentBytes)
+    family("process_start_time_seconds", .gauge, "Unix time at which the process started.")
     sample("process_start_time_seconds", nanoseconds: Int(startedAt) * 1_000)
+  }
+}
+
+/// What the kernel reports about this process; 0 where it reports nothing.
+private struct ProcessReading {
+  let cpuNanoseconds = Int(MonotonicClock.processNanoseconds)
+  let openDescriptors: Int
+  let descriptorsMax = DescriptorLimit.raise()
+  let residentBytes: Int
+
+  init() {
+    openDescriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.count ?? 0
+    // In pages: total, resident, … (proc(5)).
+    let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
+    residentBytes = pages.count > 1 ? (Int(pages[1]) ?? 0) * Int(getpagesize()) : 0
   }
 }

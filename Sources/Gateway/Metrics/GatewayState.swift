@@ -7,15 +7,15 @@ import System
 import Telemetry
 import Upstream
 
-/// What is told of a running gateway, readable from any thread.
+/// The state of the running gateway for metrics and status, readable from any thread.
 final class GatewayState: Sendable {
   /// Microseconds since 1970.
   let startedAt = MonotonicClock.wallMicroseconds
   let loops: [Loop]
   let log: AccessLog?
-  /// How the audit log stands; nil without one.
+  /// The state of the audit log; nil without one.
   let audit: @Sendable () -> AuditState?
-  /// Set before the drain begins, so that a load balancer has time to notice.
+  /// Set before draining begins, so that a load balancer has time to notice.
   let isDraining = Atomic<Bool>(false)
   private let inForce: Mutex<PolicyInForce>
 
@@ -36,7 +36,8 @@ final class GatewayState: Sendable {
 
   var policyInForce: PolicyInForce { inForce.withLock(\.self) }
 
-  func took(_ generation: Generation, _ faults: [String]) {
+  /// A reload has put `generation` into force.
+  func installed(_ generation: Generation, _ faults: [String]) {
     inForce.withLock { inForce in
       inForce.generation = generation
       inForce.faults = faults
@@ -46,7 +47,7 @@ final class GatewayState: Sendable {
     }
   }
 
-  /// A folder that was to be put into force is not valid.
+  /// A reload was refused.
   func reloadFailed(_ message: String, _ faults: [String]) {
     inForce.withLock { inForce in
       inForce.failures += 1
@@ -55,7 +56,7 @@ final class GatewayState: Sendable {
     }
   }
 
-  /// The loops that have been in one turn for too long: work that never ends, or waits where none should.
+  /// The loops that have been in one turn for more than 10 s, because of endless or blocking work.
   func stuckLoops() -> [Int] {
     let now = MonotonicClock.nanoseconds
     return loops.indices.filter { index in
@@ -66,7 +67,7 @@ final class GatewayState: Sendable {
 
   private static let turnNanosecondsMax: Int64 = 10_000_000_000
 
-  /// The instances of the policy and those that have been in one, by their names.
+  /// The instances of this and earlier policies, sorted by id.
   func instances() -> [InstanceReading] {
     var readings: [String: InstanceReading] = [:]
     let generation = policyInForce.generation
@@ -83,7 +84,7 @@ final class GatewayState: Sendable {
   }
 }
 
-/// The policy that requests are under, and how it came to that.
+/// The policy in force, and its reloads.
 struct PolicyInForce {
   struct Failure {
     let message: String
@@ -91,35 +92,35 @@ struct PolicyInForce {
   }
 
   var generation: Generation
-  /// What was wrong with single files and instances at the last reading, whatever came of it.
+  /// The faults of single files and instances at the last reading, whether it was put into force or not.
   var faults: [String]
   /// Microseconds since 1970.
   var since: Int64
   var reloads = 0
   var failures = 0
-  /// Of the last reload, if it failed.
+  /// Why the last reload was refused; nil if it was not.
   var failure: Failure?
 }
 
-/// What all loops say of one instance.
+/// The metrics of one instance, over all loops.
 struct InstanceReading {
   let id: [UInt8]
   var policyFault: String?
-  /// nil: the policy has it no more.
+  /// nil: the policy in force no longer has it.
   let state: UpstreamState?
   /// One for each loop that has sent it a request.
   var parts: [InstanceMetrics] = []
 
   func sum(_ count: (PoolCounters) -> Int) -> Int { parts.reduce(0) { $0 + count($1.pools) } }
 
-  var leased: Int { sum { $0.open.now - $0.idle.now - $0.connecting.now } }
+  var leased: Int { sum { $0.open.current - $0.idle.current - $0.connecting.current } }
 
   /// Exchanges that have a connection, or wait for one.
-  var underWay: Int { sum { $0.open.now - $0.idle.now + $0.waiting.now } }
+  var inFlight: Int { sum { $0.open.current - $0.idle.current + $0.waiting.current } }
 
   var upstreamTime: HistogramReading { parts.reduce(into: HistogramReading()) { $0 += $1.upstreamTime.reading } }
 
-  /// By kind, in a fixed order; for each the classes of `RequestCounter`.
+  /// The counts per kind, in a fixed order; each in the order of `RequestCounter.classes`.
   var requests: [(kind: RequestKind, counts: [Int])] {
     var sums: [RequestKind: [Int]] = [:]
     for part in parts {

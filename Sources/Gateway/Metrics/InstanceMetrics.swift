@@ -4,9 +4,9 @@ import Policies
 import Synchronization
 import Upstream
 
-/// What one loop has counted of one instance.
+/// One loop's counts of one instance.
 final class InstanceMetrics: Sendable {
-  /// How long exchanges waited for the instance: to connect, to read and to answer.
+  /// How long exchanges waited for the instance: to connect, to read and to respond.
   let upstreamTime = Histogram()
   let pools = PoolCounters()
   private let byRoute = Mutex<[RequestKind: RequestCounter]>([:])
@@ -24,14 +24,14 @@ final class InstanceMetrics: Sendable {
   func failed(_ new: InstanceFault) { fault.withLock { $0 = new } }
 }
 
-/// What tells the requests of an instance apart in metrics: never a caller's own text.
+/// The labels of a request counter, besides the instance. They never contain text from a request.
 struct RequestKind: Hashable {
-  /// As in the policy; empty where the request has met none.
+  /// The pattern in the policy; empty if the request matched no route.
   let route: [UInt8]
   let method: HTTP1.Method
 }
 
-/// What failed at an instance, in the log's words.
+/// A fault of an instance, as the log describes it.
 struct InstanceFault {
   let code: GatewayCode
   /// It may name addresses and certificates.
@@ -40,22 +40,22 @@ struct InstanceFault {
   let at: Int64
 }
 
-/// A loop's way to the counters of one instance by route, for one policy: a slot in an array.
+/// A loop's request counters of one instance, indexed by route and method under one policy.
 final class RequestSeries {
   private let metrics: InstanceMetrics
   private var counters: [RequestCounter?] = []
 
   /// Requests without a route have a slot for each method.
-  private static var routeless: Int { 10 }
+  private static var methodSlots: Int { 10 }
   /// HEAD takes the route of GET.
   private static var methodsOfRoute: Int { 2 }
 
   init(_ metrics: InstanceMetrics) {
-    precondition(HTTP1.Method.allCases.count == Self.routeless)
+    precondition(HTTP1.Method.allCases.count == Self.methodSlots)
     self.metrics = metrics
   }
 
-  /// Counts a request; false when its counter is still to be found.
+  /// Counts a request; false if `find` has to find its counter first.
   ///
   /// - Parameter slot: from `slot`.
   @inline(__always)
@@ -65,22 +65,22 @@ final class RequestSeries {
     return true
   }
 
-  /// Finds the counter of such requests, from now on.
+  /// Finds the counter of a method and route, and keeps it.
   ///
-  /// - Parameter route: the slot in the table; less than 0 for none.
+  /// - Parameter route: the index in the route table; negative: none.
   func find(_ method: HTTP1.Method, route: Int32, in routes: RouteTable) {
     if counters.isEmpty {
-      counters = Array(repeating: nil, count: Self.routeless + Self.methodsOfRoute * routes.routes.count)
+      counters = Array(repeating: nil, count: Self.methodSlots + Self.methodsOfRoute * routes.routes.count)
     }
     let pattern = route < 0 ? [] : routes.routes[Int(route)].pattern
     counters[Self.slot(method, route)] = metrics.requests(RequestKind(route: pattern, method: method))
   }
 
-  /// Where such requests are counted. It is asked for before their counters are: a call of another module would count the
-  /// references to these up and down.
+  /// The slot of a method and route. Computed before the counters are read, because a call to another module would
+  /// retain and release them.
   @inline(__always)
   static func slot(_ method: HTTP1.Method, _ route: Int32) -> Int {
     guard route >= 0 else { return Int(method.rawValue) }
-    return routeless + methodsOfRoute * Int(route) + (method.isHead ? 1 : 0)
+    return methodSlots + methodsOfRoute * Int(route) + (method.isHead ? 1 : 0)
   }
 }

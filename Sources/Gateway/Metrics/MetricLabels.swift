@@ -14,7 +14,7 @@ extension ConnectFault.Kind {
 }
 
 extension BreakerPhase {
-  /// As a gauge shows it: the higher, the worse.
+  /// The value of the gauge: higher is worse.
   var level: Int {
     switch self {
     case .closed: 0

@@ -3,9 +3,9 @@ import HTTP1
 import Telemetry
 import Upstream
 
-/// One scrape: the metrics as text, piece by piece, so that many instances cost it time and not memory.
+/// One scrape: the metrics as text in pieces, so that many instances need little memory.
 struct MetricsScrape {
-  /// A piece ends with the instance that makes it as long as this.
+  /// A piece ends after the instance that makes it this long.
   private static let pieceBytes = 64 << 10
 
   private let state: GatewayState
@@ -13,24 +13,24 @@ struct MetricsScrape {
   private var text = PrometheusText()
   private var family = 0
   private var next = 0
-  private var isBegun = false
+  private var hasStarted = false
 
   init(_ state: GatewayState) {
     self.state = state
     instances = state.instances()
   }
 
-  /// The next piece; nil behind the last one.
+  /// The next piece; nil after the last one.
   mutating func piece() -> [UInt8]? {
     text.removeAll()
-    if !isBegun {
-      isBegun = true
+    if !hasStarted {
+      hasStarted = true
       text.write(state)
     }
-    while family < InstanceFamily.all.count, text.bytes.count < Self.pieceBytes {
-      let current = InstanceFamily.all[family]
+    while family < InstanceMetricFamily.all.count, text.bytes.count < Self.pieceBytes {
+      let current = InstanceMetricFamily.all[family]
       if next == 0 { text.family(current.name, current.kind, current.help) }
-      if next == 0, current.name == InstanceFamily.requests.name { writeRequestsWithoutInstance() }
+      if next == 0, current.name == InstanceMetricFamily.requests.name { writeRequestsWithoutInstance() }
       guard next < instances.count else {
         family += 1
         next = 0
@@ -44,20 +44,20 @@ struct MetricsScrape {
 
   private mutating func writeRequestsWithoutInstance() {
     let reading = InstanceReading(id: [], state: nil, parts: state.loops.map(\.metrics.withoutInstance))
-    InstanceFamily.requests.write(&text, InstanceFamily.requests.name, reading)
+    InstanceMetricFamily.requests.write(&text, InstanceMetricFamily.requests.name, reading)
   }
 }
 
-/// A family of metrics with an instance as label.
-private struct InstanceFamily: Sendable {
+/// A metric family with the instance as a label.
+private struct InstanceMetricFamily: Sendable {
   let name: String
   let kind: PrometheusText.Kind
   let help: String
   let write: @Sendable (_ text: inout PrometheusText, _ name: String, _ reading: InstanceReading) -> Void
 
-  static let requests = InstanceFamily(
+  static let requests = InstanceMetricFamily(
     name: "blnk_gateway_requests_total", kind: .counter,
-    help: "Exchanges that have ended, by route, method, class of status and instance; empty where there was none."
+    help: "Completed exchanges, by route, method, status class and instance; labels are empty if there was none."
   ) { text, name, reading in
     for (kind, counts) in reading.requests {
       for (count, status) in zip(counts, RequestCounter.classes) where count > 0 {
@@ -73,37 +73,37 @@ private struct InstanceFamily: Sendable {
 
   static let all = [
     requests,
-    InstanceFamily(
+    InstanceMetricFamily(
       name: "blnk_gateway_upstream_duration_seconds", kind: .histogram,
-      help: "Time in which an exchange waited for its instance: to connect, to take the request and to answer."
+      help: "Time that an exchange waited for its instance: to connect, to read the request and to respond."
     ) { text, name, reading in
       let sum = reading.upstreamTime
       if sum.total > 0 { text.histogram(name, [("instance_id", reading.id)], sum) }
     },
-    InstanceFamily(
-      name: "blnk_gateway_upstream_connections", kind: .gauge, help: "Connections to the instance, by what they do."
+    InstanceMetricFamily(
+      name: "blnk_gateway_upstream_connections", kind: .gauge, help: "Connections to the instance, by state."
     ) { text, name, reading in
       guard !reading.parts.isEmpty else { return }
       let counts = [
-        ("connecting", reading.sum { $0.connecting.now }), ("idle", reading.sum { $0.idle.now }),
+        ("connecting", reading.sum { $0.connecting.current }), ("idle", reading.sum { $0.idle.current }),
         ("leased", reading.leased),
       ]
       for (label, count) in counts {
         text.sample(name, [("instance_id", reading.id), ("state", Array(label.utf8))], value: count)
       }
     },
-    pool("blnk_gateway_upstream_queue", .gauge, "Exchanges that wait for a connection to the instance.") {
-      $0.waiting.now
+    pool("blnk_gateway_upstream_queue", .gauge, "Exchanges waiting for a connection to the instance.") {
+      $0.waiting.current
     },
-    pool("blnk_gateway_upstream_connects_total", .counter, "Connections to the instance that were begun.") {
-      $0.connects.now
+    pool("blnk_gateway_upstream_connects_total", .counter, "Attempts to connect to the instance.") {
+      $0.connects.current
     },
-    pool("blnk_gateway_upstream_reuses_total", .counter, "Requests that a pooled connection was found for.") {
-      $0.reuses.now
+    pool("blnk_gateway_upstream_reuses_total", .counter, "Requests served on a pooled connection.") {
+      $0.reuses.current
     },
-    InstanceFamily(
+    InstanceMetricFamily(
       name: "blnk_gateway_upstream_connect_failures_total", kind: .counter,
-      help: "Connections to the instance that came to nothing, by reason."
+      help: "Failed attempts to connect to the instance, by reason."
     ) { text, name, reading in
       guard !reading.parts.isEmpty else { return }
       for kind in ConnectFault.Kind.allCases {
@@ -113,16 +113,16 @@ private struct InstanceFamily: Sendable {
         )
       }
     },
-    InstanceFamily(
+    InstanceMetricFamily(
       name: "blnk_gateway_breaker_state", kind: .gauge,
-      help: "Whether requests are kept from the instance after faults: 0 no, 1 a probe is under way, 2 yes."
+      help: "Circuit breaker of the instance: 0 closed, 1 probing, 2 open."
     ) { text, name, reading in
       guard let state = reading.state else { return }
       text.sample(name, [("instance_id", reading.id)], value: state.breakerPhase.level)
     },
-    InstanceFamily(
+    InstanceMetricFamily(
       name: "blnk_gateway_instance_healthy", kind: .gauge,
-      help: "0 while the instance's health check fails; 1 also without one."
+      help: "0 while the health check of the instance fails; else 1, also without a health check."
     ) { text, name, reading in
       guard let state = reading.state else { return }
       text.sample(name, [("instance_id", reading.id)], value: state.failsHealthChecks ? 0 : 1)
@@ -131,8 +131,8 @@ private struct InstanceFamily: Sendable {
 
   private static func pool(
     _ name: String, _ kind: PrometheusText.Kind, _ help: String, _ count: @escaping @Sendable (PoolCounters) -> Int
-  ) -> InstanceFamily {
-    InstanceFamily(name: name, kind: kind, help: help) { text, name, reading in
+  ) -> InstanceMetricFamily {
+    InstanceMetricFamily(name: name, kind: kind, help: help) { text, name, reading in
       guard !reading.parts.isEmpty else { return }
       text.sample(name, [("instance_id", reading.id)], value: reading.sum(count))
     }
@@ -140,7 +140,7 @@ private struct InstanceFamily: Sendable {
 }
 
 extension RequestKind {
-  /// A token that is no method of HTTP's is a caller's own text.
+  /// Unknown methods share a label, because their names come from requests.
   fileprivate var label: [UInt8] {
     method == .other ? Array("other".utf8) : Array(method.text.description.utf8)
   }

@@ -1,0 +1,139 @@
+import Bytes
+import Digests
+import HTTP1
+import Policies
+import SmallServer
+import Synchronization
+
+/// Serves the admin endpoint: `/livez`, `/readyz`, `/metrics`, `/status` and `/policy`; GET and HEAD only.
+final class AdminHandler: RequestHandler {
+  /// Callers are probes, scrapers and operators: few, and without request bodies.
+  static let bounds = SmallServerBounds(
+    connectionsMax: 16, reservedConnectionsMax: 2, bodyBytesMax: 0, timeoutMilliseconds: 5_000)
+
+  private let state: GatewayState
+  /// The digest of the token that guards pages about clients and instances; nil: no token is required.
+  private let token: Digest?
+  private let hosts: AdminHosts
+  private var date = DateLine()
+
+  init(_ state: GatewayState, _ settings: AdminSettings) {
+    self.state = state
+    token = settings.token.map { SHA256.digest(of: $0.reveal().span) }
+    hosts = AdminHosts(settings)
+  }
+
+  func respond(
+    to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
+  ) -> SmallResponse {
+    let page = page(head, bytes, isReserved: request.isReserved)
+    var response = AdminResponse(page.content, dateLine: date.line(at: request.seconds))
+    response.adapt(to: head, mayPersist: !request.isReserved && !state.isDraining.load(ordering: .relaxed))
+    response.write(to: output)
+    return response.streaming(page.parts)
+  }
+
+  func refuse(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
+    let content: AdminContent =
+      switch fault {
+      case .head(let fault): .plain(LocalReply(fault).code.status, LocalReply(fault).message)
+      case .body(.tooLarge): .plain(413, "The admin endpoint accepts no request body.")
+      case .body(.malformed(let fault)): .plain(400, "The request body is malformed: \(fault.text).")
+      }
+    AdminResponse(content, dateLine: date.line(at: seconds), hasBody: !isHead).write(to: output)
+  }
+
+  /// The content of the response and, if it is streamed, its parts.
+  ///
+  /// - Parameter isReserved: whether only probes are answered, so that scrapes that use up all connections do not make
+  ///   the gateway look dead.
+  private func page(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, isReserved: Bool
+  ) -> (content: AdminContent, parts: AdminParts?) {
+    if let refusal = hosts.refusal(of: head, bytes) { return (.plain(421, refusal), nil) }
+    guard let path = AdminPath(bytes, head.path) else {
+      return (.plain(404, "Not found: the admin endpoint serves /livez, /readyz, /metrics, /status and /policy."), nil)
+    }
+    guard head.method == .get || head.method == .head else {
+      return (.plain(405, "Method not allowed: use GET.", field: ("Allow", "GET, HEAD")), nil)
+    }
+    guard !path.isGuarded || !isReserved else {
+      let line =
+        "All \(Self.bounds.connectionsMax) connections of the admin endpoint are in use. Retry, or close slow ones."
+      return (.plain(503, line, field: ("Retry-After", "1")), nil)
+    }
+    guard !path.isGuarded || isAuthorized(head, bytes) else {
+      return (
+        .plain(
+          401, "Send the admin token as Authorization: Bearer <token>.",
+          field: ("WWW-Authenticate", "Bearer realm=\"blnk-gateway admin\"")), nil
+      )
+    }
+    switch path {
+    case .livez: return (liveness, nil)
+    case .readyz: return (state.isDraining.load(ordering: .relaxed) ? .plain(503, "draining") : .plain(200, "ok"), nil)
+    case .metrics:
+      var scrape = MetricsScrape(state)
+      return (.streamed("text/plain; version=0.0.4; charset=utf-8"), { scrape.piece() })
+    case .status:
+      var status = StatusReport(state)
+      return (.streamed("application/json"), { status.piece() })
+    case .policy:
+      var report: [UInt8]? = PolicyReport(state).json
+      return (.streamed("application/json"), { report.take() })
+    }
+  }
+
+  /// A loop that never ends its turn serves nothing, and only a restart helps.
+  private var liveness: AdminContent {
+    let stuck = state.stuckLoops()
+    guard let first = stuck.first else { return .plain(200, "ok") }
+    return .plain(503, "loop \(first) has been in one turn for more than 10 s")
+  }
+
+  /// Whether the request has the token. The time of comparing digests does not reveal where they differ.
+  private func isAuthorized(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
+    guard let token else { return true }
+    var presented: Digest?
+    for index in head.fields.indices where head.fields[index].kind == .authorization {
+      guard presented == nil, let value = bearer(bytes.extracting(head.fields[index].value)) else { return false }
+      presented = value
+    }
+    return presented == token
+  }
+
+  private func bearer(_ credentials: Span<UInt8>) -> Digest? {
+    let scheme = Array("bearer ".utf8)
+    guard credentials.count > scheme.count else { return nil }
+    // RFC 9110 §11.1: the scheme is case-insensitive.
+    for index in scheme.indices where credentials[index] | 0x20 != scheme[index] { return nil }
+    return SHA256.digest(of: credentials.extracting(scheme.count..<credentials.count))
+  }
+}
+
+/// Returns the next part of a streamed body; nil after the last one.
+typealias AdminParts = () -> [UInt8]?
+
+/// The paths of the admin endpoint, compared byte by byte. A query is ignored.
+enum AdminPath: String, CaseIterable {
+  case livez = "/livez"
+  case readyz = "/readyz"
+  case metrics = "/metrics"
+  case status = "/status"
+  case policy = "/policy"
+
+  init?(_ bytes: Span<UInt8>, _ path: Range<Int>) {
+    // Return before allocating: most paths are those of requests to Core.
+    guard path.count <= 8 else { return nil }
+    let text = String(decoding: (path.lowerBound..<path.upperBound).map { bytes[$0] }, as: UTF8.self)
+    self.init(rawValue: text)
+  }
+
+  /// Whether it requires the token. Probes have none, and the reply to them reveals nothing else.
+  var isGuarded: Bool {
+    switch self {
+    case .livez, .readyz: false
+    case .metrics, .status, .policy: true
+    }
+  }
+}

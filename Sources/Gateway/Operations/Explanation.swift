@@ -1,0 +1,226 @@
+import Bytes
+import Digests
+import HTTP1
+package import Policies
+import Telemetry
+
+/// What the gateway would do with a request, step by step. It runs the same code as the server.
+package struct Explanation: Sendable {
+  /// Who makes the request.
+  package enum Identity: Sendable {
+    /// The holder of this token.
+    case token(String)
+    /// This client, with an unspecified token.
+    case client(ClientID)
+  }
+
+  /// One admission step; `name` is its name in the code.
+  package struct Step: Sendable {
+    package let name: String
+    package let isPassed: Bool
+    package let text: String
+  }
+
+  package let steps: [Step]
+  /// The status and code of the local reply; nil if the request would be relayed.
+  package let refusal: (status: Int, code: String)?
+  /// The request line that Core would get, and the instance's URL; nil if the request would be refused.
+  package let destination: String?
+}
+
+extension Policy {
+  /// Explains one request; nil if there is no such client.
+  ///
+  /// - Parameters:
+  ///   - method: for example `GET`.
+  ///   - target: path and query, for example `/proxy/balances?instance_id=inst_demo`.
+  ///   - host: the value of `Host`.
+  package func explain(
+    _ identity: Explanation.Identity, method: String, target: String, host: String = "gateway", at now: UnixSeconds
+  ) -> Explanation? {
+    let bytes = request(from: identity, method: method, target: target, host: host)
+    var parser = RequestHeadParser(limits: HeadLimits(settings.limits))
+    do throws(HeadFault) {
+      guard try parser.parse(bytes.span) else { preconditionFailure("a head that ends with an empty line is complete") }
+    } catch {
+      return .unparsed(LocalReply(error))
+    }
+    var trace = AdmissionTrace()
+    do throws(Rejection) {
+      let principal: Principal
+      switch identity {
+      case .token:
+        var random = SystemRandomNumberGenerator()
+        var digests = TokenDigests(using: &random)
+        // Without an address: networks are not checked.
+        principal = try authenticate(
+          parser.head, bytes.span, from: nil, at: now, &digests, noting: &trace
+        ).requirePrincipal()
+      case .client(let id):
+        guard let index = clients.firstIndex(where: { $0.id == id }) else { return nil }
+        principal = try assume(Int32(index), noting: &trace)
+      }
+      let admission = try authorize(principal, parser.head, bytes.span, noting: &trace)
+      return .relayed(self, trace, admission, destination(parser.head, bytes.span, admission))
+    } catch {
+      return .rejected(self, trace, error)
+    }
+  }
+
+  /// The head of the request. The parser refuses an invalid method, target or token.
+  private func request(from identity: Explanation.Identity, method: String, target: String, host: String) -> [UInt8] {
+    let request = ByteBuffer(capacity: 1_024)
+    request.append(requestLine: method, target: target)
+    request.append(field: "Host") { $0.append(text: host) }
+    if case .token(let token) = identity {
+      request.append(field: "Authorization") { $0.append(text: "Bearer \(token)") }
+    }
+    request.appendHeadEnd()
+    var bytes: [UInt8] = []
+    request.move(to: &bytes)
+    return bytes
+  }
+
+  /// The request line that Core would get, and the instance's URL.
+  private func destination(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission) -> String {
+    let instance = instances[Int(admission.instanceIndex)]
+    let output = ByteBuffer(capacity: 1_024)
+    let writer = UpstreamHeadWriter(instance, key: instance.keys[0])
+    writer.write(head, bytes, admission, id: RequestID(high: 0, low: 0), forwardingLines: [], to: output)
+    let line = output.withBytes { written in
+      let end = written.indices.first { written[$0] == UInt8(ascii: "\r") } ?? written.count
+      return String(decoding: (0..<end).map { written[$0] }, as: UTF8.self)
+    }
+    return "\(line) to \(instance.url.isTLS ? "https" : "http")://\(instance.url.authority)"
+  }
+}
+
+extension Explanation {
+  fileprivate static func unparsed(_ answer: LocalReply) -> Explanation {
+    Explanation(
+      steps: [Step(name: "parse", isPassed: false, text: answer.message)],
+      refusal: (answer.code.status, answer.code.text),
+      destination: nil)
+  }
+
+  fileprivate static func relayed(
+    _ policy: Policy, _ trace: AdmissionTrace, _ admission: Admission, _ destination: String
+  ) -> Explanation {
+    let resolve = Step(name: "resolve", isPassed: true, text: policy.describeInstance(trace, named: admission.form))
+    let limit = Step(name: "limit", isPassed: true, text: policy.describeLimits(on: admission))
+    let steps = passed(policy, trace).filter { $0.name != resolve.name } + [resolve, limit]
+    return Explanation(steps: steps, refusal: nil, destination: destination)
+  }
+
+  fileprivate static func rejected(_ policy: Policy, _ trace: AdmissionTrace, _ rejection: Rejection) -> Explanation {
+    let name = rejection.step
+    let before = passed(policy, trace).prefix { $0.name != name }
+    let step = Step(name: name, isPassed: false, text: policy.rule(behind: rejection, trace))
+    return Explanation(steps: before + [step], refusal: (rejection.code.status, rejection.code.text), destination: nil)
+  }
+
+  /// The steps that the trace shows as passed, in order.
+  private static func passed(_ policy: Policy, _ trace: AdmissionTrace) -> [Step] {
+    var steps = [Step(name: "parse", isPassed: true, text: "the request line is well formed")]
+    if let client = policy.client(trace) {
+      let note = trace.tokenIndex < 0 ? "" : policy.describeToken(trace.tokenIndex)
+      steps.append(Step(name: "authenticate", isPassed: true, text: "client \(client.id.text)\(note)"))
+    }
+    if let route = policy.route(trace) {
+      let pattern = String(decoding: route.pattern, as: UTF8.self)
+      let operation = String(decoding: route.operation, as: UTF8.self)
+      steps.append(
+        Step(name: "route", isPassed: true, text: "\(route.method.text) \(pattern), operation \(operation)"))
+      steps.append(Step(name: "authorize", isPassed: true, text: "the client has the scope \(route.scope.text)"))
+    }
+    if trace.instanceIndex >= 0 {
+      steps.append(Step(name: "resolve", isPassed: true, text: policy.describeInstance(trace)))
+    }
+    return steps
+  }
+}
+
+extension Rejection {
+  /// The admission step that throws it.
+  fileprivate var step: String {
+    switch self {
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden:
+      "authenticate"
+    case .pathMalformed, .routeUnknown, .methodNotAllowed: "route"
+    case .scopeInsufficient: "authorize"
+    case .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly,
+      .instanceMisconfigured:
+      "resolve"
+    case .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable,
+      .draining:
+      "limit"
+    }
+  }
+}
+
+extension Policy {
+  fileprivate func client(_ trace: AdmissionTrace) -> Client? {
+    trace.clientIndex < 0 ? nil : clients[Int(trace.clientIndex)]
+  }
+
+  fileprivate func route(_ trace: AdmissionTrace) -> Route? {
+    trace.routeIndex < 0 ? nil : routes.routes[Int(trace.routeIndex)]
+  }
+
+  /// Describes the instance, what named it if not the path or query, and whether it refuses writes.
+  fileprivate func describeInstance(_ trace: AdmissionTrace, named form: Addressing.Form = .inQuery) -> String {
+    let instance = instances[Int(trace.instanceIndex)]
+    let maintenance = instance.acceptsWrites ? "" : "; its \"writes\" is false, but this is a read"
+    let origin =
+      switch form {
+      case .inQuery, .inPath, .inQueryOfCorePath: ""
+      case .byHost: ", named by the host"
+      case .byDefault: ", the \(isBound(trace) ? "token" : "client")'s default"
+      }
+    return "instance \(instance.id.text)\(origin), which the client may use\(maintenance)"
+  }
+
+  /// Describes a token by its note, the first digits of its digest, and its binding. Never shows the token.
+  fileprivate func describeToken(_ index: Int32) -> String {
+    let note = String(decoding: tokens.note(of: index), as: UTF8.self)
+    let digest = tokens.entries[Int(index)].digest.hex.prefix(8)
+    let name = note.isEmpty ? "sha256 \(digest)…" : "\"\(note)\" (sha256 \(digest)…)"
+    return ", token \(name)\(describeBinding(of: Int(tokens.entries[Int(index)].clientIndex)))"
+  }
+
+  private func describeBinding(of row: Int) -> String {
+    guard row >= clients.count else { return "" }
+    let holder = clients[row]
+    let names = clients.instances(of: row).map { indices in
+      indices.map { instances[Int($0)].id.text }.joined(separator: ", ")
+    }
+    let byDefault = holder.defaultInstance.map { "default \(instances[Int($0)].id.text)" } ?? "no default"
+    return " bound to \(names ?? "all instances") (\(byDefault))"
+  }
+
+  private func isBound(_ trace: AdmissionTrace) -> Bool { Int(trace.clientIndex) >= clients.count }
+
+  /// The rejection's message, with the key in the policy files that decided.
+  fileprivate func rule(behind rejection: Rejection, _ trace: AdmissionTrace) -> String {
+    let name = client(trace).map { "clients.\($0.id.text)" } ?? "clients"
+    let holder = isBound(trace) ? "The token's entry in \(name).tokens" : name
+    switch rejection {
+    case .tokenUnknown: return "\(rejection.message) No \"tokens\" in \(name) has its digest."
+    case .tokenExpired: return "\(rejection.message) \(name).tokens: \"expires\" has passed."
+    case .tokenRevoked: return "\(rejection.message) \(name).revoked is true."
+    case .networkForbidden: return "\(rejection.message) \(name).networks does not contain it."
+    case .scopeInsufficient(let scope): return "\(rejection.message) \(name).scopes lacks \"\(scope.text)\"."
+    case .methodNotAllowed: return "\(rejection.message) Allowed: \(rejection.allow ?? "other methods")."
+    case .instanceRequired: return "\(rejection.message) \(holder) has no \"default_instance\" either."
+    case .instanceForbidden where isBound(trace):
+      return "\(rejection.message) \(holder) has \"instances\" that do not include it."
+    case .instanceForbidden: return "\(rejection.message) \(name).instances does not include it."
+    case .instanceUnknown: return "\(rejection.message) instances.json has no such entry."
+    case .instanceMisconfigured: return "\(rejection.message) See `blnk-gateway check`."
+    case .instanceReadOnly: return "\(rejection.message) Its \"writes\" is false in instances.json."
+    case .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown, .instanceMalformed, .bodyTooLarge,
+      .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
+      return rejection.message
+    }
+  }
+}

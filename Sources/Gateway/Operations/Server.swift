@@ -1,0 +1,324 @@
+import Background
+import Dispatch
+package import Policies
+import Reactor
+import SmallServer
+import Synchronization
+import System
+import Telemetry
+import Upstream
+
+/// The version of this program, as `version`, the metrics and the status report it.
+package let gatewayVersion = "0.1.0"
+
+/// Why the gateway did not start: one line that names the cause and the remedy.
+package struct StartFault: Error, Sendable, CustomStringConvertible {
+  package let description: String
+}
+
+/// The running gateway: the threads of its loops, its listeners, its logs and the admin endpoint.
+package final class Server: Sendable {
+  /// The listening addresses, with the ports that the system chose.
+  package let addresses: [ListenAddress]
+  /// The address of the admin endpoint; nil: it is off.
+  package let adminAddress: ListenAddress?
+  private let workers: [RunningWorker]
+  private let log: AccessLog?
+  private let state: GatewayState
+  private let admin: SmallHTTPServer?
+  private let audit: AuditLog?
+  private let control: Mutex<Control>
+  private let reporter: Reporter
+  private let accepted: AcceptedKeys?
+
+  /// Binds the listeners and starts the loops. The gateway then serves requests.
+  ///
+  /// - Parameters:
+  ///   - faults: the faults of single files and instances, for `/status`.
+  ///   - stateFolder: keeps the keys in use for the next start; nil: they are not kept.
+  ///   - report: receives single lines for the operator, on any thread.
+  package init(
+    _ policy: Policy, faults: [String] = [], stateFolder: String? = nil,
+    report write: @escaping @Sendable (String) -> Void
+  ) throws(StartFault) {
+    startLibcurl()
+    // A loop must not block on a terminal or on a pipe without a reader.
+    let reporter = Reporter(write)
+    self.reporter = reporter
+    let report: @Sendable (String) -> Void = { reporter.report($0) }
+    let loops = policy.settings.loops > 0 ? policy.settings.loops : processorCount
+    let policy = try policy.fitted(toDescriptors: DescriptorLimit.raise(), loops: loops, report: report)
+    let gate = ConnectionGate(policy.settings)
+    let listeners = try Self.bind(policy.settings.listeners)
+    addresses = zip(listeners, policy.settings.listeners).map { ListenAddress($0.localAddress, asked: $1.address) }
+    let log = try Self.openLog(policy.settings.accessLog, report)
+    let audit = try AuditLog(policy.settings, report)
+    let workers = try Self.makeWorkers(loops)
+    let accepted = stateFolder.map { AcceptedKeys(in: $0, report: report) }
+    self.accepted = accepted
+    let generation = Generation(policy, following: nil, accepted)
+    let handles = workers.map(\.loop)
+    let state = GatewayState(
+      generation, faults: faults,
+      loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log,
+      audit: { audit?.state })
+    let admin = try policy.settings.admin.map { settings throws(StartFault) in try Self.startAdmin(settings, state) }
+    self.state = state
+    self.admin = admin
+    adminAddress = admin.flatMap { admin in
+      policy.settings.admin.map { ListenAddress(admin.address, asked: $0.address) }
+    }
+    let failedAddresses = FailedAddresses()
+    for (index, worker) in workers.enumerated() {
+      worker.start(
+        name: "loop-\(index)", generation, gate, log, audit, failedAddresses, listeners: index == 0 ? listeners : [],
+        sharedBy: handles, report: report)
+    }
+    self.log = log
+    self.audit = audit
+    self.workers = workers
+    control = Mutex(Control(generation: generation, checks: generation.states.beginChecks(report: report)))
+  }
+
+  /// The number of the policy in force.
+  package var generation: Int { control.withLock { $0.generation.number } }
+
+  /// Puts another policy into force for all requests from now on. Requests in flight are not affected.
+  ///
+  /// - Parameter faults: the faults of single files and instances, for `/status`.
+  /// - Returns: the number of the new generation; the first one is 1.
+  @discardableResult
+  package func reload(_ policy: Policy, faults: [String] = []) -> Int {
+    control.withLock { control in
+      let reporter = reporter
+      let report: @Sendable (String) -> Void = { reporter.report($0) }
+      let old = control.generation.policy.settings
+      for key in policy.settings.keysThatNeedRestart(since: old) {
+        report(
+          "gateway.json: \(key): the change takes effect at the next start; the old value stays in force until then")
+      }
+      var policy = policy
+      // These stay as they were at start, when they were fitted to the descriptors.
+      policy.settings.limits.connectionsMax = old.limits.connectionsMax
+      policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
+      let generation = Generation(policy, following: control.generation, accepted)
+      for worker in workers { worker.post(.install(generation)) }
+      state.installed(generation, faults)
+      for check in control.checks { check.end() }
+      control = Control(
+        generation: generation, checks: generation.states.beginChecks(report: report))
+      return generation.number
+    }
+  }
+
+  /// Records in metrics and status that a policy folder was invalid and changed nothing.
+  ///
+  /// - Parameter faults: the faults of single files and instances, besides the reason for the refusal.
+  package func reloadFailed(_ message: String, faults: [String] = []) { state.reloadFailed(message, faults) }
+
+  /// Reopens the logs, after a rotation has moved their files.
+  package func reopenLogs() {
+    log?.reopen()
+    audit?.reopen()
+  }
+
+  /// The number of downstream connections of each loop.
+  package var connectionCounts: [Int] { workers.map { $0.loop.connections.load(ordering: .relaxed) } }
+
+  /// Shuts down in order.
+  ///
+  /// From now on each response ends its connection. After `drain_delay_s` the listeners close, idle connections may
+  /// serve one last request, and exchanges have `drain_s` to complete. Then the logs are flushed and closed.
+  ///
+  /// - Returns: whether all exchanges completed.
+  package func drain() -> Bool {
+    state.isDraining.store(true, ordering: .relaxed)
+    for worker in workers { worker.post(.announceDrain) }
+    let timeouts = control.withLock { $0.generation.policy.settings.timeouts }
+    sleep(milliseconds: timeouts.drainDelayMilliseconds)
+    let deadline = DispatchTime.now() + .milliseconds(timeouts.drainMilliseconds)
+    // The other loops may stop only once no more connections are handed to them.
+    workers[0].post(.closeListeners(workers[0].listenersClosed))
+    _ = workers[0].listenersClosed.wait(timeout: deadline)
+    for worker in workers { worker.post(.drain) }
+    let late = workers.filter { $0.ended.wait(timeout: deadline) != .success }
+    for worker in late { worker.post(.stop) }
+    let lastMoment = DispatchTime.now() + .seconds(1)
+    let stuck = late.filter { $0.ended.wait(timeout: lastMoment) != .success }
+    admin?.stop()
+    log?.close()
+    // Last: cut exchanges also write their outcomes.
+    audit?.close()
+    reporter.flush(within: 1)
+    // A late loop is a failure only if it has cut an exchange; idle connections do not count.
+    return stuck.isEmpty && !late.contains { $0.mailbox.hasCutExchanges.load(ordering: .relaxed) }
+  }
+
+  private static func bind(_ settings: [Policies.Listener]) throws(StartFault) -> [Reactor.Listener] {
+    var listeners: [Reactor.Listener] = []
+    for setting in settings {
+      let access = try setting.socketAccess
+      do throws(Errno) {
+        listeners.append(try Reactor.Listener(setting.address.forReactor(access)))
+      } catch {
+        throw StartFault(description: "cannot listen on \(setting.address): \(error)\(setting.remedy(for: error))")
+      }
+    }
+    return listeners
+  }
+
+  private static func startAdmin(_ settings: AdminSettings, _ state: GatewayState) throws(StartFault) -> SmallHTTPServer
+  {
+    let address = settings.address
+    guard address.isLocal || settings.token != nil else {
+      throw StartFault(description: settings.missingTokenMessage)
+    }
+    do throws(Errno) {
+      return try SmallHTTPServer(listen: address.forReactor(), name: "admin", bounds: AdminHandler.bounds) {
+        AdminHandler(state, settings)
+      }
+    } catch {
+      throw StartFault(
+        description: "cannot listen on \(address) for \"admin\": \(error); choose another address with --admin or in "
+          + "gateway.json, or turn it off there with \"admin\": null")
+    }
+  }
+
+  private static func openLog(
+    _ destination: LogDestination?, _ report: @escaping @Sendable (String) -> Void
+  ) throws(StartFault) -> AccessLog? {
+    let path: String
+    switch destination {
+    case nil: return nil
+    case .standardOutput: path = "-"
+    case .file(let file): path = file
+    }
+    do throws(LogFileFault) {
+      return try AccessLog(path: path, report: report)
+    } catch {
+      throw StartFault(description: "access_log: \(error)")
+    }
+  }
+
+  private static func makeWorkers(_ count: Int) throws(StartFault) -> [RunningWorker] {
+    do throws(Errno) {
+      var workers: [RunningWorker] = []
+      for _ in 0..<count { workers.append(RunningWorker(loop: try LoopHandle())) }
+      return workers
+    } catch {
+      throw StartFault(description: "cannot make an event loop: \(error)")
+    }
+  }
+}
+
+/// The handle of a worker's thread.
+private struct RunningWorker: Sendable {
+  let loop: LoopHandle
+  let metrics = LoopMetrics()
+  let mailbox = Mailbox()
+  let ended = DispatchSemaphore(value: 0)
+  /// Used for the first worker; also signalled when it ends.
+  let listenersClosed = DispatchSemaphore(value: 0)
+
+  func start(
+    name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
+    _ failedAddresses: FailedAddresses, listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
+    report: @escaping @Sendable (String) -> Void
+  ) {
+    let first = Handoff(generation)
+    startThread(named: name) { [self] in
+      do throws(Errno) {
+        let worker = try Worker(
+          handle: loop, loops: handles.count, generation: first.take(), mailbox: mailbox, gate: gate,
+          log: log?.makeBuffer(), audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
+          metrics: metrics, failedAddresses: failedAddresses, report: report)
+        worker.run(listeners, sharedBy: handles)
+      } catch {
+        report("\(name) cannot start: \(error)")
+      }
+      listenersClosed.signal()
+      ended.signal()
+    }
+  }
+
+  func post(_ message: Mailbox.Message) {
+    mailbox.post(message)
+    loop.wake()
+  }
+}
+
+extension ListenAddress {
+  func forReactor(_ access: SocketAccess = SocketAccess()) -> Reactor.Listener.Address {
+    switch self {
+    case .ip(let address, let port): .tcp(host: address.description, port: port)
+    case .unix(let path): .unix(path: path, access: access)
+    }
+  }
+
+  /// The bound address: as configured, with the port that the system chose for port 0.
+  init(_ bound: SocketAddress?, asked: ListenAddress) {
+    guard case .ip(let address, _) = asked, let port = bound?.port else {
+      self = asked
+      return
+    }
+    self = .ip(address, port: port)
+  }
+}
+
+extension Policies.Listener {
+  /// The permissions of a Unix socket, with the number of the group.
+  fileprivate var socketAccess: SocketAccess {
+    get throws(StartFault) {
+      switch group {
+      case nil: return SocketAccess(mode: mode)
+      case .number(let number): return SocketAccess(mode: mode, group: number)
+      case .name(let name):
+        guard let number = SocketAccess.groupID(named: name) else {
+          throw StartFault(
+            description: "gateway.json: listen: \(address): \"group\": there is no group \"\(name)\" on this machine; "
+              + "create it, or use another name or a number")
+        }
+        return SocketAccess(mode: mode, group: number)
+      }
+    }
+  }
+
+  /// What to do about an error of binding, for the end of its message; empty if unknown.
+  fileprivate func remedy(for error: Errno) -> String {
+    if error == .addressInUse {
+      return "; stop the process that listens there, or choose another address with --listen"
+    }
+    guard error == Errno.notPermitted, let group else { return "" }
+    let name =
+      switch group {
+      case .name(let name): "\"\(name)\""
+      case .number(let number): "\(number)"
+      }
+    return "; the gateway's user must be a member of \"group\" \(name) in gateway.json"
+  }
+}
+
+/// The generation in force, and its health checks.
+private struct Control {
+  var generation: Generation
+  /// They run as long as they are retained.
+  var checks: [HealthSchedule]
+}
+
+extension GatewaySettings {
+  /// The changed keys whose new values take effect only at a restart.
+  fileprivate func keysThatNeedRestart(since old: GatewaySettings) -> [String] {
+    [
+      ("listen", listeners == old.listeners), ("loops", loops == old.loops), ("access_log", accessLog == old.accessLog),
+      ("admin", admin == old.admin),
+      ("audit_log", auditLog == old.auditLog), ("audit_key", auditKey?.reveal() == old.auditKey?.reveal()),
+      ("limits.connections_per_address", limits.connectionsPerAddressMax == old.limits.connectionsPerAddressMax),
+      ("trusted_proxies", trustedProxies == old.trustedProxies),
+      ("limits.connections", !limits.statesConnections || limits.connectionsMax == old.limits.connectionsMax),
+      (
+        "limits.upstream_connections",
+        !limits.statesUpstreamConnections || limits.upstreamConnectionsMax == old.limits.upstreamConnectionsMax
+      ),
+    ].filter { !$0.1 }.map(\.0)
+  }
+}

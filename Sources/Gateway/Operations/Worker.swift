@@ -1,0 +1,324 @@
+import Bytes
+import Counters
+import Dispatch
+import HTTP1
+import Policies
+import Reactor
+import Synchronization
+import System
+import Telemetry
+import Upstream
+
+/// Messages from other threads to a worker, which reads them when its loop is woken.
+final class Mailbox: Sendable {
+  enum Message: Sendable {
+    /// Shutdown is announced: responses end their connections and probes fail; everything else continues.
+    case announceDrain
+    /// Close the listeners, and signal once all waiting connections are handed to their loops.
+    case closeListeners(DispatchSemaphore)
+    /// Serve each connection's last request, and stop after the last connection has closed.
+    case drain
+    /// Serve requests under this policy from now on.
+    case install(Generation)
+    /// Stop now, and cut exchanges in flight.
+    case stop
+  }
+
+  private let messages = Mutex<[Message]>([])
+  /// Whether `stop` has cut an exchange.
+  let hasCutExchanges = Atomic<Bool>(false)
+
+  func post(_ message: Message) { messages.withLock { $0.append(message) } }
+
+  func takeAll() -> [Message] {
+    messages.withLock { messages in
+      defer { messages = [] }
+      return messages
+    }
+  }
+}
+
+/// Everything that one loop's thread owns: its connections, exchanges, pools and buffers. None of it is shared.
+final class Worker: EventHandler, EventLoopDelegate {
+  let loop: EventLoop
+  private(set) var snapshot: Snapshot
+  /// The snapshot's number, timeouts and limits.
+  private(set) var generation: Int
+  private(set) var timeouts: GatewayTimeouts
+  private var downstreamLimits: DownstreamLimits
+  /// The phases of a shutdown.
+  private enum Phase {
+    case serving
+    /// Responses end their connections. New and idle connections are served as before.
+    case announced
+    /// The listeners are closed. Each connection may serve one last request.
+    case draining
+    /// Everything is cut.
+    case stopping
+  }
+
+  private var phase = Phase.serving
+  /// Whether each response ends its connection.
+  private(set) var isEnding = false
+  var isDraining: Bool { phase == .draining }
+
+  private let mailbox: Mailbox
+  private let gate: ConnectionGate
+  let log: AccessLogBuffer?
+  let metrics: LoopMetrics
+  /// nil: writes are not audited.
+  let audit: AuditPort?
+  let report: @Sendable (String) -> Void
+  private var headLimits: HeadLimits
+  private var acceptors: [Acceptor] = []
+  private var connections: [DownstreamConnection] = []
+  /// At most `DescriptorBudget.refusalsMax`.
+  private var refused: [RefusedConnection] = []
+  private let pools: PoolDirectory
+  private var ids: RequestIDGenerator
+  var tokenDigests: TokenDigests
+  private var date = DateLine()
+  private var localReplies = LocalReplyWriter()
+  private var registration = Registration.none
+  private var isLogFlushScheduled = false
+
+  let buffers = BufferPool(
+    capacity: bufferBytes, keptMax: 1_024, largeCapacity: largeBufferBytes, largeKeptMax: 16)
+  /// For bytes that are read and dropped.
+  let scratch = ByteBuffer(capacity: scratchBytes)
+  private var inputs = FreeList<RequestInput>()
+  private var exchanges = FreeList<Exchange>()
+
+  /// Holds a body of 16 KiB together with its head.
+  private static let bufferBytes = 20 << 10
+  private static let scratchBytes = 64 << 10
+  private static let largeBufferBytes = 256 << 10
+  /// Half of the longest time that a log line may wait.
+  private static let logFlushMilliseconds: Int64 = 500
+
+  /// - Parameters:
+  ///   - failedAddresses: shared by all loops.
+  ///   - kernel: replaces Linux in a simulation.
+  ///   - makeLink: replaces libcurl in a simulation.
+  init(
+    handle: LoopHandle, loops: Int, generation: Generation, mailbox: Mailbox, gate: ConnectionGate,
+    log: AccessLogBuffer?, audit: AuditPort? = nil, metrics: LoopMetrics = LoopMetrics(),
+    failedAddresses: FailedAddresses = FailedAddresses(), kernel: (any Kernel)? = nil, makeLink: LinkMaker? = nil,
+    report: @escaping @Sendable (String) -> Void
+  ) throws(Errno) {
+    loop = try EventLoop(handle: handle, kernel: kernel)
+    self.mailbox = mailbox
+    self.gate = gate
+    self.log = log
+    self.metrics = metrics
+    self.audit = audit
+    self.report = report
+    self.generation = generation.number
+    timeouts = generation.policy.settings.timeouts
+    downstreamLimits = DownstreamLimits(generation.policy.settings)
+    headLimits = HeadLimits(generation.policy.settings.limits)
+    var random = SystemRandomNumberGenerator()
+    ids = RequestIDGenerator(using: &random)
+    tokenDigests = TokenDigests(using: &random)
+    let pools = PoolDirectory(
+      loop: loop, loops: loops, connectionsMax: generation.policy.settings.limits.upstreamConnectionsMax,
+      metrics: metrics, failedAddresses: failedAddresses, makeLink: makeLink)
+    self.pools = pools
+    snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
+    super.init()
+    registration = loop.register(self)
+  }
+
+  // MARK: Running
+
+  /// Serves until the loop stops.
+  func run(_ listeners: [Reactor.Listener], sharedBy loops: [LoopHandle]) {
+    for (index, listener) in listeners.enumerated() {
+      acceptors.append(
+        Acceptor(listener, index: index, worker: self, loops: loops, gate: gate, report: report))
+    }
+    loop.run(for: self)
+    releaseResources()
+    log?.close()
+  }
+
+  /// Frees what outlives connections, and breaks the reference cycles between the loop, its handlers and this object.
+  private func releaseResources() {
+    pools.closeIdle()
+    exchanges.removeAll()
+    loop.unregister(registration)
+    loop.freeUnregistered()
+  }
+
+  func adopted(_ descriptor: consuming FileDescriptor, from listener: Int) {
+    let peer = PeerAddress(loop.sockets.peerAddress(descriptor.number))
+    open(descriptor, from: peer, listener, isWatched: true)
+  }
+
+  /// Serves a connection that this loop has accepted itself.
+  func take(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, _ listener: Int) {
+    open(descriptor, from: peer, listener, isWatched: false)
+  }
+
+  private func open(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, _ listener: Int, isWatched: Bool) {
+    let connection = DownstreamConnection(
+      Socket(descriptor, calls: loop.sockets), from: peer, listener: listener, worker: self)
+    connection.slot = connections.count
+    connections.append(connection)
+    do throws(Errno) { try connection.open(isWatched: isWatched) } catch { connection.close() }
+  }
+
+  func connectionClosed(_ connection: DownstreamConnection) {
+    let last = connections.removeLast()
+    if last !== connection {
+      connections[connection.slot] = last
+      last.slot = connection.slot
+    }
+  }
+
+  /// Lets the gate admit another connection. Called right before a connection's descriptor is closed.
+  func connectionFreed(_ descriptor: Int32) {
+    gate.release(descriptor)
+    loop.handle.connections.subtract(1, ordering: .relaxed)
+  }
+
+  /// Refuses a connection above a limit, with a reply.
+  func refuse(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, _ reply: LocalReply) {
+    // The oldest one has got its reply, and only waits for its peer to close.
+    if refused.count == DescriptorBudget.refusalsMax { refused[0].end() }
+    let connection = RefusedConnection(Socket(descriptor, calls: loop.sockets), loop: loop) { [unowned self] ended in
+      refused.removeAll { $0 === ended }
+    }
+    refused.append(connection)
+    let (id, bytes) = (nextRequestID(), ByteBuffer(from: buffers))
+    write(reply, id: id, keepsAlive: false, version: .http11, hasBody: true, to: bytes)
+    var record = ExchangeRecord(id, startedAt: loop.wallMicroseconds, status: reply.code.status)
+    record.code = reply.code.text
+    record.outcome = reply.outcome?.text
+    let peer = peer.text
+    record.bytesOut = connection.answer(bytes)
+    metrics.refusedConnections.add()
+    metrics.refused(reply.code)
+    log?.append(
+      record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: peer.span,
+      RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
+    scheduleLogFlush()
+  }
+
+  func woken() {
+    audit?.deliver()
+    for message in mailbox.takeAll() {
+      switch message {
+      case .announceDrain:
+        phase = .announced
+        isEnding = true
+      case .closeListeners(let closed):
+        for acceptor in acceptors { acceptor.close() }
+        acceptors = []
+        closed.signal()
+      case .drain: drain()
+      case .install(let generation): install(generation)
+      case .stop: stop()
+      }
+    }
+  }
+
+  func turnEnded() {
+    switch phase {
+    case .serving, .announced: break
+    case .draining:
+      // Count connections that another loop has handed over but that have had no event yet.
+      if connections.isEmpty, refused.isEmpty, loop.handle.arriving.load(ordering: .relaxed) == 0 { loop.stop() }
+    case .stopping:
+      for connection in connections { connection.abort() }
+      for connection in refused { connection.end() }
+    }
+    inputs.turnEnded()
+    exchanges.turnEnded()
+  }
+
+  /// Puts a policy into force. Exchanges in flight end under the policy that admitted them.
+  private func install(_ generation: Generation) {
+    let pools = pools
+    snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
+    pools.retainPools(of: generation.policy)
+    self.generation = generation.number
+    timeouts = generation.policy.settings.timeouts
+    downstreamLimits = DownstreamLimits(generation.policy.settings)
+    headLimits = HeadLimits(generation.policy.settings.limits)
+    inputs.removeAll()
+  }
+
+  private func drain() {
+    phase = .draining
+    isEnding = true
+    // At most half, so that idle connections close cleanly within `drain_s`.
+    timeouts.idleMilliseconds = min(timeouts.drainIdleMilliseconds, timeouts.drainMilliseconds / 2)
+    for connection in connections { connection.drain() }
+  }
+
+  /// Cuts the exchanges in flight, and refuses requests whose heads are incomplete within the rest of this turn.
+  private func stop() {
+    phase = .stopping
+    isEnding = true
+    for connection in connections where connection.hasExchange {
+      mailbox.hasCutExchanges.store(true, ordering: .relaxed)
+      connection.abort()
+    }
+    for connection in connections { connection.refuseRequest() }
+    loop.stop()
+  }
+
+  // MARK: Free lists
+
+  func takeInput() -> RequestInput {
+    guard let input = inputs.take() else { return RequestInput(limits: headLimits) }
+    // Reset here, because until the turn ended a caller may still have been reading into it.
+    input.reset()
+    return input
+  }
+
+  // `consuming`, here and below: the caller passes its reference on.
+  func recycle(_ input: consuming RequestInput) {
+    if input.isReusable { inputs.recycle(input) }
+  }
+
+  func takeExchange(for connection: DownstreamConnection) -> Exchange {
+    let exchange = exchanges.take() ?? Exchange(worker: self)
+    exchange.attach(to: connection, downstreamLimits)
+    return exchange
+  }
+
+  func recycle(_ exchange: consuming Exchange) { exchanges.recycle(exchange) }
+
+  func nextRequestID() -> RequestID { ids.next() }
+
+  /// The `Date` line of the current second.
+  func dateLine() -> [UInt8] { date.line(at: loop.wallMicroseconds / 1_000_000) }
+
+  @inline(never)
+  func writeDate(to output: ByteBuffer) { output.append(dateLine()) }
+
+  func write(
+    _ reply: LocalReply, id: RequestID, keepsAlive: Bool, version: Version, hasBody: Bool, to output: ByteBuffer
+  ) {
+    localReplies.write(
+      reply, id: id, dateLine: dateLine(), keepsAlive: keepsAlive, version: version, hasBody: hasBody, to: output)
+  }
+
+  // MARK: The log
+
+  /// Schedules a flush of waiting log lines, if none is scheduled.
+  func scheduleLogFlush() {
+    guard !isLogFlushScheduled else { return }
+    isLogFlushScheduled = true
+    loop.setDeadline(loop.now + Self.logFlushMilliseconds, for: registration)
+  }
+
+  override func deadlinePassed() {
+    isLogFlushScheduled = false
+    guard let log else { return }
+    log.flushIfDue(now: loop.nowNanoseconds / 1_000)
+    if !log.isEmpty { scheduleLogFlush() }
+  }
+}
