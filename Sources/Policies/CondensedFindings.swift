@@ -1,26 +1,26 @@
 extension [Finding] {
-  /// Lines for people: where many entries have the same to say, the first few and how many more there are.
+  /// Lines for display. Of many similar findings, only the first few are shown, and then how many more there are.
   package var lines: [String] {
-    var places: [Kind: Int] = [:]
+    var groupIndices: [Kind: Int] = [:]
     var groups: [[Finding]] = []
     for finding in self {
-      let place = places[Kind(finding), default: groups.count]
-      if place == groups.count {
-        places[Kind(finding)] = place
+      let group = groupIndices[Kind(finding), default: groups.count]
+      if group == groups.count {
+        groupIndices[Kind(finding)] = group
         groups.append([])
       }
-      groups[place].append(finding)
+      groups[group].append(finding)
     }
     let kept = groups.map { group in group.count > group[0].shownMax ? group[0].shownMax - 1 : group.count }
     var shown = groups.map { _ in 0 }
     var lines: [String] = []
     for finding in self {
-      guard let place = places[Kind(finding)], shown[place] <= kept[place] else { continue }
-      shown[place] += 1
-      if shown[place] <= kept[place] {
+      guard let group = groupIndices[Kind(finding)], shown[group] <= kept[group] else { continue }
+      shown[group] += 1
+      if shown[group] <= kept[group] {
         lines.append("\(finding)")
       } else {
-        let rest = groups[place].dropFirst(kept[place])
+        let rest = groups[group].dropFirst(kept[group])
         lines.append(finding.summary(of: rest))
       }
     }
@@ -28,7 +28,7 @@ extension [Finding] {
   }
 }
 
-/// What findings have in common that are told together.
+/// What findings that are summarized together have in common.
 private struct Kind: Hashable {
   let severity: Finding.Severity
   let keyPattern: String
@@ -40,14 +40,14 @@ private struct Kind: Hashable {
 }
 
 extension Finding {
-  /// Errors are there to be repaired one by one; of the rest the kind matters.
+  /// How many findings of one kind are shown; more errors than others, because each has to be repaired.
   fileprivate var shownMax: Int { severity == .error ? 21 : 4 }
 
-  /// One line for findings that are not shown; this one is the first of them.
+  /// One line for the findings that are not shown; `self` is the first of them.
   fileprivate func summary(of rest: ArraySlice<Finding>) -> String {
     let files = Set(rest.map(\.file)).count
-    let place = files == 1 ? file : "\(file) and \(files - 1) more file\(files == 2 ? "" : "s")"
+    let location = files == 1 ? file : "\(file) and \(files - 1) more file\(files == 2 ? "" : "s")"
     let label = severity == .error ? "" : "\(severity.rawValue): "
-    return "\(place): \(label)\(keyPattern): \(rest.count) more of these (`blnk-gateway check --json` lists all)"
+    return "\(location): \(label)\(keyPattern): \(rest.count) more of these (`blnk-gateway check --json` lists all)"
   }
 }

@@ -1,19 +1,19 @@
-/// One thing that is wrong, or looks wrong, in the policy files.
+/// A problem or a possible problem in the policy files.
 package struct Finding: Hashable, Sendable {
-  /// An error keeps the policy, or the part that it concerns, from being loaded; a warning does not. A note is no fault: it names what an operator
-  /// should have meant.
+  /// An error prevents loading the policy, or the part that it concerns; a warning does not. A note is informational:
+  /// it does not fail `check --strict`.
   package enum Severity: String, Hashable, Sendable { case error, warning, note }
 
   package let severity: Severity
-  /// An error of one file or instance, for which something else stands in: what was in force before, or nothing.
+  /// Whether the error concerns one file or instance only: its last good content stays in force, or it is left out.
   package internal(set) var isContained = false
-  /// The file as the operator named its folder, such as `policies/clients.json`.
+  /// The file's path, in the folder as the operator named it: `policies/clients.json`.
   package let file: String
   /// From 1; nil when the finding is about the file as a whole.
   package let line: Int?
-  /// Such as `clients.demo-app.tokens[0].sha256`; empty when the finding is about the file as a whole.
+  /// For example `clients.demo-app.tokens[0].sha256`; empty when the finding is about the file as a whole.
   package let keyPath: String
-  /// The same for all entries of a file, such as `clients.*.tokens[].sha256`.
+  /// The key path without names and indices, the same for all entries: `clients.*.tokens[].sha256`.
   let keyPattern: String
   package let message: String
 
@@ -32,20 +32,20 @@ package struct Finding: Hashable, Sendable {
 }
 
 extension Finding {
-  /// Whether it keeps the whole policy from being loaded.
-  package var isRefusal: Bool { severity == .error && !isContained }
+  /// Whether the finding prevents loading the whole policy.
+  package var preventsLoading: Bool { severity == .error && !isContained }
 }
 
 extension Finding: CustomStringConvertible {
   /// One line: `policies/clients.json:12: clients.demo-app.scope: unknown key (did you mean "scopes"?)`.
   package var description: String {
-    let place = line.map { line in "\(file):\(line)" } ?? file
+    let location = line.map { line in "\(file):\(line)" } ?? file
     let label = severity == .error ? "" : "\(severity.rawValue): "
     let subject = keyPath.isEmpty ? "" : "\(keyPath): "
-    return oneLine("\(place): \(label)\(subject)\(message)")
+    return oneLine("\(location): \(label)\(subject)\(message)")
   }
 
-  /// Names come from files, and could end the line or steer a terminal.
+  /// Escapes control characters: names come from files and could break the line or control a terminal.
   private func oneLine(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: \.isControl) else { return text }
     return text.unicodeScalars.reduce(into: "") { line, scalar in
@@ -55,7 +55,7 @@ extension Finding: CustomStringConvertible {
 }
 
 extension UnicodeScalar {
-  /// Unicode's category Cc, which will never have others.
+  /// Unicode's general category Cc, which never changes.
   var isControl: Bool { value < 0x20 || (0x7f..<0xa0).contains(value) }
 }
 
@@ -63,24 +63,24 @@ extension UnicodeScalar {
 final class FindingLog {
   private(set) var findings: [Finding] = []
   /// Whether the policy cannot be loaded.
-  private(set) var isRefused = false
+  private(set) var preventsLoading = false
   private var isContaining = false
   private var containedCount = 0
 
-  /// - Parameter isClash: of two files, of which nobody can say which is right: it refuses the whole in any case.
-  func append(_ finding: Finding, isClash: Bool = false) {
+  /// - Parameter isConflict: two files contradict each other, and either may be right: the error is never contained.
+  func append(_ finding: Finding, isConflict: Bool = false) {
     var finding = finding
     if finding.severity == .error {
-      finding.isContained = isContaining && !isClash
-      if finding.isContained { containedCount += 1 } else { isRefused = true }
+      finding.isContained = isContaining && !isConflict
+      if finding.isContained { containedCount += 1 } else { preventsLoading = true }
     }
     findings.append(finding)
   }
 
-  /// Reads something that must not refuse the whole.
+  /// Runs `body` and contains its errors: they do not prevent loading the policy.
   ///
-  /// - Parameter isOn: false: errors refuse the whole, as elsewhere.
-  /// - Returns: what came of it, and its first error.
+  /// - Parameter isOn: false: the errors are not contained, unless an outer call contains them.
+  /// - Returns: the result of `body`, and its first contained error.
   func contain<Result>(if isOn: Bool = true, _ body: () -> Result) -> (result: Result, fault: Finding?) {
     let (before, outer) = (findings.count, isContaining)
     isContaining = isOn || outer

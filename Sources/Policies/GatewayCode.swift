@@ -1,14 +1,14 @@
-/// Every response of the gateway's own, and every early end of an exchange, by the code that replies, the access log, the
-/// audit log and metrics show.
+/// The code of each local reply and of each exchange that ends early, as replies, the access log, the audit log and
+/// metrics show it.
 ///
-/// One case has one status, one source and one meaning for the breaker, whatever led to it; the cause is the log's.
+/// Each case has one status, one fault source and one breaker verdict. The access log has the cause.
 package enum GatewayCode: UInt8, CaseIterable, Sendable {
-  // Refused before anything is asked of an instance: the client's to change.
+  // Rejected before an instance is involved; the caller can correct the request.
   case tokenRequired, authorizationMalformed, tokenInvalid, tokenExpired, tokenRevoked, networkForbidden
   case routeUnknown, methodNotAllowed, scopeInsufficient
   case instanceRequired, instanceMalformed, instanceForbidden, instanceUnknown
   case rateLimited, concurrencyLimited
-  // Bad HTTP.
+  // Malformed or unsupported HTTP.
   case requestMalformed, requestTimeout, bodyTooLarge, targetTooLong, expectationUnsupported, headersTooLarge
   case notImplemented, versionUnsupported
   // The gateway's own state.
@@ -17,18 +17,18 @@ package enum GatewayCode: UInt8, CaseIterable, Sendable {
   // The instance failed.
   case upstreamRefused, upstreamUnresolved, upstreamTLSFailed, upstreamConnectTimeout
   case upstreamBroken, upstreamMalformed, upstreamTimeout, upstreamKeyRejected
-  // No reply: the client's connection ends in the middle of a response, or ended before one.
+  // No reply: the downstream connection ends in the middle of a response, or ended before one.
   case responseCut, clientLeft
   /// A bug: an event that is illegal in the exchange's state.
   case internalFault
 }
 
-/// Whose fault it is.
+/// Which side caused a fault.
 package enum FaultSource: String, Sendable {
   case client, gateway, instance
 }
 
-/// What the instance's circuit breaker is told.
+/// How an exchange counts for the instance's circuit breaker.
 package enum BreakerVerdict: Equatable, Sendable {
   case nothing
   case success
@@ -84,7 +84,7 @@ extension GatewayCode {
     }
   }
 
-  /// RFC 9110 §15; for the codes without a reply, what one would say.
+  /// The HTTP status (RFC 9110 §15); for codes without a reply, the closest one.
   package var status: Int {
     switch self {
     case .authorizationMalformed, .instanceRequired, .instanceMalformed, .requestMalformed: 400
@@ -112,62 +112,62 @@ extension GatewayCode {
     }
   }
 
-  /// One sentence for the client's developer, where the case at hand has none of its own; needs no escape in JSON.
+  /// The default message: one or two sentences for the caller's developer; needs no escaping in JSON.
   package var message: String {
     switch self {
-    case .tokenRequired: "Send an access token as Authorization: Bearer <token>, or as X-Blnk-Key."
-    case .authorizationMalformed: "Send exactly one access token: as Authorization: Bearer <token>, or as X-Blnk-Key."
-    case .tokenInvalid: "The access token is not known."
+    case .tokenRequired: "Access token missing. Send it as Authorization: Bearer <token> or X-Blnk-Key: <token>."
+    case .authorizationMalformed:
+      "Send exactly one access token, as Authorization: Bearer <token> or X-Blnk-Key: <token>, and not in the query."
+    case .tokenInvalid: "The access token is unknown."
     case .tokenExpired: "The access token has expired."
-    case .tokenRevoked: "The access token is revoked."
-    case .networkForbidden: "The client may not call from this address."
-    case .routeUnknown: "There is no such route."
-    case .methodNotAllowed: "The route does not take this method."
-    case .scopeInsufficient: "The access token lacks the scope that the route asks for."
-    case .instanceRequired: "Name the instance: as ?instance_id=<id>, or as /instances/<id>/<path>."
+    case .tokenRevoked: "The access token has been revoked."
+    case .networkForbidden: "The client is not allowed to call from this address."
+    case .routeUnknown: "No route matches the request path."
+    case .methodNotAllowed: "The route does not support this method."
+    case .scopeInsufficient: "The access token lacks the scope that the route requires."
+    case .instanceRequired: "Name the instance, as ?instance_id=<id> or as /instances/<id>/<path>."
     case .instanceMalformed:
-      "Send instance_id once, written plainly and not empty; path, query and Host must name the same instance."
-    case .instanceForbidden: "The client may not use this instance."
-    case .instanceUnknown: "There is no such instance."
-    case .rateLimited: "The client has sent too many requests."
-    case .concurrencyLimited: "The client has too many requests under way."
-    case .requestMalformed: "The chunks of the request body are malformed."
+      "Send instance_id once, non-empty and not percent-encoded; path, query and Host must name the same instance."
+    case .instanceForbidden: "The client is not allowed to use this instance."
+    case .instanceUnknown: "There is no instance with this id."
+    case .rateLimited: "The client has exceeded its rate limit."
+    case .concurrencyLimited: "The client has reached its limit of concurrent requests."
+    case .requestMalformed: "The chunked encoding of the request body is malformed."
     case .requestTimeout: "The request did not arrive in time."
-    case .bodyTooLarge: "The request body is larger than this route takes."
+    case .bodyTooLarge: "The request body exceeds the size limit of this route."
     case .targetTooLong: "The request line is too long."
     case .expectationUnsupported: "Only Expect: 100-continue is supported."
-    case .headersTooLarge: "The header fields are too large or too many."
+    case .headersTooLarge: "The request has too many header fields, or they are too large."
     case .notImplemented: "The transfer coding is not supported."
     case .versionUnsupported: "Only HTTP/1.1 and HTTP/1.0 are supported."
     case .draining: "The gateway is shutting down. The request was not sent."
     case .overloaded: "Connection limit reached. No request was sent."
-    case .auditUnavailable: "The audit log cannot be written at present. The request was not sent."
-    case .introspectionUnavailable: "The access token cannot be checked at present. The request was not sent."
-    case .instanceReadOnly: "The instance takes no writes at present."
-    case .instanceMisconfigured:
-      "The gateway cannot reach the instance until its configuration is repaired. Nothing was sent."
+    case .auditUnavailable: "The audit log is currently unavailable. The request was not sent."
+    case .introspectionUnavailable: "The access token cannot be verified at the moment. The request was not sent."
+    case .instanceReadOnly: "The instance is in maintenance and does not accept writes."
+    case .instanceMisconfigured: "The gateway's configuration of the instance is invalid. The request was not sent."
     case .upstreamBusy: "All connections to the instance are in use. The request was not sent."
-    case .upstreamUnavailable: "The instance does not answer at present. The request was not sent."
-    case .upstreamRefused: "The instance refuses connections. The request was not sent."
-    case .upstreamUnresolved: "The instance's name cannot be resolved. The request was not sent."
-    case .upstreamTLSFailed: "There is no trusted TLS connection to the instance. The request was not sent."
-    case .upstreamConnectTimeout: "The instance did not accept a connection in time. The request was not sent."
-    case .upstreamBroken: "The instance ended the connection without an answer. It may have executed the request."
-    case .upstreamMalformed: "The instance's answer is not valid HTTP."
-    case .upstreamTimeout: "The instance did not answer in time. It may have executed the request."
-    case .upstreamKeyRejected: "The instance refuses the gateway's own key. The request was not executed."
+    case .upstreamUnavailable: "The instance is currently unavailable. The request was not sent."
+    case .upstreamRefused: "The instance refused the connection. The request was not sent."
+    case .upstreamUnresolved: "The instance's host name could not be resolved. The request was not sent."
+    case .upstreamTLSFailed: "No trusted TLS connection to the instance could be established. The request was not sent."
+    case .upstreamConnectTimeout: "Connecting to the instance timed out. The request was not sent."
+    case .upstreamBroken: "The instance closed the connection without a response. It may have executed the request."
+    case .upstreamMalformed: "The instance's response is not valid HTTP. It may have executed the request."
+    case .upstreamTimeout: "The instance did not respond in time. It may have executed the request."
+    case .upstreamKeyRejected: "The instance rejected the gateway's key. The request was not executed."
     case .responseCut: "The response was cut off."
     case .clientLeft: "The client closed the connection."
-    case .internalFault: "The gateway has a bug. The request may have been executed."
+    case .internalFault: "Internal error in the gateway. The request may have been executed."
     }
   }
 
-  /// Seconds after which another try makes sense, as `Retry-After`; nil where waiting alone does not help.
+  /// The default `Retry-After` in seconds; nil: waiting alone does not help.
   package var retryAfterSeconds: Int? {
     switch self {
     case .concurrencyLimited, .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .upstreamBusy: 1
     case .instanceReadOnly, .instanceMisconfigured: 30
-    // The case at hand says when: a budget, a breaker's pause.
+    // Replaced by the exact time where it is known: a budget's reset, a breaker's pause.
     case .rateLimited, .upstreamUnavailable: 1
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
@@ -196,8 +196,8 @@ extension GatewayCode {
     }
   }
 
-  /// Whether the instance is ill. A full queue is our own bound, a refused key is no illness, and of a cut response only
-  /// the cause tells.
+  /// Whether the fault counts against the instance. A full queue is the gateway's own limit, and a rejected key is not
+  /// a sign of an unhealthy instance; for a cut response, the cause decides.
   package var breaker: BreakerVerdict {
     switch self {
     case .upstreamRefused, .upstreamUnresolved, .upstreamTLSFailed, .upstreamConnectTimeout, .upstreamBroken,
@@ -214,8 +214,8 @@ extension GatewayCode {
     }
   }
 
-  /// Whether the client's connection ends behind the reply: where the next request begins is in doubt (RFC 9112 §2.2,
-  /// §6.3), or nothing more is served.
+  /// Whether the gateway closes the downstream connection after the reply: the start of the next request is in doubt
+  /// (RFC 9112 §2.2, §6.3), or the gateway serves nothing more.
   package var endsConnection: Bool {
     switch self {
     case .requestMalformed, .requestTimeout, .bodyTooLarge, .targetTooLong, .expectationUnsupported, .headersTooLarge,

@@ -1,16 +1,16 @@
 package import Digests
 
-/// The immutable whole of how the gateway runs and of clients, instances and routes.
+/// The immutable whole of the configuration: the gateway's settings, clients, instances and routes.
 package struct Policy: Sendable {
   package var settings: GatewaySettings
-  /// In the order of the files; `instanceIndex` counts here.
+  /// In file order; `instanceIndex` is an index in it.
   package let instances: [Instance]
   package let directory: InstanceDirectory
-  /// In the order of the files; `clientIndex` counts here.
+  /// In file order; `clientIndex` is an index in it.
   package let clients: ClientTable
   package let tokens: TokenTable
   package let routes: RouteTable
-  /// What it was read from.
+  /// The files that it was read from.
   package let files: [PolicyFile]
   /// Derived from `instances`.
   package let hosts: HostDirectory
@@ -30,22 +30,22 @@ package struct Policy: Sendable {
   }
 }
 
-/// A file of a policy folder, as it is in force.
+/// A file of a policy folder whose content is in force.
 package struct PolicyFile: Sendable {
-  /// Such as `clients/acme.json`.
+  /// Relative to the folder: `clients/acme.json`.
   package let name: String
-  /// Of its bytes; nil: nothing of it is in force.
+  /// The digest of the bytes in force; nil: none of its content is in force.
   package let digest: Digest?
-  /// Where its instances are in `Policy.instances`.
+  /// The indices of its instances in `Policy.instances`.
   var instances = 0..<0
-  /// Where its clients are in `Policy.clients`.
+  /// The indices of its clients in `Policy.clients`.
   var clients = 0..<0
 }
 
 extension Policy {
   func file(_ name: String) -> PolicyFile? { files.first { $0.name == name } }
 
-  /// Of all its files, as 64 hex digits: two policies with equal ones are the same, but for keys and certificates.
+  /// The digest of all files, as 64 hex digits. Policies with equal digests are equal except for keys and certificates.
   package var digest: String {
     var stream = SHA256Stream()
     for file in files {
@@ -54,7 +54,7 @@ extension Policy {
     return stream.digest.hex
   }
 
-  /// The same with other clients and tokens, and with what revoked them.
+  /// A copy with these clients and tokens, and with the file that revokes some of them.
   func with(_ clients: ClientTable, _ tokens: TokenTable, _ file: PolicyFile?) -> Policy {
     Policy(
       settings: settings, instances: instances, directory: directory, clients: clients, tokens: tokens, routes: routes,

@@ -1,29 +1,29 @@
 import HTTP1
 
-/// How a path says which Core it is for, and what that Core gets of it.
+/// How a request path names its instance, and the path that Core gets.
 package struct Addressing: Sendable {
-  /// How the instance was named, without what was named.
+  /// How the request named its instance, without the name itself.
   package enum Form: Sendable {
     case inQuery, inPath
     /// `/<core path>?instance_id=<id>`: Blnk Cloud's Filters API, and SDKs that add the pair to any base URL.
     case inQueryOfCorePath
-    /// `/<core path>` to a host of one instance.
+    /// `/<core path>`, with a `Host` that belongs to one instance.
     case byHost
-    /// `/<core path>` of a client or token with a default instance.
+    /// `/<core path>`, from a client or token with a default instance.
     case byDefault
   }
 
   enum Instance {
     /// `/proxy/<core path>?instance_id=<id>`, the documented form.
     case inQuery
-    /// `/instances/<id>/<core path>`: for clients that join a base URL and a path.
+    /// `/instances/<id>/<core path>`: for callers that append paths to a base URL.
     case inPath(Range<Int>)
-    /// `/<core path>`: the query, the host or a default names it.
+    /// `/<core path>`: the query, the host or a default names the instance.
     case byDefault
   }
 
   let instance: Instance
-  /// What Core gets: begins with a slash, or is empty where nothing follows the prefix.
+  /// The path that Core gets: starts with a slash, or is empty if nothing follows the prefix.
   let corePath: Range<Int>
 
   private static var proxy: UInt64 { UInt64(packing: "/", "p", "r", "o", "x", "y", "/") }
@@ -45,9 +45,9 @@ package struct Addressing: Sendable {
     }
   }
 
-  /// Whether `X-Blnk-Key` is a credential beside an `Authorization`, so that both at once are one too many; under `/proxy`
-  /// it is dropped there.
-  var takesCoreKeyBesideAuthorization: Bool {
+  /// Whether `X-Blnk-Key` next to `Authorization` is a second credential, which is an error; under `/proxy` it is
+  /// dropped.
+  var coreKeyConflictsWithAuthorization: Bool {
     switch instance {
     case .inQuery: false
     case .inPath, .byDefault: true

@@ -2,14 +2,14 @@ import Digests
 package import HTTP1
 
 extension Policy {
-  /// Decides whether a request goes to a Core, and to which one: `authenticate`, then `authorize`, of one reading.
+  /// Decides whether a request goes to a Core, and to which one: `authenticate`, then `authorize`.
   ///
   /// Does not allocate.
   ///
   /// - Parameters:
-  ///   - bytes: what `head` was parsed from.
-  ///   - digests: spares the next request with the same token its hash; decides nothing.
-  ///   - trace: begun anew, and written as far as the request comes.
+  ///   - bytes: the bytes that `head` was parsed from.
+  ///   - digests: caches the token's digest for the next request with the same token; has no part in the decision.
+  ///   - trace: reset, then filled in as far as admission gets.
   package func admit(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress, at now: UnixSeconds,
     _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
@@ -22,11 +22,12 @@ extension Policy {
     }
   }
 
-  /// Decides who makes a request: its token is known, in force and not revoked, and its client may call from this peer.
+  /// Identifies the principal of a request. Its token must be known, unexpired and not revoked, and its client allowed
+  /// to call from this peer.
   ///
-  /// Returns `.pending` for a token that only an introspection endpoint can judge.
+  /// Returns `.pending` for a token that only an introspection endpoint can verify.
   ///
-  /// - Parameter peer: nil skips the client's networks, for an explanation; never for a request that is served.
+  /// - Parameter peer: nil skips the check of the client's networks; for `explain` only.
   package func authenticate(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress?, at now: UnixSeconds,
     _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
@@ -34,7 +35,7 @@ extension Policy {
     try authenticate(head, bytes, AddressReading(head, bytes), from: peer, at: now, &digests, noting: &trace)
   }
 
-  /// The principal of a client, whatever token it would present; for an explanation.
+  /// The principal of a client without a token; for `explain` only.
   package func assume(_ clientIndex: Int32, noting trace: inout AdmissionTrace) throws(Rejection) -> Principal {
     trace = AdmissionTrace()
     trace.clientIndex = clientIndex
@@ -43,9 +44,9 @@ extension Policy {
       expiry: nil, clientIndex: clientIndex, source: .assumed, scopes: clients.scopes(of: Int(clientIndex)))
   }
 
-  /// Decides what a principal's request may do, and where it goes: route → scope → instance → maintenance → body.
+  /// Decides whether a principal may make a request, and where it goes: route → scope → instance → maintenance → body.
   ///
-  /// - Parameter trace: as `authenticate` left it; written on as far as the request comes.
+  /// - Parameter trace: as `authenticate` left it; filled in further as far as admission gets.
   package func authorize(
     _ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Admission {
@@ -62,7 +63,7 @@ extension Policy {
     trace = AdmissionTrace()
     let presented = try presentedToken(
       head, bytes, hasTokenInQuery: reading.parameters.hasToken,
-      takesBoth: reading.addressing.takesCoreKeyBesideAuthorization)
+      coreKeyConflicts: reading.addressing.coreKeyConflictsWithAuthorization)
     let index = try tokenIndex(presented, bytes, &digests, noting: &trace)
     let entry = tokens.entries[Int(index)]
     let client = Int(entry.clientIndex)
@@ -81,13 +82,13 @@ extension Policy {
     _ presented: Range<Int>, _ bytes: Span<UInt8>, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Int32 {
     let token = bytes.extracting(presented)
-    let kept = digests.digest(of: token)
-    // What is kept was a b64token when it came first.
-    guard kept != nil || bytes.isToken68(presented) else { throw .authorizationMalformed }
-    let digest = kept ?? SHA256.digest(of: token)
+    let cached = digests.digest(of: token)
+    // A cached token was checked to be a b64token before it was cached.
+    guard cached != nil || bytes.isToken68(presented) else { throw .authorizationMalformed }
+    let digest = cached ?? SHA256.digest(of: token)
     trace.tokenDigestPrefix = digest.prefix
     guard let index = tokens.index(of: digest) else { throw .tokenUnknown }
-    if kept == nil { digests.keep(digest, of: token) }
+    if cached == nil { digests.insert(digest, of: token) }
     return index
   }
 
@@ -107,7 +108,7 @@ extension Policy {
     let instance = try resolve(
       addressing.instance, pair, head, bytes, for: Int(principal.clientIndex), &form, noting: &trace)
     let isWrite = routes.routes[route].isWrite
-    if instances[instance].isRestricted { try refuse(isWrite: isWrite, at: instances[instance]) }
+    if instances[instance].isRestricted { try checkRestrictions(of: instances[instance], isWrite: isWrite) }
     let bodyBytesMax = routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax
     if case .length(let count) = head.framing, count > bodyBytesMax { throw .bodyTooLarge }
     return Admission(
@@ -118,7 +119,7 @@ extension Policy {
   }
 
   @inline(never)
-  private func refuse(isWrite: Bool, at instance: Instance) throws(Rejection) {
+  private func checkRestrictions(of instance: Instance, isWrite: Bool) throws(Rejection) {
     if instance.isMisconfigured { throw .instanceMisconfigured }
     if isWrite { throw .instanceReadOnly }
   }
@@ -136,12 +137,11 @@ extension Policy {
     return Int(try routes.route(head.method, at: match))
   }
 
-  /// The index of the instance, which the client may use.
+  /// The index of the instance that the request names and the client may use.
   ///
-  /// What path, query and host name must be one instance: a caller that contradicts itself would else write to a ledger
-  /// that it does not mean.
+  /// Path, query and host must not name different instances: otherwise the caller could write to the wrong ledger.
   ///
-  /// - Parameter pair: the pair of the query that names it.
+  /// - Parameter pair: the query's `instance_id` pair; nil: none.
   @inline(__always)
   private func resolve(
     _ instance: Addressing.Instance, _ pair: Range<Int>?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
@@ -166,7 +166,7 @@ extension Policy {
     return Int(index)
   }
 
-  /// What a bare core path goes to: what its query names, else what its host names, else the default.
+  /// The instance of a bare core path: named by its query, else by its host, else the default.
   @inline(never)
   private func instanceOfCorePath(
     _ pair: Range<Int>?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, for client: Int,
@@ -185,7 +185,7 @@ extension Policy {
     return byDefault
   }
 
-  /// Refuses a host of another instance than the one that was named.
+  /// Rejects a host that belongs to an instance other than `index`.
   @inline(never)
   private func requireHost(
     of head: borrowing RequestHead, _ bytes: Span<UInt8>, toName index: Int32?
@@ -193,19 +193,19 @@ extension Policy {
     if let host = hosts.instance(of: head, bytes), host != index { throw .instanceMalformed }
   }
 
-  /// Refuses a value of the query that is not the id in the path. They are compared as text, since what is found in the
-  /// directory would tell whether an instance of somebody else exists.
+  /// Rejects a query value that differs from the id in the path. Compares text, because the result of a directory
+  /// lookup would reveal whether another client's instance exists.
   @inline(never)
   private func require(_ value: Range<Int>, sameAs id: Range<Int>, _ bytes: Span<UInt8>) throws(Rejection) {
     let name = try decodedName(value, bytes)
     guard name.count == id.count else { throw .instanceMalformed }
-    for place in 0..<name.count where name.bytes[place] != bytes[id.lowerBound + place] { throw .instanceMalformed }
+    for index in 0..<name.count where name.bytes[index] != bytes[id.lowerBound + index] { throw .instanceMalformed }
   }
 
-  /// nil for a value that names no instance.
+  /// The index of the instance that a query value names; nil: no such instance.
   @inline(__always)
   private func instanceIndex(_ value: Range<Int>, _ bytes: Span<UInt8>) throws(Rejection) -> Int32? {
-    // No id has a percent sign, so what is found as it stands has no escape.
+    // Ids contain no percent sign, so a direct hit needs no decoding.
     if let index = directory.index(of: bytes.extracting(value)) { return index }
     guard bytes.first(UInt8(ascii: "%"), in: value) != nil else { return nil }
     let name = try decodedName(value, bytes)
@@ -213,7 +213,7 @@ extension Policy {
   }
 }
 
-/// What path and query say to the gateway, read once for both steps.
+/// The parts of path and query that are for the gateway itself, parsed once for both steps.
 private struct AddressReading {
   let addressing: Addressing
   let parameters: GatewayParameters

@@ -1,48 +1,48 @@
 import Digests
 import HTTP1
 
-/// In one constant, since each is a call to look at.
+/// One constant for both, because each access to a global constant is a call.
 private let names = (instanceID: ShortText("instance_id"), accessToken: ShortText("access_token"))
 
-/// What a query says to the gateway, found in one walk over its pairs.
+/// The query parameters that are for the gateway itself, found in one pass over the pairs.
 struct GatewayParameters {
   enum Instance {
     case none
-    /// The pair, with a value that is not empty.
+    /// The pair, which has a non-empty value.
     case one(Range<Int>)
     /// Repeated, empty, or with a percent-encoded key.
     case malformed
   }
 
-  /// Whether there is an `access_token`, however it is written.
+  /// Whether there is an `access_token`, percent-encoded or not.
   private(set) var hasToken = false
-  /// What `instance_id` says.
+  /// The `instance_id`.
   private(set) var instance = Instance.none
 
   init(_ query: Range<Int>?, _ bytes: Span<UInt8>) {
     guard let query else { return }
     var parameters = QueryParameters(query)
     while let pair = parameters.next(bytes) {
-      // Most pairs are not for the gateway, and show it with their first byte: of the two names, or of an escape.
+      // The first byte rules out most pairs: a match starts with that of one of the two names, or with an escape.
       switch pair.isEmpty ? 0 : bytes[pair.lowerBound] {
-      case UInt8(ascii: "i"), UInt8(ascii: "a"), UInt8(ascii: "%"): note(pair, bytes)
+      case UInt8(ascii: "i"), UInt8(ascii: "a"), UInt8(ascii: "%"): read(pair, bytes)
       default: break
       }
     }
   }
 
-  // Inlined, it would make the walk carry the instance along in registers: 200 instructions a request.
+  // Inlining makes the loop above keep `instance` in registers, which costs 200 instructions per request.
   @inline(never)
-  private mutating func note(_ pair: Range<Int>, _ bytes: Span<UInt8>) {
+  private mutating func read(_ pair: Range<Int>, _ bytes: Span<UInt8>) {
     switch QueryParameters.match(bytes, keyOf: pair, names.instanceID) {
-    case .literal: noteInstance(pair)
-    case .disguised: instance = .malformed
+    case .literal: readInstance(pair)
+    case .percentEncoded: instance = .malformed
     case .different:
       if QueryParameters.match(bytes, keyOf: pair, names.accessToken) != .different { hasToken = true }
     }
   }
 
-  private mutating func noteInstance(_ pair: Range<Int>) {
+  private mutating func readInstance(_ pair: Range<Int>) {
     if case .none = instance, !Self.value(ofInstance: pair).isEmpty {
       instance = .one(pair)
     } else {
@@ -50,12 +50,12 @@ struct GatewayParameters {
     }
   }
 
-  /// What follows `instance_id=` in the pair that names the instance.
+  /// The value in an `instance_id=…` pair.
   static func value(ofInstance pair: Range<Int>) -> Range<Int> {
     min(pair.lowerBound + 12, pair.upperBound)..<pair.upperBound
   }
 
-  /// The one pair that names the instance; nil: none does.
+  /// The pair that names the instance; nil: none.
   @inline(__always)
   func instancePair() throws(Rejection) -> Range<Int>? {
     switch instance {
@@ -66,7 +66,7 @@ struct GatewayParameters {
   }
 }
 
-/// Room for the longest id and one byte, by which longer names are told from ids.
+/// A decoded name: capacity for the longest id and one more byte, so that a longer name equals no id.
 struct DecodedName {
   static let byteCountMax = InstanceID.byteCountMax + 1
 
@@ -80,7 +80,7 @@ struct DecodedName {
   }
 }
 
-/// A value with its percent escapes decoded, once; cut off where it is too long to name an instance.
+/// Decodes a value's percent escapes once; truncates a value that is longer than any id.
 func decodedName(_ value: Range<Int>, _ bytes: Span<UInt8>) throws(Rejection) -> DecodedName {
   var name = DecodedName()
   var index = value.lowerBound

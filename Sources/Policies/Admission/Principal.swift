@@ -1,17 +1,17 @@
 package import Digests
 
-/// Who makes a request, and what it may do.
+/// Who makes a request: the client, its effective scopes, and where its token comes from.
 package struct Principal: Equatable, Sendable {
   /// When its token expires; nil: never.
   package let expiry: UnixSeconds?
   /// The index in `Policy.clients`.
   package let clientIndex: Int32
   package let source: TokenSource
-  /// At most the client's: a token may hold fewer.
+  /// The client's, or a subset.
   package let scopes: ScopeSet
 }
 
-/// Where the token of a principal is known from.
+/// Where a principal's token comes from.
 package enum TokenSource: Equatable, Sendable {
   /// The index in `Policy.tokens.entries`.
   case file(Int32)
@@ -19,13 +19,13 @@ package enum TokenSource: Equatable, Sendable {
   case assumed
 }
 
-/// Who makes a request, as far as the policy alone can tell.
+/// The result of authenticating a request with the policy alone.
 package enum Authentication: Equatable, Sendable {
   case principal(Principal)
-  /// Only an introspection endpoint can judge the token (RFC 7662).
+  /// Only an introspection endpoint can verify the token (RFC 7662).
   case pending(PendingToken)
 
-  /// The principal, for callers that ask no introspection endpoint: to them a pending token is unknown.
+  /// The principal, for callers without an introspection endpoint: they reject a pending token as unknown.
   package func requirePrincipal() throws(Rejection) -> Principal {
     switch self {
     case .principal(let principal): return principal
@@ -34,7 +34,7 @@ package enum Authentication: Equatable, Sendable {
   }
 }
 
-/// A token that is in no file: what identifies it without being it.
+/// A token that is in no policy file, identified by its digest.
 package struct PendingToken: Equatable, Sendable {
   /// The token's SHA-256.
   package let digest: Digest

@@ -1,16 +1,16 @@
 package import HTTP1
 
 extension Policy {
-  /// Decides anew, by this policy, about a request that an older one admitted: it goes on if it would be admitted now, for
-  /// the same client and to the same instance.
+  /// Repeats admission under this policy for a request that an older policy admitted. The request continues if it is
+  /// admitted again for the same client and to the same instance.
   ///
-  /// Returns when the token expires by this policy. It only refuses, and never changes where an exchange goes. A token that only an introspection endpoint can judge is
-  /// refused. Does not allocate.
+  /// Returns when the token expires under this policy. Never changes where an exchange goes. Rejects a token that only
+  /// an introspection endpoint can verify. Does not allocate.
   ///
   /// - Parameters:
-  ///   - head: as it was admitted, with its `bytes`.
-  ///   - admission: what the older policy decided.
-  ///   - older: the policy whose indices `admission` has.
+  ///   - head: the admitted head, with its `bytes`.
+  ///   - admission: the older policy's decision.
+  ///   - older: the policy that the indices in `admission` refer to.
   package func readmit(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress, at now: UnixSeconds,
     _ digests: inout TokenDigests, sameAs admission: Admission, by older: Policy
@@ -22,7 +22,7 @@ extension Policy {
       guard clients.id(of: client) == older.clients.id(of: formerClient) else { throw .tokenUnknown }
       let (instance, formerInstance) = (Int(present.instanceIndex), Int(admission.instanceIndex))
       guard instances[instance].id == older.instances[formerInstance].id else { throw .instanceForbidden }
-      // What was admitted as a read has no intent, and may be repeated.
+      // A request admitted as a read has no audit intent and may be retried, so it must not become a write.
       guard admission.isWrite || !present.isWrite else { throw .auditUnavailable }
       return present.principal.expiry
     case .pending: throw .tokenUnknown

@@ -1,6 +1,6 @@
 package import HTTP1
 
-/// Why a request does not go to its Core. All that its answer says derives from the case.
+/// Why the gateway rejects a request. The reply's status, code, message and fields derive from the case.
 package enum Rejection: Error, Equatable, Sendable {
   case tokenRequired
   case authorizationMalformed
@@ -14,25 +14,25 @@ package enum Rejection: Error, Equatable, Sendable {
   case scopeInsufficient(Scope)
   case instanceRequired
   case instanceMalformed
-  /// An instance that is not the client's, and one that does not exist: the answer must not tell which.
+  /// The instance is not the client's or does not exist; the reply must not reveal which.
   case instanceForbidden
   /// Only for clients that may use every instance.
   case instanceUnknown
   case instanceReadOnly
-  /// What is known of the instance is not enough to reach it.
+  /// The gateway has no valid definition of the instance.
   case instanceMisconfigured
-  /// The head states a longer body than the route takes.
+  /// `Content-Length` exceeds the route's limit.
   case bodyTooLarge
   case rateLimited(RateBudget)
-  /// The client has `max` requests under way.
+  /// The client has `max` requests in progress.
   case concurrencyLimited(max: Int)
   /// The instance's breaker is open, or its health checks fail.
   ///
-  /// - Parameter milliseconds: after which another try makes sense.
+  /// - Parameter milliseconds: how long to wait before a retry.
   case instanceUnavailable(milliseconds: Int64)
   /// The instance's `limits.concurrent` is reached.
   case instanceBusy
-  /// The audit log cannot be told of the write.
+  /// The audit log cannot record the write.
   case auditUnavailable
   case draining
 }
@@ -66,10 +66,10 @@ extension Rejection {
     }
   }
 
-  /// One sentence for the client's developer; needs no escape in JSON.
+  /// One or two sentences for the caller's developer; needs no escaping in JSON.
   package var message: String {
     if case .pathMalformed = self {
-      return "The path has empty or dot segments, or bytes or escapes that are not allowed."
+      return "The path contains an empty or dot segment, or a byte or escape that is not allowed."
     }
     return code.message
   }
@@ -77,7 +77,7 @@ extension Rejection {
   /// The value of `WWW-Authenticate`; nil: no such field.
   package var challenge: String? {
     switch self {
-    // RFC 6750 §3.1: no error code where no credentials came.
+    // RFC 6750 §3.1: no error code if the request has no credentials.
     case .tokenRequired: #"Bearer realm="blnk""#
     case .authorizationMalformed: #"Bearer realm="blnk", error="invalid_request""#
     case .tokenUnknown, .tokenExpired, .tokenRevoked: #"Bearer realm="blnk", error="invalid_token""#
@@ -131,7 +131,7 @@ extension Rejection {
     }
   }
 
-  /// Whether the answer says `"outcome": "not_sent"`.
+  /// Whether the reply has `"outcome": "not_sent"`.
   package var saysNotSent: Bool {
     switch self {
     case .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .instanceUnavailable, .instanceBusy,
@@ -144,7 +144,7 @@ extension Rejection {
     }
   }
 
-  /// Whether the connection ends: its body stays unread, or the gateway ends.
+  /// Whether the gateway closes the connection after the reply: the body stays unread, or the gateway is draining.
   package var closesConnection: Bool {
     switch self {
     case .bodyTooLarge, .draining: true

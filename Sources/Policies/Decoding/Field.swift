@@ -1,9 +1,11 @@
-/// A value of a policy file with its key path; reads it as what its key wants, or notes why it cannot be read so.
+/// A value in a policy file with its key path.
+///
+/// The reading functions return the value in the type that its key requires, or record an error and return nil.
 struct Field {
   let node: JSONNode
   private let source: Source
 
-  /// What all fields of one file share.
+  /// Shared by all fields of one file.
   private final class Source {
     let file: String
     let log: FindingLog
@@ -24,10 +26,9 @@ struct Field {
     self.source = source
   }
 
-  /// As findings name it.
+  /// The file's path, as findings show it.
   var file: String { source.file }
 
-  /// Where its findings go.
   var log: FindingLog { source.log }
 
   var keyPath: String { node.path }
@@ -38,20 +39,20 @@ struct Field {
   }
 
   func error(_ message: String) {
-    note(.error, message)
+    record(.error, message)
   }
 
-  /// Two files contradict each other: an error that is never contained.
-  func clash(_ message: String) {
-    note(.error, message, node, line: node.line, isClash: true)
+  /// Records that two files contradict each other: an error that is never contained.
+  func conflict(_ message: String) {
+    record(.error, message, node, line: node.line, isConflict: true)
   }
 
   func warning(_ message: String) {
-    note(.warning, message)
+    record(.warning, message)
   }
 
-  func remark(_ message: String) {
-    note(.note, message)
+  func note(_ message: String) {
+    record(.note, message)
   }
 
   func string() -> String? {
@@ -59,11 +60,11 @@ struct Field {
     return text
   }
 
-  /// A string with at least one byte and at most `byteCountMax`, without control characters.
+  /// A string of 1 to `byteCountMax` bytes without control characters.
   func label(byteCountMax: Int = 256) -> String? {
     guard let text = string() else { return nil }
     guard (1...byteCountMax).contains(text.utf8.count), !text.unicodeScalars.contains(where: \.isControl) else {
-      return refused("must be 1 to \(byteCountMax) bytes without control characters")
+      return fail("must be 1 to \(byteCountMax) bytes without control characters")
     }
     return text
   }
@@ -75,24 +76,24 @@ struct Field {
 
   func integer(in bounds: ClosedRange<Int>) -> Int? {
     guard case .number(let text) = node.value else { return wrongType("a whole number") }
-    guard let value = Int(text) else { return refused("must be a whole number, written without point or exponent") }
-    guard bounds.contains(value) else { return refused("must be \(bounds.lowerBound) to \(bounds.upperBound)") }
+    guard let value = Int(text) else { return fail("must be a whole number without decimal point and exponent") }
+    guard bounds.contains(value) else { return fail("must be \(bounds.lowerBound) to \(bounds.upperBound)") }
     return value
   }
 
   func number(in bounds: ClosedRange<Double>) -> Double? {
     guard case .number(let text) = node.value else { return wrongType("a number") }
     guard let value = Double(text), bounds.contains(value) else {
-      return refused("must be \(plain(bounds.lowerBound)) to \(plain(bounds.upperBound))")
+      return fail("must be \(plain(bounds.lowerBound)) to \(plain(bounds.upperBound))")
     }
     return value
   }
 
-  /// A part of a whole: more than 0, at most 1.
+  /// A fraction: more than 0, at most 1.
   func share() -> Double? {
     guard case .number(let text) = node.value else { return wrongType("a number") }
     guard let value = Double(text), value > 0, value <= 1 else {
-      return refused("must be more than 0 and at most 1, such as 0.25")
+      return fail("must be more than 0 and at most 1, such as 0.25")
     }
     return value
   }
@@ -102,7 +103,7 @@ struct Field {
     guard case .number = node.value else { return wrongType("a number of seconds") }
     guard let seconds = number(in: bounds) else { return nil }
     let milliseconds = (seconds * 1000).rounded()
-    guard abs(milliseconds - seconds * 1000) < 1e-6 else { return refused("is finer than a millisecond") }
+    guard abs(milliseconds - seconds * 1000) < 1e-6 else { return fail("must have at most three decimal places") }
     return Int(milliseconds)
   }
 
@@ -111,17 +112,17 @@ struct Field {
     return elements.map { node in Field(node: node, source: source) }
   }
 
-  /// The members of an object whose keys are names that the operator gives.
+  /// The members of an object whose keys are names chosen by the operator.
   func entries() -> [(name: String, field: Field)]? {
     guard case .object(let members) = node.value else { return wrongType("an object") }
     return members.map { member in (member.key, child(of: member)) }
   }
 
-  /// The members of an object with these keys and no others.
+  /// The members of an object; records an error for each key that is not in `known`.
   func members(_ known: [String]) -> Members? {
     guard case .object(let members) = node.value else { return wrongType("an object") }
     for member in members where !known.contains(where: member.isNamed) {
-      note(.error, "unknown key\(suggestion(for: member.key, among: known))", member.node, line: member.line)
+      record(.error, "unknown key\(suggestion(for: member.key, among: known))", member.node, line: member.line)
     }
     return Members(object: self, members: members)
   }
@@ -130,26 +131,26 @@ struct Field {
     Field(node: member.node, source: source)
   }
 
-  /// Notes an error and gives nil, as the reading functions do. The value itself is never shown: it may be a secret.
-  func refused<Value>(_ message: String) -> Value? {
+  /// Records an error and returns nil. Messages never show the value itself: it may be a secret.
+  func fail<Value>(_ message: String) -> Value? {
     error(message)
     return nil
   }
 
   func wrongType<Value>(_ wanted: String) -> Value? {
-    refused("must be \(wanted), not \(node.value.kind)")
+    fail("must be \(wanted), not \(node.value.kind)")
   }
 
-  private func note(_ severity: Finding.Severity, _ message: String) {
-    note(severity, message, node, line: node.line)
+  private func record(_ severity: Finding.Severity, _ message: String) {
+    record(severity, message, node, line: node.line)
   }
 
-  private func note(
-    _ severity: Finding.Severity, _ message: String, _ node: JSONNode, line: Int, isClash: Bool = false
+  private func record(
+    _ severity: Finding.Severity, _ message: String, _ node: JSONNode, line: Int, isConflict: Bool = false
   ) {
     source.log.append(
       Finding(severity, file: file, line: line, keyPath: node.path, keyPattern: node.pattern, message: message),
-      isClash: isClash)
+      isConflict: isConflict)
   }
 
   private func plain(_ bound: Double) -> String {
@@ -162,14 +163,14 @@ struct Members {
   let object: Field
   let members: JSONMembers
 
-  /// nil when the file does not have the key.
+  /// nil: the object does not have the key.
   subscript(key: String) -> Field? {
     members.first { member in member.isNamed(key) }.map(object.child(of:))
   }
 
-  /// The member with this key; an error is noted when the file does not have it.
+  /// The member with this key; records an error if the object does not have it.
   func required(_ key: String) -> Field? {
-    guard let field = self[key] else { return object.refused("\"\(key)\" is missing") }
+    guard let field = self[key] else { return object.fail("\"\(key)\" is missing") }
     return field
   }
 }

@@ -1,20 +1,20 @@
-/// Reading into a place that already holds the default: it stays when the key is absent or an error is noted.
+/// Each function reads into a variable that holds the default, which stays if the key is absent or invalid.
 extension Members {
-  func read(_ key: String, into place: inout Bool) {
-    if let value = self[key]?.bool() { place = value }
+  func read(_ key: String, into variable: inout Bool) {
+    if let value = self[key]?.bool() { variable = value }
   }
 
-  func read(_ key: String, in bounds: ClosedRange<Int>, into place: inout Int) {
-    if let value = self[key]?.integer(in: bounds) { place = value }
+  func read(_ key: String, in bounds: ClosedRange<Int>, into variable: inout Int) {
+    if let value = self[key]?.integer(in: bounds) { variable = value }
   }
 
-  /// `place` is in milliseconds.
-  func read(_ key: String, inSeconds bounds: ClosedRange<Double>, into place: inout Int) {
-    if let value = self[key]?.milliseconds(inSeconds: bounds) { place = value }
+  /// Reads seconds as whole milliseconds.
+  func read(_ key: String, inSeconds bounds: ClosedRange<Double>, into milliseconds: inout Int) {
+    if let value = self[key]?.milliseconds(inSeconds: bounds) { milliseconds = value }
   }
 }
 
-/// Where editors find the schema of a file, which is theirs alone.
+/// The key that tells editors where a file's schema is; the gateway ignores its value.
 let schemaKey = "$schema"
 
 extension Members {
@@ -26,7 +26,7 @@ extension Members {
 extension Field {
   func listenAddress() -> ListenAddress? {
     guard let text = string() else { return nil }
-    guard let address = ListenAddress(text) else { return refused(ListenAddress.fault(of: text)) }
+    guard let address = ListenAddress(text) else { return fail(ListenAddress.fault(of: text)) }
     return address
   }
 
@@ -39,7 +39,7 @@ extension Field {
   private func network() -> Network? {
     guard let text = string() else { return nil }
     guard let network = Network(text) else {
-      return refused(Network.fault(of: text))
+      return fail(Network.fault(of: text))
     }
     return network
   }

@@ -1,4 +1,4 @@
-/// ` (did you mean "scopes"?)` for the nearest of the known words, or nothing when none is near.
+/// ` (did you mean "scopes"?)` with the nearest of the known words; empty if none is close.
 package func suggestion(for word: String, among known: some Sequence<String>) -> String {
   let wanted = Array(word.utf8.prefix(64))
   var nearest: (word: String, distance: Int)?
@@ -25,8 +25,8 @@ func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
   return row[right.count]
 }
 
-/// Suggestions among names that may be many, for the first words only: to look for the nearest name costs time that grows
-/// with their number.
+/// Suggestions from a list of names that may be long; only for the first 20 words, because each takes time proportional
+/// to the list.
 final class Suggestions {
   private static let countMax = 20
 
@@ -38,7 +38,7 @@ final class Suggestions {
     self.names = names
   }
 
-  /// As `suggestion(for:among:)`.
+  /// As `suggestion(for:among:)`; empty after the first 20 calls.
   func next(for word: String) -> String {
     guard count < Self.countMax else { return "" }
     count += 1

@@ -1,36 +1,36 @@
 package import Digests
 import FoundationEssentials
 
-/// One reading of a policy folder: each file is read once, and all that is asked of it comes from those bytes.
+/// One reading of a policy folder. Each file is read once; every later use sees the same bytes.
 package final class FolderReading {
   package let folder: PolicyFolder
   private var files: [String: Result<FileContent, FileFault>] = [:]
-  /// How many bytes each of them may have.
+  /// The size limit of each file, in bytes.
   private var bounds: [String: Int] = [:]
   private var names: [String: [String]?] = [:]
   private var pems: [String: PEMFile] = [:]
-  /// Of the files whose bytes were let go of, or whose digest was asked for.
+  /// The digests of files that were released or whose digest was requested.
   private var digests: [String: Digest] = [:]
-  /// Names of variables and paths of files that were not looked at, for the folder does not read keys.
-  private var passedOver: (keys: Set<String>, files: Set<String>) = ([], [])
+  /// Keys, by variable name or path, and TLS files that were not read because `folder.readsKeys` is false.
+  private var skipped: (keys: Set<String>, files: Set<String>) = ([], [])
 
   package init(_ folder: PolicyFolder) { self.folder = folder }
 
-  /// The files and folders of an earlier reading, as they are now.
-  package convenience init(_ folder: PolicyFolder, like trace: Trace) {
+  /// Reads the same files and folders as an earlier reading.
+  package convenience init(_ folder: PolicyFolder, rereading inventory: Inventory) {
     self.init(folder)
-    for (path, byteCountMax) in trace.files { _ = try? content(path, byteCountMax: byteCountMax) }
-    for path in trace.folders { _ = names(in: path) }
+    for (path, byteCountMax) in inventory.files { _ = try? content(path, byteCountMax: byteCountMax) }
+    for path in inventory.folders { _ = names(in: path) }
   }
 
-  /// All of a regular file, or of what a link to one names; as it was when it was asked for first.
+  /// The content of a regular file when it was first read; follows links.
   ///
-  /// - Parameter byteCountMax: the bound of the first who asks holds for all.
+  /// - Parameter byteCountMax: only the value of the first call for a path counts.
   func content(_ path: String, byteCountMax: Int) throws(FileFault) -> FileContent {
     if let known = files[path] {
       let content = try known.get()
-      // Only a folder that names one of its own files as a key asks for such a file again.
-      return content.isSpent ? try fileContent(path, byteCountMax: byteCountMax) : content
+      // Released and read again: only if a policy names a policy file as a key.
+      return content.isReleased ? try fileContent(path, byteCountMax: byteCountMax) : content
     }
     let result = Result { () throws(FileFault) in try fileContent(path, byteCountMax: byteCountMax) }
     files[path] = result
@@ -38,7 +38,7 @@ package final class FolderReading {
     return try result.get()
   }
 
-  /// The same file for all instances that name it.
+  /// One shared value for all instances that name the path.
   func pem(_ path: String, _ content: FileContent) -> PEMFile {
     if let known = pems[path] { return known }
     let file = PEMFile(path: path, content.bytes)
@@ -46,29 +46,29 @@ package final class FolderReading {
     return file
   }
 
-  /// What stands for a key that is not looked at.
-  func passOver(key name: String) -> Secret {
-    passedOver.keys.insert(name)
-    return Secret(Array("not-looked-at".utf8))
+  /// A placeholder for a key that is not read.
+  func skip(key name: String) -> Secret {
+    skipped.keys.insert(name)
+    return Secret(Array("not-read".utf8))
   }
 
-  /// What stands for a file of TLS that is not looked at.
-  func passOver(file path: String) -> PEMFile {
-    passedOver.files.insert(path)
+  /// A placeholder for a TLS file that is not read.
+  func skip(file path: String) -> PEMFile {
+    skipped.files.insert(path)
     return PEMFile(path: path, [])
   }
 
-  /// How many keys and files of TLS were not looked at; nil for none.
-  package var passedOverNote: Finding? {
-    let counts = [(passedOver.keys.count, "key"), (passedOver.files.count, "TLS file")].filter { $0.0 > 0 }
+  /// A note about the number of keys and TLS files that were not read; nil: none.
+  package var skippedNote: Finding? {
+    let counts = [(skipped.keys.count, "key"), (skipped.files.count, "TLS file")].filter { $0.0 > 0 }
     guard !counts.isEmpty else { return nil }
     let what = counts.map { count, noun in "\(count) \(noun)\(count == 1 ? "" : "s")" }.joined(separator: " and ")
     return Finding(
       .note, file: folder.path,
-      message: "\(what) not looked at, as --without-keys says; check without it where the gateway runs")
+      message: "\(what) not read because of --without-keys; on the gateway's machine, run `check` without it")
   }
 
-  /// What a folder holds; nil if it cannot be read.
+  /// The names in a folder; nil: it cannot be read.
   func names(in path: String) -> [String]? {
     if let known = names[path] { return known }
     let found = namesInFolder(path)
@@ -76,9 +76,9 @@ package final class FolderReading {
     return found
   }
 
-  // MARK: What was read
+  // MARK: Digests and inventory
 
-  /// Of a policy file's bytes; nil if it could not be read.
+  /// The digest of a policy file; nil: it could not be read.
   func digest(of name: String) -> Digest? {
     let path = "\(folder.path)/\(name)"
     guard case .success(let content)? = files[path] else { return nil }
@@ -92,16 +92,16 @@ package final class FolderReading {
     return digest
   }
 
-  /// Lets go of the bytes of a policy file that is decoded: many of them are several times what a policy takes.
-  func didDecode(_ name: String) {
+  /// Releases the bytes of a decoded policy file: together, the files take several times the memory of a policy.
+  func releaseContent(of name: String) {
     let path = "\(folder.path)/\(name)"
     guard case .success(let content)? = files[path] else { return }
     _ = digest(of: path, content)
-    files[path] = .success(FileContent(bytes: [], mode: content.mode, isSpent: true))
+    files[path] = .success(FileContent(bytes: [], mode: content.mode, isReleased: true))
   }
 
-  /// Lets go of all that was read, several times what a policy takes.
-  package func forget() {
+  /// Releases everything that was read, which takes several times the memory of a policy.
+  package func releaseAll() {
     files.removeAll()
     bounds.removeAll()
     names.removeAll()
@@ -109,26 +109,26 @@ package final class FolderReading {
     digests.removeAll()
   }
 
-  /// What is left of a reading: enough to tell whether another one differs.
-  package struct Trace: Sendable {
-    /// With the bounds of their bytes.
+  /// Which files and folders a reading read, and a digest by which to compare it with another.
+  package struct Inventory: Sendable {
+    /// By path, with their size limits in bytes.
     fileprivate var files: [String: Int] = [:]
     fileprivate var folders: [String] = []
-    /// A digest of all that was read, keys included; for comparison only, never shown. nil: nothing was read.
+    /// A digest of everything that was read, keys included; for comparison only, never shown. nil: nothing was read.
     package fileprivate(set) var stamp: Digest?
 
     package init() {}
   }
 
-  package var trace: Trace {
-    var trace = Trace()
-    trace.files = bounds
-    trace.folders = Array(names.keys)
-    trace.stamp = stamp
-    return trace
+  package var inventory: Inventory {
+    var inventory = Inventory()
+    inventory.files = bounds
+    inventory.folders = Array(names.keys)
+    inventory.stamp = stamp
+    return inventory
   }
 
-  /// Two readings with equal ones are the same policy.
+  /// Readings with equal stamps have the same policy.
   package var stamp: Digest {
     var stream = SHA256Stream()
     for (path, result) in files.sorted(by: { $0.key < $1.key }) {
@@ -145,7 +145,7 @@ package final class FolderReading {
     return stream.digest
   }
 
-  /// Whether the files that are in these folders, or lead there, are still as they were read.
+  /// Whether the files in these folders, or reached through links in them, are unchanged since they were read.
   package func isCurrent(in folders: Set<String>) -> Bool {
     files.allSatisfy { path, result in
       guard !folders.isDisjoint(with: watchedFolders(of: path)) else { return true }
@@ -159,34 +159,34 @@ package final class FolderReading {
     }
   }
 
-  /// The folders in which a change can change the policy: its own, those of tenants, those of keys and certificates, and
-  /// those that links lead to. Where a folder is missing it is the nearest one above it.
+  /// The folders in which a change can affect the policy: the policy folder, `clients/` and `instances/`, the folders
+  /// of keys and certificates, and those of links' destinations. For a missing folder, its nearest existing ancestor.
   package var watchedFolders: [String] {
     var folders = Set<String>()
-    // A link that stands for the whole folder is swapped where it lies.
+    // A link to the whole folder is replaced in its parent folder.
     if isLink(folder.path) { folders.insert(parent(of: folder.path)) }
     for path in ["", "/clients", "/instances"].map({ folder.path + $0 }) where folderExists(path) {
       folders.insert(path)
-      for name in names(in: path) ?? [] { note(linkAt: "\(path)/\(name)", in: &folders) }
+      for name in names(in: path) ?? [] { insertDestination(ofLinkAt: "\(path)/\(name)", into: &folders) }
     }
     for path in files.keys { folders.formUnion(watchedFolders(of: path)) }
     return folders.sorted()
   }
 
   private func watchedFolders(of path: String) -> Set<String> {
-    var folders: Set = [existing(parent(of: path))]
-    note(linkAt: path, in: &folders)
+    var folders: Set = [nearestExisting(parent(of: path))]
+    insertDestination(ofLinkAt: path, into: &folders)
     // As above, for a folder of keys.
-    if isLink(parent(of: path)) { folders.insert(existing(parent(of: parent(of: path)))) }
+    if isLink(parent(of: path)) { folders.insert(nearestExisting(parent(of: parent(of: path)))) }
     return folders
   }
 
-  private func note(linkAt path: String, in folders: inout Set<String>) {
+  private func insertDestination(ofLinkAt path: String, into folders: inout Set<String>) {
     guard isLink(path) else { return }
-    folders.insert(existing(parent(of: URL(filePath: path).resolvingSymlinksInPath().path)))
+    folders.insert(nearestExisting(parent(of: URL(filePath: path).resolvingSymlinksInPath().path)))
   }
 
-  private func existing(_ path: String) -> String {
+  private func nearestExisting(_ path: String) -> String {
     var path = path
     while !folderExists(path), path != "/", path != "." { path = parent(of: path) }
     return path

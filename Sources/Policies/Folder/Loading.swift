@@ -1,10 +1,10 @@
 import Digests
 
-/// What became of a policy folder.
+/// The result of loading a policy folder.
 package struct LoadResult: Sendable {
-  /// nil if one of the findings refuses the whole.
+  /// nil: one of the findings prevents loading.
   package let policy: Policy?
-  /// In the order in which they were met: by file, then from top to bottom as far as the file is read so.
+  /// By file, and mostly from top to bottom.
   package let findings: [Finding]
 
   package init(policy: Policy?, findings: [Finding]) {
@@ -12,64 +12,64 @@ package struct LoadResult: Sendable {
     self.findings = findings
   }
 
-  /// Errors of single files and instances, for which what was in force before stands in, or nothing.
+  /// Errors that concern single files and instances: their last good content stays in force, or they are left out.
   package var containedFaults: [Finding] { findings.filter(\.isContained) }
 }
 
 extension Policy {
-  /// Reads the whole folder and validates it; collects everything that is wrong, not only the first. Reads the key
-  /// files that it names, too; does not touch the network.
+  /// Reads and validates the whole folder, including the key files that it names; does not use the network. Collects
+  /// all findings, not only the first.
   package static func load(_ folder: PolicyFolder, now: UnixSeconds) -> LoadResult {
     var policy = FolderPolicy()
     return policy.read(FolderReading(folder), now: now)
   }
 }
 
-/// The policy of a folder, from one reading to the next: what is faulty keeps its last good content.
+/// The policy of a folder across readings: the last good content of faulty parts stays in force.
 package struct FolderPolicy: Sendable {
-  /// Before revocations.
+  /// Without revocations applied.
   private var base: Policy?
   package private(set) var revocations: Revocations?
 
   package init() {}
 
-  /// Reads a folder. Where the result has no policy, revocations may still have changed: see `revoked`.
+  /// Reads a folder. If the result has no policy, the revocations may still have changed: see `lastGood`.
   package mutating func read(_ reading: FolderReading, now: UnixSeconds) -> LoadResult {
     let log = FindingLog()
     let isFirst = base == nil
     guard folderExists(reading.folder.path) else {
-      let message = "there is no such folder; name one with --policies DIR or in $BLNK_GATEWAY_POLICIES"
+      let message = "no such folder; name one with --policies DIR or $BLNK_GATEWAY_POLICIES"
       return LoadResult(policy: nil, findings: [Finding(.error, file: reading.folder.path, message: message)])
     }
     let revocations = Revocations(reading, following: self.revocations, log: log)
-    guard !isFirst || !log.isRefused else { return LoadResult(policy: nil, findings: log.findings) }
+    guard !isFirst || !log.preventsLoading else { return LoadResult(policy: nil, findings: log.findings) }
     self.revocations = revocations
     let loader = Loader(reading, following: base, revocations, now: now, log: log)
     guard let policy = loader.load() else { return LoadResult(policy: nil, findings: log.findings) }
     base = policy
-    revocations.note(unknownTo: policy, reading, log: log)
+    revocations.reportUnused(in: policy, reading, log: log)
     return LoadResult(policy: policy.revoking(revocations), findings: log.findings)
   }
 
-  /// The same with the revocations of a reading whose policy was refused.
-  package func revoking(as other: FolderPolicy) -> FolderPolicy {
+  /// A copy with the revocations of a reading whose policy could not be loaded.
+  package func withRevocations(of other: FolderPolicy) -> FolderPolicy {
     var policy = self
     policy.revocations = other.revocations
     return policy
   }
 
-  /// What was in force, with the tokens and clients revoked that are so by now; nil before the first good reading.
-  package var revoked: Policy? { base.map { $0.revoking(revocations ?? Revocations()) } }
+  /// The last good policy with the current revocations applied; nil before the first good reading.
+  package var lastGood: Policy? { base.map { $0.revoking(revocations ?? Revocations()) } }
 }
 
-/// Reads what a policy consists of; revocations aside.
+/// Reads all parts of a policy except revocations.
 private struct Loader {
   let reading: FolderReading
   let last: Policy?
   let revocations: Revocations
   let now: UnixSeconds
   let log: FindingLog
-  /// By their names: there can be one for each of very many tenants.
+  /// By file name, because there can be one file for each of very many tenants.
   private let lastDigests: [String: Digest?]
 
   init(
@@ -87,32 +87,33 @@ private struct Loader {
 
   func load() -> Policy? {
     let gatewayFile = GatewayFile(reading: reading, stateFolder: reading.folder.stateFolder)
-    let settings = lastingRoot(of: "gateway.json").map(gatewayFile.settings) ?? GatewaySettings()
-    let definitions = lastingRoot(of: "routes.json").map(RoutesFile().routes) ?? defaultRoutes
+    let settings = optionalRoot(of: "gateway.json").map(gatewayFile.settings) ?? GatewaySettings()
+    let definitions = optionalRoot(of: "routes.json").map(RoutesFile().routes) ?? defaultRoutes
     var files = ["gateway.json", "routes.json"].map { PolicyFile(name: $0, digest: reading.digest(of: $0)) }
-    // Too many scopes for a table is an error that the decoder has noted.
+    // The decoder has recorded an error if there are too many scopes for a table.
     guard Set(definitions.map(\.scope)).count <= RouteTable.scopesMax else { return nil }
     let routes = RouteTable(definitions)
     let instancesFile = instances(&files)
     let clientsFile = clients(instancesFile, routes, &files)
-    guard !log.isRefused else { return nil }
+    guard !log.preventsLoading else { return nil }
     let instances =
       instancesFile.instances
-      + clientsFile.unknownInstances.map { Instance(misconfigured: $0, "its file cannot be read") }
+      + clientsFile.unknownInstances.map { Instance(misconfigured: $0, "the file that defines it cannot be read") }
     return Policy(
       settings: settings, instances: instances.packed(), directory: InstanceDirectory(instances.map(\.id)),
       clients: clientsFile.clients.packed(), tokens: TokenTable(clientsFile.tokens), routes: routes,
       files: files.packed())
   }
 
-  /// The root of a file that may be absent, but must not vanish: without it everything would be as by default.
-  private func lastingRoot(of name: String) -> Field? {
-    let wasThere = lastDigest(of: name) != nil
-    let wayOut = "it was there before: put it back, or restart the gateway to go on with the defaults"
-    return reading.root(of: name, whenAbsent: wasThere ? wayOut : nil, log: log)
+  /// The root of an optional file, which must not disappear once it was in force: its defaults would apply silently.
+  private func optionalRoot(of name: String) -> Field? {
+    let wasInForce = lastDigest(of: name) != nil
+    let remedy = "it existed before: restore it, or restart the gateway to use the defaults"
+    return reading.root(of: name, whenAbsent: wasInForce ? remedy : nil, log: log)
   }
 
-  /// Whether faults of a file concern that file alone: at the start the only file of its kind cannot be missing.
+  /// Whether faults of a file concern that file only. Not at the start for `clients.json` and `instances.json`
+  /// themselves.
   private func isContained(_ name: String) -> Bool { last != nil || name.contains("/") }
 
   private func instances(_ files: inout [PolicyFile]) -> InstancesFile {
@@ -120,16 +121,16 @@ private struct Loader {
     for name in reading.fileNames(of: "instances.json", log: log) {
       let start = decoder.instances.count
       let (root, textFault) = log.contain(if: isContained(name)) {
-        reading.root(of: name, whenAbsent: #"write {"instances": {…}} into it"#, log: log)
+        reading.root(of: name, whenAbsent: #"create it with {"instances": {…}}"#, log: log)
       }
-      // A text with a fault, such as a repeated key, has a root as well: nobody can say what it means.
+      // A text with repeated keys has a root as well, but its meaning is ambiguous.
       let (isWhole, formFault) = log.contain(if: isContained(name)) {
         textFault == nil && root.map { decoder.read($0) } ?? false
       }
       let fault = textFault ?? formFault
-      if !isWhole { decoder.keep("\(reading.folder.path)/\(name)", name, fault, log: log) }
+      if !isWhole { decoder.appendLastGood(of: name, file: "\(reading.folder.path)/\(name)", fault, log: log) }
       let digest = isWhole ? reading.digest(of: name) : lastDigest(of: name)
-      reading.didDecode(name)
+      reading.releaseContent(of: name)
       files.append(PolicyFile(name: name, digest: digest, instances: start..<decoder.instances.count))
     }
     return decoder
@@ -141,16 +142,16 @@ private struct Loader {
       now: now)
     for name in reading.fileNames(of: "clients.json", log: log) {
       let start = decoder.clients.count
-      let mark = decoder.mark
+      let checkpoint = decoder.checkpoint
       let (_, fault) = log.contain(if: isContained(name)) {
-        let root = reading.root(of: name, whenAbsent: #"write {"clients": {…}} into it"#, log: log)
+        let root = reading.root(of: name, whenAbsent: #"create it with {"clients": {…}}"#, log: log)
         root.map { decoder.read($0) }
       }
       var digest = reading.digest(of: name)
-      reading.didDecode(name)
+      reading.releaseContent(of: name)
       if fault != nil {
-        decoder.truncate(to: mark)
-        if let last { decoder.keep("\(reading.folder.path)/\(name)", name, of: last, log: log) }
+        decoder.rollBack(to: checkpoint)
+        if let last { decoder.appendLastGood(of: name, file: "\(reading.folder.path)/\(name)", from: last, log: log) }
         digest = lastDigest(of: name)
       }
       files.append(PolicyFile(name: name, digest: digest, clients: start..<decoder.clients.count))

@@ -1,15 +1,14 @@
-/// A folder of policy files, and what they refer to outside themselves.
+/// A folder of policy files, with the state folder and the environment that they refer to.
 package struct PolicyFolder: Sendable {
-  /// As the operator names it; findings begin with it.
+  /// As the operator names it; findings start with it.
   package let path: String
-  /// What relative paths of logs are relative to.
+  /// Relative paths of logs are relative to it.
   package let stateFolder: String
   package let environment: [String: String]
-  /// Whether keys of Cores and the like, and files of TLS, are read. Without them a policy is fit to be checked, not to
-  /// serve.
+  /// Whether to read secrets and TLS files. A policy without them can be checked but cannot serve.
   package var readsKeys = true
 
-  /// Without a `stateFolder` it is the first of `$STATE_DIRECTORY` (systemd.exec(5)), else the working directory.
+  /// - Parameter stateFolder: nil: the first of `$STATE_DIRECTORY` (systemd.exec(5)), or else the working directory.
   package init(path: String, stateFolder: String? = nil, environment: [String: String]) {
     self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     let stateFolders = environment["STATE_DIRECTORY"]?.split(separator: ":") ?? []
@@ -19,49 +18,58 @@ package struct PolicyFolder: Sendable {
 }
 
 extension FolderReading {
-  /// The roots of a file and of all in the folder of its name, `clients.json` and `clients/*.json`: in the order of
-  /// their names, the file first; nil for those that are not JSON. There has to be at least one.
-  func roots(of name: String, whenAbsent wayOut: String? = nil, log: FindingLog) -> [Field?] {
+  /// The roots of a file and of all files in the folder of the same name, such as `clients.json` and `clients/*.json`:
+  /// that file first, then by name; nil for each that is not JSON.
+  ///
+  /// - Parameter remedy: as of `root`, if none of them exists.
+  func roots(of name: String, whenAbsent remedy: String? = nil, log: FindingLog) -> [Field?] {
     fileNames(of: name, log: log).map { file in
-      root(of: file, whenAbsent: file == name ? wayOut : nil, log: log)
+      root(of: file, whenAbsent: file == name ? remedy : nil, log: log)
     }
   }
 
-  /// The name of a file, unless it is missing beside others, and of all in the folder of its name.
+  /// The names of `clients.json` and `clients/*.json`, for example; without the former if only the latter exist.
   func fileNames(of name: String, log: FindingLog) -> [String] {
     let files = filesInFolder(of: name, log: log)
     return files.isEmpty || pathExists("\(folder.path)/\(name)") ? [name] + files : files
   }
 
-  /// The names of the files in `clients/` or `instances/`, as they stand in this folder.
+  /// The names of the files in `clients/` or `instances/`, relative to this folder.
   ///
-  /// Kubernetes shows a volume as links into `..data`, itself a link to `..2026_11_20…`: both begin with a dot, as do
-  /// the files that editors and `token` write before they rename them, and none of these is read.
+  /// Skips names that start with a dot. Kubernetes mounts a volume as links into `..data`, itself a link to
+  /// `..2026_11_20…`; editors and `token` write temporary files with such names.
   private func filesInFolder(of name: String, log: FindingLog) -> [String] {
     let subfolder = String(name.dropLast(".json".utf8.count))
     guard pathExists("\(folder.path)/\(subfolder)") else { return [] }
     guard let names = names(in: "\(folder.path)/\(subfolder)") else {
       log.append(
-        Finding(.error, file: "\(folder.path)/\(subfolder)", message: "is not a folder that this user can read"))
+        Finding(.error, file: "\(folder.path)/\(subfolder)", message: "is not a folder, or this user cannot read it"))
       return []
     }
     let files = names.filter { name in name.hasSuffix(".json") && !name.hasPrefix(".") }
     return files.sorted { left, right in left.utf8.lexicographicallyPrecedes(right.utf8) }.map { "\(subfolder)/\($0)" }
   }
 
-  /// The root of a file; nil with an error if it is not JSON or absent. A file without a way out `whenAbsent` may be.
-  func root(of name: String, whenAbsent: String? = nil, log: FindingLog) -> Field? {
+  /// The root of a file; nil, with an error recorded, if it is not JSON or absent.
+  ///
+  /// - Parameter remedy: the end of the error about an absent file; nil: the file is optional.
+  func root(of name: String, whenAbsent remedy: String? = nil, log: FindingLog) -> Field? {
     let file = "\(folder.path)/\(name)"
     do throws(FileFault) {
       return root(try content(file, byteCountMax: JSONReader.byteCountMax).bytes, file: file, log: log)
     } catch {
       let isLink = error == .absent && pathExists(file)
-      if error == .absent, whenAbsent == nil, !isLink { return nil }
-      let wayOut =
-        isLink ? "; the link leads nowhere" : error == .absent ? whenAbsent.map { wayOut in "; \(wayOut)" } : nil
-      log.append(Finding(.error, file: file, message: "the file \(error.message)\(wayOut ?? "")"))
+      if error == .absent, remedy == nil, !isLink { return nil }
+      let ending = isLink ? " (dangling link)" : error == .absent ? remedy.map { remedy in "; \(remedy)" } : nil
+      log.append(Finding(.error, file: file, message: "\(error.message)\(ending ?? "")"))
       return nil
     }
+  }
+
+  /// A finding about a key at the root of a file, with its line if the file has the key.
+  package func finding(_ severity: Finding.Severity, _ name: String, _ key: String, _ message: String) -> Finding {
+    let member = root(of: name, log: FindingLog())?.node[key]
+    return Finding(severity, file: "\(folder.path)/\(name)", line: member?.line, keyPath: key, message: message)
   }
 
   private func root(_ bytes: [UInt8], file: String, log: FindingLog) -> Field? {

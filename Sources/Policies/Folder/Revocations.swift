@@ -1,30 +1,30 @@
 package import Digests
 
-/// Tokens and clients that are revoked whatever the other files say: `revoked.json`.
+/// Revoked tokens and clients: `revoked.json`.
 ///
-/// It is read before all other files and needs none of them, so that a revocation takes effect whatever state they are in.
+/// Read before the other files and independently of them, so that a revocation takes effect even if they are faulty.
 package struct Revocations: Equatable, Sendable {
   static let fileName = "revoked.json"
   private static let entriesMax = 1_000_000
 
   package private(set) var tokens: Set<Digest> = []
   package private(set) var clients: Set<String> = []
-  /// Of the file; nil: there is none.
+  /// The digest of the file; nil: there is no file.
   private(set) var digest: Digest?
 
   package init() {}
 
-  /// Reads the file, if there is one.
+  /// Reads the file, if it exists.
   ///
-  /// - Parameter last: what is in force; it stays so when the file has gone or is faulty, which is an error.
+  /// - Parameter last: the revocations in force. They stay in force if the file is faulty or missing, which is an error.
   init(_ reading: FolderReading, following last: Revocations?, log: FindingLog) {
-    let (read, fault) = log.contain(if: last != nil) { Self.read(reading, wasThere: last?.digest != nil, log) }
+    let (read, fault) = log.contain(if: last != nil) { Self.read(reading, wasInForce: last?.digest != nil, log) }
     self = fault == nil ? read ?? Revocations() : last ?? Revocations()
   }
 
-  private static func read(_ reading: FolderReading, wasThere: Bool, _ log: FindingLog) -> Revocations? {
-    let wayOut = "it was there before, and what it revoked stays revoked: put it back, if only with empty lists"
-    guard let root = reading.root(of: fileName, whenAbsent: wasThere ? wayOut : nil, log: log) else { return nil }
+  private static func read(_ reading: FolderReading, wasInForce: Bool, _ log: FindingLog) -> Revocations? {
+    let remedy = "it existed before, and its revocations stay in force: restore it, with empty lists to revoke nothing"
+    guard let root = reading.root(of: fileName, whenAbsent: wasInForce ? remedy : nil, log: log) else { return nil }
     var revocations = Revocations()
     revocations.digest = reading.digest(of: fileName)
     guard let members = root.members(["revoked", schemaKey]),
@@ -37,19 +37,19 @@ package struct Revocations: Equatable, Sendable {
     for field in lists["clients"]?.elements() ?? [] {
       guard let name = field.string() else { continue }
       guard ClientID(name) != nil else {
-        field.error("the name of a client \(nameRule)")
+        field.error("a client name \(nameRule)")
         continue
       }
       revocations.clients.insert(name)
     }
     if revocations.tokens.count + revocations.clients.count > entriesMax {
-      root.error("has more than \(entriesMax) entries; remove those of tokens and clients that are gone")
+      root.error("has more than \(entriesMax) entries; remove those of tokens and clients that no longer exist")
     }
     return revocations
   }
 
-  /// Says which entries revoke nothing: a name that is mistyped revokes nobody.
-  func note(unknownTo policy: Policy, _ reading: FolderReading, log: FindingLog) {
+  /// Reports entries that revoke nothing, such as a mistyped client name.
+  func reportUnused(in policy: Policy, _ reading: FolderReading, log: FindingLog) {
     guard !clients.isEmpty || !tokens.isEmpty else { return }
     let file = "\(reading.folder.path)/\(Self.fileName)"
     let known = Set(policy.clients.map(\.id.text))
@@ -64,13 +64,13 @@ package struct Revocations: Equatable, Sendable {
       log.append(
         Finding(
           .note, file: file, keyPath: "revoked.tokens",
-          message: "\(unknown) of \(tokens.count) are tokens that no client has; such entries can go"))
+          message: "\(unknown) of \(tokens.count) tokens belong to no client; their entries can be removed"))
     }
   }
 }
 
 extension Policy {
-  /// The same with these tokens and clients revoked.
+  /// A copy with these tokens and clients revoked.
   package func revoking(_ revocations: Revocations) -> Policy {
     let file = revocations.digest.map { PolicyFile(name: Revocations.fileName, digest: $0) }
     guard !revocations.tokens.isEmpty || !revocations.clients.isEmpty else {

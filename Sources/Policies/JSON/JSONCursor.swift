@@ -1,4 +1,4 @@
-/// A place in a JSON text, and the tokens that can stand there.
+/// A position in a JSON text, with functions that skip the tokens that can follow.
 struct JSONCursor {
   let bytes: [UInt8]
   var offset: Int
@@ -37,11 +37,11 @@ struct JSONCursor {
     return true
   }
 
-  /// RFC 8259 §6: no plus sign, no leading zero, digits around the point; NaN and Infinity are no numbers.
+  /// RFC 8259 §6: no plus sign, no leading zero, digits on both sides of the point; no NaN or Infinity.
   mutating func skipNumber() throws(JSONFault) {
     _ = skip(UInt8(ascii: "-"))
     if !skip(UInt8(ascii: "0")) { try digits() }
-    if let byte = peek, isDigit(byte) { throw fault("a number does not begin with 0") }
+    if let byte = peek, isDigit(byte) { throw fault("a number must not start with 0") }
     if skip(UInt8(ascii: ".")) { try digits() }
     if skip(UInt8(ascii: "e")) || skip(UInt8(ascii: "E")) {
       if !skip(UInt8(ascii: "+")) { _ = skip(UInt8(ascii: "-")) }
@@ -66,10 +66,10 @@ struct JSONCursor {
   }
 
   func unexpected(_ expected: String) -> JSONFault {
-    guard let byte = peek else { return fault("the file ends where \(expected) is expected") }
+    guard let byte = peek else { return fault("unexpected end of file; expected \(expected)") }
     switch byte {
-    case UInt8(ascii: "/"), UInt8(ascii: "#"): return fault("comments are not JSON; expected \(expected)")
-    case UInt8(ascii: "'"): return fault("single quotes are not JSON; expected \(expected)")
+    case UInt8(ascii: "/"), UInt8(ascii: "#"): return fault("comments are not allowed in JSON; expected \(expected)")
+    case UInt8(ascii: "'"): return fault("single quotes are not allowed in JSON; expected \(expected)")
     case 0x21...0x7e: return fault("expected \(expected), found \"\(Character(UnicodeScalar(byte)))\"")
     default: return fault("expected \(expected), found byte 0x\(String(byte, radix: 16))")
     }

@@ -1,19 +1,19 @@
-/// A JSON text that was read strictly, as a flat list of its values: no byte of it is copied before it is asked for.
+/// A strictly parsed JSON text as a flat list of its values; strings are copied out only on access.
 final class JSONDocument {
   struct Entry {
     let start: UInt32
-    /// Behind its last byte.
+    /// The offset after its last byte.
     var end: UInt32
-    /// Of a member: where its key begins, with its quote. Of an element: its place in the array.
-    let place: UInt32
-    /// The index of the object or array that it stands in; of the root: its own.
+    /// For a member: the offset of its key's opening quote. For an element: its index in the array.
+    let keyOrIndex: UInt32
+    /// The index of the enclosing object or array; for the root, its own index.
     let parent: UInt32
-    /// The index behind it and all that stands in it.
+    /// The index after the entry and everything in it.
     var next: UInt32
   }
 
   let bytes: [UInt8]
-  /// In the order in which they begin; the root is the first.
+  /// In text order; the root is the first.
   var entries: [Entry] = []
   private(set) lazy var lines = JSONLines(bytes)
 
@@ -21,17 +21,17 @@ final class JSONDocument {
     self.bytes = bytes
   }
 
-  /// The string whose opening quote is at `offset`, where the reader has met one.
+  /// The string whose opening quote is at `offset`; the reader must have found one there.
   func string(at offset: Int) -> String {
     var cursor = JSONCursor(bytes, at: offset)
     do throws(JSONFault) {
       return try cursor.string()
     } catch {
-      preconditionFailure("no string there: \(error.message)")
+      preconditionFailure("no string at \(offset): \(error.message)")
     }
   }
 
-  /// The same as comparing `string(at:)`, without a copy where the text has no escape.
+  /// Whether `string(at:)` equals `text`; makes no copy if the string has no escapes.
   func string(at offset: Int, is text: some StringProtocol) -> Bool {
     var index = offset + 1
     for byte in text.utf8 {
@@ -42,7 +42,7 @@ final class JSONDocument {
     return bytes[index] == UInt8(ascii: "\"") || bytes[index] == UInt8(ascii: "\\") && string(at: offset) == text
   }
 
-  /// Whether two keys are the same one, however they are written: with escapes or without, composed or not.
+  /// Whether two keys are equal as strings, regardless of escapes and of Unicode composition.
   func keysAreEqual(_ left: Int, _ right: Int) -> Bool {
     var distance = 1
     while true {
@@ -54,23 +54,23 @@ final class JSONDocument {
     }
   }
 
-  /// The keys and places that lead from the root to an entry.
+  /// The keys and indices from the root to an entry.
   func path(of index: Int) -> String { path(of: index, isPattern: false) }
 
-  /// The path with nothing of what tells one entry from another: `clients.*.tokens[].sha256`.
+  /// The path without entries' names and indices: `clients.*.tokens[].sha256`.
   func pattern(of index: Int) -> String { path(of: index, isPattern: true) }
 
-  /// The path of the member of an object whose key begins at `offset`.
+  /// The path of the member of an object whose key starts at `offset`.
   func path(of object: Int, key offset: Int) -> String { joined(path(of: object), string(at: offset)) }
 
   private func path(of index: Int, isPattern: Bool) -> String {
     guard index > 0 else { return "" }
     let parent = Int(entries[index].parent)
-    let place = Int(entries[index].place)
+    let keyOrIndex = Int(entries[index].keyOrIndex)
     let outer = path(of: parent, isPattern: isPattern)
-    guard isObject(parent) else { return "\(outer)[\(isPattern ? "" : "\(place)")]" }
-    // Names are given in the objects within the root.
-    return joined(outer, isPattern && parent > 0 && entries[parent].parent == 0 ? "*" : string(at: place))
+    guard isObject(parent) else { return "\(outer)[\(isPattern ? "" : "\(keyOrIndex)")]" }
+    // The keys of the objects directly in the root are names chosen by the operator.
+    return joined(outer, isPattern && parent > 0 && entries[parent].parent == 0 ? "*" : string(at: keyOrIndex))
   }
 
   private func joined(_ path: String, _ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
@@ -79,11 +79,11 @@ final class JSONDocument {
 }
 
 extension UInt8 {
-  /// Stands for itself in a JSON string, and never joins with what comes behind it.
+  /// Whether the byte is unescaped ASCII, which compares bytewise; other text may have escapes or Unicode composition.
   fileprivate var isPlain: Bool { self < 0x80 && self != UInt8(ascii: "\\") }
 }
 
-/// Where the lines of a text begin; made for the first finding, since a text without any needs no lines.
+/// The offsets at which the lines of a text start; computed for the first finding only.
 struct JSONLines {
   private var starts: [UInt32] = [0]
 
@@ -105,10 +105,10 @@ struct JSONLines {
   func column(of offset: Int) -> Int { offset - Int(starts[line(of: offset) - 1]) + 1 }
 }
 
-/// What is not JSON, or not JSON that two readers would understand alike.
+/// A syntax error in a JSON text, or something in it that parsers interpret differently.
 struct JSONFault: Error, Equatable {
   let line: Int
-  /// The path of keys to the place, empty for faults of syntax.
+  /// Empty for syntax errors.
   let keyPath: String
   let message: String
 }

@@ -1,9 +1,9 @@
-/// A JSON value where it stands in its text.
+/// A value in a JSON text.
 struct JSONNode {
   enum Value {
     case null
     case bool(Bool)
-    /// As written, so that nothing is lost before the bounds of its key are known.
+    /// As written, so that no precision is lost before its key's bounds are known.
     case number(String)
     case string(String)
     case array(JSONElements)
@@ -11,10 +11,10 @@ struct JSONNode {
   }
 
   let document: JSONDocument
-  /// The place in `JSONDocument.entries`.
+  /// The index in `JSONDocument.entries`.
   let index: Int
 
-  /// Texts are copied out of the document each time.
+  /// Copies strings and numbers out of the document on each access.
   var value: Value {
     switch document.bytes[bytes.lowerBound] {
     case UInt8(ascii: "n"): .null
@@ -27,20 +27,20 @@ struct JSONNode {
     }
   }
 
-  /// Where it stands in the text, with its quotes or brackets.
+  /// Its range in the text, with its quotes or brackets.
   var bytes: Range<Int> { Int(document.entries[index].start)..<Int(document.entries[index].end) }
 
   /// From 1.
   var line: Int { document.lines.line(of: bytes.lowerBound) }
 
-  /// Such as `clients.demo-app.tokens[0]`.
+  /// For example `clients.demo-app.tokens[0]`.
   var path: String { document.path(of: index) }
 
-  /// Such as `clients.*.tokens[]`.
+  /// For example `clients.*.tokens[]`.
   var pattern: String { document.pattern(of: index) }
 }
 
-/// The values in an array, in the order of the file.
+/// The values in an array, in file order.
 struct JSONElements: Sequence, IteratorProtocol {
   private let document: JSONDocument
   private var nextIndex: Int
@@ -58,11 +58,10 @@ struct JSONElements: Sequence, IteratorProtocol {
     return JSONNode(document: document, index: nextIndex)
   }
 
-  /// The last one.
   var last: JSONNode? { reduce(nil) { _, node in node } }
 }
 
-/// The keys of an object with their values, in the order of the file.
+/// The keys of an object with their values, in file order.
 struct JSONMembers: Sequence, IteratorProtocol {
   private var values: JSONElements
 
@@ -74,7 +73,6 @@ struct JSONMembers: Sequence, IteratorProtocol {
 
   var isEmpty: Bool { first { _ in true } == nil }
 
-  /// The last one.
   var last: JSONMember? { values.last.map(JSONMember.init) }
 }
 
@@ -84,8 +82,8 @@ struct JSONMember {
 
   var key: String { node.document.string(at: offset) }
 
-  /// Where its key begins in the text, with its quote.
-  var offset: Int { Int(node.document.entries[node.index].place) }
+  /// The offset of its key's opening quote.
+  var offset: Int { Int(node.document.entries[node.index].keyOrIndex) }
 
   /// The line of the key, from 1.
   var line: Int { node.document.lines.line(of: offset) }

@@ -1,9 +1,9 @@
-/// Reads one JSON text (RFC 8259) strictly: what readers disagree about is refused, not guessed.
+/// A strict JSON parser (RFC 8259): rejects what parsers interpret differently.
 struct JSONReader {
   static let byteCountMax = 64 << 20
   static let depthMax = 32
 
-  /// The value, nil after a fault of syntax, and every fault met up to there.
+  /// The root value, nil after a syntax error, and all faults found until then.
   typealias Result = (root: JSONNode?, faults: [JSONFault])
 
   private var cursor: JSONCursor
@@ -31,7 +31,7 @@ struct JSONReader {
 
   private mutating func text() throws(JSONFault) {
     // RFC 8259 §8.1: a text must not begin with a byte order mark.
-    guard !cursor.startsWithByteOrderMark else { throw cursor.fault("begins with a byte order mark") }
+    guard !cursor.startsWithByteOrderMark else { throw cursor.fault("starts with a byte order mark; remove it") }
     cursor.skipWhitespace()
     try value(at: 0, in: 0)
     cursor.skipWhitespace()
@@ -39,11 +39,11 @@ struct JSONReader {
   }
 
   /// - Parameters: as of `JSONDocument.Entry`.
-  private mutating func value(at place: Int, in parent: Int) throws(JSONFault) {
+  private mutating func value(at keyOrIndex: Int, in parent: Int) throws(JSONFault) {
     let index = document.entries.count
     document.entries.append(
       JSONDocument.Entry(
-        start: UInt32(cursor.offset), end: 0, place: UInt32(place), parent: UInt32(parent), next: 0))
+        start: UInt32(cursor.offset), end: 0, keyOrIndex: UInt32(keyOrIndex), parent: UInt32(parent), next: 0))
     try skipValue(at: index)
     document.entries[index].end = UInt32(cursor.offset)
     document.entries[index].next = UInt32(document.entries.count)
@@ -83,7 +83,7 @@ struct JSONReader {
       guard cursor.peek == UInt8(ascii: "\"") else { throw cursor.unexpected("a key in double quotes") }
       let offset = cursor.offset
       try cursor.skipString()
-      if let first = keys.firstPlace(ofKeyAt: offset, in: document) { noteRepeated(offset, first, in: object) }
+      if let first = keys.insert(keyAt: offset, in: document) { recordRepeatedKey(offset, first, in: object) }
       cursor.skipWhitespace()
       guard cursor.skip(UInt8(ascii: ":")) else { throw cursor.unexpected("\":\" after the key") }
       cursor.skipWhitespace()
@@ -92,7 +92,7 @@ struct JSONReader {
     }
   }
 
-  private mutating func noteRepeated(_ offset: Int, _ first: Int, in object: Int) {
+  private mutating func recordRepeatedKey(_ offset: Int, _ first: Int, in object: Int) {
     let lines = document.lines
     repeatedKeys.append(
       JSONFault(
@@ -100,7 +100,7 @@ struct JSONReader {
         message: "repeated key (first on line \(lines.line(of: first)))"))
   }
 
-  /// Goes past the opening bracket.
+  /// Skips the opening bracket and checks the nesting depth.
   private mutating func enter() throws(JSONFault) {
     guard depth < Self.depthMax else { throw cursor.fault("is nested deeper than \(Self.depthMax) levels") }
     depth += 1
@@ -108,7 +108,7 @@ struct JSONReader {
     cursor.skipWhitespace()
   }
 
-  /// After an element: goes past the comma, or past the closing bracket and says so.
+  /// Skips the comma after an element, or the closing bracket, and returns whether it was the bracket.
   private mutating func isLast(closing bracket: UInt8) throws(JSONFault) -> Bool {
     cursor.skipWhitespace()
     if cursor.skip(bracket) { return true }
@@ -116,46 +116,46 @@ struct JSONReader {
       throw cursor.unexpected("\",\" or \"\(Character(UnicodeScalar(bracket)))\"")
     }
     cursor.skipWhitespace()
-    guard cursor.peek != bracket else { throw cursor.fault("a comma before the closing bracket is not JSON") }
+    guard cursor.peek != bracket else { throw cursor.fault("trailing comma before the closing bracket") }
     return false
   }
 }
 
-/// The keys of one object as far as it is read: compared one by one while they are few, then by hash, so that the time
-/// for all of them grows with their number alone.
+/// The keys of one object so far. Compared one by one while there are few, then by hash, so that the total time is
+/// linear.
 private struct JSONKeys {
   private static let comparedMax = 8
 
   let object: Int
   private var count = 0
-  private var firstPlaces: [String: Int] = [:]
+  private var firstOffsets: [String: Int] = [:]
 
   init(object: Int) {
     self.object = object
   }
 
-  /// Takes in a key whose value is not read yet; where the same key stands first, if it stands there already.
-  mutating func firstPlace(ofKeyAt offset: Int, in document: JSONDocument) -> Int? {
+  /// Inserts a key whose value is not read yet. Returns the offset of the same key before it; nil: there is none.
+  mutating func insert(keyAt offset: Int, in document: JSONDocument) -> Int? {
     count += 1
     guard count > Self.comparedMax else {
-      return places(in: document).first { place in document.keysAreEqual(place, offset) }
+      return offsets(in: document).first { other in document.keysAreEqual(other, offset) }
     }
-    if firstPlaces.isEmpty {
-      for place in places(in: document) { takeIn(place, document) }
+    if firstOffsets.isEmpty {
+      for other in offsets(in: document) { insertHashed(other, document) }
     }
-    return takeIn(offset, document)
+    return insertHashed(offset, document)
   }
 
-  /// Of the keys before this one.
-  private func places(in document: JSONDocument) -> some Sequence<Int> {
+  /// The offsets of the keys whose values are read.
+  private func offsets(in document: JSONDocument) -> some Sequence<Int> {
     sequence(first: object + 1) { index in Int(document.entries[index].next) }.lazy
-      .prefix { index in index < document.entries.count }.map { index in Int(document.entries[index].place) }
+      .prefix { index in index < document.entries.count }.map { index in Int(document.entries[index].keyOrIndex) }
   }
 
   @discardableResult
-  private mutating func takeIn(_ offset: Int, _ document: JSONDocument) -> Int? {
-    let first = firstPlaces[document.string(at: offset), default: offset]
-    firstPlaces[document.string(at: offset)] = first
+  private mutating func insertHashed(_ offset: Int, _ document: JSONDocument) -> Int? {
+    let first = firstOffsets[document.string(at: offset), default: offset]
+    firstOffsets[document.string(at: offset)] = first
     return first == offset ? nil : first
   }
 }

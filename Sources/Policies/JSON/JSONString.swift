@@ -1,7 +1,7 @@
 import Digests
 
 extension JSONCursor {
-  /// RFC 8259 §7, from the opening quote to behind the closing one; finds what `string` would, without a copy.
+  /// Skips a string (RFC 8259 §7) with both quotes; finds the same faults as `string`, without a copy.
   mutating func skipString() throws(JSONFault) {
     let start = offset
     advance()
@@ -15,7 +15,7 @@ extension JSONCursor {
     _ = try string()
   }
 
-  /// RFC 8259 §7, from the opening quote to behind the closing one.
+  /// Reads a string (RFC 8259 §7) with both quotes.
   mutating func string() throws(JSONFault) -> String {
     advance()
     let start = offset
@@ -35,7 +35,7 @@ extension JSONCursor {
         defer { advance() }
         return try self.text(text[...], from: start)
       case UInt8(ascii: "\\"): try text.append(contentsOf: escape())
-      case 0..<0x20: throw fault("a control character in a string is written as an escape")
+      case 0..<0x20: throw fault("a control character in a string must be escaped")
       default:
         text.append(byte)
         advance()
@@ -47,7 +47,7 @@ extension JSONCursor {
   private mutating func text(_ utf8: ArraySlice<UInt8>, from start: Int) throws(JSONFault) -> String {
     guard let text = String(validating: utf8, as: UTF8.self) else {
       offset = start
-      throw fault("a string that is not UTF-8")
+      throw fault("a string is not valid UTF-8")
     }
     return text
   }
@@ -68,11 +68,12 @@ extension JSONCursor {
     case UInt8(ascii: "u"): return Array(String(try scalar(from: start)).utf8)
     default:
       offset = start
-      throw fault("an escape that JSON does not have")
+      throw fault("unknown escape sequence")
     }
   }
 
-  /// RFC 8259 §7: a character beyond the Basic Multilingual Plane is a pair of surrogates; a lone one is no character.
+  /// RFC 8259 §7: a character outside the Basic Multilingual Plane is a pair of surrogates; a lone surrogate is
+  /// invalid.
   private mutating func scalar(from start: Int) throws(JSONFault) -> Character {
     let first = try codeUnit()
     if let scalar = UnicodeScalar(first) { return Character(scalar) }
@@ -82,7 +83,7 @@ extension JSONCursor {
       if (0xdc00..<0xe000).contains(second), let scalar = UnicodeScalar(code) { return Character(scalar) }
     }
     offset = start
-    throw fault("half of a surrogate pair")
+    throw fault("unpaired surrogate")
   }
 
   private mutating func codeUnit() throws(JSONFault) -> UInt16 {

@@ -1,19 +1,19 @@
 import Synchronization
 
-/// What all loops share of one client with limits: its rate budgets, and how many of its requests are under way.
+/// The state of one client's limits, shared by all loops: its rate budgets and its number of requests in progress.
 ///
-/// The one thing that is written on a request's way by several loops, and only for clients with limits. A reload keeps it
-/// where the limits stay as they were; new limits take effect at once, and give nobody a new budget.
+/// The only state on the request path that several loops write, and only for clients with limits. A reload keeps it if
+/// the limits are unchanged. New limits take effect at once and do not refill a budget.
 package final class ClientLimiter: Sendable {
   private let limits: ClientLimits
-  /// Reads, or all requests where they share one budget.
+  /// For reads, or for all requests if they share one budget.
   private let reads: Atomic<Int64>
   private let writes: Atomic<Int64>
-  private let underWay: RequestsUnderWay
+  private let inProgress: RequestsInProgress
 
   /// - Parameters:
-  ///   - previous: the client's limiter until now: what is under way goes on, and the requests that it counts as spent are
-  ///     spent here, too, at the new rate.
+  ///   - previous: the client's limiter so far. Its requests in progress stay counted, and its spent requests are spent
+  ///     here, too, at the new rate.
   ///   - now: monotonic nanoseconds.
   package init(_ limits: ClientLimits, following previous: ClientLimiter?, now: Int64) {
     self.limits = limits
@@ -28,19 +28,19 @@ package final class ClientLimiter: Sendable {
           write.map { RateState(spent: spent.writes, now: now, $0) } ?? RateState()
         )
       }
-    reads = Atomic(states.reads.wholeAt)
-    writes = Atomic(states.writes.wholeAt)
-    underWay = previous?.underWay ?? RequestsUnderWay()
+    reads = Atomic(states.reads.fullAt)
+    writes = Atomic(states.writes.fullAt)
+    inProgress = previous?.inProgress ?? RequestsInProgress()
   }
 
-  /// Requests that the budgets have not got back yet, each at most a whole burst.
+  /// Requests that the budgets have not regained yet, at most a full burst each.
   private func spent(now: Int64) -> SpentRequests {
-    let reads = RateState(wholeAt: reads.load(ordering: .relaxed))
-    let writes = RateState(wholeAt: writes.load(ordering: .relaxed))
+    let reads = RateState(fullAt: reads.load(ordering: .relaxed))
+    let writes = RateState(fullAt: writes.load(ordering: .relaxed))
     switch limits.rates {
     case .unlimited: return SpentRequests()
     case .shared(let limit):
-      // Which of them were writes is not known: they count for both.
+      // How many of them were writes is unknown, so they count for both.
       let all = reads.spent(now: now, limit)
       return SpentRequests(all: all, reads: all, writes: all)
     case .separate(let read, let write):
@@ -49,14 +49,14 @@ package final class ClientLimiter: Sendable {
     }
   }
 
-  /// Whether a limiter with these limits would be the same.
+  /// Whether its limits are exactly these.
   package func has(_ limits: ClientLimits) -> Bool { self.limits == limits }
 
-  /// Takes one request in, or refuses it and takes nothing. Each request that is let in is followed by one `leave`.
+  /// Admits one request, or rejects it and takes nothing from a budget. Call `leave` once for each admitted request.
   ///
   /// - Parameter now: monotonic nanoseconds.
   package func enter(isWrite: Bool, now: Int64) throws(Rejection) {
-    if limits.concurrentMax > 0, underWay.count.add(1, ordering: .relaxed).newValue > limits.concurrentMax {
+    if limits.concurrentMax > 0, inProgress.count.add(1, ordering: .relaxed).newValue > limits.concurrentMax {
       leave()
       throw .concurrencyLimited(max: limits.concurrentMax)
     }
@@ -65,12 +65,12 @@ package final class ClientLimiter: Sendable {
     throw .rateLimited(budget)
   }
 
-  /// A request that was let in has come to its end. What it took of a rate budget stays spent.
+  /// Ends an admitted request. What it took from a rate budget stays spent.
   package func leave() {
-    if limits.concurrentMax > 0 { underWay.count.subtract(1, ordering: .relaxed) }
+    if limits.concurrentMax > 0 { inProgress.count.subtract(1, ordering: .relaxed) }
   }
 
-  /// The budget that is used up; nil when the request fits.
+  /// Takes one request from its budget. Returns the budget if it is exhausted, nil if the request fits.
   private func takeRate(isWrite: Bool, now: Int64) -> RateBudget? {
     switch limits.rates {
     case .unlimited: nil
@@ -85,23 +85,23 @@ package final class ClientLimiter: Sendable {
   ) -> RateBudget? {
     var old = word.load(ordering: .relaxed)
     while true {
-      var state = RateState(wholeAt: old)
+      var state = RateState(fullAt: old)
       if let wait = state.take(now: now, limit) { return RateBudget(name, of: limit, nanoseconds: wait) }
-      let (exchanged, current) = word.weakCompareExchange(expected: old, desired: state.wholeAt, ordering: .relaxed)
+      let (exchanged, current) = word.weakCompareExchange(expected: old, desired: state.fullAt, ordering: .relaxed)
       if exchanged { return nil }
       old = current
     }
   }
 }
 
-/// Requests by which a client's budgets are smaller than whole.
+/// The requests that are missing from a client's budgets.
 private struct SpentRequests {
   var all = 0.0
   var reads = 0.0
   var writes = 0.0
 }
 
-/// A count that outlives the limiter that began it: requests end after a reload that they began before.
-private final class RequestsUnderWay: Sendable {
+/// A count that outlives its limiter: requests can start before a reload and end after it.
+private final class RequestsInProgress: Sendable {
   let count = Atomic<Int>(0)
 }

@@ -1,19 +1,19 @@
-/// A budget that is used up, as a client is told of it.
+/// An exhausted budget, as the `RateLimit` and `RateLimit-Policy` fields report it.
 package struct RateBudget: Equatable, Sendable {
   package enum Name: String, Sendable {
     /// Reads and writes together.
     case all
     case read, write
-    /// Requests under way.
+    /// Requests in progress.
     case concurrent
   }
 
   package let name: Name
-  /// Requests in a window.
+  /// Requests per window.
   package let quota: Int
-  /// How long a used-up quota takes to come back.
+  /// How long an exhausted quota takes to refill.
   package let windowSeconds: Int
-  /// Until one more request fits.
+  /// How long until one more request fits.
   package let resetSeconds: Int
 
   package init(_ name: Name, quota: Int, windowSeconds: Int, resetSeconds: Int) {
@@ -23,7 +23,7 @@ package struct RateBudget: Equatable, Sendable {
     self.resetSeconds = resetSeconds
   }
 
-  /// - Parameter nanoseconds: until one more request fits.
+  /// - Parameter nanoseconds: how long until one more request fits.
   init(_ name: Name, of limit: RateLimit, nanoseconds: Int64) {
     self.init(
       name, quota: limit.burst,

@@ -1,34 +1,34 @@
-/// A rate limit as a value: the generic cell rate algorithm, which needs one number (ITU-T I.371).
+/// The state of one rate limit: the generic cell rate algorithm (ITU-T I.371), which needs one number.
 ///
-/// The number is when the budget would be whole again; a request moves it on by its share of a second. Times are
-/// nanoseconds of a monotonic clock.
+/// Times are nanoseconds of a monotonic clock.
 struct RateState: Equatable {
-  var wholeAt: Int64 = 0
+  /// When the budget is full again; each request adds one interval.
+  var fullAt: Int64 = 0
 
-  /// Takes one request out of the budget; nil when it fits, else nanoseconds until one would.
+  /// Takes one request from the budget. Returns nil if it fits, or the nanoseconds until one fits.
   mutating func take(now: Int64, _ limit: RateLimit) -> Int64? {
-    let start = max(wholeAt, now)
+    let start = max(fullAt, now)
     let wait = start - now - limit.burstNanoseconds
     guard wait <= 0 else { return wait }
-    wholeAt = start + limit.intervalNanoseconds
+    fullAt = start + limit.intervalNanoseconds
     return nil
   }
 }
 
 extension RateState {
-  /// A budget that lacks `spent` requests, at most a whole burst.
+  /// A budget with `spent` requests missing, at most a full burst.
   init(spent: Double, now: Int64, _ limit: RateLimit) {
     let debt = min(spent, Double(limit.burst)) * Double(limit.intervalNanoseconds)
-    self.init(wholeAt: debt > 0 ? now + Int64(debt) : 0)
+    self.init(fullAt: debt > 0 ? now + Int64(debt) : 0)
   }
 
-  /// How many requests the budget lacks, in parts of one, too.
+  /// How many requests are missing from the budget, fractions included.
   func spent(now: Int64, _ limit: RateLimit) -> Double {
-    Double(max(0, wholeAt - now)) / Double(limit.intervalNanoseconds)
+    Double(max(0, fullAt - now)) / Double(limit.intervalNanoseconds)
   }
 }
 
 extension RateLimit {
-  /// How far ahead of its time the last request of a burst may come.
+  /// How far ahead of its time the last request of a burst may arrive.
   var burstNanoseconds: Int64 { intervalNanoseconds * Int64(burst - 1) }
 }

@@ -1,6 +1,6 @@
 import HTTP1
 
-/// The routes in force without a `routes.json`: the calls of Blnk's documents on balances and identities.
+/// The routes without a `routes.json`: the documented calls on balances and identities.
 let defaultRoutes: [RouteDefinition] = [
   route("/proxy/balances", .get, .read, "balances.list"),
   route("/proxy/balances", .post, .write, "balances.create"),
@@ -24,6 +24,6 @@ let defaultRoutes: [RouteDefinition] = [
 ]
 
 private func route(_ pattern: String, _ method: HTTP1.Method, _ scope: Scope, _ operation: String) -> RouteDefinition {
-  guard let pattern = RoutePattern(pattern) else { preconditionFailure("\(pattern) is no pattern") }
+  guard let pattern = RoutePattern(pattern) else { preconditionFailure("\(pattern) is not a pattern") }
   return RouteDefinition(pattern: pattern, method: method, scope: scope, operation: operation)
 }

@@ -1,6 +1,6 @@
 package import HTTP1
 
-/// Which methods a path answers.
+/// The methods that a path supports.
 package struct MethodSet: OptionSet, Sendable {
   package let rawValue: UInt16
 

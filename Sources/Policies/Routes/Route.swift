@@ -1,27 +1,27 @@
 package import HTTP1
 
-/// One method on one path pattern: what it asks for, and how records name it.
+/// One method of one path pattern: the scope it requires, and its name in logs and metrics.
 package struct Route: Sendable {
-  /// Never HEAD, which takes the route of GET.
+  /// Never HEAD, which uses the route of GET.
   package let method: Method
-  /// As the operator writes it, such as `/proxy/balances/:id`: ready for logs and metrics.
+  /// For logs and metrics, as in the file: `/proxy/balances/:id`.
   package let pattern: [UInt8]
-  /// Such as `balances.get`: ready for logs and metrics.
+  /// For logs and metrics: `balances.get`.
   package let operation: [UInt8]
   package let scope: Scope
-  /// The scope's place in the table's `scopes`, 0 to 63.
+  /// The index of the scope in the table's `scopes`, 0 to 63.
   let scopeBit: Int
-  /// Whether Core may change something: instances under maintenance refuse it, and it is never sent twice.
+  /// Whether Core may change something: an instance in maintenance rejects it, and it is never sent twice.
   package let isWrite: Bool
-  /// Whether it has `times`: a byte that is read with the one before it.
+  /// Whether `times` is not nil; adjacent to `isWrite`, so that one load reads both.
   let hasOwnTimes: Bool
-  /// nil: the gateway's own bound.
+  /// nil: the gateway's limit.
   package let bodyBytesMax: Int?
   /// nil: the instance's.
   package let times: RouteTimes?
 }
 
-/// How long an instance may take for a route, instead of its own `timeouts`.
+/// A route's deadlines, which override the instance's `timeouts`.
 package struct RouteTimes: Equatable, Sendable {
   /// nil: the instance's.
   package let firstByteMilliseconds: Int?
@@ -34,7 +34,7 @@ package struct RouteTimes: Equatable, Sendable {
   }
 }
 
-/// A route before the table gives it its place.
+/// A route as a file defines it, before it is in a table.
 struct RouteDefinition {
   let pattern: RoutePattern
   let method: Method
@@ -43,13 +43,14 @@ struct RouteDefinition {
   var bodyBytesMax: Int?
   var times: RouteTimes?
 
-  /// A GET reads. Anything else writes, unless its scope says that it reads (`POST /proxy/balances/filter`).
+  /// `proxy:write` makes a route a write, `proxy:read` a read (`POST /proxy/balances/filter`). With another scope, only
+  /// GET is a read.
   var isWrite: Bool {
     scope == .write || method != .get && scope != .read
   }
 }
 
-/// The path of a route: `/proxy`, then segments that are literal or, as `:name`, any one non-empty segment.
+/// The path of a route: `/proxy`, then segments that are literal or a `:name`, which matches any one non-empty segment.
 struct RoutePattern: Hashable {
   enum Segment: Hashable {
     case literal(String)
@@ -61,10 +62,10 @@ struct RoutePattern: Hashable {
     "must be /proxy followed by 1 to 32 segments, each of letters, digits and -._~!$&'()*+,=:@ or a :parameter"
 
   let text: String
-  /// Behind `/proxy`.
+  /// The segments after `/proxy`.
   let segments: [Segment]
 
-  /// nil for text that breaks the rule.
+  /// nil for text that violates `rule`.
   init?(_ text: String) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count >= 3, parts[0].isEmpty, parts[1] == "proxy" else { return nil }
@@ -85,7 +86,7 @@ private func segment(_ text: Substring) -> RoutePattern.Segment? {
   return isLiteral ? .literal(String(text)) : nil
 }
 
-/// RFC 3986 §3.3 pchar without escapes, which a request could write in two ways, and without `;`.
+/// RFC 3986 §3.3 pchar without `;` and without escapes, which have more than one spelling.
 private func isLiteralByte(_ byte: UInt8) -> Bool {
   isUnreserved(byte) || "!$&'()*+,=:@".utf8.contains(byte)
 }

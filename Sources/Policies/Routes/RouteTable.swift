@@ -1,27 +1,27 @@
 package import HTTP1
 
-/// Finds the route of a request; a tree of segments in flat arrays.
+/// Finds the route of a request: a tree of segments in flat arrays.
 package struct RouteTable: Sendable {
   static let scopesMax = 64
 
-  /// In the order of their definition; `Admission.routeIndex` counts here.
+  /// In the order of their definition; `Admission.routeIndex` is an index in it.
   package let routes: [Route]
-  /// Every scope that a route asks for, at most 64.
+  /// Every scope that a route requires, at most 64.
   let scopes: [Scope]
   let nodes: [Node]
   let edges: [Edge]
   /// The literals of all edges, one after the other.
   let literals: [UInt8]
   let endpoints: [Endpoint]
-  /// Which methods any of them takes.
+  /// The methods of all routes together.
   package let methods: MethodSet
 
   struct Node: Sendable {
-    /// Literal segments that may follow.
+    /// The literal segments that may follow.
     var edges = 0..<0
-    /// The node behind a parameter; -1: none.
+    /// The node after a parameter; -1: none.
     var parameterChild = -1
-    /// What a path that ends here answers; -1: nothing.
+    /// The endpoint of a path that ends here; -1: none.
     var endpoint = -1
   }
 
@@ -39,20 +39,20 @@ package struct RouteTable: Sendable {
     var routes = InlineArray<10, Int32>(repeating: -1)
   }
 
-  /// What a path is, whatever the method.
+  /// A path that exists, regardless of the method.
   package struct Match: Sendable {
     let endpoint: Int
   }
 
-  /// The endpoint of what follows `/proxy` in a pattern; nil when none matches. Literals win over parameters, from the
-  /// left.
+  /// Matches a core path with the patterns, which have `/proxy` before it; nil: none matches. Literals take precedence
+  /// over parameters, from the left.
   @inline(__always)
   package func match(_ bytes: Span<UInt8>, corePath: Range<Int>) -> Match? {
     guard !corePath.isEmpty, bytes[corePath.lowerBound] == UInt8(ascii: "/") else { return nil }
     return find(bytes, corePath.lowerBound + 1..<corePath.upperBound, below: 0).map(Match.init)
   }
 
-  /// The place in `routes` of a method there; HEAD takes GET's.
+  /// The index in `routes` of a method on a path; HEAD uses the route of GET.
   @inline(__always)
   package func route(_ method: Method, at match: Match) throws(Rejection) -> Int32 {
     let route = endpoints[match.endpoint].routes[Int(method.rawValue)]
@@ -60,7 +60,7 @@ package struct RouteTable: Sendable {
     return route
   }
 
-  /// Visits a node at most once a path, so the work is bounded by the operator's table.
+  /// Visits each node at most once, so the operator's table bounds the work.
   private func find(_ bytes: Span<UInt8>, _ rest: Range<Int>, below node: Int) -> Int? {
     let segment = rest.lowerBound..<(bytes.first(UInt8(ascii: "/"), in: rest) ?? rest.upperBound)
     guard !segment.isEmpty else { return nil }

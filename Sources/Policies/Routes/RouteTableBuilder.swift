@@ -1,8 +1,8 @@
 import HTTP1
 
 extension RouteTable {
-  /// The table of these routes. A method on a pattern that is already there, under whatever parameter names, gives way
-  /// to the first; at most `scopesMax` scopes.
+  /// Builds the table of these routes, of at most `scopesMax` scopes. If two define a method of the same paths,
+  /// regardless of parameter names, the first counts.
   init(_ definitions: [RouteDefinition]) {
     var builder = RouteTableBuilder()
     for definition in definitions { builder.insert(definition) }
@@ -10,7 +10,7 @@ extension RouteTable {
   }
 }
 
-/// Grows the tree of segments, then lays it flat.
+/// Builds the tree of segments, then flattens it.
 private struct RouteTableBuilder {
   private struct Branch {
     var literals: [String: Int] = [:]
@@ -35,7 +35,6 @@ private struct RouteTableBuilder {
         hasOwnTimes: definition.times != nil,
         bodyBytesMax: definition.bodyBytesMax, times: definition.times))
     allow(definition.method, index, at: endpoint)
-    // DESIGN: HEAD matches GET.
     if definition.method == .get { allow(.head, index, at: endpoint) }
   }
 

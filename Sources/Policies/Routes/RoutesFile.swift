@@ -8,7 +8,7 @@ struct RoutesFile {
     guard let members = root.members(["routes", schemaKey]), let field = members.required("routes"),
       let entries = field.entries()
     else { return [] }
-    guard entries.count <= Self.pathsMax else { return field.refused("has more than \(Self.pathsMax) paths") ?? [] }
+    guard entries.count <= Self.pathsMax else { return field.fail("has more than \(Self.pathsMax) paths") ?? [] }
     members.readSchema()
     var firstTexts: [[RoutePattern.Segment]: String] = [:]
     var definitions: [RouteDefinition] = []
@@ -22,7 +22,7 @@ struct RoutesFile {
       }
       definitions += methods(of: pattern, entry.field)
     }
-    noteConflicts(definitions, of: field, in: entries.map(\.field))
+    warnOfConflicts(definitions, of: field, in: entries.map(\.field))
     if Set(definitions.map(\.scope)).count > RouteTable.scopesMax {
       field.error("has more than \(RouteTable.scopesMax) scopes")
     }
@@ -51,35 +51,35 @@ struct RoutesFile {
       pattern: pattern, method: method, scope: scope, operation: operation, bodyBytesMax: bodyBytesMax, times: times)
   }
 
-  /// Within the bounds of an instance's own.
+  /// Within the same bounds as an instance's `timeouts`.
   private func times(_ members: Members) -> RouteTimes? {
     guard members["first_byte_s"] != nil || members["total_s"] != nil else { return nil }
     let times = RouteTimes(
       firstByteMilliseconds: members["first_byte_s"]?.milliseconds(inSeconds: exchangeSecondsBounds),
       totalMilliseconds: members["total_s"]?.milliseconds(inSeconds: exchangeSecondsBounds))
     if let firstByte = times.firstByteMilliseconds, let total = times.totalMilliseconds, firstByte > total {
-      members["first_byte_s"]?.warning("is longer than \"total_s\", which ends the exchange before; raise \"total_s\"")
+      members["first_byte_s"]?.warning("is longer than \"total_s\", which ends the exchange earlier; raise \"total_s\"")
     }
     return times
   }
 
   private func scope(_ field: Field) -> Scope? {
     guard let text = field.string() else { return nil }
-    guard let scope = Scope(text) else { return field.refused(scopeRule) }
+    guard let scope = Scope(text) else { return field.fail(scopeRule) }
     return scope
   }
 
-  /// A label of metrics and logs.
+  /// A label in metrics and logs.
   private func operation(_ field: Field) -> String? {
     guard let text = field.string() else { return nil }
     let isPlain = text.utf8.allSatisfy { byte in
       isAlphanumeric(byte) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
     }
     guard isPlain, (1...64).contains(text.utf8.count) else {
-      return field.refused("must be 1 to 64 of A-Z a-z 0-9 _ .")
+      return field.fail("must be 1 to 64 characters of A-Z a-z 0-9 _ .")
     }
     return text
   }
 }
 
-let scopeRule = "must be 1 to 128 visible ASCII characters without quotes and backslashes (RFC 6749 §3.3)"
+let scopeRule = "must be 1 to 128 printable ASCII characters without spaces, quotes and backslashes (RFC 6749 §3.3)"

@@ -1,5 +1,5 @@
 extension GatewayLimits {
-  /// What the file states, with the defaults for the rest.
+  /// Keys that the field does not have keep their defaults.
   init(_ field: Field) {
     self.init()
     let known = [
@@ -20,7 +20,7 @@ extension GatewayLimits {
     statesConnections = members["connections"] != nil
     statesUpstreamConnections = members["upstream_connections"] != nil
     if requestLineBytesMax + headerBytesMax > Self.headBytesMax {
-      field.error("\"request_line_bytes\" and \"header_bytes\" must be at most \(Self.headBytesMax) together")
+      field.error("\"request_line_bytes\" plus \"header_bytes\" must be at most \(Self.headBytesMax)")
     }
   }
 }
@@ -32,7 +32,7 @@ let bodyBytesBounds = 0...1 << 40
 let dayInSeconds = 86_400.0
 
 extension GatewayTimeouts {
-  /// What the file states, with the defaults for the rest.
+  /// Keys that the field does not have keep their defaults.
   init(_ field: Field) {
     self.init()
     let known = ["head_s", "body_idle_s", "idle_s", "drain_s", "drain_delay_s", "drain_idle_s"]

@@ -1,5 +1,5 @@
 extension AdminSettings {
-  /// What gateway.json says, whatever the state of the other files; nil: off, or not to be read.
+  /// Reads gateway.json only, so that faults of other files do not matter; nil: off, or gateway.json is faulty.
   package init?(in folder: PolicyFolder) {
     let (reading, log) = (FolderReading(folder), FindingLog())
     let file = GatewayFile(reading: reading, stateFolder: folder.stateFolder)
@@ -12,7 +12,7 @@ extension AdminSettings {
 /// Decodes `gateway.json`; every key has a default.
 struct GatewayFile {
   let reading: FolderReading
-  /// What relative paths of logs are relative to.
+  /// Relative paths of logs are relative to it.
   let stateFolder: String
 
   func settings(_ root: Field) -> GatewaySettings {
@@ -45,23 +45,23 @@ struct GatewayFile {
   private func listeners(_ field: Field) -> [Listener]? {
     guard case .array = field.node.value else { return listener(field).map { listener in [listener] } }
     guard let fields = field.elements() else { return nil }
-    guard (1...16).contains(fields.count) else { return field.refused("must have 1 to 16 addresses") }
+    guard (1...16).contains(fields.count) else { return field.fail("must have 1 to 16 addresses") }
     var listeners: [Listener] = []
     for field in fields {
       guard let listener = listener(field) else { continue }
       let isRepeated = listeners.contains { other in other.address == listener.address && !listener.address.isAnyPort }
-      if isRepeated { field.error("the same address twice") }
+      if isRepeated { field.error("duplicate address") }
       listeners.append(listener)
     }
     return listeners
   }
 
-  /// `[::]` alone takes no IPv4, as it does elsewhere.
+  /// `[::]` alone accepts no IPv4, unlike in many other servers.
   private func noteFamilies(of listeners: [Listener], _ field: Field) {
     for listener in listeners {
       guard case .ip(_, let port) = listener.address, let note = listener.address.familyNote else { continue }
       let hasIPv4 = listeners.contains { $0.address == .ip(IPAddress(ipv4: 0), port: port) }
-      if !hasIPv4 { field.remark(note) }
+      if !hasIPv4 { field.note(note) }
     }
   }
 
@@ -75,7 +75,7 @@ struct GatewayFile {
     listener.mode = members["mode"]?.fileMode()
     listener.group = members["group"]?.group()
     guard case .unix = address else {
-      for key in ["mode", "group"] { members[key]?.error("is for the file of a Unix socket; leave it out here") }
+      for key in ["mode", "group"] { members[key]?.error("applies to Unix sockets only; remove it") }
       return listener
     }
     return listener
@@ -91,33 +91,32 @@ struct GatewayFile {
     else { return nil }
     let hosts = members["hosts"].flatMap(hosts) ?? []
     guard let token = members["token"] else { return checked(AdminSettings(address: address, hosts: hosts), field) }
-    // Without the token that is asked for, the field has said what is wrong.
+    // If the token cannot be read, `secret` has recorded why.
     return token.secret(in: reading).map { AdminSettings(address: address, token: $0, hosts: hosts) }
   }
 
   private func hosts(_ field: Field) -> [String]? {
     guard let fields = field.elements() else { return nil }
-    guard fields.count <= Self.hostsMax else { return field.refused("must have at most \(Self.hostsMax) names") }
+    guard fields.count <= Self.hostsMax else { return field.fail("must have at most \(Self.hostsMax) names") }
     return fields.compactMap { field in field.host() }
   }
 
   private static let hostsMax = 64
 
   private func checked(_ settings: AdminSettings, _ field: Field) -> AdminSettings? {
-    settings.address.isWithinThisMachine ? settings : field.refused(settings.lacksToken)
+    settings.address.isLocal ? settings : field.fail(settings.missingTokenMessage)
   }
 
   private func log(_ field: Field, allowsStandardOutput: Bool) -> LogDestination? {
     if field.isNull { return nil }
     guard let text = field.label(byteCountMax: 4096) else { return nil }
     if text == "-" {
-      return allowsStandardOutput ? .standardOutput : field.refused("must be a path of a file, or null")
+      return allowsStandardOutput ? .standardOutput : field.fail("must be a file path or null")
     }
     let path = resolved(text, in: stateFolder)
-    // A log that grows in the folder would load the policy anew with each line, and publish who calls.
+    // Each line of a log in the folder would cause a reload, and anyone who can read the policy could read the log.
     guard !isWithin(path, reading.folder.path) else {
-      return field.refused(
-        "the log would be inside the policy folder; name a path outside it or another --state folder")
+      return field.fail("must not be inside the policy folder; use a path outside it or another --state folder")
     }
     return .file(path: path)
   }
@@ -129,7 +128,7 @@ struct GatewayFile {
 
   private func checkAudit(_ members: Members) {
     if let log = members["audit_log"], !log.isNull, members["audit_key"].map(\.isNull) ?? true {
-      log.warning("without \"audit_key\" the chain finds accidents, not forgery")
+      log.warning("without \"audit_key\", the hash chain detects accidental damage but not forgery")
     }
     if let key = members["audit_key"], !key.isNull, members["audit_log"].map(\.isNull) ?? true {
       key.warning("has no effect without \"audit_log\"")
@@ -145,23 +144,23 @@ extension ListenAddress {
 }
 
 extension Field {
-  /// Three octal digits, with a zero before them or without.
+  /// Three octal digits, with or without a leading zero.
   fileprivate func fileMode() -> UInt32? {
     guard let text = string() else { return nil }
     guard (3...4).contains(text.utf8.count), text.utf8.count == 3 || text.hasPrefix("0"),
       let mode = UInt32(text, radix: 8),
       text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) })
-    else { return refused("must be permissions in octal digits, such as \"0660\"") }
+    else { return fail("must be file permissions in octal, such as \"0660\"") }
     return mode
   }
 
-  /// A name, or a number as one.
+  /// A group's name or number.
   fileprivate func group() -> SocketGroup? {
     if case .number = node.value { return integer(in: 0...4_294_967_294).map { .number(UInt32($0)) } }
     return label().map { SocketGroup.name($0) }
   }
 
-  /// A name or an address without a port, as `Host` has it.
+  /// A host name or an IP address as in `Host`, without a port.
   fileprivate func host() -> String? {
     guard let text = string() else { return nil }
     let isAddress = text.hasPrefix("[") && text.hasSuffix("]") && IPAddress(String(text.dropFirst().dropLast())) != nil
@@ -170,7 +169,7 @@ extension Field {
         || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains(byte)
     }
     guard (1...253).contains(text.utf8.count), isAddress || isName else {
-      return refused("must be a host as callers name it, without scheme and port, such as \"gateway.internal\"")
+      return fail("must be a host name or an IP address without scheme and port, such as \"gateway.internal\"")
     }
     return text.lowercased()
   }

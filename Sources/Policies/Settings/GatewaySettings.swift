@@ -4,9 +4,9 @@ package struct GatewaySettings: Sendable {
   package var listeners = [Listener(address: .ip(IPAddress(ipv4: 0x7f00_0001), port: 8080))]
   /// nil: off.
   package var admin: AdminSettings? = AdminSettings(address: .ip(IPAddress(ipv4: 0x7f00_0001), port: 9901))
-  /// 0 to 256 event loops; 0: one a core.
+  /// 0 to 256 event loops; 0: one per core.
   package var loops = 0
-  /// Whose `X-Forwarded-For` and PROXY header are believed.
+  /// Peers in these networks are trusted to send `X-Forwarded-For` and a PROXY header.
   package var trustedProxies: [Network] = []
   /// nil: off.
   package var accessLog: LogDestination? = .standardOutput
@@ -14,9 +14,9 @@ package struct GatewaySettings: Sendable {
   package var auditLog: LogDestination?
   /// nil: the chain is plain SHA-256.
   package var auditKey: Secret?
-  /// Whether a change of the folder loads it anew.
+  /// Whether a change of the folder causes a reload.
   package var watchesFolder = true
-  /// `/livez` and `/readyz` on the proxy listeners too.
+  /// Whether the proxy listeners, too, answer `/livez` and `/readyz`.
   package var answersHealthOnListeners = false
   package var limits = GatewayLimits()
   package var timeouts = GatewayTimeouts()
@@ -25,9 +25,9 @@ package struct GatewaySettings: Sendable {
 /// One listening socket for clients.
 package struct Listener: Hashable, Sendable {
   package let address: ListenAddress
-  /// Whether trusted peers begin a connection with a PROXY header.
+  /// Whether trusted peers start a connection with a PROXY header.
   package var expectsProxyHeader = false
-  /// Permission bits of a Unix socket, 0 to 0o777; nil: as the umask has it.
+  /// Permission bits of a Unix socket, 0 to 0o777; nil: those that the umask leaves.
   package var mode: UInt32?
   /// The group of a Unix socket; nil: that of the process.
   package var group: SocketGroup?
@@ -38,7 +38,7 @@ package struct Listener: Hashable, Sendable {
   }
 }
 
-/// A group of the machine that the gateway runs on, which `check` need not know.
+/// A group on the gateway's machine; `check` does not look it up.
 package enum SocketGroup: Hashable, Sendable {
   case name(String)
   case number(UInt32)
@@ -47,9 +47,9 @@ package enum SocketGroup: Hashable, Sendable {
 /// The listener for operators.
 package struct AdminSettings: Equatable, Sendable {
   package let address: ListenAddress
-  /// What a caller presents for all but the probes; nil: nothing.
+  /// Required of callers, except for the probes; nil: none.
   package var token: Secret?
-  /// What callers may name in `Host` beside the address and localhost, in lower case.
+  /// Values that `Host` may have besides the address and localhost, in lower case.
   package var hosts: [String]
 
   package init(address: ListenAddress, token: Secret? = nil, hosts: [String] = []) {
@@ -62,10 +62,10 @@ package struct AdminSettings: Equatable, Sendable {
     left.address == right.address && left.token?.reveal() == right.token?.reveal() && left.hosts == right.hosts
   }
 
-  /// What is wrong where others than this machine's could ask without a token.
-  package var lacksToken: String {
-    "\(address) can be reached from other machines; give \"admin\" a token, "
-      + "{\"address\": \"\(address)\", \"token\": {\"file\": \"PATH\"}}, or choose an address of 127.0.0.1"
+  /// The error message for an address that is not local, without a token.
+  package var missingTokenMessage: String {
+    "\(address) is reachable from other machines and needs a token; set \"admin\" to "
+      + "{\"address\": \"\(address)\", \"token\": {\"file\": \"PATH\"}}, or use a loopback address such as 127.0.0.1"
   }
 }
 
@@ -75,29 +75,29 @@ package enum LogDestination: Hashable, Sendable {
   case file(path: String)
 }
 
-/// Bounds of `gateway.json`, each the greatest that is accepted unless its name says otherwise.
+/// The `limits` of `gateway.json`; maxima unless the name says otherwise.
 package struct GatewayLimits: Hashable, Sendable {
-  /// Request line and header section together fit in one large input buffer.
+  /// Request line and header section together must fit into one large input buffer.
   static let headBytesMax = 48 << 10
 
   package var requestLineBytesMax = 8192
   package var headerBytesMax = 32768
   package var headerFieldsMax = 100
   package var bodyBytesMax = 5_242_880
-  /// 0: no least rate.
+  /// 0: no minimum.
   package var bodyBytesPerSecondMin = 500
-  /// For uploads that hold an upstream connection, averaged over 5 s; 0: no other than the one above.
+  /// For uploads that hold an upstream connection, averaged over 5 s; 0: only the minimum above.
   package var bodyBytesPerSecondMinUpstream = 16_384
   package var connectionsMax = 12000
-  /// 0: no bound.
+  /// 0: unlimited.
   package var connectionsPerAddressMax = 0
   package var upstreamConnectionsMax = 2048
-  /// A bound that the file states is never shrunk to fit the descriptor limit.
+  /// A limit that the file states is never reduced to fit the descriptor limit.
   package var statesConnections = false
   package var statesUpstreamConnections = false
 }
 
-/// Deadlines of `gateway.json`, in milliseconds.
+/// The `timeouts` of `gateway.json`, in milliseconds.
 package struct GatewayTimeouts: Hashable, Sendable {
   package var headMilliseconds = 10_000
   package var bodyIdleMilliseconds = 10_000

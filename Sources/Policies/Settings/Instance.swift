@@ -6,50 +6,50 @@ package struct Instance: Sendable {
   package let keys: [Secret]
   /// false: maintenance.
   package let acceptsWrites: Bool
-  /// What few instances have; one reference, since there can be very many instances.
-  private var rare: RareTraits?
-  /// Whether it is asked nothing, or no writes: a misconfigured one takes none, either.
+  /// Properties that few instances have; one reference, because there can be very many instances.
+  private var uncommon: UncommonProperties?
+  /// Whether it accepts no writes, or nothing at all: also true if it is misconfigured.
   var isRestricted: Bool { !acceptsWrites }
-  /// Shared by instances for which it is the same, as it is for most: a large part of what an instance takes.
-  let conduct: SharedConduct
+  /// Shared by instances with equal options, as most have: a large part of an instance's memory.
+  let options: SharedInstanceOptions
 
   init(
     id: InstanceID, url: InstanceURL, keys: [Secret], acceptsWrites: Bool, fault: String? = nil,
-    isMisconfigured: Bool = false, conduct: SharedConduct, hosts: [HostName] = []
+    isMisconfigured: Bool = false, options: SharedInstanceOptions, hosts: [HostName] = []
   ) {
     self.id = id
     self.url = url
     self.keys = keys
     self.acceptsWrites = acceptsWrites
-    self.conduct = conduct
-    rare = RareTraits(fault: fault, isMisconfigured: isMisconfigured, hosts: hosts)
+    self.options = options
+    uncommon = UncommonProperties(fault: fault, isMisconfigured: isMisconfigured, hosts: hosts)
   }
 
-  /// Why it is not as its files say: they were faulty when they were read last; nil: it is.
+  /// The error in its current definition, which is therefore not in force; nil: none.
   package var fault: String? {
-    get { rare?.fault }
-    set { rare = RareTraits(fault: newValue, isMisconfigured: isMisconfigured, hosts: hosts) }
+    get { uncommon?.fault }
+    set { uncommon = UncommonProperties(fault: newValue, isMisconfigured: isMisconfigured, hosts: hosts) }
   }
 
-  /// Nothing is known of it that would do: each request is refused.
-  package var isMisconfigured: Bool { rare?.isMisconfigured ?? false }
+  /// Whether it never had a valid definition: the gateway rejects each request to it.
+  package var isMisconfigured: Bool { uncommon?.isMisconfigured ?? false }
 
-  /// What callers may name it by instead of its id, each the name of this instance only.
-  var hosts: [HostName] { rare?.hosts ?? [] }
+  /// Hosts that name it instead of its id; each belongs to one instance only.
+  var hosts: [HostName] { uncommon?.hosts ?? [] }
 
-  package var tls: TLSSettings { conduct.value.tls }
-  package var limits: InstanceLimits { conduct.value.limits }
-  package var timeouts: InstanceTimeouts { conduct.value.timeouts }
-  package var health: HealthSettings { conduct.value.health }
-  package var breaker: BreakerSettings { conduct.value.breaker }
+  package var tls: TLSSettings { options.value.tls }
+  package var limits: InstanceLimits { options.value.limits }
+  package var timeouts: InstanceTimeouts { options.value.timeouts }
+  package var health: HealthSettings { options.value.health }
+  package var breaker: BreakerSettings { options.value.breaker }
 }
 
-private final class RareTraits: Sendable {
+private final class UncommonProperties: Sendable {
   let fault: String?
   let isMisconfigured: Bool
   let hosts: [HostName]
 
-  /// nil where there is nothing to tell.
+  /// nil if all of them have their usual values.
   init?(fault: String?, isMisconfigured: Bool, hosts: [HostName]) {
     guard fault != nil || isMisconfigured || !hosts.isEmpty else { return nil }
     self.fault = fault
@@ -58,8 +58,8 @@ private final class RareTraits: Sendable {
   }
 }
 
-/// How an instance is reached and spared.
-struct InstanceConduct: Hashable, Sendable {
+/// The options of an instance's entry.
+struct InstanceOptions: Hashable, Sendable {
   var tls = TLSSettings()
   var limits = InstanceLimits()
   var timeouts = InstanceTimeouts()
@@ -68,21 +68,21 @@ struct InstanceConduct: Hashable, Sendable {
 }
 
 extension Instance {
-  /// An instance of which no good definition has been read.
+  /// An instance without a valid definition so far.
   init(misconfigured id: InstanceID, _ fault: String) {
     self.init(
       id: id, url: .unknown, keys: [], acceptsWrites: false, fault: fault, isMisconfigured: true,
-      conduct: SharedConduct(InstanceConduct()))
+      options: SharedInstanceOptions(InstanceOptions()))
   }
 }
 
-final class SharedConduct: Sendable {
-  let value: InstanceConduct
+final class SharedInstanceOptions: Sendable {
+  let value: InstanceOptions
 
-  init(_ value: InstanceConduct) { self.value = value }
+  init(_ value: InstanceOptions) { self.value = value }
 }
 
-/// Paths of PEM files, and the name to ask for and to verify; nil: the system's trust, no certificate, the URL's host.
+/// PEM files, and the server name to send and to verify. nil: the system's authorities, no certificate, the URL's host.
 package struct TLSSettings: Hashable, Sendable {
   package var authority: PEMFile?
   package var certificate: PEMFile?
@@ -90,21 +90,22 @@ package struct TLSSettings: Hashable, Sendable {
   package var serverName: String?
 }
 
-/// Greatest numbers for all loops together.
+/// Limits for all loops together.
 package struct InstanceLimits: Hashable, Sendable {
   package var connectionsMax = 64
-  /// The part of the connections that one client may hold while others wait, and at any time for uploads: 0 < share ≤ 1.
+  /// The fraction of the connections that one client may hold while others wait, and at any time for uploads:
+  /// 0 < share ≤ 1.
   package var share = 0.25
   /// Exchanges that wait for a connection.
   package var queueMax = 256
-  /// Exchanges under way; 0: no bound beyond connections and queue.
+  /// Concurrent exchanges; 0: limited only by connections and queue.
   package var concurrentMax = 0
 }
 
-/// Deadlines of exchanges and ages of connections, in milliseconds.
+/// Deadlines of exchanges and maximum ages of connections, in milliseconds.
 package struct InstanceTimeouts: Hashable, Sendable {
   package var connectMilliseconds = 5000
-  /// How long a resolved name is used for new connections; 0: for one.
+  /// How long a resolved name is used for new connections; 0: for one connection.
   package var nameCacheMilliseconds = 5000
   package var queueMilliseconds = 5000
   package var firstByteMilliseconds = 30_000
@@ -120,7 +121,7 @@ package struct HealthSettings: Hashable, Sendable {
 }
 
 package struct BreakerSettings: Hashable, Sendable {
-  /// Faults in a row that open it; 0: never.
+  /// Consecutive faults that open it; 0: never.
   package var failuresMax = 5
   package var openMilliseconds = 1000
   package var openMillisecondsMax = 60_000

@@ -9,7 +9,7 @@ extension InstanceLimits {
   }
 }
 
-/// Of `first_byte_s` and `total_s`, an instance's and a route's.
+/// Bounds of `first_byte_s` and `total_s`, of instances and of routes.
 let exchangeSecondsBounds = 0.01...dayInSeconds
 
 extension InstanceTimeouts {

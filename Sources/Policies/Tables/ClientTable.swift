@@ -1,11 +1,12 @@
-/// All clients in flat arrays, since there can be as many as tokens: about 40 bytes each, their names and grants.
+/// All clients in flat arrays, because there can be as many as tokens: about 40 bytes each, plus names and grants.
 ///
-/// As a collection it makes a `Client` of each; a request asks for single properties, which allocates nothing. Behind the
-/// clients it has one row for each binding of a token: the same client with other instances, for its indices only.
+/// As a collection it makes a `Client` for each element. Requests read single properties, which does not allocate.
+/// After the clients' rows it has a row for each token binding: the same client with other instances. These rows are
+/// reached by index only and are not part of the collection.
 package struct ClientTable: Sendable, RandomAccessCollection {
   private struct Row {
     let scopes: ScopeSet
-    /// Where id and name stand in `texts`, one after the other.
+    /// The offset of the id in `texts`; the name follows.
     let textStart: UInt32
     let idLength: UInt8
     var isRevoked: Bool
@@ -15,29 +16,29 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     /// -1: all instances.
     var instanceCount: Int32
     var instanceStart: UInt32
-    /// Slots in the arrays below.
+    /// Indices in the arrays below.
     let networks: UInt32
     let limits: UInt32
-    /// Takes up what would else be padding.
+    /// Fills what would otherwise be padding.
     let key: UInt32
   }
 
   private var rows: [Row] = []
-  /// Moved behind the clients' rows once the table is packed.
+  /// `packed` moves them after the clients' rows.
   private var boundRows: [Row] = []
   private var clientCount = 0
   private(set) var texts: [UInt8] = []
   private var instances: [Int32] = []
-  /// The first one is that of most clients, as below.
+  /// The first one is the default, which most clients have; likewise in `limits`.
   private var networks: [NetworkGrant] = [.all]
   private var limits: [ClientLimits] = [ClientLimits()]
 
   /// Appends a client, and rows for the bindings of its tokens.
   mutating func append(_ client: Client, bindings: [TokenBinding] = []) {
-    // A name that is not given is the id.
+    // Empty: the name is the id.
     let name = client.name.utf8.elementsEqual(client.id.bytes) ? [] : Array(client.name.utf8)
     var granted: [Int32]?
-    if case .only(let places) = client.instances { granted = places }
+    if case .only(let indices) = client.instances { granted = indices }
     rows.append(
       Row(
         scopes: client.scopes, textStart: UInt32(texts.count), idLength: UInt8(client.id.bytes.count),
@@ -69,10 +70,10 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     return UInt32(values.count - 1)
   }
 
-  // MARK: Taking back
+  // MARK: Rolling back
 
-  /// How much there is of everything.
-  struct Mark {
+  /// The sizes of all arrays.
+  struct Checkpoint {
     fileprivate let rows: Int
     fileprivate let texts: Int
     fileprivate let instances: Int
@@ -81,24 +82,24 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     fileprivate let boundRows: Int
   }
 
-  var mark: Mark {
-    Mark(
+  var checkpoint: Checkpoint {
+    Checkpoint(
       rows: rows.count, texts: texts.count, instances: instances.count, networks: networks.count, limits: limits.count,
       boundRows: boundRows.count)
   }
 
-  /// Forgets all that was appended since.
-  mutating func truncate(to mark: Mark) {
-    rows.removeSubrange(mark.rows...)
-    clientCount = mark.rows
-    boundRows.removeSubrange(mark.boundRows...)
-    texts.removeSubrange(mark.texts...)
-    instances.removeSubrange(mark.instances...)
-    networks.removeSubrange(mark.networks...)
-    limits.removeSubrange(mark.limits...)
+  /// Removes everything appended since the checkpoint.
+  mutating func rollBack(to checkpoint: Checkpoint) {
+    rows.removeSubrange(checkpoint.rows...)
+    clientCount = checkpoint.rows
+    boundRows.removeSubrange(checkpoint.boundRows...)
+    texts.removeSubrange(checkpoint.texts...)
+    instances.removeSubrange(checkpoint.instances...)
+    networks.removeSubrange(checkpoint.networks...)
+    limits.removeSubrange(checkpoint.limits...)
   }
 
-  /// The same with these clients revoked.
+  /// A copy with these clients revoked.
   func revoking(_ isRevoked: (ArraySlice<UInt8>) -> Bool) -> ClientTable {
     var table = self
     for index in rows.indices where !rows[index].isRevoked && isRevoked(id(of: index)) {
@@ -121,10 +122,10 @@ package struct ClientTable: Sendable, RandomAccessCollection {
       limits: limits(of: index))
   }
 
-  /// The client that a row is of, which may be that of a binding behind the clients.
+  /// The index of the client of a row; differs from `row` if that is the row of a binding.
   func owner(of row: Int) -> Int {
     guard row >= clientCount else { return row }
-    // Each client's text begins behind that of the one before.
+    // Text offsets ascend with the clients, so a binary search finds the client.
     var range = 0..<clientCount
     while range.count > 1 {
       let middle = range.lowerBound + range.count / 2
@@ -133,9 +134,9 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     return range.lowerBound
   }
 
-  /// The places in `Policy.instances` that it may use, ascending; nil: all.
+  /// The instances that it may use, as ascending indices in `Policy.instances`; nil: all.
   package func instances(of index: Int) -> [Int32]? {
-    rows[index].instanceCount < 0 ? nil : Array(instances[places(of: rows[index])])
+    rows[index].instanceCount < 0 ? nil : Array(instances[instanceRange(of: rows[index])])
   }
 
   private func name(of row: Row) -> String {
@@ -145,7 +146,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     return String(decoding: texts[range], as: UTF8.self)
   }
 
-  private func places(of row: Row) -> Range<Int> {
+  private func instanceRange(of row: Row) -> Range<Int> {
     Int(row.instanceStart)..<Int(row.instanceStart) + Int(row.instanceCount)
   }
 
@@ -153,20 +154,20 @@ package struct ClientTable: Sendable, RandomAccessCollection {
 
   package func id(of index: Int) -> ArraySlice<UInt8> { texts[idRange(of: index)] }
 
-  /// Where its id stands in `texts`.
+  /// The range of its id in `texts`.
   func idRange(of index: Int) -> Range<Int> {
     let start = Int(rows[index].textStart)
     return start..<start + Int(rows[index].idLength)
   }
 
-  /// Names the client in a loop's pools: the same after every reload, never 0.
+  /// Identifies the client in a loop's pools; the same after every reload, never 0.
   ///
-  /// A hash of its id. Two clients may share one, and then share what is one client's part of an instance.
+  /// A hash of its id. Clients with the same key count as one client for an instance's `limits.share`.
   package func clientKey(of index: Int) -> UInt32 { rows[index].key }
 
   package func limits(of index: Int) -> ClientLimits { limits[limitsSlot(of: index)] }
 
-  /// Counts the clients with limits from 1; 0: none.
+  /// The number of the client among those with limits, from 1; 0: it has none.
   package func limitsSlot(of index: Int) -> Int { Int(rows[index].limits) }
 
   func isRevoked(_ index: Int) -> Bool { rows[index].isRevoked }
@@ -174,8 +175,8 @@ package struct ClientTable: Sendable, RandomAccessCollection {
   func scopes(of index: Int) -> ScopeSet { rows[index].scopes }
 
   func defaultInstance(of index: Int) -> Int32? {
-    let place = rows[index].defaultInstance
-    return place < 0 ? nil : place
+    let instance = rows[index].defaultInstance
+    return instance < 0 ? nil : instance
   }
 
   @inline(__always)
@@ -183,12 +184,12 @@ package struct ClientTable: Sendable, RandomAccessCollection {
 
   @inline(__always)
   func mayUse(_ instance: Int32, _ index: Int) -> Bool {
-    mayUseAllInstances(index) || isMember(instance, ofAscending: instances, places(of: rows[index]))
+    mayUseAllInstances(index) || isMember(instance, ofAscending: instances, instanceRange(of: rows[index]))
   }
 
   func mayCall(from peer: PeerAddress, _ index: Int) -> Bool { networks[Int(rows[index].networks)].contains(peer) }
 
-  /// The same without room to grow, and with all its rows in their places.
+  /// The table without spare capacity, and with the bindings' rows after the clients'.
   consuming func packed() -> ClientTable {
     rows += boundRows
     boundRows = []
@@ -204,7 +205,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
 extension ClientID {
   /// A hash of it; never 0.
   fileprivate var key: UInt32 {
-    guard let name = PackedBytes(bytes.span) else { preconditionFailure("an id that is too long or empty") }
+    guard let name = PackedBytes(bytes.span) else { preconditionFailure("the id is empty or too long") }
     let hash = name.hash((0x9e37_79b9_7f4a_7c15, 0xcbf2_9ce4_8422_2325))
     return max(1, UInt32(truncatingIfNeeded: hash ^ hash >> 32))
   }

@@ -1,4 +1,4 @@
-/// Which of the scopes that routes ask for somebody has, by their index in the route table.
+/// A set of scopes, by their index in the route table's `scopes`.
 package struct ScopeSet: Equatable, Sendable {
   static let all = ScopeSet(bits: .max)
 
@@ -16,7 +16,7 @@ package struct ScopeSet: Equatable, Sendable {
 /// Which instances a client may use.
 enum InstanceGrant: Equatable, Sendable {
   case all
-  /// Places in `Policy.instances`, ascending.
+  /// Ascending indices in `Policy.instances`.
   case only([Int32])
 
   func contains(_ instance: Int32) -> Bool {
@@ -27,9 +27,9 @@ enum InstanceGrant: Equatable, Sendable {
   }
 }
 
-/// Whether a number is among those of a range of places, which ascend.
-func isMember(_ number: Int32, ofAscending numbers: [Int32], _ places: Range<Int>) -> Bool {
-  var range = places
+/// Whether a number is in a part of an array, in which numbers ascend.
+func isMember(_ number: Int32, ofAscending numbers: [Int32], _ part: Range<Int>) -> Bool {
+  var range = part
   while !range.isEmpty {
     let middle = range.lowerBound + range.count / 2
     if numbers[middle] == number { return true }
@@ -38,17 +38,17 @@ func isMember(_ number: Int32, ofAscending numbers: [Int32], _ places: Range<Int
   return false
 }
 
-/// Where a client may call from.
+/// The networks that a client may call from.
 enum NetworkGrant: Equatable, Sendable {
   case all
   case only([Network])
 
-  /// A list that has all of IPv4 and of IPv6 is no restriction.
+  /// A list with all of IPv4 and all of IPv6 restricts nothing.
   init(_ networks: [Network]) {
     self = networks.contains(.allIPv4) && networks.contains(.allIPv6) ? .all : .only(networks)
   }
 
-  /// A peer on a Unix socket has no address, so a restricted client cannot be told to be within its networks.
+  /// A peer on a Unix socket has no address, so it is in none of a restricted client's networks.
   func contains(_ peer: PeerAddress) -> Bool {
     switch (self, peer) {
     case (.all, _): true

@@ -1,9 +1,9 @@
 import HTTP1
 
-/// Finds the instance that a request's host names: open addressing over flat arrays, at most half full.
+/// Finds the instance of a request's host: a hash table with open addressing in flat arrays, at most half full.
 package struct HostDirectory: Sendable {
   private struct Entry {
-    /// Where its text stands in `texts`.
+    /// Its range in `texts`.
     let text: Range<Int>
     let instance: Int32
   }
@@ -11,10 +11,10 @@ package struct HostDirectory: Sendable {
   /// All host names in lower case, one after the other; IPv6 addresses without brackets.
   private let texts: [UInt8]
   private let entries: [Entry]
-  /// An index of `entries` plus 1; 0: empty. No slots without hosts.
+  /// An index in `entries` plus 1; 0: an empty slot. An empty array if there are no hosts.
   private let slots: [UInt32]
 
-  /// - Parameter hosts: those of each instance, in the instances' order, all different from one another.
+  /// - Parameter hosts: the hosts of each instance, in the order of the instances, without duplicates.
   init(_ hosts: [[HostName]]) {
     var texts: [UInt8] = []
     var entries: [Entry] = []
@@ -36,24 +36,24 @@ package struct HostDirectory: Sendable {
     self.slots = slots
   }
 
-  /// Whether no instance has a host, so that no request need be asked for its own.
+  /// Whether no instance has a host, so that requests' hosts do not matter.
   @inline(__always)
   package var isEmpty: Bool { slots.isEmpty }
 
-  /// The place in `Policy.instances` of the instance that the host of a request names; nil where it names none.
+  /// The index in `Policy.instances` of the instance of a request's host; nil: none.
   @inline(never)
   func instance(of head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Int32? {
     for index in head.fields.indices {
       if case .host = head.fields[index].kind { return instance(ofAuthority: head.fields[index].value, bytes) }
     }
-    // HTTP/1.0 may leave Host out, and still name the authority in an absolute-form target.
+    // HTTP/1.0 may omit Host and still name the authority in an absolute-form target.
     guard head.path.lowerBound > head.target.lowerBound,
       let colon = bytes.first(UInt8(ascii: ":"), in: head.target)
     else { return nil }
     return instance(ofAuthority: min(colon + 3, head.path.lowerBound)..<head.path.lowerBound, bytes)
   }
 
-  /// Port and case do not count, nor does the dot at the end of an absolute name.
+  /// Ignores port, case and the trailing dot of an absolute name.
   private func instance(ofAuthority authority: Range<Int>, _ bytes: Span<UInt8>) -> Int32? {
     guard !authority.isEmpty else { return nil }
     if bytes[authority.lowerBound] == UInt8(ascii: "[") { return instance(ofIPv6: authority, bytes) }
@@ -62,7 +62,7 @@ package struct HostDirectory: Sendable {
     return instance(named: authority.lowerBound..<end, bytes)
   }
 
-  /// An address can be written in several ways, so it is looked up as it is written here.
+  /// Looks up the canonical form, because an address has several spellings.
   private func instance(ofIPv6 authority: Range<Int>, _ bytes: Span<UInt8>) -> Int32? {
     let end = bytes.first(UInt8(ascii: "]"), in: authority) ?? authority.upperBound
     let text = (authority.lowerBound + 1..<end).map { bytes[$0] }
@@ -83,12 +83,13 @@ package struct HostDirectory: Sendable {
 
   private func isText(_ text: Range<Int>, _ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
     guard text.count == name.count else { return false }
-    for place in 0..<text.count
-    where texts[text.lowerBound + place] != lowerCased(bytes[name.lowerBound + place]) { return false }
+    for index in 0..<text.count
+    where texts[text.lowerBound + index] != lowerCased(bytes[name.lowerBound + index]) { return false }
     return true
   }
 
-  /// FNV-1a, of small letters. Who chooses a host can meet others' slots at most, never make them longer.
+  /// FNV-1a of the lowercase name. No random seed: only the operator's hosts are inserted, so callers cannot make
+  /// searches longer.
   private static func hash(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Int {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for index in name { hash = (hash ^ UInt64(lowerCased(bytes[index]))) &* 0x0000_0100_0000_01b3 }

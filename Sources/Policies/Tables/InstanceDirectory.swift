@@ -1,7 +1,7 @@
-/// Finds an instance by the bytes of its id: open addressing over flat arrays, at most half full.
+/// Finds an instance by the bytes of its id: a hash table with open addressing in flat arrays, at most half full.
 package struct InstanceDirectory: Sendable {
   private struct Entry {
-    /// Where its words begin.
+    /// The index of its first word.
     let start: UInt32
     let byteCount: UInt32
   }
@@ -9,16 +9,16 @@ package struct InstanceDirectory: Sendable {
   /// The words of all ids, one after the other.
   private let words: [UInt64]
   private let entries: [Entry]
-  /// An index of `entries` plus 1; 0: empty.
+  /// An index in `entries` plus 1; 0: an empty slot.
   private let slots: [UInt32]
 
-  /// The ids must be different from one another.
+  /// - Parameter ids: without duplicates.
   init(_ ids: [InstanceID]) {
     var words: [UInt64] = []
     var entries: [Entry] = []
     var slots = [UInt32](repeating: 0, count: slotCount(for: ids.count))
     for id in ids {
-      guard let name = PackedBytes(id.bytes.span) else { preconditionFailure("an id that is too long or empty") }
+      guard let name = PackedBytes(id.bytes.span) else { preconditionFailure("the id is empty or too long") }
       entries.append(Entry(start: UInt32(words.count), byteCount: UInt32(name.byteCount)))
       for index in 0..<name.wordCount { words.append(name.words[index]) }
       var slot = hash(name) & (slots.count - 1)
@@ -30,7 +30,7 @@ package struct InstanceDirectory: Sendable {
     self.slots = slots
   }
 
-  /// The place in `Policy.instances` of the instance whose id these bytes are, whatever they are.
+  /// The index in `Policy.instances` of the instance with this id; nil: none. The bytes need not be a valid id.
   package func index(of bytes: Span<UInt8>) -> Int32? {
     guard let name = PackedBytes(bytes) else { return nil }
     let slots = slots.span

@@ -1,12 +1,12 @@
 import HTTP1
 
-/// 1 to 64 bytes as words, by which they are hashed and compared eight at a time. The last word has the last eight bytes,
-/// whichever of them came before, so that it is one load as well.
+/// 1 to 64 bytes as words, to hash and compare them eight at a time. The last word holds the last eight bytes, even if
+/// it overlaps the word before, so that it is a single load, too.
 struct PackedBytes: ~Copyable {
   static let bytesMax = 64
   static let wordsMax = bytesMax / 8
 
-  /// `wordCount` of them, then zeros.
+  /// `wordCount` words, then zeros.
   private(set) var words = InlineArray<8, UInt64>(repeating: 0)
   let byteCount: Int
 
@@ -16,7 +16,7 @@ struct PackedBytes: ~Copyable {
     guard (1...Self.bytesMax).contains(bytes.count) else { return nil }
     byteCount = bytes.count
     let last = byteCount < 8 ? bytes.packed(0..<byteCount) : bytes.wholeWord(at: byteCount &- 8)
-    // Each word has its place, so that all stay in registers.
+    // Constant indices, so that all words stay in registers.
     for index in 0..<Self.wordsMax {
       let start = 8 &* index
       guard start < byteCount else { break }
@@ -24,7 +24,7 @@ struct PackedBytes: ~Copyable {
     }
   }
 
-  /// The same again, from its words.
+  /// Restores packed bytes from their words.
   init(words: Span<UInt64>, byteCount: Int) {
     self.byteCount = byteCount
     for index in 0..<Self.wordsMax { self.words[index] = words[index] }
@@ -32,7 +32,7 @@ struct PackedBytes: ~Copyable {
 
   var wordCount: Int { (byteCount &+ 7) / 8 }
 
-  /// By the halves of products: each bit depends on every byte and on the seed.
+  /// XORs the halves of products, so that each bit depends on every byte and on the seed.
   @inline(__always)
   func hash(_ seed: (UInt64, UInt64)) -> UInt64 {
     var hash = seed.0

@@ -1,28 +1,29 @@
 package import Digests
 
-/// Finds a token by its digest: flat arrays, in which a search that has left the caches behind misses them once.
+/// Finds a token by its digest in flat arrays; a search in a table larger than the caches costs one cache miss.
 package struct TokenTable: Sendable {
   package struct Entry: Sendable {
     package let digest: Digest
     fileprivate var expirySeconds: Int64
-    /// The place in `Policy.clients`; of a bound token that of its own row behind the clients.
+    /// The index in `Policy.clients`; for a bound token, its row after the clients.
     package fileprivate(set) var clientIndex: Int32
-    /// Where its note is in the bytes of all notes, behind two bytes of its length.
+    /// The offset of its note in `notes`: two bytes of length, then the text.
     fileprivate let noteStart: UInt32
 
-    /// It was revoked by itself: expired for as long as there is time.
+    /// Whether the token itself is revoked, not its client; stored as an expiry before all times.
     package var isRevoked: Bool { expirySeconds == .min }
 
     /// nil: never.
     package var expiry: UnixSeconds? { expirySeconds == .max ? nil : UnixSeconds(expirySeconds) }
   }
 
-  /// In the order of their digests; `tokenIndex` counts here.
+  /// In the order of their digests; `tokenIndex` is an index in it.
   package private(set) var entries: [Entry]
   let notes: [UInt8]
-  /// Where the entries begin whose digests begin with the same bits, about two of them; small enough to stay in caches.
+  /// The index of the first entry of each bucket. A bucket has the digests with the same leading bits, about two; the
+  /// array is small enough to stay in the caches.
   private let starts: [UInt32]
-  /// How many bits of a digest's first word do not count for that.
+  /// How many low bits of a digest's first word do not select the bucket.
   private let shift: UInt64
 
   init(_ list: TokenList) {
@@ -37,7 +38,7 @@ package struct TokenTable: Sendable {
     self.starts = starts
   }
 
-  /// The same with these tokens revoked, as far as it has them.
+  /// A copy with these tokens revoked; ignores digests that are not in it.
   func revoking(_ digests: some Sequence<Digest>) -> TokenTable {
     var table = self
     for digest in digests {
@@ -46,8 +47,8 @@ package struct TokenTable: Sendable {
     return table
   }
 
-  /// The place in `entries` of the token with this digest. A caller cannot choose digests, so that the place where the
-  /// search begins tells nothing; the comparison takes the same time wherever two digests differ.
+  /// The index in `entries` of the token with this digest; nil: none. The time reveals nothing about other tokens:
+  /// callers cannot choose digests, and a comparison takes the same time wherever two digests differ.
   package func index(of digest: Digest) -> Int32? {
     let first = Int(digest.words.0 >> shift)
     for index in Int(starts[first])..<Int(starts[first + 1]) where entries[index].digest == digest {
@@ -56,34 +57,34 @@ package struct TokenTable: Sendable {
     return nil
   }
 
-  /// What the operator calls a token, ready for logs; empty without a note.
+  /// The note of a token, for logs; empty: none.
   package func note(of index: Int32) -> ArraySlice<UInt8> { notes[noteRange(of: index)] }
 
-  /// Where its note stands in `notes`.
+  /// The range of its note in `notes`.
   func noteRange(of index: Int32) -> Range<Int> {
     let start = Int(entries[Int(index)].noteStart)
     return start + 2..<start + 2 + (Int(notes[start]) << 8 | Int(notes[start + 1]))
   }
 }
 
-/// The tokens of all files, in their order: what a table is made of.
+/// The tokens of all files in file order, from which a table is made.
 struct TokenList {
   private(set) var entries: [TokenTable.Entry] = []
-  /// The first one is empty, for all tokens without a note.
+  /// The first note is empty, for all tokens without one.
   fileprivate var notes: [UInt8] = [0, 0]
-  private var places: [Digest: Int] = [:]
+  private var indices: [Digest: Int] = [:]
 
-  /// Forgets all but the first `count` tokens.
+  /// Removes all but the first `count` tokens.
   mutating func truncate(to count: Int) {
     guard count < entries.count else { return }
     let noteStarts = entries[count...].map(\.noteStart).filter { $0 > 0 }
-    for entry in entries[count...] { places[entry.digest] = nil }
+    for entry in entries[count...] { indices[entry.digest] = nil }
     entries.removeSubrange(count...)
     if let start = noteStarts.first { notes.removeSubrange(Int(start)...) }
   }
 
-  /// The same with bindings in their rows: what counts from -1 downwards counts from `clientCount` upwards.
-  func bound(behind clientCount: Int) -> TokenList {
+  /// A copy with the final rows of bound tokens: -1, -2, … become `clientCount`, `clientCount` + 1, ….
+  func bound(after clientCount: Int) -> TokenList {
     var list = self
     for index in entries.indices where entries[index].clientIndex < 0 {
       list.entries[index].clientIndex = Int32(clientCount) + ~entries[index].clientIndex
@@ -91,12 +92,12 @@ struct TokenList {
     return list
   }
 
-  /// Takes a token in unless there is one with the same digest, whose place it gives.
+  /// Appends a token, unless the list has one with the same digest: then returns the index of that one.
   ///
-  /// - Parameter clientIndex: its client, or -1 downwards: its binding, until `bound` puts that in its row.
+  /// - Parameter clientIndex: of its client; for bound tokens -1, -2, … in turn, until `bound` replaces these.
   mutating func insert(_ digest: Digest, clientIndex: Int32, expiry: UnixSeconds?, note: String?) -> Int? {
-    if let place = places[digest] { return place }
-    places[digest] = entries.count
+    if let index = indices[digest] { return index }
+    indices[digest] = entries.count
     var noteStart = 0
     if let note {
       noteStart = notes.count
@@ -113,7 +114,7 @@ struct TokenList {
 }
 
 extension Array {
-  /// The same in memory of just its size; growing leaves up to half of it unused.
+  /// A copy without spare capacity; growth leaves up to half of the memory unused.
   func packed() -> [Element] {
     var copy: [Element] = []
     copy.reserveCapacity(count)

@@ -1,27 +1,27 @@
-/// All clients' entries of a folder; reads `clients.json` and `clients/` only, and no keys of Cores.
+/// The entries of all clients in a folder. Reads `clients.json` and `clients/` only, and no keys of instances.
 package struct ClientEntries {
   /// In the order of the files.
   package private(set) var clients: [ClientEntry] = []
   private let log = FindingLog()
-  private var places = EntryPlaces()
+  private var definedNames = DefinedNames()
 
-  /// What keeps the files from being edited; without findings all entries were read.
+  /// What prevents editing the files; empty: all entries were read.
   package var findings: [Finding] { log.findings }
 
   package init(_ folder: PolicyFolder) {
     guard folderExists(folder.path) else {
-      log.append(Finding(.error, file: folder.path, message: "there is no such folder; name one with --policies DIR"))
+      log.append(Finding(.error, file: folder.path, message: "no such folder; name one with --policies DIR"))
       return
     }
     let reading = FolderReading(folder)
     for name in reading.fileNames(of: "clients.json", log: log) { read(name, reading) }
   }
 
-  /// The names of all instances of a folder; nil where a file of them cannot be read.
+  /// The names of all instances in a folder; nil: a file of instances cannot be read.
   package static func instanceNames(in folder: PolicyFolder) -> [String]? {
     let (reading, log) = (FolderReading(folder), FindingLog())
     var names: [String] = []
-    for root in reading.roots(of: "instances.json", whenAbsent: "it is needed", log: log) {
+    for root in reading.roots(of: "instances.json", whenAbsent: "it is required", log: log) {
       guard case .object(let members)? = root?.node["instances"]?.node.value else { return nil }
       names += members.map(\.key)
     }
@@ -29,7 +29,7 @@ package struct ClientEntries {
   }
 
   private mutating func read(_ name: String, _ reading: FolderReading) {
-    guard let root = reading.root(of: name, whenAbsent: "write {\"clients\": {…}} into it", log: log),
+    guard let root = reading.root(of: name, whenAbsent: "create it with {\"clients\": {…}}", log: log),
       let bytes = try? reading.content(root.file, byteCountMax: JSONReader.byteCountMax).bytes
     else { return }
     guard case .object(let members)? = root.node["clients"]?.node.value else {
@@ -40,9 +40,9 @@ package struct ClientEntries {
 
   private mutating func read(_ member: JSONMember, _ field: Field, _ bytes: [UInt8]) {
     guard case .object(let members) = field.node.value, !members.isEmpty else {
-      return field.error("is no client's entry; see `blnk-gateway check`")
+      return field.error("is not a valid client entry; run `blnk-gateway check`")
     }
-    places.note(member.key, field, of: "client")
+    definedNames.insert(member.key, field, of: "client")
     let isRevoked = Members(object: field, members: members)["revoked"]?.bool() ?? false
     let fields = Members(object: field, members: members)["tokens"].map { tokens in tokens.elements() ?? [] } ?? []
     clients.append(
@@ -53,7 +53,7 @@ package struct ClientEntries {
 }
 
 extension JSONNode {
-  /// The strings of a list; nil for what is no list.
+  /// The strings in a list; nil for any other value.
   fileprivate var texts: [String]? {
     guard case .array(let elements) = value else { return nil }
     return elements.compactMap { element in

@@ -3,9 +3,9 @@ package struct ClientEntry {
   package let id: String
   package let isRevoked: Bool
   package let tokens: [ListedToken]
-  /// Names of the instances that it may use, or `*` alone; nil where the file has no such list.
+  /// The names of the instances that it may use, or `*` alone; nil: the entry has no such list.
   package let instances: [String]?
-  /// As findings name it.
+  /// The file's path, as findings show it.
   package let file: String
   let member: JSONMember
   let text: [UInt8]
@@ -25,8 +25,8 @@ package struct ClientEntry {
     return FileEdit(file: file, before: text, after: splices.result)
   }
 
-  /// The file with a new token beside an old one, which ends; an earlier end of the old one stays. The new one is bound to
-  /// the same instances: with more, it could write to another ledger.
+  /// The file with a new token, and with an end for the old one unless that ends earlier. The new token is bound to the
+  /// same instances as the old one: with more, it could write to another ledger.
   package func replacing(_ old: ListedToken, with new: NewToken, endingAt end: UnixSeconds) -> FileEdit {
     var new = new
     new.binding = old.binding
@@ -48,28 +48,28 @@ package struct ClientEntry {
     if let expires = token.object["expires"] {
       splices.replace(expires.node, with: "\"\(end)\"")
     } else if let digest = token.object["sha256"] {
-      splices.insert("expires", "\"\(end)\"", behind: digest)
+      splices.insert("expires", "\"\(end)\"", after: digest)
     }
   }
 }
 
-/// What is to become of one file.
+/// A change of one file that is not written yet.
 package struct FileEdit {
-  /// As findings name it.
+  /// The file's path, as findings show it.
   package let file: String
-  /// nil: it is not there.
+  /// nil: the file does not exist.
   package let before: [UInt8]?
   package let after: [UInt8]
 
-  /// Where the bytes are, without links: what stands at a link's place stays a link.
-  package var target: String { canonical(file) }
+  /// The path to write to, with links resolved, so that a link stays a link.
+  package var resolvedPath: String { canonical(file) }
 
-  /// Whether the file still holds what the edit began with.
+  /// Whether the file's content is still `before`.
   package var isCurrent: Bool {
     (try? readFile(file, byteCountMax: JSONReader.byteCountMax)) == before
   }
 
-  /// Whether the strict reader takes the result.
+  /// Whether the strict reader accepts the result.
   package var isReadable: Bool { JSONReader.read(after).faults.isEmpty }
 }
 

@@ -1,6 +1,6 @@
 package import Digests
 
-/// A token as it stands in a client's entry: what an operator sees of it, never the token.
+/// A token's entry in a client's entry: its digest and properties, never the token itself.
 package struct ListedToken {
   package enum State: String {
     case active, expired
@@ -12,25 +12,27 @@ package struct ListedToken {
   /// nil: never.
   package let expiry: UnixSeconds?
   package let note: String?
-  /// The members that bind it to instances, as they stand in the file: each behind a comma and a blank; empty: none.
+  /// The members that bind it to instances, as in the file, each after a comma and a space; empty: none.
   let binding: String
-  /// The instances that it is bound to, as far as the file names them so; nil: those of its client.
+  /// The valid names of the instances that it is bound to; nil: all of its client's.
   package let instances: [String]?
-  /// As the file names it; nil: that of its client.
+  /// nil: its client's.
   package let defaultInstance: String?
   let object: JSONNode
 
-  /// nil, with an error noted, when the entry is not valid.
+  /// nil, with an error recorded, if the entry is invalid.
   init?(_ field: Field) {
     guard let members = field.members(["sha256", "expires", "note", "instances", "default_instance"]),
       let digest = members.required("sha256")?.string().flatMap(Digest.init(hex:))
     else {
-      field.error("is no token entry; see `blnk-gateway check`")
+      field.error("is not a valid token entry; run `blnk-gateway check`")
       return nil
     }
     self.digest = digest
     expiry = members["expires"].flatMap { $0.isNull ? nil : $0.string().flatMap(UnixSeconds.init(rfc3339:)) }
-    if let field = members["expires"], !field.isNull, expiry == nil { field.error("is no time (RFC 3339)") }
+    if let field = members["expires"], !field.isNull, expiry == nil {
+      field.error("must be an RFC 3339 time such as 2027-01-01T00:00:00Z")
+    }
     note = members["note"].flatMap { $0.label() }
     object = field.node
     binding = ["instances", "default_instance"].compactMap { key in
@@ -44,20 +46,20 @@ package struct ListedToken {
 }
 
 extension JSONNode {
-  /// nil for what is no such name.
+  /// nil: the value is not the name of an instance.
   fileprivate var instanceName: String? {
     guard case .string(let text) = value else { return nil }
     return InstanceID(text)?.text
   }
 
-  /// Of a list, `*` left out; nil for what is no list.
+  /// The names in a list, without `*`; nil: the value is not a list.
   fileprivate var instanceNames: [String]? {
     guard case .array(let elements) = value else { return nil }
     return elements.compactMap(\.instanceName)
   }
 }
 
-/// A token that is not in any file yet.
+/// The entry of a token that is not in any file yet.
 package struct NewToken {
   let digest: Digest
   package let expiry: UnixSeconds?
@@ -65,9 +67,9 @@ package struct NewToken {
   /// As `ListedToken.binding`.
   var binding = ""
 
-  /// nil for a note that is longer than 256 bytes, empty, or with control characters.
+  /// nil if the note is empty, longer than 256 bytes, or contains control characters.
   ///
-  /// - Parameter instance: the one that it is bound to; nil: none.
+  /// - Parameter instance: the only instance that it may use; nil: all of its client's.
   package init?(_ digest: Digest, expiry: UnixSeconds?, note: String?, instance: InstanceID? = nil) {
     if let note {
       guard (1...256).contains(note.utf8.count), !note.unicodeScalars.contains(where: \.isControl) else { return nil }

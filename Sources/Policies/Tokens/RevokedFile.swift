@@ -1,16 +1,16 @@
 package import Digests
 
-/// `revoked.json`, for listing and adding to it; needs no other file to be valid.
+/// `revoked.json`, for listing and adding entries; independent of the other files.
 package struct RevokedFile {
   package static let name = Revocations.fileName
 
-  /// As findings name it.
+  /// The file's path, as findings show it.
   private let file: String
-  /// nil: there is no such file.
+  /// nil: the file does not exist.
   private let text: [UInt8]?
   private let root: JSONNode?
   package let revocations: Revocations
-  /// What keeps the file from being edited.
+  /// What prevents editing the file.
   package let findings: [Finding]
 
   package init(_ folder: PolicyFolder) {
@@ -42,7 +42,7 @@ package struct RevokedFile {
       """.utf8)
   }
 
-  /// nil where there is nothing to add to.
+  /// nil: the file has no list to add to.
   private func added(_ entry: RevokedEntry) -> [UInt8]? {
     guard let text, let lists = root?["revoked"], case .object(let members) = lists.node.value, !members.isEmpty else {
       return nil
@@ -57,7 +57,7 @@ package struct RevokedFile {
   }
 }
 
-/// What is revoked: a token by its digest, or all that a client has and will have.
+/// An entry of `revoked.json`: one token, or all present and future tokens of a client.
 package enum RevokedEntry {
   case token(Digest)
   case client(String)

@@ -1,19 +1,19 @@
 package import Digests
 import HTTP1
 
-/// An access token as `token new` makes them; what is presented need not look so.
+/// An access token as `token new` makes it; presented tokens may have any other form.
 ///
-/// `blnk_at_`, 43 base62 characters of 256 random bits, and 6 of the CRC-32 of all before, by which scanners for leaked
-/// secrets and people who type one know it. It protects nothing: tokens are compared by digest.
+/// `blnk_at_`, 43 base62 characters of 256 random bits, and 6 of the CRC-32 of the text before. The checksum is for
+/// secret scanners and for typing errors only; admission compares digests.
 package struct Token: Sendable {
   private static let prefix = "blnk_at_"
   private static let randomCharacters = 43
   private static let checksumCharacters = 6
 
-  /// To be shown once to the one who asked for it, and to nobody else.
+  /// Secret: show it once, to the operator that requested it.
   package let text: String
 
-  /// A new token. `generator` must be fit for keys, such as `SystemRandomNumberGenerator`.
+  /// A new token. `generator` must be cryptographically secure, such as `SystemRandomNumberGenerator`.
   package static func mint(using generator: inout some RandomNumberGenerator) -> Token {
     let words = (0..<4).map { _ in generator.next() as UInt64 }
     let body = prefix + base62(words, count: randomCharacters)
@@ -26,8 +26,8 @@ package struct Token: Sendable {
 
   package var digest: Digest { Self.digest(of: text) }
 
-  /// Whether a text has the form of a minted token and its own checksum; false for a typing error.
-  package static func checksumHolds(_ text: String) -> Bool {
+  /// Whether a text has the form of a minted token and the right checksum.
+  package static func hasValidChecksum(_ text: String) -> Bool {
     let body = text.dropLast(checksumCharacters)
     guard text.hasPrefix(prefix), body.utf8.count == prefix.utf8.count + randomCharacters,
       body.utf8.dropFirst(prefix.utf8.count).allSatisfy(isAlphanumeric)
@@ -35,13 +35,13 @@ package struct Token: Sendable {
     return text.dropFirst(body.count) == checksum(of: String(body))
   }
 
-  /// Whether a text can stand in `Authorization: Bearer` at all (RFC 6750 §2.1, b64token).
+  /// Whether a text is a b64token, which `Authorization: Bearer` requires (RFC 6750 §2.1).
   package static func canBePresented(_ text: String) -> Bool {
     let bytes = Array(text.utf8)
     return bytes.span.isToken68(0..<bytes.count)
   }
 
-  /// The digest of a token that is presented as `text`.
+  /// The digest of any presented token.
   package static func digest(of text: String) -> Digest { SHA256.digest(of: Array(text.utf8).span) }
 
   private static func checksum(of body: String) -> String {
@@ -55,7 +55,7 @@ extension Token: CustomStringConvertible, CustomDebugStringConvertible, CustomRe
   package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// `count` digits 0-9 A-Z a-z, the least significant last, of a number given as big-endian words; it has to fit.
+/// `count` digits 0-9 A-Z a-z, the most significant first, of a number given as big-endian words; it must fit.
 private func base62(_ words: [UInt64], count: Int) -> String {
   let digits = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
   var words = words

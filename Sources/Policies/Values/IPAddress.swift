@@ -1,4 +1,4 @@
-/// An IPv4 or IPv6 address; an IPv4-mapped IPv6 address is the IPv4 address it carries.
+/// An IPv4 or IPv6 address; an IPv4-mapped IPv6 address equals its IPv4 address.
 package struct IPAddress: Hashable, Sendable {
   /// The first and the last 8 of the 16 bytes, big-endian; IPv4 as `::ffff:a.b.c.d`.
   package let high: UInt64
@@ -19,7 +19,7 @@ package struct IPAddress: Hashable, Sendable {
   /// The four bytes as one number; meaningless for IPv6.
   package var ipv4: UInt32 { UInt32(truncatingIfNeeded: low) }
 
-  /// 127.0.0.0/8 or ::1: only processes of this machine reach it.
+  /// 127.0.0.0/8 or ::1: reachable from this machine only.
   var isLoopback: Bool { isIPv4 ? ipv4 >> 24 == 127 : high == 0 && low == 1 }
 
   /// The eight 16-bit groups of an IPv6 address.
@@ -30,7 +30,7 @@ package struct IPAddress: Hashable, Sendable {
   }
 }
 
-/// Who a connection comes from.
+/// The address of a connection's peer.
 package enum PeerAddress: Hashable, Sendable {
   case ip(IPAddress)
   case unix
@@ -44,7 +44,7 @@ extension IPAddress: CustomStringConvertible {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// Writes the same behind what is there; without Strings, as every connection asks for it.
+  /// Appends the description without making a String: called for every connection.
   package func write(to text: inout [UInt8]) {
     guard isIPv4 else { return writeIPv6(to: &text) }
     text.reserveCapacity(text.count + Self.ipv4TextBytesMax)

@@ -13,7 +13,7 @@ extension IPAddress {
   }
 }
 
-/// Four decimal numbers to 255; no leading zeros, which some readers take for octal.
+/// Four decimal numbers to 255; no leading zeros, which some parsers take for octal.
 private func parseIPv4(_ text: Substring) -> UInt32? {
   let parts = text.split(separator: ".", omittingEmptySubsequences: false)
   guard parts.count == 4 else { return nil }

@@ -1,10 +1,10 @@
-/// Where a Core is: `http` or `https`, a host, a port and perhaps a path prefix.
+/// The URL of an instance: `http` or `https`, a host, a port and an optional path prefix.
 package struct InstanceURL: Hashable, Sendable {
   package let isTLS: Bool
   /// A DNS name in lower case or an IP address; IPv6 without brackets.
   package let host: String
   package let port: UInt16
-  /// Empty, or `/a/b` without a slash at the end.
+  /// Empty, or `/a/b` without a trailing slash.
   package let pathPrefix: String
 
   /// The `Host` field's value: the host, in brackets if IPv6, with the port unless it is the scheme's own.
@@ -13,7 +13,7 @@ package struct InstanceURL: Hashable, Sendable {
     return port == (isTLS ? 443 : 80) ? name : "\(name):\(port)"
   }
 
-  /// Of an instance whose URL is not known: a name that nobody ever has (RFC 2606 §2).
+  /// For an instance whose URL is unknown: a name that never resolves (RFC 2606 §2).
   static let unknown = InstanceURL(isTLS: true, host: "unknown.invalid", port: 443)
 
   private init(isTLS: Bool, host: String, port: UInt16) {
@@ -23,23 +23,23 @@ package struct InstanceURL: Hashable, Sendable {
     pathPrefix = ""
   }
 
-  /// Why a text is no such URL. The text itself is not shown: it may carry a password.
+  /// Why a text is not such a URL. Does not contain the text itself, which may include a password.
   struct Fault: Error {
     let message: String
   }
 
   init(_ text: String) throws(Fault) {
     guard !text.hasPrefix("unix:") else {
-      throw Fault(message: "must begin with http:// or https://: an instance is not reached by a Unix socket")
+      throw Fault(message: "must start with http:// or https://; instances on Unix sockets are not supported")
     }
-    guard let scheme = text.firstRange(of: "://") else { throw Fault(message: "must begin with http:// or https://") }
+    guard let scheme = text.firstRange(of: "://") else { throw Fault(message: "must start with http:// or https://") }
     switch text[..<scheme.lowerBound].lowercased() {
     case "http": isTLS = false
     case "https": isTLS = true
-    default: throw Fault(message: "must begin with http:// or https://")
+    default: throw Fault(message: "must start with http:// or https://")
     }
     let rest = text[scheme.upperBound...]
-    guard !rest.contains("?"), !rest.contains("#") else { throw Fault(message: "must not have a query or a fragment") }
+    guard !rest.contains("?"), !rest.contains("#") else { throw Fault(message: "must not have a query or fragment") }
     let authority = rest.prefix { character in character != "/" }
     guard !authority.contains("@") else { throw Fault(message: "must not have a user name or password") }
     (host, port) = try hostAndPort(authority, default: isTLS ? 443 : 80)
@@ -53,7 +53,7 @@ private func hostAndPort(_ authority: Substring, default port: UInt16) throws(In
       let address = IPAddress(String(authority[..<bracket].dropFirst()))
     else { throw InstanceURL.Fault(message: "must have an IPv6 address between the brackets") }
     guard !address.isIPv4 else {
-      throw InstanceURL.Fault(message: "has an IPv4-mapped address between the brackets: write \(address)")
+      throw InstanceURL.Fault(message: "has an IPv4-mapped address between the brackets; write \(address)")
     }
     return (address.description, try portNumber(authority[bracket...].dropFirst(), default: port))
   }
@@ -69,12 +69,12 @@ private func hostAndPort(_ authority: Substring, default port: UInt16) throws(In
 private func portNumber(_ suffix: Substring, default port: UInt16) throws(InstanceURL.Fault) -> UInt16 {
   if suffix.isEmpty { return port }
   guard suffix.first == ":", let number = parsePort(suffix.dropFirst()), number > 0 else {
-    throw InstanceURL.Fault(message: "must have a port of 1 to 65535 after the colon")
+    throw InstanceURL.Fault(message: "must have a port from 1 to 65535 after the colon")
   }
   return number
 }
 
-/// RFC 1123 labels, and `_`, which container networks use. A last label of digits only would be read as an address.
+/// RFC 1123 labels, and `_`, which container networks use. The last label must not be all digits, like an address.
 func isHostName(_ host: Substring) -> Bool {
   let labels = host.split(separator: ".", omittingEmptySubsequences: false)
   guard host.utf8.count <= 253, let last = labels.last, !last.utf8.allSatisfy(isDecimalDigit) else { return false }
@@ -86,7 +86,7 @@ func isHostName(_ host: Substring) -> Bool {
   }
 }
 
-/// Segments of unreserved characters (RFC 3986 §2.3), at most 256 bytes in all; one slash at the end is dropped.
+/// Segments of unreserved characters (RFC 3986 §2.3), at most 256 bytes in all; drops one trailing slash.
 private func prefix(_ path: Substring) throws(InstanceURL.Fault) -> String {
   let trimmed = path.last == "/" ? path.dropLast() : path
   if trimmed.isEmpty { return "" }
@@ -105,4 +105,34 @@ func isUnreserved(_ byte: UInt8) -> Bool {
   case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"): true
   default: isAlphanumeric(byte)
   }
+}
+
+/// Whether the traffic to a host can cross the internet, judging by the host's name alone.
+enum HostExposure {
+  case privateNetwork, internet
+  /// The name may resolve to a private address.
+  case unknown
+}
+
+extension InstanceURL {
+  /// Does not resolve the name: a check must not depend on the network.
+  var exposure: HostExposure {
+    if let address = IPAddress(host) { return address.isPrivate ? .privateNetwork : .internet }
+    // Container networks use names without a dot. The names of RFC 6761, RFC 6762 and RFC 8375 and ICANN's `internal`
+    // are never public.
+    let zones = ["localhost", "local", "internal", "test", "lan", "home.arpa"]
+    let isReserved = zones.contains { zone in host == zone || host.hasSuffix(".\(zone)") }
+    // `core.blnk.svc`, a name that only Kubernetes resolves.
+    return !host.contains(".") || isReserved || host.hasSuffix(".svc") ? .privateNetwork : .unknown
+  }
+}
+
+extension IPAddress {
+  private static let privateNetworks = [
+    // RFC 1918, RFC 1122 loopback, RFC 3927 link-local, RFC 6598 shared; RFC 4291 loopback and link-local, RFC 4193.
+    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10", "::1/128",
+    "fe80::/10", "fc00::/7",
+  ].compactMap(Network.init)
+
+  var isPrivate: Bool { Self.privateNetworks.contains { network in network.contains(self) } }
 }

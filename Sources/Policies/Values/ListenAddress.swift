@@ -1,21 +1,21 @@
-/// Where a listener waits: an IP address with a port, or a path of a Unix socket.
+/// The address of a listener: an IP address with a port, or the path of a Unix socket.
 package enum ListenAddress: Hashable, Sendable {
   /// Port 0 lets the kernel choose.
   case ip(IPAddress, port: UInt16)
   case unix(path: String)
 
   package static let rule = #"must be "host:port", "[v6]:port" or "unix:/path"; the host is an IP address or localhost"#
-  /// What is wrong with a text that is no such address, and what to write instead.
+  /// What is wrong with a text that is not such an address, and how to correct it.
   package static func fault(of text: String) -> String {
     let pathBytes = text.utf8.count - 5
     guard text.hasPrefix("unix:/"), pathBytes > pathBytesMax else { return rule }
-    return "must have a shorter path: this one has \(pathBytes) bytes, and a Unix socket takes \(pathBytesMax) at most"
+    return "has a path of \(pathBytes) bytes; the path of a Unix socket has at most \(pathBytesMax)"
   }
 
-  /// `sun_path` holds 108 bytes with the ending zero (unix(7)).
+  /// `sun_path` holds 108 bytes with the terminating zero (unix(7)).
   private static let pathBytesMax = 107
 
-  /// nil for text that breaks the rule.
+  /// nil for text that violates `rule`.
   package init?(_ text: String) {
     if text.hasPrefix("unix:") {
       let path = String(text.dropFirst(5))
@@ -42,14 +42,14 @@ package enum ListenAddress: Hashable, Sendable {
 }
 
 extension ListenAddress {
-  /// What an operator should know of an address that is the unspecified one of IPv6; nil of any other.
+  /// A note that `[::]` accepts no IPv4; nil for any other address.
   package var familyNote: String? {
     guard case .ip(IPAddress(high: 0, low: 0), let port) = self else { return nil }
-    return "[::]:\(port) takes IPv6 only; to take IPv4 too, write [\"0.0.0.0:\(port)\", \"[::]:\(port)\"]"
+    return "[::]:\(port) accepts IPv6 only; to accept IPv4, too, write [\"0.0.0.0:\(port)\", \"[::]:\(port)\"]"
   }
 
-  /// Whether only processes of this machine can connect.
-  package var isWithinThisMachine: Bool {
+  /// Whether only processes on this machine can connect.
+  package var isLocal: Bool {
     switch self {
     case .ip(let address, _): address.isLoopback
     case .unix: true

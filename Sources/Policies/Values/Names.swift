@@ -1,4 +1,4 @@
-/// The name of one Blnk Core: 1 to 64 bytes of letters, digits, `_`, `-` and `.`, a letter or digit first.
+/// The name of an instance: 1 to 64 bytes of letters, digits, `_`, `-` and `.`, a letter or digit first.
 package struct InstanceID: Hashable, Sendable {
   static let byteCountMax = nameBytesMax
 
@@ -13,7 +13,7 @@ package struct InstanceID: Hashable, Sendable {
   package var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 
-/// The name of a holder of tokens: 1 to 64 bytes of letters, digits, `_`, `-` and `.`, a letter or digit first.
+/// The name of a client: 1 to 64 bytes of letters, digits, `_`, `-` and `.`, a letter or digit first.
 package struct ClientID: Hashable, Sendable {
   package let bytes: [UInt8]
 
@@ -23,7 +23,7 @@ package struct ClientID: Hashable, Sendable {
     bytes = Array(text.utf8)
   }
 
-  /// Of bytes that are known to be such a name.
+  /// - Parameter bytes: must be such a name.
   init(known bytes: [UInt8]) {
     self.bytes = bytes
   }
@@ -31,14 +31,14 @@ package struct ClientID: Hashable, Sendable {
   package var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 
-/// What a client may do, in the operator's word: an RFC 6749 §3.3 scope-token of at most 128 bytes.
+/// A permission of a client, named by the operator: an RFC 6749 §3.3 scope-token of at most 128 bytes.
 package struct Scope: Hashable, Sendable {
   static let read = Scope(known: "proxy:read")
   static let write = Scope(known: "proxy:write")
 
   package let text: String
 
-  /// nil for text that is not a scope-token, and for `*`, which stands for all scopes.
+  /// nil for text that is not a scope-token, and for `*`, which means all scopes.
   package init?(_ text: String) {
     guard (1...128).contains(text.utf8.count), text != "*", text.utf8.allSatisfy(isScopeByte) else { return nil }
     self.text = text
@@ -51,7 +51,7 @@ package struct Scope: Hashable, Sendable {
 
 private let nameBytesMax = 64
 
-let nameRule = "must be 1 to \(nameBytesMax) of A-Z a-z 0-9 _ - . with a letter or digit first"
+let nameRule = "must be 1 to \(nameBytesMax) characters of A-Z a-z 0-9 _ - . and start with a letter or digit"
 
 private func isName(_ text: String) -> Bool {
   guard let first = text.utf8.first, isAlphanumeric(first), text.utf8.count <= nameBytesMax else { return false }

@@ -1,4 +1,4 @@
-/// A block of addresses in CIDR form, `10.0.0.0/8` or `2001:db8::/32`; IPv4 and IPv6 never contain each other.
+/// A block of addresses in CIDR form, `10.0.0.0/8` or `2001:db8::/32`; no IPv4 network contains IPv6, or vice versa.
 package struct Network: Hashable, Sendable {
   package static let allIPv4 = Network(address: IPAddress(ipv4: 0), prefixLength: 96, isIPv4: true)
   package static let allIPv6 = Network(address: IPAddress(high: 0, low: 0), prefixLength: 0, isIPv4: false)
@@ -14,8 +14,8 @@ package struct Network: Hashable, Sendable {
     self.isIPv4 = isIPv4
   }
 
-  /// An address with a prefix length, or a bare address for itself alone; nil for other text and for set bits behind
-  /// the prefix, which mean that one of the two is a mistake.
+  /// An address with a prefix length, or a single address; nil for other text, and if bits after the prefix are set,
+  /// since then the address or the length is a mistake.
   package init?(_ text: String) {
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     guard let first = parts.first, let address = IPAddress(String(first)) else { return nil }
@@ -32,28 +32,28 @@ package struct Network: Hashable, Sendable {
     guard address == masked(address) else { return nil }
   }
 
-  /// What is wrong with a text that is no network, and what to write instead.
+  /// What is wrong with a text that is not a network, and how to correct it.
   package static func fault(of text: String) -> String {
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     let length = parts.count == 2 ? Int(parts[1]) : 128
     guard let first = parts.first, first.utf8.contains(UInt8(ascii: ":")), let length,
       let address = IPAddress(String(first)), address.isIPv4
     else {
-      return "must be a network such as 10.0.0.0/8 or 2001:db8::/32, without set bits behind the prefix"
+      return "must be a network such as 10.0.0.0/8 or 2001:db8::/32, with all bits after the prefix zero"
     }
     guard (96...128).contains(length) else {
-      return "is an IPv4-mapped network: write it as one of IPv4, such as 10.0.0.0/8"
+      return "is an IPv4-mapped network; write it as an IPv4 network such as 10.0.0.0/8"
     }
     let network = Network(address: address, prefixLength: length, isIPv4: true)
     let suffix = length == 128 ? "" : "/\(length - 96)"
-    return "is an IPv4-mapped network: write \(network.masked(address))\(suffix)"
+    return "is an IPv4-mapped network; write \(network.masked(address))\(suffix)"
   }
 
   package func contains(_ other: IPAddress) -> Bool {
     other.isIPv4 == isIPv4 && masked(other) == address
   }
 
-  /// Swift's `<<` gives 0 for shifts by the whole width.
+  /// Relies on Swift's `<<`, which gives 0 for a shift by the full width.
   private func masked(_ other: IPAddress) -> IPAddress {
     let highMask = ~UInt64(0) << UInt64(64 - min(prefixLength, 64))
     let lowMask = ~UInt64(0) << UInt64(64 - max(prefixLength - 64, 0))

@@ -1,6 +1,7 @@
 import Digests
 
-/// A file of certificates or a key, with the bytes that were read of it: what is in force does not change with the file.
+/// A file of certificates or a key, with its content when it was read: a later change of the file has no effect before
+/// the next reload.
 package struct PEMFile: Hashable, Sendable {
   package let path: String
   package let bytes: [UInt8]

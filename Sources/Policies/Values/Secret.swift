@@ -1,6 +1,6 @@
 import Digests
 
-/// Bytes that no message, description or dump shows.
+/// Bytes that never appear in a message, description or dump.
 package struct Secret: Sendable {
   private let bytes: [UInt8]
 
@@ -15,7 +15,7 @@ package struct Secret: Sendable {
 }
 
 extension Secret: Equatable {
-  /// In a time that tells nothing of where the two differ.
+  /// Compares digests, so that the time does not reveal where the two differ.
   package static func == (left: Secret, right: Secret) -> Bool {
     SHA256.digest(of: left.bytes.span) == SHA256.digest(of: right.bytes.span)
   }
