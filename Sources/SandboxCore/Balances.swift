@@ -1,4 +1,4 @@
-/// Amounts of one currency in one ledger.
+/// A balance: amounts of one currency in one ledger.
 struct Balance {
   let id: String
   let ledgerID: String
@@ -9,7 +9,7 @@ struct Balance {
   var metaData: JSONValue
   let tracksFundLineage: Bool
   let allocationStrategy: String
-  /// Counts the changes of the amounts.
+  /// Incremented by each change of the amounts.
   private(set) var version = 1
   private(set) var amounts = BalanceAmounts()
   /// The amounts after each change, oldest first.
@@ -22,7 +22,7 @@ struct Balance {
       ("track_fund_lineage", .bool), ("allocation_strategy", .string), ("meta_data", .map),
     ])
 
-  init(_ body: [UInt8], id: String, createdAt: GoTime) throws(CoreRefusal) {
+  init(_ body: [UInt8], id: String, createdAt: GoTime) throws(CoreError) {
     let bound = try Self.shape.read(body)
     ledgerID = bound.string("ledger_id")
     identityID = bound.string("identity_id")
@@ -33,11 +33,11 @@ struct Balance {
     metaData = bound.map("meta_data")
     self.id = id
     self.createdAt = createdAt
-    let complaints = self.complaints
-    guard complaints.isEmpty else { throw .invalid(complaints) }
+    let fieldErrors = self.fieldErrors
+    guard fieldErrors.isEmpty else { throw .invalid(fieldErrors) }
   }
 
-  /// A balance of the general ledger.
+  /// Creates a balance in the general ledger.
   init(indicator: String, currency: String, id: String, createdAt: GoTime) {
     self.id = id
     self.indicator = indicator
@@ -50,7 +50,7 @@ struct Balance {
     allocationStrategy = "FIFO"
   }
 
-  /// Sums beyond 38 digits stay at the largest number.
+  /// Records a movement. Sums saturate at `Int128.max` (38 digits).
   mutating func move(debit: Int128 = 0, credit: Int128 = 0, at time: GoTime) {
     amounts.debit = amounts.debit.addingSaturated(debit)
     amounts.credit = amounts.credit.addingSaturated(credit)
@@ -62,7 +62,7 @@ struct Balance {
     history.last { $0.time.nanoseconds / 1_000_000_000 <= Int64(seconds) }?.amounts ?? BalanceAmounts()
   }
 
-  private var complaints: [(field: String, text: String)] {
+  private var fieldErrors: [(field: String, text: String)] {
     var all: [(field: String, text: String)] = []
     if ledgerID.isEmpty { all.append(("ledger_id", "cannot be blank")) }
     if currency.isEmpty { all.append(("currency", "cannot be blank")) }
@@ -80,7 +80,7 @@ struct Balance {
   }
 }
 
-/// The amounts of a balance, in its currency's smallest unit.
+/// The amounts of a balance, in the smallest unit of its currency.
 struct BalanceAmounts: Equatable {
   var credit: Int128 = 0
   var debit: Int128 = 0
@@ -91,20 +91,20 @@ struct BalanceAmounts: Equatable {
 }
 
 extension Int128 {
-  /// For numbers that are not negative.
+  /// Both operands must be non-negative.
   fileprivate func addingSaturated(_ other: Int128) -> Int128 {
     let (sum, isOverflow) = addingReportingOverflow(other)
     return isOverflow ? .max : sum
   }
 }
 
-/// What an answer shows of a balance beside its own fields.
+/// Which fields of a balance a response contains.
 struct BalanceView {
-  enum Reading {
+  enum Context {
     case created, one, listed
   }
 
-  let reading: Reading
+  let context: Context
   var withQueued = false
   var identity: Identity?
   var ledger: Ledger?
@@ -115,8 +115,8 @@ struct BalanceView {
     func addAmount(_ name: String, _ amount: Int128) { add(name, .integer(amount)) }
     let amounts = balance.amounts
     addAmount("balance", amounts.balance)
-    // Core's lists read neither the version nor what is about lineage; a creation does not read the version.
-    add("version", .integer(reading == .one ? balance.version : 0))
+    // Core's lists load neither the version nor the lineage fields; creation does not load the version.
+    add("version", .integer(context == .one ? balance.version : 0))
     addAmount("inflight_balance", 0)
     addAmount("credit_balance", amounts.credit)
     addAmount("inflight_credit_balance", 0)
@@ -133,51 +133,51 @@ struct BalanceView {
     add("currency", .string(balance.currency))
     if let identity { add("identity", identity.includedJSON) }
     if let ledger { add("ledger", ledger.includedJSON) }
-    let createdAt = reading == .created ? balance.createdAt : balance.createdAt.roundedToMicroseconds
+    let createdAt = context == .created ? balance.createdAt : balance.createdAt.roundedToMicroseconds
     add("created_at", .string(createdAt.text))
     add("inflight_expires_at", .string(GoTime.zeroText))
     add("meta_data", balance.metaData)
-    add("track_fund_lineage", .bool(reading != .listed && balance.tracksFundLineage))
-    if reading != .listed { add("allocation_strategy", .string(balance.allocationStrategy)) }
+    add("track_fund_lineage", .bool(context != .listed && balance.tracksFundLineage))
+    if context != .listed { add("allocation_strategy", .string(balance.allocationStrategy)) }
     return .object(members)
   }
 }
 
 extension Ledger {
-  /// As a balance includes it: without metadata.
+  /// The ledger embedded in a balance: without metadata.
   fileprivate var includedJSON: JSONValue {
     Ledger(id: id, name: name, createdAt: createdAt, metaData: .null).json
   }
 }
 
 extension SandboxLedger {
-  func balance(_ id: String) throws(CoreRefusal) -> Balance {
+  func balance(_ id: String) throws(CoreError) -> Balance {
     guard let balance = balances[id] else { throw .missing("Balance", code: "BAL_NOT_FOUND", id: id) }
     return balance
   }
 
-  mutating func createBalance(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  mutating func createBalance(_ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     let balance = try Balance(body, id: makeID("bln"), createdAt: now())
-    // Core names the ledger even when the identity is the unknown one.
+    // Core blames the ledger even if it is the identity that is unknown.
     guard ledgers[balance.ledgerID] != nil, balance.identityID.isEmpty || identities[balance.identityID] != nil else {
-      throw CoreRefusal(400, "GEN_BAD_REQUEST", "Invalid ledger ID", shape: .errorWithDetails)
+      throw CoreError(400, "GEN_BAD_REQUEST", "Invalid ledger ID", shape: .errorWithDetails)
     }
     guard balance.indicator.isEmpty || self.balance(indicator: balance.indicator, currency: balance.currency) == nil
     else {
-      throw CoreRefusal(
+      throw CoreError(
         409, "GEN_CONFLICT", "Balance already exists for indicator '\(balance.indicator)' and '\(balance.currency)'",
         shape: .errorWithDetails)
     }
-    try checkRoom()
+    try checkCapacity()
     balances.insert(balance, id: balance.id)
-    return .json(201, BalanceView(reading: .created).json(balance))
+    return .json(201, BalanceView(context: .created).json(balance))
   }
 
-  func getBalance(_ id: String, _ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
+  func getBalance(_ id: String, _ query: SandboxQuery) throws(CoreError) -> SandboxResponse {
     let balance = try balance(id)
     let includes = query.all("include")
     let view = BalanceView(
-      reading: .one, withQueued: query["with_queued"] == "true",
+      context: .one, withQueued: query["with_queued"] == "true",
       identity: includes.contains("identity") ? identities[balance.identityID] : nil,
       ledger: includes.contains("ledger") ? ledgers[balance.ledgerID] : nil)
     return .json(200, view.json(balance))

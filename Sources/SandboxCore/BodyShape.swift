@@ -1,20 +1,20 @@
-/// The fields that a Go struct of Core's reads from a JSON body, and their types.
+/// The JSON fields of one of Core's Go structs and their types.
 struct BodyShape {
   enum Kind {
     case string, strings, bool, integer, number, time, map
-    /// An array of objects or anything else that the caller reads itself.
+    /// Any value; the caller decodes it.
     case any
   }
 
-  /// With its package, as Go's errors name it.
+  /// The Go type with its package, as Go's errors name it.
   let type: String
   let fields: [(name: String, kind: Kind)]
 
   static let bytesMax = 5 * 1024 * 1024
 
-  /// Reads the body as `json.Decoder` does with this struct: names without case, the last of equal names wins, `null`
-  /// and unknown members are passed over, and of several wrong types the first is told.
-  func read(_ body: [UInt8]) throws(CoreRefusal) -> BoundBody {
+  /// Decodes the body as Go's `json.Decoder` does: names are case-insensitive, the last of several equal names wins,
+  /// `null` and unknown members are ignored, and only the first type mismatch is reported.
+  func read(_ body: [UInt8]) throws(CoreError) -> BoundBody {
     guard body.count <= Self.bytesMax else { throw .malformed("http: request body too large") }
     let value: JSONValue
     do { value = try JSONReader.read(body) } catch { throw .malformed(error.message) }
@@ -86,13 +86,13 @@ struct BodyShape {
   }
 }
 
-/// The members of a body that its shape knows, each of its declared type.
+/// The members of a body that its shape declares, each with the declared type.
 struct BoundBody {
   fileprivate let values: [String: JSONValue]
 
   fileprivate init(values: [String: JSONValue]) { self.values = values }
 
-  /// Empty where the member is missing, as Go's zero value.
+  /// Empty if the member is missing, like Go's zero value.
   func string(_ name: String) -> String { values[name]?.text ?? "" }
 
   func bool(_ name: String) -> Bool { values[name] == .bool(true) }
@@ -102,19 +102,19 @@ struct BoundBody {
     return Int(text) ?? 0
   }
 
-  /// The digits as sent; nil where the member is missing.
+  /// The digits as sent; nil if the member is missing.
   func number(_ name: String) -> String? {
     guard case .number(let text) = values[name] else { return nil }
     return text
   }
 
-  /// Nil where the member is missing.
+  /// Nil if the member is missing.
   func strings(_ name: String) -> [String]? {
     guard case .array(let elements) = values[name] else { return nil }
     return elements.compactMap(\.text)
   }
 
-  /// `null` where the member is missing, as a nil map is written.
+  /// `null` if the member is missing, as Go encodes a nil map.
   func map(_ name: String) -> JSONValue { values[name] ?? .null }
 
   func value(_ name: String) -> JSONValue? { values[name] }

@@ -1,4 +1,4 @@
-/// One condition on a field, as `POST …/filter` and the query of a list state it.
+/// One condition on a field, from a `POST …/filter` body or the query of a list.
 struct Filter {
   enum Operator: String, CaseIterable {
     case eq, ne, gt, gte, lt, lte
@@ -35,7 +35,7 @@ struct Filter {
   }
 }
 
-/// How two values stand to each other: times as moments, numbers as numbers, everything else byte by byte.
+/// The order of two values: times and numbers are compared by value, everything else byte by byte.
 enum FilterOrder {
   case less, same, greater, none
 
@@ -45,7 +45,7 @@ enum FilterOrder {
       guard let left = Double(number), let right = Double(right.plainText) else { return .none }
       return order(left, right)
     }
-    // A day alone, as in `created_at_gte=2024-01-01`, is its first moment.
+    // A date without a time, as in `created_at_gte=2024-01-01`, means midnight UTC.
     if let left = try? GoTimeText(left.plainText) {
       guard let right = (try? GoTimeText(right.plainText)) ?? (try? GoTimeText(right.plainText + "T00:00:00Z")) else {
         return .none
@@ -61,13 +61,13 @@ enum FilterOrder {
   }
 }
 
-/// A pattern of SQL's LIKE: `%` for any text, `_` for one character.
+/// An SQL LIKE pattern: `%` matches any text, `_` matches one character.
 struct SQLPattern {
   private let pattern: [Character]
 
   init(_ pattern: String) { self.pattern = Array(pattern) }
 
-  /// In time pattern × text: on a mismatch only the last `%` takes one character more.
+  /// Takes time proportional to pattern × text: on a mismatch, only the last `%` is extended by one character.
   func matches(_ text: String) -> Bool {
     let text = Array(text)
     var (inPattern, inText) = (0, 0)
@@ -92,7 +92,7 @@ struct SQLPattern {
 }
 
 extension JSONValue {
-  /// What a database column holds for it: nothing for an empty text, too, as Core stores that as NULL.
+  /// Whether the database column is NULL; Core stores an empty string as NULL, too.
   fileprivate var isAbsent: Bool { self == .null || self == "" }
 
   var plainText: String {

@@ -1,6 +1,6 @@
-/// The conditions, order and page of a filtered list.
+/// The conditions, sort order and page of a filtered list.
 struct FilterQuery {
-  /// A table's name in Core's database and the fields that it may be filtered by.
+  /// A table of Core's database and the fields that filters may use.
   struct Table {
     let name: String
     let fields: Set<String>
@@ -38,14 +38,14 @@ struct FilterQuery {
   private var limit = FilterQuery.limitDefault
   private var offset = 0
 
-  init(_ body: [UInt8], _ table: Table) throws(CoreRefusal) {
+  init(_ body: [UInt8], _ table: Table) throws(CoreError) {
     let bound: BoundBody
     do { bound = try Self.shape.read(body) } catch {
-      throw CoreRefusal(error.status, "GEN_VALIDATION_ERROR", error.message)
+      throw CoreError(error.status, "GEN_VALIDATION_ERROR", error.message)
     }
     let logical = bound.string("logical_operator").lowercased()
     guard ["", "and", "or"].contains(logical) else {
-      throw CoreRefusal(400, "GEN_VALIDATION_ERROR", "invalid logical_operator: must be 'and' or 'or'")
+      throw CoreError(400, "GEN_VALIDATION_ERROR", "invalid logical_operator: must be 'and' or 'or'")
     }
     matchesAny = logical == "or"
     filters = try Self.filters(bound.value("filters"), table)
@@ -57,8 +57,8 @@ struct FilterQuery {
     countsAll = bound.bool("include_count")
   }
 
-  /// The pairs `field_operator=value` of a list's query; the page is the list's own.
-  init(_ query: SandboxQuery, _ table: Table, page: SandboxPage) throws(CoreRefusal) {
+  /// Reads the `field_operator=value` pairs of a list's query; the list parses its own page.
+  init(_ query: SandboxQuery, _ table: Table, page: SandboxPage) throws(CoreError) {
     var found: [Filter] = []
     for (name, value) in query.pairs {
       guard let cut = name.lastIndex(of: "_"),
@@ -78,7 +78,9 @@ struct FilterQuery {
     offset = page.offset
   }
 
-  /// The answer for these records, which come newest first.
+  /// The response for these records.
+  ///
+  /// - Parameter records: newest first.
   func answer(_ records: some Sequence<JSONValue>) -> SandboxResponse {
     var found = records.filter(matches)
     if sortBy != "created_at" {
@@ -95,7 +97,7 @@ struct FilterQuery {
     return matchesAny ? filters.contains { $0.matches(record) } : filters.allSatisfy { $0.matches(record) }
   }
 
-  private static func filters(_ value: JSONValue?, _ table: Table) throws(CoreRefusal) -> [Filter] {
+  private static func filters(_ value: JSONValue?, _ table: Table) throws(CoreError) -> [Filter] {
     guard case .array(let elements) = value else { return [] }
     var filters: [Filter] = []
     for element in elements {
@@ -112,47 +114,72 @@ struct FilterQuery {
     return filters
   }
 
-  private static func known(_ field: String, _ table: Table) throws(CoreRefusal) -> String {
+  private static func known(_ field: String, _ table: Table) throws(CoreError) -> String {
     guard table.fields.contains(field) else { throw invalid("invalid field '\(field)' for table '\(table.name)'") }
     return field
   }
 
-  private static func invalid(_ what: String) -> CoreRefusal {
-    CoreRefusal(400, "GEN_BAD_REQUEST", "Invalid filter: \(what)", shape: .errorWithDetails)
+  private static func invalid(_ what: String) -> CoreError {
+    CoreError(400, "GEN_BAD_REQUEST", "Invalid filter: \(what)", shape: .errorWithDetails)
   }
 }
 
 extension SandboxLedger {
   private var balanceRecords: some Sequence<JSONValue> {
-    balances.newestFirst.map(BalanceView(reading: .listed).json)
+    balances.newestFirst.map(BalanceView(context: .listed).json)
   }
 
-  func filterLedgers(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  func filterLedgers(_ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     try FilterQuery(body, .ledgers).answer(ledgers.newestFirst.map(\.json))
   }
 
-  func filterIdentities(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  func filterIdentities(_ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     try FilterQuery(body, .identities).answer(identities.newestFirst.map(\.json))
   }
 
-  func filterBalances(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  func filterBalances(_ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     try FilterQuery(body, .balances).answer(balanceRecords)
   }
 
-  func listLedgers(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
+  func listLedgers(_ query: SandboxQuery) throws(CoreError) -> SandboxResponse {
     let page = try SandboxPage(query, invalid: "Invalid")
     return try FilterQuery(query, .ledgers, page: page).answer(ledgers.newestFirst.map(\.json))
   }
 
-  func listBalances(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
+  func listBalances(_ query: SandboxQuery) throws(CoreError) -> SandboxResponse {
     let page = try SandboxPage(query, invalid: "invalid")
     return try FilterQuery(query, .balances, page: page).answer(balanceRecords)
   }
 
-  /// Without a filter Core gives all identities, whatever limit and offset say; with one it takes what it can of them.
-  func listIdentities(_ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
+  /// Without a filter, Core returns all identities and ignores `limit` and `offset`; with one, it applies valid values.
+  func listIdentities(_ query: SandboxQuery) throws(CoreError) -> SandboxResponse {
     let all = identities.newestFirst.map(\.json)
     let filtered = try FilterQuery(query, .identities, page: SandboxPage(lenient: query))
     return filtered.filters.isEmpty ? .json(200, .list(all)) : filtered.answer(all)
+  }
+}
+
+/// The `limit` and `offset` of a list.
+struct SandboxPage {
+  let limit: Int
+  let offset: Int
+
+  /// - Parameter invalid: the first word of the error message; it differs between Core's lists.
+  init(_ query: SandboxQuery, invalid: String) throws(CoreError) {
+    guard let limit = Int(query["limit"] ?? "10"), limit > 0 else {
+      throw CoreError(400, "GEN_VALIDATION_ERROR", "\(invalid) limit value")
+    }
+    guard let offset = Int(query["offset"] ?? "0"), offset >= 0 else {
+      throw CoreError(400, "GEN_VALIDATION_ERROR", "\(invalid) offset value")
+    }
+    self.limit = limit
+    self.offset = offset
+  }
+
+  /// Uses the defaults for invalid values.
+  init(lenient query: SandboxQuery) {
+    let limit = query["limit"].flatMap { Int($0) } ?? 0
+    self.limit = (1...100).contains(limit) ? limit : 20
+    offset = max(query["offset"].flatMap { Int($0) } ?? 0, 0)
   }
 }

@@ -1,19 +1,19 @@
 import Dates
 
-/// A moment as Core writes and reads it: RFC 3339 in UTC.
+/// A point in time as Core reads and writes it: RFC 3339 in UTC.
 struct GoTime: Comparable, Hashable {
   /// Nanoseconds since 1970.
   let nanoseconds: Int64
 
-  /// What Go's zero time looks like in an answer.
+  /// Go's zero time in a response.
   static let zeroText = "0001-01-01T00:00:00Z"
 
   static func < (left: GoTime, right: GoTime) -> Bool { left.nanoseconds < right.nanoseconds }
 
-  /// As PostgreSQL keeps it.
+  /// The precision of PostgreSQL timestamps.
   var roundedToMicroseconds: GoTime { GoTime(nanoseconds: (nanoseconds + 500) / 1000 * 1000) }
 
-  /// `2026-11-20T17:06:09.4861Z`: the fraction without trailing zeros.
+  /// For example `2026-11-20T17:06:09.4861Z`; the fraction has no trailing zeros.
   var text: String {
     let fraction = nanoseconds % 1_000_000_000
     guard fraction > 0 else { return wholeSecondsText }
@@ -25,11 +25,11 @@ struct GoTime: Comparable, Hashable {
   var wholeSecondsText: String { CivilTime(secondsSince1970: nanoseconds / 1_000_000_000).rfc3339 }
 }
 
-/// A text in RFC 3339 form, split the way Go's `time.Parse` walks its layout.
+/// An RFC 3339 timestamp, parsed in the order in which Go's `time.Parse` walks its layout.
 struct GoTimeText {
-  /// The moment in seconds since 1970, whole.
+  /// Whole seconds since 1970.
   let seconds: Int
-  /// Without the fraction, in the zone that it was given in.
+  /// Without the fraction, in the original time zone.
   let wholeSecondsText: String
 
   private static let layout = "2006-01-02T15:04:05Z07:00"

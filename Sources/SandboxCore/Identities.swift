@@ -1,17 +1,17 @@
 import FoundationEssentials
 
-/// A person or an organisation that balances can belong to.
+/// A person or organization that owns balances.
 struct Identity {
   let id: String
-  /// By JSON name; every name of `textFields` is there.
+  /// By JSON name; contains every name of `textFields`.
   private(set) var texts: [String: String]
   private(set) var birth: String
   let createdAt: GoTime
   var metaData: JSONValue
-  /// What stands behind the tokens, by Go name.
+  /// The original texts of tokenized fields, by Go name.
   var originals: [String: String] = [:]
 
-  /// In the order of an answer.
+  /// In the order of a response.
   private static let textFields = [
     "identity_type", "organization_name", "category", "first_name", "last_name", "other_names", "gender",
     "email_address", "phone_number", "nationality", "street", "country", "state", "post_code", "city",
@@ -30,7 +30,7 @@ struct Identity {
     metaData = body.map("meta_data")
   }
 
-  /// Takes over what the body has; an empty text changes nothing. False where the body has nothing.
+  /// Applies the non-empty members of the body. Returns false if there are none.
   mutating func update(_ body: BoundBody) -> Bool {
     let changed = Self.textFields.filter { !body.string($0).isEmpty }
     for name in changed { texts[name] = body.string(name) }
@@ -56,7 +56,7 @@ struct Identity {
       ])
   }
 
-  /// As a balance includes it: without type, organisation and metadata.
+  /// The identity embedded in a balance: without type, organization and metadata.
   var includedJSON: JSONValue {
     var included = self
     included.texts["identity_type"] = ""
@@ -67,52 +67,52 @@ struct Identity {
 }
 
 extension SandboxLedger {
-  func identity(_ id: String) throws(CoreRefusal) -> Identity {
+  func identity(_ id: String) throws(CoreError) -> Identity {
     guard let identity = identities[id] else { throw .missing("Identity", code: "IDT_NOT_FOUND", id: id) }
     return identity
   }
 
-  mutating func createIdentity(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  mutating func createIdentity(_ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     let bound = try Identity.shape.read(body)
     let id = try identityID(chosen: bound.string("identity_id"))
-    try checkRoom()
+    try checkCapacity()
     let identity = Identity(bound, id: id, createdAt: now())
     identities.insert(identity, id: id)
     return .json(201, identity.json(createdAt: identity.createdAt))
   }
 
-  mutating func updateIdentity(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  mutating func updateIdentity(_ id: String, _ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     let bound = try Identity.shape.read(body)
     guard var identity = identities[id] else { throw missingForWrite(id) }
-    guard identity.update(bound) else { throw CoreRefusal(400, "GEN_BAD_REQUEST", "No fields provided for update") }
+    guard identity.update(bound) else { throw CoreError(400, "GEN_BAD_REQUEST", "No fields provided for update") }
     identities.update(id) { $0 = identity }
     return .json(200, ["message": "Identity updated successfully"])
   }
 
-  mutating func deleteIdentity(_ id: String) throws(CoreRefusal) -> SandboxResponse {
+  mutating func deleteIdentity(_ id: String) throws(CoreError) -> SandboxResponse {
     guard identities[id] != nil else { throw missingForWrite(id) }
     identities.remove(id)
     return .json(200, ["message": "Identity deleted successfully"])
   }
 
-  private func identityID(chosen: String) throws(CoreRefusal) -> String {
+  private func identityID(chosen: String) throws(CoreError) -> String {
     guard !chosen.isEmpty else { return makeID("idt") }
     guard chosen.hasPrefix("idt_") else {
-      throw CoreRefusal(
+      throw CoreError(
         400, "IDT_VALIDATION_ERROR", "identity_id must start with 'idt_'", shape: .errorWithDetails)
     }
     guard UUID(uuidString: String(chosen.dropFirst(4))) != nil else {
-      throw CoreRefusal(
+      throw CoreError(
         400, "IDT_VALIDATION_ERROR", "identity_id suffix after 'idt_' must be a valid UUID", shape: .errorWithDetails)
     }
     guard identities[chosen] == nil else {
-      throw CoreRefusal(409, "GEN_CONFLICT", "Identity with ID '\(chosen)' already exists", shape: .errorWithDetails)
+      throw CoreError(409, "GEN_CONFLICT", "Identity with ID '\(chosen)' already exists", shape: .errorWithDetails)
     }
     return chosen
   }
 
-  /// Core's writes find no row to change, so there is no `details` of a failed read.
-  private func missingForWrite(_ id: String) -> CoreRefusal {
-    CoreRefusal(404, "IDT_NOT_FOUND", "Identity with ID '\(id)' not found")
+  /// Core's writes find no row to update and add no `details`, unlike its reads.
+  private func missingForWrite(_ id: String) -> CoreError {
+    CoreError(404, "IDT_NOT_FOUND", "Identity with ID '\(id)' not found")
   }
 }

@@ -1,8 +1,8 @@
-/// `PUT /balances/:id/identity`: gives a balance to an identity.
+/// `PUT /balances/:id/identity`: assigns a balance to an identity.
 extension SandboxLedger {
   private static let shape = BodyShape(type: "model.UpdateBalanceIdentity", fields: [("identity_id", .string)])
 
-  mutating func linkIdentity(balance id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  mutating func linkIdentity(balance id: String, _ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     let identityID = try Self.shape.read(body).string("identity_id")
     switch dialect {
     case .measured: try checkLink(id, identityID)
@@ -12,18 +12,18 @@ extension SandboxLedger {
     return .json(200, ["message": "Balance identity updated successfully"])
   }
 
-  private func checkLink(_ id: String, _ identityID: String) throws(CoreRefusal) {
+  private func checkLink(_ id: String, _ identityID: String) throws(CoreError) {
     guard !identityID.isEmpty else {
       throw .malformed(
         "Key: 'UpdateBalanceIdentity.IdentityId' Error:Field validation for 'IdentityId' failed on the 'required' tag")
     }
     _ = try balance(id)
-    // Core gives the balance's code for the unknown identity.
+    // Core reports an unknown identity with the code for balances.
     guard identities[identityID] != nil else { throw .missing("Identity", code: "BAL_NOT_FOUND", id: identityID) }
   }
 
-  /// The product's documents, "Update balance identity", Error Responses.
-  private func checkLinkAsDocumented(_ id: String, _ identityID: String) throws(CoreRefusal) {
+  /// The errors of Blnk's documents: "Update balance identity", Error Responses.
+  private func checkLinkAsDocumented(_ id: String, _ identityID: String) throws(CoreError) {
     guard !id.isEmpty else { throw .documented("balance id is required. pass id in the route /:id") }
     guard !identityID.isEmpty else { throw .documented("identity_id is required") }
     guard balances[id] != nil else { throw .documented("balance validation failed: balance not found") }

@@ -1,4 +1,4 @@
-/// A ledger: a name that balances belong to.
+/// A ledger: a named group of balances.
 struct Ledger {
   let id: String
   let name: String
@@ -14,11 +14,11 @@ struct Ledger {
     self.metaData = metaData
   }
 
-  /// Core's ledgers tell a malformed body in the validation shape.
-  init(_ body: [UInt8], id: String, createdAt: GoTime) throws(CoreRefusal) {
+  /// For ledgers, Core reports a malformed body in the validation shape.
+  init(_ body: [UInt8], id: String, createdAt: GoTime) throws(CoreError) {
     let bound: BoundBody
     do { bound = try Self.shape.read(body) } catch {
-      throw CoreRefusal(error.status, error.code, error.message, shape: .validation)
+      throw CoreError(error.status, error.code, error.message, shape: .validation)
     }
     let name = bound.string("name")
     guard !name.isEmpty else { throw .invalid([("name", "cannot be blank")]) }
@@ -35,16 +35,16 @@ struct Ledger {
 }
 
 extension SandboxLedger {
-  mutating func createLedger(_ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  mutating func createLedger(_ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     let ledger = try Ledger(body, id: makeID("ldg"), createdAt: now())
-    try checkRoom()
+    try checkCapacity()
     ledgers.insert(ledger, id: ledger.id)
     return .json(201, ledger.json(createdAt: ledger.createdAt))
   }
 
-  func getLedger(_ id: String) throws(CoreRefusal) -> SandboxResponse {
+  func getLedger(_ id: String) throws(CoreError) -> SandboxResponse {
     guard let ledger = ledgers[id] else {
-      throw CoreRefusal(404, "LGR_NOT_FOUND", "Ledger not found", shape: .errorWithDetails)
+      throw CoreError(404, "LGR_NOT_FOUND", "Ledger not found", shape: .errorWithDetails)
     }
     return .json(200, ledger.json)
   }

@@ -1,8 +1,8 @@
-/// `POST /:id/metadata`: merges members into the metadata of whatever the id belongs to.
+/// `POST /:id/metadata`: merges members into the metadata of the record with that id, whatever its kind.
 extension SandboxLedger {
   private static let shape = BodyShape(type: "model.UpdateMetadataRequest", fields: [("meta_data", .map)])
 
-  mutating func updateMetadata(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  mutating func updateMetadata(_ id: String, _ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     let added = try Self.shape.read(body).map("meta_data")
     guard added != .null else {
       throw .malformed(
@@ -16,7 +16,7 @@ extension SandboxLedger {
     return .json(200, ["meta_data": merged])
   }
 
-  private func metaData(of id: String) throws(CoreRefusal) -> JSONValue {
+  private func metaData(of id: String) throws(CoreError) -> JSONValue {
     if let ledger = ledgers[id] { return ledger.metaData }
     if let identity = identities[id] { return identity.metaData }
     if let balance = balances[id] { return balance.metaData }
@@ -25,13 +25,13 @@ extension SandboxLedger {
     case "idt_": throw .missing("Identity", code: "IDT_NOT_FOUND", id: id)
     case "bln_": throw .missing("Balance", code: "BAL_NOT_FOUND", id: id)
     case "txn_": throw .missing("Transaction", code: "TXN_NOT_FOUND", id: id)
-    default: throw CoreRefusal(404, "LGR_NOT_FOUND", "Ledger not found", shape: .errorWithDetails)
+    default: throw CoreError(404, "LGR_NOT_FOUND", "Ledger not found", shape: .errorWithDetails)
     }
   }
 }
 
 extension JSONValue {
-  /// The members of both, sorted as Go writes a map; those of `added` win.
+  /// The members of both, sorted as Go encodes a map; those of `added` win.
   func merging(_ added: JSONValue) -> JSONValue {
     guard case .object(let new) = added else { return self }
     var kept: [JSONMember] = []

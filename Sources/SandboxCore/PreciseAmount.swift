@@ -1,6 +1,6 @@
-/// A decimal number times a precision, exact: an amount in a currency's smallest unit.
+/// Exact decimal arithmetic for amounts in the smallest unit of a currency.
 enum PreciseAmount {
-  /// Nil where the number has more than 38 digits; a fraction of a unit is rounded half away from zero.
+  /// Nil if the number has more than 38 digits. A fraction of a unit is rounded half away from zero.
   static func value(_ number: String, times precision: Int) -> Int128? {
     guard let (digits, exponent) = decimal(number) else { return nil }
     let (scaled, isOverflow) = digits.multipliedReportingOverflow(by: Int128(precision))
@@ -8,7 +8,7 @@ enum PreciseAmount {
     return shift(scaled, by: exponent)
   }
 
-  /// A share in percent of an amount, rounded down.
+  /// A percentage of an amount, rounded down.
   static func share(_ percent: String, of total: Int128) -> Int128? {
     guard let (digits, exponent) = decimal(percent), digits >= 0 else { return nil }
     let (product, isOverflow) = total.multipliedReportingOverflow(by: digits)
@@ -16,7 +16,7 @@ enum PreciseAmount {
     return shift(product, by: exponent - 2, rounds: false)
   }
 
-  /// The digits as one number and the power of ten that belongs to it.
+  /// The digits as an integer, and the power of ten to multiply it by.
   private static func decimal(_ number: String) -> (digits: Int128, exponent: Int)? {
     let parts = number.lowercased().split(separator: "e", omittingEmptySubsequences: false)
     let mantissa = parts[0].split(separator: ".", omittingEmptySubsequences: false)

@@ -1,10 +1,10 @@
-/// A stand-in for one Blnk Core v0.15, whole in memory: it answers as Core does and keeps nothing.
+/// An in-memory substitute for one Blnk Core v0.15, for demos and tests: it answers as Core does and persists nothing.
 package struct SandboxLedger: Sendable {
-  /// Core's own ledger, which every installation has.
+  /// The ledger that every Core has from the start.
   static let generalLedgerID = "general_ledger_id"
 
-  /// What `GET /` says: nobody is to take the stand-in for a Core.
-  static let greeting = "stand-in for Blnk Core, which keeps nothing: server running..."
+  /// The response to `GET /`. Unlike Core's, it says that this is not a Core.
+  static let greeting = "sandbox for Blnk Core, in memory only: server running..."
 
   private let key: String
   let dialect: CoreDialect
@@ -18,11 +18,11 @@ package struct SandboxLedger: Sendable {
   var transactions = SandboxTable<Transaction>()
 
   /// - Parameters:
-  ///   - key: what `X-Blnk-Key` has to be.
-  ///   - dialect: whose word it takes where Core and its documents differ.
-  ///   - recordsMax: of all kinds together; creating more is refused.
+  ///   - key: the required value of `X-Blnk-Key`.
+  ///   - dialect: what to follow where Core and its documents differ.
+  ///   - recordsMax: of all kinds together; more get 500.
   ///   - clock: nanoseconds since 1970.
-  ///   - makeUUID: a new UUID in small letters at each call.
+  ///   - makeUUID: returns a new UUID in lowercase at each call.
   package init(
     key: String, dialect: CoreDialect = .measured, recordsMax: Int = 100_000, clock: @escaping @Sendable () -> Int64,
     makeUUID: @escaping @Sendable () -> String
@@ -47,21 +47,21 @@ package struct SandboxLedger: Sendable {
       guard let route else { return .pageNotFound }
       return try answer(route, target.query, request.body)
     } catch {
-      return error.answer
+      return error.response
     }
   }
 
-  private func authenticate(_ request: SandboxRequest) throws(CoreRefusal) {
+  private func authenticate(_ request: SandboxRequest) throws(CoreError) {
     let presented = request.key?.trimmingBlanks ?? ""
     guard !presented.isEmpty else {
-      throw CoreRefusal(401, "AUTH_MISSING_API_KEY", "Authentication required. Use X-Blnk-Key header")
+      throw CoreError(401, "AUTH_MISSING_API_KEY", "Authentication required. Use X-Blnk-Key header")
     }
     guard String(presented).hasSameBytes(as: key) else {
-      throw CoreRefusal(401, "AUTH_INVALID_API_KEY", "Invalid API key")
+      throw CoreError(401, "AUTH_INVALID_API_KEY", "Invalid API key")
     }
   }
 
-  /// A path that is a route without its last slash is sent there.
+  /// Redirects a path with a trailing slash to the route without it.
   private func redirect(_ request: SandboxRequest, _ target: SandboxTarget) -> SandboxResponse? {
     guard target.segments.firstIndex(of: "") == target.segments.count - 1, target.segments.count > 1,
       target.path.hasSuffix("/"),
@@ -74,7 +74,7 @@ package struct SandboxLedger: Sendable {
 
   private mutating func answer(
     _ route: SandboxRoute, _ query: SandboxQuery, _ body: [UInt8]
-  ) throws(CoreRefusal) -> SandboxResponse {
+  ) throws(CoreError) -> SandboxResponse {
     switch route {
     case .root: .json(200, .string(Self.greeting))
     case .health: .json(200, ["status": "UP"])
@@ -112,15 +112,23 @@ package struct SandboxLedger: Sendable {
 
   func makeID(_ prefix: String) -> String { "\(prefix)_\(makeUUID())" }
 
-  func checkRoom() throws(CoreRefusal) {
+  func checkCapacity() throws(CoreError) {
     guard ledgers.count + identities.count + balances.count + transactions.count < recordsMax else {
-      throw CoreRefusal(500, "GEN_INTERNAL_ERROR", "this stand-in keeps at most \(recordsMax) records")
+      throw CoreError(500, "GEN_INTERNAL_ERROR", "the sandbox stores at most \(recordsMax) records")
     }
   }
 }
 
+/// What the sandbox follows where Core and its documents differ.
+package enum CoreDialect: String, CaseIterable, Sendable {
+  /// The recorded responses of Core v0.15.
+  case measured = "0.15"
+  /// Blnk's documents; so far, this affects only the errors of the call that links a balance to an identity.
+  case documented
+}
+
 extension JSONValue {
-  /// A list as Core writes it: an empty one is a nil slice, so `null`.
+  /// A list as Core encodes it: an empty one is a nil slice, so `null`.
   static func list(_ elements: [JSONValue]) -> JSONValue { elements.isEmpty ? .null : .array(elements) }
 }
 

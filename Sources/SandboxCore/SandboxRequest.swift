@@ -1,7 +1,7 @@
-/// What the stand-in needs of a request.
+/// The parts of a request that the sandbox uses.
 package struct SandboxRequest: Sendable {
   package var method: String
-  /// As on the request line: path and query, `*`, or an absolute URL.
+  /// The request target (RFC 9112 §3.2) as sent.
   package var target: String
   /// The first `X-Blnk-Key`, as sent; nil without one.
   package var key: String?

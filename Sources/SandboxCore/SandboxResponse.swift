@@ -1,7 +1,6 @@
-/// What the stand-in answers.
+/// A response of the sandbox.
 ///
-/// `Content-Length`, `Date` and `X-Rate-Limit-Request-Remote-Addr` are the server's to add, and an answer to HEAD is
-/// sent without the body that it has here.
+/// The server adds `Content-Length`, `Date` and `X-Rate-Limit-Request-Remote-Addr`, and omits the body for HEAD.
 package struct SandboxResponse: Equatable, Sendable {
   package var status: Int
   package var fields: [SandboxField]
@@ -14,16 +13,16 @@ package struct SandboxResponse: Equatable, Sendable {
   static let pageNotFound = SandboxResponse(
     status: 404, fields: Self.fields(type: "text/plain"), body: Array("404 page not found".utf8))
 
-  /// Go's server gives it to `OPTIONS *` before Core sees it.
+  /// Go's server answers `OPTIONS *` itself.
   static let serverOptions = SandboxResponse(status: 200, fields: [], body: [])
 
-  /// Go's server gives it to a target that is no URL.
+  /// Go's server rejects a target that is not a valid URL.
   static let badTarget = SandboxResponse(
     status: 400,
     fields: [SandboxField("Content-Type", "text/plain; charset=utf-8"), SandboxField("Connection", "close")],
     body: Array("400 Bad Request".utf8))
 
-  /// Core's router redirects before its middleware runs, so no other field is there.
+  /// Core's router redirects before its middleware runs, so there are no other fields.
   static func redirect(method: String, to location: String) -> SandboxResponse {
     let field = SandboxField("Location", location)
     guard method == "GET" else { return SandboxResponse(status: 307, fields: [field], body: []) }

@@ -1,4 +1,4 @@
-/// The routes of Core that the stand-in knows.
+/// The routes of Core that the sandbox implements.
 enum SandboxRoute {
   case root
   case health
@@ -30,7 +30,7 @@ enum SandboxRoute {
   case getTransaction(String)
   case transactionByReference(String)
 
-  /// Method and path decide together: there is no 405 at Core.
+  /// Matches method and path together; Core never answers 405.
   init?(method: String, segments: [String], _ dialect: CoreDialect) {
     switch method {
     case "GET": self.init(get: segments)
@@ -41,7 +41,7 @@ enum SandboxRoute {
     }
   }
 
-  /// Whether Core asks for its key before it looks for a route.
+  /// Whether Core checks its key before it looks for a route.
   static func needsKey(_ segments: [String]) -> Bool {
     guard segments.count == 1 else { return true }
     return !["", "health", "metrics"].contains(segments[0])
@@ -104,7 +104,7 @@ enum SandboxRoute {
   private init?(put path: [String], _ dialect: CoreDialect) {
     switch (path.count, path[0]) {
     case (2, "identities") where !path[1].isEmpty: self = .updateIdentity(path[1])
-    // The documents have an answer for a missing id, which Core's router never lets through.
+    // The documents define an error for a missing id; Core's router never matches such a path.
     case (3, "balances") where path[2] == "identity" && (!path[1].isEmpty || dialect == .documented):
       self = .linkIdentity(balance: path[1])
     default: return nil

@@ -1,4 +1,4 @@
-/// Records of one kind by id, in the order of their making.
+/// Records of one kind by id, in the order in which they were created.
 struct SandboxTable<Record: Sendable>: Sendable {
   private var records: [String: Record] = [:]
   private var ids: [String] = []
@@ -10,7 +10,7 @@ struct SandboxTable<Record: Sendable>: Sendable {
   subscript(id: String) -> Record? { records[id] }
 
   mutating func insert(_ record: Record, id: String) {
-    precondition(records[id] == nil, "ids are used once")
+    precondition(records[id] == nil, "ids are unique")
     records[id] = record
     ids.append(id)
   }

@@ -1,13 +1,13 @@
-/// A request target as Go's URL parser gives it to Core's router.
+/// A request target as Core's router gets it from Go's URL parser.
 struct SandboxTarget {
-  /// The decoded path, cut at its slashes: an encoded slash cuts as well.
+  /// The decoded path, split at slashes, including percent-encoded ones.
   let segments: [String]
   /// The path as sent, for redirects.
   let path: String
   let rawQuery: String?
   let query: SandboxQuery
 
-  /// Nil where an escape is malformed.
+  /// Nil if an escape is malformed.
   init?(_ target: String) {
     let origin = Self.withoutAuthority(target)
     let parts = origin.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
@@ -18,7 +18,7 @@ struct SandboxTarget {
     query = SandboxQuery(rawQuery ?? "")
   }
 
-  /// RFC 9112 §3.2.2: the absolute form names a host that Core does not look at.
+  /// RFC 9112 §3.2.2: the absolute form names a host, which Core ignores.
   private static func withoutAuthority(_ target: String) -> Substring {
     guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return Substring(target) }
     let rest = target[scheme.upperBound...]
@@ -27,11 +27,11 @@ struct SandboxTarget {
   }
 }
 
-/// The pairs of a query string, in their order.
+/// The pairs of a query string, in order.
 struct SandboxQuery {
   let pairs: [(name: String, value: String)]
 
-  /// Pairs with a semicolon or a malformed escape are passed over, as Go does.
+  /// Like Go, ignores pairs with a semicolon or a malformed escape.
   init(_ text: String) {
     pairs = text.split(separator: "&").compactMap { pair in
       guard !pair.contains(";") else { return nil }

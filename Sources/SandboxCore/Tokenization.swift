@@ -1,13 +1,13 @@
 import FoundationEssentials
 
-/// The fields of an identity that Core can replace by tokens, by their Go names.
+/// The fields of an identity that Core can replace with tokens, by their Go names.
 enum TokenizableField {
   private static let jsonNames = [
     "FirstName": "first_name", "LastName": "last_name", "OtherNames": "other_names", "EmailAddress": "email_address",
     "PhoneNumber": "phone_number", "Street": "street", "PostCode": "post_code",
   ]
 
-  /// Core capitalises the first letter.
+  /// Core capitalizes the first letter.
   static func goName(_ name: String) -> String { name.prefix(1).uppercased() + name.dropFirst() }
 
   static func jsonName(goName: String) -> String? { jsonNames[goName] }
@@ -16,7 +16,7 @@ enum TokenizableField {
 extension Identity {
   private static let memberName = "tokenized_fields"
 
-  /// Go names, sorted; Core's order is that of a Go map, so by chance.
+  /// Go names, sorted. Core's order is random, because it iterates over a Go map.
   var tokenizedFields: [String] {
     guard case .object(let members) = metaData,
       case .object(let fields) = members.first(where: { $0.key == Self.memberName })?.value
@@ -24,7 +24,7 @@ extension Identity {
     return fields.filter { $0.value == .bool(true) }.map(\.key)
   }
 
-  /// Puts the token in the text's place, keeps the text, and marks the field in the metadata.
+  /// Replaces the text with the token, keeps the original, and marks the field in the metadata.
   mutating func tokenize(_ goName: String, _ jsonName: String, token: String) {
     originals[goName] = text(jsonName)
     setText(jsonName, token)
@@ -42,31 +42,31 @@ extension SandboxLedger {
   private static let tokenizeShape = BodyShape(type: "model.TokenizeRequest", fields: [("fields", .strings)])
   private static let detokenizeShape = BodyShape(type: "model.DetokenizeRequest", fields: [("fields", .strings)])
 
-  func getTokenizedFields(_ id: String) throws(CoreRefusal) -> SandboxResponse {
+  func getTokenizedFields(_ id: String) throws(CoreError) -> SandboxResponse {
     let fields = try identity(id).tokenizedFields
     return .json(200, ["tokenized_fields": .array(fields.map { .string($0) })])
   }
 
-  mutating func tokenize(_ id: String, field: String) throws(CoreRefusal) -> SandboxResponse {
+  mutating func tokenize(_ id: String, field: String) throws(CoreError) -> SandboxResponse {
     try tokenizeField(id, field)
     return .json(200, ["message": "Field tokenized successfully"])
   }
 
-  /// Field by field: those before a refused one stay tokenized, as at Core.
-  mutating func tokenize(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  /// Not atomic, like Core: fields before a rejected one stay tokenized.
+  mutating func tokenize(_ id: String, _ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     let fields = try Self.required(Self.tokenizeShape.read(body), "TokenizeRequest")
     guard !fields.isEmpty else {
-      throw CoreRefusal(400, "GEN_VALIDATION_ERROR", "at least one field must be specified")
+      throw CoreError(400, "GEN_VALIDATION_ERROR", "at least one field must be specified")
     }
     for field in fields { try tokenizeField(id, field) }
     return .json(200, ["message": "Fields tokenized successfully"])
   }
 
-  func detokenize(_ id: String, field: String) throws(CoreRefusal) -> SandboxResponse {
+  func detokenize(_ id: String, field: String) throws(CoreError) -> SandboxResponse {
     .json(200, ["field": .string(field), "value": .string(try original(identity(id), field))])
   }
 
-  func detokenize(_ id: String, _ body: [UInt8]) throws(CoreRefusal) -> SandboxResponse {
+  func detokenize(_ id: String, _ body: [UInt8]) throws(CoreError) -> SandboxResponse {
     let asked = try Self.required(Self.detokenizeShape.read(body), "DetokenizeRequest")
     let identity = try identity(id)
     var members: [JSONMember] = []
@@ -76,20 +76,20 @@ extension SandboxLedger {
     return .json(200, ["fields": .object(members)])
   }
 
-  private mutating func tokenizeField(_ id: String, _ field: String) throws(CoreRefusal) {
+  private mutating func tokenizeField(_ id: String, _ field: String) throws(CoreError) {
     let goName = TokenizableField.goName(field)
     guard let jsonName = TokenizableField.jsonName(goName: goName) else {
-      throw CoreRefusal(400, "IDT_FIELD_NOT_TOKENIZABLE", "field \(field) is not tokenizable")
+      throw CoreError(400, "IDT_FIELD_NOT_TOKENIZABLE", "field \(field) is not tokenizable")
     }
     let identity = try identity(id)
     guard !identity.tokenizedFields.contains(goName) else {
-      throw CoreRefusal(409, "IDT_FIELD_ALREADY_TOKENIZED", "field \(field) is already tokenized")
+      throw CoreError(409, "IDT_FIELD_ALREADY_TOKENIZED", "field \(field) is already tokenized")
     }
     let token = makeToken(identity.text(jsonName))
     identities.update(id) { $0.tokenize(goName, jsonName, token: token) }
   }
 
-  private func original(_ identity: Identity, _ field: String) throws(CoreRefusal) -> String {
+  private func original(_ identity: Identity, _ field: String) throws(CoreError) -> String {
     if let text = identity.originals[TokenizableField.goName(field)],
       identity.tokenizedFields.contains(TokenizableField.goName(field))
     {
@@ -97,11 +97,12 @@ extension SandboxLedger {
     }
     let metaData =
       identity.metaData == .null ? "" : ". Metadata: " + String(decoding: identity.metaData.bytes, as: UTF8.self)
-    throw CoreRefusal(400, "IDT_FIELD_NOT_TOKENIZED", "field \(field) is not tokenized\(metaData)")
+    throw CoreError(400, "IDT_FIELD_NOT_TOKENIZED", "field \(field) is not tokenized\(metaData)")
   }
 
-  /// `FPT:<letters and digits replaced in kind>:<Base64>`, the form of Core's tokens; nothing of the text is in it but
-  /// its shape.
+  /// Makes a token in Core's format: `FPT:<random letters and digits>:<Base64>`.
+  ///
+  /// It reveals only the shape of the text: letters become letters of the same case, digits become digits.
   private func makeToken(_ text: String) -> String {
     let random = Array((makeID("") + makeID("")).utf8)
     var index = 0
@@ -120,8 +121,8 @@ extension SandboxLedger {
     return "FPT:\(shape):\(Data(random.prefix(text.utf8.count + 28)).base64EncodedString())"
   }
 
-  /// Gin's `required` asks for a slice that is not nil; an empty one passes.
-  private static func required(_ body: BoundBody, _ type: String) throws(CoreRefusal) -> [String] {
+  /// Gin's `required` rejects a nil slice and accepts an empty one.
+  private static func required(_ body: BoundBody, _ type: String) throws(CoreError) -> [String] {
     guard let fields = body.strings("fields") else {
       throw .malformed("Key: '\(type).Fields' Error:Field validation for 'Fields' failed on the 'required' tag")
     }

@@ -1,19 +1,19 @@
-/// A movement of an amount from one balance to one or several others.
+/// A movement of an amount from one balance to one or more others.
 struct Transaction {
-  /// Where a part of the amount goes.
+  /// A recipient of part of the amount.
   struct Destination {
     let identifier: String
-    /// `20%`, an amount, or `left`.
+    /// `20%`, an amount, or `left` (the rest).
     let distribution: String
     let transactionID: String
   }
 
   let id: String
   let preciseAmount: Int128
-  /// As Go writes the number.
+  /// As Go formats the number.
   let amount: String
   let precision: Int
-  /// An indicator stays one while the transaction is queued.
+  /// An `@indicator` is resolved when the transaction is applied; a queued one keeps it.
   var source: String
   var destination: String
   let destinations: [Destination]
@@ -33,7 +33,7 @@ struct Transaction {
       ("destinations", .any), ("allow_overdraft", .bool), ("skip_queue", .bool), ("meta_data", .map),
     ])
 
-  init(_ body: [UInt8], id: String, createdAt: GoTime, makeID: () -> String) throws(CoreRefusal) {
+  init(_ body: [UInt8], id: String, createdAt: GoTime, makeID: () -> String) throws(CoreError) {
     let bound = try Self.shape.read(body)
     self.id = id
     self.createdAt = createdAt
@@ -51,11 +51,11 @@ struct Transaction {
     if !skipsQueue { added = added.merging(["QUEUED_PARENT_TRANSACTION": .string(id)]) }
     if allowsOverdraft { added = added.merging(["allow_overdraft": true]) }
     metaData = added
-    let complaints = self.complaints
-    guard complaints.isEmpty else { throw .invalid(complaints, code: "TXN_VALIDATION_ERROR") }
+    let fieldErrors = self.fieldErrors
+    guard fieldErrors.isEmpty else { throw .invalid(fieldErrors, code: "TXN_VALIDATION_ERROR") }
   }
 
-  private var complaints: [(field: String, text: String)] {
+  private var fieldErrors: [(field: String, text: String)] {
     var all: [(field: String, text: String)] = []
     for (name, text) in [("currency", currency), ("description", description), ("reference", reference)]
     where text.isEmpty { all.append((name, "cannot be blank")) }
@@ -67,11 +67,11 @@ struct Transaction {
     return all
   }
 
-  private static func amount(_ bound: BoundBody, precision: Int) throws(CoreRefusal) -> (String, Int128) {
+  private static func amount(_ bound: BoundBody, precision: Int) throws(CoreError) -> (String, Int128) {
     let number = bound.number("precise_amount") ?? bound.number("amount") ?? "0"
     let isPrecise = bound.number("precise_amount") != nil
     guard let precise = PreciseAmount.value(number, times: isPrecise ? 1 : precision) else {
-      throw CoreRefusal(400, "TXN_VALIDATION_ERROR", "this stand-in counts no amount of more than 38 digits")
+      throw CoreError(400, "TXN_VALIDATION_ERROR", "the sandbox does not support amounts of more than 38 digits")
     }
     let amount = isPrecise ? GoNumber.text(Double(precise) / Double(precision)) : GoNumber.text(number) ?? number
     return (amount, precise)
@@ -86,22 +86,22 @@ struct Transaction {
   }
 }
 
-/// What an answer shows of a transaction.
+/// Which fields of a transaction a response contains.
 struct TransactionView {
-  enum Reading {
+  enum Context {
     case created, byID, byReference
   }
 
-  let reading: Reading
+  let context: Context
 
   func json(_ transaction: Transaction) -> JSONValue {
     var members: [JSONMember] = []
     func add(_ name: String, _ value: JSONValue) { members.append(JSONMember(name, value)) }
-    // Core keeps what the request asked for in no column of its own, and reads no precision and hash by reference.
-    let isCreated = reading == .created
+    // Core does not store `allow_overdraft` and `skip_queue`, and loads no precision and hash for a query by reference.
+    let isCreated = context == .created
     add("precise_amount", .integer(transaction.preciseAmount))
     add("amount", .number(transaction.amount))
-    add("precision", .integer(reading == .byReference ? 0 : transaction.precision))
+    add("precision", .integer(context == .byReference ? 0 : transaction.precision))
     add("overdraft_limit", .integer(0))
     add("transaction_id", .string(transaction.id))
     add("parent_transaction", "")
@@ -111,7 +111,7 @@ struct TransactionView {
     add("currency", .string(transaction.currency))
     add("description", .string(transaction.description))
     add("status", transaction.skipsQueue ? "APPLIED" : "QUEUED")
-    add("hash", .string(reading == .byReference ? "" : transaction.hash))
+    add("hash", .string(context == .byReference ? "" : transaction.hash))
     add("allow_overdraft", .bool(isCreated && transaction.allowsOverdraft))
     add("inflight", false)
     add("skip_queue", .bool(isCreated && transaction.skipsQueue))
@@ -138,7 +138,7 @@ extension Transaction.Destination {
 }
 
 extension Transaction {
-  /// 64 hexadecimal digits that are the same for the same movement, as Core's; but FNV-1a, and worth nothing as proof.
+  /// 64 hex digits that depend on the movement only, like Core's hash. This is FNV-1a: it proves nothing.
   fileprivate var hash: String {
     let text = "\(preciseAmount)|\(reference)|\(currency)|\(source)|\(destination)"
     return (0..<4).map { (part: UInt64) in

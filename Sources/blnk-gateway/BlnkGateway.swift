@@ -1,8 +1,9 @@
+import Gateway
 import Glibc
 import Policies
 import System
 
-/// The program: finds the command that the arguments name, runs it, and ends with its exit code.
+/// Runs the command that the arguments name, and exits with its exit code.
 @main enum BlnkGateway {
   static let commands = [
     Command.serve, .check, .explain, .demo, .sandbox, .tokenNew, .tokenHash, .tokenList, .tokenRevoke,
@@ -13,17 +14,17 @@ import System
     do throws(Errno) {
       try openStandardStreams()
     } catch {
-      Console.note("error: descriptors 0, 1 and 2 must be open, and /dev/null cannot stand for one: \(error)")
+      Console.log("error: a standard stream (descriptor 0, 1 or 2) is closed, and /dev/null cannot be opened: \(error)")
       exit(1)
     }
     exit(run(Array(CommandLine.arguments.dropFirst())))
   }
 
-  /// 0: done; 1: failed, or the answer is no; 2: not understood; 3: written, but not in force.
+  /// The exit code: 0 success, 1 failure or a negative answer, 2 invalid command line, 3 written but not in force.
   private static func run(_ arguments: [String]) -> Int32 {
     do throws(CommandFault) {
-      if let asked = askedHelp(arguments) {
-        try Console.print(try help(on: asked))
+      if let topic = helpTopic(arguments) {
+        try Console.print(try help(on: topic))
         return 0
       }
       if arguments.first == "--version" { return try Command.version.run(Arguments([], of: .version)) }
@@ -35,14 +36,15 @@ import System
       }
       return try command.run(Arguments(rest, of: command))
     } catch {
-      Console.note(Console.painted("error: ", .red, on: .errors) + error.message)
+      Console.log(Console.styled("error: ", .red, on: .errors) + error.message)
       return error.exitCode
     }
   }
 
-  /// The words that help is asked on, such as those of `help token new` and `token --help`; nil: no help is asked, or one
-  /// command's own.
-  private static func askedHelp(_ arguments: [String]) -> ArraySlice<String>? {
+  /// The topic of `help token new`, `token --help` and the like; empty for general help.
+  ///
+  /// Nil if the arguments do not ask for help, or ask for it after a complete command.
+  private static func helpTopic(_ arguments: [String]) -> ArraySlice<String>? {
     let words = ["--help", "-h"]
     guard let first = arguments.first else { return nil }
     if first == "help" || words.contains(first) { return arguments.dropFirst().prefix { !$0.hasPrefix("-") } }
@@ -50,50 +52,72 @@ import System
     return isGroup && arguments.count > 1 && words.contains(arguments[1]) ? arguments.prefix(1) : nil
   }
 
-  private static func help(on words: ArraySlice<String>) throws(CommandFault) -> String {
-    guard let first = words.first else { return help }
-    let group = commands.filter { $0.words.count > 1 && $0.words[0] == first }
-    guard words.count == 1, !group.isEmpty else { return try command(named: Array(words)).help }
+  private static func help(on topic: ArraySlice<String>) throws(CommandFault) -> String {
+    guard let first = topic.first else { return help }
+    let group = group(first)
+    guard topic.count == 1, !group.isEmpty else { return try command(named: Array(topic)).help }
     return """
+      Usage: blnk-gateway \(first) COMMAND [OPTIONS]
+
+      Commands:
       \(table(of: group))
 
-      Each has --help, with an example: blnk-gateway \(group[0].name) --help
+      For the options and an example of a command: blnk-gateway \(group[0].name) --help
       """
   }
 
-  private static func table(of commands: [Command]) -> String {
-    let width = commands.map(\.name.count).max() ?? 0
-    return commands.map { "  \($0.name.padded(to: width))  \($0.abstract)" }.joined(separator: "\n")
+  private static func table(of commands: [Command]) -> String { twoColumns(commands.map { ($0.name, $0.summary) }) }
+
+  /// The commands of two words that begin with this word.
+  private static func group(_ first: String) -> [Command] {
+    commands.filter { $0.words.count > 1 && $0.words[0] == first }
   }
 
   private static func command(named arguments: [String]) throws(CommandFault) -> Command {
     guard let first = arguments.first else {
-      throw .usage("name a command: \(commands.map(\.name).joined(separator: ", ")); or --help")
+      throw .usage("missing command; use one of \(commands.map(\.name).joined(separator: ", ")), or see --help")
     }
     if let command = commands.first(where: { arguments.starts(with: $0.words) }) { return command }
-    let siblings = commands.filter { $0.words.count > 1 && $0.words[0] == first }
-    guard siblings.isEmpty else {
-      throw .usage("write \(siblings.map { "\"\($0.name)\"" }.joined(separator: " or ")); each has --help")
+    let group = group(first)
+    guard group.isEmpty else {
+      throw .usage("use one of \(group.map(\.name).joined(separator: ", ")), or see \(first) --help")
     }
     throw .usage(
-      "there is no command \"\(first)\"\(suggestion(for: first, among: commands.map { $0.words[0] })); see --help"
-    )
+      "unknown command \"\(first)\"\(suggestion(for: first, among: commands.map { $0.words[0] })); see --help")
   }
 
   private static var help: String {
     """
-    blnk-gateway: lets clients reach the Blnk Cores that they may use, with tokens of their own.
+    blnk-gateway: an authenticating reverse proxy for Blnk Core
 
-    usage: blnk-gateway COMMAND [FLAGS]
+    Usage: blnk-gateway COMMAND [OPTIONS]
 
+    Commands:
     \(table(of: commands))
 
-    Each command has --help, with an example; "help COMMAND" gives it, too. Begin with: blnk-gateway demo
-    Exit codes: 0 done, 1 failed or the answer is no, 2 not understood, 3 written but not in force.
+    For the options and an example of a command: blnk-gateway COMMAND --help, or blnk-gateway help COMMAND
+    To see the gateway work: blnk-gateway demo
+
+    Exit codes:
+      0  success
+      1  failure, or a negative answer, such as an invalid policy or a damaged audit log
+      2  the command line is invalid
+      3  the change is written, but the running gateway has not put it in force
     """
   }
 }
 
-extension String {
-  func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+extension Command {
+  static let version = Command(
+    name: "version", summary: "print the version", usage: "[--json]",
+    description: "Prints the program's name and version number.",
+    options: [Option(name: "--json", value: nil, help: "print a JSON object")],
+    exitCodes: [0: "success"],
+    example: "blnk-gateway version --json"
+  ) { arguments throws(CommandFault) in
+    let number = gatewayVersion
+    try Console.print(
+      arguments.isSet("--json") ? #"{"name":"blnk-gateway","version":"\#(number)"}"# : "blnk-gateway \(number)")
+    return 0
+  }
 }

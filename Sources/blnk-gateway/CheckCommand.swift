@@ -2,22 +2,26 @@ import Policies
 
 extension Command {
   static let check = Command(
-    name: "check", abstract: "says whether a policy folder is valid",
-    lesson: """
-      Reads what "serve" would read, key files included, and starts nothing. Findings come one a line: file, line, key and
-      what is wrong. Errors keep the gateway from starting; warnings do not, and notes name what is open on purpose.
-      Exit code 1 with an error, or with --strict with a warning, else 0. With --without-keys it looks at no key and no
-      file of TLS, where a machine such as that of a CI has none; a note says how many.
+    name: "check", summary: "validate a policy folder", usage: "[OPTIONS]",
+    description: """
+      Reads the folder exactly as "serve" does, including key and TLS files, but
+      starts nothing.
 
-        blnk-gateway check --policies policies
-        blnk-gateway check --strict --without-keys
-        blnk-gateway check --strict && systemctl restart blnk-gateway
-        blnk-gateway check --json | python3 -m json.tool
+      Prints one finding per line: file, line, key and what is wrong. A finding is an
+      error, a warning or a note. The last line counts clients, instances and routes,
+      and has the SHA-256 that /status shows once this policy is in force.
       """,
-    flags: [
-      .policies, .state, .withoutKeys, Flag(name: "--strict", value: nil, about: "exit code 1 with a warning, too"),
-      Flag(name: "--json", value: nil, about: "one JSON object instead of lines"),
-    ]
+    options: [
+      .policies, .state, .withoutKeys,
+      Option(name: "--strict", value: nil, help: "fail if there are warnings, too"),
+      Option(name: "--json", value: nil, help: "print a JSON object instead of lines"),
+    ],
+    exitCodes: [0: "no errors (with --strict: and no warnings)", 1: "errors (with --strict: or warnings)"],
+    example: """
+      blnk-gateway check --policies policies
+      blnk-gateway check --strict && systemctl restart blnk-gateway
+      blnk-gateway check --strict --without-keys    # in CI, where there are no keys
+      """
   ) { arguments throws(CommandFault) in
     let folder = try PolicyFolder(arguments)
     let result = folder.load()
@@ -37,7 +41,7 @@ extension Command {
     let errors = result.findings.count { $0.severity == .error }
     let tail = warnings == 0 ? "" : ", \(counted(warnings, "warning"))"
     guard let policy = result.policy else { return counted(errors, "error") + tail }
-    let faulty = errors == 0 ? "" : "\(counted(errors, "error")) of single files or instances; "
+    let faulty = errors == 0 ? "" : "\(counted(errors, "error")) in single files or instances; "
     return faulty + "\(counted(policy.clients.count, "client")), \(counted(policy.instances.count, "instance")), "
       + counted(policy.routes.routes.count, "route") + tail + "; sha256 \(policy.digest)"
   }
@@ -65,7 +69,7 @@ extension Command {
     }
 
     let ok: Bool
-    /// As `/status` shows it, once this is in force.
+    /// The policy's digest, as in `/status`.
     let sha256: String?
     let findings: [Entry]
     let clients: Int?

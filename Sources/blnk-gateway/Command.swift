@@ -1,50 +1,63 @@
-/// One thing that the program does, and how it is asked for.
+/// A subcommand: its documentation, its options and its code.
 struct Command: Sendable {
-  struct Flag: Sendable {
+  struct Option: Sendable {
     let name: String
-    /// What stands behind the flag, such as `DIR`; nil for one that stands alone.
+    /// Placeholder of the value, such as `DIR`; nil for an option without a value.
     let value: String?
-    let about: String
+    let help: String
   }
 
-  /// What comes first on the command line, such as `token new`.
+  /// As typed, such as `token new`.
   let name: String
-  /// What it does, in half a line.
-  let abstract: String
-  /// What a newcomer has to know, with an example.
-  let lesson: String
-  let flags: [Flag]
-  /// What may stand on the command line besides flags, such as `FILE…`; nil: nothing.
-  var operands: String?
-  /// Why it takes no argument that is not a flag; nil: for no particular reason.
-  var operandsRefused: String?
-  /// Gives the exit code.
+  /// One line in the imperative.
+  let summary: String
+  /// The arguments as the usage line shows them.
+  let usage: String
+  /// What it does and what it prints.
+  let description: String
+  let options: [Option]
+  /// What each exit code means, except 2, which means the same for all commands.
+  let exitCodes: KeyValuePairs<Int32, String>
+  let example: String
+  /// Whether it takes arguments that are not options, such as file names.
+  var takesOperands = false
+  /// Why it takes no such arguments, for the error message; nil: no particular reason.
+  var noOperandsReason: String?
+  /// Returns the exit code.
   let run: @Sendable (Arguments) throws(CommandFault) -> Int32
 
   var words: [String] { name.split(separator: " ").map(String.init) }
 
   var help: String {
-    let all = flags + [Flag(name: "--help", value: nil, about: "this text")]
-    let texts = all.map { flag in flag.name + (flag.value.map { " \($0)" } ?? "") }
-    let width = texts.map(\.count).max() ?? 0
-    let lines = zip(texts, all).map { text, flag in "  \(text.padded(to: width))  \(flag.about)" }
+    let options = options + [Option(name: "--help", value: nil, help: "print this text")]
+    let optionRows = options.map { option in (option.name + (option.value.map { " \($0)" } ?? ""), option.help) }
+    let codes = exitCodes.map { code, meaning in (code, meaning) } + [(2, "the command line is invalid")]
+    let codeRows = codes.sorted { $0.0 < $1.0 }.map { code, meaning in ("\(code)", meaning) }
     return """
-      blnk-gateway \(name): \(abstract)
+      blnk-gateway \(name): \(summary)
 
-      \(lesson)
+      Usage: blnk-gateway \(name)\(usage.isEmpty ? "" : " \(usage)")
 
-      flags:
-      \(lines.joined(separator: "\n"))
+      \(description)
+
+      Options:
+      \(twoColumns(optionRows))
+
+      Exit codes:
+      \(twoColumns(codeRows))
+
+      Example:
+      \(example.split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }.joined(separator: "\n"))
       """
   }
 }
 
-/// Why a command did not do what was asked: one line that names what is at fault, and the exit code.
+/// Why a command failed: one line for the user, and the exit code.
 enum CommandFault: Error {
-  /// The command line is not understood.
+  /// The command line is invalid.
   case usage(String)
   case failed(String)
-  /// It is done, but the running gateway has not put it into force.
+  /// The change is written, but the running gateway has not put it in force.
   case notInForce(String)
 
   var message: String {
@@ -60,4 +73,14 @@ enum CommandFault: Error {
     case .notInForce: 3
     }
   }
+}
+
+/// Indented rows with aligned columns.
+func twoColumns(_ rows: [(String, String)]) -> String {
+  let width = rows.map(\.0.count).max() ?? 0
+  return rows.map { "  \($0.padded(to: width))  \($1)" }.joined(separator: "\n")
+}
+
+extension String {
+  func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
 }

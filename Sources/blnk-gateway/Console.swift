@@ -1,21 +1,22 @@
 import FoundationEssentials
 import System
 
-/// Where a command speaks: what was asked for on standard output, all else on standard error.
+/// The standard streams: a command's output goes to standard output, everything else to standard error.
 enum Console {
   enum Stream: Int32 {
     case output = 1
     case errors = 2
   }
 
-  enum Ink: String {
+  /// SGR parameters (ECMA-48 §8.3.117).
+  enum Style: String {
     case bold = "1"
     case dim = "2"
     case red = "31"
     case green = "32"
   }
 
-  /// Fails when nobody can read it any more, or the disk is full.
+  /// Prints to standard output. Fails if its reader has closed it or the disk is full.
   static func print(_ text: String) throws(CommandFault) {
     do throws(Errno) {
       try OutputFile.standardOutput.write(Array("\(text)\n".utf8).span)
@@ -24,26 +25,26 @@ enum Console {
     }
   }
 
-  /// A report as JSON: keys sorted, in snake case.
+  /// A report as JSON, with sorted keys in snake case.
   static func json(_ report: some Encodable) -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     encoder.keyEncodingStrategy = .convertToSnakeCase
-    guard let data = try? encoder.encode(report) else { preconditionFailure("a report of texts and numbers") }
+    guard let data = try? encoder.encode(report) else { preconditionFailure("reports are always encodable") }
     return String(decoding: data, as: UTF8.self)
   }
 
-  /// One line that is no part of the output.
-  static func note(_ line: String) {
+  /// Writes a line to standard error.
+  static func log(_ line: String) {
     try? OutputFile.standardError.write(Array("\(line)\n".utf8).span)
   }
 
-  /// Coloured on a terminal only, and never with NO_COLOR (no-color.org).
-  static func painted(_ text: String, _ ink: Ink, on stream: Stream = .output) -> String {
+  /// Styles the text on a terminal, unless NO_COLOR is set (no-color.org).
+  static func styled(_ text: String, _ style: Style, on stream: Stream = .output) -> String {
     let environment = ProcessInfo.processInfo.environment
     let isPlain = environment["NO_COLOR"]?.isEmpty == false || environment["TERM"] ?? "dumb" == "dumb"
     guard !isPlain, Terminal.isAt(stream.rawValue) else { return text }
-    return "\u{1b}[\(ink.rawValue)m\(text)\u{1b}[0m"
+    return "\u{1b}[\(style.rawValue)m\(text)\u{1b}[0m"
   }
 }
 
@@ -52,4 +53,14 @@ enum Console {
 /// - Parameter plural: nil: the noun with an s.
 func counted(_ count: Int, _ noun: String, _ plural: String? = nil) -> String {
   "\(count) \(count == 1 ? noun : plural ?? "\(noun)s")"
+}
+
+extension String {
+  /// Quoted for a POSIX shell where necessary.
+  var shellQuoted: String {
+    let isPlain = utf8.allSatisfy { byte in
+      Character(UnicodeScalar(byte)).isLetter || Character(UnicodeScalar(byte)).isNumber || "/._-".utf8.contains(byte)
+    }
+    return isPlain ? self : "'\(replacing("'", with: "'\\''"))'"
+  }
 }

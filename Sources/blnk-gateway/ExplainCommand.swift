@@ -4,27 +4,33 @@ import Policies
 
 extension Command {
   static let explain = Command(
-    name: "explain", abstract: "says what would become of a request, and which rule decides",
-    lesson: """
-      Asks the code that serves, step by step, and sends nothing: one line a step, then "relayed:" with what Core would get,
-      or "refused:" with status and code. Exit code 0 when it would be relayed, 1 when it would be refused, unless
-      --exit-zero is given; 1, too, when the folder is not valid. It reads the folder as "serve" does, so the Cores' keys
-      must be there, unless --without-keys is given. Networks are left out: they depend on where a request comes from.
-      Limits and the instance's breaker are stated, not tried: what is under way only the running gateway knows.
+    name: "explain", summary: "show whether a request would be relayed, and which rule decides",
+    usage: "(--client ID | --token-stdin) --method METHOD --target TARGET [OPTIONS]",
+    description: """
+      Runs the gateway's own admission code on the policy folder. Sends nothing.
 
-        blnk-gateway explain --without-keys --client demo-reader --method POST --target '/proxy/balances?instance_id=inst_demo'
-        blnk-gateway explain --token-stdin --method GET --target /balances < token.txt
+      Prints one line per step, then "relayed:" and the request that Core would get,
+      or "refused:" with status and code. Networks are not checked, because they
+      depend on the caller's address. Limits and the instance's circuit breaker are
+      listed but not applied: their state is known only to the running gateway.
       """,
-    flags: [
+    options: [
+      Option(name: "--client", value: "ID", help: "explain a request of this client, with any of its tokens"),
+      Option(name: "--token-stdin", value: nil, help: "explain a request with the token on standard input"),
+      Option(name: "--method", value: "METHOD", help: "the request's method, such as GET"),
+      Option(
+        name: "--target", value: "TARGET",
+        help: "the request's path and query, such as /proxy/balances?instance_id=inst_demo"),
+      Option(name: "--host", value: "HOST", help: "the request's Host, for instances with \"hosts\""),
       .policies, .state, .withoutKeys,
-      Flag(name: "--client", value: "ID", about: "as this client, whichever token it shows"),
-      Flag(name: "--token-stdin", value: nil, about: "as who shows the token on standard input"),
-      Flag(name: "--method", value: "METHOD", about: "such as GET"),
-      Flag(name: "--target", value: "TARGET", about: "path and query, such as /proxy/balances?instance_id=inst_demo"),
-      Flag(name: "--host", value: "HOST", about: "the host that the request is sent to, for instances with \"hosts\""),
-      Flag(name: "--json", value: nil, about: "one JSON object instead of lines"),
-      Flag(name: "--exit-zero", value: nil, about: "exit code 0 for a refusal, too"),
-    ]
+      Option(name: "--json", value: nil, help: "print a JSON object instead of lines"),
+      Option(name: "--exit-zero", value: nil, help: "exit with 0 even if the request would be refused"),
+    ],
+    exitCodes: [0: "the request would be relayed", 1: "it would be refused, or the policy is invalid"],
+    example: """
+      blnk-gateway explain --client demo-reader --method POST --target '/proxy/balances?instance_id=inst_demo' \\
+        --without-keys
+      """
   ) { arguments throws(CommandFault) in
     guard let method = arguments.value("--method"), let target = arguments.value("--target") else {
       throw .usage("explain: needs --method and --target; see --help")
@@ -35,13 +41,13 @@ extension Command {
     var inForce = FolderPolicy()
     let result = folder.load(reading, into: &inForce)
     guard let policy = result.policy else {
-      for line in result.findings.lines { Console.note(line) }
-      throw .failed("\(folder.path): the policy is not valid")
+      for line in result.findings.lines { Console.log(line) }
+      throw .failed("\(folder.path): the policy is invalid")
     }
-    if let note = reading.passedOverNote { Console.note(note.description) }
+    if let note = reading.skippedNote { Console.log(note.description) }
     let host = arguments.value("--host") ?? "gateway"
     guard let explanation = policy.explain(identity, method: method, target: target, host: host, at: .now) else {
-      throw .failed("explain: there is no client \(arguments.value("--client") ?? "") in \(folder.path)")
+      throw .failed("explain: unknown client \"\(arguments.value("--client") ?? "")\" in \(folder.path)")
     }
     try arguments.isSet("--json") ? Console.print(json(explanation)) : print(explanation)
     return explanation.refusal == nil || arguments.isSet("--exit-zero") ? 0 : 1
@@ -50,7 +56,7 @@ extension Command {
   private static func identity(_ arguments: Arguments) throws(CommandFault) -> Explanation.Identity {
     switch (arguments.value("--client"), arguments.isSet("--token-stdin")) {
     case (let text?, false):
-      guard let id = ClientID(text) else { throw .usage("explain: --client \(text): no client id") }
+      guard let id = ClientID(text) else { throw .usage("explain: --client \(text): not a valid client id") }
       return .client(id)
     case (nil, true): return .token(try readToken(for: "explain"))
     case (nil, false), (.some, true): throw .usage("explain: needs either --client ID or --token-stdin; see --help")
@@ -59,7 +65,7 @@ extension Command {
 
   private static func print(_ explanation: Explanation) throws(CommandFault) {
     for step in explanation.steps {
-      let mark = step.isPassed ? Console.painted("ok", .green) : Console.painted("no", .red)
+      let mark = step.isPassed ? Console.styled("ok", .green) : Console.styled("no", .red)
       try Console.print("\(step.name.padded(to: 13)) \(mark)  \(step.text)")
     }
     if let refusal = explanation.refusal {

@@ -3,7 +3,7 @@ import HTTP1
 import Reactor
 import System
 
-/// A response as a caller sees it.
+/// A response as a client receives it.
 struct GatewayResponse {
   let status: Int
   let fields: [(name: String, value: String)]
@@ -15,14 +15,14 @@ struct GatewayResponse {
     fields.first { field in field.name.lowercased() == name.lowercased() }?.value
   }
 
-  /// The string that stands behind the first `"key":` of the body.
+  /// The string value of the first `"key":` in the body.
   func text(_ key: String) -> String? {
     guard let start = bodyText.firstRange(of: "\"\(key)\":\"")?.upperBound else { return nil }
     return String(bodyText[start...].prefix { $0 != "\"" })
   }
 }
 
-/// A caller that sends bytes as they are given, bad HTTP too, on one connection as long as the gateway keeps it.
+/// A blocking client that sends bytes unchanged, including invalid HTTP.
 final class GatewayClient {
   private static let responseBytesMax = 16 << 20
 
@@ -32,20 +32,20 @@ final class GatewayClient {
 
   private let secondsMax: Int
 
-  /// - Parameter secondsMax: how long connecting, and each later call, may wait.
-  init(_ address: SocketAddress, waitingAtMost secondsMax: Int = 10) {
+  /// - Parameter secondsMax: the timeout of the connect and of each later system call.
+  init(_ address: SocketAddress, secondsMax: Int = 10) {
     self.address = address
     self.secondsMax = secondsMax
   }
 
-  /// Sends one request on a connection of its own.
-  func ask(_ request: String) throws(Errno) -> GatewayResponse {
+  /// Sends one request on a new connection.
+  func send(_ request: String) throws(Errno) -> GatewayResponse {
     let socket = try BlockingSocket(connectingTo: address, waitingAtMost: secondsMax)
     input.removeAll()
-    return try ask(request, on: socket)
+    return try send(request, on: socket)
   }
 
-  private func ask(_ request: String, on socket: borrowing BlockingSocket) throws(Errno) -> GatewayResponse {
+  private func send(_ request: String, on socket: borrowing BlockingSocket) throws(Errno) -> GatewayResponse {
     output.removeAll()
     output.append(text: request)
     try socket.send(output)
@@ -53,9 +53,10 @@ final class GatewayClient {
     return response
   }
 
-  /// Sends each request on one connection, and reads its response before the next. When a response announces the end of the
-  /// connection, it waits for that end and opens another for the rest.
-  func call(_ requests: [String]) throws(CommandFault) -> [GatewayResponse] {
+  /// Sends the requests one after the other on one connection.
+  ///
+  /// After a response with `Connection: close`, expects the connection to close and opens a new one for the rest.
+  func send(_ requests: [String]) throws(CommandFault) -> [GatewayResponse] {
     do throws(Errno) {
       var responses: [GatewayResponse] = []
       var rest = requests[...]
@@ -64,7 +65,7 @@ final class GatewayClient {
         input.removeAll()
         var isOpen = true
         while isOpen, let request = rest.popFirst() {
-          let response = try ask(request, on: socket)
+          let response = try send(request, on: socket)
           responses.append(response)
           isOpen = response.value(of: "Connection") != "close"
         }
@@ -72,11 +73,11 @@ final class GatewayClient {
       }
       return responses
     } catch {
-      throw .failed("the gateway did not respond as HTTP/1.1 requires: \(error)")
+      throw .failed("the gateway sent no valid HTTP/1.1 response: \(error)")
     }
   }
 
-  /// nil: no response, or none that can be read.
+  /// nil: there is no response, or it is invalid.
   private func readResponse(_ socket: borrowing BlockingSocket, isHead: Bool) throws(Errno) -> GatewayResponse? {
     var parser = ResponseHeadParser(limits: HeadLimits())
     while true {
@@ -97,7 +98,7 @@ final class GatewayClient {
   }
 
   private func readBody(_ socket: borrowing BlockingSocket, _ framing: BodyFraming) throws(Errno) -> [UInt8]? {
-    // The gateway sends chunks to a client of HTTP/1.1 where it knows no length.
+    // To an HTTP/1.1 client, the gateway sends a body of unknown length chunked.
     guard !framing.isUntilClose else { return nil }
     var reader = BodyReader(framing, bytesMax: Self.responseBytesMax)
     var body: [UInt8] = []
@@ -120,6 +121,6 @@ final class GatewayClient {
 }
 
 extension Errno {
-  /// EPROTO: what came is no HTTP/1.1.
+  /// EPROTO: the response is not valid HTTP/1.1.
   fileprivate static let protocolFault = Errno(71)
 }

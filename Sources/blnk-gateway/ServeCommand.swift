@@ -5,74 +5,88 @@ import System
 
 extension Command {
   static let serve = Command(
-    name: "serve", abstract: "runs the gateway",
-    lesson: """
-      Reads the policy folder, listens, and relays what clients may ask to the Cores. SIGTERM and Ctrl-C end it in order:
-      no new connections, every exchange to its end. SIGHUP, or a change in the folder, puts the whole of it into force
-      anew. What is faulty in one instance or in one file of clients/ or instances/ concerns that alone: at the start it is
-      left out, later its last good content stays in force; a folder that is faulty otherwise changes nothing. Revocations
-      in revoked.json take effect in any case. Keys that are not in force yet are named at the start.
-      The access log, one JSON line a request, goes to standard output, all else to standard error. SIGUSR1 opens logs
-      anew, after a rotation has moved their files.
+    name: "serve", summary: "run the gateway", usage: "[OPTIONS]",
+    description: """
+      Loads the policy folder, listens for clients, and relays their requests to the
+      Cores. Runs until SIGTERM or SIGINT (Ctrl-C), which drain it: it stops accepting
+      connections after "drain_delay_s", and completes the exchanges in progress for
+      at most "drain_s" (see gateway.json). A second Ctrl-C stops it immediately.
 
-        export BLNK_DEMO_KEY=the-cores-own-key BLNK_SECOND_KEY=another    # the shipped policies name these two
-        blnk-gateway serve --policies policies --listen 127.0.0.1:8080
+      Reloads the folder when a file in it changes and on SIGHUP. An invalid
+      gateway.json or routes.json changes nothing: the policy in force stays. An error
+      in one instance, or in one file of clients/ or instances/, affects only that
+      part: its last good content stays in force, or, after a start, it is not served.
+      Revocations in revoked.json always take effect. SIGUSR1 reopens the log files,
+      for log rotation.
 
-      policies/README.md tells every key of the files, with recipes.
+      Prints the access log on standard output, one JSON line per request, unless
+      "access_log" of gateway.json names a file. Prints everything else on standard
+      error: the addresses, policy findings, reloads and faults.
+
+      policies/README.md describes every key of the policy files and has recipes.
       """,
-    flags: [
+    options: [
       .policies, .state,
-      Flag(name: "--listen", value: "ADDRESS", about: "instead of \"listen\" of gateway.json, such as 127.0.0.1:8080"),
-      Flag(
+      Option(
+        name: "--listen", value: "ADDRESS",
+        help: "listen here, such as 127.0.0.1:8080; overrides \"listen\" of gateway.json"),
+      Option(
         name: "--admin", value: "ADDRESS",
-        about: "instead of the address of \"admin\" of gateway.json, such as 127.0.0.1:9901"),
-      Flag(name: "--strict", value: nil, about: "do not start while one instance or file is faulty"),
-    ]
+        help: "serve the admin endpoint here, such as 127.0.0.1:9901; overrides \"admin\" of gateway.json"),
+      Option(name: "--strict", value: nil, help: "do not start if any instance or file has an error"),
+    ],
+    exitCodes: [
+      0: "drained: all exchanges were completed",
+      1: "the gateway did not start, or exchanges were aborted when \"drain_s\" had passed",
+    ],
+    example: """
+      export BLNK_DEMO_KEY=the-core-key BLNK_SECOND_KEY=another-core-key    # the shipped policies name these two
+      blnk-gateway serve --policies policies --listen 127.0.0.1:8080
+      """
   ) { arguments throws(CommandFault) in
-    // Before any thread starts: they inherit the mask.
-    let signals = Signals(holding: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
-    let ending = Signals(holding: [SIGTERM, SIGINT])
-    let source = try ServedPolicy(arguments)
-    let server = try start(source)
+    // Before any thread starts: threads inherit the signal mask.
+    let signals = Signals(blocking: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+    let ending = Signals(blocking: [SIGTERM, SIGINT])
+    let listen = try arguments.address("--listen")
+    if let note = listen?.familyNote { Console.log("note: --listen \(note) in \"listen\" of gateway.json") }
+    let admin = try arguments.address("--admin")
+    let folder = try PolicyFolder(arguments)
+    let reloader = try PolicyReloader(
+      folder, listen: listen, admin: admin, isStrict: arguments.isSet("--strict"), log: Console.log)
+    let server = try start(reloader, stateFolder: folder.stateFolder)
     while true {
-      switch signals.wait(or: source.watch, quiet: 200, patience: source.patience) {
+      switch signals.wait(
+        or: reloader.watch, settleMilliseconds: 200, timeoutMilliseconds: reloader.timeoutMilliseconds)
+      {
       case .signal(SIGUSR1):
         server.reopenLogs()
         continue
       case .signal(SIGHUP):
-        source.reload(server, onlyIfChanged: false)
+        reloader.reload(server, onlyIfChanged: false)
         continue
-      case .change, .nothing:
-        source.reload(server, onlyIfChanged: true)
+      case .change, .timeout:
+        reloader.reload(server, onlyIfChanged: true)
         continue
       case .signal: break
       }
       break
     }
-    ending.letThrough()
-    Console.note("draining; once more Ctrl-C ends at once")
-    guard server.drain() else { throw .failed("not every exchange ended within \"drain_s\"; the others were cut") }
+    ending.unblock()
+    Console.log("draining; press Ctrl-C again to stop immediately")
+    guard server.drain() else { throw .failed("exchanges still in progress after \"drain_s\" were aborted") }
     return 0
   }
 
-  /// In a scope of its own: the policy to start with is not held when others have followed it.
-  private static func start(_ source: ServedPolicy) throws(CommandFault) -> Server {
-    let (policy, faults) = try source.first()
+  /// A separate function, so that the first policy is released when it is replaced.
+  private static func start(_ reloader: PolicyReloader, stateFolder: String) throws(CommandFault) -> Server {
+    let (policy, faults) = try reloader.initialPolicy()
     do throws(StartFault) {
-      let server = try Server(policy, faults: faults, stateFolder: source.stateFolder) { line in Console.note(line) }
-      for address in server.addresses { Console.note("listening on \(address)") }
-      if let address = server.adminAddress { Console.note("for operators: \(address), /status and /metrics") }
+      let server = try Server(policy, faults: faults, stateFolder: stateFolder) { line in Console.log(line) }
+      for address in server.addresses { Console.log("listening on \(address)") }
+      if let address = server.adminAddress { Console.log("admin endpoint on \(address)") }
       return server
     } catch {
       throw .failed("\(error)")
     }
-  }
-}
-
-extension Arguments {
-  func address(_ flag: String) throws(CommandFault) -> ListenAddress? {
-    guard let text = value(flag) else { return nil }
-    guard let address = ListenAddress(text) else { throw .usage("\(flag) \(ListenAddress.fault(of: text))") }
-    return address
   }
 }

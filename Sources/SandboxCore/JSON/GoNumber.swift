@@ -1,12 +1,12 @@
-/// A JSON number after a way through Go's float64, which is how Core keeps numbers in `meta_data`.
+/// Converts JSON numbers through Go's float64, as Core does for numbers in `meta_data`.
 enum GoNumber {
-  /// The number's text as Go writes it, with 17 significant digits at most; nil where float64 has no room for it.
+  /// The number as Go formats it, with at most 17 significant digits; nil if it overflows float64.
   static func text(_ number: String) -> String? {
     guard let value = Double(number), value.isFinite else { return nil }
     return text(value)
   }
 
-  /// Shortest digits that read back the same; without an exponent from 1e-6 up to 1e21, as `encoding/json` does.
+  /// The shortest digits that round-trip, without an exponent from 1e-6 up to 1e21, as in `encoding/json`.
   static func text(_ value: Double) -> String {
     guard value != 0 else { return value.sign == .minus ? "-0" : "0" }
     let sign = value < 0 ? "-" : ""
@@ -21,7 +21,7 @@ enum GoNumber {
     return sign + digits.prefix(point) + "." + digits.dropFirst(point)
   }
 
-  /// The digits without leading or trailing zeros, and where the decimal point stands in them.
+  /// The digits without leading or trailing zeros, and the position of the decimal point in them.
   private static func shortest(_ value: Double) -> (digits: String, point: Int) {
     let parts = value.description.split(separator: "e")
     let mantissa = parts[0].split(separator: ".")
@@ -38,8 +38,8 @@ enum GoNumber {
 }
 
 extension JSONValue {
-  /// The value as a Go `map[string]interface{}` gives it back: members sorted, the last of equal keys, numbers through
-  /// float64.
+  /// The value after decoding and encoding as a Go `map[string]interface{}`: members sorted, the last of equal keys
+  /// kept, numbers converted through float64.
   func throughGoMap() throws(GoNumberOutOfRange) -> JSONValue {
     switch self {
     case .null, .bool, .string: return self

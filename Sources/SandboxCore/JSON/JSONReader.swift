@@ -1,8 +1,8 @@
-/// Reads the first JSON value of a body and ignores what follows it, as Go's `json.Decoder.Decode` does.
+/// Reads the first JSON value of a body and ignores the rest, as Go's `json.Decoder.Decode` does.
 ///
-/// The error texts are those of Go's scanner, because Core passes them on.
+/// The error messages are those of Go's scanner, which Core returns to the caller.
 package struct JSONReader {
-  /// Core's limit is 10,000; a smaller one keeps the recursion off the end of any thread's stack.
+  /// Core's limit is 10,000; this one keeps the recursion within any thread's stack.
   package static let depthMax = 512
 
   private let bytes: [UInt8]
@@ -96,7 +96,7 @@ package struct JSONReader {
     return value
   }
 
-  /// RFC 8259 §6; the first byte has been taken.
+  /// RFC 8259 §6. The first byte is already consumed.
   private mutating func number(_ first: UInt8) throws(JSONFault) -> String {
     let start = position - 1
     var digit = first
@@ -121,7 +121,7 @@ package struct JSONReader {
     return String(decoding: bytes[start..<position], as: UTF8.self)
   }
 
-  /// RFC 8259 §7; the opening quote has been taken. Bytes that are no UTF-8 become U+FFFD, as in Go.
+  /// RFC 8259 §7. The opening quote is already consumed. Invalid UTF-8 becomes U+FFFD, as in Go.
   private mutating func string() throws(JSONFault) -> String {
     var text = ""
     var start = position
@@ -154,7 +154,7 @@ package struct JSONReader {
     }
   }
 
-  /// A `\u` escape, or two of them that make a pair; half a pair becomes U+FFFD, as in Go.
+  /// A `\u` escape or a surrogate pair of them. A lone surrogate becomes U+FFFD, as in Go.
   private mutating func escapedScalar() throws(JSONFault) -> Unicode.Scalar {
     let unit = try hexUnit()
     if let scalar = Unicode.Scalar(unit) { return scalar }
@@ -204,7 +204,7 @@ extension UInt8 {
   var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
 }
 
-/// Why a text is no JSON, in the words of Go's decoder.
+/// Why a text is not JSON, in the words of Go's decoder.
 package enum JSONFault: Error, Equatable {
   case empty
   case truncated
@@ -220,7 +220,7 @@ package enum JSONFault: Error, Equatable {
     }
   }
 
-  /// The byte as Go's scanner quotes it: taken for a Latin-1 character, in single quotes.
+  /// The byte as Go's scanner quotes it: as a Latin-1 character in single quotes.
   private static func quoted(_ byte: UInt8) -> String {
     switch byte {
     case UInt8(ascii: "'"): #"'\''"#

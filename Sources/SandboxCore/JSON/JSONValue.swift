@@ -1,8 +1,8 @@
-/// A JSON value that keeps the order of its members and the digits of its numbers.
+/// A JSON value that preserves the order of members and the digits of numbers.
 package indirect enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)
-  /// The number as it stands in the text.
+  /// The number as written in the text.
   case number(String)
   case string(String)
   case array([JSONValue])
@@ -22,7 +22,7 @@ package struct JSONMember: Equatable, Sendable {
 extension JSONValue {
   static func integer(_ value: some BinaryInteger) -> JSONValue { .number(String(value)) }
 
-  /// The name that Go's decoder gives to this kind of value in its errors.
+  /// The name of this kind of value in the errors of Go's decoder.
   var kindName: String {
     switch self {
     case .null: "null"
@@ -34,7 +34,7 @@ extension JSONValue {
     }
   }
 
-  /// The string, or nil for every other kind.
+  /// The string; nil for every other kind.
   var text: String? {
     guard case .string(let text) = self else { return nil }
     return text
@@ -53,14 +53,14 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, Ex
 }
 
 extension JSONValue {
-  /// Of an object; none for every other kind.
+  /// The keys of an object; empty for every other kind.
   package var keys: [String] {
     guard case .object(let members) = self else { return [] }
     return members.map(\.key)
   }
 
-  /// The last member of an object with that key; nil where there is none, and for every other kind, which setting makes
-  /// an object.
+  /// The last member of an object with that key; nil if there is none or the value is not an object. Setting a member
+  /// turns any other value into an object.
   package subscript(key: String) -> JSONValue? {
     get {
       guard case .object(let members) = self else { return nil }
@@ -68,18 +68,18 @@ extension JSONValue {
     }
     set {
       var members = if case .object(let members) = self { members } else { [JSONMember]() }
-      let place = members.lastIndex { $0.key.hasSameBytes(as: key) } ?? members.endIndex
+      let index = members.lastIndex { $0.key.hasSameBytes(as: key) } ?? members.endIndex
       members.replaceSubrange(
-        place..<min(place + 1, members.endIndex), with: newValue.map { [JSONMember(key, $0)] } ?? [])
+        index..<min(index + 1, members.endIndex), with: newValue.map { [JSONMember(key, $0)] } ?? [])
       self = .object(members)
     }
   }
 }
 
 extension String {
-  /// Equality by bytes, as in Go; Swift's own takes "é" and "e" + U+0301 for the same.
+  /// Byte equality, as in Go. Swift's `==` treats "é" and "e" + U+0301 as equal.
   func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 
-  /// Order by bytes, as in Go.
+  /// Byte order, as in Go.
   func precedesByBytes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
 }

@@ -1,5 +1,5 @@
 extension JSONValue {
-  /// The text as Go's `json.Marshal` writes it: no blanks, members in their order, `<`, `>` and `&` escaped.
+  /// The encoding of Go's `json.Marshal`: no whitespace, members in order, `<`, `>` and `&` escaped.
   package var bytes: [UInt8] {
     var out: [UInt8] = []
     append(to: &out)

@@ -3,18 +3,18 @@ import Dates
 import HTTP1
 import Reactor
 
-/// Puts a response on the wire as Go's server does for Core.
+/// Encodes a response as Go's HTTP server does for Core.
 struct ResponseWriter {
   let method: HTTP1.Method
   let version: Version
   let keepsAlive: Bool
   let peer: SocketAddress?
-  /// What Core's rate limiter shows of the caller.
+  /// The caller's `X-Forwarded-For`, which Core's rate limiter echoes.
   let forwardedFor: String?
-  /// Since 1970.
+  /// Seconds since 1970, for `Date`.
   let seconds: Int64
 
-  /// A longer body does not fit the buffer in which Go's server waits for a response's length.
+  /// The buffer size of Go's server (bytes): it sends longer bodies chunked.
   private static let lengthKnownMax = 2048
 
   func write(_ answer: SandboxResponse, to output: ByteBuffer) {
@@ -34,7 +34,7 @@ struct ResponseWriter {
     body.end(output)
   }
 
-  /// Core's limiter tells who called; answers that come before it, such as redirects, lack its fields.
+  /// Core's rate limiter echoes the caller's address. Responses sent before it runs, such as redirects, lack its fields.
   private func rateLimitFields(_ answer: SandboxResponse) -> [SandboxField] {
     guard answer.fields.contains(where: { $0.name == "X-Rate-Limit-Limit" }) else { return [] }
     var fields: [SandboxField] = []
@@ -45,7 +45,7 @@ struct ResponseWriter {
 }
 
 extension SocketAddress {
-  /// `127.0.0.1:5001`, `[::1]:5001` with all groups written, or `@`, as Go shows a nameless Unix socket.
+  /// `127.0.0.1:5001`, `[0:0:0:0:0:0:0:1]:5001`, or `@` for an unnamed Unix socket, as in Go.
   fileprivate var goText: String {
     switch self {
     case .ipv4(let address, let port):

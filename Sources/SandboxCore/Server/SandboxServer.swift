@@ -2,29 +2,29 @@ package import Reactor
 import SmallServer
 package import System
 
-/// The stand-in Core behind a socket: one loop on a thread of its own, HTTP/1.1.
+/// Serves a sandbox over HTTP/1.1, with one loop on its own thread.
 package final class SandboxServer: Sendable {
-  private let server: SiteServer
+  private let server: SmallHTTPServer
   private let requests = ReceivedRequests()
 
-  /// Binds and serves from then on.
+  /// Binds the listener and starts serving.
   ///
   /// - Parameters:
-  ///   - key: what `X-Blnk-Key` has to be.
-  ///   - dialect: whose word it takes where Core and its documents differ.
+  ///   - key: the required value of `X-Blnk-Key`.
+  ///   - dialect: what to follow where Core and its documents differ.
   package init(listen: Listener.Address, key: String, dialect: CoreDialect = .measured) throws(Errno) {
     let requests = requests
-    server = try SiteServer(listen: listen, name: "sandbox", bounds: SandboxSite.bounds) {
-      SandboxSite(key: key, dialect: dialect, requests: requests)
+    server = try SmallHTTPServer(listen: listen, name: "sandbox", bounds: SandboxHandler.bounds) {
+      SandboxHandler(key: key, dialect: dialect, requests: requests)
     }
   }
 
-  /// With the port that the system chose for port 0.
+  /// The bound address; for port 0, it has the port that the system chose.
   package var address: SocketAddress { server.address }
 
-  /// The last requests that came, the oldest first; those that are not HTTP are not among them.
+  /// The most recent requests, oldest first, except those that are not valid HTTP.
   package var received: [ReceivedRequest] { requests.all }
 
-  /// Ends at once; what is in flight is cut. Returns when the loop has ended; call it once.
+  /// Stops immediately and aborts requests in progress. Returns when the loop has ended. Call it once.
   package func stop() { server.stop() }
 }

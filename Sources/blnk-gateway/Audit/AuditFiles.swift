@@ -2,26 +2,26 @@ import FoundationEssentials
 import System
 import Telemetry
 
-/// The files that an audit command was given, in the order in which they were written.
+/// The log files of an audit command, in the order in which they were written.
 struct AuditFiles {
   private let files: [(path: String, file: InputFile)]
-  /// Of all of them; nil where one is a pipe.
+  /// The total size; nil if one of them is a pipe.
   private let byteCount: Int?
-  /// Whether a chain begins under a key.
+  /// Whether any of the chains uses a key. Always false if one of the files is a pipe.
   let isKeyed: Bool
   private let command: String
 
   init(_ arguments: Arguments, of command: String) throws(CommandFault) {
     self.command = command
     guard !arguments.operands.isEmpty else {
-      throw .usage("\(command): name the files of the log: \(command) FILE…; see --help")
+      throw .usage("\(command): missing log files: \(command) FILE...; see --help")
     }
     var files: [(path: String, file: InputFile)] = []
     for path in arguments.operands { files.append((path, try Self.open(path, for: command))) }
-    try CompressedFiles(files, of: command)?.refuse()
+    if let compressed = try CompressedFiles(files, of: command) { throw compressed.fault }
     let sizes = files.map(\.file.byteCount)
     guard !sizes.contains(nil) else {
-      // What cannot be read twice is read as it is given.
+      // A pipe cannot be read twice, so the order is as given.
       (self.files, byteCount, isKeyed) = (files, nil, false)
       return
     }
@@ -38,7 +38,7 @@ struct AuditFiles {
 
   var names: [String] { files.map(\.path) }
 
-  /// Reads all lines, and tells a terminal how far it is.
+  /// Reads all lines, and shows the progress on a terminal.
   func forEachLine(
     begin: (String) -> Void = { _ in }, _ body: (_ line: Span<UInt8>, _ isWhole: Bool) -> Void
   ) throws(CommandFault) {
@@ -52,7 +52,7 @@ struct AuditFiles {
         while try lines.next() {
           lines.withLine { body($0, lines.isWhole) }
           if lines.offset > offset {
-            progress.read(lines.offset - offset)
+            progress.add(lines.offset - offset)
             offset = lines.offset
           }
         }
@@ -66,7 +66,7 @@ struct AuditFiles {
     if path == "-" { return .standardInput }
     var isFolder = false
     _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    guard !isFolder else { throw .failed("\(command): \(path): it is a folder") }
+    guard !isFolder else { throw .failed("\(command): \(path): is a folder") }
     do throws(Errno) {
       return try InputFile(path: path)
     } catch {
@@ -74,26 +74,26 @@ struct AuditFiles {
     }
   }
 
-  /// The share that is read, in one line of a terminal at standard error, from the first second on.
+  /// Shows the progress in one line of a terminal at standard error, for work that takes over 0.5 s.
   private struct Progress {
     private let byteCount: Int?
     private var readBytes = 0
-    private var saidAt = MonotonicClock.nanoseconds
-    private var hasSaid = false
-    private let isShown = Terminal.isAt(2)
+    private var shownAt = MonotonicClock.nanoseconds
+    private var hasShown = false
+    private let isTerminal = Terminal.isAt(2)
 
     init(byteCount: Int?) { self.byteCount = byteCount }
 
-    mutating func read(_ bytes: Int) {
+    mutating func add(_ bytes: Int) {
       readBytes += bytes
-      guard isShown, MonotonicClock.nanoseconds - saidAt > 500_000_000 else { return }
-      saidAt = MonotonicClock.nanoseconds
-      hasSaid = true
-      let share = byteCount.map { $0 > 0 ? " (\(min(100, readBytes * 100 / $0)) %)" : "" } ?? ""
+      guard isTerminal, MonotonicClock.nanoseconds - shownAt > 500_000_000 else { return }
+      shownAt = MonotonicClock.nanoseconds
+      hasShown = true
+      let share = byteCount.map { $0 > 0 ? " (\(min(100, readBytes * 100 / $0))%)" : "" } ?? ""
       write("\r\(readBytes >> 20) MiB read\(share)  ")
     }
 
-    func end() { if hasSaid { write("\r\u{1b}[K") } }
+    func end() { if hasShown { write("\r\u{1b}[K") } }
 
     private func write(_ text: String) { try? OutputFile.standardError.write(Array(text.utf8).span) }
   }

@@ -2,24 +2,29 @@ import Telemetry
 
 extension Command {
   static let auditOutcomes = Command(
-    name: "audit outcomes", abstract: "lists the writes of an audit log of which nobody knows whether Core did them",
-    lesson: """
-      A write is listed when its outcome is "unknown" (Core broke off, answered 5xx or did not answer in time), or is missing:
-      it is under way, or its outcome was not on the disk when the gateway was killed, and the client may have been answered.
-      Its line says which, as far as the log tells; with --json "outcome_missing" says "still_open", "killed" or "ended". Ask the Core what became of it before it is sent again.
-      Exit code 0 when there is none, 1 when there are some, 2 when the command line is not understood.
+    name: "audit outcomes", summary: "list the writes whose outcome at Core is unknown", usage: "[--json] FILE...",
+    description: """
+      A write is listed if its outcome is "unknown" (Core closed the connection,
+      answered 5xx or timed out), or if the log has no outcome: the write is in
+      progress, or the outcome was not on disk when the gateway was killed. In both
+      cases, Core may have done it and the client may have got a response: check at
+      Core before you send the write again.
 
-        blnk-gateway audit outcomes audit.log.1 audit.log
-        blnk-gateway audit outcomes --json audit.log | jq -r .intent.path
+      Prints each write as "audit show" does. With --json, "outcome_missing" is
+      "still_open", "killed" or "ended". The number of writes goes to standard error.
+      The files may be given in any order; - is standard input.
       """,
-    flags: [
-      Flag(name: "--json", value: nil, about: "one JSON object a line, with the entries \"intent\" and \"outcome\"")
-    ],
-    operands: "FILE…"
+    options: [.auditJSON],
+    exitCodes: [0: "no such writes", 1: "there are such writes, or a file cannot be read"],
+    example: """
+      blnk-gateway audit outcomes audit.log.1 audit.log
+      blnk-gateway audit outcomes --json audit.log | jq -r .intent.path
+      """,
+    takesOperands: true
   ) { arguments throws(CommandFault) in
     let files = try AuditFiles(arguments, of: "audit outcomes")
-    /// Writes that may be listed, by their place in the log; most leave it at once.
-    var open: [AuditRequestID: (place: Int, call: AuditedCall)] = [:]
+    /// The writes to list so far, with their position in the log.
+    var pending: [AuditRequestID: (index: Int, write: LoggedWrite)] = [:]
     var writes = 0
     var writers = AuditWriters()
     try files.forEachLine { line, _ in
@@ -28,15 +33,20 @@ extension Command {
       guard let request = entry.request else { return }
       switch entry.kind {
       case .intent:
-        open[request] = (writes, AuditedCall(intent: line, writer: entry.writer))
+        pending[request] = (writes, LoggedWrite(intent: line, writer: entry.writer))
         writes += 1
-      case .outcome: entry.outcome == .unknown ? open[request]?.call.outcomeLine = line.bytes : (open[request] = nil)
+      case .outcome:
+        if entry.outcome == .unknown {
+          pending[request]?.write.outcomeLine = line.bytes
+        } else {
+          pending[request] = nil
+        }
       case .start, .end: break
       }
     }
-    let calls = open.values.sorted { $0.place < $1.place }.map(\.call)
-    for call in calls { try Console.print(arguments.isSet("--json") ? call.json(writers) : call.text(writers)) }
-    Console.note("\(counted(writes, "write")), \(calls.count) of them with an outcome that is not known")
-    return calls.isEmpty ? 0 : 1
+    let listed = pending.values.sorted { $0.index < $1.index }.map(\.write)
+    for write in listed { try Console.print(arguments.isSet("--json") ? write.json(writers) : write.text(writers)) }
+    Console.log("\(counted(writes, "write")), \(listed.count) with an unknown outcome")
+    return listed.isEmpty ? 0 : 1
   }
 }

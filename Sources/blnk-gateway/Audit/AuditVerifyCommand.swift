@@ -4,33 +4,43 @@ import Telemetry
 
 extension Command {
   static let auditVerify = Command(
-    name: "audit verify", abstract: "says whether an audit log is whole, or what was changed in it",
-    lesson: """
-      Follows the chains of an audit log through its files, given in any order, and names file, line and entry of what was
-      changed, dropped, repeated, reordered or cut. What was cut off at the very end shows only against a head that was kept
-      elsewhere: the last line that this prints, given back with --expect some other day, with the files since then.
-      Compressed files come through a pipe, and then all files in the order in which they were written; - is standard input.
-      Exit code 0 when all is whole, 1 when it is not, 2 when the command line is not understood.
+    name: "audit verify", summary: "check an audit log for changed, missing or reordered entries",
+    usage: "[OPTIONS] FILE...",
+    description: """
+      Follows the hash chain of each writer through the files, which may be given in
+      any order.
 
-        blnk-gateway audit verify --key-file audit.key audit.log audit.log.1
-        blnk-gateway audit verify --expect 6b0e4f2a90c1d7e3:42:9f86d081884c7d65… audit.log
-        blnk-gateway audit verify --key-file <(printenv BLNK_AUDIT_KEY) audit.log
-        zcat audit.log.3.gz audit.log.2.gz | blnk-gateway audit verify --key-file audit.key - audit.log.1 audit.log
+      Prints file, line and entry of every violation, then the number of entries and
+      "whole" or "NOT WHOLE", and last the head: the newest entry. Keep heads
+      elsewhere: only --expect with an earlier head detects that the end was cut off.
+
+      Compressed files must come through a pipe. All files must then be given in the
+      order in which they were written; - is standard input.
       """,
-    flags: [
-      Flag(
+    options: [
+      Option(
         name: "--key-file", value: "FILE",
-        about: "the file that \"audit_key\" names; without it the chain has to be plain"),
-      Flag(
-        name: "--expect", value: "HEAD", about: "an entry that has to be there, as WRITER:SEQ:HASH or its HASH alone"),
-      Flag(name: "--json", value: nil, about: "one JSON object instead of lines"),
-    ], operands: "FILE…"
+        help: "the file with the \"audit_key\" of gateway.json; without it, the chain must be unkeyed"),
+      Option(
+        name: "--expect", value: "HEAD",
+        help: "an entry that the log must contain, as WRITER:SEQ:HASH or only HASH; repeat with all files since then"),
+      Option(name: "--json", value: nil, help: "print a JSON object instead of lines"),
+    ],
+    exitCodes: [0: "the log is whole", 1: "the log is not whole, has no entries or cannot be read"],
+    example: """
+      blnk-gateway audit verify --key-file audit.key audit.log.1 audit.log
+      blnk-gateway audit verify --key-file audit.key --expect 6b0e4f2a90c1d7e3:42:9f86d081884c7d65... audit.log
+      blnk-gateway audit verify --key-file <(printenv BLNK_AUDIT_KEY) audit.log
+      zcat audit.log.3.gz audit.log.2.gz | blnk-gateway audit verify --key-file audit.key - audit.log.1 audit.log
+      """,
+    takesOperands: true
   ) { arguments throws(CommandFault) in
     let expected = try arguments.expectedHead()
     let key = try arguments.auditKey()
     let files = try AuditFiles(arguments, of: "audit verify")
     guard key != nil || !files.isKeyed else {
-      throw .usage("audit verify: the chain is under a key; name the file that \"audit_key\" names with --key-file")
+      throw .usage(
+        "audit verify: the chain is keyed; give the file with the \"audit_key\" of gateway.json as --key-file")
     }
     var verifier = AuditVerifier(AuditChain(key: key), expecting: expected)
     try files.forEachLine(begin: { verifier.begin(file: $0) }) { verifier.read($0, isWhole: $1) }
@@ -61,7 +71,7 @@ private struct AuditReport: Encodable {
   let head: String?
 
   init(_ verifier: AuditVerifier, files: [String]) {
-    // A log has a start at least; what has none is no log, or all of it is gone.
+    // Every log has at least a start entry.
     ok = verifier.findings.isEmpty && verifier.entries > 0
     self.files = files
     entries = verifier.entries
@@ -75,15 +85,14 @@ private struct AuditReport: Encodable {
     for line in notes { try Console.print("\(line.file):\(line.line): note: \(line.message)") }
     for line in findings { try Console.print("\(line.file):\(line.line): \(line.message)") }
     if furtherFindings > 0 { try Console.print("and \(furtherFindings) more") }
-    let count = findings.count + furtherFindings
-    let state =
-      ok ? "whole" : entries == 0 ? "no entries: no audit log, or all of it is gone" : "NOT WHOLE, \(count) found"
+    let count = counted(findings.count + furtherFindings, "violation")
+    let state = ok ? "whole" : entries == 0 ? "not an audit log, or all entries are gone" : "NOT WHOLE, \(count)"
     try Console.print("\(files.joined(separator: ", ")): \(counted(entries, "entry", "entries")), \(state)")
     if let head { try Console.print("head \(head)") }
   }
 }
 
-/// The longest key that the gateway takes, and its end of line.
+/// The gateway's limit for a key, plus a line ending.
 private let keyFileBytesMax = 4096 + 2
 
 extension Arguments {
@@ -91,12 +100,13 @@ extension Arguments {
     guard let text = value("--expect") else { return nil }
     guard let hash = AuditHead(text)?.hash ?? Digest(hex: text) else {
       throw .usage(
-        "audit verify: --expect \(text): must be WRITER:SEQ:HASH, as the last line of this command, or 64 hex digits")
+        "audit verify: --expect \(text): must be WRITER:SEQ:HASH, as this command prints it, or 64 hex digits"
+      )
     }
     return hash
   }
 
-  /// As the gateway reads it: without one newline at the end.
+  /// Without one trailing newline, as the gateway reads it.
   fileprivate func auditKey() throws(CommandFault) -> [UInt8]? {
     guard let path = value("--key-file") else { return nil }
     var key: [UInt8] = []
@@ -106,10 +116,10 @@ extension Arguments {
       throw .failed("audit verify: --key-file \(path): \(error)")
     }
     guard key.count <= keyFileBytesMax else {
-      throw .failed("audit verify: --key-file \(path): longer than \(keyFileBytesMax) bytes")
+      throw .failed("audit verify: --key-file \(path): exceeds \(keyFileBytesMax) bytes")
     }
     if key.last == UInt8(ascii: "\n") { key.removeLast(key.dropLast().last == UInt8(ascii: "\r") ? 2 : 1) }
-    guard !key.isEmpty else { throw .failed("audit verify: --key-file \(path): it is empty, or no file") }
+    guard !key.isEmpty else { throw .failed("audit verify: --key-file \(path): is empty or not a file") }
     return key
   }
 }

@@ -1,21 +1,21 @@
 import System
 import Telemetry
 
-/// Files of a log that a rotation has compressed. No command reads them itself; a refusal says what does.
+/// Log files that a rotation has compressed. The commands cannot read them; the error message shows how to.
 struct CompressedFiles {
   private let command: String
-  /// Each with the tool that unpacks it, oldest first.
+  /// With the tool that decompresses them; oldest first.
   private let compressed: [(path: String, tool: String)]
-  /// The others, oldest first.
+  /// The other files, oldest first.
   private let plain: [String]
 
-  /// How a compressed file begins, and what unpacks it.
-  private static let tools: [(beginning: [UInt8], tool: String)] = [
+  /// The magic numbers of compressed files, and the tools that decompress them.
+  private static let tools: [(magic: [UInt8], tool: String)] = [
     ([0x1f, 0x8b], "zcat"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a], "xzcat"), ([0x28, 0xb5, 0x2f, 0xfd], "zstdcat"),
     ([0x42, 0x5a, 0x68], "bzcat"),
   ]
 
-  /// nil where none is compressed; what comes through a pipe is not looked at.
+  /// Nil if no file is compressed. Does not look into pipes.
   init?(_ files: [(path: String, file: InputFile)], of command: String) throws(CommandFault) {
     self.command = command
     var compressed: [(path: String, tool: String)] = []
@@ -32,7 +32,7 @@ struct CompressedFiles {
     self.plain = Self.inOrder(plain)
   }
 
-  func refuse() throws(CommandFault) {
+  var fault: CommandFault {
     let tools = compressed.map(\.tool).reduce(into: [String]()) { tools, tool in
       if tools.last != tool { tools.append(tool) }
     }
@@ -40,26 +40,25 @@ struct CompressedFiles {
     let unpacking: String =
       tools.count == 1
       ? "\(tools[0]) \(quoted(names))"
-      : "{ \(compressed.map { "\($0.tool) \(quoted([$0.path]))" }.joined(separator: "; ")); }"
+      : "{ \(compressed.map { "\($0.tool) \($0.path.shellQuoted)" }.joined(separator: "; ")); }"
     let rest = plain.isEmpty ? "" : " \(quoted(plain))"
-    let isOne = names.count == 1
-    throw .usage(
-      "\(command): \(names.joined(separator: ", ")): compressed; unpack \(isOne ? "it" : "them") into a pipe, with the "
-        + "flags as they were: \(unpacking) | blnk-gateway \(command) -\(rest)")
+    return .usage(
+      "\(command): \(names.joined(separator: ", ")): compressed; use a pipe, with the same options: "
+        + "\(unpacking) | blnk-gateway \(command) -\(rest)")
   }
 
   private static func tool(_ path: String, _ file: InputFile, _ command: String) throws(CommandFault) -> String? {
     guard file.byteCount != nil, path != "-" else { return nil }
     do throws(Errno) {
-      let beginning = try file.read(8)
+      let bytes = try file.read(8)
       try file.seek(to: 0)
-      return tools.first { beginning.starts(with: $0.beginning) }?.tool
+      return tools.first { bytes.starts(with: $0.magic) }?.tool
     } catch {
       throw .failed("\(command): cannot read \(path): \(error)")
     }
   }
 
-  /// As logrotate names them: by a number that rises with the age, else by a date that falls with it.
+  /// By logrotate's file names: a number that increases with age, or else a date that decreases.
   private static func isOlder(_ left: String, _ right: String) -> Bool {
     switch (age(left), age(right)) {
     case (let left?, let right?) where left != right: left > right
@@ -69,7 +68,7 @@ struct CompressedFiles {
     }
   }
 
-  /// 12 of `audit.log.12.gz`.
+  /// For example 12 for `audit.log.12.gz`.
   private static func age(_ path: String) -> Int? {
     let parts = path.split(separator: ".")
     return parts.count > 2 ? Int(parts[parts.count - 2]) : nil
@@ -81,11 +80,6 @@ struct CompressedFiles {
   }
 
   private func quoted(_ paths: [String]) -> String {
-    paths.map { path in
-      let isPlain = path.utf8.allSatisfy { byte in
-        Character(UnicodeScalar(byte)).isLetter || Character(UnicodeScalar(byte)).isNumber || "/._-".utf8.contains(byte)
-      }
-      return isPlain ? path : "'\(path.replacing("'", with: "'\\''"))'"
-    }.joined(separator: " ")
+    paths.map(\.shellQuoted).joined(separator: " ")
   }
 }

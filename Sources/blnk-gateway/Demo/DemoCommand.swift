@@ -4,31 +4,39 @@ import System
 
 extension Command {
   static let demo = Command(
-    name: "demo", abstract: "shows the gateway at work, with stand-in Cores",
-    lesson: """
-      Starts two stand-in Cores and the gateway on this machine, with a copy of the policy folder in which clients have fresh
-      tokens, and prints calls to paste: as Blnk's documents make them, and as its SDKs do. Ctrl-C ends it all; nothing is
-      left behind. With --once it makes the calls itself, prints each with its answer, and exits 0 only if all are right.
+    name: "demo", summary: "run the gateway with two sandbox Cores, to try it out", usage: "[--policies DIR] [--once]",
+    description: """
+      Starts two sandbox Cores (see "sandbox") and the gateway on 127.0.0.1. The
+      gateway uses a copy of the policy folder, in a temporary folder, with new
+      tokens. Ctrl-C stops everything and deletes the folder.
 
-        blnk-gateway demo
-        blnk-gateway demo --once
+      Prints addresses, and commands to paste into another terminal: calls from Blnk's
+      documents, calls as its SDKs make them, rejected calls, and the tools of
+      operators: admin endpoint, audit log, "explain" and "token".
+
+      With --once, makes such calls itself, prints and checks each response, and
+      stops.
       """,
-    flags: [.policies, Flag(name: "--once", value: nil, about: "make the calls, judge the answers, and end")]
+    options: [.policies, Option(name: "--once", value: nil, help: "make the calls, check the responses, and stop")],
+    exitCodes: [
+      0: "stopped by Ctrl-C; with --once, all checks passed", 1: "it did not start; with --once, a check failed",
+    ],
+    example: "blnk-gateway demo"
   ) { arguments throws(CommandFault) in
-    let signals = Signals(holding: [SIGTERM, SIGINT, SIGHUP])
-    let stage = try DemoStage(try PolicyFolder(arguments))
-    defer { stage.close() }
+    let signals = Signals(blocking: [SIGTERM, SIGINT, SIGHUP])
+    let demo = try DemoEnvironment(try PolicyFolder(arguments))
+    defer { demo.close() }
     guard arguments.isSet("--once") else {
-      try Console.print(DemoGuide(stage: stage).text)
-      _ = signals.wait()
+      try Console.print(DemoGuide(demo: demo).text)
+      demo.serve(until: signals)
       return 0
     }
-    let folder = stage.folder
+    let folder = demo.folder
     startThread(named: "signals") {
       _ = signals.wait()
       folder.remove()
       exit(130)
     }
-    return try DemoRun(stage).run() ? 0 : 1
+    return try DemoRun(demo).run() ? 0 : 1
   }
 }

@@ -3,14 +3,14 @@ import FoundationEssentials
 import Policies
 import SandboxCore
 
-/// A copy of a policy folder whose instances are stand-ins and whose clients have tokens that somebody holds.
+/// The demo's temporary folder: a copy of a policy folder, keys and logs. Only this user can access it.
 ///
-/// It is this user's alone, and gone after `remove`.
+/// In the copy, the instances are sandboxes, and the clients have new tokens.
 struct DemoFolder {
   let path: String
   let app = mint()
   let reader = mint()
-  /// Of a client with a default instance.
+  /// The token of a client with a default instance.
   let direct = mint()
   let operators = mint()
   let expired = mint()
@@ -19,37 +19,64 @@ struct DemoFolder {
 
   var policies: String { "\(path)/policies" }
   var accessLog: String { "\(path)/access.log" }
+  var auditLog: String { "\(path)/audit.log" }
+  var auditKey: String { "\(path)/audit.key" }
 
   /// - Parameters:
   ///   - source: the folder to copy.
-  ///   - cores: URLs and keys of the stand-ins; the first is for the first instance, the second for all others.
+  ///   - cores: URLs and keys of the sandboxes; the first is for `inst_demo`, the second for all other instances.
+  ///   - closedURL: where connections are refused.
+  ///   - silentURL: where connections get no response.
   init(
     copyOf source: PolicyFolder, cores: [(url: String, key: String)], closedURL: String, silentURL: String
   ) throws(CommandFault) {
     var isFolder = false
     guard FileManager.default.fileExists(atPath: source.path, isDirectory: &isFolder), isFolder else {
-      throw .failed("\(source.path): there is no such folder; name one with --policies DIR")
+      throw .failed("\(source.path): no such folder; name one with --policies DIR")
     }
-    path = FileManager.default.temporaryDirectory.path.trimmedSlash + "/blnk-gateway-demo-" + UUID().uuidString
+    path = FileManager.default.temporaryDirectory.path.trimmedSlash + "/blnk-gateway-demo-" + randomKey().prefix(8)
     do {
       try FileManager.default.createDirectory(
-        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     } catch {
-      throw .failed("the temporary folder \(path) cannot be made: \(error)")
+      throw .failed("cannot create the temporary folder \(path): \(error)")
     }
     do {
       try FileManager.default.copyItem(atPath: source.path, toPath: policies)
       for (index, core) in cores.enumerated() {
         try Data(core.key.utf8).write(to: URL(filePath: "\(path)/core-\(index).key"))
       }
+      try Data(randomKey().utf8).write(to: URL(filePath: auditKey))
       try rewrite("instances.json", "instances") { instances in
         instances = Self.instances(instances, cores.map(\.url), closedURL: closedURL, silentURL: silentURL)
       }
       try rewrite("clients.json", "clients") { clients in try self.addTokens(&clients, of: source) }
+      try rewriteSettings { settings in
+        settings["access_log"] = .string(self.accessLog)
+        settings["audit_log"] = .string(self.auditLog)
+        settings["audit_key"] = ["file": .string(self.auditKey)]
+        settings["watch"] = true
+        // So that the check of a slow request head does not take ten seconds.
+        var timeouts = settings["timeouts"] ?? [:]
+        timeouts["head_s"] = .number("1")
+        settings["timeouts"] = timeouts
+      }
     } catch {
       remove()
       if let fault = error as? CommandFault { throw fault }
-      throw .failed("\(source.path): cannot be copied: \(error)")
+      throw .failed("cannot copy \(source.path): \(error)")
+    }
+  }
+
+  /// Sets the addresses of gateway.json.
+  func setPorts(gateway: UInt16, admin: UInt16) throws(CommandFault) {
+    do {
+      try rewriteSettings { settings in
+        settings["listen"] = .string("127.0.0.1:\(gateway)")
+        settings["admin"] = .string("127.0.0.1:\(admin)")
+      }
+    } catch {
+      throw .failed("cannot write \(policies)/gateway.json: \(error)")
     }
   }
 
@@ -77,7 +104,7 @@ struct DemoFolder {
       ("demo-app", [(app, nil), (expired, "2020-01-01T00:00:00Z")]), ("demo-reader", [(reader, nil)]),
     ] {
       guard var client = clients[name], case .object = client else {
-        throw CommandFault.failed("\(source.path)/clients.json: clients.\(name): the demo needs this client")
+        throw CommandFault.failed("\(source.path)/clients.json: clients.\(name) is missing: the demo needs this client")
       }
       let given = if case .array(let tokens) = client["tokens"] { tokens } else { [JSONValue]() }
       client["tokens"] = .array(given + tokens.map { token, expires in Self.entry(token, expires: expires) })
@@ -98,12 +125,12 @@ struct DemoFolder {
   }
 
   private static func entry(_ token: Token, expires: String? = nil) -> JSONValue {
-    var entry: JSONValue = ["sha256": .string(token.digest.hex), "note": "of the demo"]
+    var entry: JSONValue = ["sha256": .string(token.digest.hex), "note": "demo"]
     if let expires { entry["expires"] = .string(expires) }
     return entry
   }
 
-  /// Changes the one object in a file. A file that cannot be read so is left alone: loading it says what is wrong.
+  /// Changes an object in a file. An invalid file is left alone: loading it reports why.
   private func rewrite(_ file: String, _ key: String, _ change: (inout JSONValue) throws -> Void) throws {
     let url = URL(filePath: "\(policies)/\(file)")
     guard let data = try? Data(contentsOf: url), var root = try? JSONReader.read(Array(data)),
@@ -112,6 +139,15 @@ struct DemoFolder {
     try change(&entries)
     root[key] = entries
     try Data(root.bytes).write(to: url)
+  }
+
+  /// Changes gateway.json, which may be missing. An invalid file is left alone: loading it reports why.
+  private func rewriteSettings(_ change: (inout JSONValue) -> Void) throws {
+    let url = URL(filePath: "\(policies)/gateway.json")
+    let data = (try? Data(contentsOf: url)) ?? Data("{}".utf8)
+    guard var settings = try? JSONReader.read(Array(data)), case .object = settings else { return }
+    change(&settings)
+    try Data(settings.bytes).write(to: url)
   }
 
   private static func mint() -> Token {

@@ -1,48 +1,75 @@
+import Digests
+import FoundationEssentials
 import Policies
 import Reactor
 import SandboxCore
 
-/// What to do with a demo that runs: lines to paste into another terminal.
+/// The text that the demo prints: what is running, and commands to paste into another terminal.
 struct DemoGuide {
-  let stage: DemoStage
+  let demo: DemoEnvironment
 
   var text: String {
     """
-    \(heading("This runs on your machine now"))
-      gateway     http://127.0.0.1:\(stage.gatewayPort)
-      inst_demo   a stand-in Core at 127.0.0.1:\(stage.cores[0].address.port ?? 0), which keeps nothing
-      inst_second another one at 127.0.0.1:\(stage.cores[1].address.port ?? 0), which is not this client's
-      access log  \(stage.folder.accessLog)
+    \(heading("Running"))
+      gateway      http://127.0.0.1:\(demo.gatewayPort)
+      admin        http://127.0.0.1:\(demo.adminPort)
+      inst_demo    a sandbox Core at 127.0.0.1:\(demo.cores[0].address.port ?? 0), in memory only
+      inst_second  another one at 127.0.0.1:\(demo.cores[1].address.port ?? 0), forbidden to the tokens below
+      files        \(demo.folder.path): policies/, access.log, audit.log, audit.key
 
     \(heading("Paste into another terminal"))
-      GATEWAY=http://127.0.0.1:\(stage.gatewayPort)
-      TOKEN=\(stage.folder.app.text)
-      READER=\(stage.folder.reader.text)
-      DIRECT=\(stage.folder.direct.text)
+      GATEWAY=http://127.0.0.1:\(demo.gatewayPort) ADMIN=http://127.0.0.1:\(demo.adminPort)
+      TOKEN=\(demo.folder.app.text)
+      READER=\(demo.folder.reader.text)
+      DIRECT=\(demo.folder.direct.text)
+      DEMO=\(demo.folder.path.shellQuoted)
+      export BLNK_GATEWAY_POLICIES=$DEMO/policies PATH=\(programFolder.shellQuoted):$PATH
       call() { curl -s -w '\\n' -H "Authorization: Bearer ${AS:-$TOKEN}" "$@"; }
       id_of() { sed -n 's/.*"'$1'":"\\([^"]*\\)".*/\\1/p'; }
 
-      # Create an identity and a balance, link them, read the balance back, list all.
+      # Create an identity and a balance, link them, read the balance, list all balances.
       IDENTITY=$(call "$GATEWAY/proxy/identities?instance_id=inst_demo" -d '{"first_name": "John", "identity_type": "individual"}' | id_of identity_id)
       BALANCE=$(call "$GATEWAY/proxy/balances?instance_id=inst_demo" -d '{"ledger_id": "general_ledger_id", "currency": "USD"}' | id_of balance_id)
       call -X PUT "$GATEWAY/proxy/balances/$BALANCE/identity?instance_id=inst_demo" -d '{"identity_id": "'$IDENTITY'"}'
       call "$GATEWAY/proxy/balances/$BALANCE?instance_id=inst_demo"
       call "$GATEWAY/proxy/balances?instance_id=inst_demo"
 
-      # Callers of Core unchanged, such as Blnk's SDKs: base URL and a token as the key, nothing else.
+      # Call the gateway as if it were a Core, as Blnk's SDKs do: with another base URL, and a token as the key.
       # Any client: base URL $GATEWAY/instances/inst_demo. A client with a default instance: base URL $GATEWAY.
       curl -s -w '\\n' "$GATEWAY/instances/inst_demo/balances/$BALANCE" -H "X-Blnk-Key: $TOKEN"
       curl -s -w '\\n' "$GATEWAY/balances/$BALANCE" -H "X-Blnk-Key: $DIRECT"
 
-      # What the gateway refuses: no token, no scope to write, an instance that is not this client's, none at all.
+      # Rejected: no token, no scope to write, a forbidden instance, no instance.
       curl -s -i -w '\\n' "$GATEWAY/proxy/balances?instance_id=inst_demo"
       AS=$READER call -i "$GATEWAY/proxy/balances?instance_id=inst_demo" -d '{}'
       call -i "$GATEWAY/proxy/balances?instance_id=inst_second"
       call -i "$GATEWAY/proxy/balances"
 
-    Ctrl-C ends it all.
+      # Which rule rejects a request, or where it would go.
+      blnk-gateway explain --client demo-reader --method POST --target '/proxy/balances?instance_id=inst_demo'
+
+      # The admin endpoint.
+      curl -s "$ADMIN/readyz"
+      curl -s "$ADMIN/status"
+      curl -s "$ADMIN/metrics" | grep -v '^#'
+
+      # The audit log: who linked the balance, and is the log whole?
+      blnk-gateway audit show --balance "$BALANCE" "$DEMO/audit.log"
+      blnk-gateway audit verify --key-file "$DEMO/audit.key" "$DEMO/audit.log"
+
+      # Revoke the token in $READER: the last call gets 401.
+      blnk-gateway token list --client demo-reader
+      blnk-gateway token revoke --digest \(demo.folder.reader.digest.hex.prefix(12))
+      AS=$READER call -i "$GATEWAY/proxy/balances?instance_id=inst_demo"
+
+    Ctrl-C stops the demo and deletes its files.
     """
   }
 
-  private func heading(_ text: String) -> String { Console.painted(text, .bold) }
+  private var programFolder: String {
+    let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    return program.map { String($0.prefix(upTo: $0.lastIndex(of: "/") ?? $0.startIndex)) } ?? "."
+  }
+
+  private func heading(_ text: String) -> String { Console.styled(text, .bold) }
 }

@@ -1,12 +1,12 @@
 import Bytes
 import HTTP1
 
-/// A request as bytes, and as the demo prints it.
+/// A request of the demo: its bytes, and the lines that the demo prints.
 struct DemoRequest {
   let bytes: String
   private let tokens: [String]
 
-  /// Bytes as they are, HTTP or not.
+  /// Arbitrary bytes, valid HTTP or not.
   init(raw bytes: String) {
     self.bytes = bytes
     tokens = []
@@ -14,7 +14,7 @@ struct DemoRequest {
 
   /// - Parameters:
   ///   - line: method and target.
-  ///   - token: what stands behind `Bearer`; nil: no Authorization.
+  ///   - token: the credentials after `Bearer`; nil: no Authorization.
   init(_ line: String, token: String?, _ fields: [Field] = [], body: String = "") {
     self.init(
       line,
@@ -38,7 +38,7 @@ struct DemoRequest {
     self.tokens = tokens
   }
 
-  /// As Blnk's SDKs call: the token stands where they put a Core's key.
+  /// A request as Blnk's SDKs send it: with the token in place of a Core's key.
   init(_ line: String, coreKey token: String, body: String = "") {
     self.init(
       line,
@@ -46,14 +46,14 @@ struct DemoRequest {
       tokens: [token])
   }
 
-  /// Lines without what is the same everywhere; a token by its first characters.
-  var shown: [String] {
+  /// The request's lines, shortened: without fields that are always the same, and with tokens truncated.
+  var displayLines: [String] {
     var text = bytes
     for token in tokens where token.hasPrefix("blnk_at_") { text = text.replacing(token, with: "\(token.prefix(12))…") }
     let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
-    let boring = ["Host: gateway", "Content-Type: application/json", "Accept-Encoding: gzip"]
+    let omitted = ["Host: gateway", "Content-Type: application/json", "Accept-Encoding: gzip"]
     let head = parts[0].split(separator: "\r\n").map(String.init).filter { line in
-      !boring.contains(line) && !line.hasPrefix("Content-Length: ") || line == "Content-Length: 5242881"
+      !omitted.contains(line) && !line.hasPrefix("Content-Length: ") || line == "Content-Length: 5242881"
     }
     let body = parts.count > 1 && !parts[1].isEmpty ? [shortened(String(parts[1]))] : []
     return head.map { $0.count > 110 ? "\($0.prefix(60))… (\($0.utf8.count) bytes)" : $0 } + body

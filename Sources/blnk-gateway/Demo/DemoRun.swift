@@ -1,61 +1,70 @@
-/// Makes the demo's calls, prints each request with its answer, and judges it.
+/// Makes the demo's calls, and prints and checks each response.
 final class DemoRun {
-  let stage: DemoStage
+  let demo: DemoEnvironment
   let client: GatewayClient
-  private var right = 0
-  private var wrong = 0
+  private var passed = 0
+  private var failed = 0
 
-  init(_ stage: DemoStage) {
-    self.stage = stage
-    client = GatewayClient(stage.gatewayAddress)
+  init(_ demo: DemoEnvironment) {
+    self.demo = demo
+    client = GatewayClient(demo.gatewayAddress)
   }
 
-  /// Whether all answers were right.
+  /// Returns whether all checks passed.
   func run() throws(CommandFault) -> Bool {
     try makeDocumentedCalls()
-    try makeCallsOfCoreUnchanged()
-    try makeRefusedCalls()
-    let total = right + wrong
+    try makeCallsForCore()
+    try makeCallsWithLocalReplies()
+    try makeOperatorCalls()
+    let total = passed + failed
     try Console.print(
-      wrong == 0
-        ? Console.painted("\nAll \(total) calls were answered rightly.", .green)
-        : Console.painted("\n\(wrong) of \(total) calls were not answered rightly.", .red))
-    return wrong == 0
+      failed == 0
+        ? Console.styled("\nAll \(total) checks passed.", .green)
+        : Console.styled("\n\(failed) of \(total) checks failed.", .red))
+    return failed == 0
   }
 
-  func heading(_ text: String) throws(CommandFault) { try Console.print("\n" + Console.painted(text, .bold)) }
+  func heading(_ text: String) throws(CommandFault) { try Console.print("\n" + Console.styled(text, .bold)) }
 
-  /// Sends a request, prints it with its answer, and returns that.
+  /// Sends a request, prints it and its response, and returns the response.
   func call(_ title: String, _ request: DemoRequest) throws(CommandFault) -> GatewayResponse {
-    let answer = try client.call([request.bytes])[0]
-    try show(title, request, answer)
-    return answer
+    let response = try client.send([request.bytes])[0]
+    try show(title, request, response)
+    return response
   }
 
-  func show(_ title: String, _ request: DemoRequest, _ answer: GatewayResponse) throws(CommandFault) {
-    try Console.print("\n\(Console.painted(title, .bold))")
-    for line in request.shown { try Console.print(Console.painted("  > \(line)", .dim)) }
-    let notable = ["WWW-Authenticate", "Allow", "Retry-After", "Connection", "Location"]
-    let fields = notable.compactMap { name in answer.value(of: name).map { value in "\(name): \(value)" } }
-    for line in ["\(answer.status)"] + fields + [shortened(answer.bodyText)] where !line.isEmpty {
+  func show(_ title: String, _ request: DemoRequest, _ response: GatewayResponse) throws(CommandFault) {
+    try Console.print("\n\(Console.styled(title, .bold))")
+    for line in request.displayLines { try Console.print(Console.styled("  > \(line)", .dim)) }
+    let shownFields = ["WWW-Authenticate", "Allow", "Retry-After", "Connection", "Location"]
+    let fields = shownFields.compactMap { name in response.value(of: name).map { value in "\(name): \(value)" } }
+    for line in ["\(response.status)"] + fields + [shortened(response.bodyText)] where !line.isEmpty {
       try Console.print("  < \(line)")
     }
   }
 
-  /// Prints the verdict on a call: right when there is no complaint.
-  func judge(_ complaints: [String?]) throws(CommandFault) {
-    let complaints = complaints.compactMap(\.self)
-    if complaints.isEmpty { right += 1 } else { wrong += 1 }
+  /// Runs a command of this program, prints it and its output, and returns its exit code.
+  func run(_ title: String, _ command: Command, _ arguments: [String]) throws(CommandFault) -> Int32 {
+    try Console.print("\n\(Console.styled(title, .bold))")
+    let words = (["blnk-gateway", command.name] + arguments).joined(separator: " ")
+    try Console.print(Console.styled("  > \(words)", .dim))
+    return try command.run(Arguments(arguments[...], of: command))
+  }
+
+  /// Counts a check and prints its result. It passes if there are no mismatches; nil elements are ignored.
+  func check(_ mismatches: [String?]) throws(CommandFault) {
+    let mismatches = mismatches.compactMap(\.self)
+    if mismatches.isEmpty { passed += 1 } else { failed += 1 }
     try Console.print(
-      complaints.isEmpty
-        ? Console.painted("  right", .green) : Console.painted("  WRONG: \(complaints.joined(separator: "; "))", .red))
+      mismatches.isEmpty
+        ? Console.styled("  ok", .green) : Console.styled("  FAILED: \(mismatches.joined(separator: "; "))", .red))
   }
 }
 
-/// A complaint unless the two are equal.
-func differs<Value: Equatable>(_ what: String, _ got: Value?, from wanted: Value?) -> String? {
+/// A description of the difference; nil if the values are equal.
+func mismatch<Value: Equatable>(_ name: String, _ actual: Value?, expected: Value?) -> String? {
   func shown(_ value: Value?) -> String { value.map { "\($0)" } ?? "absent" }
-  return got == wanted ? nil : "\(what) is \(shown(got)), not \(shown(wanted))"
+  return actual == expected ? nil : "\(name) is \(shown(actual)), expected \(shown(expected))"
 }
 
 func shortened(_ text: String) -> String {

@@ -1,6 +1,6 @@
-/// The bodies that Blnk's documents show.
+/// Request bodies from Blnk's documents.
 enum DocumentedBody {
-  /// With the ledger that every Core has, because creating one is no default route.
+  /// With the ledger that every Core has, because the default routes do not include creating one.
   static let balance = """
     {
         "ledger_id": "general_ledger_id",
@@ -8,7 +8,7 @@ enum DocumentedBody {
       }
     """
 
-  /// The documents have "dob": "1990-01-01", which Core v0.15.2 refuses: it wants RFC 3339.
+  /// The documents have "dob": "1990-01-01", which Core v0.15.2 rejects: it requires RFC 3339.
   static let identity = """
     {
         "first_name": "John",

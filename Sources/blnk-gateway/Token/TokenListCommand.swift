@@ -3,26 +3,32 @@ import Policies
 
 extension Command {
   static let tokenList = Command(
-    name: "token list", abstract: "shows the clients' tokens by their digests",
-    lesson: """
-      One line a token: its client, the first digits of its digest, its state, its end, the instances that it is bound to and
-      its own default among them (- where it has those of its client), and its note; a client without tokens has none. Active tokens are let in, expired ones are not, and neither are those that revoked.json names or whose client
-      is revoked. No token is ever shown: the gateway does not know them. It reads clients.json, clients/ and revoked.json.
+    name: "token list", summary: "list the clients' tokens by their digests", usage: "[OPTIONS]",
+    description: """
+      Reads clients.json, clients/ and revoked.json.
 
-        blnk-gateway token list --client demo-app
-        blnk-gateway token list --json | python3 -m json.tool
+      Prints one line per token: its client, the first digits of its digest, its
+      state, its expiry, the instances it is bound to and its default instance (- if
+      it has those of its client), and its note. The state is "active", "expired" or
+      "revoked"; only active tokens are accepted. Tokens themselves are never shown:
+      the files contain only their digests.
       """,
-    flags: [.policies, .client, Flag(name: "--json", value: nil, about: "one JSON object instead of lines")]
+    options: [
+      .policies, Option(name: "--client", value: "ID", help: "list only this client's tokens"),
+      Option(name: "--json", value: nil, help: "print a JSON object instead of lines"),
+    ],
+    exitCodes: [0: "success", 1: "the client is unknown, or a file is invalid"],
+    example: "blnk-gateway token list --client demo-app"
   ) { arguments throws(CommandFault) in
     let folder = try PolicyFolder(arguments)
     let entries = try ClientEntries(valid: folder, for: "token list")
     let revoked = RevokedFile(folder)
-    for line in revoked.findings.lines { Console.note(line) }
-    let asked = arguments.value("--client")
-    let clients = entries.clients.filter { client in asked == nil || client.id == asked }
-    if let asked, clients.isEmpty {
-      let hint = suggestion(for: asked, among: entries.clients.map(\.id))
-      throw .failed("token list: there is no client \"\(asked)\" in \(folder.path)\(hint)")
+    for line in revoked.findings.lines { Console.log(line) }
+    let id = arguments.value("--client")
+    let clients = entries.clients.filter { client in id == nil || client.id == id }
+    if let id, clients.isEmpty {
+      let hint = suggestion(for: id, among: entries.clients.map(\.id))
+      throw .failed("token list: unknown client \"\(id)\" in \(folder.path)\(hint)")
     }
     let rows = clients.flatMap { client in client.tokens.map { token in TokenRow(client, token, revoked.revocations) } }
     try arguments.isSet("--json") ? Console.print(Console.json(TokenReport(tokens: rows))) : print(rows)
@@ -52,11 +58,11 @@ private struct TokenReport: Encodable {
 
 private struct TokenRow: Encodable {
   let client: String
-  /// The first 12 digits: enough to tell tokens apart, and to name one to "revoke".
+  /// The first 12 digits: enough to tell tokens apart, and for `token revoke --digest`.
   let digest: String
   let state: String
   let expires: String?
-  /// What it is bound to in its entry; nil: what its client has.
+  /// The instances it is bound to; nil: those of its client.
   let instances: [String]?
   let defaultInstance: String?
   let note: String?

@@ -2,45 +2,53 @@ import Policies
 
 extension Command {
   static let tokenNew = Command(
-    name: "token new", abstract: "makes an access token, and gives it to a client",
-    lesson: """
-      Prints a new token, once. With --client it puts the token's digest into that client's entry, in clients.json or a
-      file of clients/, leaves every other byte of the file as it is, and waits until the running gateway has it in force
-      (exit code 3 if it does not take it within 5 s). Without --client it changes no file, and tells the entry for
-      "tokens" on standard error. The gateway knows tokens by their SHA-256 only, so that nobody can read them from its
-      files; hand the token itself to its holder. With --instance the token is let into that instance alone, whatever else
-      its client may use, and calls that name no instance go there.
+    name: "token new", summary: "create a token, optionally for a client", usage: "[OPTIONS]",
+    description: """
+      With --client, adds the token's digest to the client's entry in clients.json or
+      clients/ and changes nothing else in the file. Then it waits up to 5 s until the
+      running gateway has the change in force. Without --client, it changes no file.
 
-        blnk-gateway token new
-        blnk-gateway token new --client demo-app --note laptop --expires 90d
-        blnk-gateway token new --client demo-app --instance inst_demo
+      Prints the new token on standard output, once: the files contain only its
+      SHA-256. Pass it to its user. Everything else goes to standard error: whether
+      the change is in force or, without --client, the entry to add to "tokens".
       """,
-    flags: [.policies, .client, .note, .expires, .instance] + InForce.flags,
-    operandsRefused: "takes no arguments; what a token may do stands in clients.json"
+    options: [
+      .policies, Option(name: "--client", value: "ID", help: "add the token to this client"), .note, .expires,
+      Option(
+        name: "--instance", value: "ID",
+        help: "bind the token to this instance, which is also its default (default: all instances of its client)"),
+    ] + InForceCheck.options,
+    exitCodes: [
+      0: "success", 1: "nothing was written",
+      3: "the change is written, but the running gateway has not put it in force",
+    ],
+    example: "blnk-gateway token new --client demo-app --note laptop --expires 90d",
+    noOperandsReason: "takes no arguments; see --help"
   ) { arguments throws(CommandFault) in
     var generator = SystemRandomNumberGenerator()
     let token = Token.mint(using: &generator)
     let new = try NewToken(token, arguments, for: "token new")
     guard let id = arguments.value("--client") else {
       try Console.print(token.text)
-      Console.note("This is the token, shown this once. Its entry for clients.json, under \"tokens\":\n\(new.entry)")
+      Console.log(
+        "The token is shown only this once. To use it, add this entry to \"tokens\" of a client:\n\(new.entry)")
       return 0
     }
-    let editing = try TokenEditing(arguments, for: "token new")
-    let client = try editing.client(id)
-    if let instance = arguments.value("--instance") { try client.requireInstance(instance, in: editing.folder) }
+    let session = try TokenEditSession(arguments, for: "token new")
+    let client = try session.client(id)
+    if let instance = arguments.value("--instance") { try client.requireInstance(instance, in: session.folder) }
     let edit = client.adding(new)
-    try editing.write(edit)
+    try session.write(edit)
     try Console.print(token.text)
-    let binding = arguments.value("--instance").map { " for \($0) alone" } ?? ""
-    Console.note("This is \(id)'s new token\(binding), shown this once; \(edit.file) has its digest.")
-    Console.note(try editing.settle(edit))
+    let binding = arguments.value("--instance").map { ", bound to \($0)" } ?? ""
+    Console.log("A new token for \(id)\(binding), shown only this once. Its digest is in \(edit.file).")
+    Console.log(try session.waitUntilInForce(edit))
     return 0
   }
 }
 
 extension NewToken {
-  /// As the flags --note, --expires and --instance say; without these, `note` and `expiry`.
+  /// A token with the values of --note, --expires and --instance; `note` and `expiry` are the defaults.
   init(
     _ token: Token, _ arguments: Arguments, note: String? = nil, expiry: UnixSeconds? = nil, for command: String
   ) throws(CommandFault) {
@@ -49,13 +57,14 @@ extension NewToken {
       expiry = UnixSeconds(rfc3339: text) ?? Lifetime(text).map { UnixSeconds(UnixSeconds.now.rawValue + $0.seconds) }
       guard let expiry, expiry > .now else {
         throw .usage(
-          "\(command): --expires must be a time to come, such as 2030-01-01T00:00:00Z (RFC 3339), or how long: 12h, 90d"
+          "\(command): --expires must be a future time, such as 2030-01-01T00:00:00Z (RFC 3339), or a duration, such as "
+            + "12h or 90d"
         )
       }
     }
     let instance = try arguments.value("--instance").map { text throws(CommandFault) in
       guard let id = InstanceID(text) else {
-        throw .usage("\(command): --instance \(text): no name of an instance; see instances.json")
+        throw .usage("\(command): --instance \(text): not a valid instance name; see instances.json")
       }
       return id
     }
@@ -68,29 +77,25 @@ extension NewToken {
 }
 
 extension ClientEntry {
-  /// Fails where the client may not use the instance: its token would then be refused with its whole file.
+  /// Fails if the client may not use the instance: the entry would make its whole file invalid.
   fileprivate func requireInstance(_ name: String, in folder: PolicyFolder) throws(CommandFault) {
     guard let instances else { return }
-    let isOpen = instances.contains("*")
-    let names = isOpen ? ClientEntries.instanceNames(in: folder) : instances
+    let isWildcard = instances.contains("*")
+    let names = isWildcard ? ClientEntries.instanceNames(in: folder) : instances
     guard let names, !names.contains(name) else { return }
     let hint = suggestion(for: name, among: names)
     throw .failed(
-      isOpen
-        ? "token new: there is no instance \"\(name)\" in \(folder.path)\(hint); nothing was written"
-        : "token new: \(file): clients.\(id).instances does not name \"\(name)\"\(hint); add it there, or name another; "
-          + "nothing was written")
+      isWildcard
+        ? "token new: unknown instance \"\(name)\" in \(folder.path)\(hint); nothing was written"
+        : "token new: \(file): clients.\(id).instances does not contain \"\(name)\"\(hint); add it or name "
+          + "another; nothing was written")
   }
 }
 
-extension Command.Flag {
-  static let client = Command.Flag(name: "--client", value: "ID", about: "the client, by its name in clients.json")
-  static let digest = Command.Flag(
-    name: "--digest", value: "PREFIX", about: "the token, by the first digits of its digest, as \"token list\" shows it"
+extension Command.Option {
+  static let note = Command.Option(name: "--note", value: "TEXT", help: "a description for people and logs")
+  static let expires = Command.Option(
+    name: "--expires", value: "WHEN",
+    help: "when it expires: 2030-01-01T00:00:00Z, or 12h or 90d from now (default: never)"
   )
-  static let note = Command.Flag(name: "--note", value: "TEXT", about: "what to call the token, for people and logs")
-  static let instance = Command.Flag(
-    name: "--instance", value: "ID", about: "the one instance that it is for; else all that its client may use")
-  static let expires = Command.Flag(
-    name: "--expires", value: "WHEN", about: "when it ends: 2030-01-01T00:00:00Z, or 12h or 90d from now; else never")
 }

@@ -3,55 +3,68 @@ import Policies
 
 extension Command {
   static let tokenRevoke = Command(
-    name: "token revoke", abstract: "revokes a token, or all of a client, at once",
-    lesson: """
-      Writes the token's digest into revoked.json, which the gateway reads before all other files and whatever their state,
-      and waits until the running gateway has it in force (exit code 3 if it does not take it within 5 s). Name the token
-      by the first digits of its digest (at least 4; all 64 where the clients' files cannot be read), or show it on standard
-      input. With --client and --all, all that the client has or will have is revoked. "token list" and logs still say whose
-      a token was. To take a revocation back, take its entry out of revoked.json.
+    name: "token revoke", summary: "revoke a token, or all tokens of a client",
+    usage: "(--digest PREFIX | --token-stdin | --client ID --all) [OPTIONS]",
+    description: """
+      Adds the token or the client to revoked.json, which takes effect even if other
+      policy files are invalid. (If the clients' files are invalid, --digest needs all
+      64 digits.) Then it waits up to 5 s until the running gateway has the change in
+      force. The token stays listed in the client's entry, so that logs can be
+      understood later. To undo a revocation, remove it from revoked.json.
 
-        blnk-gateway token revoke --digest 7fa1f13e
-        blnk-gateway token revoke --token-stdin < leaked.txt
-        blnk-gateway token revoke --client demo-app --all
+      Prints nothing on standard output. What was revoked, and whether it is in force,
+      goes to standard error.
       """,
-    flags: [
-      .policies, .client, .digest,
-      Flag(name: "--token-stdin", value: nil, about: "the token itself, from standard input"),
-      Flag(name: "--all", value: nil, about: "all of --client, tokens to come included"),
-    ] + InForce.flags,
-    operandsRefused: "takes no arguments, which process lists and shell histories show; see --help"
+    options: [
+      Option(
+        name: "--digest", value: "PREFIX",
+        help: "revoke the token whose digest begins with these 4 to 64 digits, as in \"token list\""),
+      Option(name: "--token-stdin", value: nil, help: "revoke the token on standard input"),
+      Option(
+        name: "--client", value: "ID", help: "the client: with --all, revoke it; else the token must belong to it"),
+      Option(name: "--all", value: nil, help: "revoke all current and future tokens of --client"),
+      .policies,
+    ] + InForceCheck.options,
+    exitCodes: [
+      0: "revoked, or already revoked before", 1: "nothing was written",
+      3: "the change is written, but the running gateway has not put it in force",
+    ],
+    example: """
+      blnk-gateway token revoke --digest 7fa1f13e
+      blnk-gateway token revoke --token-stdin < leaked.txt
+      """,
+    noOperandsReason: "takes no arguments, because process lists and shell histories show them; see --help"
   ) { arguments throws(CommandFault) in
-    let named = try named(arguments)
-    let editing = try TokenEditing(arguments, for: "token revoke")
-    let (entry, what) = try find(named, arguments.value("--client"), editing)
-    let file = RevokedFile(editing.folder)
+    let selection = try selection(arguments)
+    let session = try TokenEditSession(arguments, for: "token revoke")
+    let (entry, description) = try find(selection, arguments.value("--client"), session)
+    let file = RevokedFile(session.folder)
     guard file.findings.isEmpty else {
-      for line in file.findings.lines { Console.note(line) }
-      throw .failed("token revoke: \(editing.folder.path)/\(RevokedFile.name) cannot be read; nothing was done")
+      for line in file.findings.lines { Console.log(line) }
+      throw .failed("token revoke: \(session.folder.path)/\(RevokedFile.name) is invalid; nothing was written")
     }
     if file.revocations.contains(entry) {
-      Console.note("\(what) was revoked before; nothing was written.")
+      Console.log("\(description) is already revoked; nothing was written.")
       return 0
     }
     let edit = file.adding(entry)
-    try editing.write(edit)
-    Console.note("\(what) is revoked, in \(edit.file).")
-    Console.note(try editing.settle(edit))
+    try session.write(edit)
+    Console.log("\(description) is revoked in \(edit.file).")
+    Console.log(try session.waitUntilInForce(edit))
     return 0
   }
 
-  private enum Named {
+  private enum Selection {
     case prefix(DigestPrefix)
     case token(Digest)
     case client
   }
 
-  private static func named(_ arguments: Arguments) throws(CommandFault) -> Named {
+  private static func selection(_ arguments: Arguments) throws(CommandFault) -> Selection {
     switch (arguments.value("--digest"), arguments.isSet("--token-stdin"), arguments.isSet("--all")) {
     case (let text?, false, false):
       let prefix = try DigestPrefix(text, for: "token revoke")
-      return prefix.whole.map { .token($0) } ?? .prefix(prefix)
+      return prefix.digest.map { .token($0) } ?? .prefix(prefix)
     case (nil, true, false): return .token(Token.digest(of: try readToken(for: "token revoke")))
     case (nil, false, true) where arguments.value("--client") != nil: return .client
     default:
@@ -60,30 +73,32 @@ extension Command {
     }
   }
 
-  /// What to write, and what to call it. Where clients' files cannot be read, a whole digest and a client's name do.
+  /// The entry for revoked.json, and a description of it.
+  ///
+  /// If the clients' files are invalid, a whole digest or a client's id is accepted without finding it there.
   private static func find(
-    _ named: Named, _ id: String?, _ editing: borrowing TokenEditing
-  ) throws(CommandFault) -> (entry: RevokedEntry, what: String) {
-    switch named {
+    _ selection: Selection, _ id: String?, _ session: borrowing TokenEditSession
+  ) throws(CommandFault) -> (entry: RevokedEntry, description: String) {
+    switch selection {
     case .prefix(let prefix):
-      let clients = if let id { [try editing.client(id)] } else { try editing.entries().clients }
-      let (client, token) = try prefix.one(in: clients, for: "token revoke")
+      let clients = if let id { [try session.client(id)] } else { try session.entries().clients }
+      let (client, token) = try prefix.onlyMatch(in: clients, for: "token revoke")
       return (.token(token.digest), "\(client.id)'s token \(token.digest.hex.prefix(12))")
     case .token(let digest):
-      let entries = ClientEntries(editing.folder)
+      let entries = ClientEntries(session.folder)
       let owner = entries.clients.first { client in client.tokens.contains { $0.digest == digest } }
-      // Where all can be read, a token that nobody has is a mistake.
+      // If all files are valid, a token of no client is a mistake.
       guard owner != nil || !entries.findings.isEmpty else {
-        throw .failed("token revoke: no client has such a token; see \"token list\"")
+        throw .failed("token revoke: no client has this token; see \"token list\"")
       }
       guard id == nil || owner == nil || owner?.id == id else {
-        throw .failed("token revoke: the token is not \(id ?? "")'s but \(owner?.id ?? "")'s; nothing was done")
+        throw .failed("token revoke: the token belongs to \(owner?.id ?? ""), not \(id ?? ""); nothing was written")
       }
       return (.token(digest), "\(owner.map { "\($0.id)'s token" } ?? "the token") \(digest.hex.prefix(12))")
     case .client:
-      let entries = ClientEntries(editing.folder)
+      let entries = ClientEntries(session.folder)
       let id = id ?? ""
-      if entries.findings.isEmpty, !entries.clients.contains(where: { $0.id == id }) { _ = try editing.client(id) }
+      if entries.findings.isEmpty, !entries.clients.contains(where: { $0.id == id }) { _ = try session.client(id) }
       return (.client(id), "client \(id)")
     }
   }
@@ -98,33 +113,37 @@ extension Revocations {
   }
 }
 
-/// The first digits of a token's digest, by which people name it.
+/// The first digits of a token's digest.
 struct DigestPrefix {
   private let text: String
 
   init(_ text: String, for command: String) throws(CommandFault) {
     let isPrefix = (4...64).contains(text.utf8.count) && text.allSatisfy { $0.isASCII && $0.isHexDigit }
-    // Not repeated: it may be a token.
+    // The message does not repeat the text, which may be a token by mistake.
     guard isPrefix else {
-      throw .usage("\(command): --digest must be 4 to 64 hex digits, as \"token list\" shows them")
+      throw .usage("\(command): --digest must be 4 to 64 hex digits, as in \"token list\"")
     }
     self.text = text.lowercased()
   }
 
-  /// The digest itself where all digits are given.
-  var whole: Digest? { Digest(hex: text) }
+  /// The digest, if all digits are given.
+  var digest: Digest? { Digest(hex: text) }
 
-  /// The one token that it names.
-  func one(
+  /// The token with this digest. Fails if there is none or more than one.
+  func onlyMatch(
     in clients: [ClientEntry], for command: String
   ) throws(CommandFault) -> (client: ClientEntry, token: ListedToken) {
-    let named = clients.flatMap { client in
+    let matches = clients.flatMap { client in
       client.tokens.filter { $0.digest.hex.hasPrefix(text) }.map { token in (client: client, token: token) }
     }
-    guard let first = named.first else { throw .failed("\(command): no client has such a token; see \"token list\"") }
-    guard named.count == 1 else {
-      let names = named.map { found in "\(found.token.digest.hex.prefix(12)) of \(found.client.id)" }
-      throw .failed("\(command): \(named.count) tokens begin so: \(names.joined(separator: ", ")); give more digits")
+    guard let first = matches.first else {
+      throw .failed("\(command): no client has a token with this digest; see \"token list\"")
+    }
+    guard matches.count == 1 else {
+      let names = matches.map { match in "\(match.token.digest.hex.prefix(12)) of \(match.client.id)" }
+      throw .failed(
+        "\(command): \(matches.count) digests begin like this: \(names.joined(separator: ", ")); give more digits"
+      )
     }
     return first
   }

@@ -5,21 +5,33 @@ extension Command {
   private static let graceDefault = "24h"
 
   static let tokenRotate = Command(
-    name: "token rotate", abstract: "puts a new token beside a client's old one, which ends",
-    lesson: """
-      Prints a new token, once, puts its digest into the client's entry, and gives the old one an end, after which it is not
-      let in any more; an earlier end stays. Both work in between, so that the holder can change over. The new one takes
-      the note and the end of the old, unless --note or --expires says otherwise. With several active tokens --digest says
-      which is the old one. It waits until the running gateway has this in force, as "token new" does.
+    name: "token rotate", summary: "replace a client's token with a new one, after a grace period",
+    usage: "--client ID [OPTIONS]",
+    description: """
+      Adds a new token to the client's entry and lets the old one expire after the
+      grace period, or earlier if it already expires earlier. Until then, both work,
+      so that its user can switch. The new token has the note, the expiry and the
+      instances of the old one, unless --note or --expires is given. Waits up to 5 s
+      until the running gateway has the change in force.
 
-        blnk-gateway token rotate --client demo-app --grace 7d
+      Prints the new token on standard output, once. Everything else goes to standard
+      error.
       """,
-    flags: [
-      .policies, .client, .digest,
-      Flag(name: "--grace", value: "DURATION", about: "how long the old one still works: 30m, 12h, 7d (else 24h)"),
-      .note, .expires,
-    ] + InForce.flags,
-    operandsRefused: "takes no arguments; the client is named with --client ID"
+    options: [
+      Option(name: "--client", value: "ID", help: "the client"),
+      Option(
+        name: "--digest", value: "PREFIX",
+        help: "the first 4 to 64 digits of the old token's digest; required if the client has several active tokens"),
+      Option(
+        name: "--grace", value: "DURATION", help: "how long the old token still works: 30m, 12h, 7d (default: 24h)"),
+      .note, .expires, .policies,
+    ] + InForceCheck.options,
+    exitCodes: [
+      0: "success", 1: "nothing was written",
+      3: "the change is written, but the running gateway has not put it in force",
+    ],
+    example: "blnk-gateway token rotate --client demo-app --grace 7d",
+    noOperandsReason: "takes no arguments; name the client with --client ID"
   ) { arguments throws(CommandFault) in
     guard let id = arguments.value("--client") else { throw .usage("token rotate: needs --client ID; see --help") }
     guard let grace = Lifetime(arguments.value("--grace") ?? graceDefault) else {
@@ -28,27 +40,27 @@ extension Command {
     let prefix = try arguments.value("--digest").map { text throws(CommandFault) in
       try DigestPrefix(text, for: "token rotate")
     }
-    let editing = try TokenEditing(arguments, for: "token rotate")
-    let client = try editing.client(id)
+    let session = try TokenEditSession(arguments, for: "token rotate")
+    let client = try session.client(id)
     let now = UnixSeconds.now
-    let named = try prefix?.one(in: [client], for: "token rotate").token
-    let old = if let named { named } else { try client.onlyActive(at: now) }
+    let match = try prefix?.onlyMatch(in: [client], for: "token rotate").token
+    let old = if let match { match } else { try client.onlyActive(at: now) }
     guard client.state(of: old, at: now) == .active else {
       throw .failed("token rotate: \(id)'s token \(old.digest.hex.prefix(12)) is not active; use \"token new\"")
     }
     var generator = SystemRandomNumberGenerator()
     let token = Token.mint(using: &generator)
     let new = try NewToken(token, arguments, note: old.note, expiry: old.expiry, for: "token rotate")
-    let asked = UnixSeconds(now.rawValue + grace.seconds)
-    let end = min(old.expiry ?? asked, asked)
+    let graceEnd = UnixSeconds(now.rawValue + grace.seconds)
+    let end = min(old.expiry ?? graceEnd, graceEnd)
     let edit = client.replacing(old, with: new, endingAt: end)
-    try editing.write(edit)
+    try session.write(edit)
     try Console.print(token.text)
-    let newEnd = new.expiry.map { "ends at \($0)" } ?? "never ends"
-    Console.note(
-      "This is \(id)'s new token, shown this once; it \(newEnd). The old one, \(old.digest.hex.prefix(12)), ends at \(end)."
-    )
-    Console.note(try editing.settle(edit))
+    let newExpiry = new.expiry.map { "expires at \($0)" } ?? "never expires"
+    Console.log(
+      "A new token for \(id), shown only this once; it \(newExpiry). "
+        + "The old one, \(old.digest.hex.prefix(12)), expires at \(end).")
+    Console.log(try session.waitUntilInForce(edit))
     return 0
   }
 }
@@ -61,7 +73,7 @@ extension ClientEntry {
     }
     guard active.count == 1 else {
       let names = active.map { token in token.digest.hex.prefix(12) }.joined(separator: ", ")
-      throw .failed("token rotate: \(id) has \(active.count) active tokens: \(names); say which with --digest")
+      throw .failed("token rotate: \(id) has \(active.count) active tokens: \(names); choose one with --digest")
     }
     return first
   }

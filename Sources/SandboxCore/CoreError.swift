@@ -1,14 +1,13 @@
-/// Core says no, in one of its two error shapes.
-struct CoreRefusal: Error {
+/// An error response of Core's, in one of its shapes.
+struct CoreError: Error {
   enum Shape {
     /// `{"error", "error_detail"}`.
     case error
-    /// `{"error", "error_detail"}` with an empty `details`, where Core shows what went wrong below; the stand-in has
-    /// nothing below.
+    /// `{"error", "error_detail"}` with an empty `details`. Core puts the underlying error there; the sandbox has none.
     case errorWithDetails
     /// `{"error_detail", "errors"}`.
     case validation
-    /// `{"error"}` alone, as the documents show it.
+    /// `{"error"}` only, as in Blnk's documents.
     case documented
   }
 
@@ -24,7 +23,7 @@ struct CoreRefusal: Error {
     self.shape = shape
   }
 
-  var answer: SandboxResponse {
+  var response: SandboxResponse {
     switch shape {
     case .error:
       .json(status, ["error": .string(message), "error_detail": ["code": .string(code), "message": .string(message)]])
@@ -42,20 +41,20 @@ struct CoreRefusal: Error {
     }
   }
 
-  static func malformed(_ message: String) -> CoreRefusal { CoreRefusal(400, "GEN_MALFORMED_REQUEST", message) }
+  static func malformed(_ message: String) -> CoreError { CoreError(400, "GEN_MALFORMED_REQUEST", message) }
 
-  static func documented(_ message: String) -> CoreRefusal { CoreRefusal(400, "", message, shape: .documented) }
+  static func documented(_ message: String) -> CoreError { CoreError(400, "", message, shape: .documented) }
 
-  /// Several complaints about fields, in the fields' order, as ozzo-validation joins them.
-  static func invalid(_ complaints: [(field: String, text: String)], code: String = "GEN_VALIDATION_ERROR")
-    -> CoreRefusal
+  /// Validation errors joined the way ozzo-validation does, in the order of the field names.
+  static func invalid(_ fieldErrors: [(field: String, text: String)], code: String = "GEN_VALIDATION_ERROR")
+    -> CoreError
   {
-    let sorted = complaints.sorted { $0.field < $1.field }
+    let sorted = fieldErrors.sorted { $0.field < $1.field }
     let text = sorted.map { "\($0.field): \($0.text)" }.joined(separator: "; ") + "."
-    return CoreRefusal(400, code, text, shape: .validation)
+    return CoreError(400, code, text, shape: .validation)
   }
 
-  static func missing(_ kind: String, code: String, id: String) -> CoreRefusal {
-    CoreRefusal(404, code, "\(kind) with ID '\(id)' not found", shape: .errorWithDetails)
+  static func missing(_ kind: String, code: String, id: String) -> CoreError {
+    CoreError(404, code, "\(kind) with ID '\(id)' not found", shape: .errorWithDetails)
   }
 }

@@ -1,22 +1,22 @@
-/// The readings of a balance that are no plain one: by indicator, at a time, its lineage.
+/// Balance queries other than by id: by indicator, at a point in time, and fund lineage.
 extension SandboxLedger {
-  func getBalance(indicator: String, currency: String) throws(CoreRefusal) -> SandboxResponse {
+  func getBalance(indicator: String, currency: String) throws(CoreError) -> SandboxResponse {
     guard let balance = balance(indicator: indicator, currency: currency) else {
-      throw CoreRefusal(404, "BAL_NOT_FOUND", "balance with indicator '\(indicator)' not found")
+      throw CoreError(404, "BAL_NOT_FOUND", "balance with indicator '\(indicator)' not found")
     }
-    return .json(200, BalanceView(reading: .one).json(balance))
+    return .json(200, BalanceView(context: .one).json(balance))
   }
 
-  func getBalanceAt(_ id: String, _ query: SandboxQuery) throws(CoreRefusal) -> SandboxResponse {
+  func getBalanceAt(_ id: String, _ query: SandboxQuery) throws(CoreError) -> SandboxResponse {
     let text = query["timestamp"] ?? ""
     let time: GoTimeText
     do { time = try GoTimeText(text.isEmpty ? now().wholeSecondsText : text) } catch {
-      throw CoreRefusal(
+      throw CoreError(
         400, "BAL_INVALID_TIMESTAMP",
         "invalid timestamp format. Please use ISO 8601 format (e.g., 2024-01-01T15:04:05Z)")
     }
     guard let balance = balances[id] else {
-      throw CoreRefusal(404, "BAL_NOT_FOUND", "Balance '\(id)' not found", shape: .errorWithDetails)
+      throw CoreError(404, "BAL_NOT_FOUND", "Balance '\(id)' not found", shape: .errorWithDetails)
     }
     let amounts = balance.amounts(at: time.seconds)
     return .json(
@@ -31,10 +31,10 @@ extension SandboxLedger {
       ])
   }
 
-  /// The shape alone: the stand-in follows no funds.
-  func getLineage(_ id: String) throws(CoreRefusal) -> SandboxResponse {
+  /// Returns the right shape with no content: the sandbox does not track funds.
+  func getLineage(_ id: String) throws(CoreError) -> SandboxResponse {
     guard try balance(id).tracksFundLineage else {
-      throw CoreRefusal(400, "GEN_BAD_REQUEST", "balance \(id) does not have fund lineage tracking enabled")
+      throw CoreError(400, "GEN_BAD_REQUEST", "balance \(id) does not have fund lineage tracking enabled")
     }
     return .json(
       200,

@@ -4,13 +4,13 @@ import HTTP1
 import SmallServer
 import System
 
-/// The stand-in behind its server: the ledger, and what came for it.
+/// Answers requests from a ledger and records them.
 ///
-/// Like Core it has no deadlines: an idle or half-sent request stays. Stricter than Core, it takes only what
-/// HTTP/1.1 allows.
-final class SandboxSite: Site {
-  /// The body's bound is Core's own.
-  static let bounds = SmallServerBounds(connectionsMax: 1_024, bodyBytesMax: 5 << 20, milliseconds: nil)
+/// Like Core, it has no deadlines: idle connections and incomplete requests stay open. It parses HTTP/1.1 more strictly
+/// than Core.
+final class SandboxHandler: RequestHandler {
+  /// The body limit is Core's.
+  static let bounds = SmallServerBounds(connectionsMax: 1_024, bodyBytesMax: 5 << 20, timeoutMilliseconds: nil)
 
   private var ledger: SandboxLedger
   private let requests: ReceivedRequests
@@ -47,5 +47,40 @@ final class SandboxSite: Site {
       method: isHead ? .head : .get, version: .http11, keepsAlive: false, peer: nil, forwardedFor: nil, seconds: seconds
     )
     writer.write(answer, to: output)
+  }
+}
+
+extension SandboxRequest {
+  fileprivate init(_ received: ReceivedRequest) {
+    self.init(
+      method: received.method, target: received.target, key: received.values(of: "X-Blnk-Key").first,
+      forwardedPrefix: received.values(of: "X-Forwarded-Prefix").first, body: received.body)
+  }
+}
+
+extension SandboxResponse {
+  fileprivate var keepsConnection: Bool { !fields.contains(SandboxField("Connection", "close")) }
+
+  /// The response to a body above Core's limit; Go's server closes the connection after it.
+  fileprivate static let bodyTooLarge = CoreError.malformed("http: request body too large").response
+
+  /// The response of Go's server to invalid HTTP, which never reaches Core.
+  fileprivate static func unreadable(status: Int) -> SandboxResponse {
+    SandboxResponse(
+      status: status, fields: [SandboxField("Content-Type", "text/plain; charset=utf-8")],
+      body: Array("\(status) invalid HTTP request".utf8))
+  }
+}
+
+extension HeadFault {
+  /// The status of Go's server.
+  fileprivate var status: Int {
+    switch self {
+    case .malformed: 400
+    case .targetTooLong, .headersTooLarge: 431
+    case .notImplemented: 501
+    case .versionUnsupported: 505
+    case .expectationUnsupported: 417
+    }
   }
 }

@@ -1,10 +1,10 @@
 import FoundationEssentials
 import Telemetry
 
-/// A write as the log tells it: its intent, and its outcome where there is one.
-struct AuditedCall {
+/// A write in the audit log: its intent and, if there is one, its outcome.
+struct LoggedWrite {
   private let intentLine: [UInt8]
-  /// Of the intent.
+  /// The writer of the intent.
   private let writer: UInt64
   var outcomeLine: [UInt8]?
 
@@ -13,7 +13,7 @@ struct AuditedCall {
     self.writer = writer
   }
 
-  /// Both entries as they stand in the log; without an outcome, why it is missing.
+  /// Both entries, verbatim; without an outcome, why it is missing.
   func json(_ writers: AuditWriters) -> String {
     let missing = #"null,"outcome_missing":"\#(writers.state(of: writer).rawValue)""#
     let outcome = outcomeLine.map { String(decoding: $0, as: UTF8.self) } ?? missing
@@ -23,23 +23,24 @@ struct AuditedCall {
   func text(_ writers: AuditWriters) -> String {
     guard let intent = Intent(line: intentLine) else { return String(decoding: intentLine, as: UTF8.self) }
     let outcome = outcomeLine.flatMap { try? Self.decoder.decode(Outcome.self, from: Data($0)) }
-    let aims = (intent.target ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    let targets = (intent.target ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     let names = (intent.named ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-    let what = [aims.joined(separator: ", "), names.joined(separator: ", ")].filter { !$0.isEmpty }
+    let subjects = [targets.joined(separator: ", "), names.joined(separator: ", ")].filter { !$0.isEmpty }
     let token = intent.token.map { "token \"\($0)\" " } ?? "token "
+    let digest = intent.tokenSha256 ?? ""
     return """
-      \(intent.time)  \(intent.operation)  \(what.joined(separator: " → "))
+      \(intent.time)  \(intent.operation)  \(subjects.joined(separator: " → "))
           \(outcome?.text ?? Self.missing(writers.state(of: writer)))
-          by \(intent.client), \(token)(sha256 \(intent.tokenSha256 ?? "")…), from \(intent.peer ?? "") to \(intent.instance)
+          by \(intent.client), \(token)(sha256 \(digest)…), from \(intent.peer ?? "") to \(intent.instance)
           request \(intent.requestId), body \(intent.bodySha256.map { "sha256 \($0)" } ?? "streamed")
       """
   }
 
   private static func missing(_ state: AuditWriters.State) -> String {
     switch state {
-    case .open: "still open: no outcome in these files yet; the write is under way, or the gateway has been killed"
-    case .killed: "its outcome was not on the disk when the gateway was killed; the client may have been answered"
-    case .ended: "outcome missing: the gateway ended without writing it; the client may have been answered"
+    case .open: "still open: no outcome in these files; the write is in progress, or the gateway was killed"
+    case .killed: "outcome missing: it was not on disk when the gateway was killed; the client may have got a response"
+    case .ended: "outcome missing: the gateway stopped without writing it; the client may have got a response"
     }
   }
 
@@ -56,9 +57,9 @@ struct AuditedCall {
     let named: [String: String]?
     let bodySha256: String?
 
-    /// nil for a line that is no JSON.
+    /// Nil if the line is not an intent.
     init?(line: [UInt8]) {
-      guard let intent = try? AuditedCall.decoder.decode(Self.self, from: Data(line)) else { return nil }
+      guard let intent = try? LoggedWrite.decoder.decode(Self.self, from: Data(line)) else { return nil }
       self = intent
     }
   }
@@ -89,7 +90,7 @@ extension Span<UInt8> {
     return bytes
   }
 
-  /// Whether `part` stands anywhere within.
+  /// Whether `part` occurs in it.
   func contains(_ part: [UInt8]) -> Bool {
     guard let first = part.first, count >= part.count else { return part.isEmpty }
     for start in 0...count - part.count where self[start] == first {
@@ -99,4 +100,9 @@ extension Span<UInt8> {
     }
     return false
   }
+}
+
+extension Command.Option {
+  static let auditJSON = Command.Option(
+    name: "--json", value: nil, help: "print a JSON object per line, with the entries \"intent\" and \"outcome\"")
 }
