@@ -1,8 +1,8 @@
-"""Measures the gateway beside HAProxy and nginx doing the same job, and prints the table of the README.
+"""Measures the gateway, HAProxy and nginx doing the same job on this machine, and prints a table.
 
-The gateway's access log, metrics, limits, timeouts and strict parsing are on, its audit log off. It has one loop on core 0,
-as have the others; load and upstream run on core 1. CPU time is read from /proc. Each proxy is verified to do the whole job
-before it is measured. Everything stays on 127.0.0.1 and in one temporary folder, and ends with the command.
+The gateway's access log, metrics, limits, timeouts and strict parsing are on; its audit log is off. Each proxy has one loop
+on core 0; load and upstream run on core 1. CPU time comes from /proc. Each proxy must pass a check that it does the whole
+job before it is measured. Everything uses 127.0.0.1 and one temporary folder, and ends with the command.
 """
 
 import argparse
@@ -68,23 +68,23 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="Tests/Benchmarks/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="3 short rounds: shows that it works, measures little")
-    parser.add_argument("--rows", metavar="A,B", help=f"only these of: {', '.join(ROWS)}")
+    parser.add_argument("--quick", action="store_true", help="3 short rounds, to see that everything works; the figures are rough")
+    parser.add_argument("--rows", metavar="A,B", help=f"only these rows: {', '.join(ROWS)}")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    parser.add_argument("--write-readme", action="store_true", help="put the whole table into README.md, too")
-    parser.add_argument("--guard", action="store_true", help="only hold instructions and allocations to what is stored")
-    parser.add_argument("--renew", action="store_true", help="only store the instructions a request anew")
-    parser.add_argument("--gateway", type=Path, metavar="PROGRAM", help="measure this one (run: and build nothing)")
+    parser.add_argument("--write-readme", action="store_true", help="also update both README.md and cpu.svg")
+    parser.add_argument("--guard", action="store_true", help="only check instructions and allocations")
+    parser.add_argument("--renew", action="store_true", help="only count the instructions per request and store the number")
+    parser.add_argument("--gateway", type=Path, metavar="PROGRAM", help="measure this program instead of building one")
     parser.add_argument("--tools", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.rows = options.rows.split(",") if options.rows else list(ROWS)
     for row in options.rows:
         if row not in ROWS:
-            parser.error(f"--rows {row}: no such row; there are {', '.join(ROWS)}")
+            parser.error(f"--rows {row}: unknown row; the rows are {', '.join(ROWS)}")
     if options.write_readme and (options.quick or options.rows != list(ROWS)):
-        parser.error("--write-readme takes all rows and all rounds")
+        parser.error("--write-readme needs all rows and all rounds: leave out --rows and --quick")
     if not os.sched_getaffinity(0) >= {0, 1}:
-        parser.error("this needs the cores 0 and 1")
+        parser.error("needs cores 0 and 1, and this process may not use both")
     return options
 
 
@@ -96,12 +96,12 @@ def measure(stage, options):
         results.extend(ROWS[row](stage, rounds))
     text = table.markdown(results, rounds)
     if options.write_readme:
-        table.write_readme(TOP / "README.md", text)
+        table.write(TOP, text)
     return json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False) if options.json else text
 
 
 def leave(number, _):
-    """Leaves the blocks that have been entered, so that what they started is ended; a second signal does not disturb that."""
+    """Unwinds all `with` blocks, which stops what they started; a second signal must not interrupt that."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(128 + number)

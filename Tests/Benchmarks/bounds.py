@@ -1,4 +1,4 @@
-"""Rows with a bound of their own: instructions, system calls, memory, start, and the gateway against itself."""
+"""Rows with an absolute goal: instructions, system calls, memory, start, and the gateway compared with itself."""
 
 import contextlib
 import re
@@ -24,7 +24,7 @@ STRACE_REQUESTS = 20_000
 def instructions(stage, rounds):
     rounds.progress(0)
     found = callgrind.count(stage).instructions
-    yield Result("user instructions a request (callgrind)", "≤ 14,000", f"{found:,.0f}", found <= 14_000)
+    yield Result("user instructions per request (callgrind)", "≤ 14,000", f"{found:,.0f}", found <= 14_000)
 
 
 def system_calls(stage, rounds):
@@ -40,7 +40,7 @@ def system_calls(stage, rounds):
                 sum(count for name, count in calls.items() if name not in CALLS_TO_CONNECT) / STRACE_REQUESTS
             )
     yield Result(
-        "system calls a request (strace)",
+        "system calls per request (strace)",
         "≤ 4.2",
         f"{found['gateway']:.2f}",
         found["gateway"] <= 4.2,
@@ -51,7 +51,7 @@ def system_calls(stage, rounds):
 
 @contextlib.contextmanager
 def traced(stage, proxy):
-    """Gives a dictionary that holds the process's system calls by name, once the block has ended."""
+    """Yields a dictionary that holds the counts of the process's system calls by name once the block has ended."""
     summary, errors = stage.new_folder("strace"), stage.new_folder("strace-errors")
     calls = {}
     with open(errors, "w") as file:
@@ -67,14 +67,14 @@ def traced(stage, proxy):
         if found and found.group(2) != "total":
             calls[found.group(2)] = int(found.group(1))
     if not calls:
-        raise Failure(f"strace has counted nothing:\n{tail(errors)}")
+        raise Failure(f"strace counted nothing:\n{tail(errors)}")
 
 
 def wait_for_text(path, text, process):
     deadline = time.monotonic() + 20
     while text not in path.read_text():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise Failure(f"{process.args[0]} does not begin:\n{tail(path)}")
+            raise Failure(f"{process.args[0]} does not start:\n{tail(path)}")
         time.sleep(0.02)
 
 
@@ -84,21 +84,21 @@ def memory(stage, rounds):
         rounds.progress(number)
         with start() as proxy:
             idle[proxy.name] = resident_bytes(proxy.pid) / MEGABYTE
-            # So that connections to the instances are there before, and are not counted to those of clients.
+            # Opens the connections to the instances now, so that their memory does not count as the clients'.
             stage.load(proxy, ["--connections", 1, "--seconds", 0.5])
             before = resident_bytes(proxy.pid)
             command = stage.load_command(proxy, ["--idle", "--connections", IDLE_CONNECTIONS])
             with running(command, LOAD_CORES, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
                 if load.stdout.readline() != b"ready\n" or b'"errors": 0' not in load.stdout.readline():
-                    raise Failure(f"{proxy.name} does not serve {IDLE_CONNECTIONS} connections")
+                    raise Failure(f"{proxy.name} cannot serve {IDLE_CONNECTIONS} connections")
                 held[proxy.name] = (resident_bytes(proxy.pid) - before) / MEGABYTE
     for measure, most, values in (
-        ("memory idle", 20, idle),
-        (f"memory of {IDLE_CONNECTIONS:,} idle connections more", 2, held),
+        ("resident memory, idle", 20, idle),
+        (f"additional memory: {IDLE_CONNECTIONS:,} idle connections", 2, held),
     ):
         shown = {name: f"{value:.1f} MB" for name, value in values.items()}
-        reached = values["gateway"] <= most
-        yield Result(measure, f"≤ {most} MB" if values is idle else f"+ ≤ {most} MB", shown["gateway"], reached, shown["haproxy"], nginx=shown["nginx"])
+        met = values["gateway"] <= most
+        yield Result(measure, f"≤ {most} MB", shown["gateway"], met, shown["haproxy"], nginx=shown["nginx"])
 
 
 def start(stage, rounds):
@@ -110,13 +110,13 @@ def start(stage, rounds):
             rounds.progress(number)
             times.append(first_answer(stage, folder, port, *target))
         found = statistics.median(times)
-        measure = f"start to first answer, {entries[0]:,} clients and {entries[1]:,} instance{'s' * (entries[1] > 1)}"
+        measure = f"start to first response: {entries[0]:,} clients and {entries[1]:,} instance{'s' * (entries[1] > 1)}"
         digits = 0 if unit == "ms" else 2
         yield Result(measure, f"≤ {most * factor:g} {unit}", f"{found * factor:.{digits}f} {unit}", found <= most)
 
 
 def first_answer(stage, folder, port, token, instance):
-    """Seconds from before the process begins to its first answer that comes from an instance."""
+    """Seconds from just before the process starts to the first response from an instance."""
     state = stage.new_folder("state")
     state.mkdir()
     request = f"GET /proxy/balances?instance_id={instance} HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {token}\r\n\r\n"
@@ -129,14 +129,17 @@ def first_answer(stage, folder, port, token, instance):
                     answer = peer.recv(4096)
                     ended = time.monotonic()
                     if not answer.startswith(b"HTTP/1.1 200 "):
-                        raise Failure(f"the first answer is not right: {answer[:200]}")
+                        raise Failure(f"the first response is wrong: {answer[:200]}")
                     return ended - began
                 time.sleep(0.0005)
-    raise Failure(f"the gateway does not begin:\n{tail(state / 'errors')}")
+    raise Failure(f"the gateway does not start:\n{tail(state / 'errors')}")
 
 
 def scale(stage, rounds):
-    """Many tokens and instances against few. What connections to many instances cost, beside the tables, shows apart."""
+    """Compares many tokens and instances with few.
+
+    Connections to many instances cost more than large tables do, so that each has a row.
+    """
     rounds.progress(0)
     few, many = (callgrind.count(stage, entries, wide=True).instructions for entries in (FEW, MANY))
     measure = "100,000 tokens and 10,000 instances against 10 and 1"
@@ -151,8 +154,9 @@ def scale(stage, rounds):
                 flags = [*rounds.load_flags, "--connections", 32, "--targets", targets]
                 values[proxy, targets].append(stage.load(proxy, flags)["cpu_us"])
         base = values[loads[0]]
-        yield against_itself("the same: CPU a request, of 1,024 tokens to one instance", 1.05, values[of_many, narrow], base)
-        yield against_itself("the same, to 1,024 instances, each with its connections", 1.05, values[of_many, wide], base)
+        to_one, to_many = (f"{measure}: CPU per request, 1,024 tokens to {count}" for count in ("one instance", "1,024 instances"))
+        yield against_itself(to_one, 1.05, values[of_many, narrow], base)
+        yield against_itself(to_many, 1.05, values[of_many, wide], base)
 
 
 def loops(stage, rounds):
@@ -162,11 +166,11 @@ def loops(stage, rounds):
         for order in alternating([two, one], rounds):
             for proxy in order:
                 values[proxy.port].append(stage.load(proxy, rounds.load_flags, ALL_CORES)["cpu_us"])
-        yield against_itself("two loops against one: CPU a request", 1.1, values[two.port], values[one.port])
+        yield against_itself("two loops against one: CPU per request", 1.1, values[two.port], values[one.port])
         with stage.gated_load(two, ["--warm-up", 0.2, "--requests", 1]):
             spread = sorted(connections_by_loop(two.pid, two.port))
     even = len(spread) == 2 and spread[1] - spread[0] <= 2
-    yield Result("two loops: where 64 connections are", "even", " and ".join(map(str, spread)), even)
+    yield Result("two loops: distribution of 64 connections", "even", " and ".join(map(str, spread)), even)
 
 
 def against_itself(measure, most, ours, base):

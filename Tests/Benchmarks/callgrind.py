@@ -1,4 +1,4 @@
-"""Counts user instructions and allocations a request, by callgrind: the same on a busy machine as on a quiet one."""
+"""Counts user instructions and allocations per request with callgrind; a busy machine gives the same counts."""
 
 import subprocess
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ ALLOCATORS = {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", 
 
 @dataclass(frozen=True)
 class Counts:
-    instructions: float  # a request, of all threads
-    allocations: float  # a request, on the loops: the thread that writes the log is not one
+    instructions: float  # per request, of all threads
+    allocations: float  # per request, of the loops only: not of the thread that writes the log
 
 
 def count(stage, entries=ENTRIES, wide=False):
-    """Runs the gateway under callgrind and counts over requests of its steady state only.
+    """Runs the gateway under callgrind and counts over requests in its steady state only.
 
-    They go to one instance: the warm-up opens as many connections to it as there can be, and none falls into the count.
-    Wide they go to as many as there are, and a few connections do.
+    The requests go to one instance, to which the warm-up opens all connections, so that the count includes no connect. With
+    `wide` they go to all instances, and the count includes a few connects.
     """
     output = stage.new_folder("callgrind")
     under = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "--instr-atstart=no"]
@@ -31,12 +31,12 @@ def count(stage, entries=ENTRIES, wide=False):
             instrument(proxy, "on")
             go()
             instrument(proxy, "off")
-    # One a thread, written at its end.
+    # One per thread, written when the thread ends.
     profiles = [Profile(path) for path in output.parent.glob(f"{output.name}*")]
     loops = [profile for profile in profiles if "epoll_wait" in profile.callees]
     instructions = sum(profile.instructions for profile in profiles)
     if not loops or not instructions:
-        raise Failure(f"callgrind has not seen the loops; it has written {len(profiles)} profiles")
+        raise Failure(f"callgrind did not see the loops; it wrote {len(profiles)} profiles")
     allocations = sum(profile.allocations for profile in loops)
     return Counts(instructions / REQUESTS, allocations / REQUESTS)
 
@@ -46,7 +46,7 @@ def instrument(proxy, switch):
         ["callgrind_control", "--instr=" + switch, str(proxy.pid)], capture_output=True, text=True, timeout=120
     )
     if result.returncode != 0:
-        raise Failure(f"callgrind_control does not switch {switch}:\n{result.stdout}{result.stderr}")
+        raise Failure(f"callgrind_control cannot switch {switch}:\n{result.stdout}{result.stderr}")
 
 
 class Profile:
@@ -70,7 +70,7 @@ class Profile:
                 self.instructions += int(line[8:])
 
     def name(self, text):
-        """A name is written once, behind its number, "(12) malloc", and from then on as "(12)"."""
+        """A name appears once after its number, "(12) malloc", and from then on as "(12)"."""
         number, _, rest = text.partition(" ")
         if rest:
             self.names[number] = rest

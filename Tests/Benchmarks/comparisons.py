@@ -1,4 +1,4 @@
-"""Rows that compare with HAProxy doing the same job at the same time: rounds interleaved, in alternating order."""
+"""Rows that compare the gateway with HAProxy doing the same job: rounds are interleaved, in alternating order."""
 
 import statistics
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from result import Result, ratio
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of the load's, and what is to be reached of HAProxy's."""
+    """One number that the load reports, and the goal: a multiple of HAProxy's."""
 
     measure: str
     most: float
@@ -19,30 +19,30 @@ class Figure:
 class Comparison:
     flags: tuple  # of the load
     figures: tuple
-    strangers: bool = False  # whether nobody holds the tokens
+    has_unknown_tokens: bool = False
 
 
 COMPARISONS = {
-    "get": Comparison((), (Figure("CPU a request: GET, 64 connections", 0.50),)),
-    "post": Comparison(("--method", "POST", "--body", 250), (Figure("CPU a request: POST of 250 bytes, 64 connections", 0.50),)),
-    "refusals": Comparison(("--status", 401), (Figure("CPU a request: refusals (401)", 0.45),), strangers=True),
-    "body16k": Comparison(("--connections", 16, "--path", "/blob16k"), (Figure("CPU a request: body of 16 KiB", 0.50),)),
-    "body1m": Comparison(("--connections", 8, "--path", "/blob1m"), (Figure("CPU a request: body of 1 MiB", 0.60),)),
+    "get": Comparison((), (Figure("CPU per request: GET, 64 connections", 0.50),)),
+    "post": Comparison(("--method", "POST", "--body", 250), (Figure("CPU per request: POST of 250 bytes, 64 connections", 0.50),)),
+    "refusals": Comparison(("--status", 401), (Figure("CPU per request: rejections (401)", 0.45),), has_unknown_tokens=True),
+    "body16k": Comparison(("--connections", 16, "--path", "/blob16k"), (Figure("CPU per request: response body of 16 KiB", 0.50),)),
+    "body1m": Comparison(("--connections", 8, "--path", "/blob1m"), (Figure("CPU per request: response body of 1 MiB", 0.60),)),
     "connections": Comparison(
-        ("--connections", 16, "--close"), (Figure("CPU a request: a new connection for each", 0.72),)
+        ("--connections", 16, "--close"), (Figure("CPU per request: one connection per request", 0.72),)
     ),
     "rate": Comparison(
         ("--rate", 8000),
         (
-            Figure("CPU a request: open loop of 8,000 a second", 0.75),
-            Figure("the same: 50th percentile", 1.00, "p50_us"),
-            Figure("the same: 99th percentile", 1.00, "p99_us"),
+            Figure("CPU per request: open loop, 8,000 requests/s", 0.75),
+            Figure("50th percentile latency: open loop, 8,000 requests/s", 1.00, "p50_us"),
+            Figure("99th percentile latency: open loop, 8,000 requests/s", 1.00, "p99_us"),
         ),
     ),
-    "active1000": Comparison(("--connections", 1000), (Figure("CPU a request: 1,000 active connections", 0.45),)),
+    "active1000": Comparison(("--connections", 1000), (Figure("CPU per request: 1,000 active connections", 0.45),)),
 }
 
-TLS = Comparison(("--warm-up", 1.5), (Figure("CPU a request: https to the instances, keep-alive", 0.60),))
+TLS = Comparison(("--warm-up", 1.5), (Figure("CPU per request: HTTPS to the instances, keep-alive", 0.60),))
 
 
 def compare(comparison, stage, rounds):
@@ -51,16 +51,16 @@ def compare(comparison, stage, rounds):
 
 
 def compare_tls(stage, rounds):
-    with stage.tls() as doors, stage.gateway(tls=doors) as gateway, stage.haproxy(tls=doors) as haproxy:
+    with stage.tls() as terminators, stage.gateway(tls=terminators) as gateway, stage.haproxy(tls=terminators) as haproxy:
         return results(TLS, interleaved(TLS, stage, [gateway, haproxy], rounds))
 
 
 def interleaved(comparison, stage, proxies, rounds):
-    """The load's numbers for each round, by the proxy's name."""
+    """The numbers that the load reports in each round, by the proxy's name."""
     numbers = {proxy.name: [] for proxy in proxies}
     for order in alternating(proxies, rounds):
         for proxy in order:
-            targets = ("--targets", proxy.data.strangers) if comparison.strangers else ()
+            targets = ("--targets", proxy.data.unknown_tokens) if comparison.has_unknown_tokens else ()
             flags = (*rounds.load_flags, *comparison.flags, *targets)
             numbers[proxy.name].append(stage.load(proxy, flags))
     return numbers
@@ -79,7 +79,7 @@ def results(comparison, numbers):
         quotient = ratio(values["gateway"], values["haproxy"])
         yield Result(
             figure.measure,
-            "not above H's" if figure.most == 1 else f"≤ {figure.most:.2f} H",
+            "≤ HAProxy" if figure.most == 1 else f"≤ {figure.most:.2f} × HAProxy",
             shown["gateway"],
             quotient.median <= figure.most,
             shown["haproxy"],

@@ -1,4 +1,4 @@
-"""The benchmark's data: tokens, instances, and the targets that the load asks for. The same for every run."""
+"""The benchmark's data: tokens, instances and request targets. The same in every run."""
 
 import hashlib
 import random
@@ -29,13 +29,13 @@ class Data:
     folder: Path
     clients: list
     instances: list
-    targets: Path  # lines "token instance", all of which are to succeed
-    strangers: Path  # the same with tokens that nobody holds
-    narrow: Path  # as many tokens as in targets, but one instance
+    targets: Path  # lines "token instance", all of which must succeed
+    unknown_tokens: Path  # the same with tokens that no client has
+    narrow: Path  # as many tokens as in targets, but only one instance
 
 
 def make(folder, client_count, instance_count, ports):
-    """Makes clients with a token each: half of them may use every instance, the others ten."""
+    """Makes clients with one token each: half of them may use every instance, the others ten."""
     chance = random.Random(7)
     folder.mkdir(parents=True)
     instances = [
@@ -58,9 +58,9 @@ def make(folder, client_count, instance_count, ports):
         targets.append((client.token, chance.choice(names if client.instances == ["*"] else client.instances)))
     free = [client for client in writers if client.instances == ["*"]]
     narrow = [(chance.choice(free).token, names[0]) for _ in range(TARGETS_MAX)]
-    data = Data(folder, clients, instances, *(folder / f"{name}.txt" for name in ("targets", "strangers", "narrow")))
+    data = Data(folder, clients, instances, *(folder / f"{name}.txt" for name in ("targets", "unknown-tokens", "narrow")))
     write_lines(data.targets, targets)
-    write_lines(data.strangers, ((f"{token[:-4]}XXXX", instance) for token, instance in targets))
+    write_lines(data.unknown_tokens, ((f"{token[:-4]}XXXX", instance) for token, instance in targets))
     write_lines(data.narrow, narrow)
     # What policies.py reads.
     write_lines(folder / "tokens.txt", ((c.token, c.name, c.scopes, ",".join(c.instances)) for c in clients))

@@ -1,4 +1,4 @@
-"""HAProxy's configuration for the gateway's job: tokens by their SHA-256, scopes, instances, keys, a JSON log line."""
+"""HAProxy's configuration for the gateway's job: tokens by SHA-256, scopes, instances, keys, a JSON log line."""
 
 from data import digest, write_lines
 
@@ -64,7 +64,7 @@ defaults
 
 
 def write(folder, data, port, tls=None):
-    """Writes the configuration and its maps; `tls` (see tls.py) makes it speak https to the instances."""
+    """Writes the configuration and its maps; with `tls` (see tls.py) it uses HTTPS to the instances."""
     folder.mkdir()
     write_lines(folder / "tokens.map", ((digest(c.token).upper(), c.name) for c in data.clients))
     write_lines(folder / "scopes.map", ((c.name, "rw" if c.scopes == "*" else c.scopes) for c in data.clients))
@@ -81,7 +81,7 @@ def write(folder, data, port, tls=None):
 
 
 def write_tls_server(path, certificate, ports):
-    """An https door in front of each upstream: `ports` maps the upstream's port to the door's."""
+    """Configures a TLS terminator for each upstream: `ports` maps the upstream's port to the terminator's."""
     text = TLS_SERVER
     for upstream, port in ports.items():
         text += f"listen tls{port}\n  bind 127.0.0.1:{port} ssl crt {certificate}\n  server core 127.0.0.1:{upstream}\n"

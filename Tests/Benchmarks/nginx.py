@@ -1,4 +1,4 @@
-"""nginx's configuration for the gateway's job, but with the tokens themselves in its map: it has no SHA-256."""
+"""nginx's configuration for the gateway's job, with plain-text tokens in its map, because it has no SHA-256."""
 
 import os
 
@@ -81,7 +81,7 @@ def write(folder, data, port):
     write_map(folder / "instances.map", ((i.name, f"up{i.port}") for i in data.instances))
     write_map(folder / "keys.map", ((i.name, i.key) for i in data.instances))
     ports = sorted({instance.port for instance in data.instances})
-    # As root it would give its rights up, and could not write into the folder.
+    # Started as root, nginx drops its privileges and then cannot write to the folder.
     user = "user root;" if os.geteuid() == 0 else ""
     upstreams = "".join(UPSTREAM.format(port=upstream) for upstream in ports)
     path = folder / "nginx.conf"

@@ -3,7 +3,7 @@
 
 The data folder holds tokens.txt (token, client, scopes r|w|rw|*, instances or *) and instances.txt (instance, port, key).
 Writes gateway.json, instances.json, clients.json, routes.json and a key file for each instance. Each client has limits,
-so that they are counted, but none that a benchmark meets.
+so that the gateway counts its requests, but a benchmark never reaches them.
 """
 
 import argparse
@@ -35,7 +35,7 @@ LIMITS = {"requests_per_second": 1000000, "burst": 1000000, "concurrent": 100000
 
 
 class Malformed(Exception):
-    """The data folder is not as it should be."""
+    """The data folder is malformed."""
 
 
 def rows(path, columns):
@@ -52,7 +52,7 @@ def rows(path, columns):
 
 
 def write_private(path, text):
-    """Writes a file that only its owner may read, also where one was there with other rights."""
+    """Writes a file that only its owner may read, even if it existed with other permissions."""
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
@@ -95,7 +95,7 @@ def clients(data, known):
 
 
 def write(out, data, settings, tls=None):
-    """Writes the folder `out`; `settings` become gateway.json, `tls` (see tls.py) makes the instances' URLs https."""
+    """Writes the folder `out`; `settings` become gateway.json, with `tls` (see tls.py) the instances' URLs are HTTPS."""
     out.mkdir(parents=True, exist_ok=True)
     directory = instances(data, out, tls)
     holders = clients(data, directory)
@@ -111,9 +111,9 @@ def main():
     parser.add_argument("data", type=Path, help="folder with tokens.txt and instances.txt")
     parser.add_argument("out", type=Path, help="policy folder to write")
     parser.add_argument("--listen", default="127.0.0.1:8080", help="listener (default %(default)s)")
-    parser.add_argument("--admin", default=None, help="where operators ask (default: nowhere)")
+    parser.add_argument("--admin", default=None, help="admin endpoint (default: none)")
     parser.add_argument("--access-log", default="-", help="path, - for standard output, off (default %(default)s)")
-    parser.add_argument("--loops", type=int, default=0, help="event loops; 0 is one a core (default %(default)s)")
+    parser.add_argument("--loops", type=int, default=0, help="event loops; 0 is one per core (default %(default)s)")
     options = parser.parse_args()
     log = None if options.access_log == "off" else options.access_log
     settings = {"listen": options.listen, "admin": options.admin, "loops": options.loops, "access_log": log, "watch": False}

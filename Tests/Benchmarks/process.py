@@ -1,4 +1,4 @@
-"""Processes of the benchmark: started on given cores, asked for memory and connections, and ended whatever happens."""
+"""Starts processes on given cores, reads their memory and connections, and stops them in any case."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ class Failure(Exception):
 
 
 def free_port():
-    """A port of this machine that nobody uses now."""
+    """A port of this machine that is free now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
@@ -24,7 +24,7 @@ def free_port():
 
 @contextlib.contextmanager
 def on_cores(cores):
-    """What is started meanwhile runs on these cores; a child takes over its parent's."""
+    """Runs what the block starts on these cores: a child inherits its parent's."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -35,9 +35,9 @@ def on_cores(cores):
 
 @contextlib.contextmanager
 def running(command, cores, **streams):
-    """Starts a command, and ends it at the end of the block: by SIGTERM, then by SIGKILL."""
+    """Starts a command and stops it at the end of the block: with SIGTERM, then with SIGKILL."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL} | streams
-    # In a session of its own, so that Ctrl-C ends it here and in order.
+    # In its own session, so that Ctrl-C reaches only the benchmark, which then stops it in order.
     with on_cores(cores):
         process = subprocess.Popen([str(word) for word in command], start_new_session=True, **streams)
     try:
@@ -84,7 +84,7 @@ def resident_bytes(pid):
 
 
 def connections_by_loop(pid, port):
-    """For each epoll of a process: how many accepted connections to `port` are in it, where there are any."""
+    """The number of accepted connections to `port` in each epoll instance of a process, zeros left out."""
     accepted = accepted_sockets(port)
     descriptors = {}
     for link in Path(f"/proc/{pid}/fd").iterdir():

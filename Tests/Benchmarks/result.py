@@ -1,4 +1,4 @@
-"""One line of the table, and ratios over rounds."""
+"""One row of the table, and ratios over rounds."""
 
 import statistics
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ratio:
-    """Of a figure to another of the same round: the median over the rounds, and between what the middle half of them lies."""
+    """One figure divided by another of the same round: the median over the rounds, and the bounds of their middle half."""
 
     median: float
     low: float
@@ -27,9 +27,9 @@ def ratio(ours, theirs):
 @dataclass(frozen=True)
 class Result:
     measure: str
-    reach: str
+    reach: str  # the goal
     gateway: str
     reached: bool
-    against: str = ""  # what HAProxy needed, or what else the gateway is compared with
+    against: str = ""  # HAProxy's figure, or another one of the gateway itself
     ratio: Ratio | None = None
     nginx: str = ""

@@ -1,4 +1,4 @@
-"""What a measurement needs, in one temporary folder: the upstream, the proxies in front of it, and the load."""
+"""Starts what a measurement needs, in one temporary folder: the upstream, the proxies in front of it, and the load."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from verify import verify
 
 UPSTREAM_PORTS = 5
 ATTEMPTS_MAX = 10
-ENTRIES = (1000, 100)  # clients and instances, where a row does not say otherwise
+ENTRIES = (1000, 100)  # clients and instances, unless a row says otherwise
 PROXY_CORES, LOAD_CORES, ALL_CORES = {0}, {1}, {0, 1}
 
 
@@ -34,7 +34,7 @@ class Proxy:
 
 
 class Stage:
-    """Starts what is asked for; the caller's `with` ends it."""
+    """Starts processes; the caller's `with` blocks stop them."""
 
     def __init__(self, folder, gateway, tools, upstream_ports):
         self.folder = folder
@@ -55,7 +55,7 @@ class Stage:
         return self.folder / f"{name}-{self.started}"
 
     def tls(self):
-        return tls.doors(self.new_folder("tls"), self.upstream_ports, LOAD_CORES)
+        return tls.terminators(self.new_folder("tls"), self.upstream_ports, LOAD_CORES)
 
     @contextlib.contextmanager
     def gateway(self, entries=ENTRIES, loops=1, cores=PROXY_CORES, tls=None, under=()):
@@ -112,38 +112,38 @@ class Stage:
             verify(name, port, self.data(entries))
             yield Proxy(name, port, process, self.data(entries), log)
             if process.poll() is not None:
-                raise Failure(f"{name} ended by itself with {process.returncode}:\n{tail(errors)}")
+                raise Failure(f"{name} exited early with status {process.returncode}:\n{tail(errors)}")
 
     def load_command(self, proxy, flags):
         targets = [] if "--targets" in flags else ["--targets", proxy.data.targets]
         return [self.load_program, "--port", proxy.port, "--pid", proxy.pid, *targets, *flags]
 
     def load(self, proxy, flags, cores=LOAD_CORES):
-        """Runs the load to its end and returns its numbers, once more where a busy machine let nothing through."""
+        """Runs the load and returns its numbers; repeats it if a busy machine completed no request."""
         for _ in range(ATTEMPTS_MAX):
             result = self.load_once(proxy, flags, cores)
             if result["requests"] > 0:
                 return result
-        raise Failure(f"no answer from {proxy.name} within the window, {ATTEMPTS_MAX} times; is the machine too busy?")
+        raise Failure(f"{proxy.name} completed no request within the window in {ATTEMPTS_MAX} attempts; is the machine too busy?")
 
     def load_once(self, proxy, flags, cores):
         with running(self.load_command(proxy, flags), cores, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             output, errors = process.communicate(timeout=200)
-        # So that it stays small.
+        # Keeps the log small.
         if proxy.log.exists():
             proxy.log.write_bytes(b"")
         return numbers(proxy, output, errors, process.returncode)
 
     @contextlib.contextmanager
     def gated_load(self, proxy, flags):
-        """Load that has warmed up and waits: the block gets a function that lets it go and returns its numbers."""
+        """Starts a load that warms up and then waits; yields a function that continues it and returns its numbers."""
         command = self.load_command(proxy, flags)
         with open(self.folder / "load.errors", "w") as errors:
             with running(
                 command, LOAD_CORES, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
             ) as process:
                 if process.stdout.readline() != b"ready\n":
-                    raise Failure(f"the load on {proxy.name} does not begin:\n{tail(errors.name)}")
+                    raise Failure(f"the load on {proxy.name} does not start:\n{tail(errors.name)}")
 
                 def go():
                     process.stdin.write(b"\n")
@@ -158,12 +158,12 @@ def numbers(proxy, output, errors, status):
         result = json.loads(output.splitlines()[-1])
         if result["errors"] == 0:
             return result
-    raise Failure(f"the load on {proxy.name} met errors:\n{output.decode()}{errors.decode()[-1000:]}")
+    raise Failure(f"the load on {proxy.name} had errors:\n{output.decode()}{errors.decode()[-1000:]}")
 
 
 @contextlib.contextmanager
 def upstream(folder, tools):
-    """Starts the upstream, and gives its ports."""
+    """Starts the upstream and yields its ports."""
     command = [tools / "upstream", UPSTREAM_PORTS]
     with open(folder / "upstream.errors", "w") as errors:
         with running(command, LOAD_CORES, stdout=subprocess.PIPE, stderr=errors) as process:

@@ -1,4 +1,4 @@
-"""The table, as Markdown and in the README between two marks."""
+"""The table of results as Markdown, its excerpt for the top README, and the files that hold both."""
 
 import os
 import platform
@@ -6,30 +6,57 @@ import re
 import subprocess
 from pathlib import Path
 
+import plot
 from process import Failure
 
 BEGIN = "<!-- Written by Tests/Benchmarks/run --write-readme: begin -->"
 END = "<!-- Written by Tests/Benchmarks/run --write-readme: end -->"
-COLUMNS = ("measure", "to reach", "gateway", "H", "nginx", "ratio", "reached")
+COLUMNS = ("measure", "goal", "gateway", "HAProxy", "nginx", "ratio", "met")
+EXCERPT_COLUMNS = ("measure", "gateway", "HAProxy", "nginx")
+EXCERPT = (
+    "CPU per request: GET, 64 connections",
+    "CPU per request: POST of 250 bytes, 64 connections",
+    "CPU per request: HTTPS to the instances, keep-alive",
+    "99th percentile latency: open loop, 8,000 requests/s",
+    "additional memory: 5,000 idle connections",
+)
 
 
 def markdown(results, rounds):
-    lines = [" | ".join(COLUMNS), "|".join(["---"] * len(COLUMNS))]
-    for result in results:
-        reached = "yes" if result.reached else "**no**"
-        ratio = str(result.ratio) if result.ratio else ""
-        cells = (result.measure, result.reach, result.gateway, result.against, result.nginx, ratio, reached)
-        lines.append(" | ".join(cells))
-    table = "\n".join(f"| {line} |" if " | " in line else f"|{line}|" for line in lines)
-    return f"{table}\n\n{conditions(rounds)}"
+    rows = [
+        (result.measure, result.reach, result.gateway, result.against, result.nginx, result.ratio or "", met(result))
+        for result in results
+    ]
+    return f"{render(COLUMNS, rows)}\n\n{conditions(rounds)}"
+
+
+def met(result):
+    return "yes" if result.reached else "**no**"
+
+
+def render(columns, rows):
+    lines = [" | ".join(columns), "|".join(["---"] * len(columns)), *(" | ".join(map(str, row)) for row in rows)]
+    return "\n".join(f"| {line} |" if " | " in line else f"|{line}|" for line in lines)
+
+
+def parse(text):
+    """The rows of a table that `markdown` wrote, each as a dictionary by column."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [dict(zip(COLUMNS, (cell.strip() for cell in line[1:-1].split("|")), strict=True)) for line in lines[1:]]
+
+
+def excerpt(text):
+    rows = {row["measure"]: row for row in parse(text)}
+    return render(EXCERPT_COLUMNS, [[rows[measure][column] for column in EXCERPT_COLUMNS] for measure in EXCERPT])
 
 
 def conditions(rounds):
     return (
-        f"H is HAProxy {version(['haproxy', '-v'])}, beside it nginx {version(['nginx', '-v'])} with the tokens in plain: it "
-        f"has no SHA-256. {rounds.count} interleaved rounds of {rounds.seconds:g} s; the ratio is the median over the rounds, and "
-        f"in brackets lies the middle half of them. {processor()}, Linux {platform.release().split('-')[0]}, load "
-        f"{os.getloadavg()[2]:.1f} over the last quarter of an hour."
+        f"HAProxy {version(['haproxy', '-v'])} and nginx {version(['nginx', '-v'])} do the same job, except that nginx holds "
+        f"the tokens in plain text, because it has no SHA-256. \"Own\" marks a figure of the gateway itself. "
+        f"{rounds.count} interleaved rounds of {rounds.seconds:g} s; the ratio is the median over the rounds, with their "
+        f"middle half in parentheses. {processor()}, Linux {platform.release().split('-')[0]}, 15-minute load average "
+        f"{os.getloadavg()[2]:.1f}."
     )
 
 
@@ -44,9 +71,37 @@ def processor():
     return f"{os.cpu_count()} cores ({found.group(1) if found else platform.machine()})"
 
 
-def write_readme(path, text):
-    readme = path.read_text()
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1:
-        raise Failure(f"{path} does not have the two marks that the table stands between:\n{BEGIN}\n{END}")
-    head, rest = readme.split(BEGIN)
-    path.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+# MARK: Files
+
+
+def outputs(top, text):
+    """The content of every file that shows the table, by path, with `text` as the table."""
+    readme, benchmarks, svg = top / "README.md", top / "Tests/Benchmarks/README.md", top / "Tests/Benchmarks/cpu.svg"
+    return {
+        benchmarks: replaced(benchmarks, text),
+        readme: replaced(readme, excerpt(text)),
+        svg: plot.svg(parse(text)),
+    }
+
+
+def write(top, text):
+    for path, content in outputs(top, text).items():
+        path.write_text(content)
+
+
+def stored(top):
+    """The table as Tests/Benchmarks/README.md has it."""
+    return parts(top / "Tests/Benchmarks/README.md")[1].strip("\n")
+
+
+def replaced(path, text):
+    head, _, tail = parts(path)
+    return f"{head}{BEGIN}\n{text}\n{END}{tail}"
+
+
+def parts(path):
+    content = path.read_text()
+    if content.count(BEGIN) != 1 or content.count(END) != 1:
+        raise Failure(f"{path}: each of these two markers must occur exactly once:\n{BEGIN}\n{END}")
+    head, rest = content.split(BEGIN)
+    return head, *rest.split(END)

@@ -1,4 +1,4 @@
-"""A certificate authority for one run, and an https door in front of each upstream."""
+"""A certificate authority for one run, and a TLS terminator for each upstream."""
 
 import contextlib
 import subprocess
@@ -12,12 +12,12 @@ from process import Failure, free_port, running, wait_for_port
 @dataclass(frozen=True)
 class TLS:
     authority: Path  # PEM
-    ports: dict  # the upstream's port → the port of its https door
+    ports: dict  # the upstream's port → the port of its TLS terminator
 
 
 @contextlib.contextmanager
-def doors(folder, upstream_ports, cores):
-    """HAProxy ends TLS in front of each upstream."""
+def terminators(folder, upstream_ports, cores):
+    """Runs HAProxy as the TLS terminator of each upstream."""
     folder.mkdir()
     authority, key = make_certificate(folder, "authority", [])
     certificate, certificate_key = make_certificate(
@@ -40,5 +40,5 @@ def make_certificate(folder, name, options):
     command += ["-days", "2", "-subj", f"/CN=benchmark {name}", "-keyout", key, "-out", certificate, *options]
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60)
     if result.returncode != 0:
-        raise Failure(f"openssl makes no certificate:\n{result.stderr}")
+        raise Failure(f"openssl cannot make a certificate:\n{result.stderr}")
     return certificate, key

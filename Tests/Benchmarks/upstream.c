@@ -1,4 +1,4 @@
-// Stands in for Cores: one thread that answers HTTP/1.1 requests on several ports of this machine.
+// Replaces Cores: one thread that answers HTTP/1.1 requests on several ports of this machine.
 //
 // usage: upstream PORTS      (how many; the kernel chooses them, and they are printed in one line)
 //
@@ -187,7 +187,7 @@ int main(int count, char **arguments) {
   int listeners[PORTS_MAX];
   for (int i = 0; i < ports; i++) {
     listeners[i] = listen_somewhere();
-    // Listeners are told from connections by a pointer into their own array.
+    // A pointer into the array of listeners distinguishes them from connections.
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &listeners[i]};
     if (epoll_ctl(queue, EPOLL_CTL_ADD, listeners[i], &event)) fail("epoll_ctl");
   }

@@ -1,4 +1,4 @@
-"""Checks that a proxy does the whole job before its cost is measured."""
+"""Checks that a proxy does the whole job, before its cost is measured."""
 
 import http.client
 import json
@@ -7,14 +7,14 @@ from process import Failure
 
 
 def verify(name, port, data):
-    """Raises a Failure with what the proxy does otherwise."""
+    """Raises a Failure that lists what the proxy does differently."""
     wrong = [line for line in (check(port, probe) for probe in probes(data)) if line]
     if wrong:
         raise Failure(f"{name} does not do the whole job:\n  " + "\n  ".join(wrong))
 
 
 def probes(data):
-    """Method, target, token, body, status, texts that the answer must have, texts that it must not have."""
+    """Method, target, token, body, status, texts that the response must contain, texts that it must not contain."""
     all_instances = [client for client in data.clients if client.instances == ["*"]]
     free = next(client for client in all_instances if client.scopes == "rw").token
     reader = next(client for client in all_instances if client.scopes == "r").token
@@ -51,7 +51,7 @@ def probes(data):
 
 
 def check(port, probe):
-    """What is wrong with the answer, or None."""
+    """What is wrong with the response, or None."""
     method, target, token, body, status, present, absent = probe
     fields = {"Authorization": f"Bearer {token}"} if token else {}
     if body:
@@ -69,7 +69,7 @@ def check(port, probe):
         return f"{method} {target}: {answer.status} instead of {status}: {text[:200]}"
     for wanted in present:
         if wanted.lower() not in text:
-            return f"{method} {target}: {wanted!r} is not in what reaches the instance: {text[:400]}"
+            return f"{method} {target}: {wanted!r} does not reach the instance: {text[:400]}"
     for unwanted in absent:
         if unwanted in text:
             return f"{method} {target}: {unwanted!r} reaches the instance"

@@ -11,7 +11,7 @@ struct answer {
 
 enum progress { ANSWER_MORE, ANSWER_WHOLE, ANSWER_BAD };
 
-// Begins anew.
+// Prepares for the next response.
 void answer_clear(struct answer *answer);
 
 // Takes the next bytes. Bad are: no HTTP, a head over 4 KiB, one without Content-Length, bytes behind the body.

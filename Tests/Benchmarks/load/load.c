@@ -1,6 +1,6 @@
 // Load on one port of this machine: a closed or an open loop, or idle connections. See options.c for its flags.
 //
-// A request counts if it is sent and answered in the window; with --requests the window holds exactly so many, and nothing
+// A request counts if it is sent and answered in the window; with --requests the window holds exactly N, and nothing
 // is under way at its begin and at its end.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
