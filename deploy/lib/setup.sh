@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# What deploy/demo and Tests/run share: checks the toolchain, installs Debian packages that are missing, builds.
-# Sourced by them, with the working directory at the top of the repository.
+# Functions of deploy/demo and Tests/run: check the toolchain, install missing Debian packages, build.
+# To be sourced with the repository's root as the working directory.
 
 swift_version_min=6.2
 # shellcheck disable=SC2034 # used by the scripts that source this
 gateway=.build/release/blnk-gateway
 
-# On a terminal: colour, and a counter while something long runs.
+# On a terminal: colors, and the elapsed time of long commands.
 if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR:-}" ]; then
   bold=$'\033[1m' red=$'\033[31m' plain=$'\033[0m' clear=$'\r\033[K'
 else
@@ -20,7 +20,7 @@ fail() {
   exit 1
 }
 
-# quietly TITLE COMMAND...: runs the command, shows how long it has been running, and its output only if it fails.
+# quietly TITLE COMMAND...: runs the command, shows the elapsed time, and prints its output only if it fails.
 quietly() {
   local title=$1 log pid status=0 start=$SECONDS
   shift
@@ -28,7 +28,7 @@ quietly() {
   [ -n "$clear" ] || say "$title …"
   "$@" >"$log" 2>&1 </dev/null &
   pid=$!
-  # shellcheck disable=SC2064 # the pid and the file of now
+  # shellcheck disable=SC2064 # expand pid and log now
   trap "kill $pid 2>/dev/null; rm -f '$log'; printf '%s' '$clear' >&2; exit 130" INT TERM
   while [ -n "$clear" ] && kill -0 "$pid" 2>/dev/null; do
     printf '%s%s … %d s' "$clear" "$title" $((SECONDS - start)) >&2
@@ -48,15 +48,15 @@ quietly() {
 
 check_swift() {
   local version
-  command -v swift >/dev/null || fail "there is no Swift toolchain on the PATH; this needs Swift $swift_version_min or later:" \
+  command -v swift >/dev/null || fail "no Swift toolchain on the PATH; Swift $swift_version_min or later is required:" \
     "https://www.swift.org/install/linux/debian/12/"
   version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1) || true
-  [ -n "$version" ] || fail "\"swift --version\" does not work; is the toolchain whole?"
+  [ -n "$version" ] || fail "\"swift --version\" failed; is the toolchain complete?"
   [ "$(printf '%s\n' "$swift_version_min" "$version" | sort -V | head -n 1)" = "$swift_version_min" ] ||
-    fail "Swift $version is too old; this needs Swift $swift_version_min or later: https://www.swift.org/install/linux/debian/12/"
+    fail "Swift $version is too old; Swift $swift_version_min or later is required: https://www.swift.org/install/linux/debian/12/"
 }
 
-# install_missing PACKAGE...: Debian packages, with apt-get, as root or through sudo.
+# install_missing PACKAGE...: installs those Debian packages that are missing with apt-get, as root or through sudo.
 install_missing() {
   local package missing=() as_root=()
   for package in "$@"; do
@@ -64,12 +64,12 @@ install_missing() {
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null ||
-    fail "missing: ${missing[*]} (Debian's names), and there is no apt-get here to install them with"
+    fail "missing packages: ${missing[*]} (Debian names); install them yourself, because there is no apt-get"
   if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null ||
-      fail "missing: ${missing[*]}; install them as root: apt-get update && apt-get install ${missing[*]}"
-    # Asks for the password now, while the terminal is free.
-    sudo -v || fail "missing: ${missing[*]}, and sudo refused to install them"
+      fail "missing packages: ${missing[*]}; install them as root: apt-get update && apt-get install ${missing[*]}"
+    # Ask for the password now: "quietly" takes the terminal away.
+    sudo -v || fail "missing packages: ${missing[*]}; sudo failed, so they cannot be installed"
     as_root=(sudo)
   fi
   quietly "Updating the package lists" "${as_root[@]}" apt-get -q -o DPkg::Lock::Timeout=120 update
