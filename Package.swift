@@ -15,7 +15,7 @@ let strict: [SwiftSetting] = [
 ]
 
 /// The release's relocations take 26 KB instead of 900 KB of resident memory (from glibc 2.36 on), and its table of names
-/// for other objects, which nobody asks, 15 KB instead of 220 KB. Of the C++ library, Swift's runtime needs so little
+/// for other objects, which no other object uses, 15 KB instead of 220 KB. Of the C++ library, Swift's runtime needs so little
 /// that a shared one takes 0.8 MB more: `deploy/link` has the static one linked in.
 let lean: [LinkerSetting] = [
   .unsafeFlags(
@@ -81,7 +81,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["blnk-gateway", "Digests", "Policies", "System", "Telemetry", "TestFolders"],
+      dependencies: ["blnk-gateway", "Digests", "Policies", "System", "Telemetry", "TestFolders", "TestSupport"],
       swiftSettings: strict),
     tests(of: "Background", uses: ["TestSupport"]),
     tests(of: "Dates"),
@@ -108,7 +108,7 @@ let package = Package(
       name: "LoopSupport", dependencies: ["Bytes", "Reactor", "System", "TestFolders", "TestValues"],
       path: "Tests/LoopSupport", swiftSettings: strict),
     tests(of: "Reactor", uses: ["Bytes", "CLinux", "LoopSupport", "System", "TestFolders", "TestValues"]),
-    tests(of: "SandboxCore", uses: ["Bytes", "Reactor", "System"], resources: [.copy("Fixtures")]),
+    tests(of: "SandboxCore", uses: ["Bytes", "Reactor", "System", "TestSupport"], resources: [.copy("Fixtures")]),
     tests(
       of: "Upstream",
       uses: ["Bytes", "CLibcurl", "Counters", "LoopSupport", "Reactor", "System", "TestSupport", "TestValues"]),
@@ -119,7 +119,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     tests(of: "System", uses: ["TestFolders"]),
-    tests(of: "Telemetry", uses: ["Bytes", "Counters", "Digests", "System", "TestFolders", "TestValues"]),
+    tests(
+      of: "Telemetry", uses: ["Bytes", "Counters", "Digests", "System", "TestFolders", "TestSupport", "TestValues"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -50,31 +50,31 @@ import Testing
     #expect(buffer.withBytes { bytes in bytes.indices.map { bytes[$0] } } == [0xFF] + run + run + run)
   }
 
-  @Test(arguments: 0...140) func `appends a piece of a longer run, wherever it is`(count: Int) {
+  @Test(arguments: 0...140) func `appends a range of a longer run at any position`(count: Int) {
     for behind in [0, 1, 31, 32, 33] {
       let bytes = (0..<count + behind + 1).map { UInt8(truncatingIfNeeded: $0) }
       let range = 1..<1 + count
-      for room in [count, count + 31, count + 32] {
-        let buffers = (0..<2).map { _ in ByteBuffer(capacity: max(1, room)) }
+      for capacity in [count, count + 31, count + 32] {
+        let buffers = (0..<2).map { _ in ByteBuffer(capacity: max(1, capacity)) }
         buffers[0].append(bytes.span, range)
         buffers[1].write(atMost: count) { $0.append(bytes.span, range) }
         for buffer in buffers {
           #expect(buffer.withBytes { bytes in bytes.indices.map { bytes[$0] } } == Array(bytes[range]))
-          #expect(buffer.capacity == max(1, room))
+          #expect(buffer.capacity == max(1, capacity))
         }
       }
     }
   }
 
-  @Test(arguments: 0..<50) func `escapes in JSON what does not stand for itself, wherever it is`(count: Int) {
+  @Test(arguments: 0..<50) func `escapes every byte that JSON or UTF-8 requires, at any position`(count: Int) {
     for odd in (0...0xFF).map({ UInt8($0) }) {
       let isQuoted = odd == 0x22 || odd == 0x5C
-      let stands = (0x20..<0x7F).contains(odd) && !isQuoted
+      let isPlain = (0x20..<0x7F).contains(odd) && !isQuoted
       let hex = String(odd, radix: 16)
       let escape = isQuoted ? [0x5C, odd] : Array(#"\u00\#(odd < 16 ? "0" : "")\#(hex)"#.utf8)
       for place in 0..<count {
         let text = (0..<count).map { UInt8(0x61 + $0 % 26) }
-        let expected = text[..<place] + (stands ? [odd] : escape) + text[(place + 1)...]
+        let expected = text[..<place] + (isPlain ? [odd] : escape) + text[(place + 1)...]
         let buffer = ByteBuffer(capacity: 1)
         let written = text[..<place] + [odd] + text[(place + 1)...]
         buffer.write(atMost: ByteWriter.jsonBytesMax(count)) { $0.append(json: written.span) }
@@ -87,7 +87,7 @@ import Testing
   }
 
   @Test(arguments: 0...40, [UInt8(0), 0x22, 0x80, 0xFF])
-  func `a text of escapes alone has room`(count: Int, byte: UInt8) {
+  func `a text that consists of escapes fits`(count: Int, byte: UInt8) {
     let text = [UInt8](repeating: byte, count: count)
     let buffer = ByteBuffer(capacity: ByteWriter.jsonBytesMax(count))
     buffer.write(atMost: ByteWriter.jsonBytesMax(count)) { $0.append(json: text.span) }
@@ -95,7 +95,7 @@ import Testing
     #expect(buffer.capacity == ByteWriter.jsonBytesMax(count))
   }
 
-  @Test func `an empty text is no member`() {
+  @Test func `an empty text appends no member`() {
     let buffer = ByteBuffer(capacity: 1)
     buffer.write(atMost: 40) { out in
       out.append(#"{"a":""#, json: "b".utf8.span)
@@ -105,7 +105,7 @@ import Testing
     #expect(buffer.text == #"{"a":"b"}"#)
   }
 
-  @Test func `what is written beyond the capacity that was asked for ends the process`() async {
+  @Test func `writing beyond the reserved capacity traps`() async {
     await #expect(processExitsWith: .failure) {
       let buffer = ByteBuffer(capacity: 8)
       buffer.write(atMost: 8) { $0.append("123456789") }
@@ -155,7 +155,7 @@ import Testing
     #expect(buffer.text == "x" + text)
   }
 
-  @Test func `moves all to an array`() {
+  @Test func `moves all bytes to an array`() {
     let buffer = ByteBuffer(capacity: 1)
     buffer.append("bc")
     var bytes = [UInt8(ascii: "a")]
@@ -163,7 +163,7 @@ import Testing
     #expect(bytes == Array("abc".utf8) && buffer.isEmpty)
   }
 
-  @Test func `holds what an array would hold after the same changes`() {
+  @Test func `has the same bytes as an array after the same changes`() {
     let seed = UInt64.random(in: 0...UInt64.max)
     var random = SeededGenerator(state: seed)
     let buffer = ByteBuffer(capacity: 3)
@@ -195,22 +195,22 @@ import Testing
     #expect(model.indices.allSatisfy { buffer[$0] == model[$0] }, "seed \(seed)")
   }
 
-  @Test func `a pool keeps a bounded number of unused blocks, and none that has grown`() {
+  @Test func `a pool keeps a bounded number of free blocks, and none that has grown`() {
     let pool = BufferPool(capacity: 8, keptMax: 1, largeCapacity: 32, largeKeptMax: 1)
     let buffers = (0..<3).map { _ in ByteBuffer(from: pool) }
     #expect(buffers[0].capacity == 0 && buffers[0].isEmpty)
     for buffer in buffers { buffer.append(1) }
     #expect(buffers.allSatisfy { $0.capacity == 8 && $0.count == 1 })
-    // What has grown has given its ordinary block back already.
+    // A buffer that has grown has already returned its ordinary block.
     buffers[1].reserve(9)
     #expect(pool.unusedCount == 1)
-    for buffer in buffers { buffer.giveBack() }
+    for buffer in buffers { buffer.releaseStorage() }
     #expect(pool.unusedCount == 1 && buffers.allSatisfy { $0.capacity == 0 && $0.isEmpty })
     buffers[0].append(2)
     #expect(pool.unusedCount == 0 && buffers[0][0] == 2)
   }
 
-  @Test func `a buffer takes a large block once, and its pool keeps a bounded number of these, too`() {
+  @Test func `a buffer takes a large block once, and its pool keeps a bounded number of large blocks`() {
     let pool = BufferPool(capacity: 8, keptMax: 4, largeCapacity: 32, largeKeptMax: 1)
     let buffers = (0..<2).map { _ in ByteBuffer(from: pool) }
     for buffer in buffers {
@@ -222,11 +222,11 @@ import Testing
       #expect(buffer.count == 1)
     }
     #expect(pool.unusedCount == 1, "the one ordinary block, used twice")
-    for buffer in buffers { buffer.giveBack() }
+    for buffer in buffers { buffer.releaseStorage() }
     #expect(pool.unusedCount == 2)
   }
 
-  @Test func `a buffer that ends gives its block back`() {
+  @Test func `a freed buffer returns its block`() {
     let pool = BufferPool(capacity: 8, keptMax: 1, largeCapacity: 32, largeKeptMax: 1)
     do {
       let buffer = ByteBuffer(from: pool)

@@ -2,7 +2,7 @@ import Bytes
 import TestValues
 import Testing
 
-/// What a log shows of a text in which a client may have pasted a token.
+/// Log text that may contain a pasted token.
 @Suite struct MaskedTextTests {
   private func written(_ text: [UInt8]) -> String {
     let buffer = ByteBuffer(capacity: 1)
@@ -24,19 +24,19 @@ import Testing
     ("blnk\u{7f}at\u{7f}x", "blnk\\u007fat\\u007fx"), ("tokenize", "tokenize"), ("", ""), ("k", "k"),
     ("a\"k", "a\\\"k"),
   ])
-  func `masks what follows the beginning of a token`(text: String, shown: String) {
+  func `masks the bytes after a token's prefix`(text: String, shown: String) {
     #expect(written(Array(text.utf8)) == "\"\(shown)\"")
   }
 
-  @Test(arguments: 0...70) func `masks a token wherever it is`(place: Int) {
+  @Test(arguments: 0...70) func `masks a token at any position`(position: Int) {
     for behind in 0...34 {
-      let before = String(repeating: "/", count: place)
+      let before = String(repeating: "/", count: position)
       let rest = String(repeating: "/", count: behind)
       #expect(written(Array("\(before)blnk_at_secret\(rest)".utf8)) == "\"\(before)blnk_at_***\(rest)\"")
     }
   }
 
-  @Test func `shows every other text as it is`() {
+  @Test func `leaves any other text unchanged`() {
     for count in 0...70 {
       for byte in UInt8.min...UInt8.max {
         for place in Set([0, count / 2, count - 1]) where place >= 0 && place < count {

@@ -7,22 +7,22 @@ struct DocumentedCall {
     case bearer
     /// `X-blnk-key: …`
     case coreKey
-    /// The document leaves them out.
+    /// The document shows none.
     case none
   }
 
   /// Which document, and which of its calls, from 1.
   let name: String
-  /// As it stands in the document.
+  /// The command as the document shows it.
   let command: String
-  /// What stands behind the command, up to the next.
+  /// The text after the command, up to the next one.
   let rest: String
 
   struct NotReadable: Error {
     let document: String
   }
 
-  /// All calls of the document `Fixtures/<document>.md`, in their order.
+  /// All calls of the document `Fixtures/<document>.md`, in order.
   static func all(in document: String) throws -> [DocumentedCall] {
     guard let file = Bundle.module.url(forResource: "Fixtures/\(document)", withExtension: "md") else {
       throw NotReadable(document: document)
@@ -97,7 +97,7 @@ struct CurlAnswer {
   var names: [String] { memberNames(of: body) }
 }
 
-/// The names of a JSON object's members, sorted; none for what is no object.
+/// The sorted member names of a JSON object; empty if it is not an object.
 func memberNames(of text: String) -> [String] {
   let object = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
   return (object ?? [:]).keys.sorted()

@@ -3,10 +3,10 @@ import SandboxCore
 import TestSupport
 import Testing
 
-/// Every curl call of the product's documents, run by curl(1) through the gateway: only host, token and the ids that
-/// must exist are others.
-@Suite(.timeLimit(.minutes(10))) struct DocumentedCallTests {
-  /// Calls of the documents; none may get lost on the way out of them.
+/// Every curl call of the product's documents, run by curl(1) through the gateway. Only host, token and the ids that
+/// must exist are replaced.
+@Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct DocumentedCallTests {
+  /// The number of calls in each document.
   @Test(arguments: [
     ("create-balance", 2), ("create-identity", 2), ("go-sdk-update-identity", 0), ("multiple-destinations", 3),
     ("update-balance-identity", 11),
@@ -29,8 +29,8 @@ import Testing
     }
   }
 
-  /// Core v0.15.2 wants RFC 3339 where the document has a day; the gateway does not come between them.
-  @Test func `creates an identity as documented, but for the form of the birthday`() throws {
+  /// Core v0.15.2 requires RFC 3339 where the document has a date; the gateway does not interfere.
+  @Test func `creates an identity as documented, except for the format of the birthday`() throws {
     try withStage { stage in
       for call in try DocumentedCall.all(in: "create-identity") {
         let refused = try call.run(replacing: stage.replacements(for: call))
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  /// The page shows a transaction's body on POST /balances, where Core asks for a balance's fields.
+  /// The page shows a transaction's body for POST /balances, where Core requires a balance's fields.
   @Test func `sends a split payment byte for byte`() throws {
     try withStage { stage in
       for call in try DocumentedCall.all(in: "multiple-destinations") {
@@ -64,7 +64,7 @@ import Testing
         let count = stage.core.received.count
         switch (call.credentials, call.command.contains("-X PUT")) {
         case (.none, _):
-          // The document leaves the credentials out; a Core in secure mode refuses that as well.
+          // The document shows no credentials; a Core in secure mode refuses that as well.
           #expect(answer.status == 401 && answer.names == ["error", "error_detail", "request_id"], "\(answer.body)")
           #expect(answer.body.contains("GATEWAY_TOKEN_REQUIRED") && stage.core.received.count == count)
         case (_, true):
@@ -81,7 +81,7 @@ import Testing
   }
 }
 
-/// A stand-in with an identity and a balance, and the gateway before it.
+/// A stand-in with an identity and a balance, and a gateway in front of it.
 private struct Stage {
   let core: SandboxServer
   let gateway: RunningGateway
@@ -116,17 +116,15 @@ private struct Stage {
   }
 }
 
-/// Afterwards, whatever the calls were: Core got its own key with each request, and never a token.
+/// Checks afterwards that Core got its own key with each request, and never a token.
 private func withStage(_ body: (Stage) throws -> Void) throws {
-  let core = try SandboxServer(listen: .tcp(host: "127.0.0.1", port: 0), key: TestPolicyFolder.key)
-  defer { core.stop() }
+  let core = try sandbox()
   let stage = try Stage(core)
-  defer { stage.gateway.stop() }
   try body(stage)
   expectOwnKeyOnly(core)
 }
 
-/// Core's own key reached it with each request, and nothing of a client's credentials.
+/// Expects Core's own key in each request, and none of the client's credentials.
 func expectOwnKeyOnly(_ core: SandboxServer) {
   #expect(!core.received.isEmpty)
   for request in core.received {

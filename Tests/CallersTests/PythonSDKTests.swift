@@ -12,12 +12,14 @@ enum PythonSDK {
   static let package = PythonPackage("blnk-python", version: "1.6.0")
 }
 
-/// Blnk's Python SDK as PyPI has it: base URL, key and instance id are all that its callers set.
-@Suite(.timeLimit(.minutes(10)), .enabled(if: PythonSDK.isThere, "blnk-python cannot be installed from PyPI"))
+/// Blnk's Python SDK from PyPI; its callers set base URL, key and instance id only.
+@Suite(
+  .scopedFixtures, .timeLimit(.minutes(10)),
+  .enabled(if: PythonSDK.isThere, "blnk-python cannot be installed from PyPI"))
 struct PythonSDKTests {
   private static let callCount = 56
 
-  /// How a caller sets the SDK up.
+  /// How a caller configures the SDK.
   struct Mode: Sendable, CustomTestStringConvertible {
     let path: String
     let instance: String
@@ -26,14 +28,14 @@ struct PythonSDKTests {
   }
 
   static let modes = [
-    // As Blnk documents it for Cloud.
+    // As documented for Blnk Cloud.
     Mode(path: "/proxy", instance: "one"), Mode(path: "", instance: "one"),
     Mode(path: "/instances/one", instance: "one"), Mode(path: "/instances/one", instance: ""),
     Mode(path: "", instance: "", token: TestPolicyFolder.directToken),
   ]
 
   @Test(arguments: modes)
-  func `every call gets through the gateway what it gets from Core`(mode: Mode) throws {
+  func `every call gets the same response through the gateway as from Core`(mode: Mode) throws {
     let reference = try Self.withStage { core, _ in
       try Self.transcript("python_sdk", base: "http://127.0.0.1:\(core.address.port ?? 0)", TestPolicyFolder.key, "")
     }
@@ -51,7 +53,7 @@ struct PythonSDKTests {
     }
   }
 
-  @Test func `calls on Core's administration are no routes`() throws {
+  @Test func `calls to Core's administration have no route`() throws {
     try Self.withStage { core, gateway in
       let base = "http://127.0.0.1:\(gateway.port)/proxy"
       let lines = try Self.transcript("python_sdk_administration", base: base, TestPolicyFolder.token, "one")
@@ -60,10 +62,10 @@ struct PythonSDKTests {
     }
   }
 
-  @Test func `a token that nobody knows is told so in the SDK's own terms`() throws {
+  @Test func `an unknown token is an error of the SDK`() throws {
     try Self.withStage { core, gateway in
       let base = "http://127.0.0.1:\(gateway.port)/proxy"
-      let lines = try Self.transcript("python_sdk_administration", base: base, "blnk_at_nobody", "one")
+      let lines = try Self.transcript("python_sdk_administration", base: base, "blnk_at_unknown", "one")
       #expect(lines.count == 8 && lines.allSatisfy { $0.hasSuffix(" 401 GATEWAY_TOKEN_INVALID") }, "\(lines)")
       #expect(core.received.isEmpty)
     }
@@ -73,7 +75,7 @@ struct PythonSDKTests {
     let output: String
   }
 
-  /// The lines that a script of the fixtures prints.
+  /// The output lines of a fixture script.
   private static func transcript(_ script: String, base: String, _ key: String, _ instance: String) throws -> [String] {
     let path = try #require(Bundle.module.url(forResource: "Fixtures/\(script)", withExtension: "py")).path
     let (status, output) = try PythonSDK.package.run("python", [path, base, key, instance])
@@ -82,18 +84,16 @@ struct PythonSDKTests {
     return text.split(separator: "\n").map(String.init)
   }
 
-  /// A new stand-in, and a gateway before it that has all of Core's routes.
+  /// A new stand-in, and a gateway in front of it with all of Core's routes.
   private static func withStage<Result>(
     _ body: (SandboxServer, RunningGateway) throws -> Result
   ) throws -> Result {
-    let core = try SandboxServer(listen: .tcp(host: "127.0.0.1", port: 0), key: TestPolicyFolder.key)
-    defer { core.stop() }
+    let core = try sandbox()
     let gateway = try RunningGateway(upstreams: [("one", try #require(core.address.port))], routes: try coreRoutes())
-    defer { gateway.stop() }
     return try body(core, gateway)
   }
 
-  /// The shipped table.
+  /// The shipped route table.
   private static func coreRoutes() throws -> [String: any Sendable]? {
     let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../policies/routes.core.json")
     let root = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: any Sendable]

@@ -4,8 +4,8 @@ import SandboxCore
 import TestSupport
 import Testing
 
-/// A caller of Core with Blnk's SDK changes its base URL and its key, nothing else, and gets what Core would answer.
-@Suite(.timeLimit(.minutes(10))) struct SDKTests {
+/// A caller of Core with Blnk's SDK changes its base URL and its key only, and gets the same responses as from Core.
+@Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct SDKTests {
   enum Base: CaseIterable {
     /// `http://host/instances/<id>`
     case prefix
@@ -14,7 +14,7 @@ import Testing
   }
 
   @Test(arguments: ScriptedSDK.Language.allCases, Base.allCases)
-  func `gets through the gateway what it gets from Core`(language: ScriptedSDK.Language, base: Base) throws {
+  func `gets the same responses through the gateway as from Core`(language: ScriptedSDK.Language, base: Base) throws {
     let reference = try stage { core, _ in
       try transcript(ScriptedSDK(language: language, baseURL: "http://127.0.0.1:\(core)", key: TestPolicyFolder.key))
     }
@@ -24,11 +24,9 @@ import Testing
   }
 
   @Test(arguments: ScriptedSDK.Language.allCases, Base.allCases)
-  func `Core gets the path as the SDK wrote it, and its own key`(language: ScriptedSDK.Language, base: Base) throws {
-    let core = try SandboxServer(listen: .tcp(host: "127.0.0.1", port: 0), key: TestPolicyFolder.key)
-    defer { core.stop() }
+  func `Core gets the path as the SDK wrote it, with Core's key`(language: ScriptedSDK.Language, base: Base) throws {
+    let core = try sandbox()
     let gateway = try RunningGateway(upstreams: [("one", try #require(core.address.port))])
-    defer { gateway.stop() }
     _ = try transcript(Self.sdk(language, base, gateway.port))
     expectOwnKeyOnly(core)
     #expect(core.received.count == 17)
@@ -40,14 +38,14 @@ import Testing
   }
 
   @Test(arguments: [
-    ("/instances/one", "blnk_at_nobody", 401, "GATEWAY_TOKEN_INVALID"),
-    ("", "blnk_at_nobody", 401, "GATEWAY_TOKEN_INVALID"),
+    ("/instances/one", "blnk_at_unknown", 401, "GATEWAY_TOKEN_INVALID"),
+    ("", "blnk_at_unknown", 401, "GATEWAY_TOKEN_INVALID"),
     ("/instances/one", TestPolicyFolder.readToken, 403, "GATEWAY_SCOPE_INSUFFICIENT"),
     ("/instances/none", TestPolicyFolder.token, 403, "GATEWAY_INSTANCE_FORBIDDEN"),
     ("", TestPolicyFolder.token, 400, "GATEWAY_INSTANCE_REQUIRED"),
     ("/proxy", TestPolicyFolder.token, 400, "GATEWAY_INSTANCE_REQUIRED"),
   ])
-  func `reads the gateway's own refusals as errors`(prefix: String, token: String, status: Int, code: String) throws {
+  func `reads the gateway's rejections as errors`(prefix: String, token: String, status: Int, code: String) throws {
     try stage { _, gateway in
       for language in ScriptedSDK.Language.allCases {
         let sdk = ScriptedSDK(language: language, baseURL: "http://127.0.0.1:\(gateway)\(prefix)", key: token)
@@ -57,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func `reads the error of a Core that answers as documented`() throws {
+  @Test func `reads the documented error of Core`() throws {
     try stage(.documented) { _, gateway in
       let failure = #expect(throws: ScriptedSDK.Failure.self) {
         try Self.sdk(.go, .prefix, gateway).call("PUT", "balances/bal_1/identity", #"{"identity_id":"usr_1"}"#)
@@ -77,21 +75,18 @@ import Testing
     }
   }
 
-  /// A new stand-in and a gateway before it; the body gets their ports.
+  /// A new stand-in and a gateway in front of it; the body gets their ports.
   private func stage<Result>(
     _ dialect: CoreDialect = .measured, _ body: (_ core: UInt16, _ gateway: UInt16) throws -> Result
   ) throws -> Result {
-    let core = try SandboxServer(
-      listen: .tcp(host: "127.0.0.1", port: 0), key: TestPolicyFolder.key, dialect: dialect)
-    defer { core.stop() }
+    let core = try sandbox(dialect)
     let port = try #require(core.address.port)
     let gateway = try RunningGateway(upstreams: [("one", port)])
-    defer { gateway.stop() }
     return try body(port, gateway.port)
   }
 }
 
-/// What an application does in its day, and what it saw: create, link, read, list, filter, errors.
+/// Typical calls of an application and their results: create, link, read, list, filter, errors.
 private func transcript(_ sdk: ScriptedSDK) throws -> [String] {
   var seen: [String] = []
   @discardableResult

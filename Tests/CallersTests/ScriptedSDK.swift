@@ -1,12 +1,12 @@
 import Foundation
 import TestSupport
 
-/// A client that calls as Blnk's SDKs do: base URL, a slash and a path; the key as `X-Blnk-Key` and nothing else.
+/// A client that calls like Blnk's SDKs: base URL, a slash and a path; the key as `X-Blnk-Key` only.
 struct ScriptedSDK {
   enum Language: CaseIterable {
     case go, typeScript
 
-    /// Go's `url.URL` leaves `@` in a path as it is, `encodeURIComponent` does not.
+    /// Go's `url.URL` keeps `@` in a path, `encodeURIComponent` escapes it.
     var world: String {
       switch self {
       case .go: "@World"
@@ -22,7 +22,7 @@ struct ScriptedSDK {
     }
   }
 
-  /// What an SDK makes of an answer that is no success.
+  /// How an SDK reports a response with an error status.
   struct Failure: Error, Equatable {
     let status: Int
     let code: String
@@ -30,11 +30,11 @@ struct ScriptedSDK {
   }
 
   let language: Language
-  /// With a path prefix or without; a query in it would not survive the joining.
+  /// With or without a path prefix, without a query.
   let baseURL: String
   let key: String
 
-  /// - Parameter path: without a slash at its beginning.
+  /// - Parameter path: without a leading slash.
   func call(_ method: String, _ path: String, _ body: String? = nil) throws -> [String: Any] {
     let answer = try send(method, path, body)
     let value = try JSONSerialization.jsonObject(with: Data(answer.body), options: .fragmentsAllowed)

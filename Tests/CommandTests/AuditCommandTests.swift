@@ -2,6 +2,7 @@ import Foundation
 import System
 import Telemetry
 import TestFolders
+import TestSupport
 import Testing
 
 /// What the gateway wrote, read back by the commands.
@@ -30,9 +31,9 @@ import Testing
     return out
   }
 
-  private func outcome(_ number: UInt64, _ word: AuditOutcome.Word, _ status: Int, code: String? = nil) -> [UInt8] {
+  private func outcome(_ number: UInt64, _ kind: AuditOutcome.Kind, _ status: Int, code: String? = nil) -> [UInt8] {
     var out: [UInt8] = []
-    AuditOutcome(requestIDHigh: 1, requestIDLow: number, word: word, status: status, code: code, body: nil)
+    AuditOutcome(requestIDHigh: 1, requestIDLow: number, kind: kind, status: status, code: code, body: nil)
       .append(to: &out)
     return out
   }
@@ -49,10 +50,10 @@ import Testing
       if let outcome { channel.record(outcome) }
     }
     write(1, intent(1, balance: "bln_1", identity: "idt_1"), outcome(1, .done, 200))
-    while log.state.entries < 3 { usleep(1_000) }
+    #expect(eventually { log.state.entries >= 3 })
     try FileManager.default.moveItem(atPath: path("audit.log"), toPath: path("audit.log.1"))
     log.reopen()
-    while !FileManager.default.fileExists(atPath: path("audit.log")) { usleep(1_000) }
+    #expect(eventually { FileManager.default.fileExists(atPath: path("audit.log")) })
     write(
       2, intent(2, balance: "bln_1", identity: "idt_2"), outcome(2, .unknown, 504, code: "GATEWAY_UPSTREAM_TIMEOUT"))
     write(3, intent(3, balance: "bln_2"), nil)
@@ -89,7 +90,7 @@ import Testing
     #expect(try verify(files).exitCode == 0)
     let cut = try verify(["--expect", head] + files)
     #expect(cut.exitCode == 1)
-    #expect(cut.output.contains("is not in these files: the end is cut, or they are others"))
+    #expect(cut.output.contains("is not in these files: the end was cut off, or these are other files"))
     lines.remove(at: 1)
     try folder.write(lines.joined(separator: "\n") + "\n\(last)\n", to: "audit.log")
     let missing = try verify(files)
@@ -103,10 +104,10 @@ import Testing
   @Test func `verify wants the key of a chain that has one, the right one, and refuses a chain that has none`() throws {
     try writeLog(key: key)
     let keyless = try verify([path("audit.log.1")])
-    #expect(keyless.exitCode == 2 && keyless.errors.contains("the chain is under a key"))
+    #expect(keyless.exitCode == 2 && keyless.errors.contains("the chain is keyed"))
     try folder.write("another", to: "key")
     let wrong = try verify(["--key-file", path("key"), path("audit.log.1")])
-    #expect(wrong.exitCode == 1 && wrong.output.contains("changed, or checked with another key"))
+    #expect(wrong.exitCode == 1 && wrong.output.contains("it was changed, or this is the wrong key"))
     try FileManager.default.removeItem(atPath: path("audit.log"))
     try FileManager.default.removeItem(atPath: path("audit.log.1"))
     try writeLog(key: nil)
@@ -115,16 +116,16 @@ import Testing
     #expect(forged.exitCode == 1 && forged.output.contains("does not prove who wrote it"))
   }
 
-  @Test func `verify fails for what is no log`() throws {
+  @Test func `verify fails for a file that is not a log`() throws {
     try folder.write("x\n", to: "other")
     try folder.write("", to: "empty")
-    for (name, message) in [("other", "no entries"), ("empty", "no entries")] {
+    for (name, message) in [("other", "not an audit log"), ("empty", "not an audit log")] {
       let outcome = try verify([path(name)])
       #expect(outcome.exitCode == 1 && outcome.output.contains(message))
     }
     let missing = try verify([path("nowhere")])
     #expect(missing.exitCode == 1 && missing.errors.contains("nowhere: No such file or directory"))
-    #expect(try verify([folder.path]).errors.contains("it is a folder"))
+    #expect(try verify([folder.path]).errors.contains("is a folder"))
     let keyless = try verify(["--key-file", path("nowhere"), path("empty")])
     #expect(
       keyless.exitCode == 1 && keyless.errors.contains("--key-file \(path("nowhere")): No such file or directory"))
@@ -163,35 +164,35 @@ import Testing
     let call = try JSONSerialization.jsonObject(with: Data(identity.output.utf8)) as? [String: [String: Any]]
     #expect(call?["intent"]?["named"] as? [String: String] == ["identity_id": "idt_2"])
     #expect(call?["outcome"]?["outcome"] as? String == "unknown")
-    let nobody = try Program.run(["audit", "show", "--identity", "bln_1"] + files)
-    #expect(nobody.exitCode == 0 && nobody.output.isEmpty && nobody.errors.contains("names bln_1"))
+    let none = try Program.run(["audit", "show", "--identity", "bln_1"] + files)
+    #expect(none.exitCode == 0 && none.output.isEmpty && none.errors.contains("names bln_1"))
   }
 
   @Test func `outcomes lists what is unknown or missing, and says so by its exit code`() throws {
     try writeLog(key: key)
     let outcome = try Program.run(["audit", "outcomes", path("audit.log"), path("audit.log.1")])
     #expect(outcome.exitCode == 1)
-    #expect(outcome.errors.contains("3 writes, 2 of them with an outcome that is not known"))
+    #expect(outcome.errors.contains("3 writes, 2 with an unknown outcome"))
     #expect(
       outcome.output.contains("balance_id bln_2")
-        && outcome.output.contains("outcome missing: the gateway ended without writing it"))
+        && outcome.output.contains("outcome missing: the gateway stopped without writing it"))
     #expect(!outcome.output.contains("idt_1"))
     #expect(try Program.run(["audit", "outcomes", path("audit.log.1")]).exitCode == 0)
   }
 
-  /// A copy of the log as it was before the writer ended, and with another process behind that.
+  /// A copy of the log from before the writer ended, and one that another process continued.
   @Test func `a write without outcome is still open, until a start shows that the gateway was killed`() throws {
     let log = try AuditLog(path: path("audit.log"), key: nil) { _ in }
     let channel = log.makeChannel {}
     let port = CompletionPort<Waiter, IntentResult>(channel.completions)
     #expect(channel.declare(intent(1, balance: "bln_1"), ticket: port.ticket(for: Waiter())))
-    while log.state.entries < 2 { usleep(1_000) }
+    #expect(eventually { log.state.entries >= 2 })
     for name in ["running", "killed"] {
       try FileManager.default.copyItem(atPath: path("audit.log"), toPath: path(name))
     }
     #expect(log.close())
     #expect(try AuditLog(path: path("killed"), key: nil) { _ in }.close())
-    let killed = "its outcome was not on the disk when the gateway was killed; the client may have been answered"
+    let killed = "outcome missing: it was not on disk when the gateway was killed; the client may have got a response"
     for (name, text, word) in [("running", "still open: no outcome", "still_open"), ("killed", killed, "killed")] {
       for command in [["outcomes"], ["show", "--balance", "bln_1"]] {
         let told = try Program.run(["audit"] + command + [path(name)])
@@ -202,18 +203,18 @@ import Testing
       }
     }
     let outcomes = try Program.run(["audit", "outcomes", path("running")])
-    #expect(outcomes.exitCode == 1 && outcomes.errors == "1 write, 1 of them with an outcome that is not known\n")
+    #expect(outcomes.exitCode == 1 && outcomes.errors == "1 write, 1 with an unknown outcome\n")
     let running = try verify([path("running")])
     #expect(running.exitCode == 0 && running.output.contains(": 2 entries, whole\n"))
-    #expect(running.output.contains(" is still open: it runs, or was killed after its entry 2\n"))
+    #expect(running.output.contains(" is still open: it is running, or was killed after its entry 2\n"))
     #expect(running.output.contains("\(path("running")):2: note: 1 write of writer "))
     #expect(running.output.contains(" still open: no outcome in these files yet\n"))
     let after = try verify([path("killed")])
-    #expect(after.exitCode == 0 && after.output.contains(" has no end: it was killed after its entry 2\n"))
-    #expect(after.output.contains("without outcome: it was not on the disk when the gateway was killed"))
+    #expect(after.exitCode == 0 && after.output.contains(" has no end entry: it was killed after its entry 2\n"))
+    #expect(after.output.contains("has no outcome: the gateway was killed before it was on disk"))
   }
 
-  /// As logrotate does it: each gateway opens the new file anew, one after the other.
+  /// Like logrotate: each gateway in turn opens the new file.
   @Test func `verify finds the log of two gateways whole over its rotations, however many of its files are given`()
     throws
   {
@@ -228,7 +229,7 @@ import Testing
         #expect(
           channels[index].declare(intent(number, balance: "bln_1"), ticket: ports[index].ticket(for: Waiter())))
         channels[index].record(outcome(number, .done, 200))
-        while logs[index].state.entries < before + 2 { usleep(1_000) }
+        #expect(eventually { logs[index].state.entries >= before + 2 })
       }
     }
     write()
@@ -240,7 +241,7 @@ import Testing
       for log in logs {
         let before = log.state.entries
         log.reopen()
-        while log.state.entries == before { usleep(1_000) }
+        #expect(eventually { log.state.entries > before })
       }
       write()
     }
@@ -251,7 +252,7 @@ import Testing
     ] {
       let outcome = try verify(names.map(path))
       #expect(outcome.exitCode == 0 && outcome.output.contains(" entries, whole\n"), "\(names): \(outcome.output)")
-      let notes = outcome.output.split(separator: "\n").count { $0.contains("note: goes on from entry ") }
+      let notes = outcome.output.split(separator: "\n").count { $0.contains("note: continues from entry ") }
       #expect(notes == (names.count == 3 ? 0 : 2), "\(outcome.output)")
     }
     // In the middle of the files nothing may be missing.

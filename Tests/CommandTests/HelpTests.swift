@@ -1,6 +1,6 @@
 import Testing
 
-/// What the program says of itself, on standard output.
+/// Help texts, on standard output.
 @Suite(.timeLimit(.minutes(10))) struct HelpTests {
   private static let commands = [
     "serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "token list", "token revoke",
@@ -8,14 +8,18 @@ import Testing
   ]
 
   @Test(arguments: commands)
-  func `teaches with an example, and help before the command says the same`(command: String) throws {
+  func `has usage, options, exit codes and an example, and "help COMMAND" prints the same`(command: String) throws {
     let words = command.split(separator: " ").map(String.init)
     let outcome = try Program.run(words + ["--help"])
     #expect(outcome.exitCode == 0 && outcome.errors.isEmpty)
     #expect(outcome.output.hasPrefix("blnk-gateway \(command): "))
-    #expect(outcome.output.contains("\n  blnk-gateway \(command)"))
+    #expect(outcome.output.contains("\nUsage: blnk-gateway \(command)"))
+    #expect(outcome.output.contains("\nExit codes:\n  0  "))
+    #expect(outcome.output.contains("\n  2  the command line is invalid\n"))
+    #expect(outcome.output.contains(#/\nExample:\n(  .*\n)*  (.*\| )?blnk-gateway /#))
     #expect(outcome.output.contains("--help"))
     #expect(!outcome.output.contains("\u{1b}"))
+    #expect(outcome.output.split(separator: "\n").allSatisfy { $0.count <= 120 }, "\(outcome.output)")
     let help = try Program.run(["help"] + words)
     #expect(help.exitCode == 0 && help.output == outcome.output && help.errors.isEmpty)
   }
@@ -28,7 +32,7 @@ import Testing
     let outcome = try Program.run(arguments)
     #expect(outcome.exitCode == 0 && outcome.errors.isEmpty)
     for command in Self.commands {
-      #expect(outcome.output.contains("  \(command) ") == command.hasPrefix("\(group) "), "\(command)")
+      #expect(outcome.output.contains("\n  \(command) ") == command.hasPrefix("\(group) "), "\(command)")
     }
   }
 

@@ -1,8 +1,9 @@
 import Foundation
 import TestFolders
+import TestSupport
 import Testing
 
-/// The built program, which stands beside the test bundle.
+/// The built program, next to the test bundle.
 struct Program {
   struct Outcome {
     let exitCode: Int32
@@ -28,6 +29,11 @@ struct Program {
     return process.end()
   }
 
+  /// Runs lines in a shell, in an empty folder.
+  static func shell(_ lines: String) throws -> Outcome {
+    try RunningProgram(url: URL(filePath: "/bin/bash"), ["-c", lines], input: "", environment: [:]).end()
+  }
+
   static func start(
     _ arguments: [String], input: String = "", environment: [String: String] = [:]
   ) throws -> RunningProgram {
@@ -45,7 +51,7 @@ final class RunningProgram {
     for name in ["in", "out", "err"] { try folder.write(name == "in" ? input : "", to: name) }
     process.executableURL = url
     process.arguments = arguments
-    // What a sanitizer is told holds for programs under test, too.
+    // Sanitizer options apply to programs under test, too.
     let sanitizers = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
     process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { first, _ in first }
       .merging(sanitizers) { first, _ in first }.merging(["LSAN_OPTIONS": "detect_leaks=1"]) { first, _ in first }
@@ -58,9 +64,11 @@ final class RunningProgram {
 
   deinit { if process.isRunning { process.terminate() } }
 
+  var output: String { text("out") }
+
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
-  /// Waits for a line on standard error that begins so, for at most 10 s, and returns what follows.
+  /// Waits for a line on standard error with this beginning, and returns the rest of it.
   func line(beginning start: String) throws -> String {
     try wait(for: start) {
       text("err").split(separator: "\n").dropLast(text("err").hasSuffix("\n") ? 0 : 1)
@@ -73,11 +81,13 @@ final class RunningProgram {
   }
 
   private func wait(for what: String, _ look: () -> String?) throws -> String {
-    for _ in 0..<1_000 {
-      if let found = look() { return found }
-      Thread.sleep(forTimeInterval: 0.01)
+    var found: String?
+    let isThere = eventually(every: 0.01) {
+      found = look()
+      return found != nil
     }
-    throw Missing(what: what, errors: text("err"))
+    guard isThere, let found else { throw Missing(what: what, errors: text("err")) }
+    return found
   }
 
   /// Waits for its end.

@@ -7,7 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct TokenCommandTests {
   private let folder: PolicyCopy
 
-  /// Nobody listens on the admin port that the folder names.
+  /// Nothing listens on the folder's admin port.
   init() throws { folder = try PolicyCopy(gateway: #"{ "admin": "127.0.0.1:1" }"#) }
 
   private var clients: String { folder.path + "/clients.json" }
@@ -27,7 +27,7 @@ import Testing
     try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: clients)
     let made = try run("new", "--client", "demo-app", "--note", "a \"b\"", "--expires", "2099-01-01T00:00:00Z")
     #expect(made.exitCode == 0 && made.output.split(separator: "\n").count == 1, "\(made.errors)")
-    #expect(Token.checksumHolds(String(made.output.dropLast())))
+    #expect(Token.hasValidChecksum(String(made.output.dropLast())))
     #expect(!made.errors.contains(made.output.dropLast()) && made.errors.contains("No gateway answers at "))
     let line =
       #",\#n        { "sha256": "\#(digest(made))", "expires": "2099-01-01T00:00:00Z", "note": "a \"b\"" }"#
@@ -62,7 +62,7 @@ import Testing
       + #""tokens": [{ "sha256": "\#(String(repeating: "0", count: 64))" }] } } }"#
     try Data(shop.utf8).write(to: URL(filePath: clients))
     let made = try run("new", "--client", "demo-app", "--instance", "inst_second", "--note", "shop")
-    #expect(made.exitCode == 0 && made.errors.contains("demo-app's new token for inst_second alone"), "\(made.errors)")
+    #expect(made.exitCode == 0 && made.errors.contains("for demo-app, bound to inst_second,"), "\(made.errors)")
     let entry = #"{ "sha256": "\#(digest(made))", "note": "shop", "instances": ["inst_second"] }"#
     #expect(try text(clients).contains(entry))
     let more =
@@ -94,10 +94,10 @@ import Testing
       + #""all": { "scopes": ["*"], "instances": ["*"] } } }"#
     try Data(shop.utf8).write(to: URL(filePath: clients))
     for (client, instance, message) in [
-      ("shop", "inst_second", #"clients.json: clients.shop.instances does not name "inst_second""#),
+      ("shop", "inst_second", #"clients.json: clients.shop.instances does not contain "inst_second""#),
       ("shop", "inst_dem", #"(did you mean "inst_demo"?)"#),
-      ("all", "inst_thrid", #"there is no instance "inst_thrid" in "#),
-      ("shop", "a b", "--instance a b: no name of an instance"),
+      ("all", "inst_thrid", #"unknown instance "inst_thrid" in "#),
+      ("shop", "a b", "--instance a b: not a valid instance name"),
     ] {
       let outcome = try run("new", "--client", client, "--instance", instance)
       #expect(outcome.exitCode != 0 && outcome.output.isEmpty && outcome.errors.contains(message), "\(outcome.errors)")
@@ -105,7 +105,7 @@ import Testing
     #expect(try text(clients) == shop)
     #expect(try run("new", "--client", "all", "--instance", "inst_second").exitCode == 0)
     #expect(try Program.run(["check", "--policies", folder.path], environment: Program.keys).exitCode == 0)
-    // Where nobody can tell, the token is made.
+    // Without a gateway to ask, the token is made.
     try Data("{".utf8).write(to: URL(filePath: folder.path + "/instances.json"))
     #expect(try run("new", "--client", "all", "--instance", "inst_new").exitCode == 0)
   }
@@ -116,7 +116,7 @@ import Testing
     let both = try text(clients).replacing("{ \(first)", with: "{ \(twin) }, { \(first)")
     try Data(both.utf8).write(to: URL(filePath: clients))
     let ambiguous = try run("revoke", "--digest", "7FA1F13E")
-    #expect(ambiguous.exitCode == 1 && ambiguous.errors.contains("2 tokens begin so: 7fa1f13e00e3 of demo-app"))
+    #expect(ambiguous.exitCode == 1 && ambiguous.errors.contains("2 digests begin like this: 7fa1f13e00e3 of demo-app"))
     #expect(try text(clients) == both)
     let digest = String(first.suffix(65).prefix(64))
     let revoked = try run("revoke", "--digest", digest)
@@ -125,7 +125,7 @@ import Testing
     let after = try text(file)
     #expect(after.contains("\"\(digest)\"") && !after.contains("41530"))
     let again = try run("revoke", "--digest", digest)
-    #expect(again.exitCode == 0 && again.errors.contains("was revoked before"))
+    #expect(again.exitCode == 0 && again.errors.contains("is already revoked"))
     #expect(try text(file) == after && text(clients) == both)
     let other = try run("revoke", "--digest", "bd0674ab")
     #expect(other.exitCode == 0, "\(other.errors)")
@@ -147,7 +147,7 @@ import Testing
     #expect(misplaced.exitCode == 2 && !misplaced.errors.contains(token.dropLast()))
   }
 
-  @Test func `rotate puts the new beside the old, which ends after the grace`() throws {
+  @Test func `rotate adds a new token, and the old one expires after the grace period`() throws {
     let before = try text(clients)
     let rotated = try run("rotate", "--client", "demo-app", "--grace", "2h")
     #expect(rotated.exitCode == 0, "\(rotated.errors)")
@@ -166,7 +166,7 @@ import Testing
     let lasting = try JSONSerialization.jsonObject(with: Data(dated.utf8)) as? [String: [[String: String]]]
     let last = try #require(lasting?["tokens"]?.last)
     let kept = try run("rotate", "--client", "demo-reader", "--digest", last["digest"] ?? "")
-    #expect(kept.exitCode == 0 && kept.errors.contains("it ends at \(last["expires"] ?? "?")"), "\(kept.errors)")
+    #expect(kept.exitCode == 0 && kept.errors.contains("it expires at \(last["expires"] ?? "?")"), "\(kept.errors)")
     let several = try run("rotate", "--client", "demo-app")
     #expect(several.exitCode == 1 && several.errors.contains("has 2 active tokens: 7fa1f13e00e3, "))
     #expect(try run("rotate", "--client", "demo-app", "--digest", "7fa1", "--grace", "0s").exitCode == 0)
@@ -211,7 +211,7 @@ import Testing
     #expect(flock(number, LOCK_EX) == 0)
     let outcome = try run("new", "--client", "demo-app")
     #expect(outcome.exitCode == 1 && outcome.output.isEmpty)
-    #expect(outcome.errors.hasSuffix("another edit of its tokens is under way; try again\n"))
+    #expect(outcome.errors.hasSuffix("another command is editing its tokens; try again\n"))
   }
 
   @Test(arguments: [
@@ -220,7 +220,7 @@ import Testing
     ["revoke", "--digest", "7fa"],
     ["revoke", "--digest", "7fa1", "--token-stdin"], ["revoke", "7fa1f13e"], ["revoke", "--client", "demo-app"],
   ])
-  func `changes nothing when it is not understood`(arguments: [String]) throws {
+  func `changes nothing if the command line is invalid`(arguments: [String]) throws {
     let before = try text(clients)
     let outcome = try Program.run(["token"] + arguments + ["--policies", folder.path])
     #expect(outcome.exitCode != 0 && outcome.output.isEmpty && outcome.errorLines.count == 1)

@@ -5,7 +5,7 @@ import Testing
 @testable import Counters
 
 @Suite struct CounterTests {
-  @Test func `a reader on another thread sees a sum that only grows, and at the end all of it`() {
+  @Test func `a reader on another thread sees a count that only grows, and finally the total`() {
     let counter = RequestCounter()
     let isDone = Atomic<Bool>(false)
     let ended = DispatchSemaphore(value: 0)
@@ -31,23 +31,23 @@ import Testing
     (500, 5), (599, 5), (600, 0), (.max, 0), (.min, 0),
   ]
 
-  @Test(arguments: classes) func `a status is counted in its class`(status: Int, place: Int) {
+  @Test(arguments: classes) func `a status is counted in its class`(status: Int, index: Int) {
     let counter = RequestCounter()
     counter.count(status: status)
-    #expect(counter.reading.enumerated().allSatisfy { $0.element == ($0.offset == place ? 1 : 0) })
+    #expect(counter.reading.enumerated().allSatisfy { $0.element == ($0.offset == index ? 1 : 0) })
     #expect(RequestCounter.classes.count == counter.reading.count)
   }
 
   @Test func `a duration is counted at the first bound that is not below it`() {
-    for (place, bound) in DurationBounds.all.enumerated() {
-      #expect(DurationBounds.place(of: bound.nanoseconds) == place)
-      #expect(DurationBounds.place(of: bound.nanoseconds + 1) == place + 1)
+    for (index, bound) in DurationBounds.all.enumerated() {
+      #expect(DurationBounds.index(of: bound.nanoseconds) == index)
+      #expect(DurationBounds.index(of: bound.nanoseconds + 1) == index + 1)
       #expect(Double(bound.seconds).map { Int(($0 * 1e9).rounded()) } == bound.nanoseconds)
     }
-    #expect(DurationBounds.place(of: 0) == 0 && DurationBounds.place(of: .max) == DurationBounds.all.count)
+    #expect(DurationBounds.index(of: 0) == 0 && DurationBounds.index(of: .max) == DurationBounds.all.count)
   }
 
-  @Test func `a histogram keeps count and sum, and several add up`() {
+  @Test func `a histogram keeps the count and the sum, and readings add up`() {
     let (one, other) = (Histogram(), Histogram())
     for duration in [-5, 0, 100_000, 100_001, 59_000_000_000, 61_000_000_000] as [Int64] { one.observe(duration) }
     other.observe(7)

@@ -11,13 +11,13 @@ struct CivilTimeTests {
     (-1, "1969-12-31T23:59:59Z", "Wed, 31 Dec 1969 23:59:59 GMT"),
     (-62_135_596_800, "0001-01-01T00:00:00Z", "Mon, 01 Jan 0001 00:00:00 GMT"),
   ])
-  func `writes a second as RFC 3339 and as HTTP want it`(seconds: Int64, rfc3339: String, httpDate: String) {
+  func `writes a time in the formats of RFC 3339 and HTTP`(seconds: Int64, rfc3339: String, httpDate: String) {
     let time = CivilTime(secondsSince1970: seconds)
     #expect(time.rfc3339 == rfc3339)
     #expect(time.httpDate == httpDate)
   }
 
-  @Test func `counts days one after the other, over all kinds of years`() throws {
+  @Test func `counts consecutive days over all kinds of years`() throws {
     var before = CivilDate(daysSince1970: -719_600)
     for day in -719_599..<150_000 {
       let date = CivilDate(daysSince1970: day)
@@ -35,7 +35,7 @@ struct CivilTimeTests {
     (2026, 2, 29), (2100, 2, 29), (2024, 2, 30), (2026, 4, 31), (2026, 1, 32), (2026, 12, 32), (2026, 13, 1),
     (2026, 0, 1), (2026, 1, 0),
   ])
-  func `has no day that does not exist`(year: Int, month: Int, day: Int) {
+  func `rejects a day that does not exist`(year: Int, month: Int, day: Int) {
     #expect(CivilDate(year: year, month: month, day: day) == nil)
   }
 }

@@ -41,7 +41,7 @@ import Testing
   ]
 
   @Test(arguments: vectors)
-  func `gives the codes of RFC 4231`(vector: Vector) {
+  func `computes the codes of RFC 4231`(vector: Vector) {
     let hmac = HMAC(key: vector.key.span)
     var message = hmac.message
     message.update(vector.message.span)
@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test(arguments: Array(sha256ByLength.enumerated()))
-  func `gives the same digest however a message is cut`(length: Int, hex: String) {
+  func `computes the same digest however a message is split`(length: Int, hex: String) {
     let message = (0..<length).map { index in UInt8(truncatingIfNeeded: 31 * index + length) }
     for cut in 0...length {
       var stream = SHA256Stream()
@@ -60,7 +60,7 @@ import Testing
     }
   }
 
-  @Test func `has the bytes of its digits`() {
+  @Test func `has the bytes that its hexadecimal text shows`() {
     let digest = SHA256.digest(of: Array("abc".utf8).span)
     let bytes = digest.bytes
     let text = bytes.indices.map { index in

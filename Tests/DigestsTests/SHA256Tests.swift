@@ -16,18 +16,18 @@ import Testing
       "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"
     ),
   ])
-  func `gives the digests of the FIPS 180-4 examples`(message: String, hex: String) {
+  func `computes the digests of the FIPS 180-4 examples`(message: String, hex: String) {
     #expect(SHA256.digest(of: Array(message.utf8).span).hex == hex)
   }
 
-  @Test func `gives the digest of one million a`() {
+  @Test func `computes the digest of one million a`() {
     let message = [UInt8](repeating: UInt8(ascii: "a"), count: 1_000_000)
     #expect(
       SHA256.digest(of: message.span).hex == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
   }
 
   @Test(arguments: Array(sha256ByLength.enumerated()))
-  func `gives the digest of every length to 200`(length: Int, hex: String) {
+  func `computes the digest of messages of every length to 200`(length: Int, hex: String) {
     let message = (0..<length).map { index in UInt8(truncatingIfNeeded: 31 * index + length) }
     #expect(SHA256.digest(of: message.span).hex == hex)
   }
@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test(arguments: ["", "ab", String(repeating: "0", count: 63), String(repeating: "g", count: 64)])
-  func `refuses what is not 64 hex digits`(text: String) {
+  func `rejects anything but 64 hexadecimal digits`(text: String) {
     #expect(Digest(hex: text) == nil)
   }
 }

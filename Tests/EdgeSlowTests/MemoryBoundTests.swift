@@ -3,8 +3,8 @@ import System
 import TestSupport
 import Testing
 
-/// The formula of the README, chapter "Memory", held against a gateway at its bounds.
-@Suite(.serialized) struct MemoryBoundTests {
+/// Holds a gateway at its limits to the table "Memory" of `deploy/README.md`.
+@Suite(.scopedFixtures, .serialized) struct MemoryBoundTests {
   private static let kibibytesOfProcess = 50 * 1_024
   private static let kibibytesOfLoop = 40 * 1_024
   private static let kibibytesOfIdleConnection = 3
@@ -19,11 +19,10 @@ import Testing
       TestPolicyFolder(
         instances: [("one", "http://127.0.0.1:1")],
         gateway: ["limits": ["connections": 6_000, "upstream_connections": 10]]))
-    defer { gateway.stop() }
     let before = try gateway.residentKibibytes()
     var sockets: [TestSocket] = []
     for _ in 0..<5_000 { sockets.append(try TestSocket(port: gateway.port)) }
-    // Each has been served once, so that what a request needs was given back.
+    // Each has been served once, so that the memory of its request was released.
     for socket in sockets {
       try socket.send(testRequest("GET", Self.target, token: nil))
       var reader = TestMessageReader(socket)
@@ -42,12 +41,10 @@ import Testing
     let chunked =
       Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\(String(body.count, radix: 16))\r\n".utf8) + body
     let core = try ScriptedUpstream { .bytes($0.connection % 2 == 0 ? whole : chunked) }
-    defer { core.stop() }
     let gateway = try GatewayProcess(
       TestPolicyFolder(
         instances: [("one", "http://127.0.0.1:\(core.port)")], instance: ["limits": ["connections": upstream]],
         gateway: ["limits": ["connections": connections, "upstream_connections": upstream]]))
-    defer { gateway.stop() }
     var sockets: [TestSocket] = []
     // Readers that do not read: each holds a connection to Core and the largest buffer.
     for _ in 0..<upstream {
@@ -64,6 +61,7 @@ import Testing
     var most = 0
     for _ in 0..<50 {
       most = max(most, try gateway.residentKibibytes())
+      // Samples over 2.5 s.
       Thread.sleep(forTimeInterval: 0.05)
     }
     let bound =

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Who shows no good token is told so by the rules, and nothing of his reaches Core (RFC 6750, RFC 9110 §11).
+/// A request without a valid token is rejected by the rules and does not reach Core (RFC 6750, RFC 9110 §11).
 @Suite struct BearerProbes {
   private static let token = TestPolicyFolder.token
   private static let none = #"Bearer realm="blnk""#
@@ -56,7 +56,7 @@ import Testing
   ]
 
   @Test(arguments: refused)
-  func `refuses who shows no good token`(probe: Case) throws {
+  func `rejects a request without a valid token`(probe: Case) throws {
     let stage = try Stage.shared.get()
     let tag = stage.newTag()
     let answer = try #require(try stage.gateway.ask("GET", Stage.target(tag), fields: probe.fields, token: nil))
@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test(arguments: ["bearer ", "BEARER ", "BeArEr ", "Bearer  ", "\t Bearer "])
-  func `takes the scheme in any case (RFC 9110 §11.1)`(scheme: String) throws {
+  func `accepts the scheme in any case (RFC 9110 §11.1)`(scheme: String) throws {
     let stage = try Stage.shared.get()
     let answer = try stage.gateway.ask(
       "GET", Stage.target(stage.newTag()), fields: ["AUTHORIZATION: \(scheme)\(Self.token) \t"], token: nil)
@@ -79,7 +79,7 @@ import Testing
     "/proxy/balances/../../admin",
     "/proxy/balances/..%2f..%2fadmin", "/proxy/balances/.%2e/x", "/proxy/balances\\..\\x",
   ])
-  func `no path lets anybody in without a token, nor goes anywhere with one`(path: String) throws {
+  func `no path is served without a token, and no such path is a route`(path: String) throws {
     let stage = try Stage.shared.get()
     let tag = stage.newTag()
     let target = "\(path)?probe=\(tag)&instance_id=one"
@@ -93,7 +93,7 @@ import Testing
     ("POST", [], 403), ("POST", ["X-HTTP-Method-Override: GET", "X-Method-Override: GET"], 403), ("PUT", [], 405),
     ("PATCH", [], 405), ("DELETE", [], 405), ("OPTIONS", [], 405), ("get", [], 405), ("post", [], 405),
   ])
-  func `a token that may read does nothing else (RFC 6750 §3.1)`(method: String, fields: [String], status: Int) throws {
+  func `a read token allows reads only (RFC 6750 §3.1)`(method: String, fields: [String], status: Int) throws {
     let stage = try Stage.shared.get()
     let tag = stage.newTag()
     let answer = try stage.gateway.ask(
@@ -104,7 +104,7 @@ import Testing
       answer?["WWW-Authenticate"] == #"Bearer realm="blnk", error="insufficient_scope", scope="proxy:write""#)
   }
 
-  @Test func `a token in the query or in a form is none (RFC 6750 §2.2, RFC 9700 §4.3.2)`() throws {
+  @Test func `a token in the query or in a form is ignored (RFC 6750 §2.2, RFC 9700 §4.3.2)`() throws {
     let stage = try Stage.shared.get()
     let tag = stage.newTag()
     let target = Stage.target(tag) + "&access_token=\(Self.token)"

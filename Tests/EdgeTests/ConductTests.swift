@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What clients do that are hasty, huge, or gone.
-@Suite struct ConductTests {
+/// Clients that pipeline, flood, drip or disconnect.
+@Suite(.scopedFixtures) struct ConductTests {
   private static let head = "POST {T} HTTP/1.1\r\n{H}"
 
   struct Flood: Sendable, CustomTestStringConvertible {
@@ -31,25 +31,25 @@ import Testing
   ]
 
   @Test(arguments: floods)
-  func `who sends too much is told so before all of it is read`(flood: Flood) throws {
+  func `a client that sends too much gets a response before all of it is read`(flood: Flood) throws {
     let stage = try Stage.shared.get()
     let tag = stage.newTag()
     let start = flood.start.replacing("{T}", with: Stage.target(tag)).replacing("{H}", with: Stage.lines)
     let socket = try stage.gateway.connect()
     try socket.send(start)
     let piece = Array(String(repeating: flood.piece, count: 1 + 65_536 / flood.piece.utf8.count).utf8)
-    // Sending may break off: the gateway reads only some of what follows its answer.
+    // Sending may fail: the gateway reads only part of what follows its response.
     for _ in 0...flood.count * flood.piece.utf8.count / piece.count {
       guard (try? socket.send(piece)) != nil else { break }
     }
     var reader = TestMessageReader(socket)
     let answer = try? reader.next()
     #expect(answer?.status == flood.status)
-    // A chunked body has begun to pass when its bound is met; it never ends as a whole one.
+    // A chunked body is forwarded until it exceeds the bound; it never reaches Core complete.
     #expect(stage.requests(tag) == 0)
   }
 
-  @Test func `a pipeline of everything comes back in order`() throws {
+  @Test func `pipelined requests of every kind are answered in order`() throws {
     let stage = try Stage.shared.get()
     let tag = stage.newTag()
     let target = Stage.target(tag)
@@ -69,7 +69,7 @@ import Testing
     #expect(stage.requests(tag) == 4)
   }
 
-  @Test func `one byte at a time is one request`() throws {
+  @Test func `a request that arrives byte by byte is one request`() throws {
     let stage = try Stage.shared.get()
     let tag = stage.newTag()
     let socket = try stage.gateway.connect()
@@ -88,12 +88,9 @@ import Testing
   ]
 
   @Test(arguments: slowBodies, [0, 7_900])
-  func `who sends a body slowly holds no connection to Core, however large the head`(slowly: String, large: Int) throws
-  {
+  func `a slow body holds no connection to Core, however large the head`(slowly: String, large: Int) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["limits": ["connections": 1]])
-    defer { gateway.stop() }
     let target = "/proxy/balances?instance_id=one"
     var slow: [TestSocket] = []
     for _ in 0..<3 {
@@ -107,13 +104,11 @@ import Testing
     for socket in slow { socket.end() }
   }
 
-  @Test func `clients that break off, and idle ones, cost nothing when they are gone`() throws {
+  @Test func `clients that disconnect leave no descriptor open`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try GatewayProcess(
       TestPolicyFolder(
         instances: [("one", "http://127.0.0.1:\(core.port)")], instance: ["limits": ["connections": 4]]))
-    defer { gateway.stop() }
     let target = "/proxy/balances?instance_id=one"
     try expectServed(gateway, target)
     let before = try descriptors(of: gateway)
@@ -129,9 +124,8 @@ import Testing
     try expectServed(gateway, target)
     idle = []
     try expectServed(gateway, target)
-    // Connections to Core may stay: 4 of 3 descriptors each.
-    for _ in 0..<100 where try descriptors(of: gateway) > before + 12 { Thread.sleep(forTimeInterval: 0.02) }
-    #expect(try descriptors(of: gateway) <= before + 12)
+    // Connections to Core may stay: 4 with 3 descriptors each.
+    #expect(try eventually { try descriptors(of: gateway) <= before + 12 })
   }
 
   private func expectServed(_ gateway: GatewayProcess, _ target: String) throws {

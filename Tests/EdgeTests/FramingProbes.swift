@@ -3,7 +3,7 @@ import Testing
 
 /// Where bodies and connections end (RFC 9112 §6 to §9).
 @Suite struct FramingProbes {
-  /// What would be served if the body before it were thought to be shorter than it is.
+  /// What would be served if the preceding body were read as shorter than it is.
   private static let hidden = "GET {T} HTTP/1.1\r\n{H}\r\n"
   private static let chunked = "POST {T} HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n"
 
@@ -61,13 +61,13 @@ import Testing
     Probe("§7.1: 2^40, which is too large before it has come", chunked + "10000000000\r\nx", .refused(413)),
     Probe("§7.1: bare LF", chunked + "2\n{}\n0\n\n", .refused(400)),
     Probe("§7.1.1: an extension without a name", chunked + "2;\r\n{}\r\n0\r\n\r\n", .refused(400)),
-    Probe("§7.1.1: an extension whose name is no token", chunked + "2;a[=b\r\n{}\r\n0\r\n\r\n", .refused(400)),
+    Probe("§7.1.1: an extension whose name is not a token", chunked + "2;a[=b\r\n{}\r\n0\r\n\r\n", .refused(400)),
     Probe("§7.1.1: blanks around an extension", chunked + "2 ; a = \"b\"\r\n{}\r\n0\r\n\r\n", .served),
     Probe("§7.1.1: LF in an extension", chunked + "2;\n\r\n{}\r\n0\r\n\r\n", .refused(400)),
     Probe(
       "§7.1.1: extensions without end", chunked + "2;" + String(repeating: "a", count: 9_000) + "\r\n{}\r\n0\r\n\r\n",
       .refused(400)),
-    Probe("§7.1.2: a trailer that is no field", chunked + "0\r\nX T: 1\r\n\r\n", .refused(400)),
+    Probe("§7.1.2: a trailer that is not a field", chunked + "0\r\nX T: 1\r\n\r\n", .refused(400)),
   ]
 
   static let connections: [Probe] = [
@@ -94,13 +94,13 @@ import Testing
   func `a transfer coding is read or refused`(probe: Probe) throws { try probe.check(on: Stage.shared.get()) }
 
   @Test(arguments: connections)
-  func `a connection goes on or ends`(probe: Probe) throws { try probe.check(on: Stage.shared.get()) }
+  func `a connection persists or ends`(probe: Probe) throws { try probe.check(on: Stage.shared.get()) }
 
   @Test(arguments: [
     "POST {T} HTTP/1.1\r\n{H}Content-Length: 20\r\n\r\n{}",
     "POST {T} HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n5\r\nhe",
   ])
-  func `a body that the client breaks off is not taken for whole (§8)`(bytes: String) throws {
+  func `a truncated body is not taken as complete (§8)`(bytes: String) throws {
     let stage = try Stage.shared.get()
     let tag = stage.newTag()
     let socket = try stage.gateway.connect()
@@ -110,7 +110,7 @@ import Testing
     #expect(stage.requests(tag) == 0)
   }
 
-  @Test func `what belongs to the connection is not forwarded (9110 §7.6.1)`() throws {
+  @Test func `connection fields are not forwarded (9110 §7.6.1)`() throws {
     let gateway = try Stage.shared.get().gateway
     let answer = try gateway.ask(
       "GET", Stage.target("hop"),

@@ -37,18 +37,18 @@ import Testing
     Probe(
       "9110 §4.2.3: absolute-form without a path is one for /",
       "GET http://gate?instance_id=one HTTP/1.1\r\n{H}\r\n", .answered(404)),
-    Probe("3629 §3: an escape that is no UTF-8", "GET /proxy/balances/%ff HTTP/1.1\r\n{H}\r\n", .answered(400)),
+    Probe("3629 §3: an escape that is not UTF-8", "GET /proxy/balances/%ff HTTP/1.1\r\n{H}\r\n", .answered(400)),
     Probe("3629 §3: an overlong dot", "GET /proxy/balances/%c0%ae HTTP/1.1\r\n{H}\r\n", .answered(400)),
     Probe("9110 §4.2.5: a fragment", "GET {T}#x HTTP/1.1\r\n{H}\r\n", .refused(400)),
     Probe(
-      "3986 §2.1: an escape that is none, in the path", "GET /proxy/bal%zzances HTTP/1.1\r\n{H}\r\n", .answered(400)),
+      "3986 §2.1: a malformed escape in the path", "GET /proxy/bal%zzances HTTP/1.1\r\n{H}\r\n", .answered(400)),
   ]
 
   static let fields: [Probe] = [
     Probe("§2.2: a bare CR in a value", "GET {T} HTTP/1.1\r\n{H}X: a\rb\r\n\r\n", .refused(400)),
     Probe("§5: a line without a colon", "GET {T} HTTP/1.1\r\n{H}nocolon\r\n\r\n", .refused(400)),
     Probe("§5: no name", "GET {T} HTTP/1.1\r\n{H}: v\r\n\r\n", .refused(400)),
-    Probe("§5: a name that is no token", "GET {T} HTTP/1.1\r\n{H}X[]: v\r\n\r\n", .refused(400)),
+    Probe("§5: a name that is not a token", "GET {T} HTTP/1.1\r\n{H}X[]: v\r\n\r\n", .refused(400)),
     Probe("§5: a name beyond ASCII", "GET {T} HTTP/1.1\r\n{H}X\u{e4}: v\r\n\r\n", .refused(400)),
     Probe("§5.1: a blank before the colon", "GET {T} HTTP/1.1\r\n{H}X : v\r\n\r\n", .refused(400)),
     Probe("§5.1: the same, on a length", "POST {T} HTTP/1.1\r\n{H}Content-Length : 2\r\n\r\n{}", .refused(400)),
@@ -69,7 +69,7 @@ import Testing
     Probe(
       "3986 §3.2.2: a Host with sub-delims and escapes",
       "GET {T} HTTP/1.1\r\n{H}\r\n".replacing("{H}", with: Stage.lines.replacing("gate", with: "a=b%41")), .served),
-    Probe("3986 §2.1: a Host with an escape that is none", "GET {T} HTTP/1.1\r\nHost: a%4\r\n\r\n", .refused(400)),
+    Probe("3986 §2.1: a Host with a malformed escape", "GET {T} HTTP/1.1\r\nHost: a%4\r\n\r\n", .refused(400)),
     Probe("§3.2: a Host with a space", "GET {T} HTTP/1.1\r\nHost: a b\r\n\r\n", .refused(400)),
     Probe("§3.2: a Host with a slash", "GET {T} HTTP/1.1\r\nHost: a/b\r\n\r\n", .refused(400)),
     Probe("§3.2: a Host with userinfo", "GET {T} HTTP/1.1\r\nHost: a@b\r\n\r\n", .refused(400)),

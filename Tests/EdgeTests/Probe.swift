@@ -1,14 +1,14 @@
 import TestSupport
 import Testing
 
-/// Bytes that a client may send, and what the gateway has to make of them.
+/// Bytes that a client may send, and how the gateway has to treat them.
 struct Probe: Sendable, CustomTestStringConvertible {
   enum Verdict: Sendable {
-    /// Core answers, and the connection serves one request more.
+    /// Core answers, and the connection serves another request.
     case served
-    /// Core answers, and the connection ends, whatever follows the request.
+    /// Core answers, and the connection ends whatever follows the request.
     case servedLast
-    /// The gateway answers with this status, and the connection serves one request more.
+    /// The gateway answers with this status, and the connection serves another request.
     case answered(Int)
     /// The gateway answers with this status, and the connection ends: where the next request begins is in doubt.
     case refused(Int)
@@ -16,10 +16,10 @@ struct Probe: Sendable, CustomTestStringConvertible {
 
   /// The rule and its source.
   let rule: String
-  /// One byte a character, with `{T}` for a target that has a route, and `{H}` for the lines of Host and Authorization.
+  /// One byte per character, with `{T}` for a target that has a route, and `{H}` for the lines of Host and Authorization.
   let bytes: String
   let verdict: Verdict
-  /// Whether the client ends its side behind them.
+  /// Whether the client closes its sending side after them.
   var ends = false
 
   init(_ rule: String, _ bytes: String, _ verdict: Verdict, ends: Bool = false) {
@@ -31,9 +31,9 @@ struct Probe: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { rule }
 
-  // MARK: Trying
+  // MARK: Checking
 
-  /// Sends the bytes to a gateway and judges what comes back, and what reaches Core.
+  /// Sends the bytes to a gateway and judges the response and what reaches Core.
   func check(on stage: Stage) throws {
     let tag = stage.newTag()
     let socket = try stage.gateway.connect()
@@ -69,7 +69,7 @@ struct Probe: Sendable, CustomTestStringConvertible {
   private func expectNext(_ socket: TestSocket, _ reader: inout TestMessageReader, _ tag: String) throws {
     guard !ends else { return }
     try socket.send("GET \(Stage.target(tag)) HTTP/1.1\r\n\(Stage.lines)\r\n")
-    #expect(try reader.next()?.status == 200, "the connection is of no more use")
+    #expect(try reader.next()?.status == 200, "the connection is not usable")
   }
 
   private func expectEnd(_ socket: TestSocket, _ reader: TestMessageReader) throws {

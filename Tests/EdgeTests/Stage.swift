@@ -1,13 +1,13 @@
 import Synchronization
 import TestSupport
 
-/// One gateway before one Core, for all probes of this process: each has a tag that tells its requests from the others'.
+/// One gateway and one Core for all probes of this process; each probe has a tag that marks its requests.
 final class Stage: Sendable {
   let core: ScriptedUpstream
   let gateway: RunningGateway
   private let count = Atomic<Int>(0)
 
-  static let shared = Result { try Stage() }
+  static let shared = Result { try Fixtures.shared { try Stage() } }
 
   /// The fields that every request needs.
   static let lines = "Host: gate\r\nAuthorization: Bearer \(TestPolicyFolder.token)\r\n"

@@ -3,8 +3,8 @@ import TestFolders
 import TestSupport
 import Testing
 
-/// What the audit log promises, against a kernel that does as it pleases.
-@Suite(.serialized) struct AuditDurabilityTests {
+/// What the audit log guarantees when the kernel or the disk fails.
+@Suite(.scopedFixtures, .serialized) struct AuditDurabilityTests {
   private static let link = "/proxy/balances/b/identity?instance_id=one"
   private static let body = #"{"identity_id":"i"}"#
 
@@ -32,21 +32,21 @@ import Testing
 
     func read() throws -> Int { try ask("GET", "/proxy/balances?instance_id=one")?.status ?? 0 }
 
-    /// Writes until one has this status.
+    /// Repeats writes until one gets this status.
     func write(until status: Int) throws -> Bool {
-      let end = Date() + Double(TestSocket.patience)
-      while Date() < end {
+      var isFound = false
+      _ = try eventually(every: 0.02) {
         let answer = try ask("PUT", link, body: AuditDurabilityTests.body)
-        if answer?.status == status { return true }
-        // Nothing else may come of it, and what is refused was not sent.
-        guard answer?.status == 200 || answer?.member("code") == "GATEWAY_AUDIT_UNAVAILABLE" else { return false }
+        isFound = answer?.status == status
+        if isFound { return true }
         #expect(answer?.status == 200 || answer?.member("outcome") == "not_sent" && answer?["Retry-After"] == "1")
-        Thread.sleep(forTimeInterval: 0.02)
+        // Any other response ends the wait.
+        return answer?.status != 200 && answer?.member("code") != "GATEWAY_AUDIT_UNAVAILABLE"
       }
-      return false
+      return isFound
     }
 
-    /// The audit files, the ones that were given up first.
+    /// The audit files; those that were set aside come first.
     func names(in folder: String) throws -> [String] {
       let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix("audit.log") }
       return names.filter { $0 != "audit.log" }.sorted() + ["audit.log"]
@@ -75,11 +75,12 @@ import Testing
     for _ in 0..<5 { #expect(try stage.write() == 200) }
     #expect(stage.gateway.stop() == 0)
     var lines: [Substring] = []
-    let end = Date() + Double(TestSocket.patience)
     // The tracer ends behind the process.
-    repeat {
+    let isTraced = try eventually {
       lines = (try String(contentsOfFile: trace, encoding: .utf8)).split(separator: "\n")
-    } while lines.last?.contains("+++ exited") != true && Date() < end
+      return lines.last?.contains("+++ exited") == true
+    }
+    #expect(isTraced)
     let ids = stage.core.requests.compactMap { $0.message["X-Request-Id"] }
     #expect(ids.count == 5)
     for id in ids {
@@ -96,14 +97,13 @@ import Testing
     try KilledGateway.run(times: 100, seed: UInt64.random(in: 0...UInt64.max))
   }
 
-  @Test(.enabled(if: canMount, "needs unshare -rm and a tmpfs of its own"))
-  func `a full disk refuses writes, lets reads go on, and heals by itself`() throws {
+  @Test(.enabled(if: canMount, "needs unshare -rm and a tmpfs"))
+  func `on a full disk writes are rejected and reads continue, until there is space again`() throws {
     let stage = try Stage { folder in
       let script = #"mount -t tmpfs -o size=128k tmpfs "$0" && exec "$@""#
       return ["/usr/bin/unshare", "-rm", "/bin/sh", "-c", script, folder.statePath]
     }
-    defer { stage.gateway.stop() }
-    // The disk is there for the gateway alone.
+    // Only the gateway sees this disk.
     let state = "/proc/\(stage.gateway.identifier)/root\(stage.folder.statePath)"
     #expect(try stage.write() == 200)
     #expect(FileManager.default.createFile(atPath: "\(state)/filler", contents: nil))
@@ -116,26 +116,25 @@ import Testing
     #expect(try stage.write() == 503)
     try FileManager.default.removeItem(atPath: "\(state)/filler")
     #expect(try stage.write(until: 200))
-    #expect(stage.gateway.waitUntilSaid("is written again"))
+    #expect(stage.gateway.waitUntilSaid("works again"))
     #expect(try stage.read() == 200)
-    // It goes with the process: what it holds is read while it lives, when the last outcome is in it.
-    let end = Date() + Double(TestSocket.patience)
-    var done = 0
+    // The disk disappears with the process, so its files are read before that, once the last outcome is written.
     let writes = stage.core.requests.filter { $0.message.startLine.hasPrefix("PUT") }.count
-    while done < writes, Date() < end {
+    let isRecorded = try eventually {
       let records = try AuditRecords(state, stage.names(in: state))
       let ids = records.outcomes.filter { $0["outcome"] as? String == "done" }.compactMap {
         $0["request_id"] as? String
       }
-      done = Set(ids).count
+      return Set(ids).count >= writes
     }
+    #expect(isRecorded)
     let names = try stage.names(in: state)
     #expect(names.count == 2 && names[0].hasPrefix("audit.log.failed-"))
     #expect(try AuditRecords.findings(state, names) == [])
     try stage.check(state, names)
   }
 
-  @Test func `a file that takes no more is set aside, and the next one goes on`() throws {
+  @Test func `a file that takes no more is set aside, and a new one continues`() throws {
     let stage = try Stage { _ in ["/usr/bin/prlimit", "--fsize=8000"] }
     for _ in 0..<3 {
       #expect(try stage.write(until: 503))
@@ -146,13 +145,13 @@ import Testing
     let state = stage.folder.statePath
     let names = try stage.names(in: state)
     #expect(names.count == 4)
-    // Their names do not tell the order; "audit verify" finds it by what they begin and end with.
+    // Their names do not show the order; "audit verify" finds it by their first and last entries.
     let outcome = try Self.verify(names.map { "\(state)/\($0)" })
     #expect(outcome.status == 0, "\(outcome.output)")
     try stage.check(state, names)
   }
 
-  @Test func `a fdatasync that fails is not tried again: a new file is`() throws {
+  @Test func `a failed fdatasync is not retried; a new file is opened instead`() throws {
     let stage = try Stage { _ in
       ["/usr/bin/strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=fdatasync"]
         + ["-e", "inject=fdatasync:error=EIO:when=4"]
@@ -166,11 +165,11 @@ import Testing
     #expect(names.count == 2)
     #expect(try AuditRecords.findings(state, names) == [])
     try stage.check(state, names)
-    // What was refused has an intent in the file that failed, and the next one says that it was not sent.
+    // A rejected write has an intent in the failed file, and not_sent as its outcome in the next one.
     #expect(try AuditRecords(state, names).words().contains("not_sent"))
   }
 
-  @Test func `a disk that hangs holds up no read, and no write for longer than its deadline`() throws {
+  @Test func `a disk that hangs delays no read, and no write beyond its deadline`() throws {
     let stage = try Stage { _ in
       ["/usr/bin/strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=fdatasync"]
         + ["-e", "inject=fdatasync:delay_enter=8000000:when=3"]

@@ -7,7 +7,7 @@ import Testing
 ///
 /// Each request has a unique path, so its records are found without anything the gateway replied. 32 clients run at once
 /// against two loops.
-@Suite(.serialized) struct ExchangeRecordTests {
+@Suite(.scopedFixtures, .serialized) struct ExchangeRecordTests {
   private static let routes: [String: any Sendable] = [
     "/proxy/balances/:id": ["GET": ["scope": "proxy:read", "operation": "balances.get"]],
     "/proxy/balances/:id/touch": ["GET": ["scope": "proxy:write", "operation": "balances.touch"]],
@@ -89,7 +89,7 @@ import Testing
         for instance in ["refused", "hole", "nameless", "plain", "unknown"] {
           all.append(plain.with { ($0.instance, $0.body) = (instance, body) })
         }
-        for token in [nil, "nobody", TestPolicyFolder.readToken] {
+        for token in [nil, "unknown", TestPolicyFolder.readToken] {
           all.append(plain.with { ($0.token, $0.body) = (token, body) })
         }
       }
@@ -111,15 +111,12 @@ import Testing
 
   @Test func `each exchange has exactly one record`() throws {
     let core = try FaultyCore()
-    defer { core.stop() }
-    let hole = try ListeningSocket(backlog: 0)
-    let filler = try TestSocket(port: hole.port)
+    let hole = try FullBacklog()
     let refusing = try RefusingPort()
     let plain = try RawUpstream { socket in
       _ = try? socket.receive()
       try? socket.send("HTTP/1.1 400 Bad Request\r\n\r\n")
     }
-    defer { plain.stop() }
     let folder = try TestPolicyFolder(
       instances: [
         ("core", "http://127.0.0.1:\(core.port)"), ("refused", "http://127.0.0.1:\(refusing.number)"),
@@ -144,7 +141,6 @@ import Testing
     #expect(isCounted)
     let samples = try #require(try TestMessage.asking(port: adminPort, "/metrics")).samples
     #expect(gateway.stop() == 0)
-    withExtendedLifetime((filler, refusing)) {}
     let total = samples.filter { $0.key.hasPrefix("blnk_gateway_requests_total{") }.values.reduce(0, +)
     #expect(Int(total) == exchanges.count)
     try Self.judge(exchanges, try folder.records(), core)

@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Each fault × each method × pooled or fresh × with or without body: no write executed twice, no answer given to
-/// another, every exchange answered or cut and recorded once, every descriptor free at the end.
-@Suite(.serialized) struct FaultMatrixTests {
+/// Each fault × each method × pooled or new × with or without body: no write executed twice, no response given to
+/// another client, every exchange answered or cut and recorded once, every descriptor closed at the end.
+@Suite(.scopedFixtures, .serialized) struct FaultMatrixTests {
   private static let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", writingGet]
   /// A GET on a write route.
   private static let writingGet = "GET*"
@@ -21,7 +21,7 @@ import Testing
       "DELETE": ["scope": "proxy:write", "operation": "identities.delete"],
     ],
   ]
-  /// Faults of the way to Core: each is an instance of its own.
+  /// Faults of the connection to Core: each has its own instance.
   private static let wayFaults = ["refused", "no answer", "no such name", "not TLS"]
 
   private struct Case {
@@ -41,16 +41,13 @@ import Testing
     }
   }
 
-  @Test func `whatever fails, nothing is done twice and nothing is lost from sight`() throws {
+  @Test func `whatever fails, nothing is executed twice and everything is recorded`() throws {
     let core = try FaultyCore()
-    defer { core.stop() }
-    let hole = try ListeningSocket(backlog: 0)
-    let filler = try TestSocket(port: hole.port)
+    let hole = try FullBacklog()
     let plain = try RawUpstream { socket in
       _ = try? socket.receive()
       try? socket.send("HTTP/1.1 400 Bad Request\r\n\r\n")
     }
-    defer { plain.stop() }
     let refusing = try RefusingPort()
     let folder = try TestPolicyFolder(
       instances: [
@@ -63,7 +60,7 @@ import Testing
         "timeouts": ["connect_s": 0.5, "first_byte_s": 0.5, "between_bytes_s": 0.5, "queue_s": 0.5],
       ], routes: Self.routes)
     let gateway = try GatewayProcess(folder)
-    // Caches and lazily opened files are there after the first exchanges.
+    // The first exchanges fill caches and open files.
     for method in Self.methods { _ = try ask(Self.plain(method), gateway) }
     let descriptorsBefore = try settledDescriptors(gateway, core)
     let cases = Self.allCases()
@@ -72,7 +69,6 @@ import Testing
     for entry in cases { requestIDs.append(try run(entry, gateway, core, &befores)) }
     #expect(try descriptors(of: gateway, core, become: descriptorsBefore))
     #expect(gateway.stop() == 0)
-    withExtendedLifetime((filler, refusing)) {}
     let records = try folder.records()
     #expect(records.count == cases.count + befores + Self.methods.count)
     try judge(cases, requestIDs, records, core)
@@ -113,17 +109,18 @@ import Testing
 
   // MARK: Running
 
-  /// Makes one request and judges its answer; gives the id that the gateway gave it.
+  /// Makes one request and judges its response; returns its request id.
   ///
   /// - Parameter befores: counts the requests that leave a connection in the pool.
   private func run(
     _ entry: Case, _ gateway: GatewayProcess, _ core: FaultyCore, _ befores: inout Int
   ) throws -> String? {
     core.endConnections()
+    // The gateway drops its pooled connections meanwhile; on a busy machine the next request may still meet one.
     Thread.sleep(forTimeInterval: 0.01)
     var isReady = !entry.isPooled
     while !isReady, befores < 1_000 {
-      // On a loaded machine it may not be answered in time.
+      // On a busy machine it may not be answered in time.
       isReady = try ask(entry.before, gateway)?.status == 200
       befores += 1
     }
@@ -135,7 +132,7 @@ import Testing
     return answer?["X-Request-Id"]
   }
 
-  /// The answer; nil where it was cut.
+  /// The response; nil if it was cut.
   private func ask(_ entry: Case, _ gateway: GatewayProcess) throws -> TestMessage? {
     let socket = try TestSocket(port: gateway.port)
     let target = "\(Self.paths[entry.method] ?? "")?instance_id=\(entry.instance)"
@@ -147,7 +144,7 @@ import Testing
 
   // MARK: Judging
 
-  /// Each exchange stands in the log once, with what its client was told and what Core has seen.
+  /// Each exchange has one record that agrees with its client's response and with what Core received.
   private func judge(
     _ cases: [Case], _ requestIDs: [String?], _ records: [[String: any Sendable]], _ core: FaultyCore
   ) throws {
@@ -171,11 +168,12 @@ import Testing
     Self.show(cells)
   }
 
-  /// How many descriptors the gateway holds when nothing is under way.
+  /// How many descriptors the gateway holds while it is idle.
   private func settledDescriptors(_ gateway: GatewayProcess, _ core: FaultyCore) throws -> Int {
     core.endConnections()
     var last = -1
     for _ in 0..<100 {
+      // Settled means unchanged over this time.
       Thread.sleep(forTimeInterval: 0.05)
       let count = try descriptors(of: gateway)
       if count == last { return count }
@@ -188,15 +186,10 @@ import Testing
     try FileManager.default.contentsOfDirectory(atPath: "/proc/\(gateway.identifier)/fd").count
   }
 
-  /// Whether there come to be as many as before; a busy machine may take its time.
+  /// Waits until there are as many as before.
   private func descriptors(of gateway: GatewayProcess, _ core: FaultyCore, become count: Int) throws -> Bool {
     core.endConnections()
-    let end = Date() + Double(TestSocket.patience)
-    while try descriptors(of: gateway) != count {
-      guard Date() < end else { return false }
-      Thread.sleep(forTimeInterval: 0.05)
-    }
-    return true
+    return try eventually { try descriptors(of: gateway) == count }
   }
 
   private static func show(_ cells: [String: [String]]) {

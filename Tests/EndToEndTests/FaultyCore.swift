@@ -7,7 +7,7 @@ enum CoreFault: String, CaseIterable {
   case none, closeUnread, resetUnread, closeUnanswered, resetUnanswered, closeInHead, closeAfterHead, resetInBody
   case stallUnanswered, stallInHead, stallInBody, halfChunk, badChunk, garbage, bothLengths, tooMuch, slowBytes
 
-  /// What is written after the request was read; nil: it is not read at all.
+  /// What is sent after the request was read; nil: it is not read at all.
   var bytes: String? {
     switch self {
     case .none, .slowBytes, .closeUnread, .resetUnread: nil
@@ -23,7 +23,7 @@ enum CoreFault: String, CaseIterable {
     }
   }
 
-  /// The request is met before it is read.
+  /// The connection is closed or reset before the request is read.
   var isBeforeReading: Bool { self == .closeUnread || self == .resetUnread }
 
   enum End { case keep, close, reset, stall }
@@ -38,18 +38,18 @@ enum CoreFault: String, CaseIterable {
   }
 }
 
-/// A Core that plays the fault that a request asks for in `X-Fault`, and counts what it has executed.
+/// A Core that produces the fault named in `X-Fault`, and counts the requests it has executed.
 final class FaultyCore: Sendable {
   struct Seen: Sendable {
-    /// How often each request, by its `X-Id`, was read whole.
+    /// How often each request, by its `X-Id`, was read completely.
     var executed: [String: Int] = [:]
-    /// Which connection it came on last.
+    /// The connection that it came on last.
     var connection: [String: Int] = [:]
   }
 
   private final class Shared: Sendable {
     let seen = Mutex(Seen())
-    /// The next bytes that come are not read.
+    /// The fault of the next request, which is not read.
     let unread = Mutex(CoreFault?.none)
   }
 
@@ -64,12 +64,10 @@ final class FaultyCore: Sendable {
     upstream = try RawUpstream { socket, number in Self.serve(socket, number, shared) }
   }
 
-  /// The next request is met with a closed or a reset connection before it is read.
+  /// Closes or resets the connection of the next request before reading it.
   func leaveUnread(_ fault: CoreFault) { shared.unread.withLock { $0 = fault } }
 
   func endConnections() { for connection in upstream.connections { connection.end() } }
-
-  func stop() { upstream.stop() }
 
   private static func serve(_ socket: TestSocket, _ number: Int, _ shared: Shared) {
     var reader = TestMessageReader(socket)
@@ -92,7 +90,7 @@ final class FaultyCore: Sendable {
     }
   }
 
-  /// False when the connection is over.
+  /// Returns false if the connection has ended.
   private static func play(_ fault: CoreFault, _ id: String, _ message: TestMessage, on socket: TestSocket) -> Bool {
     let isHead = message.startLine.hasPrefix("HEAD ")
     let whole = "HTTP/1.1 200 OK\r\nX-Id: \(id)\r\nContent-Length: \(id.utf8.count)\r\n\r\n\(isHead ? "" : id)"

@@ -4,9 +4,9 @@ import TestFolders
 import TestSupport
 import Testing
 
-/// One instance that hangs must not change another's latency.
-@Suite(.serialized) struct IsolationTests {
-  /// Milliseconds, where a gateway that nobody disturbs does not take as long; a loop that blocks does so for seconds.
+/// An instance that hangs must not affect the latency of another.
+@Suite(.scopedFixtures, .serialized) struct IsolationTests {
+  /// In milliseconds; a blocked loop takes seconds. Applies unless an undisturbed gateway is as slow.
   private static let p99Max = 20.0
 
   @Test func `an instance whose connect never completes leaves another alone`() throws {
@@ -16,13 +16,11 @@ import Testing
 
   @Test func `an instance that refuses connections leaves another alone`() throws {
     let refusing = try RefusingPort()
-    defer { withExtendedLifetime(refusing) {} }
     try expectQuick(beside: "http://127.0.0.1:\(refusing.number)", status: 502)
   }
 
   @Test func `an instance that never answers leaves another alone`() throws {
     let silent = try ScriptedUpstream { _ in .stall([]) }
-    defer { silent.stop() }
     try expectQuick(beside: "http://127.0.0.1:\(silent.port)", status: 504)
   }
 
@@ -31,10 +29,10 @@ import Testing
       _ = try? socket.receive()
       for byte in ScriptedUpstream.json(String(repeating: "x", count: 200)) {
         guard (try? socket.send([byte])) != nil else { return }
+        // 0.6 s for the whole response.
         Thread.sleep(forTimeInterval: 0.002)
       }
     }
-    defer { slow.stop() }
     try expectQuick(beside: "http://127.0.0.1:\(slow.port)", status: 200)
   }
 
@@ -43,40 +41,34 @@ import Testing
     try expectQuick(beside: "http://hanging.test:5001", status: 504, environment: ["LD_PRELOAD": library.path])
   }
 
-  /// 16 checks may be under way: without an end at their timeout, those of names that hang would be for half a minute.
+  /// At most 16 checks run at once: without their timeout, checks of hanging names would take half a minute.
   @Test(
     .enabled(if: NameServer.isPossible, "port 53 and a mount namespace take rights that this machine does not give"))
-  func `instances whose names hang hold up no other's health checks`() throws {
+  func `instances whose names hang do not delay the health checks of others`() throws {
     let isWell = Mutex(false)
     let core = try ScriptedUpstream { _ in
       .bytes(ScriptedUpstream.json("{}", status: isWell.withLock { $0 } ? "200 OK" : "503 Down"))
     }
-    defer { core.stop() }
     let server = try NameServer(nil)
-    defer { server.stop() }
     let hanging = (0..<17).map { ("hanging-\($0)", "http://hanging-\($0).test:5001") }
     let folder = try TestPolicyFolder(
       instances: [("well", "http://127.0.0.1:\(core.port)")] + hanging, instance: ["health": ["interval_s": 0.5]])
     let gateway = try GatewayProcess(folder, wrapper: server.wrapper(in: folder.statePath))
-    defer { gateway.stop() }
-    #expect(gateway.waitUntilSaid("its health check fails", times: 18))
+    #expect(gateway.waitUntilSaid("health check fails", times: 18))
     let start = ContinuousClock.now
     isWell.withLock { $0 = true }
-    #expect(gateway.waitUntilSaid("instance well: its health check succeeds again"))
+    #expect(gateway.waitUntilSaid("instance well: health check succeeds again"))
     #expect(ContinuousClock.now - start < .seconds(15))
   }
 
-  /// Asks a healthy instance while requests to the other are under way, on the one loop.
+  /// Measures a healthy instance while requests to the other one are in progress on the same loop.
   private func expectQuick(beside url: String, status: Int, environment: [String: String] = [:]) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)"), ("bad", url)], loops: 1,
       instance: ["breaker": ["failures": 0], "timeouts": ["connect_s": 1, "first_byte_s": 1]])
     let gateway = try GatewayProcess(folder, environment: environment)
-    defer { gateway.stop() }
     let undisturbed = try GatewayProcess(folder, environment: environment)
-    defer { undisturbed.stop() }
     var stuck: [TestSocket] = []
     for _ in 0..<8 {
       let socket = try TestSocket(port: gateway.port)
@@ -87,7 +79,7 @@ import Testing
     var isQuick = false
     for _ in 0..<5 where !isQuick {
       let (alone, beside) = (try percentile99(of: undisturbed), try percentile99(of: gateway))
-      print("p99 beside \(url): \(beside) ms, alone \(alone) ms")
+      print("p99 with \(url): \(beside) ms, alone \(alone) ms")
       isQuick = beside <= max(Self.p99Max, 3 * alone)
     }
     #expect(isQuick)
@@ -112,21 +104,7 @@ import Testing
   }
 }
 
-/// A listener that accepts nobody and whose queue is full: the kernel drops what else comes.
-private struct FullBacklog {
-  let port: UInt16
-  private let listener: ListeningSocket
-  /// The one connection that a backlog of 0 still takes.
-  private let filler: TestSocket
-
-  init() throws {
-    listener = try ListeningSocket(backlog: 0)
-    port = listener.port
-    filler = try TestSocket(port: port)
-  }
-}
-
-/// A library that makes getaddrinfo(3) sleep for one name, to be preloaded.
+/// A library to preload that makes getaddrinfo(3) sleep for one name.
 private struct HangingResolver {
   var path: String { folder.path("resolver.so") }
   private let folder: TemporaryFolder

@@ -4,16 +4,15 @@ import TestSupport
 import TestValues
 import Testing
 
-/// A gateway with an audit log that is killed again and again while clients write through it.
+/// A gateway with an audit log that is killed repeatedly while clients write through it.
 enum KilledGateway {
-  /// Starts and kills it `times` times over one log. Then every write that Core executed has its intent, and the log
+  /// Starts and kills it `times` times over one log. Afterwards every write that Core executed has an intent, and the log
   /// verifies.
   ///
-  /// - Parameter seed: of the moments.
+  /// - Parameter seed: of the times between start and kill.
   static func run(times: Int, seed: UInt64) throws {
     print("\(times) kills, seed \(seed)")
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)")], loops: 2,
       gateway: ["audit_log": "audit.log", "audit_key": ["env": "TEST_KEY"], "access_log": NSNull()])
@@ -21,6 +20,7 @@ enum KilledGateway {
     for _ in 0..<times {
       let gateway = try GatewayProcess(folder)
       let writers = (0..<8).map { _ in Writer(port: gateway.port) }
+      // The random time of the kill.
       Thread.sleep(forTimeInterval: Double(random.next() % 100_000) / 1_000_000)
       gateway.signal(SIGKILL)
       _ = gateway.waitForEnd()
@@ -36,7 +36,7 @@ enum KilledGateway {
     #expect(try AuditRecords.findings(folder.statePath) == [])
   }
 
-  /// A client that writes until its gateway is gone.
+  /// A client that writes until its gateway has ended.
   private final class Writer: Sendable {
     let ended = DispatchSemaphore(value: 0)
 

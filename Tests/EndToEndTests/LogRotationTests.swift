@@ -3,10 +3,9 @@ import TestSupport
 import Testing
 
 /// SIGUSR1, as logrotate sends it.
-@Suite struct LogRotationTests {
-  @Test func `a rotation by SIGUSR1 loses no line while requests go on`() throws {
+@Suite(.scopedFixtures) struct LogRotationTests {
+  @Test func `a rotation by SIGUSR1 loses no line while requests continue`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:\(core.port)")])
     let gateway = try GatewayProcess(folder)
     let socket = try TestSocket(port: gateway.port)
@@ -29,15 +28,13 @@ import Testing
     #expect(names.count == 6 && lines.count == 200 && Set(ids).count == 200)
   }
 
-  /// A full disk stays full as long as somebody holds what was deleted.
-  @Test func `a rotation closes the old files, the first ones, too`() throws {
+  /// A deleted file takes space on a full disk until it is closed.
+  @Test func `a rotation closes the old files, including the first ones`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)")],
       gateway: ["audit_log": "audit.log", "audit_key": ["env": "TEST_KEY"]])
     let gateway = try GatewayProcess(folder)
-    defer { gateway.stop() }
     let logs = [folder.accessLogPath, folder.statePath + "/audit.log"]
     let socket = try TestSocket(port: gateway.port)
     var reader = TestMessageReader(socket)
@@ -51,11 +48,5 @@ import Testing
     }
   }
 
-  private func isThere(_ path: String) -> Bool {
-    for _ in 0..<1_000 {
-      if FileManager.default.fileExists(atPath: path) { return true }
-      Thread.sleep(forTimeInterval: 0.01)
-    }
-    return false
-  }
+  private func isThere(_ path: String) -> Bool { eventually { FileManager.default.fileExists(atPath: path) } }
 }

@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Large bodies pass through constant memory, however slow either side is.
-@Suite(.serialized) struct MemoryTests {
-  /// What 16 exchanges may add, with their buffers of 256 KiB for a large answer (KiB).
+/// Large bodies take constant memory, however slow either side is.
+@Suite(.scopedFixtures, .serialized) struct MemoryTests {
+  /// What 16 exchanges may add, with their buffers of 256 KiB for a large response (KiB).
   private static let growthMax = 16 * 512 + 4_096
 
   @Test func `16 lists of 16 MB to slow readers`() throws {
@@ -12,9 +12,7 @@ import Testing
     let core = try ScriptedUpstream { _ in
       .bytes(Array("HTTP/1.1 200 OK\r\nContent-Length: \(list.count)\r\n\r\n".utf8) + list)
     }
-    defer { core.stop() }
     let gateway = try GatewayProcess(TestPolicyFolder(instances: [("one", "http://127.0.0.1:\(core.port)")]))
-    defer { gateway.stop() }
     let before = try gateway.residentKibibytes()
     let readers = try (0..<16).map { _ in try TestSocket(port: gateway.port, receiveBuffer: 16_384) }
     for reader in readers { try reader.send(testRequest("GET", "/proxy/balances?instance_id=one")) }
@@ -36,17 +34,16 @@ import Testing
       while count < 100 << 20 {
         guard let bytes = try? socket.receive(atMost: 1 << 20), !bytes.isEmpty else { return }
         count += bytes.count
+        // Slow from time to time.
         if count % 7 == 0 { Thread.sleep(forTimeInterval: 0.001) }
       }
       try? socket.send(ScriptedUpstream.json("{}"))
       _ = try? socket.receive()
     }
-    defer { core.stop() }
     let gateway = try GatewayProcess(
       TestPolicyFolder(
         instances: [("one", "http://127.0.0.1:\(core.port)")],
         gateway: ["limits": ["body_bytes": 200 << 20, "connections": 100, "upstream_connections": 10]]))
-    defer { gateway.stop() }
     let before = try gateway.residentKibibytes()
     let socket = try TestSocket(port: gateway.port)
     try socket.send(
@@ -60,7 +57,7 @@ import Testing
     var reader = TestMessageReader(socket)
     #expect(try reader.next()?.status == 200)
     print("an upload of 100 MB: memory grew by \(most - before) KiB")
-    // A few buffers and what malloc keeps; a body that piled up would show as 100 MB.
+    // A few buffers and what malloc keeps; a buffered body would take 100 MB.
     #expect(most - before < 8_192)
   }
 }

@@ -4,7 +4,7 @@ import Testing
 
 /// Cores that have names: their addresses change, and some of them do not answer.
 @Suite(
-  .serialized, .timeLimit(.minutes(10)),
+  .scopedFixtures, .serialized, .timeLimit(.minutes(10)),
   .enabled(if: NameServer.isPossible, "port 53 and a mount namespace take rights that this machine does not give"))
 struct NameTests {
   /// A gateway whose one instance has a name, on a port that all its addresses share.
@@ -16,7 +16,7 @@ struct NameTests {
 
     init(_ addresses: [LoopbackAddress], port: UInt16, timeouts: [String: any Sendable] = [:], loops: Int = 1) throws {
       server = try NameServer(addresses)
-      // Each request connects anew.
+      // Each request opens a new connection.
       let own: [String: any Sendable] = ["pool_idle_s": 0, "dns_cache_s": 3_600]
       folder = try TestPolicyFolder(
         instances: [("one", "http://core.test:\(port)")], loops: loops,
@@ -24,15 +24,10 @@ struct NameTests {
       gateway = try GatewayProcess(folder, wrapper: server.wrapper(in: folder.statePath))
     }
 
-    deinit {
-      gateway.stop()
-      server.stop()
-    }
-
-    /// The status of one request, on a connection of its own.
+    /// The status of one request on a new connection.
     func ask() throws -> Int? {
       let socket = try TestSocket(port: gateway.port)
-      // Kept, so that the next one goes to another loop.
+      // Kept open, so that the next one goes to another loop.
       sockets.append(socket)
       try socket.send(testRequest("GET", "/proxy/balances?instance_id=one"))
       var reader = TestMessageReader(socket)
@@ -44,12 +39,10 @@ struct NameTests {
     try ScriptedUpstream(at: address, port: port) { _ in .bytes(ScriptedUpstream.json("{}")) }
   }
 
-  @Test func `a name is kept for dns_cache_s, and then asked for again`() throws {
+  @Test func `a name is cached for dns_cache_s, then resolved again`() throws {
     let (old, new) = (LoopbackAddress.random(), LoopbackAddress.random())
     let first = try core(at: old)
-    defer { first.stop() }
     let second = try core(at: new, port: first.port)
-    defer { second.stop() }
     let stage = try Stage([old], port: first.port)
     for _ in 0..<5 { #expect(try stage.ask() == 200) }
     stage.server.answer([new])
@@ -64,12 +57,10 @@ struct NameTests {
     #expect(try eventually { try stage.ask() == 200 && first.requests.count > before })
   }
 
-  @Test func `a reload asks for the name again, whatever it changes`() throws {
+  @Test func `every reload resolves the name again`() throws {
     let (old, new) = (LoopbackAddress.random(), LoopbackAddress.random())
     let first = try core(at: old)
-    defer { first.stop() }
     let second = try core(at: new, port: first.port)
-    defer { second.stop() }
     let stage = try Stage([old], port: first.port)
     #expect(try stage.ask() == 200)
     stage.server.answer([new])
@@ -79,11 +70,10 @@ struct NameTests {
     #expect(try eventually { try stage.ask() == 200 && !second.requests.isEmpty })
   }
 
-  @Test func `a Core that comes back at another address is reached after one failed connect`() throws {
+  @Test func `a Core that moved to another address is reached after one failed connect`() throws {
     let (old, new) = (LoopbackAddress.random(), LoopbackAddress.random())
     let first = try core(at: old)
     let second = try core(at: new, port: first.port)
-    defer { second.stop() }
     let stage = try Stage([old], port: first.port)
     #expect(try stage.ask() == 200)
     stage.server.answer([new])
@@ -93,24 +83,22 @@ struct NameTests {
     #expect(second.requests.count == 3)
   }
 
-  @Test func `an address that refuses is skipped on all loops while another is left`() throws {
+  @Test func `an address that refuses is skipped on all loops as long as there is another`() throws {
     let (bad, good) = (LoopbackAddress.random(), LoopbackAddress.random())
     let core = try core(at: good)
-    defer { core.stop() }
     let stage = try Stage([bad, good], port: core.port, timeouts: ["dns_cache_s": 0], loops: 3)
     #expect(try stage.ask() == 200)
-    // It would answer now.
+    // The skipped address would answer now.
     let other = try self.core(at: bad, port: core.port)
-    defer { other.stop() }
     for _ in 0..<9 { #expect(try stage.ask() == 200) }
     #expect(other.requests.isEmpty && core.requests.count == 10)
-    // None other is left: it is asked after all.
+    // It is the only one left, so it is used.
     core.stop()
     for _ in 0..<6 { #expect(try stage.ask() == 200) }
     #expect(other.requests.count == 6)
   }
 
-  @Test func `where all addresses failed, none is skipped`() throws {
+  @Test func `no address is skipped if all have failed`() throws {
     let addresses = (0..<3).map { _ in LoopbackAddress.random() }
     let blocked = try core(at: addresses[0])
     blocked.stop()
@@ -118,22 +106,18 @@ struct NameTests {
     let stage = try Stage(addresses, port: port)
     #expect(try stage.ask() == 502)
     let core = try core(at: addresses[1], port: port)
-    defer { core.stop() }
     #expect(try stage.ask() == 200)
     #expect(core.requests.count == 1)
   }
 
-  @Test func `an address that never answers costs its time once`() throws {
+  @Test func `the timeout of an address that never answers is spent once`() throws {
     let (bad, good) = (LoopbackAddress.random(), LoopbackAddress.random())
     let core = try core(at: good)
-    defer { core.stop() }
-    let hole = try ListeningSocket(backlog: 0, at: bad, port: core.port)
-    let filler = try TestSocket(port: core.port, of: bad)
-    // Half of the time is the first address's.
+    _ = try FullBacklog(at: bad, port: core.port)
+    // The first address gets half of the time.
     let stage = try Stage([bad, good], port: core.port, timeouts: ["connect_s": 6], loops: 2)
     let start = ContinuousClock.now
     for _ in 0..<10 { #expect(try stage.ask() == 200) }
     #expect(ContinuousClock.now - start < .seconds(15))
-    withExtendedLifetime((hole, filler)) {}
   }
 }

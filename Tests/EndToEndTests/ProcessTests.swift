@@ -2,11 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What the running program costs the machine: system calls and threads.
-@Suite(.serialized) struct ProcessTests {
+/// System calls and threads of the running program.
+@Suite(.scopedFixtures, .serialized) struct ProcessTests {
   @Test func `a request takes at most 5 system calls`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try GatewayProcess(
       TestPolicyFolder(instances: [("one", "http://127.0.0.1:\(core.port)")], loops: 1))
     let sockets = try (0..<16).map { _ in try TestSocket(port: gateway.port) }
@@ -21,12 +20,10 @@ import Testing
   }
 
   @Test(arguments: [1, 3])
-  func `there are at most 4 threads beside the loops`(loops: Int) throws {
+  func `there are at most 4 threads besides the loops`(loops: Int) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try GatewayProcess(
       TestPolicyFolder(instances: [("one", "http://127.0.0.1:\(core.port)")], loops: loops))
-    defer { gateway.stop() }
     try Self.ask(try TestSocket(port: gateway.port), times: 20)
     let status = try String(contentsOfFile: "/proc/\(gateway.identifier)/status", encoding: .utf8)
     let threads = try #require(status.firstMatch(of: /Threads:\s*([0-9]+)/).flatMap { Int($0.1) })
@@ -35,7 +32,6 @@ import Testing
 
   @Test func `SIGTERM ends the program with status 0, and every exchange is in the log`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:\(core.port)")])
     let gateway = try GatewayProcess(folder)
     try Self.ask(try TestSocket(port: gateway.port), times: 20)
@@ -43,18 +39,16 @@ import Testing
     #expect(try folder.records().count == 20)
   }
 
-  @Test func `no proxy of the environment stands between the gateway and Core`() throws {
+  @Test func `proxy variables of the environment are ignored`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let proxies = Dictionary(
       uniqueKeysWithValues: ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map { ($0, "http://127.0.0.1:9") })
     let gateway = try GatewayProcess(
       TestPolicyFolder(instances: [("one", "http://127.0.0.1:\(core.port)")]), environment: proxies)
-    defer { gateway.stop() }
     try Self.ask(try TestSocket(port: gateway.port), times: 1)
   }
 
-  /// Many clients at once, as a loop that is busy meets them.
+  /// Requests of many clients at once, as on a busy loop.
   private static func askAll(_ sockets: [TestSocket], times: Int) throws {
     for _ in 0..<times {
       for socket in sockets { try socket.send(testRequest("GET", "/proxy/balances?instance_id=one")) }

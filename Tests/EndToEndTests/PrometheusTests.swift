@@ -3,16 +3,15 @@ import TestFolders
 import TestSupport
 import Testing
 
-/// Prometheus' own programs on what the gateway tells (Debian's package `prometheus`).
-@Suite(.timeLimit(.minutes(10))) struct PrometheusTests {
+/// The gateway's metrics, read by Prometheus' own programs (Debian's package `prometheus`).
+@Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct PrometheusTests {
   private struct NotStarted: Error {
     let output: String
   }
 
-  /// A gateway with a Core that answers and one that does not, under a little traffic of every kind.
+  /// A gateway with a Core that answers and one that does not, after a few requests of every kind.
   private func withTraffic(_ body: (GatewayProcess, _ adminPort: UInt16) throws -> Void) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)"), ("down", "http://127.0.0.1:1")],
       gateway: ["admin": "127.0.0.1:0"])
@@ -47,7 +46,7 @@ import Testing
     return process
   }
 
-  @Test func `promtool finds nothing to say of the metrics`() throws {
+  @Test func `promtool accepts the metrics`() throws {
     try withTraffic { _, adminPort in
       let answer = try #require(try TestMessage.asking(port: adminPort, "/metrics"))
       let (input, output) = (Pipe(), Pipe())
@@ -66,7 +65,7 @@ import Testing
     }
   }
 
-  @Test func `Prometheus scrapes, and answers a query with what was sent`() throws {
+  @Test func `Prometheus scrapes the metrics and answers queries with the right counts`() throws {
     try withTraffic { _, adminPort in
       try withTemporaryFolder { folder in
         let text = """
@@ -87,7 +86,7 @@ import Testing
     }
   }
 
-  /// Another process may take the free port meanwhile: then the next one.
+  /// Tries again if another process has taken the free port.
   private func startPrometheus(_ folder: String) throws -> (Process, UInt16) {
     for _ in 0..<5 {
       let listener = try ListeningSocket(backlog: 1)
@@ -99,24 +98,27 @@ import Testing
           "--config.file=\(folder)/prometheus.yml", "--storage.tsdb.path=\(folder)/data",
           "--web.listen-address=127.0.0.1:\(port)",
         ])
-      for _ in 0..<600 where process.isRunning {
-        if (try? TestMessage.asking(port: port, "/-/ready"))?.status == 200 { return (process, port) }
-        Thread.sleep(forTimeInterval: 0.05)
+      var isReady = false
+      _ = eventually(every: 0.05) {
+        isReady = (try? TestMessage.asking(port: port, "/-/ready"))?.status == 200
+        return isReady || !process.isRunning
       }
+      if isReady { return (process, port) }
       if process.isRunning { process.terminate() }
       process.waitUntilExit()
     }
     throw NotStarted(output: "prometheus is not ready")
   }
 
-  /// The one value that a query gives, once there is one.
+  /// The single value of a query, once there is one.
   private func value(of query: String, at port: UInt16) throws -> String? {
     let escaped = query.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
-    for _ in 0..<300 {
+    var value: String?
+    _ = try eventually(every: 0.1) {
       let answer = try TestMessage.asking(port: port, "/api/v1/query?query=\(escaped)")
-      if let found = answer?.bodyText.firstMatch(of: /"value":\[[0-9.]+,"([^"]*)"\]/) { return String(found.1) }
-      Thread.sleep(forTimeInterval: 0.1)
+      value = (answer?.bodyText.firstMatch(of: /"value":\[[0-9.]+,"([^"]*)"\]/)?.1).map { String($0) }
+      return value != nil
     }
-    return nil
+    return value
   }
 }

@@ -3,8 +3,8 @@ import TestFolders
 import TestSupport
 import Testing
 
-/// Two tenants on one gateway: what one breaks does not keep the other's changes from taking effect.
-@Suite(.serialized) struct RevocationProcessTests {
+/// Two tenants on one gateway: a fault of one does not keep the other's changes from taking effect.
+@Suite(.scopedFixtures, .serialized) struct RevocationProcessTests {
   private final class Stage {
     let core: ScriptedUpstream
     let folder: TestPolicyFolder
@@ -13,7 +13,7 @@ import Testing
     private let socket: TestSocket
     private var reader: TestMessageReader
 
-    /// - Parameter keyPaths: of "one" and "two"; nil: files in `keys`.
+    /// - Parameter keyPath: of "two"; nil: a file in `keys`.
     init(keyPath: String? = nil) throws {
       core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
       keys = try TemporaryFolder()
@@ -43,7 +43,7 @@ import Testing
       return try reader.next()
     }
 
-    /// The key that Core was shown last.
+    /// The key of Core's last request.
     var keyShown: String? { core.requests.last?.message["X-Blnk-Key"] }
 
     func token(_ arguments: String..., input: String = "", admin isNamed: Bool = true) throws -> (
@@ -67,19 +67,13 @@ import Testing
     }
 
     func status() throws -> String { try TestMessage.asking(port: gateway.adminPort ?? 0, "/status")?.bodyText ?? "" }
-
-    func end() {
-      gateway.stop()
-      core.stop()
-    }
   }
 
-  @Test func `a revocation is in force at once, though another tenant's key has gone`() throws {
+  @Test func `a revocation takes effect immediately although another tenant's key is missing`() throws {
     let stage = try Stage()
-    defer { stage.end() }
     #expect(try stage.ask("one")?.status == 200)
     try FileManager.default.removeItem(atPath: stage.keys.path("tenant/two.key"))
-    #expect(stage.gateway.waitUntilSaid("the last good content stays"))
+    #expect(stage.gateway.waitUntilSaid("keep their last good content"))
     let revoked = try stage.token("revoke", "--token-stdin", input: TestPolicyFolder.token)
     #expect(revoked.status == 0 && revoked.errors.contains("In force after "), "\(revoked.errors)")
     #expect(revoked.errors.contains("generation 3"))
@@ -91,16 +85,17 @@ import Testing
     #expect(list.output.contains("revoked"), "\(list.output)")
   }
 
-  @Test func `a revocation is in force though no other file can be read, and a new token says why it is not`() throws {
+  @Test func `a revocation takes effect although no other file can be read; "token new" says why its token does not`()
+    throws
+  {
     let stage = try Stage()
-    defer { stage.end() }
     try stage.write("{", "routes.json")
     try stage.write(#"{"clients": {"#, "clients.json")
     #expect(stage.gateway.waitUntilSaid("generation 1 stays in force"))
     let revoked = try stage.token("revoke", "--token-stdin", input: TestPolicyFolder.token)
     #expect(revoked.status == 0 && revoked.errors.contains("In force after "), "\(revoked.errors)")
     #expect(try stage.ask("one")?.member("code") == "GATEWAY_TOKEN_REVOKED")
-    // Both faults are shown: the one that refuses the whole, and the one beside it.
+    // Both faults are shown: the one that rejects the whole folder, and that of a single file.
     let status = try stage.status()
     #expect(status.contains("routes.json") && status.contains("clients.json"), "\(status)")
     try stage.folder.writeClients()
@@ -111,13 +106,12 @@ import Testing
     #expect(client.status == 0, "\(client.errors)")
     #expect(try stage.ask("one", token: TestPolicyFolder.readToken)?.member("code") == "GATEWAY_TOKEN_REVOKED")
     try FileManager.default.removeItem(atPath: stage.folder.path + "/revoked.json")
-    #expect(stage.gateway.waitUntilSaid("what it revoked stays revoked"))
+    #expect(stage.gateway.waitUntilSaid("its revocations stay in force"))
     #expect(try stage.ask("one")?.member("code") == "GATEWAY_TOKEN_REVOKED")
   }
 
-  @Test func `commands do not wait where they should not, and say where nobody answers`() throws {
+  @Test func `commands do not wait with --no-wait, and report if no gateway answers`() throws {
     let stage = try Stage()
-    defer { stage.end() }
     let made = try stage.token("new", "--client", "reader")
     #expect(made.status == 0 && made.errors.contains("In force after "), "\(made.errors)")
     #expect(try stage.ask("one", token: String(made.output.dropLast()))?.status == 200)
@@ -131,9 +125,8 @@ import Testing
   enum Change: CaseIterable { case inPlace, byRename, bySwap }
 
   @Test(arguments: Change.allCases)
-  func `a changed key file takes effect by itself`(change: Change) throws {
+  func `a changed key file takes effect without a signal`(change: Change) throws {
     let stage = try Stage()
-    defer { stage.end() }
     #expect(try stage.ask("two")?.status == 200 && stage.keyShown == "first-key")
     let path = stage.keys.path("tenant/two.key")
     switch change {
@@ -143,7 +136,7 @@ import Testing
       let renamed = unsafe rename(stage.keys.path("tenant/new"), path)
       #expect(renamed == 0)
     case .bySwap:
-      // As Kubernetes shows a volume: the file is a link into ..data, itself a link that is swapped.
+      // Like a Kubernetes volume: the file is a link into ..data, which is a link that is swapped.
       for (folder, text) in [("..1", "first-key"), ("..2", "second-key")] {
         try stage.keys.makeFolder("tenant/\(folder)")
         try stage.keys.write(text, to: "tenant/\(folder)/two.key")
@@ -165,12 +158,11 @@ import Testing
     #expect(isShown)
   }
 
-  @Test func `an instance without its key is refused from the start, until a later try finds it`() throws {
-    // Appears without any event of a folder: only another try can find it.
+  @Test func `an instance without its key is misconfigured from the start until a retry finds the key`() throws {
+    // Appears without an event of a folder: only a retry can find it.
     let number: Int32 = 987
     let stage = try Stage(keyPath: "/proc/\(getpid())/fd/\(number)")
-    defer { stage.end() }
-    #expect(stage.gateway.waitUntilSaid("serving without what"))
+    #expect(stage.gateway.waitUntilSaid("serving without the faulty"))
     let refused = try stage.ask("two")
     #expect(refused?.status == 503 && refused?.member("code") == "GATEWAY_INSTANCE_MISCONFIGURED")
     #expect(refused?.member("outcome") == "not_sent")
@@ -182,23 +174,23 @@ import Testing
     #expect(try stage.ask("two")?.status == 200)
   }
 
-  @Test func `a folder that never comes to rest does not keep a change waiting`() throws {
+  @Test func `a folder that keeps changing does not delay a change forever`() throws {
     let stage = try Stage()
-    defer { stage.end() }
     #expect(try stage.ask("one")?.status == 200)
     let began = ContinuousClock.now
     try stage.folder.writeClients(app: ["revoked": true])
     while try stage.ask("one")?.status == 200, ContinuousClock.now - began < .seconds(TestSocket.patience) {
       try stage.write("\(began)", "notes.txt")
+      // More often than the 200 ms of rest that a reload waits for.
       Thread.sleep(forTimeInterval: 0.05)
     }
-    // 2 s by themselves; without a bound it would be for ever.
+    // It takes 2 s; without a bound it would take forever.
     #expect(ContinuousClock.now - began < .seconds(10))
   }
 
-  @Test func `serve --strict does not start while something is faulty`() throws {
+  @Test func `serve --strict does not start with a fault`() throws {
     let stage = try Stage()
-    stage.end()
+    stage.gateway.stop()
     try FileManager.default.removeItem(atPath: stage.keys.path("one.key"))
     let process = Process()
     process.executableURL = URL(filePath: try BuiltProgram.path())
@@ -210,13 +202,12 @@ import Testing
     #expect(process.terminationStatus == 1)
   }
 
-  @Test func `after a restart in the midst of a rotation no write meets the key that Core refuses`() throws {
+  @Test func `after a restart during a key rotation no write uses the key that Core refuses`() throws {
     let core = try ScriptedUpstream { request in
       let refusal = #"{"error":"Invalid API key","error_detail":{"code":"AUTH_INVALID_API_KEY"}}"#
       let isRight = request.message["X-Blnk-Key"] == TestPolicyFolder.secondKey
       return .bytes(isRight ? ScriptedUpstream.json("{}") : ScriptedUpstream.json(refusal, status: "401 Unauthorized"))
     }
-    defer { core.stop() }
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)")],
       instance: ["key": [["env": "TEST_KEY"], ["env": "TEST_KEY_2"]]])
@@ -241,6 +232,5 @@ import Testing
     try Data("no JSON".utf8).write(to: URL(filePath: file))
     gateway = try GatewayProcess(folder, environment: environment)
     #expect(try write(gateway) == 502 && write(gateway) == 200)
-    gateway.stop()
   }
 }

@@ -4,9 +4,8 @@ import TestSupport
 import Testing
 
 /// Core sends more, or closes, after the gateway has read a response and before it sends the next queued request on that
-/// connection: every read of the gateway takes effect at once and returns late, which makes this order certain.
-@Suite(.serialized)
-struct StrayResponseTests {
+/// connection. Every read of the gateway takes effect immediately and returns late, which makes this order certain.
+@Suite(.scopedFixtures, .serialized) struct StrayResponseTests {
   private static let readMicroseconds = 300_000
   private static let stray = "HTTP/1.1 200 OK\r\nX-Stray: 1\r\nContent-Length: 5\r\n\r\nstray"
 
@@ -26,7 +25,6 @@ struct StrayResponseTests {
     surprise: Surprise, method: String
   ) throws {
     let core = try HoldingCore()
-    defer { core.stop() }
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)")], instance: ["limits": ["connections": 1]],
       gateway: ["admin": "127.0.0.1:0"])
@@ -34,7 +32,6 @@ struct StrayResponseTests {
       folder,
       wrapper: ["/usr/bin/strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=recvfrom"]
         + ["-e", "inject=recvfrom:delay_exit=\(Self.readMicroseconds)"])
-    defer { gateway.stop() }
     let adminPort = try #require(gateway.adminPort)
     let first = try TestSocket(port: gateway.port)
     try first.send(testRequest("GET", "/proxy/balances/first?instance_id=one"))
@@ -45,7 +42,7 @@ struct StrayResponseTests {
     #expect(
       try eventually { try TestMessage.asking(port: adminPort, "/metrics")?.queued(for: "one") == 1 })
     core.answerFirst()
-    // The gateway has read the response by now, and goes on with it when this has come, too.
+    // The gateway has read the response by now, and its read returns after the surprise has arrived.
     Thread.sleep(forTimeInterval: Double(Self.readMicroseconds) / 3e6)
     try surprise.play(on: try #require(core.firstConnection))
     var reader = TestMessageReader(first)
@@ -57,7 +54,7 @@ struct StrayResponseTests {
   }
 }
 
-/// A Core that answers the first request when told to, and all others at once.
+/// A Core that answers the first request on demand, and all others immediately.
 private final class HoldingCore: Sendable {
   private final class State: Sendable {
     let hasFirst = DispatchSemaphore(value: 0)
@@ -90,14 +87,11 @@ private final class HoldingCore: Sendable {
         try? socket.send(ScriptedUpstream.json("own"))
       }
     }
+    // A test that fails early has not called it.
+    try Fixtures.ofTest().add(stop: answerFirst)
   }
 
   func waitForFirst() -> Bool { state.hasFirst.wait(timeout: .now() + .seconds(TestSocket.patience)) == .success }
 
-  func answerFirst() { state.mayAnswer.signal() }
-
-  func stop() {
-    state.mayAnswer.signal()
-    upstream.stop()
-  }
+  @Sendable func answerFirst() { state.mayAnswer.signal() }
 }

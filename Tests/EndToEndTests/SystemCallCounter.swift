@@ -11,8 +11,8 @@ struct SystemCallCounter {
 
   init(_ identifier: Int32) { self.identifier = identifier }
 
-  /// The system calls of all threads from now on, while `work` runs and until it has ended the process: a strace that
-  /// is started from a thread of Dispatch inherits a mask that blocks every signal to stop it by.
+  /// The system calls of all threads while `work` runs. It has to end the process: a strace that was started from a
+  /// Dispatch thread inherits a mask that blocks all signals that could stop it.
   func count(during work: () throws -> Void) throws -> Int {
     try withTemporaryFolder { folder in try count(into: folder.path("summary"), during: work) }
   }
@@ -25,7 +25,7 @@ struct SystemCallCounter {
     strace.standardError = errors
     strace.standardInput = FileHandle.nullDevice
     try strace.run()
-    // It says so on its standard error when it is attached.
+    // It writes to standard error when it is attached.
     _ = errors.fileHandleForReading.availableData
     try work()
     strace.waitUntilExit()

@@ -7,7 +7,7 @@ import TestSupport
 ///
 /// `/ended`: no length, close_notify. `/torn`: no length, FIN without close_notify. `/counted`: Content-Length, FIN without
 /// close_notify. Anything else: Content-Length, kept alive.
-final class TLSCore {
+final class TLSCore: Sendable {
   let port: UInt16
   private let process = Process()
   private let folder: TemporaryFolder
@@ -25,8 +25,9 @@ final class TLSCore {
   }()
 
   /// - Parameter ticketsBehind: bytes to receive after the ClientHello before finishing the handshake, which sends the
-  ///   session tickets; 0: at once. A client that pauses for 0.1 s gets them, too.
+  ///   session tickets; 0: immediately. A client that pauses for 0.1 s gets them, too.
   init(_ authority: TestAuthority, ticketsBehind: Int = 0) throws {
+    let fixtures = try Fixtures.ofTest()
     folder = try TemporaryFolder()
     try folder.write(Self.script, to: "core.py")
     let output = Pipe()
@@ -42,6 +43,7 @@ final class TLSCore {
     let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
     guard let port = UInt16(line.trimmingCharacters(in: .newlines)) else { throw NotStarted() }
     self.port = port
+    fixtures.add(stop: stop)
   }
 
   /// A policy folder whose instance `one` is this Core.
@@ -54,7 +56,7 @@ final class TLSCore {
       gateway: gateway)
   }
 
-  func stop() {
+  @Sendable private func stop() {
     // A process started from a Dispatch thread may block SIGTERM.
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()

@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 /// close_notify as the end of a response, and TLS records that carry no response.
-@Suite(.serialized, .enabled(if: TestAuthority.shared != nil && TLSCore.isAtHand, "python3 or openssl is not at hand"))
+@Suite(
+  .scopedFixtures, .serialized,
+  .enabled(if: TestAuthority.shared != nil && TLSCore.isAtHand, "python3 or openssl is not installed"))
 struct TLSFaultTests {
   private let authority: TestAuthority
 
@@ -13,7 +15,6 @@ struct TLSFaultTests {
   /// The bytes a client receives, nil after a reset, and the record of the exchange.
   private func ask(_ path: String, version: String) throws -> (text: String?, record: [String: any Sendable]) {
     let core = try TLSCore(authority)
-    defer { core.stop() }
     let folder = try core.policyFolder(authority)
     let gateway = try GatewayProcess(folder)
     let socket = try TestSocket(port: gateway.port)
@@ -58,7 +59,6 @@ struct TLSFaultTests {
     firstByte: Double, bodyIdle: Double
   ) throws {
     let core = try TLSCore(authority, ticketsBehind: 30_000)
-    defer { core.stop() }
     let folder = try core.policyFolder(
       authority,
       instance: ["timeouts": ["first_byte_s": firstByte], "breaker": ["failures": 5, "open_s": 60, "open_max_s": 60]],
@@ -85,6 +85,5 @@ struct TLSFaultTests {
       answer = try reader.next()
     }
     #expect(answer?.status == 200, "\(answer?.bodyText ?? "no answer")")
-    gateway.stop()
   }
 }

@@ -4,8 +4,10 @@ import TestFolders
 import TestSupport
 import Testing
 
-/// https instances, against nginx as a real TLS server and a small CA made for the test.
-@Suite(.serialized, .enabled(if: TestAuthority.shared != nil && NginxCore.isAtHand, "nginx or openssl is not at hand"))
+/// https instances, with nginx as a real TLS server and a small CA made for the test.
+@Suite(
+  .scopedFixtures, .serialized,
+  .enabled(if: TestAuthority.shared != nil && NginxCore.isAtHand, "nginx or openssl is not installed"))
 struct TLSUpstreamTests {
   private let authority: TestAuthority
 
@@ -14,8 +16,7 @@ struct TLSUpstreamTests {
   private func ask(
     certificate: String, tls: [String: any Sendable], asksForClients: Bool = false, times: Int = 1
   ) throws -> (answers: [TestMessage?], errors: String) {
-    let nginx = try NginxCore(authority, certificate: certificate, asksForClients: asksForClients)
-    defer { nginx.stop() }
+    let nginx = try NginxCore.start(authority, certificate: certificate, asksForClients: asksForClients)
     let folder = try TestPolicyFolder(
       instances: [("one", "https://127.0.0.1:\(nginx.port)")], instance: ["tls": tls])
     let gateway = try GatewayProcess(folder)
@@ -45,11 +46,11 @@ struct TLSUpstreamTests {
   static let refused: [(String, String, String, String)] = [
     ("expired", "ca", "core.test", "certificate has expired"),
     ("good", "ca", "other.test", "other.test"),
-    ("good", "stranger", "core.test", "unable to get local issuer certificate"),
+    ("good", "other-ca", "core.test", "unable to get local issuer certificate"),
   ]
 
   @Test(arguments: refused)
-  func `a certificate that does not hold is a fault, whose reason the log tells and the client not`(
+  func `an invalid certificate is a fault; the log has the reason, the response does not`(
     certificate: String, authorityName: String, name: String, reason: String
   ) throws {
     let tls: [String: any Sendable] = ["ca_file": "\(authority.folder)/\(authorityName).pem", "server_name": name]
@@ -61,7 +62,7 @@ struct TLSUpstreamTests {
     #expect(!answer.bodyText.contains(reason) && !answer.bodyText.contains("certificate"))
   }
 
-  @Test func `the system's trust does not know a private CA`() throws {
+  @Test func `a private CA is not in the system's trust store`() throws {
     let (answers, errors) = try ask(certificate: "good", tls: ["server_name": "core.test"])
     #expect(answers[0]?.member("code") == "GATEWAY_UPSTREAM_TLS_FAILED" && errors.contains("certificate"))
   }
@@ -76,9 +77,9 @@ struct TLSUpstreamTests {
   }
 
   @Test(
-    .enabled(if: ScriptedTLSServer.isThere, "python3 is not at hand"),
+    .enabled(if: ScriptedTLSServer.isThere, "python3 is not installed"),
     arguments: [ScriptedTLSServer.Script.endsWithCloseNotify, .endsWithoutCloseNotify])
-  func `an answer without a length is whole only with close_notify`(script: ScriptedTLSServer.Script) throws {
+  func `a response without a length is complete only with close_notify`(script: ScriptedTLSServer.Script) throws {
     let core = try ScriptedTLSServer(authority, script, "1.3")
     let tls: [String: any Sendable] = ["ca_file": "\(authority.folder)/ca.pem", "server_name": "core.test"]
     let folder = try TestPolicyFolder(
@@ -93,15 +94,15 @@ struct TLSUpstreamTests {
     if script == .endsWithCloseNotify {
       #expect(answer?.body.count == 20_000 && record["code"] == nil)
     } else {
-      #expect(answer == nil, "it is cut")
+      #expect(answer == nil, "the response is cut")
       #expect(record["code"] as? String == "GATEWAY_ANSWER_CUT")
       #expect(record["fault"] as? String == "TLS ended without close_notify")
     }
   }
 }
 
-/// nginx as an https Core that shows what it sees.
-private final class NginxCore {
+/// nginx as an https Core that shows what it receives.
+private final class NginxCore: Sendable {
   let port: UInt16
   private let process = Process()
   private let folder: TemporaryFolder
@@ -111,7 +112,17 @@ private final class NginxCore {
 
   struct NotStarted: Error {}
 
-  init(_ authority: TestAuthority, certificate: String, asksForClients: Bool) throws {
+  /// Tries again if another process has taken the free port.
+  static func start(_ authority: TestAuthority, certificate: String, asksForClients: Bool) throws -> NginxCore {
+    for _ in 0..<4 {
+      let core = try NginxCore(authority, certificate: certificate, asksForClients: asksForClients)
+      if core.isServing { return core }
+    }
+    throw NotStarted()
+  }
+
+  private init(_ authority: TestAuthority, certificate: String, asksForClients: Bool) throws {
+    let fixtures = try Fixtures.ofTest()
     let free = try ListeningSocket(backlog: 1)
     port = free.port
     free.stop()
@@ -144,15 +155,15 @@ private final class NginxCore {
     process.standardInput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice
     try process.run()
-    for _ in 0..<200 {
-      if (try? TestSocket(port: port)) != nil { return }
-      Thread.sleep(forTimeInterval: 0.02)
-    }
-    throw NotStarted()
+    fixtures.add(stop: stop)
   }
 
-  func stop() {
-    // A process that Dispatch's threads start may hold signals back.
+  private var isServing: Bool {
+    eventually { !process.isRunning || (try? TestSocket(port: port)) != nil } && process.isRunning
+  }
+
+  @Sendable private func stop() {
+    // A process started from a Dispatch thread may block SIGTERM.
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
   }

@@ -3,48 +3,44 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What many tokens and instances cost the running program; a fifth of the greatest numbers, for builds without optimization.
-@Suite(.serialized) struct TokenMemoryTests {
+/// Memory for many tokens and instances; a fifth of the supported numbers, because debug builds are slow.
+@Suite(.scopedFixtures, .serialized) struct TokenMemoryTests {
   private static let tokenCount = 20_000
   private static let instanceCount = 2_000
-  /// Of all that the program holds, instances included, a token's part.
+  /// All memory of the program, instances included, divided by the number of tokens.
   private static let bytesATokenMax = 200
 
-  /// How the tokens lie in the folder.
+  /// How the tokens are distributed over files.
   enum Shape: CaseIterable {
     case oneClient, manyFiles
   }
 
   @Test(arguments: Shape.allCases)
-  func `holds tokens and instances at 200 bytes a token, also after a reload`(shape: Shape) throws {
+  func `tokens and instances take at most 200 bytes a token, also after a reload`(shape: Shape) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let url = "http://127.0.0.1:\(core.port)"
     let few = try GatewayProcess(TestPolicyFolder(instances: [(Self.instance(0), url)]))
-    defer { few.stop() }
     let folder = try TestPolicyFolder(instances: (0..<Self.instanceCount).map { (Self.instance($0), url) })
     try writeTokens(shape, in: folder)
     let many = try GatewayProcess(folder)
-    defer { many.stop() }
     for generation in 1...2 {
-      // The same with few tokens, so that all else takes the same memory.
+      // Both gateways do the same, so that they differ in the tables only.
       for gateway in [few, many] { try use(gateway, generation: generation) }
-      // What a reload leaves behind is given back a little later.
-      let end = Date() + Double(TestSocket.patience)
+      // Memory that a reload releases is returned a little later.
       var bytes = Int.max
-      while bytes > Self.bytesATokenMax, Date() < end {
+      let isWithin = try eventually {
         bytes = try (many.ownKibibytes() - few.ownKibibytes()) * 1024 / Self.tokenCount
-        Thread.sleep(forTimeInterval: 0.05)
+        return bytes <= Self.bytesATokenMax
       }
       print("\(shape), generation \(generation): \(bytes) bytes a token")
-      #expect(bytes <= Self.bytesATokenMax)
+      #expect(isWithin)
     }
   }
 
   private func use(_ gateway: GatewayProcess, generation: Int) throws {
     if generation > 1 {
       gateway.signal(SIGHUP)
-      // A build without optimization takes seconds for it, and a busy machine several times as long.
+      // A debug build takes seconds for it, and a busy machine several times as long.
       #expect((0..<12).contains { _ in gateway.waitUntilSaid("generation \(generation) in force") })
     }
     let socket = try TestSocket(port: gateway.port)

@@ -5,16 +5,15 @@ import TestSupport
 import Testing
 
 /// What an access log line says of an exchange.
-@Suite struct AccessLogFieldTests {
+@Suite(.scopedFixtures) struct AccessLogFieldTests {
   private static let trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
   private func digits(_ token: String) -> String {
     String(SHA256.digest(of: Array(token.utf8).span).hex.prefix(8))
   }
 
-  @Test func `a line names the client's own id and trace beside the gateway's`() throws {
+  @Test func `a line has the client's request id and trace id besides the gateway's`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let long = String(repeating: "l", count: 4_000)
     for fields in [
@@ -37,9 +36,9 @@ import Testing
     for record in records[1...] { #expect(record["trace_id"] as? String == record["request_id"] as? String) }
   }
 
-  @Test func `every refusal of a token says which one it was`() throws {
+  @Test func `every rejection logs the token's digest`() throws {
     let gateway = try RunningGateway(upstreams: [("one", 1)])
-    let unknown = "blnk_at_nobody-has-this-one"
+    let unknown = "blnk_at_unknown-token"
     let expected: [(token: String?, method: String, target: String, code: String)] = [
       (unknown, "GET", "/proxy/balances?instance_id=one", "GATEWAY_TOKEN_INVALID"),
       (TestPolicyFolder.readToken, "POST", "/proxy/balances?instance_id=one", "GATEWAY_SCOPE_INSUFFICIENT"),
@@ -61,16 +60,13 @@ import Testing
 
   @Test func `a full disk loses lines and no request`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["access_log": "/dev/full"])
-    defer { gateway.stop() }
     for _ in 0..<20 { #expect(try gateway.ask("GET", "/proxy/balances?instance_id=one")?.status == 200) }
   }
 
-  /// Each line has 7 KiB of path and the pipe holds 64 KiB, so the log is stuck long before the end.
-  @Test func `a pipe that nobody reads loses lines and no request`() throws {
+  /// Each line has a path of 7 KiB and the pipe holds 64 KiB, so the log blocks long before the end.
+  @Test func `a pipe without a reader loses lines and no request`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let pipe = Pipe()
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)],
@@ -81,7 +77,7 @@ import Testing
     }
     #expect(gateway.stop())
     try pipe.fileHandleForWriting.close()
-    // To the end: what the writer still holds would meet a closed pipe, and SIGPIPE end the tests.
+    // To the end: otherwise the writer could write to a closed pipe, and SIGPIPE would end the tests.
     let lines = try pipe.fileHandleForReading.readToEnd()?.split(separator: UInt8(ascii: "\n")) ?? []
     #expect((8..<100).contains(lines.count))
   }

@@ -3,13 +3,12 @@ import TestSupport
 import Testing
 
 /// The endpoint for operators, and probes on the clients' listener.
-@Suite(.timeLimit(.minutes(10))) struct AdminTests {
+@Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct AdminTests {
   private func withGateway(
     _ settings: [String: any Sendable] = [:], _ body: (RunningGateway) throws -> Void
   ) throws {
     let gateway = try RunningGateway(
       upstreams: [("one", 1)], gateway: ["admin": "127.0.0.1:0"].merging(settings) { $1 })
-    defer { gateway.stop() }
     try body(gateway)
   }
 
@@ -32,7 +31,7 @@ import Testing
     }
   }
 
-  @Test func `the endpoint serves no client, and the clients' listener no operator`() throws {
+  @Test func `the admin paths do not exist on the clients' listener`() throws {
     try withGateway { (gateway) throws in
       for path in ["/livez", "/readyz", "/metrics", "/status"] {
         #expect(try gateway.ask("GET", path, token: nil)?.status == 401, "\(path)")
@@ -40,7 +39,7 @@ import Testing
     }
   }
 
-  @Test func `status tells the gateway and each instance, with what failed last`() throws {
+  @Test func `status reports the gateway and each instance with its last fault`() throws {
     try withGateway { (gateway) throws in
       #expect(try gateway.ask("GET", "/proxy/balances?instance_id=one")?.status == 502)
       try gateway.reload()
@@ -68,7 +67,7 @@ import Testing
     ("core-key-of-tests", 401), ("Bearer  core-key-of-tests", 401),
   ]
 
-  @Test(arguments: tokens) func `a token guards what tells of clients, and not the probes`(
+  @Test(arguments: tokens) func `the admin token guards metrics and status, not the probes`(
     credentials: String?, expected: Int
   ) throws {
     try withGateway(Self.guarded) { (gateway) throws in
@@ -82,14 +81,14 @@ import Testing
     }
   }
 
-  @Test func `two tokens are none`() throws {
+  @Test func `a request with two tokens is unauthorized`() throws {
     try withGateway(Self.guarded) { (gateway) throws in
       let field = "Authorization: Bearer \(TestPolicyFolder.key)"
       #expect(try gateway.askAdmin("/metrics", fields: [field, field])?.status == 401)
     }
   }
 
-  @Test func `24 silent connections keep no operator out`() throws {
+  @Test func `24 silent connections do not block an operator`() throws {
     try withGateway { (gateway) throws in
       let port = try #require(gateway.adminPort)
       let silent = try (0..<24).map { _ in try TestSocket(port: port) }
@@ -98,14 +97,14 @@ import Testing
     }
   }
 
-  @Test func `a storm of scrapes keeps no probe out`() throws {
+  @Test func `a storm of scrapes does not block probes`() throws {
     try withGateway { (gateway) throws in
-      // A response that nobody takes is cut after 5 s: a busy machine may spoil a round.
+      // A response that is not read is cut after 5 s: a busy machine may spoil a round.
       #expect(try (0..<5).contains { _ in try isScrapeRefused(by: gateway) })
     }
   }
 
-  /// Whether one more scrape gets 503 while 16 are being answered; probes get their answers all the same.
+  /// Whether one more scrape gets 503 while 16 are being answered; probes are still served.
   private func isScrapeRefused(by gateway: RunningGateway) throws -> Bool {
     var busy: [TestSocket] = []
     for _ in 0..<16 {
@@ -131,8 +130,8 @@ import Testing
     ("127.0.0.2", 421), ("[::1]", 421), ("localhost.", 421), ("ops.example.evil.example:9901", 421), ("x", 421),
   ]
 
-  /// Else a page of another site, whose name was made to lead to this machine, reads it through an operator's browser.
-  @Test(arguments: hosts) func `answers only who names its address, localhost or one of its hosts`(
+  /// Otherwise DNS rebinding would let another site's page read the endpoint through an operator's browser.
+  @Test(arguments: hosts) func `answers only requests whose Host is its address, localhost or one of its hosts`(
     host: String, status: Int
   ) throws {
     let admin: [String: any Sendable] = ["address": "127.0.0.1:0", "hosts": ["ops.example", "[::2]"]]
@@ -148,7 +147,7 @@ import Testing
     }
   }
 
-  @Test func `on every address, each IP address is its own, and other names are not`() throws {
+  @Test func `on the wildcard address, any IP address is accepted as Host, other names are not`() throws {
     let admin: [String: any Sendable] = [
       "address": "0.0.0.0:0", "token": ["env": "TEST_KEY"] as [String: any Sendable],
     ]
@@ -169,7 +168,7 @@ import Testing
     }
   }
 
-  @Test func `the clients' listener answers probes without a token where it is told to`() throws {
+  @Test func `health_on_listen answers probes on the clients' listener without a token`() throws {
     try withGateway(["health_on_listen": true]) { (gateway) throws in
       for path in ["/livez", "/readyz"] {
         let answer = try #require(try gateway.ask("GET", path, token: nil))

@@ -6,14 +6,14 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite struct AuditTests {
+@Suite(.scopedFixtures) struct AuditTests {
   private static let settings: [String: any Sendable] = ["audit_log": "audit.log", "audit_key": ["env": "TEST_KEY"]]
   private static let link = "/proxy/balances/bln_1/identity?instance_id=a"
   private static let body = #"{"identity_id": "idt_1"}"#
 
   private func hex(_ bytes: [UInt8]) -> String { SHA256.digest(of: bytes.span).hex }
 
-  @Test func `tells who linked which balance to which identity, and what Core did`() throws {
+  @Test func `records which client linked which balance to which identity, and the outcome`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     let gateway = try RunningGateway(upstreams: [("a", core.port)], gateway: Self.settings)
     let answer = try gateway.ask("PUT", Self.link, body: Self.body)
@@ -49,7 +49,7 @@ import Testing
     for secret in [TestPolicyFolder.token, TestPolicyFolder.readToken, TestPolicyFolder.key, "of-the-body"] {
       #expect(!text.contains(secret))
     }
-    // What was refused before it could be sent is no write.
+    // A rejected request is not a write.
     #expect(try AuditRecords(gateway.statePath).intents.count == 1)
   }
 
@@ -83,7 +83,7 @@ import Testing
   ]
 
   @Test(arguments: answers)
-  func `says what became of a write`(answer: ScriptedUpstream.Answer, word: String, status: Int) throws {
+  func `records the outcome of a write`(answer: ScriptedUpstream.Answer, word: String, status: Int) throws {
     let core = try ScriptedUpstream { _ in answer }
     let gateway = try RunningGateway(upstreams: [("a", core.port)], gateway: Self.settings)
     _ = try gateway.ask("PUT", Self.link, body: Self.body)
@@ -93,7 +93,7 @@ import Testing
     #expect(records.outcomes.first?["status"] as? Int == status)
   }
 
-  @Test func `a write that finds no Core was not sent`() throws {
+  @Test func `a write to an unreachable Core is not_sent`() throws {
     // Nothing listens on port 1.
     let gateway = try RunningGateway(upstreams: [("a", 1)], gateway: Self.settings)
     let answer = try gateway.ask("PUT", Self.link, body: Self.body)
@@ -104,20 +104,20 @@ import Testing
     #expect(records.outcomes.first?["code"] as? String == "GATEWAY_UPSTREAM_REFUSED")
   }
 
-  @Test func `a write that Core never answers is unknown, also when the gateway ends`() throws {
+  @Test func `a write that Core never answers is unknown, even when the gateway ends`() throws {
     let core = try ScriptedUpstream { _ in .stall([]) }
     let gateway = try RunningGateway(
       upstreams: [("a", core.port)], gateway: Self.settings.merging(["timeouts": ["drain_s": 0.2]]) { $1 })
     let socket = try gateway.connect()
     try socket.send(testRequest("PUT", Self.link, body: Self.body))
-    while core.requests.isEmpty { usleep(1_000) }
+    #expect(eventually { !core.requests.isEmpty })
     let isDrained = gateway.stop()
     #expect(!isDrained)
     #expect(try AuditRecords(gateway.statePath).words() == ["unknown"])
     #expect(try AuditRecords(gateway.statePath).entries.last?["kind"] as? String == "end")
   }
 
-  @Test func `reads are none of its business`() throws {
+  @Test func `reads are not audited`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("[]")) }
     let gateway = try RunningGateway(upstreams: [("a", core.port)], gateway: Self.settings)
     #expect(try gateway.ask("GET", "/proxy/balances?instance_id=a")?.status == 200)
@@ -126,7 +126,7 @@ import Testing
     #expect(try AuditRecords(gateway.statePath).entries.compactMap { $0["kind"] as? String } == ["start", "end"])
   }
 
-  /// Lengths around the sizes of buffers, and around that up to which a body is read whole; chunks of one byte are six on
+  /// Lengths around the buffer sizes and around the longest body that is read whole; a chunk of one byte takes six on
   /// the wire.
   static let bodies = [
     (0, 0), (0, 1), (1, 0), (5_000, 1), (16_000, 0), (16_384, 1_000), (16_384, 1), (40_000, 0), (40_000, 70_000),
@@ -135,7 +135,7 @@ import Testing
   ]
 
   @Test(.serialized, arguments: bodies)
-  func `knows the body by its hash, however it is framed`(length: Int, chunk: Int) throws {
+  func `records the body's hash, however it is framed`(length: Int, chunk: Int) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     let gateway = try RunningGateway(upstreams: [("a", core.port)], gateway: Self.settings)
     let body = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
@@ -167,7 +167,7 @@ import Testing
     return out + Array("0\r\n\r\n".utf8)
   }
 
-  @Test func `a client that leaves in the middle of a short body leaves no trace, of a long one an unknown outcome`()
+  @Test func `a client that leaves during a short body leaves no entry, during a long one an unknown outcome`()
     throws
   {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
@@ -177,8 +177,8 @@ import Testing
       let fields = ["Content-Length: \(length)"]
       let head = Array(testRequest("POST", "/proxy/balances?instance_id=a", fields: fields).utf8)
       try socket.send(head + [UInt8](repeating: 0x20, count: sent))
-      // The long one is under way to Core when its client leaves.
-      if length == 200_000 { while core.connectionCount == 0 { usleep(1_000) } }
+      // Part of the long one has been sent to Core when its client leaves.
+      if length == 200_000 { #expect(eventually { core.connectionCount == 1 }) }
       socket.end()
       _ = try? socket.receive()
     }
@@ -203,7 +203,7 @@ import Testing
           try? FileManager.default.moveItem(
             atPath: "\(gateway.statePath)/audit.log", toPath: "\(gateway.statePath)/\(name)")
           gateway.reopenLogs()
-          while !FileManager.default.fileExists(atPath: "\(gateway.statePath)/audit.log") { usleep(1_000) }
+          guard eventually({ FileManager.default.fileExists(atPath: "\(gateway.statePath)/audit.log") }) else { return }
         }
         return
       }

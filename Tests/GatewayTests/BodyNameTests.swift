@@ -20,7 +20,7 @@ import Testing
     (#"{"identity_id":""}"#, "", nil),
     ("{}", nil, nil), ("[]", nil, nil), ("null", nil, nil), ("", nil, nil), ("  ", nil, nil),
     (#""identity_id""#, nil, nil),
-    // What Go refuses names nothing, whatever came before.
+    // A body that Go rejects names nothing.
     (#"{"identity_id":"a""#, nil, nil), (#"{"identity_id":"a",}"#, nil, nil),
     (#"{"identity_id":"a","x":01}"#, nil, nil),
     (#"{"identity_id":"a","x":tru}"#, nil, nil), (#"{"identity_id":"a","x":"\x"}"#, nil, nil),
@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test(arguments: bodies)
-  func `a body that is cut anywhere names nothing`(body: String, identity: String?, ledger: String?) {
+  func `a truncated body names nothing`(body: String, identity: String?, ledger: String?) {
     let bytes = Array(body.utf8)
     guard let end = bytes.lastIndex(of: UInt8(ascii: "}")) else { return }
     for cut in 0..<end where !body.contains("trailing") || cut < end {
@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test(arguments: ["[", #"{"a":"#, #"[{"a":"#])
-  func `is not led into the depth`(opening: String) {
+  func `does not recurse into deep nesting`(opening: String) {
     for depth in [100, 9_000, 30_000] {
       let body = Array((#"{"identity_id":"a","x":"# + String(repeating: opening, count: depth)).utf8)
       #expect(BodyNames(body.span).identityID == nil)
@@ -59,14 +59,14 @@ import Testing
     #expect(BodyNames(Array(#"{"identity_id":"a","x":\#(tooDeep)}"#.utf8).span).identityID == nil)
   }
 
-  @Test func `leaves out what is too long to be an id`() {
+  @Test func `omits values that are too long for an id`() {
     let long = String(repeating: "x", count: BodyNames.idBytesMax)
     #expect(BodyNames(Array(#"{"identity_id":"\#(long)"}"#.utf8).span).identityID?.count == 256)
     #expect(BodyNames(Array(#"{"identity_id":"\#(long)y"}"#.utf8).span).identityID == nil)
     #expect(BodyNames(Array(#"{"identity_id":"a","identity_id":"\#(long)y"}"#.utf8).span).identityID == nil)
   }
 
-  @Test func `any bytes are taken without harm`() {
+  @Test func `any bytes are read safely`() {
     var random = SystemRandomNumberGenerator()
     let alphabet = Array(#"{}[]",:\u09identity_id "#.utf8) + [0, 0x80, 0xC3, 0xFF]
     for _ in 0..<20_000 {
@@ -86,7 +86,7 @@ import Testing
   ]
 
   @Test(arguments: targets)
-  func `names what the path names`(pattern: String, path: String, expected: [[String]]) {
+  func `names the parameters of the path`(pattern: String, path: String, expected: [[String]]) {
     let bytes = Array("xx\(path)".utf8)
     let target = auditTarget(pattern: Array(pattern.utf8), path: bytes.span, corePath: 2..<bytes.count)
     #expect(

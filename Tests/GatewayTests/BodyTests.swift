@@ -47,7 +47,7 @@ import Testing
     if framing != .chunked { #expect(relayed == content) }
   }
 
-  /// What is left in the input while there is capacity for it would wait for a client that has sent everything.
+  /// Input that is left although there is capacity would wait forever for a client that has sent everything.
   @Test(arguments: 33...120)
   func `a chunked body is taken as far as there is capacity`(capacity: Int) throws {
     let bytes = Array((String(repeating: "1\r\nx\r\n", count: 30) + "0\r\n\r\n").utf8)
@@ -59,14 +59,14 @@ import Testing
   }
 
   @Test(arguments: ["5\r\nhello\r\n", "6\r\n", "fffffff\r\n"])
-  func `a chunked body beyond the bound is refused as soon as it shows`(sent: String) {
+  func `a chunked body is rejected as soon as it exceeds the bound`(sent: String) {
     var body = RequestBody(.chunked, bytesMax: 4)
     let output = ByteBuffer(capacity: 256)
     var offset = 0
     #expect(throws: Fault.bodyTooLarge) { try body.relay(Array(sent.utf8).span, &offset, to: output) }
   }
 
-  @Test func `a malformed chunk is refused`() {
+  @Test func `a malformed chunk is rejected`() {
     var body = RequestBody(.chunked, bytesMax: 100)
     let output = ByteBuffer(capacity: 256)
     var offset = 0
@@ -89,13 +89,13 @@ import Testing
   func `a response's body reaches the client in the framing it understands`(
     framing: BodyFraming, version: Version, sent: String, seen: String
   ) throws {
-    var body = ResponseBody(framing, client: version)
+    var body = ResponseBody(framing, downstream: version)
     let output = ByteBuffer(capacity: 256)
     var offset = 0
     let bytes = Array(sent.utf8)
     let direct = try body.relay(bytes.span, &offset, to: output)
     if framing == .untilClose {
-      let isEnd = body.upstreamEnded(output: output)
+      let isEnd = body.upstreamClosed(output: output)
       #expect(isEnd)
     }
     output.append(bytes.span, direct)
@@ -105,8 +105,8 @@ import Testing
 
   @Test(arguments: [BodyFraming.length(5), .chunked])
   func `a response with a length does not end with the connection`(framing: BodyFraming) {
-    var body = ResponseBody(framing, client: .http11)
-    let isEnd = body.upstreamEnded(output: ByteBuffer(capacity: 16))
+    var body = ResponseBody(framing, downstream: .http11)
+    let isEnd = body.upstreamClosed(output: ByteBuffer(capacity: 16))
     #expect(!isEnd)
   }
 

@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Callers that can set neither path nor query, as SDKs that drop the path of a base URL.
-@Suite struct BoundTokenTests {
+/// Callers that can set neither path nor query, for example SDKs that drop the path of a base URL.
+@Suite(.scopedFixtures) struct BoundTokenTests {
   private struct Stage {
     let one: ScriptedUpstream
     let two: ScriptedUpstream
@@ -26,19 +26,12 @@ import Testing
     func write(_ token: String, _ target: String = "/balances", host: String = "gateway.test") throws -> TestMessage? {
       try gateway.ask("POST", target, fields: ["X-Blnk-Key: \(token)"], body: "{}", token: nil, host: host)
     }
-
-    func stop() {
-      gateway.stop()
-      one.stop()
-      two.stop()
-    }
   }
 
   private static let bound = "blnk_at_test-token-bound-to-two"
 
-  @Test func `a write of a bound token reaches its own ledger, and no other`() throws {
+  @Test func `a write with a bound token reaches the token's instance only`() throws {
     let stage = try Stage()
-    defer { stage.stop() }
     try stage.bind()
     #expect(try stage.write(Self.bound)?.startLine == "HTTP/1.1 201 Two")
     #expect(try stage.write(TestPolicyFolder.token)?.startLine == "HTTP/1.1 201 One")
@@ -49,9 +42,8 @@ import Testing
     #expect(records.map { $0["client"] as? String } == ["app", "app", "app"])
   }
 
-  @Test func `a write to an instance's host reaches it, and is refused where it names another one`() throws {
+  @Test func `a write to an instance's host reaches it, and is rejected if it names another instance`() throws {
     let stage = try Stage()
-    defer { stage.stop() }
     try stage.bind()
     let host = "TWO.gateway.test:8443"
     #expect(try stage.write(TestPolicyFolder.token, host: host)?.startLine == "HTTP/1.1 201 Two")
@@ -66,15 +58,14 @@ import Testing
     #expect(stage.two.requests.last?.message["Host"] == "127.0.0.1:\(stage.two.port)")
   }
 
-  @Test func `the limits of a client are those of all its tokens together`() throws {
+  @Test func `all tokens of a client share its limits`() throws {
     let stage = try Stage(loops: 2)
-    defer { stage.stop() }
     try stage.bind(["limits": ["requests_per_second": 0.001, "burst": 3]])
     let answers = try [Self.bound, TestPolicyFolder.token, Self.bound, TestPolicyFolder.token, Self.bound].map {
       try stage.write($0)?.status
     }
     #expect(answers == [201, 201, 201, 429, 429])
-    // A reload gives nobody a new budget.
+    // A reload does not refill the budget.
     try stage.bind(["limits": ["requests_per_second": 0.001, "burst": 3]])
     #expect(try stage.write(Self.bound)?.status == 429)
     #expect(try stage.write(TestPolicyFolder.token)?.status == 429)

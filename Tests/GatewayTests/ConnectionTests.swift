@@ -2,10 +2,10 @@ import TestSupport
 import Testing
 
 /// Keep-alive, pipelining and bodies, over real sockets.
-@Suite struct ConnectionTests {
+@Suite(.scopedFixtures) struct ConnectionTests {
   static let target = "/proxy/balances?instance_id=one"
 
-  /// A Core that answers with what it got.
+  /// A Core that echoes the request.
   private static func echo() throws -> ScriptedUpstream {
     try ScriptedUpstream { request in
       .bytes(ScriptedUpstream.json("\(request.message.startLine)|\(request.message.bodyText)"))
@@ -14,9 +14,7 @@ import Testing
 
   @Test func `200 sequential requests open at most 2 upstream connections`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
     for number in 0..<200 {
@@ -28,9 +26,7 @@ import Testing
 
   @Test func `pipelined requests are answered in their order`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     var sent = ""
     for number in 0..<50 {
@@ -56,9 +52,7 @@ import Testing
 
   @Test func `a request cut at every byte is answered the same`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let request = Array(testRequest("POST", Self.target, body: "hello").utf8)
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
@@ -71,9 +65,7 @@ import Testing
 
   @Test func `a chunked request body reaches Core in chunks, without extensions and trailers`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(testRequest("POST", Self.target, fields: ["Transfer-Encoding: chunked"]))
     try socket.send("4;x=\"y\"\r\nwiki\r\n5\r\npedia\r\n0\r\nX-Trailer: 1\r\n\r\n")
@@ -94,9 +86,7 @@ import Testing
   @Test(arguments: bodiless)
   func `an answer without a body leaves both connections usable`(method: String, answer: String, hasBody: Bool) throws {
     let core = try ScriptedUpstream(answer: answer)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
     for _ in 0..<3 {
@@ -109,9 +99,7 @@ import Testing
 
   @Test func `a body that ends with the connection is chunked for HTTP/1.1 and closed for HTTP/1.0`() throws {
     let core = try ScriptedUpstream { _ in .last(Array("HTTP/1.1 200 OK\r\n\r\nuntil the end".utf8)) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let answer = try gateway.ask("GET", Self.target)
     #expect(answer?.values("Transfer-Encoding") == ["chunked"] && answer?.bodyText == "until the end")
     let old = try gateway.connect()
@@ -120,11 +108,9 @@ import Testing
     #expect(text.hasSuffix("\r\n\r\nuntil the end") && !text.contains("chunked"))
   }
 
-  @Test func `HTTP/1.0 stays open only where it asks for it`() throws {
+  @Test func `an HTTP/1.0 connection stays open only if the client asks for it`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let kept = try gateway.connect()
     var reader = TestMessageReader(kept)
     for _ in 0..<2 {
@@ -138,10 +124,9 @@ import Testing
     #expect(String(decoding: try closed.receiveToEnd(), as: UTF8.self).contains("\r\nConnection: close\r\n"))
   }
 
-  /// Its socket still gives bytes when sending to it fails, and no other connection may get them.
-  @Test func `what a client sent before it reset its connection is no one else's request`() throws {
+  /// The client's socket still has bytes to read when sending fails; no other connection may get them.
+  @Test func `bytes that a client sent before a reset never become another client's request`() throws {
     let core = try ScriptedUpstream(answer: "{}")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let fields = ["Expect: 100-continue", "Content-Length: 60000"]
     let head = testRequest("POST", "/proxy/balances?instance_id=one", fields: fields)
@@ -149,7 +134,7 @@ import Testing
       do {
         let leaver = try gateway.connect()
         leaver.resetOnClose()
-        // As much as one read takes, so that the next one finds the rest.
+        // Fills one read exactly, so that the rest is left for the next one.
         let body = String(repeating: " ", count: 16_384 - head.utf8.count)
         try leaver.send(head + body + "GET /stolen HTTP/1.1\r\nX-Rest: ")
       }
@@ -161,11 +146,9 @@ import Testing
     #expect(paths.count { $0 == "/nowhere" } == 40 && !paths.contains("/stolen"))
   }
 
-  @Test func `100 Continue comes after admission, and not for a refused request`() throws {
+  @Test func `100 Continue is sent after admission, and not for a rejected request`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let fields = ["Expect: 100-continue", "Content-Length: 5"]
     let admitted = try gateway.connect()
     var reader = TestMessageReader(admitted)
@@ -174,21 +157,19 @@ import Testing
     try admitted.send("hello")
     #expect(try reader.next()?.bodyText == "POST /balances HTTP/1.1|hello")
     let refused = try gateway.connect()
-    try refused.send(testRequest("POST", Self.target, fields: fields, token: "nobody"))
+    try refused.send(testRequest("POST", Self.target, fields: fields, token: "unknown"))
     let text = String(decoding: try refused.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 401 ") && text.contains("\r\nConnection: close\r\n"))
   }
 
-  @Test func `a refused request with its whole body leaves the connection usable`() throws {
+  @Test func `a rejected request with a complete body leaves the connection usable`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
     for _ in 0..<3 {
       try socket.send(
-        testRequest("POST", Self.target, body: "GET /proxy/balances HTTP/1.1", token: "nobody"))
+        testRequest("POST", Self.target, body: "GET /proxy/balances HTTP/1.1", token: "unknown"))
       #expect(try reader.next()?.status == 401)
       try socket.send(testRequest("GET", Self.target))
       #expect(try reader.next()?.status == 200)
@@ -198,22 +179,18 @@ import Testing
 
   @Test func `a request hidden in a body that was not read is never served`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
-    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 100000"], token: "nobody"))
+    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 100000"], token: "unknown"))
     try socket.send(testRequest("GET", Self.target))
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 401 ") && text.split(separator: "HTTP/1.1 ").count == 1)
     #expect(core.requests.isEmpty)
   }
 
-  @Test func `a client that has ended its side still gets its answer`() throws {
+  @Test func `a client that has closed its sending side still gets its response`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(testRequest("POST", Self.target, body: "hello"))
     socket.endOutput()
@@ -222,9 +199,7 @@ import Testing
 
   @Test func `64 connections spread over two loops within 1 of evenly, and each is served`() throws {
     let core = try Self.echo()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], loops: 2)
-    defer { gateway.stop() }
     var sockets: [TestSocket] = []
     for _ in 0..<64 { sockets.append(try gateway.connect()) }
     for socket in sockets { try socket.send(testRequest("GET", Self.target)) }

@@ -2,13 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Whoever keeps the gateway waiting meets a deadline, with its own answer.
-@Suite struct DeadlineTests {
+/// Each kind of waiting has a deadline with its own reply.
+@Suite(.scopedFixtures) struct DeadlineTests {
   static let target = "/proxy/balances?instance_id=one"
 
-  @Test func `an instance that does not answer is 504, and what it did is unknown`() throws {
+  @Test func `an instance that does not answer is 504 with an unknown outcome`() throws {
     let core = try ScriptedUpstream { _ in .stall([]) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["timeouts": ["first_byte_s": 0.1]])
     let answer = try gateway.ask("POST", Self.target, body: "{}")
     #expect(answer?.status == 504 && answer?.member("code") == "GATEWAY_UPSTREAM_TIMEOUT")
@@ -23,12 +22,10 @@ import Testing
 
   @Test func `a route may give its instance less time`() throws {
     let core = try ScriptedUpstream { _ in .stall([]) }
-    defer { core.stop() }
     for times in [["first_byte_s": 0.1], ["total_s": 0.1], ["first_byte_s": 0.1, "total_s": 20]] {
-      // Whoever waited for these would give up first.
+      // The test times out first if these apply.
       let hour: [String: any Sendable] = ["timeouts": ["first_byte_s": 3_600, "total_s": 3_600]]
       let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: hour, routes: Self.routes(times))
-      defer { gateway.stop() }
       let answer = try gateway.ask("GET", Self.target)
       #expect(answer?.status == 504 && answer?.member("code") == "GATEWAY_UPSTREAM_TIMEOUT")
     }
@@ -36,45 +33,41 @@ import Testing
 
   @Test func `a route may give its instance more time`() throws {
     let core = try ScriptedUpstream { _ in
+      // Longer than the instance's 0.2 s, which the route extends.
       Thread.sleep(forTimeInterval: 0.6)
       return .bytes(ScriptedUpstream.json("{}"))
     }
-    defer { core.stop() }
     for (timeouts, times) in [
       (["first_byte_s": 0.2], ["first_byte_s": 20]), (["total_s": 0.2], ["total_s": 20]),
       (["first_byte_s": 0.2, "total_s": 0.2], ["first_byte_s": 20, "total_s": 20]),
     ] {
       let gateway = try RunningGateway(
         upstreams: [("one", core.port)], instance: ["timeouts": timeouts], routes: Self.routes(times))
-      defer { gateway.stop() }
       #expect(try gateway.ask("GET", Self.target)?.status == 200)
       #expect(try gateway.ask("GET", "/proxy/ledgers?instance_id=one")?.status == 504)
     }
   }
 
-  @Test func `an answer that stalls after its head is cut`() throws {
+  @Test func `a response that stalls after its head is cut`() throws {
     let core = try ScriptedUpstream { _ in .stall(Array("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".utf8)) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["timeouts": ["between_bytes_s": 0.1]])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(testRequest("GET", Self.target))
     #expect(String(decoding: try socket.receiveToEnd(), as: UTF8.self).hasSuffix("\r\n\r\nhalf"))
   }
 
-  @Test func `an answer that drips is cut when the whole has taken too long`() throws {
+  @Test func `a response that drips is cut after total_s`() throws {
     let core = try RawUpstream { socket in
       _ = try? socket.receive()
       try? socket.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
       for _ in 0..<100 {
+        // Well within between_bytes_s.
         Thread.sleep(forTimeInterval: 0.03)
         if (try? socket.send("x")) == nil { return }
       }
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["timeouts": ["between_bytes_s": 0.2, "total_s": 0.4]])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(testRequest("GET", Self.target))
     let bytes = try socket.receiveToEnd()
@@ -84,9 +77,8 @@ import Testing
   static let slowHeads = ["GET /proxy/bal", "GET /proxy/balances HTTP/1.1\r\nHost: x\r\n"]
 
   @Test(arguments: slowHeads)
-  func `a head that does not come is 408 and recorded`(sent: String) throws {
+  func `an incomplete head is 408 and recorded`(sent: String) throws {
     let core = try ScriptedUpstream(answer: "")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["head_s": 0.1]])
     let socket = try gateway.connect()
     try socket.send(sent)
@@ -97,9 +89,7 @@ import Testing
 
   @Test func `a head that drips meets the same deadline`() throws {
     let core = try ScriptedUpstream(answer: "")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["head_s": 0.3]])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     let start = ContinuousClock.now
     try socket.send("GET /proxy/balances HTTP/1.1\r\n")
@@ -111,11 +101,9 @@ import Testing
   }
 
   @Test(arguments: [("Content-Length: 10", "half"), ("Transfer-Encoding: chunked", "5\r\nhe")])
-  func `a body that does not come is 408`(field: String, sent: String) throws {
+  func `an incomplete body is 408`(field: String, sent: String) throws {
     let core = try ScriptedUpstream(answer: "")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["body_idle_s": 0.1]])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(testRequest("POST", Self.target, fields: [field]) + sent)
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
@@ -125,11 +113,9 @@ import Testing
 
   @Test func `a body that drips below the minimum rate is 408`() throws {
     let core = try ScriptedUpstream(answer: "")
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)],
       gateway: ["timeouts": ["body_idle_s": 0.3], "limits": ["body_bytes_per_second_min": 100_000]])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     let start = ContinuousClock.now
     try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 1000"]))
@@ -138,9 +124,8 @@ import Testing
     #expect(ContinuousClock.now - start < .seconds(2))
   }
 
-  @Test func `an idle connection is closed without a word`() throws {
+  @Test func `an idle connection is closed without a response`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["idle_s": 0.2]])
     let fresh = try gateway.connect()
     #expect(try fresh.receiveToEnd().isEmpty)
@@ -152,24 +137,22 @@ import Testing
     #expect(try gateway.stopAndReadLog().count == 1)
   }
 
-  @Test func `an idle connection ends without a reset of a request that crosses its end`() throws {
-    // The gateway waits for as long again, which a busy machine may need: one run of three must get through.
+  @Test func `closing an idle connection does not reset a request that arrives at the same time`() throws {
+    // The gateway waits as long again before it closes; a busy machine may take longer, so one run of three must pass.
     let gateway = try RunningGateway(upstreams: [("one", 1)], gateway: ["timeouts": ["idle_s": 1]])
     let isClean = try (0..<3).contains { _ in
       let idle = try gateway.connect()
       #expect(try idle.receive().isEmpty)
       try idle.send(testRequest("GET", Self.target))
-      // On the loopback interface a reset is there before `send` returns.
+      // On the loopback interface a reset arrives before `send` returns.
       return !idle.wasReset()
     }
     #expect(isClean)
-    gateway.stop()
   }
 
-  @Test func `a client that does not read its answer is cut, and Core's connection is free again`() throws {
+  @Test func `a client that does not read its response is cut, and Core's connection is released`() throws {
     let large = String(repeating: "x", count: 8 << 20)
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(large)) }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["limits": ["connections": 1]],
       gateway: ["timeouts": ["body_idle_s": 0.3]])

@@ -4,7 +4,7 @@ import Testing
 @testable import Policies
 
 @Suite struct DescriptorBudgetTests {
-  /// What a file states of the two bounds; nil: the default.
+  /// The two bounds as a file sets them; nil: the default.
   private func limits(_ connections: Int?, _ upstream: Int?) -> GatewayLimits {
     var limits = GatewayLimits()
     limits.connectionsMax = connections ?? limits.connectionsMax
@@ -19,13 +19,13 @@ import Testing
   }
 
   @Test(arguments: [1_024, 4_096, 18_275, 1 << 20])
-  func `defaults are made to fit, and as large as they may be`(available: Int) throws {
+  func `defaults shrink to fit, and no more than needed`(available: Int) throws {
     let fitted = try #require(DescriptorBudget(limits: limits(nil, nil), loops: 2).fitted(to: available))
     let needed = DescriptorBudget(limits: fitted, loops: 2).needed
     #expect(needed <= available && (needed > available - 3 || fitted == limits(nil, nil)))
   }
 
-  @Test func `a stated bound is kept, and the other one shrinks`() throws {
+  @Test func `a configured bound is kept, and the other one shrinks`() throws {
     let connections = try #require(DescriptorBudget(limits: limits(2_000, nil), loops: 1).fitted(to: 4_096))
     #expect(connections.connectionsMax == 2_000 && connections.upstreamConnectionsMax == (4_096 - 130 - 2_000) / 3)
     let upstream = try #require(DescriptorBudget(limits: limits(nil, 1_000), loops: 1).fitted(to: 4_096))
@@ -33,11 +33,11 @@ import Testing
   }
 
   @Test(arguments: [(4_000, 1_000), (5_000, nil), (nil, 2_000)] as [(Int?, Int?)])
-  func `stated bounds that do not fit are refused`(connections: Int?, upstream: Int?) {
+  func `configured bounds that do not fit are rejected`(connections: Int?, upstream: Int?) {
     #expect(DescriptorBudget(limits: limits(connections, upstream), loops: 1).fitted(to: 4_096) == nil)
   }
 
-  @Test func `no descriptors to speak of are refused, too`() {
+  @Test func `a tiny number of descriptors is rejected`() {
     #expect(DescriptorBudget(limits: limits(nil, nil), loops: 1).fitted(to: 100) == nil)
   }
 }

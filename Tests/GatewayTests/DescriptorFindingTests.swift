@@ -11,7 +11,7 @@ import Testing
     ("{\n\"limits\": {\"connections\": 100}}", .note, true), ("{\n\"limits\": {}}", .note, true),
     ("{\n\"limits\": {\"connections\": 100, \"upstream_connections\": 100}}", nil, true),
   ])
-  func `refuses stated bounds that do not fit, and notes defaults that become less`(
+  func `rejects configured bounds that do not fit, and notes reduced defaults`(
     text: String, severity: Finding.Severity?, isValid: Bool
   ) throws {
     try withTemporaryFolder { files in
@@ -25,7 +25,7 @@ import Testing
       #expect(result.findings.map(\.severity) == (severity.map { [$0] } ?? []))
       #expect(
         result.findings.allSatisfy { $0.line == 2 && $0.keyPath == "limits" && $0.message.contains("descriptors") })
-      // Fitted once, it fits.
+      // Bounds that were reduced once fit.
       if let fitted = result.policy {
         #expect(fitted.fitted(toDescriptors: 1_024, in: FolderReading(folder)).findings.isEmpty)
       }

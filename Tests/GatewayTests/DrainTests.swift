@@ -3,11 +3,11 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// SIGTERM lets each connection have its last request; here by the call that it makes.
-@Suite struct DrainTests {
+/// A drain lets each connection finish a last request. SIGTERM starts one; here the tests call it directly.
+@Suite(.scopedFixtures) struct DrainTests {
   static let target = "/proxy/balances?instance_id=one"
 
-  /// A drain on a thread of its own.
+  /// A drain on a separate thread.
   private final class Drain: Sendable {
     private let result = Mutex<Bool?>(nil)
     private let ended = DispatchSemaphore(value: 0)
@@ -22,7 +22,7 @@ import Testing
       #expect(eventually { (try? gateway.connect()) == nil })
     }
 
-    /// Waits for its end; whether every exchange came to its own.
+    /// Waits until it ends; whether every exchange completed.
     func wait() -> Bool {
       ended.wait(timeout: .now() + .seconds(TestSocket.patience)) == .success && result.withLock { $0 } == true
     }
@@ -40,7 +40,7 @@ import Testing
     try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
   }
 
-  /// What `socket` gets to its end, and whether that says that it is the last.
+  /// The last response on `socket`: its status, and whether it says `Connection: close`.
   private func lastResponse(_ socket: TestSocket) throws -> (status: Int, saysClose: Bool) {
     var reader = TestMessageReader(socket)
     let response = try #require(try reader.next())
@@ -48,12 +48,11 @@ import Testing
     return (response.status, response.values("Connection") == ["close"])
   }
 
-  @Test(arguments: [1, 2]) func `exchanges under way are ended, idle connections have one last request`(
+  @Test(arguments: [1, 2]) func `exchanges in progress complete, and idle connections may send a last request`(
     loops: Int
   ) throws {
     let release = DispatchSemaphore(value: 0)
     let core = try heldCore(release)
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], loops: loops, gateway: ["timeouts": ["drain_idle_s": 60]])
     let idle = try (0..<4).map { _ in try gateway.connect() }
@@ -68,10 +67,9 @@ import Testing
     #expect(drain.wait())
   }
 
-  @Test func `an idle connection ends without a reset of a request that crosses its end`() throws {
+  @Test func `closing an idle connection does not reset a request that arrives at the same time`() throws {
     let core = try quickCore()
-    defer { core.stop() }
-    // The gateway waits for a second, which a busy machine may need: one run of three must get through.
+    // The gateway waits for a second; a busy machine may take longer, so one run of three must pass.
     let isClean = try (0..<3).contains { _ in
       let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["drain_idle_s": 1]])
       let idle = try gateway.connect()
@@ -85,17 +83,16 @@ import Testing
     #expect(isClean && core.requests.isEmpty)
   }
 
-  @Test(arguments: ["HTTP/1.1", "HTTP/1.0"]) func `a request whose head was half read is served`(version: String) throws
+  @Test(arguments: ["HTTP/1.1", "HTTP/1.0"]) func `a request with a partly read head is served`(version: String) throws
   {
     let core = try quickCore()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let socket = try gateway.connect()
     let bytes = Array(
       testRequest("POST", Self.target, fields: ["Connection: keep-alive"], body: "{}")
         .replacing("HTTP/1.1", with: version).utf8)
     try socket.send(Array(bytes[..<40]))
-    // Answered behind it on the one loop: the half has been read.
+    // The one loop answers this after it has read the first half.
     #expect(try gateway.ask("GET", "/nowhere")?.status == 404)
     let drain = Drain(gateway)
     try socket.send(Array(bytes[40...]))
@@ -103,10 +100,9 @@ import Testing
     #expect(drain.wait())
   }
 
-  @Test func `a pipelined request behind the last response is not executed, and costs it nothing`() throws {
+  @Test func `a request pipelined after the last one is not executed, and does not harm the last response`() throws {
     let release = DispatchSemaphore(value: 0)
     let core = try heldCore(release)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let socket = try gateway.connect()
     let request = testRequest("POST", Self.target, body: "{}")
@@ -120,21 +116,18 @@ import Testing
     #expect(drain.wait() && core.requests.count == 1)
   }
 
-  @Test func `an exchange that does not end in time is cut, and the drain says so`() throws {
+  @Test func `an exchange that exceeds drain_s is cut and recorded`() throws {
     let core = try ScriptedUpstream { _ in .stall([]) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["timeouts": ["drain_s": 0.2]])
     let busy = try gateway.connect()
     try busy.send(testRequest("POST", Self.target, body: "{}"))
-    while core.requests.isEmpty { Thread.sleep(forTimeInterval: 0.01) }
+    #expect(eventually { !core.requests.isEmpty })
     let records = try gateway.stopAndReadLog()
     #expect(records.map { $0["outcome"] as? String } == ["unknown"])
   }
 
-  @Test func `a head that has not come whole by drain_s is refused, and an idle connection is no cut exchange`() throws
-  {
+  @Test func `an incomplete head is rejected at drain_s, and an idle connection is not a cut exchange`() throws {
     let core = try quickCore()
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], gateway: ["timeouts": ["drain_s": 0.5, "drain_idle_s": 60]])
     let idle = try gateway.connect()

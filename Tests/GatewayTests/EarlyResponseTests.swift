@@ -4,14 +4,13 @@ import TestSupport
 import Testing
 
 /// A response sent before the request body is complete reaches the client, whatever the client still sends.
-@Suite struct EarlyResponseTests {
+@Suite(.scopedFixtures) struct EarlyResponseTests {
   private static let target = "/proxy/balances?instance_id=one"
 
   // MARK: Local replies
 
   @Test func `no early refusal is lost to a reset`() throws {
     let stage = try RefusingStage()
-    defer { stage.stop() }
     #expect(stage.lost(rounds: 1) == [])
   }
 
@@ -23,7 +22,6 @@ import Testing
       _ = try? socket.receive()
       try? socket.send(ScriptedUpstream.json(#"{"error":"too large"}"#, status: "413 Content Too Large"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["breaker": ["failures": 0]])
     let upload = Upload(bodyBytes: 2_000_000).bytes(token: TestPolicyFolder.token)
     var seen: [String: Int] = [:]
@@ -44,9 +42,7 @@ import Testing
   @Test(arguments: [TestPolicyFolder.token, nil])
   func `an extra CRLF after the last response meets a clean close, not a reset`(token: String?) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     var resets = 0
     for _ in 0..<20 {
       let socket = try gateway.connect()
@@ -57,7 +53,7 @@ import Testing
       var reader = TestMessageReader(socket)
       #expect(try reader.next()?.status == (token == nil ? 401 : 200))
       #expect(try socket.receive().isEmpty && reader.rest.isEmpty)
-      // A reset after FIN shows only in SO_ERROR.
+      // A reset after FIN shows only in SO_ERROR; no event says that none follows.
       Thread.sleep(forTimeInterval: 0.005)
       if socket.wasReset() { resets += 1 }
     }
@@ -68,7 +64,6 @@ import Testing
   @Test(arguments: [false, true])
   func `closes a client that stays connected after an early response`(dribbles: Bool) throws {
     let gateway = try RunningGateway(upstreams: [("one", 1)], gateway: ["timeouts": ["body_idle_s": 0.5]])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(Upload(bodyBytes: 1_000_000).head(token: nil) + [UInt8](repeating: 0x20, count: 20_000))
     var reader = TestMessageReader(socket)
@@ -86,7 +81,6 @@ import Testing
   @Test func `closes a client that sends more than twice the body limit after an early response`() throws {
     let gateway = try RunningGateway(
       upstreams: [("one", 1)], gateway: ["limits": ["body_bytes": 100_000], "timeouts": ["body_idle_s": 60]])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(Upload(bodyBytes: 1_000_000_000).head(token: TestPolicyFolder.token))
     var reader = TestMessageReader(socket)
@@ -101,10 +95,9 @@ import Testing
 }
 
 /// Every combination of refusal, client habit and body size, seven times.
-@Suite(.serialized) struct EarlyResponseSlowTests {
+@Suite(.scopedFixtures, .serialized) struct EarlyResponseSlowTests {
   @Test func `none of 420 early refusals is lost to a reset`() throws {
     let stage = try RefusingStage()
-    defer { stage.stop() }
     #expect(stage.lost(rounds: 7) == [])
   }
 }
@@ -155,12 +148,6 @@ private final class RefusingStage {
     // Uses up the burst: all later requests of this client are refused.
     let first = try gateway.ask("GET", "/proxy/balances?instance_id=one")
     #expect(first?.status == 200)
-  }
-
-  func stop() {
-    gateway.stop()
-    readOnly.stop()
-    core.stop()
   }
 
   /// Lost or wrong responses of `rounds` times 60 uploads.

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Requests sent twice, outcomes claimed after a retry, and responses without framing.
-@Suite struct ExchangeFaultTests {
+@Suite(.scopedFixtures) struct ExchangeFaultTests {
   private static let read = "/proxy/balances?instance_id=one"
   /// A write by its route, although its method is GET.
   private static let write = "/proxy/balances/b?instance_id=one"
@@ -27,7 +27,6 @@ import Testing
   func `a GET on a write route is sent once, even when its pooled connection dies`(method: String, byReset: Bool) throws
   {
     let core = try Self.dyingCore(byReset: byReset)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: Self.audit, routes: Self.routes)
     #expect(try gateway.ask("GET", Self.read)?.status == 200)
     let answer = try gateway.ask(method, Self.write)
@@ -52,7 +51,6 @@ import Testing
         isRight ? ScriptedUpstream.json("{}") : ScriptedUpstream.json(refusal, status: "401 Unauthorized")
       return .bytes(isHead ? Array(bytes.dropLast(isRight ? 2 : refusal.utf8.count)) : bytes)
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["key": [["env": "TEST_KEY"], ["env": "TEST_KEY_2"]]],
       gateway: Self.audit, routes: Self.routes)
@@ -76,7 +74,6 @@ import Testing
   @Test(arguments: [true, false])
   func `a retried read whose second connect is refused is unknown, not not_sent`(byReset: Bool) throws {
     let core = try Self.dyingCore(byReset: byReset)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     #expect(try gateway.ask("GET", Self.read)?.status == 200)
     core.stopListening()
@@ -98,9 +95,7 @@ import Testing
       guard request.message.startLine.contains("/odd ") else { return .bytes(ScriptedUpstream.json("own")) }
       return .bytes(Array("HTTP/1.1 200 OK\r\nConnection: \(options)\r\nContent-Length: 3\r\n\r\nodd".utf8))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(testRequest("GET", "/proxy/balances/odd?instance_id=one"))
     var reader = TestMessageReader(socket)

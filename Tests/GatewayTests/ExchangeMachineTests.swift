@@ -4,17 +4,17 @@ import Upstream
 
 @testable import Gateway
 
-/// What the exchange promises, beyond the table's single steps.
+/// What the exchange guarantees over several steps of its table.
 @Suite struct ExchangeMachineTests {
   typealias Machine = ExchangeMachine
 
   private static let write = Machine.Plan(isWrite: true)
-  private static let read = Machine.Plan(isRepeatable: true)
+  private static let read = Machine.Plan(isRetryable: true)
 
   /// A machine after these events, none of which is illegal.
   private static func machine(_ plan: Machine.Plan, _ events: Machine.Event...) -> Machine {
     var machine = Machine()
-    for event in [.admitted(plan)] + events { #expect(machine.on(event) != .trap, "\(event)") }
+    for event in [.admitted(plan)] + events { #expect(machine.apply(event) != .illegalEvent, "\(event)") }
     return machine
   }
 
@@ -22,137 +22,137 @@ import Upstream
     machine(plan, .leased(pooled: pooled), .firstByteSent, .requestSent)
   }
 
-  private static let lost = Machine.Event.upstreamEnded(bytesCame: false)
+  private static let lost = Machine.Event.upstreamClosed(receivedBytes: false)
 
   // MARK: Once on the wire
 
   @Test(arguments: [false, true], [false, true])
-  func `a write is never tried again`(pooled: Bool, bytesCame: Bool) {
+  func `a write is never tried again`(pooled: Bool, receivedBytes: Bool) {
     var machine = Self.sent(Self.write, pooled: pooled)
     #expect(
-      machine.on(.upstreamEnded(bytesCame: bytesCame)) == .reply(.closedWithoutResponse))
+      machine.apply(.upstreamClosed(receivedBytes: receivedBytes)) == .reply(.closedWithoutResponse))
     #expect(machine.outcome == .unknown && machine.tries == 1)
   }
 
   @Test func `a write whose key was refused is not tried again, and was not executed`() {
     var machine = Self.sent(Self.write)
-    #expect(machine.on(.keyRefused(hasAnother: true)) == .reply(.keyRefused))
+    #expect(machine.apply(.keyRefused(hasAnother: true)) == .reply(.keyRefused))
     #expect(machine.outcome == .notSent)
   }
 
   @Test(arguments: [(true, false, true), (true, true, false), (false, false, false), (false, true, false)])
   func `a read is tried again only after a dead pooled connection without a byte of a response`(
-    pooled: Bool, bytesCame: Bool, isRepeated: Bool
+    pooled: Bool, receivedBytes: Bool, isRepeated: Bool
   ) {
     var machine = Self.sent(Self.read, pooled: pooled)
-    let action = machine.on(.upstreamEnded(bytesCame: bytesCame))
+    let action = machine.apply(.upstreamClosed(receivedBytes: receivedBytes))
     #expect(action == (isRepeated ? .acquire(fresh: true) : .reply(.closedWithoutResponse)))
   }
 
   @Test func `a read is tried twice at most, whatever ends its tries`() {
     var dead = Self.sent(Self.read)
-    #expect(dead.on(Self.lost) == .acquire(fresh: true))
-    for event in [.leased(pooled: true), .firstByteSent, .requestSent] as [Machine.Event] { _ = dead.on(event) }
+    #expect(dead.apply(Self.lost) == .acquire(fresh: true))
+    for event in [.leased(pooled: true), .firstByteSent, .requestSent] as [Machine.Event] { _ = dead.apply(event) }
     var refused = dead
-    #expect(dead.on(Self.lost) == .reply(.closedWithoutResponse) && dead.tries == 2)
-    #expect(refused.on(.keyRefused(hasAnother: true)) == .reply(.keyRefused))
+    #expect(dead.apply(Self.lost) == .reply(.closedWithoutResponse) && dead.tries == 2)
+    #expect(refused.apply(.keyRefused(hasAnother: true)) == .reply(.keyRefused))
   }
 
   @Test func `a read whose client left is not tried again`() {
     var machine = Self.sent(Self.read)
-    #expect(machine.on(.clientLeft) == .finish(.clientLeft(after: nil)))
+    #expect(machine.apply(.downstreamClosed) == .finish(.downstreamClosed(after: nil)))
   }
 
   @Test func `a pooled connection that is unfit before the first byte is replaced, a new one is a fault`() {
     var machine = Self.machine(Self.write, .leased(pooled: true))
-    #expect(machine.on(.connectionUnfit(.closedEarly)) == .replaceConnection && machine.outcome == .notSent)
-    _ = machine.on(.leased(pooled: false))
-    #expect(machine.on(.connectionUnfit(.closedEarly)) == .reply(.connect(.closedEarly)))
+    #expect(machine.apply(.connectionUnusable(.closedEarly)) == .replaceConnection && machine.outcome == .notSent)
+    _ = machine.apply(.leased(pooled: false))
+    #expect(machine.apply(.connectionUnusable(.closedEarly)) == .reply(.connect(.closedEarly)))
     #expect(machine.outcome == .notSent && machine.tries == 0)
   }
 
-  // MARK: What became of it
+  // MARK: Outcome
 
-  @Test func `not sent is said only when no byte of any try has left`() {
+  @Test func `the outcome is not_sent only if no try sent a byte`() {
     var machine = Self.sent(Self.read)
-    _ = machine.on(Self.lost)
-    #expect(machine.on(.connectFailed(.refused)) == .reply(.connect(.refused)))
+    _ = machine.apply(Self.lost)
+    #expect(machine.apply(.connectFailed(.refused)) == .reply(.connect(.refused)))
     #expect(machine.outcome == .unknown)
   }
 
-  @Test func `a refused key clears its own try alone`() {
+  @Test func `a refused key clears only its own try`() {
     var machine = Self.sent(Self.read)
-    _ = machine.on(Self.lost)
-    for event in [.leased(pooled: false), .firstByteSent, .requestSent] as [Machine.Event] { _ = machine.on(event) }
-    #expect(machine.on(.keyRefused(hasAnother: false)) == .reply(.keyRefused))
+    _ = machine.apply(Self.lost)
+    for event in [.leased(pooled: false), .firstByteSent, .requestSent] as [Machine.Event] { _ = machine.apply(event) }
+    #expect(machine.apply(.keyRefused(hasAnother: false)) == .reply(.keyRefused))
     #expect(machine.outcome == .unknown)
   }
 
   @Test(arguments: ConnectFault.Kind.allCases)
-  func `a failed connect says that nothing was sent`(kind: ConnectFault.Kind) {
+  func `a failed connect is not_sent`(kind: ConnectFault.Kind) {
     var machine = Self.machine(Self.write)
-    #expect(machine.on(.connectFailed(kind)) == .reply(.connect(kind)) && machine.outcome == .notSent)
+    #expect(machine.apply(.connectFailed(kind)) == .reply(.connect(kind)) && machine.outcome == .notSent)
   }
 
   @Test func `the outcome is unknown from the first byte on`() {
     var machine = Self.machine(Self.write, .leased(pooled: false))
     #expect(machine.outcome == .notSent)
-    _ = machine.on(.firstByteSent)
+    _ = machine.apply(.firstByteSent)
     #expect(machine.outcome == .unknown)
-    #expect(machine.on(.clientLeft) == .finish(.clientLeft(after: nil)) && machine.outcome == .unknown)
+    #expect(machine.apply(.downstreamClosed) == .finish(.downstreamClosed(after: nil)) && machine.outcome == .unknown)
   }
 
-  // MARK: Who is to blame
+  // MARK: Blame
 
-  @Test func `whoever owes bytes is to blame, whatever Core says meanwhile`() {
-    var machine = Self.machine(Self.write, .leased(pooled: true), .firstByteSent, .bodyExhausted)
-    #expect(machine.wait == .clientBody)
+  @Test func `the side that owes bytes is at fault, whatever Core sends meanwhile`() {
+    var machine = Self.machine(Self.write, .leased(pooled: true), .firstByteSent, .bodyStalled)
+    #expect(machine.wait == .requestBody)
     var late = machine
-    #expect(late.on(.deadlinePassed) == .reply(.bodyTimedOut))
+    #expect(late.apply(.deadlinePassed) == .reply(.bodyTimedOut))
     #expect(Fault.bodyTimedOut.breaker == .nothing && Fault.bodyTimedOut.source == .client)
-    #expect(machine.on(Self.lost) == .reply(.closedDuringUpload))
+    #expect(machine.apply(Self.lost) == .reply(.closedDuringUpload))
     #expect(Fault.closedDuringUpload.breaker == .nothing)
   }
 
   @Test func `a client that has stalled once is to blame when the rest of its body meets a closed connection`() {
-    var machine = Self.machine(Self.write, .leased(pooled: true), .firstByteSent, .bodyExhausted, .sendResumed)
-    #expect(machine.on(.sendFailed) == .readResponse)
-    #expect(machine.on(Self.lost) == .reply(.closedDuringUpload))
+    var machine = Self.machine(Self.write, .leased(pooled: true), .firstByteSent, .bodyStalled, .sendResumed)
+    #expect(machine.apply(.sendFailed) == .readResponse)
+    #expect(machine.apply(Self.lost) == .reply(.closedDuringUpload))
     var whole = Self.machine(
-      Self.write, .leased(pooled: true), .firstByteSent, .bodyExhausted, .sendResumed, .requestSent)
-    #expect(whole.on(Self.lost) == .reply(.closedWithoutResponse))
+      Self.write, .leased(pooled: true), .firstByteSent, .bodyStalled, .sendResumed, .requestSent)
+    #expect(whole.apply(Self.lost) == .reply(.closedWithoutResponse))
   }
 
   @Test(arguments: [(200, true), (404, true), (500, true), (501, true), (502, false), (503, false), (504, false)])
-  func `the breaker hears what the status says of the instance`(status: Int, isSuccess: Bool) {
+  func `the breaker counts failures by status`(status: Int, isSuccess: Bool) {
     var machine = Self.sent(Self.read)
-    #expect(machine.on(.responseBegan(status: status)) == .relay(isSuccess ? .success : .failure))
+    #expect(machine.apply(.responseBegan(status: status)) == .relay(isSuccess ? .success : .failure))
   }
 
-  @Test func `after a failed write a response that lies in the socket is still relayed`() {
+  @Test func `after a failed write, a response that has already arrived is relayed`() {
     var machine = Self.machine(Self.write, .leased(pooled: true), .firstByteSent)
-    #expect(machine.on(.sendFailed) == .readResponse)
-    #expect(machine.on(.responseBegan(status: 413)) == .relay(.success))
-    #expect(machine.on(.responseDelivered) == .finish(.complete(requestSent: false)))
+    #expect(machine.apply(.sendFailed) == .readResponse)
+    #expect(machine.apply(.responseBegan(status: 413)) == .relay(.success))
+    #expect(machine.apply(.responseDelivered) == .finish(.complete(requestSent: false)))
   }
 
   // MARK: A client that left
 
-  @Test func `a write that Core has whole is seen through, and its end is told to the breaker`() {
+  @Test func `a write that Core has received completes without its client, and the breaker counts it`() {
     var machine = Self.sent(Self.write)
-    #expect(machine.on(.clientLeft) == .none && machine.clientIsGone)
+    #expect(machine.apply(.downstreamClosed) == .none && machine.downstreamIsClosed)
     var answered = machine
-    #expect(answered.on(.responseBegan(status: 200)) == .relay(.success))
-    #expect(answered.on(.clientLeft) == .none)
-    #expect(answered.on(.responseDelivered) == .finish(.complete(requestSent: true)))
-    #expect(machine.on(Self.lost) == .finish(.clientLeft(after: .closedWithoutResponse)))
+    #expect(answered.apply(.responseBegan(status: 200)) == .relay(.success))
+    #expect(answered.apply(.downstreamClosed) == .none)
+    #expect(answered.apply(.responseDelivered) == .finish(.complete(requestSent: true)))
+    #expect(machine.apply(Self.lost) == .finish(.downstreamClosed(after: .closedWithoutResponse)))
     #expect(machine.outcome == .unknown)
   }
 
-  @Test func `a response that breaks after its client left names both`() {
+  @Test func `a response that breaks after its client left is blamed on both`() {
     var machine = Self.sent(Self.write)
-    _ = machine.on(.clientLeft)
-    _ = machine.on(.responseBegan(status: 200))
-    #expect(machine.on(.deadlinePassed) == .finish(.clientLeft(after: .responseStalled)))
+    _ = machine.apply(.downstreamClosed)
+    _ = machine.apply(.responseBegan(status: 200))
+    #expect(machine.apply(.deadlinePassed) == .finish(.downstreamClosed(after: .responseStalled)))
   }
 }

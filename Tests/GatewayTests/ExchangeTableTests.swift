@@ -9,31 +9,31 @@ import Upstream
 @Suite struct ExchangeTableTests {
   typealias Machine = ExchangeMachine
 
-  /// A phase that an exchange can be in, and how it comes there.
+  /// A phase that an exchange can be in, and the events that lead there.
   enum Phase: String, CaseIterable {
-    case admitting, awaitingToken, gathering, awaitingIntent, awaitingSlot, connecting
-    case sending, sendingBegun, awaitingCapacity, awaitingBody, sent, unsendable
+    case admitting, awaitingIntrospection, bufferingBody, awaitingIntent, queued, connecting
+    case sending, sendingBegun, sendBlocked, awaitingBody, sent, sendFailed
     case relaying, relayingEarly, blocked, blockedEarly
     case replying, finished
 
     fileprivate var way: [Machine.Event] {
       switch self {
       case .admitting: []
-      case .awaitingToken: [.tokenAsked]
-      case .gathering: [.admitted(plan)]
-      case .awaitingIntent: Phase.gathering.way + [.bodyGathered]
+      case .awaitingIntrospection: [.introspectionStarted]
+      case .bufferingBody: [.admitted(plan)]
+      case .awaitingIntent: Phase.bufferingBody.way + [.bodyBuffered]
       case .connecting: Phase.awaitingIntent.way + [.intentDurable]
-      case .awaitingSlot: Phase.connecting.way + [.queued]
+      case .queued: Phase.connecting.way + [.queued]
       case .sending: Phase.connecting.way + [.leased(pooled: true)]
       case .sendingBegun: Phase.sending.way + [.firstByteSent]
-      case .awaitingCapacity: Phase.sendingBegun.way + [.capacityExhausted]
-      case .awaitingBody: Phase.sendingBegun.way + [.bodyExhausted]
+      case .sendBlocked: Phase.sendingBegun.way + [.sendBlocked]
+      case .awaitingBody: Phase.sendingBegun.way + [.bodyStalled]
       case .sent: Phase.sendingBegun.way + [.requestSent]
-      case .unsendable: Phase.sendingBegun.way + [.sendFailed]
+      case .sendFailed: Phase.sendingBegun.way + [.sendFailed]
       case .relaying: Phase.sent.way + [.responseBegan(status: 200)]
       case .relayingEarly: Phase.awaitingBody.way + [.responseBegan(status: 413)]
-      case .blocked: Phase.relaying.way + [.clientBlocked]
-      case .blockedEarly: Phase.relayingEarly.way + [.clientBlocked]
+      case .blocked: Phase.relaying.way + [.downstreamBlocked]
+      case .blockedEarly: Phase.relayingEarly.way + [.downstreamBlocked]
       case .replying: [.refused]
       case .finished: [.refused, .replyDelivered]
       }
@@ -44,7 +44,7 @@ import Upstream
 
     fileprivate var machine: Machine {
       var machine = Machine()
-      for event in way { #expect(machine.on(event) != .trap, "\(event) on the way to \(self)") }
+      for event in way { #expect(machine.apply(event) != .illegalEvent, "\(event) on the way to \(self)") }
       return machine
     }
   }
@@ -65,8 +65,8 @@ import Upstream
   }
 
   private static let beforeReply: [Phase] = [
-    .admitting, .awaitingToken, .gathering, .awaitingIntent, .awaitingSlot, .connecting, .sending, .sendingBegun,
-    .awaitingCapacity, .awaitingBody, .unsendable,
+    .admitting, .awaitingIntrospection, .bufferingBody, .awaitingIntent, .queued, .connecting, .sending, .sendingBegun,
+    .sendBlocked, .awaitingBody, .sendFailed,
   ]
   private static let reply = (Machine.RequestPhase.closed, Machine.ResponsePhase.replying)
   private static let end = (Machine.RequestPhase.closed, Machine.ResponsePhase.finished)
@@ -80,65 +80,66 @@ import Upstream
   ) { (phases, end, .finish(.cut(fault))) }
 
   static let rows: [Row] = [
-    Row(.tokenAsked, ([.admitting], (.awaitingToken, .none), .none)),
-    Row(.tokenSettled, ([.awaitingToken], (.admitting, .none), .admit)),
+    Row(.introspectionStarted, ([.admitting], (.awaitingIntrospection, .none), .none)),
+    Row(.introspectionFinished, ([.awaitingIntrospection], (.admitting, .none), .admit)),
     Row(
       .admitted(Machine.Plan(isWrite: true, isAudited: true, hasBody: true)),
-      ([.admitting], (.gathering, .none), .gather)),
+      ([.admitting], (.bufferingBody, .none), .bufferBody)),
     Row(.refused, ([.admitting, .awaitingIntent, .connecting, .sending], reply, .refuse)),
-    Row(.bodyGathered, ([.gathering], (.awaitingIntent, .none), .declareIntent)),
+    Row(.bodyBuffered, ([.bufferingBody], (.awaitingIntent, .none), .declareIntent)),
     Row(.intentDurable, ([.awaitingIntent], (.connecting, .none), .acquire(fresh: false))),
     Row(.intentFailed, fails([.awaitingIntent], .auditUnavailable)),
-    Row(.queued, ([.connecting], (.awaitingSlot, .none), .none)),
-    Row(.queueFull, fails([.connecting, .awaitingSlot], .queueFull)),
-    Row(.leased(pooled: true), ([.connecting, .awaitingSlot], (.sending, .none), .send)),
-    Row(.connectBegan, ([.connecting, .awaitingSlot], (.connecting, .none), .none)),
+    Row(.queued, ([.connecting], (.queued, .none), .none)),
+    Row(.queueFull, fails([.connecting, .queued], .queueFull)),
+    Row(.leased(pooled: true), ([.connecting, .queued], (.sending, .none), .send)),
+    Row(.connectBegan, ([.connecting, .queued], (.connecting, .none), .none)),
     Row(.connectFailed(.unresolved), fails([.connecting], .connect(.unresolved))),
-    Row(.connectionUnfit(.spokeFirst), ([.sending], (.connecting, .none), .replaceConnection)),
+    Row(.connectionUnusable(.spokeFirst), ([.sending], (.connecting, .none), .replaceConnection)),
     Row(.firstByteSent, ([.sending], (.sending, .none), .none)),
-    Row(.capacityExhausted, ([.sending, .sendingBegun], (.awaitingCapacity, .none), .none)),
-    Row(.bodyExhausted, ([.sending, .sendingBegun], (.awaitingBody, .none), .none)),
-    Row(.sendResumed, ([.awaitingCapacity, .awaitingBody], (.sending, .none), .send)),
+    Row(.sendBlocked, ([.sending, .sendingBegun], (.sendBlocked, .none), .none)),
+    Row(.bodyStalled, ([.sending, .sendingBegun], (.awaitingBody, .none), .none)),
+    Row(.sendResumed, ([.sendBlocked, .awaitingBody], (.sending, .none), .send)),
     Row(.requestSent, ([.sending, .sendingBegun], (.sent, .none), .none)),
-    Row(.sendFailed, ([.sending, .sendingBegun], (.unsendable, .none), .readResponse)),
-    Row(.bodyRefused(.bodyTooLarge), fails([.gathering, .sending, .sendingBegun], .bodyTooLarge)),
+    Row(.sendFailed, ([.sending, .sendingBegun], (.sendFailed, .none), .readResponse)),
+    Row(.bodyRefused(.bodyTooLarge), fails([.bufferingBody, .sending, .sendingBegun], .bodyTooLarge)),
     Row(
-      .keyRefused(hasAnother: true), fails([.sent, .awaitingBody, .awaitingCapacity, .unsendable], .keyRefused)),
+      .keyRefused(hasAnother: true), fails([.sent, .awaitingBody, .sendBlocked, .sendFailed], .keyRefused)),
     Row(
       .responseBegan(status: 200), ([.sent], (.sent, .relaying), .relay(.success)),
-      ([.awaitingBody, .awaitingCapacity, .unsendable], (.closed, .relaying), .relay(.success))),
+      ([.awaitingBody, .sendBlocked, .sendFailed], (.closed, .relaying), .relay(.success))),
     Row(
       .responseMalformed(.chunkMalformed(.bareCR)),
-      fails([.sent, .awaitingBody, .awaitingCapacity, .unsendable], .chunkMalformed(.bareCR)),
+      fails([.sent, .awaitingBody, .sendBlocked, .sendFailed], .chunkMalformed(.bareCR)),
       cuts([.relaying, .relayingEarly], .chunkMalformed(.bareCR))),
     Row(
-      .upstreamEnded(bytesCame: false),
-      fails([.sent, .awaitingCapacity, .unsendable], .closedWithoutResponse),
+      .upstreamClosed(receivedBytes: false),
+      fails([.sent, .sendBlocked, .sendFailed], .closedWithoutResponse),
       fails([.awaitingBody], .closedDuringUpload), cuts([.relaying, .relayingEarly], .closedInBody)),
     Row(
-      .upstreamEnded(bytesCame: true),
-      fails([.sent, .awaitingCapacity, .unsendable], .closedWithoutResponse),
+      .upstreamClosed(receivedBytes: true),
+      fails([.sent, .sendBlocked, .sendFailed], .closedWithoutResponse),
       fails([.awaitingBody], .closedDuringUpload), cuts([.relaying, .relayingEarly], .closedInBody)),
     Row(
-      .clientBlocked, ([.relaying], (.sent, .blocked), .none), ([.relayingEarly], (.closed, .blocked), .none)),
+      .downstreamBlocked, ([.relaying], (.sent, .blocked), .none), ([.relayingEarly], (.closed, .blocked), .none)),
     Row(
-      .clientResumed, ([.blocked], (.sent, .relaying), .none), ([.blockedEarly], (.closed, .relaying), .none)),
+      .downstreamResumed, ([.blocked], (.sent, .relaying), .none), ([.blockedEarly], (.closed, .relaying), .none)),
     Row(
       .responseDelivered, ([.relaying], end, .finish(.complete(requestSent: true))),
       ([.relayingEarly], end, .finish(.complete(requestSent: false)))),
     Row(.replyDelivered, ([.replying], end, .finish(.complete(requestSent: false)))),
     Row(
-      .clientLeft, (beforeReply + [.relayingEarly, .blockedEarly, .replying], end, .finish(.clientLeft(after: nil))),
-      // A write that Core has whole is seen through.
+      .downstreamClosed,
+      (beforeReply + [.relayingEarly, .blockedEarly, .replying], end, .finish(.downstreamClosed(after: nil))),
+      // A write that Core has received completely is completed.
       ([.sent], (.sent, .none), .none), ([.relaying], (.sent, .relaying), .none),
       ([.blocked], (.sent, .relaying), .readResponse)),
     Row(
-      .deadlinePassed, fails([.awaitingToken], .introspectionTimedOut),
-      fails([.gathering, .awaitingBody], .bodyTimedOut),
-      fails([.awaitingIntent], .auditTimedOut), fails([.awaitingSlot], .queueTimedOut),
-      fails([.connecting], .connect(.timedOut)), fails([.awaitingCapacity], .requestNotRead),
-      fails([.sent, .unsendable], .responseTimedOut), cuts([.relaying, .relayingEarly], .responseStalled),
-      cuts([.blocked, .blockedEarly, .replying], .clientReadsTooSlowly)),
+      .deadlinePassed, fails([.awaitingIntrospection], .introspectionTimedOut),
+      fails([.bufferingBody, .awaitingBody], .bodyTimedOut),
+      fails([.awaitingIntent], .auditTimedOut), fails([.queued], .queueTimedOut),
+      fails([.connecting], .connect(.timedOut)), fails([.sendBlocked], .requestNotRead),
+      fails([.sent, .sendFailed], .responseTimedOut), cuts([.relaying, .relayingEarly], .responseStalled),
+      cuts([.blocked, .blockedEarly, .replying], .downstreamStalled)),
     Row(
       .aborted,
       cuts(beforeReply + [.sent, .relaying, .relayingEarly, .blocked, .blockedEarly, .replying], .drainTimedOut)),
@@ -148,9 +149,9 @@ import Upstream
   func `each event is legal in some phases, and traps in all others`(row: Row) {
     for phase in Phase.allCases {
       var machine = phase.machine
-      let action = machine.on(row.event)
+      let action = machine.apply(row.event)
       guard let legal = row.legal.first(where: { $0.phases.contains(phase) }) else {
-        #expect(action == .trap, "\(row.event) in \(phase)")
+        #expect(action == .illegalEvent, "\(row.event) in \(phase)")
         continue
       }
       #expect(action == legal.action, "\(row.event) in \(phase)")
@@ -161,24 +162,28 @@ import Upstream
   @Test func `the rows name every event`() {
     let named = Set(Self.rows.map { String("\($0.event)".prefix { $0 != "(" }) })
     let all: Set<String> = [
-      "tokenAsked", "tokenSettled", "admitted", "refused", "bodyGathered", "intentDurable", "intentFailed", "queued",
-      "queueFull", "connectBegan", "leased", "connectFailed", "connectionUnfit", "firstByteSent", "capacityExhausted",
-      "bodyExhausted",
+      "introspectionStarted", "introspectionFinished", "admitted", "refused", "bodyBuffered", "intentDurable",
+      "intentFailed", "queued",
+      "queueFull", "connectBegan", "leased", "connectFailed", "connectionUnusable", "firstByteSent", "sendBlocked",
+      "bodyStalled",
       "sendResumed", "requestSent", "sendFailed", "bodyRefused", "keyRefused", "responseBegan", "responseMalformed",
-      "upstreamEnded", "clientBlocked", "clientResumed", "responseDelivered", "replyDelivered", "clientLeft",
+      "upstreamClosed", "downstreamBlocked", "downstreamResumed", "responseDelivered", "replyDelivered",
+      "downstreamClosed",
       "deadlinePassed", "aborted",
     ]
     #expect(named == all)
   }
 
-  /// Which phases wait, and for whom: each of them has a deadline.
-  @Test func `every phase waits for one side, or for nobody`() {
+  /// Which phases wait for which side: each of them has a deadline.
+  @Test func `every phase waits for one side at most`() {
     let waits: [Phase: Wait] = [
-      .admitting: .nobody, .awaitingToken: .token, .gathering: .clientBody, .awaitingIntent: .intent,
-      .awaitingSlot: .slot, .connecting: .connect, .sending: .nobody, .sendingBegun: .nobody,
-      .awaitingCapacity: .upstreamCapacity, .awaitingBody: .clientBody, .sent: .responseHead,
-      .unsendable: .responseHead, .relaying: .responseBody, .relayingEarly: .responseBody, .blocked: .clientCapacity,
-      .blockedEarly: .clientCapacity, .replying: .clientCapacity, .finished: .nobody,
+      .admitting: .nothing, .awaitingIntrospection: .introspection, .bufferingBody: .requestBody,
+      .awaitingIntent: .intent,
+      .queued: .queue, .connecting: .connect, .sending: .nothing, .sendingBegun: .nothing,
+      .sendBlocked: .upstreamWritable, .awaitingBody: .requestBody, .sent: .responseHead,
+      .sendFailed: .responseHead, .relaying: .responseBody, .relayingEarly: .responseBody,
+      .blocked: .downstreamWritable,
+      .blockedEarly: .downstreamWritable, .replying: .downstreamWritable, .finished: .nothing,
     ]
     for phase in Phase.allCases { #expect(phase.machine.wait == waits[phase], "\(phase)") }
   }

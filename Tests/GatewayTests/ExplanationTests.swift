@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `explain` and the running gateway agree, case by case.
-@Suite struct ExplanationTests {
+@Suite(.scopedFixtures) struct ExplanationTests {
   private static let targets = [
     "/proxy/balances?instance_id=one", "/proxy/balances/b?x=1&instance_id=one", "/proxy/balances?instance_id=two",
     "/proxy/balances?instance_id=none", "/proxy/balances", "/proxy/balances?instance_id=",
@@ -22,17 +22,15 @@ import Testing
     targets.flatMap { target in
       [
         (TestPolicyFolder.token, "GET", target), (TestPolicyFolder.readToken, "POST", target),
-        (TestPolicyFolder.token, "PATCH", target), ("nobody", "GET", target),
+        (TestPolicyFolder.token, "PATCH", target), ("token-of-no-client", "GET", target),
       ]
     }
 
-  @Test func `requests come out the same asked and explained`() throws {
+  @Test func `explain and the gateway decide requests alike`() throws {
     let core = try ScriptedUpstream { request in
       .bytes(ScriptedUpstream.json(request.message.startLine, status: "299 Relayed"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     for (token, method, target) in Self.cases {
       let answer = try #require(try gateway.ask(method, target, token: token))
       let explanation = try #require(
@@ -48,9 +46,8 @@ import Testing
     }
   }
 
-  @Test func `a client is explained like the token it holds`() throws {
+  @Test func `explaining a client equals explaining its token`() throws {
     let gateway = try RunningGateway(upstreams: [("one", 1)])
-    defer { gateway.stop() }
     let reader = try #require(ClientID("reader"))
     for (_, method, target) in Self.cases {
       let now = UnixSeconds(1_800_000_000)
@@ -58,11 +55,11 @@ import Testing
       let asToken = gateway.policy.explain(.token(TestPolicyFolder.readToken), method: method, target: target, at: now)
       #expect(asClient?.refusal?.code == asToken?.refusal?.code && asClient?.destination == asToken?.destination)
     }
-    let nobody = try #require(ClientID("nobody"))
-    #expect(gateway.policy.explain(.client(nobody), method: "GET", target: "/", at: UnixSeconds(0)) == nil)
+    let unknown = try #require(ClientID("unknown"))
+    #expect(gateway.policy.explain(.client(unknown), method: "GET", target: "/", at: UnixSeconds(0)) == nil)
   }
 
-  /// The text of a step, as the client of `token` and of a folder of its own.
+  /// The text of a step for the client of `token`, with a separate folder.
   private static func step(
     _ name: String, _ method: String, instance: [String: any Sendable] = [:], client: [String: any Sendable] = [:]
   ) throws -> Explanation.Step? {
@@ -84,7 +81,10 @@ import Testing
     ("GET", [:], "the client has no limit on reads"), ("GET", rates, "read budget 50/s, burst 100"),
     ("POST", rates, "write budget 0.5/s, burst 1"),
     ("POST", ["read": ["requests_per_second": 50]], "the client has no limit on writes"),
-    ("POST", ["requests_per_second": 7, "concurrent": 32], "read and write budget 7/s, burst 7; at most 32 under way"),
+    (
+      "POST", ["requests_per_second": 7, "concurrent": 32],
+      "read and write budget 7/s, burst 7; at most 32 requests in flight"
+    ),
   ]
 
   @Test(arguments: limits)
@@ -102,19 +102,19 @@ import Testing
     let text = try Self.step("limit", "GET", instance: instance)?.text
     #expect(
       text?.hasSuffix(
-        "reads; the instance takes 8 at once; the instance has no breaker; its health is checked every 2.5 s")
+        "reads; at most 8 requests in flight to the instance; the instance has no breaker; health check every 2.5 s")
         == true)
   }
 
   @Test func `shows maintenance, to reads too`() throws {
     let read = try Self.step("resolve", "GET", instance: ["writes": false])
-    #expect(read?.isPassed == true && read?.text.hasSuffix(#"; its "writes" is false, and this is a read"#) == true)
+    #expect(read?.isPassed == true && read?.text.hasSuffix(#"; its "writes" is false, but this is a read"#) == true)
     let write = try Self.step("resolve", "POST", instance: ["writes": false])
     #expect(write?.isPassed == false && write?.text.contains(#"Its "writes" is false in instances.json."#) == true)
     #expect(try Self.step("resolve", "POST")?.text == "instance one, which the client may use")
   }
 
-  /// What a token of `TestPolicyFolder`, bound or not, meets at a host of `two`, or at any other.
+  /// How a request with a bound or unbound token of `TestPolicyFolder` gets its instance, at a host of `two` or another.
   @Test(
     arguments: [
       (nil, "gateway", "/balances", "instance one, the client's default, which the client may use"),
@@ -131,7 +131,7 @@ import Testing
         #"The token's entry in clients.app.tokens has no "default_instance" either."#
       ),
     ] as [([String]?, String, String, String)])
-  func `says what named the instance`(bound: [String]?, host: String, target: String, text: String) throws {
+  func `says how the request named the instance`(bound: [String]?, host: String, target: String, text: String) throws {
     let folder = try TestPolicyFolder(
       instances: ["one", "two", "three"].map { ($0, "http://127.0.0.1:1") }, hosts: ["two": ["two.example"]])
     let binding: [String: any Sendable] = bound.map { ["instances": $0] } ?? [:]
@@ -151,7 +151,6 @@ import Testing
 
   @Test func `an explanation never shows the token`() throws {
     let gateway = try RunningGateway(upstreams: [("one", 1)])
-    defer { gateway.stop() }
     for (token, method, target) in Self.cases {
       let explanation = gateway.policy.explain(.token(token), method: method, target: target, at: UnixSeconds(0))
       #expect(explanation?.steps.contains { $0.text.contains(token) } == false)

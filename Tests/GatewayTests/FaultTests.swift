@@ -2,14 +2,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What fails at the upstream: the answer, the outcome, and that nothing is sent twice.
-@Suite struct FaultTests {
+/// Upstream faults: the reply, the outcome, and that nothing is sent twice.
+@Suite(.scopedFixtures) struct FaultTests {
   static let target = "/proxy/balances?instance_id=one"
 
   @Test(arguments: ["GET", "POST"])
   func `a refused connection is 502, and nothing was sent`(method: String) throws {
     let refusing = try RefusingPort()
-    defer { withExtendedLifetime(refusing) {} }
     let gateway = try RunningGateway(upstreams: [("one", refusing.number)])
     let answer = try gateway.ask(method, Self.target, body: method == "POST" ? "{}" : nil)
     #expect(answer?.status == 502 && answer?.member("code") == "GATEWAY_UPSTREAM_REFUSED")
@@ -21,7 +20,6 @@ import Testing
   @Test(arguments: ["", "HTTP/1.1 200 OK\r\nContent-Le"])
   func `a write whose connection ends without an answer is unknown and sent once`(begun: String) throws {
     let core = try ScriptedUpstream { _ in .last(Array(begun.utf8)) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let answer = try gateway.ask("POST", Self.target, body: "{}")
     #expect(answer?.status == 502 && answer?.member("code") == "GATEWAY_UPSTREAM_BROKEN")
@@ -39,9 +37,8 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func `a read that met a dead pooled connection is tried once more, on a fresh one`(afterReset: Bool) throws {
+  func `a read that met a dead pooled connection is retried once, on a new one`(afterReset: Bool) throws {
     let core = try Self.dyingCore(afterReset: afterReset)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     #expect(try gateway.ask("GET", Self.target)?.status == 200)
     #expect(try gateway.ask("GET", Self.target)?.status == 200)
@@ -52,23 +49,20 @@ import Testing
   @Test(arguments: [true, false])
   func `a write that met a dead pooled connection is not sent again`(afterReset: Bool) throws {
     let core = try Self.dyingCore(afterReset: afterReset)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     #expect(try gateway.ask("POST", Self.target, body: "1")?.status == 200)
     let answer = try gateway.ask("POST", Self.target, body: "2")
     #expect(answer?.status == 502 && answer?.member("outcome") == "unknown")
     #expect(core.requests.map(\.message.bodyText) == ["1", "2"] && core.connectionCount == 1)
   }
 
-  @Test func `a write does not take a pooled connection that Core has ended`() throws {
+  @Test func `a write does not use a pooled connection that Core has closed`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
-    let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["admin": "127.0.0.1:0"])
     #expect(try gateway.ask("POST", Self.target, body: "1")?.status == 200)
+    #expect(try isPooled(1, by: gateway))
     core.endConnections()
-    Thread.sleep(forTimeInterval: 0.15)
+    #expect(try isPooled(0, by: gateway))
     #expect(try gateway.ask("POST", Self.target, body: "2")?.status == 200)
     #expect(core.requests.map(\.connection) == [0, 1])
   }
@@ -83,13 +77,11 @@ import Testing
   ]
 
   @Test(arguments: malformed)
-  func `an answer that is not valid HTTP never reaches the client as a whole one`(bytes: String) throws {
+  func `a response that is not valid HTTP never reaches the client as a complete one`(bytes: String) throws {
     let core = try ScriptedUpstream { request in
       request.connection == 0 ? .bytes(Array(bytes.utf8)) : .bytes(ScriptedUpstream.json("{}"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let answer = try gateway.ask("POST", Self.target, body: "{}")
     let isCut = bytes.contains("zz")
     #expect(isCut ? answer == nil : answer?.status == 502 && answer?.member("code") == "GATEWAY_UPSTREAM_MALFORMED")
@@ -97,15 +89,13 @@ import Testing
     #expect(core.requests.map(\.connection) == [0, 1])
   }
 
-  @Test func `more bytes than the answer declared throw the connection away`() throws {
+  @Test func `a connection with bytes after a complete response is discarded`() throws {
     let core = try ScriptedUpstream { request in
       request.connection == 0
         ? .bytes(ScriptedUpstream.json("{}") + ScriptedUpstream.json("another's"))
         : .bytes(ScriptedUpstream.json("own"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     #expect(try gateway.ask("GET", Self.target)?.bodyText == "{}")
     #expect(try gateway.ask("GET", Self.target)?.bodyText == "own")
   }
@@ -114,13 +104,18 @@ import Testing
     let core = try ScriptedUpstream { request in
       request.connection == 0 ? .bytes(ScriptedUpstream.json("{}")) : .bytes(ScriptedUpstream.json("own"))
     }
-    defer { core.stop() }
-    let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
+    let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["admin": "127.0.0.1:0"])
     #expect(try gateway.ask("GET", Self.target)?.bodyText == "{}")
+    #expect(try isPooled(1, by: gateway))
     try core.send(ScriptedUpstream.json("stray"))
-    Thread.sleep(forTimeInterval: 0.05)
+    #expect(try isPooled(0, by: gateway))
     #expect(try gateway.ask("GET", Self.target)?.bodyText == "own")
+  }
+
+  /// Waits until `count` connections to Core are idle.
+  private func isPooled(_ count: Double, by gateway: RunningGateway) throws -> Bool {
+    let name = #"blnk_gateway_upstream_connections{instance_id="one",state="idle"}"#
+    return try eventually { try gateway.askAdmin("/metrics")?.samples[name] == count }
   }
 
   static let broken = [
@@ -129,9 +124,8 @@ import Testing
   ]
 
   @Test(arguments: broken)
-  func `an answer that breaks after its head is cut, never ended as if whole`(bytes: String) throws {
+  func `a response that breaks after its head is cut, never ended as if complete`(bytes: String) throws {
     let core = try ScriptedUpstream { _ in .last(Array(bytes.utf8)) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let socket = try gateway.connect()
     try socket.send(testRequest("GET", Self.target))
@@ -140,25 +134,21 @@ import Testing
     #expect(try gateway.stopAndReadLog().first?["code"] as? String == "GATEWAY_ANSWER_CUT")
   }
 
-  @Test func `a client that takes the end for the whole gets a reset instead`() throws {
+  @Test func `a cut response without framing ends with a reset`() throws {
     let core = try ScriptedUpstream { _ in
       .last(Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n".utf8))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(testRequest("GET", Self.target).replacing("HTTP/1.1", with: "HTTP/1.0"))
     #expect(throws: (any Error).self) { try socket.receiveToEnd() }
   }
 
-  @Test func `an answer before the whole request is relayed, and both connections close`() throws {
+  @Test func `a response that precedes the complete request is relayed, and both connections close`() throws {
     let core = try EarlyUpstream()
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
-    // More than is held back before a connection is asked for.
+    // More than the gateway buffers before it acquires an upstream connection.
     let some = String(repeating: "x", count: 30_000)
     try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 1000000"]) + some)
     let text = String(decoding: try socket.receiveToEnd(), as: UTF8.self)
@@ -170,17 +160,16 @@ import Testing
     let core = try ScriptedUpstream { request in
       request.message.startLine.contains("hold") ? .stall([]) : .bytes(ScriptedUpstream.json("{}"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)],
-      instance: ["limits": ["connections": 1, "queue": 1], "timeouts": ["queue_s": 0.3, "first_byte_s": 2]])
-    defer { gateway.stop() }
+      instance: ["limits": ["connections": 1, "queue": 1], "timeouts": ["queue_s": 1, "first_byte_s": 9]],
+      gateway: ["admin": "127.0.0.1:0"])
     let holder = try gateway.connect()
     try holder.send(testRequest("GET", "/proxy/balances/hold?instance_id=one"))
-    while core.requests.isEmpty { Thread.sleep(forTimeInterval: 0.01) }
+    #expect(eventually { !core.requests.isEmpty })
     let waiter = try gateway.connect()
     try waiter.send(testRequest("POST", Self.target, body: "{}"))
-    Thread.sleep(forTimeInterval: 0.05)
+    #expect(try eventually { try gateway.askAdmin("/metrics")?.queued(for: "one") == 1 })
     let full = try gateway.ask("GET", Self.target)
     #expect(full?.status == 503 && full?.member("code") == "GATEWAY_UPSTREAM_BUSY" && full?["Retry-After"] == "1")
     var reader = TestMessageReader(waiter)
@@ -189,14 +178,11 @@ import Testing
     #expect(core.requests.count == 1)
   }
 
-  @Test func `who comes out of the queue to a connect that hangs is told of the connect`() throws {
-    let hole = try ListeningSocket(backlog: 0)
-    let filler = try TestSocket(port: hole.port)
-    defer { withExtendedLifetime(filler) {} }
+  @Test func `a queued request whose connect hangs gets the connect timeout`() throws {
+    let hole = try FullBacklog()
     let gateway = try RunningGateway(
       upstreams: [("one", hole.port)],
       instance: ["limits": ["connections": 1], "timeouts": ["queue_s": 1.2, "connect_s": 0.8]])
-    defer { gateway.stop() }
     let sockets = try (0..<2).map { _ in
       let socket = try gateway.connect()
       try socket.send(testRequest("GET", Self.target))
@@ -210,30 +196,32 @@ import Testing
     }
   }
 
-  @Test func `who waits for a connection is served when one comes free`() throws {
+  @Test func `a queued request is served when a connection becomes free`() throws {
+    let mayAnswer = Flag()
     let core = try ScriptedUpstream { request in
-      if request.message.startLine.contains("slow") { Thread.sleep(forTimeInterval: 0.1) }
+      _ = eventually { mayAnswer.isSet }
       return .bytes(ScriptedUpstream.json(request.message.startLine))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
-      upstreams: [("one", core.port)], instance: ["limits": ["connections": 1, "queue": 8]])
-    defer { gateway.stop() }
+      upstreams: [("one", core.port)], instance: ["limits": ["connections": 1, "queue": 8]],
+      gateway: ["admin": "127.0.0.1:0"])
     var sockets: [TestSocket] = []
     for number in 0..<6 {
       let socket = try gateway.connect()
-      try socket.send(testRequest("GET", "/proxy/balances/slow\(number)?instance_id=one"))
+      try socket.send(testRequest("GET", "/proxy/balances/\(number)?instance_id=one"))
       sockets.append(socket)
     }
+    #expect(try eventually { try gateway.askAdmin("/metrics")?.queued(for: "one") == 5 })
+    mayAnswer.set()
     for (number, socket) in sockets.enumerated() {
       var reader = TestMessageReader(socket)
-      #expect(try reader.next()?.bodyText == "GET /balances/slow\(number) HTTP/1.1")
+      #expect(try reader.next()?.bodyText == "GET /balances/\(number) HTTP/1.1")
     }
     #expect(core.connectionCount == 1)
   }
 }
 
-/// Answers before it has read the request, and reads on until the end.
+/// Answers before it has read the request, then reads to the end.
 final class EarlyUpstream: Sendable {
   let port: UInt16
   private let upstream: RawUpstream
@@ -247,7 +235,6 @@ final class EarlyUpstream: Sendable {
     port = upstream.port
   }
 
-  /// Whether the gateway has ended the connection.
+  /// Whether the gateway has closed the connection.
   func sawEnd() -> Bool { upstream.waitUntilServed() }
-  func stop() { upstream.stop() }
 }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Keys, redirects, breaker, health and concurrency of one instance.
-@Suite struct InstanceTests {
+@Suite(.scopedFixtures) struct InstanceTests {
   static let target = "/proxy/balances?instance_id=one"
   static let twoKeys: [String: any Sendable] = ["key": [["env": "TEST_KEY"], ["env": "TEST_KEY_2"]]]
 
@@ -14,7 +14,7 @@ import Testing
       status: "401 Unauthorized")
   }
 
-  /// A Core that takes one key.
+  /// A Core that accepts one key.
   private static func core(takes key: String) throws -> ScriptedUpstream {
     try ScriptedUpstream { request in
       .bytes(request.message["X-Blnk-Key"] == key ? ScriptedUpstream.json("{}") : refusal("AUTH_INVALID_API_KEY"))
@@ -22,9 +22,8 @@ import Testing
   }
 
   @Test(arguments: ["AUTH_INVALID_API_KEY", "AUTH_MISSING_API_KEY"], ["GET", "POST"])
-  func `a refusal of the gateway's own key is no word on the client's token`(code: String, method: String) throws {
+  func `a refused instance key does not look like a refused client token`(code: String, method: String) throws {
     let core = try ScriptedUpstream { _ in .bytes(Self.refusal(code)) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let answer = try gateway.ask(method, Self.target, body: method == "POST" ? "{}" : nil)
     #expect(answer?.status == 502 && answer?.member("code") == "GATEWAY_UPSTREAM_KEY_REJECTED")
@@ -33,61 +32,49 @@ import Testing
     #expect(try gateway.stopAndReadLog().first?["outcome"] as? String == "not_sent")
   }
 
-  @Test func `a read whose key was refused comes again with the next one`() throws {
+  @Test func `a read whose key was refused is retried with the next key`() throws {
     let core = try Self.core(takes: TestPolicyFolder.secondKey)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: Self.twoKeys)
-    defer { gateway.stop() }
     #expect(try gateway.ask("GET", Self.target)?.status == 200)
     #expect(core.requests.map { $0.message["X-Blnk-Key"] } == [TestPolicyFolder.key, TestPolicyFolder.secondKey])
     #expect(try gateway.ask("POST", Self.target, body: "{}")?.status == 200)
   }
 
-  /// Its body is gone by then, and must not be missing from a second try.
-  @Test func `a read with a body whose key was refused is not sent again`() throws {
+  /// The body is no longer available for a second try.
+  @Test func `a read with a body is not retried after a refused key`() throws {
     let core = try Self.core(takes: TestPolicyFolder.secondKey)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: Self.twoKeys)
-    defer { gateway.stop() }
     let answer = try gateway.ask("GET", Self.target, body: "1")
     #expect(answer?.status == 502 && answer?.member("outcome") == "not_sent")
     #expect(try gateway.ask("GET", Self.target, body: "2")?.status == 200)
     #expect(core.requests.map(\.message.bodyText) == ["1", "2"])
   }
 
-  @Test func `a write whose key was refused is not sent again, the next one bears the next key`() throws {
+  @Test func `a write is not retried after a refused key; the next write has the next key`() throws {
     let core = try Self.core(takes: TestPolicyFolder.secondKey)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: Self.twoKeys)
-    defer { gateway.stop() }
     #expect(try gateway.ask("POST", Self.target, body: "1")?.status == 502)
     #expect(try gateway.ask("POST", Self.target, body: "2")?.status == 200)
     #expect(core.requests.map(\.message.bodyText) == ["1", "2"])
   }
 
-  @Test func `keys do not take turns while Core refuses them all`() throws {
+  @Test func `keys do not alternate while Core refuses them all`() throws {
     let core = try Self.core(takes: "neither")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: Self.twoKeys)
-    defer { gateway.stop() }
     for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.status == 502) }
     let keys = core.requests.map { $0.message["X-Blnk-Key"] }
     #expect(keys == [TestPolicyFolder.key] + Array(repeating: TestPolicyFolder.secondKey, count: 3))
   }
 
-  @Test func `a refusal without a body is one too`() throws {
+  @Test func `a refused key is recognized without a body`() throws {
     let core = try ScriptedUpstream(answer: "HTTP/1.1 401 Unauthorized\r\nContent-Length: 102\r\n\r\n")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     #expect(try gateway.ask("HEAD", Self.target)?.status == 502)
   }
 
-  @Test func `another 401 of an upstream comes through`() throws {
+  @Test func `any other 401 from upstream is relayed`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}", status: "401 Unauthorized")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     #expect(try gateway.ask("GET", Self.target)?.status == 401)
   }
 
@@ -125,10 +112,8 @@ import Testing
       let location = location.replacing("CORE", with: authority.withLock { $0 })
       return .bytes(Array("HTTP/1.1 301 Moved Permanently\r\nLocation: \(location)\r\nContent-Length: 0\r\n\r\n".utf8))
     }
-    defer { core.stop() }
     authority.withLock { $0 = "127.0.0.1:\(core.port)" }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let answer = try gateway.ask("GET", target)
     #expect(answer?["Location"] == seen.replacing("CORE", with: "127.0.0.1:\(core.port)"))
   }
@@ -146,119 +131,103 @@ import Testing
         let location = location.replacing("PORT", with: port.withLock { $0 })
         return .bytes(Array("HTTP/1.1 302 Found\r\nContent-Location: \(location)\r\nContent-Length: 0\r\n\r\n".utf8))
       }
-      defer { core.stop() }
       port.withLock { $0 = "\(core.port)" }
       let gateway = try RunningGateway(
         upstreams: [("one", core.port)], instance: ["url": "http://localhost:\(core.port)/blnk"])
-      defer { gateway.stop() }
       let answer = try gateway.ask("GET", Self.target)
       #expect(answer?["Content-Location"] == seen.replacing("PORT", with: "\(core.port)"))
     }
   }
 
-  @Test func `the fields that show the gateway's own address are dropped`() throws {
+  @Test func `response fields with the gateway's own address are dropped`() throws {
     let shown =
       "X-Rate-Limit-Request-Remote-Addr: 10.0.0.1:1\r\nX-Rate-Limit-Request-Forwarded-For: x\r\nX-Rate-Limit-Limit: 5"
     let core = try ScriptedUpstream(answer: "HTTP/1.1 200 OK\r\n\(shown)\r\nContent-Length: 0\r\n\r\n")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let answer = try #require(try gateway.ask("GET", Self.target))
     #expect(answer.values("X-Rate-Limit-Request-Remote-Addr") == [] && answer.values("X-Rate-Limit-Limit") == ["5"])
     #expect(answer.values("X-Rate-Limit-Request-Forwarded-For") == [])
   }
 
   @Test func `the breaker opens, refuses at once, and closes after a read that succeeds`() throws {
-    let isIll = Atomic<Bool>(true)
+    let isFailing = Atomic<Bool>(true)
     let core = try ScriptedUpstream { _ in
-      .bytes(ScriptedUpstream.json("{}", status: isIll.load(ordering: .relaxed) ? "503 Ill" : "200 OK"))
+      .bytes(ScriptedUpstream.json("{}", status: isFailing.load(ordering: .relaxed) ? "503 Failing" : "200 OK"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["breaker": ["failures": 3, "open_s": 0.2]])
-    defer { gateway.stop() }
-    for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.startLine == "HTTP/1.1 503 Ill") }
+    for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.startLine == "HTTP/1.1 503 Failing") }
     let refused = try gateway.ask("POST", Self.target, body: "{}")
     #expect(refused?.status == 503 && refused?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE")
     #expect(refused?.member("outcome") == "not_sent" && refused?["Retry-After"] == "1")
     #expect(core.requests.count == 3)
-    isIll.store(false, ordering: .relaxed)
-    Thread.sleep(forTimeInterval: 0.25)
-    #expect(try gateway.ask("GET", Self.target)?.status == 200)
+    isFailing.store(false, ordering: .relaxed)
+    #expect(try eventually { try gateway.ask("GET", Self.target)?.status == 200 })
     #expect(try gateway.ask("POST", Self.target, body: "{}")?.status == 200)
   }
 
-  @Test func `where only writes come, GET /health is the probe`() throws {
-    let isIll = Atomic<Bool>(true)
+  @Test func `if only writes arrive, GET /health is the probe`() throws {
+    let isFailing = Atomic<Bool>(true)
     let core = try ScriptedUpstream { _ in
-      .bytes(ScriptedUpstream.json("{}", status: isIll.load(ordering: .relaxed) ? "502 Ill" : "200 OK"))
+      .bytes(ScriptedUpstream.json("{}", status: isFailing.load(ordering: .relaxed) ? "502 Failing" : "200 OK"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["breaker": ["failures": 1, "open_s": 0.1]])
-    defer { gateway.stop() }
-    #expect(try gateway.ask("POST", Self.target, body: "{}")?.startLine == "HTTP/1.1 502 Ill")
-    isIll.store(false, ordering: .relaxed)
+    #expect(try gateway.ask("POST", Self.target, body: "{}")?.startLine == "HTTP/1.1 502 Failing")
+    isFailing.store(false, ordering: .relaxed)
+    // Longer than open_s: even then a write is refused until the probe has succeeded.
     Thread.sleep(forTimeInterval: 0.15)
     #expect(try gateway.ask("POST", Self.target, body: "{}")?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE")
-    #expect(Self.eventually { try gateway.ask("POST", Self.target, body: "{}")?.status == 200 })
+    #expect(try eventually { try gateway.ask("POST", Self.target, body: "{}")?.status == 200 })
     #expect(core.requests.contains { $0.message.startLine == "GET /health HTTP/1.1" })
   }
 
-  @Test func `a 4xx of Core opens no breaker`() throws {
+  @Test func `a 4xx from Core does not open the breaker`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}", status: "404 Not Found")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["breaker": ["failures": 1]])
-    defer { gateway.stop() }
     for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.status == 404) }
   }
 
-  @Test func `an instance whose health checks fail gets nothing until they succeed again`() throws {
+  @Test func `an instance whose health checks fail gets no requests until they succeed`() throws {
     let isWell = Atomic<Bool>(false)
     let core = try ScriptedUpstream { request in
       let isDown = request.message.startLine.hasPrefix("GET /health ") && !isWell.load(ordering: .relaxed)
       return .bytes(ScriptedUpstream.json("{}", status: isDown ? "503 Down" : "200 OK"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["health": ["interval_s": 0.05]])
-    defer { gateway.stop() }
-    #expect(Self.eventually { try gateway.ask("GET", Self.target)?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE" })
+    #expect(try eventually { try gateway.ask("GET", Self.target)?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE" })
     isWell.store(true, ordering: .relaxed)
-    #expect(Self.eventually { try gateway.ask("POST", Self.target, body: "{}")?.status == 200 })
+    #expect(try eventually { try gateway.ask("POST", Self.target, body: "{}")?.status == 200 })
   }
 
   @Test(arguments: [[:], ["breaker": ["failures": 7]]] as [[String: any Sendable]])
-  func `a reload without health checks puts back what they took out`(changes: [String: any Sendable]) throws {
+  func `a reload without health checks restores an unhealthy instance`(changes: [String: any Sendable]) throws {
     let core = try ScriptedUpstream { request in
       let isCheck = request.message.startLine.hasPrefix("GET /health ")
       return .bytes(ScriptedUpstream.json("{}", status: isCheck ? "503 Down" : "200 OK"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let checks: [String: any Sendable] = ["health": ["interval_s": 0.05]]
     try gateway.reload(instance: checks)
-    #expect(Self.eventually { try gateway.ask("GET", Self.target)?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE" })
+    #expect(try eventually { try gateway.ask("GET", Self.target)?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE" })
     try gateway.reload(instance: changes)
     #expect(try gateway.ask("GET", Self.target)?.status == 200)
   }
 
-  @Test func `the result of a check that a reload has ended is ignored`() throws {
+  @Test func `the result of a check that a reload ended is ignored`() throws {
     let isHeld = Flag()
     let isOver = Flag()
     let core = try ScriptedUpstream { request in
       guard request.message.startLine.hasPrefix("GET /health ") else { return .bytes(ScriptedUpstream.json("{}")) }
       isHeld.set()
-      _ = Self.eventually { isOver.isSet }
+      _ = eventually { isOver.isSet }
       return .last(ScriptedUpstream.json("{}", status: "503 Down"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], instance: ["health": ["interval_s": 60]])
-    defer { gateway.stop() }
-    #expect(Self.eventually { isHeld.isSet })
+    #expect(eventually { isHeld.isSet })
     try gateway.reload(instance: ["health": ["interval_s": 0]])
     isOver.set()
-    // The check's thread hears of it within this time, most of the time; else the test sees less, and fails no more.
+    // The check's result usually arrives within this time; if it is later, the test checks less and still passes.
     for _ in 0..<20 {
       #expect(try gateway.ask("GET", Self.target)?.status == 200)
       Thread.sleep(forTimeInterval: 0.01)
@@ -266,22 +235,21 @@ import Testing
   }
 
   @Test(arguments: [(nil, 200), (0.5, 200), (1, 503)] as [(Double?, Int)])
-  func `uploads of one client that never end hold its share of the connections`(share: Double?, status: Int) throws {
+  func `stalled uploads of one client hold at most its share of the connections`(share: Double?, status: Int) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     var limits: [String: any Sendable] = ["connections": 4]
     if let share { limits["share"] = share }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["limits": limits, "timeouts": ["queue_s": 1]])
-    defer { gateway.stop() }
-    // More than is held back, and less than all.
+    // More than the gateway buffers before it acquires an upstream connection, and less than the whole body.
     let head = testRequest("POST", Self.target, fields: ["Content-Length: 1000000"])
     let upload = head + String(repeating: "x", count: 60_000)
     let clients = try (0..<8).map { _ in try gateway.connect() }
     for client in clients { try client.send(upload) }
-    Thread.sleep(forTimeInterval: 0.3)
-    #expect(core.connectionCount == Int(4 * (share ?? 0.25)))
+    let held = Int(4 * (share ?? 0.25))
+    #expect(eventually { core.connectionCount == held })
     #expect(try gateway.ask("GET", Self.target, token: TestPolicyFolder.readToken)?.status == status)
+    #expect(core.connectionCount == held + (status == 200 ? 1 : 0))
     withExtendedLifetime(clients) {}
   }
 
@@ -289,14 +257,12 @@ import Testing
     let core = try ScriptedUpstream { request in
       request.message.startLine.contains("hold") ? .stall([]) : .bytes(ScriptedUpstream.json("{}"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], loops: 2,
       instance: ["limits": ["concurrent": 2], "timeouts": ["first_byte_s": 0.5]])
-    defer { gateway.stop() }
     let holders = try (0..<2).map { _ in try gateway.connect() }
     for holder in holders { try holder.send(testRequest("GET", "/proxy/balances/hold?instance_id=one")) }
-    while core.requests.count < 2 { Thread.sleep(forTimeInterval: 0.01) }
+    #expect(eventually { core.requests.count == 2 })
     #expect(try gateway.ask("GET", Self.target)?.member("code") == "GATEWAY_UPSTREAM_BUSY")
     for holder in holders {
       var reader = TestMessageReader(holder)
@@ -308,22 +274,13 @@ import Testing
   @Test func `a connection is closed before Core would close it`() throws {
     let core = try ScriptedUpstream(
       answer: "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1, max=9\r\nContent-Length: 0\r\n\r\n")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     #expect(try gateway.ask("GET", Self.target)?.status == 200)
     #expect(try gateway.ask("GET", Self.target)?.status == 200)
     #expect(core.connectionCount == 1)
+    // Longer than half of the timeout that Core announces.
     Thread.sleep(forTimeInterval: 0.6)
     #expect(try gateway.ask("GET", Self.target)?.status == 200)
     #expect(core.connectionCount == 2)
-  }
-
-  private static func eventually(_ condition: () throws -> Bool) -> Bool {
-    for _ in 0..<200 {
-      if (try? condition()) == true { return true }
-      Thread.sleep(forTimeInterval: 0.02)
-    }
-    return false
   }
 }

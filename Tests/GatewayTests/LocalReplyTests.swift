@@ -4,6 +4,7 @@ import HTTP1
 import Policies
 import Reactor
 import Telemetry
+import TestSupport
 import TestValues
 import Testing
 import Upstream
@@ -30,17 +31,20 @@ import Upstream
 
   @Test func `every reply is valid JSON of the length it states, in Blnk's error shape`() throws {
     for reply in Self.all {
-      let text = Self.text(of: reply, hasBody: true)
-      let parts = text.firstRange(of: "\r\n\r\n").map { (text[..<$0.lowerBound], text[$0.upperBound...]) }
-      let (head, body) = try #require(parts)
-      #expect(head.contains("\r\nContent-Length: \(body.utf8.count)\r\n"), "\(reply.code)")
-      let object = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: any Sendable]
+      var parser = TestMessageParser()
+      parser.append(Array(Self.text(of: reply, hasBody: true).utf8))
+      let parsed = parser.next()
+      let message = try #require(parsed, "\(reply.code)")
+      #expect(message["Content-Length"] != nil && parser.rest.isEmpty, "\(reply.code)")
+      let object = try JSONSerialization.jsonObject(with: Data(message.body)) as? [String: any Sendable]
       let detail = object?["error_detail"] as? [String: String]
       #expect(object?["error"] as? String == reply.message)
       #expect(detail == ["code": reply.code.text, "message": reply.message])
       #expect(object?["request_id"] as? String == "00000000000000010000000000000002")
       #expect(object?["outcome"] as? String == reply.outcome.map { "\($0.text)" })
-      #expect(head.hasPrefix("HTTP/1.1 \(reply.code.status) ") && !head.hasPrefix("HTTP/1.1 \(reply.code.status) \r\n"))
+      // With a reason phrase.
+      let start = "HTTP/1.1 \(reply.code.status) "
+      #expect(message.startLine.hasPrefix(start) && message.startLine != start)
     }
   }
 
@@ -50,7 +54,7 @@ import Upstream
     #expect(!text.contains("Content-Length: 0"))
   }
 
-  @Test func `every code has a text of its own`() {
+  @Test func `every code has a unique text`() {
     let texts = GatewayCode.allCases.map(\.text)
     #expect(Set(texts).count == texts.count)
     #expect(texts.allSatisfy { $0.hasPrefix("GATEWAY_") })
@@ -80,7 +84,7 @@ import Upstream
     (.closedInBody, 502, "ANSWER_CUT", .instance, .failure),
     (.chunkMalformed(.bareCR), 502, "ANSWER_CUT", .instance, .failure),
     (.responseStalled, 502, "ANSWER_CUT", .instance, .failure),
-    (.clientReadsTooSlowly, 502, "ANSWER_CUT", .client, .nothing),
+    (.downstreamStalled, 502, "ANSWER_CUT", .client, .nothing),
     (.drainTimedOut, 503, "DRAINING", .gateway, .nothing),
     (.illegalEvent, 500, "INTERNAL_FAULT", .gateway, .nothing),
   ]

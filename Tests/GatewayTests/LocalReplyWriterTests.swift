@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  /// Each differs from the first in one thing.
+  /// Each differs from the first in one respect.
   private static let kinds: [Kind] = {
     let (first, retried) = (Kind(), LocalReply(.queueFull, outcome: .notSent))
     var kinds = [
@@ -43,7 +43,7 @@ import Testing
     return kinds
   }()
 
-  @Test func `a reply behind another is the one that would be written alone`() {
+  @Test func `a reply is the same bytes after another reply as alone`() {
     var kept = LocalReplyWriter()
     var low: UInt64 = 0
     for first in Self.kinds {

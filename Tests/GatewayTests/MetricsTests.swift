@@ -12,20 +12,17 @@ import Testing
 @testable import Telemetry
 
 /// What `/metrics` says after known traffic.
-@Suite(.timeLimit(.minutes(10))) struct MetricsTests {
+@Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct MetricsTests {
   private let admin: [String: any Sendable] = ["admin": "127.0.0.1:0"]
 
   private func requests(_ samples: [String: Double]) -> [String: Double] {
     samples.filter { $0.key.hasPrefix("blnk_gateway_requests_total{") }
   }
 
-  /// Once so many requests are recorded, which is a little after they are answered; what there is then, else at last.
+  /// The samples once `count` requests are recorded, which is shortly after their responses; after a timeout, the last ones.
   private func samples(of gateway: RunningGateway, requests count: Double) throws -> [String: Double] {
-    let end = Date() + Double(TestSocket.patience)
-    while Date() < end, requests(try samples(of: gateway)).values.reduce(0, +) < count {
-      Thread.sleep(forTimeInterval: 0.005)
-    }
-    // Another scrape: the last request may have been recorded while the one before was being written.
+    _ = try eventually { requests(try samples(of: gateway)).values.reduce(0, +) >= count }
+    // Scrapes again: the last request may have been recorded while the previous scrape was being written.
     return try samples(of: gateway)
   }
 
@@ -37,15 +34,13 @@ import Testing
     "blnk_gateway_requests_total{route=\"\(route)\",method=\"\(method)\",status=\"\(status)\",instance_id=\"\(instance)\"}"
   }
 
-  @Test func `counts are what was sent, over two loops and a reload`() throws {
+  @Test func `counts match the traffic over two loops and a reload`() throws {
     let core = try ScriptedUpstream { request in
       let isFault = request.message.startLine.contains("/bad")
       return .bytes(ScriptedUpstream.json("{}", status: isFault ? "503 Service Unavailable" : "200 OK"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], loops: 2, instance: ["breaker": ["failures": 0]], gateway: admin)
-    defer { gateway.stop() }
     for round in 0..<2 {
       if round == 1 { try gateway.reload(client: ["name": "renamed"]) }
       for _ in 0..<10 {
@@ -78,11 +73,9 @@ import Testing
     #expect(samples["blnk_gateway_upstream_connections{instance_id=\"one\",state=\"leased\"}"] == 0)
   }
 
-  @Test func `no text of a caller's makes a series`() throws {
+  @Test func `a caller's text never creates a series`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: admin)
-    defer { gateway.stop() }
     var random = SystemRandomNumberGenerator()
     func word() -> String { String(random.next() as UInt64, radix: 36) }
     func ask(_ method: String) throws {
@@ -102,11 +95,10 @@ import Testing
     #expect(requests(after).values.reduce(0, +) == 11 * 36)
   }
 
-  @Test func `faults of an instance, and limits, show by their kind`() throws {
+  @Test func `instance faults and limit hits are counted by kind`() throws {
     let gateway = try RunningGateway(
       upstreams: [("one", 1)], instance: ["breaker": ["failures": 2, "open_s": 60, "open_max_s": 60]],
       gateway: admin)
-    defer { gateway.stop() }
     for status in [502, 502, 503] {
       #expect(try gateway.ask("GET", "/proxy/balances?instance_id=one")?.status == status)
     }
@@ -120,20 +112,14 @@ import Testing
     #expect(samples["blnk_gateway_upstream_connections{instance_id=\"one\",state=\"connecting\"}"] == 0)
   }
 
-  @Test func `lines that a full disk takes are counted`() throws {
+  @Test func `lines lost to a full disk are counted`() throws {
     let gateway = try RunningGateway(
       upstreams: [("one", 1)], gateway: admin.merging(["access_log": "/dev/full"]) { $1 })
-    defer { gateway.stop() }
     for _ in 0..<5 { _ = try gateway.ask("GET", "/proxy/nowhere") }
-    var lost: Double?
-    for _ in 0..<500 where lost != 5 {
-      lost = try gateway.askAdmin("/metrics")?.samples["blnk_gateway_access_log_lines_lost_total"]
-      Thread.sleep(forTimeInterval: 0.02)
-    }
-    #expect(lost == 5)
+    #expect(try eventually { try samples(of: gateway)["blnk_gateway_access_log_lines_lost_total"] == 5 })
   }
 
-  @Test func `10,000 instances are told in pieces that stay small`() throws {
+  @Test func `metrics of 10,000 instances are written in small pieces`() throws {
     let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:1")])
     let loaded = Policy.load(
       PolicyFolder(path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": "k"]),
@@ -162,9 +148,8 @@ import Testing
     #expect(longest < 80 << 10, "\(bytes) bytes in all")
   }
 
-  @Test func `the audit log shows where there is one, its head in the status alone`() throws {
+  @Test func `the audit log appears in metrics and status, its head in the status only`() throws {
     let policy = try RunningGateway(upstreams: [("one", 1)])
-    defer { policy.stop() }
     var audit = AuditState()
     audit.head = AuditHead("00000000000000ff:7:\(String(repeating: "ab", count: 32))")
     audit.entries = 7
@@ -182,7 +167,7 @@ import Testing
     #expect(try status.contains("\"head\":\"\(#require(told.head))\"") && status.contains("\"writable\":false"))
   }
 
-  @Test func `a loop that never ends its turn is found`() throws {
+  @Test func `a loop that never ends its turn is detected`() throws {
     let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:1")])
     let loaded = Policy.load(
       PolicyFolder(path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": "k"]),

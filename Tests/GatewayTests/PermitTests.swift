@@ -4,12 +4,12 @@ import Upstream
 @testable import Gateway
 @testable import Policies
 
-/// What a request takes of the limits comes back exactly once, whichever limit refuses it.
+/// What a request takes from the limits is returned exactly once, whichever limit rejects it.
 @Suite struct PermitTests {
   private static let second: Int64 = 1_000_000_000
   private static let oneOnly = RateLimit(requestsPerSecond: 1, burst: 1)
 
-  /// A client and an instance with bounds of one request each.
+  /// A client and an instance, each limited to one concurrent request.
   private struct Rig {
     let limiter: ClientLimiter
     let upstream = UpstreamState(BreakerBounds(failuresMax: 1, openMilliseconds: 1_000))
@@ -31,18 +31,18 @@ import Upstream
       }
     }
 
-    /// Opens the breaker at 0: it may be probed a second later at the latest.
+    /// Opens the breaker at time 0; a probe is allowed after a second at most.
     func openBreaker() { upstream.failed(now: 0, jitter: 1) }
 
     func expectNothingTaken() {
       #expect(throws: Never.self) { try limiter.enter(isWrite: false, now: 0) }
       limiter.leave()
-      #expect(upstream.enter(max: 1))
-      upstream.leave()
+      #expect(upstream.takeSlot(max: 1))
+      upstream.releaseSlot()
     }
   }
 
-  @Test func `a used-up rate takes nothing`() throws {
+  @Test func `an exhausted rate takes nothing`() throws {
     let rig = Rig(.separate(read: nil, write: Self.oneOnly))
     #expect(rig.refusal(isWrite: true) == nil)
     let budget = RateBudget(.write, quota: 1, windowSeconds: 1, resetSeconds: 1)
@@ -50,7 +50,7 @@ import Upstream
     rig.expectNothingTaken()
   }
 
-  @Test func `a client with all its requests under way gets no other one, and nothing of the instance`() throws {
+  @Test func `a client at its concurrency limit gets no further request, and takes nothing from the instance`() throws {
     let rig = Rig()
     let permit = try rig.take()
     #expect(rig.refusal() == Permit.Refusal(rejection: .concurrencyLimited(max: 1)))
@@ -58,21 +58,21 @@ import Upstream
     rig.expectNothingTaken()
   }
 
-  @Test func `an open breaker gives the client's slot back`() throws {
+  @Test func `an open breaker returns the client's slot`() throws {
     let rig = Rig()
     rig.openBreaker()
     #expect(rig.refusal() == Permit.Refusal(rejection: .instanceUnavailable(milliseconds: 1_000)))
     rig.expectNothingTaken()
   }
 
-  @Test func `a failing health check gives the client's slot back`() throws {
+  @Test func `a failing health check returns the client's slot`() throws {
     let rig = Rig()
     _ = rig.upstream.setDown(true)
     #expect(rig.refusal() == Permit.Refusal(rejection: .instanceUnavailable(milliseconds: 1_000)))
     rig.expectNothingTaken()
   }
 
-  @Test func `a write that finds the breaker due asks for a probe once, and takes nothing`() throws {
+  @Test func `a write at a breaker that is due requests a probe once, and takes nothing`() throws {
     let rig = Rig()
     rig.openBreaker()
     let rejection = Rejection.instanceUnavailable(milliseconds: 1_000)
@@ -82,36 +82,36 @@ import Upstream
     rig.expectNothingTaken()
   }
 
-  @Test func `an instance with all its requests under way gives the client's slot back`() throws {
+  @Test func `an instance at its concurrency limit returns the client's slot`() throws {
     let rig = Rig()
-    #expect(rig.upstream.enter(max: 1))
+    #expect(rig.upstream.takeSlot(max: 1))
     #expect(rig.refusal() == Permit.Refusal(rejection: .instanceBusy))
-    rig.upstream.leave()
+    rig.upstream.releaseSlot()
     rig.expectNothingTaken()
   }
 
-  @Test func `a probe that finds no slot lets the next one go at once`() throws {
+  @Test func `a probe that finds no slot allows the next one immediately`() throws {
     let rig = Rig()
     rig.openBreaker()
-    #expect(rig.upstream.enter(max: 1))
+    #expect(rig.upstream.takeSlot(max: 1))
     #expect(rig.refusal(now: Self.second) == Permit.Refusal(rejection: .instanceBusy))
-    rig.upstream.leave()
+    rig.upstream.releaseSlot()
     rig.expectNothingTaken()
     #expect(rig.upstream.admit(isRead: true, now: 1_000) == .probe)
   }
 
-  @Test func `what a permit holds is back when it is released, each time`() throws {
+  @Test func `releasing a permit returns everything it holds, each time`() throws {
     let rig = Rig()
     for _ in 0..<100 {
       let permit = try rig.take()
-      #expect(!rig.upstream.enter(max: 1))
+      #expect(!rig.upstream.takeSlot(max: 1))
       #expect(throws: Rejection.concurrencyLimited(max: 1)) { try rig.limiter.enter(isWrite: false, now: 0) }
       permit.release(now: 0)
       rig.expectNothingTaken()
     }
   }
 
-  @Test func `a probe that ends without news lets the next one go at once`() throws {
+  @Test func `a probe that ends without a result allows the next one immediately`() throws {
     let rig = Rig()
     rig.openBreaker()
     for _ in 0..<3 {
@@ -124,19 +124,19 @@ import Upstream
     rig.expectNothingTaken()
   }
 
-  @Test func `the first limit in order refuses`() throws {
+  @Test func `the first exceeded limit rejects the request`() throws {
     let rig = Rig(.shared(Self.oneOnly))
     rig.openBreaker()
-    #expect(rig.upstream.enter(max: 1))
+    #expect(rig.upstream.takeSlot(max: 1))
     #expect(rig.refusal()?.rejection == .instanceUnavailable(milliseconds: 1_000))
-    // The breaker refused it, and it counts: the rate is of what the client sends.
+    // The breaker rejected it, and it still counts: the rate limits what the client sends.
     let budget = RateBudget(.all, quota: 1, windowSeconds: 1, resetSeconds: 1)
     #expect(rig.refusal()?.rejection == .rateLimited(budget))
     rig.upstream.succeeded()
     #expect(rig.refusal(now: Self.second)?.rejection == .instanceBusy)
   }
 
-  @Test func `without limits all pass`() throws {
+  @Test func `without limits every request passes`() throws {
     let upstream = UpstreamState(BreakerBounds())
     for _ in 0..<3 {
       let first = try Permit.take(nil, upstream, concurrentMax: 0, isWrite: true, now: 0)

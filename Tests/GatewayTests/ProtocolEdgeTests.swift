@@ -3,25 +3,21 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The rarer rules of HTTP, on the way to Core and back.
-@Suite struct ProtocolEdgeTests {
+/// Less common rules of HTTP, for requests and responses.
+@Suite(.scopedFixtures) struct ProtocolEdgeTests {
   private static let target = "/proxy/balances?instance_id=one"
 
-  /// What a client sees of these bytes of Core's.
+  /// What a client gets if Core sends these bytes.
   private func answer(_ head: String, body: String = "", method: String = "GET") throws -> TestMessage {
     let core = try ScriptedUpstream(answer: head.replacing("\n", with: "\r\n") + "\r\n\r\n" + body)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     return try #require(try gateway.ask(method, Self.target))
   }
 
-  /// What Core gets of a request with these fields.
+  /// What Core gets if a client sends these fields.
   private func relayed(_ fields: [String]) throws -> TestMessage {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     #expect(try gateway.ask("POST", Self.target, fields: fields, body: "{}")?.status == 200)
     return try #require(core.requests.first?.message)
   }
@@ -29,7 +25,7 @@ import Testing
   // MARK: Responses
 
   @Test(arguments: ["Content-Length: 0", "content-length: 5", "Transfer-Encoding: chunked"])
-  func `a 204 comes without a length (RFC 9110 §8.6)`(length: String) throws {
+  func `a 204 has no length (RFC 9110 §8.6)`(length: String) throws {
     let answer = try answer("HTTP/1.1 204 No Content\nX-Core: 1\n\(length)\nX-Core: 2")
     #expect(answer.status == 204 && answer.values("X-Core") == ["1", "2"])
     #expect(answer.values("Content-Length") == [] && answer.values("Transfer-Encoding") == [])
@@ -45,7 +41,7 @@ import Testing
     #expect(answer.startLine == "HTTP/1.1 200 OK" && answer.bodyText == "{}")
   }
 
-  @Test func `a response without a date gets one, and no other one (RFC 9110 §6.6.1)`() throws {
+  @Test func `a response without a date gets one, others keep theirs (RFC 9110 §6.6.1)`() throws {
     let none = try answer("HTTP/1.1 200 OK\nContent-Length: 0").values("Date")
     #expect(none.count == 1 && none[0].hasSuffix(" GMT"))
     let named = try answer("HTTP/1.1 200 OK\nConnection: Date\nDate: yesterday\nContent-Length: 0").values("Date")
@@ -53,16 +49,15 @@ import Testing
     #expect(try answer("HTTP/1.1 200 OK\nDate: yesterday\nContent-Length: 0").values("Date") == ["yesterday"])
   }
 
-  @Test func `no key of Core's comes back, however it is spelled`() throws {
+  @Test func `Core's key never reaches the client, however the field is spelled`() throws {
     let answer = try answer(
       "HTTP/1.1 200 OK\nX-Blnk-Key: s3cr3t\nx_blnk_key: s3cr3t\nX.Blnk-Key: s3cr3t\nX-Core: 1\nContent-Length: 0")
     #expect(answer["X-Core"] == "1" && !answer.fields.contains { $0.value == "s3cr3t" })
   }
 
   @Test(arguments: ["1;\r\nx\r\n0\r\n\r\n", "1;=a\r\nx\r\n0\r\n\r\n"])
-  func `a chunk extension of Core's that is none cuts the response`(body: String) throws {
+  func `a malformed chunk extension from Core cuts the response`(body: String) throws {
     let core = try ScriptedUpstream(answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let answer = try gateway.ask("GET", Self.target)
     #expect(answer == nil || answer?.status == 502)
@@ -93,11 +88,9 @@ import Testing
   }
 
   @Test(arguments: ["X_Blnk_Key", "X.Blnk.Key", "x-blnk_key"])
-  func `a lookalike of the key is no credential`(name: String) throws {
+  func `a lookalike of the key field is not a credential`(name: String) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let token = TestPolicyFolder.directToken
     let refused = try gateway.ask("GET", "/balances", fields: ["\(name): \(token)"], token: nil)
     #expect(refused?.status == 401 && refused?.member("code") == "GATEWAY_TOKEN_REQUIRED")
@@ -107,7 +100,7 @@ import Testing
   }
 
   @Test(arguments: ["OPTIONS * HTTP/1.1", "OPTIONS http://gateway.test HTTP/1.1"])
-  func `OPTIONS about the server tells its methods, without a token (RFC 9110 §9.3.7)`(line: String) throws {
+  func `OPTIONS * lists the server's methods without a token (RFC 9110 §9.3.7)`(line: String) throws {
     let gateway = try RunningGateway(upstreams: [("one", 1)])
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
@@ -134,9 +127,8 @@ import Testing
   ]
 
   @Test(arguments: refusedHeads)
-  func `a HEAD that is refused while it is read gets no content (RFC 9110 §9.3.2)`(head: String, status: Int) throws {
+  func `a HEAD that is rejected while it is read gets no content (RFC 9110 §9.3.2)`(head: String, status: Int) throws {
     let gateway = try RunningGateway(upstreams: [("one", 1)])
-    defer { gateway.stop() }
     for method in ["HEAD", "POST"] {
       let socket = try gateway.connect()
       try socket.send(head.replacing("{M}", with: method))
@@ -148,9 +140,8 @@ import Testing
     }
   }
 
-  @Test func `a HEAD that comes too slowly gets no content`() throws {
+  @Test func `a HEAD that arrives too slowly gets no content`() throws {
     let gateway = try RunningGateway(upstreams: [("one", 1)], gateway: ["timeouts": ["head_s": 0.1]])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send("HEAD / HTTP/1.1\r\nHost:")
     var reader = TestMessageReader(socket)
@@ -158,9 +149,8 @@ import Testing
     #expect(try reader.rest.isEmpty && socket.receiveToEnd().isEmpty)
   }
 
-  @Test func `the endpoint for operators sends no content to a HEAD either`() throws {
+  @Test func `the admin endpoint sends no content in response to HEAD either`() throws {
     let gateway = try RunningGateway(upstreams: [("one", 1)], gateway: ["admin": "127.0.0.1:0"])
-    defer { gateway.stop() }
     let socket = try TestSocket(port: #require(gateway.adminPort))
     try socket.send("HEAD /livez HTTP/1.1\r\n\r\n")
     var reader = TestMessageReader(socket)
@@ -172,7 +162,6 @@ import Testing
 
   @Test func `a token that was pasted into a path or an id is masked in both logs`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["audit_log": "audit.log"])
     let secret = "S3cr3tS3cr3tS3cr3t"
     let spellings = ["blnk_at_\(secret)", "blnk%5Fat%5f\(secret)", "BLNK_AT_\(secret)", "x-blnk_at_\(secret)%2D1"]

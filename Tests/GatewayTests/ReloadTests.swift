@@ -4,15 +4,13 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Reloads and limits, as requests see them.
-@Suite struct ReloadTests {
+/// Reloads and limits, as clients see them.
+@Suite(.scopedFixtures) struct ReloadTests {
   static let target = "/proxy/balances?instance_id=one"
 
   @Test func `a revoked token is refused on the next request of an open connection`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
     try socket.send(testRequest("GET", Self.target))
@@ -23,22 +21,22 @@ import Testing
     #expect(try gateway.reload() == 3)
     try socket.send(testRequest("GET", Self.target))
     #expect(try reader.next()?.status == 200)
-    // The way to the instance is as before, and so is its connection.
+    // The instance has not changed, so its connection is reused.
     #expect(core.connectionCount == 1)
   }
 
-  @Test func `an exchange under way ends under the policy that admitted it`() throws {
+  @Test func `an exchange in progress completes under the policy that admitted it`() throws {
+    let mayAnswer = Flag()
     let core = try ScriptedUpstream { _ in
-      Thread.sleep(forTimeInterval: 0.2)
+      _ = eventually { mayAnswer.isSet }
       return .bytes(ScriptedUpstream.json("{}"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(testRequest("POST", Self.target, body: "{}"))
-    while core.requests.isEmpty { Thread.sleep(forTimeInterval: 0.005) }
+    #expect(eventually { !core.requests.isEmpty })
     try gateway.reload(client: ["instances": [String]()])
+    mayAnswer.set()
     var reader = TestMessageReader(socket)
     #expect(try reader.next()?.status == 200)
     try socket.send(testRequest("POST", Self.target, body: "{}"))
@@ -47,10 +45,8 @@ import Testing
 
   @Test func `limits keep their state over a reload`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let limits: [String: any Sendable] = ["limits": ["requests_per_second": 0.01, "burst": 3]]
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     try gateway.reload(client: limits)
     for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.status == 200) }
     try gateway.reload(client: limits)
@@ -63,9 +59,7 @@ import Testing
 
   @Test func `a raised rate takes effect at once`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     try gateway.reload(client: ["limits": ["requests_per_second": 0.001, "burst": 1]])
     #expect(try gateway.ask("GET", Self.target)?.status == 200)
     #expect(try gateway.ask("GET", Self.target)?.status == 429)
@@ -73,13 +67,11 @@ import Testing
     for _ in 0..<5 { #expect(try gateway.ask("GET", Self.target)?.status == 200) }
   }
 
-  @Test func `a raised concurrency counts what is under way, and lets the rest in`() throws {
+  @Test func `a raised concurrency limit counts requests in progress and admits the rest`() throws {
     let core = try ScriptedUpstream { request in
       request.message.startLine.contains("hold") ? .stall([]) : .bytes(ScriptedUpstream.json("{}"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     try gateway.reload(client: ["limits": ["concurrent": 1]])
     let holder = try gateway.connect()
     try holder.send(testRequest("GET", "/proxy/balances/hold?instance_id=one"))
@@ -91,11 +83,9 @@ import Testing
     core.stop()
   }
 
-  @Test func `reads and writes are limited apart, over all loops together`() throws {
+  @Test func `reads and writes have separate limits, shared by all loops`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], loops: 3)
-    defer { gateway.stop() }
     try gateway.reload(client: [
       "limits": [
         "read": ["requests_per_second": 0.01, "burst": 7], "write": ["requests_per_second": 0.01, "burst": 4],
@@ -106,18 +96,16 @@ import Testing
     #expect(reads == 7 && writes == 4)
   }
 
-  @Test func `so many requests of a client at once`() throws {
+  @Test func `a client's concurrent requests are limited`() throws {
     let core = try ScriptedUpstream { request in
       request.message.startLine.contains("hold") ? .stall([]) : .bytes(ScriptedUpstream.json("{}"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], loops: 2, instance: ["timeouts": ["first_byte_s": 0.4]])
-    defer { gateway.stop() }
     try gateway.reload(client: ["limits": ["concurrent": 2]])
     let holders = try (0..<2).map { _ in try gateway.connect() }
     for holder in holders { try holder.send(testRequest("GET", "/proxy/balances/hold?instance_id=one")) }
-    while core.requests.count < 2 { Thread.sleep(forTimeInterval: 0.005) }
+    #expect(eventually { core.requests.count == 2 })
     let refused = try gateway.ask("GET", Self.target)
     #expect(refused?.status == 429 && refused?.member("code") == "GATEWAY_CONCURRENCY_LIMITED")
     #expect(refused?["Retry-After"] == "1")
@@ -130,9 +118,7 @@ import Testing
 
   @Test func `1,000 reloads under load fail no request`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], loops: 2)
-    defer { gateway.stop() }
     let results = DispatchGroup()
     let failures = Mutex<[String]>([])
     let answered = Counter()

@@ -2,14 +2,12 @@ import TestSupport
 import Testing
 
 /// What Core gets, and what the client gets back.
-@Suite struct RequestPathTests {
+@Suite(.scopedFixtures) struct RequestPathTests {
   @Test func `Core gets the request as sent, with the gateway's own fields and none of the client's credentials`()
     throws
   {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let fields = [
       "X-Blnk-Key: forged", "x_blnk_key: forged", "X.Blnk.Key: forged", "X-Forwarded-For: 1.2.3.4",
       "X-Real-IP: 1.2.3.4",
@@ -40,12 +38,10 @@ import Testing
     }
   }
 
-  /// Fields that are passed on go in one piece where they are neighbours: nothing between two of them may go along.
-  @Test func `what Core must not get stays out from between what it gets`() throws {
+  /// Adjacent fields are copied in one piece; a dropped field between two of them must not be copied along.
+  @Test func `a dropped field between two passed fields does not reach Core`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let removed = [
       "Authorization: Bearer \(TestPolicyFolder.token)", "X-Blnk-Key: forged", "x_blnk_key: forged",
       "X-Forwarded-For: 1.2.3.4", "X-Real-IP: 1.2.3.4", "Forwarded: for=1.2.3.4", "Idempotency-Key: i",
@@ -81,20 +77,16 @@ import Testing
   ]
 
   @Test(arguments: queries)
-  func `only the pair that names the instance leaves the query`(sent: String, got: String) throws {
+  func `only the pair that names the instance is removed from the query`(sent: String, got: String) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     #expect(try gateway.ask("GET", "/proxy/balances?\(sent)")?.status == 200)
     #expect(core.requests.first?.message.startLine == "GET /balances\(got) HTTP/1.1")
   }
 
-  @Test func `a valid trace goes on, an invalid one begins anew with the request's id`() throws {
+  @Test func `a valid trace continues, an invalid one is replaced by one with the request's id`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     for value in ["00-\(trace)-00f067aa0ba902b7-01", "00-\(trace)-0000000000000000-01", "garbage"] {
       let answer = try gateway.ask(
@@ -111,9 +103,7 @@ import Testing
   @Test(arguments: ["content-length", "Content-Length, Host", "transfer-encoding, host"])
   func `Core gets the length and the Host of a request whose Connection names them`(options: String) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let target = "/proxy/balances?instance_id=one"
     let bodies = ["GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n", "second"]
     for body in bodies {
@@ -126,15 +116,13 @@ import Testing
     }
   }
 
-  @Test func `the answer comes back unchanged but for what belongs to the connection`() throws {
+  @Test func `the response is relayed unchanged except for connection fields`() throws {
     let head = [
       "HTTP/1.1 418 I'm a teapot", "Content-Type: text/odd; x=1", "X-Core: a", "X-Core: b", "Content-Length: 4",
       "Connection: X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5", "X-Request-Id: core's", "Cache-Control: no-store",
     ]
     let core = try ScriptedUpstream(answer: head.joined(separator: "\r\n") + "\r\n\r\n\u{0}\u{1}\r\n")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let answer = try #require(try gateway.ask("GET", "/proxy/balances?instance_id=one"))
     #expect(answer.startLine == "HTTP/1.1 418 I'm a teapot")
     #expect(answer.values("X-Core") == ["a", "b"] && answer.body == [0, 1, 13, 10])
@@ -153,11 +141,9 @@ import Testing
   ]
 
   @Test(arguments: documented)
-  func `the documented answers to the link call come back byte for byte`(status: String, body: String) throws {
+  func `the documented responses to the link call are relayed byte for byte`(status: String, body: String) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(body, status: status)) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let sent = #"{"identity_id": "idt_3b63c8da-af29-4cc3"}"#
     let answer = try #require(
       try gateway.ask(

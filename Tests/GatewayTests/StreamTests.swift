@@ -3,18 +3,17 @@ import TestSupport
 import Testing
 
 /// Large bodies stream through bounded buffers, both ways.
-@Suite struct StreamTests {
+@Suite(.scopedFixtures) struct StreamTests {
   static let target = "/proxy/balances?instance_id=one"
 
   @Test(arguments: [false, true])
-  func `a large answer reaches a slow reader whole`(isChunked: Bool) throws {
+  func `a large response reaches a slow reader complete`(isChunked: Bool) throws {
     let body = Self.pattern(6 << 20)
     let core = try ScriptedUpstream { _ in .bytes(isChunked ? Self.chunked(body) : Self.withLength(body)) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect(receiveBuffer: 8_192)
     try socket.send(testRequest("GET", Self.target))
+    // Meanwhile all buffers fill up, so that the gateway has to stop reading from Core.
     Thread.sleep(forTimeInterval: 0.2)
     var reader = TestMessageReader(socket)
     let answer = try #require(try reader.next())
@@ -26,14 +25,12 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `a large request reaches a slow Core whole`(isChunked: Bool) throws {
+  func `a large request reaches a slow Core complete`(isChunked: Bool) throws {
     let body = Self.pattern(4 << 20)
     let core = try ScriptedUpstream { request in
       .bytes(ScriptedUpstream.json(request.message.body == body ? "same" : "different"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(body.count)"
     try socket.send(testRequest("POST", Self.target, fields: [framing]))
@@ -44,21 +41,17 @@ import Testing
     #expect(try reader.next()?.bodyText == "different")
   }
 
-  @Test func `a declared body beyond the bound is 413 before Core is asked`() throws {
+  @Test func `a declared body over the bound is 413 before anything is sent to Core`() throws {
     let core = try ScriptedUpstream(answer: "")
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["limits": ["body_bytes": 1_000]])
-    defer { gateway.stop() }
     let answer = try gateway.ask("POST", Self.target, body: String(repeating: "x", count: 1_001))
     #expect(answer?.status == 413 && answer?.member("code") == "GATEWAY_BODY_TOO_LARGE")
     #expect(core.connectionCount == 0)
   }
 
-  @Test func `a chunked body is counted, and never reaches Core whole when it is too large`() throws {
+  @Test func `a chunked body over the bound never reaches Core complete`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: ["limits": ["body_bytes": 1_000]])
-    defer { gateway.stop() }
     let socket = try gateway.connect()
     try socket.send(testRequest("POST", Self.target, fields: ["Transfer-Encoding: chunked"]))
     try socket.send("1f4\r\n\(String(repeating: "x", count: 500))\r\n1f5\r\n")
@@ -71,7 +64,7 @@ import Testing
     return (0..<count).map { _ in generator.next() }
   }
 
-  /// Bytes without a period that a buffer's size could hide.
+  /// Bytes whose period no buffer size divides.
   private struct Counter {
     var state: UInt64 = 42
     mutating func next() -> UInt8 {

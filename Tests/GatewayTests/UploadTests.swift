@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A client that stalls in its body is not Core's fault, and does not affect other clients.
-@Suite struct UploadTests {
+@Suite(.scopedFixtures) struct UploadTests {
   private static let target = "/proxy/balances?instance_id=one"
   /// More than the gateway buffers before it acquires an upstream connection.
   private static let begunBytes = 30_000
@@ -31,7 +31,6 @@ import Testing
       try? socket.send("HTTP/1.1 100 Continue\r\n\r\n")
       return true
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)],
       instance: ["timeouts": ["first_byte_s": firstByte], "breaker": ["failures": 5, "open_s": 60, "open_max_s": 60]],
@@ -60,7 +59,6 @@ import Testing
       if byReset { socket.resetOnClose() } else { socket.end() }
       return false
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["breaker": ["failures": 3, "open_s": 60, "open_max_s": 60]],
       gateway: ["timeouts": ["body_idle_s": 0.5]])
@@ -87,7 +85,6 @@ import Testing
 
   @Test func `one client's slow uploads do not starve other clients of the instance`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["limits": ["connections": 4], "timeouts": ["queue_s": 2]])
     let uploads = try (0..<8).map { number in
@@ -105,18 +102,16 @@ import Testing
       let answer = try gateway.ask("GET", Self.target, token: TestPolicyFolder.readToken)
       #expect(answer?.status == 200, "\(said(answer))")
       if answer?.status != 200 { break }
+      // Keeps the uploads at 50 bytes a second.
       Thread.sleep(forTimeInterval: 0.02)
     }
-    for upload in uploads { upload.end() }
-    gateway.stop()
   }
 }
 
 /// Minimum rate of an upload that holds an upstream connection; averaged over 5 s, so this is slow.
-@Suite struct UploadSlowTests {
+@Suite(.scopedFixtures) struct UploadSlowTests {
   @Test func `an upload below the minimum upstream rate is 408`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)],
       gateway: ["limits": ["body_bytes_per_second_min_upstream": 100_000, "body_bytes_per_second_min": 500]])
@@ -136,12 +131,11 @@ import Testing
     try fast.send([UInt8](repeating: 0x20, count: 5_000_000))
     reader = TestMessageReader(fast)
     #expect(try reader.next()?.status == 200)
-    gateway.stop()
   }
 }
 
 /// Admission is repeated before the first byte is sent, when the policy has changed or the token has expired.
-@Suite struct RepeatedAdmissionTests {
+@Suite(.scopedFixtures) struct RepeatedAdmissionTests {
   private static let target = "/proxy/balances?instance_id=one"
   private static let audit: [String: any Sendable] = ["audit_log": "audit.log", "audit_key": ["env": "TEST_KEY"]]
 
@@ -196,7 +190,6 @@ import Testing
   @Test(arguments: changes, [false, true])
   func `a reload during body buffering refuses the request`(change: Change, isAudited: Bool) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: isAudited ? Self.audit : [:])
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
@@ -209,7 +202,6 @@ import Testing
   @Test(arguments: [false, true])
   func `a token that expires during body buffering is refused`(isAudited: Bool) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-    defer { core.stop() }
     // On a busy machine the token may expire before the request begins; try again with a longer lifetime.
     for seconds in [2.0, 4, 8] {
       let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: isAudited ? Self.audit : [:])
@@ -218,7 +210,8 @@ import Testing
       let socket = try gateway.connect()
       var reader = TestMessageReader(socket)
       guard try Self.begin(socket, &reader)?.status == 100 else { continue }
-      while Date() < expiry { Thread.sleep(forTimeInterval: 0.01) }
+      // Nothing but time ends a token.
+      Thread.sleep(until: expiry)
       return try Self.expectRefusal(
         socket, &reader, 401, "GATEWAY_TOKEN_EXPIRED", gateway, core, isAudited: isAudited)
     }
@@ -234,7 +227,6 @@ import Testing
       if request.message.startLine.contains("/hold ") { isHeld.wait() }
       return .bytes(ScriptedUpstream.json("{}"))
     }
-    defer { core.stop() }
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["limits": ["connections": 1], "timeouts": ["queue_s": 30]],
       gateway: ["admin": "127.0.0.1:0"])
@@ -247,7 +239,8 @@ import Testing
     if expires {
       let expiry = Date() + 1
       try gateway.reload(client: ["tokens": [TestPolicyFolder.entry(of: TestPolicyFolder.token, expires: expiry)]])
-      while Date() < expiry { Thread.sleep(forTimeInterval: 0.01) }
+      // Nothing but time ends a token.
+      Thread.sleep(until: expiry)
     } else {
       try gateway.reload(client: ["revoked": true])
     }
@@ -262,7 +255,6 @@ import Testing
     // The pooled connection stays usable for other clients.
     #expect(try gateway.ask("GET", Self.target, token: TestPolicyFolder.readToken)?.status == 200)
     #expect(core.connectionCount == 1)
-    gateway.stop()
   }
 }
 
@@ -289,25 +281,16 @@ private final class UploadCore: Sendable {
   init(bytes: Int, _ decide: @escaping @Sendable (TestSocket) -> Bool) throws {
     let count = count
     upstream = try RawUpstream { socket in
-      var received: [UInt8] = []
+      var parser = TestMessageParser()
       while let more = try? socket.receive(), !more.isEmpty {
-        received += more
-        guard let end = String(decoding: received, as: UTF8.self).firstRange(of: "\r\n\r\n") else { continue }
-        let text = String(decoding: received, as: UTF8.self)
-        let bodyBytes = text.utf8.distance(from: end.upperBound, to: text.endIndex)
-        if text.contains("Content-Length: 1000000\r\n") {
-          guard bodyBytes >= bytes else { continue }
-          count.value.withLock { $0 += 1 }
-          guard decide(socket) else { return }
-          while let rest = try? socket.receive(), !rest.isEmpty {}
-          return
-        }
-        guard text.hasPrefix("GET ") || bodyBytes >= 2 else { continue }
-        try? socket.send(ScriptedUpstream.json("{}"))
-        received = []
+        parser.append(more)
+        while parser.next() != nil { try? socket.send(ScriptedUpstream.json("{}")) }
+        guard parser.head?["Content-Length"] == "1000000", parser.bodyBytes >= bytes else { continue }
+        count.value.withLock { $0 += 1 }
+        guard decide(socket) else { return }
+        while let rest = try? socket.receive(), !rest.isEmpty {}
+        return
       }
     }
   }
-
-  func stop() { upstream.stop() }
 }

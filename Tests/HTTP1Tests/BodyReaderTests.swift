@@ -3,17 +3,17 @@ import HTTP1
 import TestValues
 import Testing
 
-/// What a body comes to.
+/// The result of reading a body.
 private struct ReadBody: Equatable {
   var content: [UInt8] = []
   var byteCount = 0
-  /// Bytes used of what was given.
+  /// The number of bytes used.
   var used = 0
   var isComplete = false
   var fault: BodyFault?
 }
 
-/// Gives the prefixes of `bytes` that end at `cuts`, then all of them, and then the end of the connection.
+/// Reads the prefixes of `bytes` that end at `cuts`, then all of them, then the end of the connection.
 private func read(_ bytes: [UInt8], _ framing: BodyFraming, bytesMax: Int = .max, cuts: [Int] = []) -> ReadBody {
   var reader = BodyReader(framing, bytesMax: bytesMax)
   var body = ReadBody()
@@ -39,7 +39,7 @@ private func read(_ bytes: [UInt8], _ framing: BodyFraming, bytesMax: Int = .max
   ]
 
   @Test(arguments: bodies)
-  func `finds the same body however it is cut, and nothing behind it`(
+  func `reads the same body however it is split, and nothing after it`(
     framing: BodyFraming, sent: String, content: String
   ) {
     let bytes = latin1(sent + "GET /next")
@@ -52,14 +52,14 @@ private func read(_ bytes: [UInt8], _ framing: BodyFraming, bytesMax: Int = .max
   }
 
   @Test(arguments: ["", "x", "hello"])
-  func `a body without a length is all that comes until the connection ends`(sent: String) {
+  func `a body without a length ends with the connection`(sent: String) {
     let bytes = latin1(sent)
     let expected = ReadBody(content: bytes, byteCount: bytes.count, used: bytes.count, isComplete: true)
     for cut in 0...bytes.count { #expect(read(bytes, .untilClose, cuts: [cut]) == expected) }
   }
 
   @Test(arguments: bodies.dropFirst())
-  func `a body with an end of its own is cut where the connection ends before it`(
+  func `a delimited body is truncated if the connection ends first`(
     framing: BodyFraming, sent: String, content: String
   ) {
     let bytes = latin1(sent)
@@ -67,7 +67,7 @@ private func read(_ bytes: [UInt8], _ framing: BodyFraming, bytesMax: Int = .max
   }
 
   @Test(arguments: [0, 1, 4, 5, 6])
-  func `takes as many bytes as the bound, in each framing`(bytesMax: Int) {
+  func `accepts as many bytes as the limit, in each framing`(bytesMax: Int) {
     for (framing, sent, content) in Self.bodies + [(.untilClose, "hello", "hello")] {
       let bytes = latin1(sent)
       let isTooLarge = content.utf8.count > bytesMax
@@ -79,16 +79,16 @@ private func read(_ bytes: [UInt8], _ framing: BodyFraming, bytesMax: Int = .max
     }
   }
 
-  /// A size is no promise to wait for.
+  /// A size over the limit is rejected before its data arrives.
   @Test(arguments: [
     (BodyFraming.length(5), ""), (.length(999_999_999_999_999_999), ""), (.chunked, "5\r\n"),
     (.chunked, "2\r\nab\r\n3\r\n"), (.chunked, "fffffffffffffff\r\n"),
   ])
-  func `refuses a body beyond the bound as soon as it is announced`(framing: BodyFraming, sent: String) {
+  func `rejects a body beyond the limit as soon as it is announced`(framing: BodyFraming, sent: String) {
     #expect(read(latin1(sent), framing, bytesMax: 4).fault == .tooLarge)
   }
 
-  @Test func `a bound may be set once more is known of the request`() {
+  @Test func `the limit may be changed later`() {
     var reader = BodyReader(.length(5))
     var (offset, body) = (0, [UInt8]())
     #expect(throws: Never.self) { try reader.read(latin1("he").span, &offset, into: &body) }
@@ -97,12 +97,12 @@ private func read(_ bytes: [UInt8], _ framing: BodyFraming, bytesMax: Int = .max
   }
 
   @Test(arguments: ["zz\r\n", "5\r\nhello0", "0\r\n\n"])
-  func `refuses malformed chunks`(sent: String) {
+  func `rejects malformed chunks`(sent: String) {
     let fault = read(latin1(sent), .chunked).fault
     guard case .malformed = fault else { return #expect(Bool(false), "\(String(describing: fault))") }
   }
 
-  @Test func `tells how much of an announced length is still to come`() throws {
+  @Test func `reports how much of an announced length is missing`() throws {
     var reader = BodyReader(.length(5))
     #expect(reader.remaining == 5)
     var offset = 0
@@ -120,7 +120,7 @@ private func read(_ bytes: [UInt8], _ framing: BodyFraming, bytesMax: Int = .max
   static let framings = [BodyFraming.length(40), .chunked, .untilClose]
 
   @Test(arguments: framings, [[], [1], [40], [0, 3, 0, 16, 21], [255], [256, 1]])
-  func `what it writes is the body that a reader finds`(framing: BodyFraming, runs: [Int]) {
+  func `a reader reads back the body that was written`(framing: BodyFraming, runs: [Int]) {
     let writer = BodyWriter(framing)
     let output = ByteBuffer(capacity: 1)
     var content: [UInt8] = []

@@ -2,7 +2,7 @@ import HTTP1
 import Testing
 
 @Suite struct ByteScanTests {
-  /// Sixteen times one byte, with another one at a place: every carry from one byte of a word into the next.
+  /// Sixteen times one byte with one other byte: covers every carry between the bytes of a word.
   private static let texts = [0x00, 0x20, 0x2d, 0x61, 0x7e, 0x7f, 0x80, 0xff].flatMap { (filling: UInt8) in
     (0...UInt8.max).flatMap { byte in
       (0..<16).map { place in
@@ -13,7 +13,7 @@ import Testing
     }
   }
 
-  /// The same with texts of more than four words, and of less than one.
+  /// The same with texts longer than four words and shorter than one.
   private static let otherTexts = [
     (6, [0, 3, 5]), (43, [0, 7, 8, 16, 24, 31, 32, 33, 39, 40, 42]),
   ].flatMap { (count: Int, places: [Int]) in
@@ -28,7 +28,7 @@ import Testing
     }
   }
 
-  @Test func `finds the end of a token where it is`() {
+  @Test func `finds the end of a token`() {
     let token = Set("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8)
     for text in Self.texts + Self.otherTexts {
       let count = text.count
@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  @Test func `tells a token68 from what is none`() {
+  @Test func `recognizes a token68`() {
     let characters = Set("-._~+/0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8)
     for text in Self.texts + Self.otherTexts + ["a=", "a==", "=a", "a=a", "="].map({ Array($0.utf8) }) {
       let padding = text.firstIndex { !characters.contains($0) } ?? text.count
@@ -48,7 +48,7 @@ import Testing
     }
   }
 
-  @Test func `finds the first of a byte within the range`() {
+  @Test func `finds the first occurrence of a byte within the range`() {
     for text in Self.texts + Self.otherTexts {
       let count = text.count
       for range in [0..<count, 5..<count, 0..<count - 5, 2..<2] {

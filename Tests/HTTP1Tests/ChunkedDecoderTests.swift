@@ -9,7 +9,7 @@ private enum Decoded: Equatable {
   case fault(ChunkFault)
 }
 
-/// Decodes pieces of `bytes` that end at `cuts`, each given alone, as a buffer that is emptied between reads.
+/// Decodes pieces of `bytes` that end at `cuts`, each alone, as from a buffer that is emptied between reads.
 private func decode(_ bytes: [UInt8], cuts: [Int] = []) -> Decoded {
   var decoder = ChunkedDecoder()
   var data: [UInt8] = []
@@ -49,7 +49,7 @@ private func decode(_ body: String) -> Decoded { decode(latin1(body)) }
     "1\r\nx\r\n",
   ]
 
-  @Test func `finds the data between sizes, extensions and trailers (RFC 9112 §7.1)`() {
+  @Test func `decodes the data between sizes, extensions and trailers (RFC 9112 §7.1)`() {
     #expect(decode(Self.bodies[0]) == .whole("hello", end: 15))
     #expect(decode(Self.bodies[1]) == .whole("01234567890123456789a", end: Self.bodies[1].utf8.count - 4))
     #expect(decode(Self.bodies[2]) == .whole("{}", end: Self.bodies[2].utf8.count))
@@ -83,13 +83,13 @@ private func decode(_ body: String) -> Decoded { decode(latin1(body)) }
       ("0\r\nA: \u{0}\r\n", .trailerMalformed), ("0\r\nA: b\n", .trailerMalformed), ("0\r\nA: b\rx", .bareCR),
       ("0\r\n\rx", .bareCR), ("1\r\nx\r\n\r\n", .sizeMalformed),
     ] as [(String, ChunkFault)])
-  func `refuses malformed framing`(body: String, fault: ChunkFault) {
+  func `rejects malformed framing`(body: String, fault: ChunkFault) {
     #expect(decode(body) == .fault(fault))
   }
 
-  /// RFC 9112 §7.1.1 with the tokens and quoted strings of RFC 9110 §5.6, written as plainly as possible.
+  /// RFC 9112 §7.1.1 with the tokens and quoted strings of RFC 9110 §5.6, written as simply as possible.
   @Test(arguments: [4, UInt64.random(in: .min ... .max)])
-  func `takes exactly the extensions of the grammar`(seed: UInt64) throws {
+  func `accepts exactly the extensions of the grammar`(seed: UInt64) throws {
     let token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
     let quoted = #""(?:[\t \x21\x23-\x5B\x5D-\x7E\x80-\xFF]|\\[\t\x20-\x7E\x80-\xFF])*""#
     let grammar = try Regex("(?:[ \t]*;[ \t]*\(token)(?:[ \t]*=[ \t]*(?:\(token)|\(quoted)))?)*")
@@ -106,13 +106,13 @@ private func decode(_ body: String) -> Decoded { decode(latin1(body)) }
     #expect(taken > 100)
   }
 
-  @Test func `takes the largest size without overflow`() {
+  @Test func `accepts the largest size without overflow`() {
     #expect(decode("fffffffffffffff\r\nab") == .partial("ab"))
   }
 
-  @Test func `bounds extensions and trailers of a whole body (RFC 9112 §7.1.1, §7.1.2)`() {
+  @Test func `limits the extensions and trailers of a whole body (RFC 9112 §7.1.1, §7.1.2)`() {
     func body(extensions: Int, trailers: Int) -> String {
-      // "a" and CR behind the semicolon of the first chunk count two bytes; of "A:" and CR, three.
+      // "a" and CR after the semicolon of the first chunk count as two bytes; "A:" and CR as three.
       "1;a\r\nx\r\n0;" + String(repeating: "e", count: extensions - 3) + "\r\nA:\r\nB:"
         + String(repeating: "t", count: trailers - 6) + "\r\n\r\n"
     }
@@ -125,7 +125,7 @@ private func decode(_ body: String) -> Decoded { decode(latin1(body)) }
   }
 
   @Test(arguments: bodies)
-  func `decodes the same however the body is cut`(body: String) {
+  func `decodes the same data however the body is split`(body: String) {
     let bytes = latin1(body)
     let whole = decode(bytes)
     for first in 0...bytes.count {

@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// What fuzzing began with and found is tried again, each time.
+/// Runs the seeds and the findings of the fuzzers again.
 @Suite struct CorpusTests {
-  @Test func `the corpora of the fuzzers hold what they must`() throws {
+  @Test func `the corpora of the fuzzers satisfy every property`() throws {
     let properties: [(String, ([UInt8]) throws -> Void)] = [
       ("request-head", Properties.requestHead), ("response-head", Properties.responseHead),
       ("chunked-body", Properties.chunkedBody), ("query", Properties.query),

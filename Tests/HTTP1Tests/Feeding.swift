@@ -1,13 +1,13 @@
 import HTTP1
 
-/// A head, or why there is none, as values that can be compared.
+/// A head, or the reason why there is none, as comparable values.
 enum Outcome<Head: Equatable & Sendable, Fault: Equatable & Sendable>: Equatable, Sendable {
   case head(Head)
   case fault(Fault)
   case needsMore
 }
 
-/// What a request head says, its ranges turned into text.
+/// The contents of a request head, with ranges as text.
 struct RequestFacts: Equatable, Sendable {
   var method: String
   var target: String
@@ -24,21 +24,21 @@ struct RequestFacts: Equatable, Sendable {
 
 typealias RequestOutcome = Outcome<RequestFacts, HeadFault>
 
-/// Latin-1, so that a test's text says every byte: "\u{e9}" is the one byte 0xe9.
+/// Latin-1, so that a test's text can have any byte: "\u{e9}" is the one byte 0xe9.
 func latin1(_ text: String) -> [UInt8] { text.unicodeScalars.map { UInt8($0.value) } }
 
 func text(_ bytes: some Sequence<UInt8>) -> String {
   String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
 }
 
-/// `name:value`, with a mark behind a name that Connection lists.
+/// `name:value`, with a mark after a name that Connection lists.
 func describe(_ fields: borrowing FieldLines, in bytes: [UInt8]) -> [String] {
   fields.map { field in
     text(bytes[field.name]) + (field.isNamedByConnection ? "*" : "") + ":" + text(bytes[field.value])
   }
 }
 
-/// Feeds the prefixes of `bytes` that end at `cuts`, then all of them.
+/// Parses the prefixes of `bytes` that end at `cuts`, then all of them.
 func parseRequest(_ bytes: [UInt8], cuts: [Int] = [], limits: HeadLimits = HeadLimits()) -> RequestOutcome {
   var parser = RequestHeadParser(limits: limits)
   return feed(&parser, bytes, cuts: cuts)
@@ -54,13 +54,13 @@ func feed(_ parser: inout RequestHeadParser, _ bytes: [UInt8], cuts: [Int] = [])
   return .needsMore
 }
 
-/// The fault of a request head; nil if it is whole or goes on.
+/// The fault of a request head; nil if it is complete or incomplete.
 func fault(_ head: String, limits: HeadLimits = HeadLimits()) -> HeadFault? {
   guard case .fault(let fault) = parseRequest(latin1(head), limits: limits) else { return nil }
   return fault
 }
 
-/// What a request head says; nil if it is refused or goes on.
+/// The contents of a request head; nil if it is rejected or incomplete.
 func facts(_ head: String) -> RequestFacts? {
   guard case .head(let facts) = parseRequest(latin1(head)) else { return nil }
   return facts

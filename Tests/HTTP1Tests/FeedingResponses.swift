@@ -1,6 +1,6 @@
 import HTTP1
 
-/// What the head of an answer says.
+/// The contents of a response head.
 struct ResponseFacts: Equatable, Sendable {
   var status: Int
   var reason: String

@@ -7,7 +7,7 @@ import Testing
   ]
 
   @Test(arguments: [0, 1, 2, 3, 4, 5])
-  func `tells which fields a head has`(count: Int) throws {
+  func `reports which fields a head has`(count: Int) throws {
     let sent = Self.names.prefix(count)
     var request = RequestHeadParser(limits: HeadLimits())
     var response = ResponseHeadParser(limits: HeadLimits())
@@ -30,19 +30,19 @@ import Testing
   @Test func `has a bit for each kind`() { #expect(FieldName.allCases.count <= 32) }
 
   @Test(arguments: [0, 1, 15, 16, 17, 32, 33, 99])
-  func `holds as many lines as are let in`(count: Int) throws {
+  func `holds as many lines as the limit allows`(count: Int) throws {
     let expected = ["Host:h"] + (0..<count).map { "X-\($0)" + ($0 % 3 == 0 ? "*" : "") + ":\($0)" }
     let lines = (0..<count).map { "X-\($0): \($0)\r\n" }
     let options = (0..<count).filter { $0 % 3 == 0 }.map { "X-\($0)" }
     var parser = RequestHeadParser(limits: HeadLimits(fieldsMax: 101))
-    // The second head has the room of the first.
+    // The second head reuses the capacity of the first.
     for _ in 0..<2 {
       let head = latin1(
         "GET / HTTP/1.1\r\nHost: h\r\n" + lines.joined() + "Connection: \(options.joined(separator: ","))\r\n\r\n")
       guard case .head(let facts) = feed(&parser, head) else { throw Missing() }
       #expect(facts.fields.dropLast() == expected[...])
-      let held = parser.head.fields.count
-      #expect(held == count + 2)
+      let lineCount = parser.head.fields.count
+      #expect(lineCount == count + 2)
       parser.reset()
       let isEmpty = parser.head.fields.isEmpty
       #expect(isEmpty)

@@ -28,8 +28,8 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
       ("Date", .date), ("Server", .server), ("Location", .location), ("Content-Type", .contentType),
       ("Retry-After", .retryAfter), ("WWW-Authenticate", .wwwAuthenticate),
     ] as [(String, FieldName)])
-  func `knows a name in any case`(name: String, expected: FieldName) throws {
-    // Of an address, the version of IP may follow.
+  func `recognizes a name in any case`(name: String, expected: FieldName) throws {
+    // The IP version may follow an address field's name.
     let isFamily = ["Proxy", "X-Forwarded", "CF-Connecting"].contains { name.hasPrefix($0) }
     for spelling in [name, name.lowercased(), name.uppercased()] { #expect(try kind(spelling) == expected) }
     if !isFamily {
@@ -44,7 +44,7 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
       ("Transfer-Encoding", "chunked", .transferEncoding), ("Content-Length", "1", .contentLength),
       ("Expect", "100-continue", .expect), ("X-Rate-Limit-Request-Remote-Addr", "a", .callerAddress),
     ] as [(String, String, FieldName)])
-  func `knows a name whose value must be one`(name: String, value: String, expected: FieldName) throws {
+  func `recognizes a name whose value must be valid`(name: String, value: String, expected: FieldName) throws {
     for spelling in [name, name.lowercased(), name.uppercased()] {
       #expect(try kind(spelling, value: value) == expected)
     }
@@ -57,7 +57,7 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
     "www-authenticate", "authorization", "x-blnk-key", "forwarded", "x-real-ip", "idempotency-key", "x-request-id",
     "traceparent", "tracestate", "x-forwarded", "x-rate-limit-req", "proxy-", "host", "te", "via",
   ])
-  func `takes a name with another byte for another field`(name: String) throws {
+  func `treats a name with one byte changed as another field`(name: String) throws {
     for place in name.utf8.indices {
       for byte in ["J", "9", "^", "~"] {
         var other = name
@@ -73,7 +73,7 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
     "X-HTTP-Method", "X-Envoy-External-Address", "X-Envoy-Original-Path", "X-Remote-IP", "X-Remote-Addr",
     "X-Appengine-User-IP", "X-Appengine-Remote-Addr", "Client-Cert", "Client-Cert-Chain", "CF-Connecting-IPv6",
   ])
-  func `knows what only a proxy may say`(name: String) throws {
+  func `recognizes the fields that only a proxy may send`(name: String) throws {
     for spelling in [name, name.lowercased(), name.replacing("-", with: "_"), name.replacing("-", with: ".")] {
       #expect(try kind(spelling) == .forwarding, "\(spelling)")
     }
@@ -84,7 +84,7 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
     "X-Envoys", "X-Remotely", "X-Schemes", "X-Hosts", "HTTP2-Setting", "CF-Ray", "Client-Center", "X-Azure-Ref",
     "Fastly-Client-IPs", "True-Client-IPs", "X-Cluster-Client", "Content-Locations", "Cookie", "Host-Id", "Priority",
   ])
-  func `takes a name that begins like one of a proxy's for another`(name: String) throws {
+  func `treats a name that only begins like a proxy's as another field`(name: String) throws {
     #expect(try kind(name) == .other)
   }
 
@@ -92,7 +92,7 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
     "X_Blnk_Key", "x.blnk-KEY", "X_BLNK.KEY", "X-Blnk_Key", "Content_Length", "content.length", "Transfer_Encoding",
     "TRANSFER.ENCODING",
   ])
-  func `knows a lookalike, which is neither a credential nor a length`(name: String) throws {
+  func `recognizes a lookalike, which is neither a credential nor a length`(name: String) throws {
     #expect(try kind(name, value: "1, x") == .lookalike)
   }
 
@@ -104,7 +104,9 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
       ("X_Forwarded_For", .forwarding), ("x.forwarded-for", .forwarding), ("X_Real.IP", .forwarding),
       ("X_Request_Id", .requestID),
     ] as [(String, FieldName)])
-  func `knows credentials, forwarding fields and ids with other separators`(name: String, expected: FieldName) throws {
+  func `recognizes credentials, forwarding fields and ids with other separators`(name: String, expected: FieldName)
+    throws
+  {
     #expect(try kind(name) == expected)
   }
 
@@ -113,7 +115,7 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
     "X-Blnk-Keys", "X-Blnk-Key-Of-A-Length-Above-24", "T", "O", "X-Forwarde", "Forwardex", "X-Real-IQ",
     "Transfer-Encodinx", "Prox", "Hos\u{74}s",
   ])
-  func `takes other spellings for other fields`(name: String) throws {
+  func `treats other spellings as other fields`(name: String) throws {
     #expect(try kind(name) == .other)
   }
 }

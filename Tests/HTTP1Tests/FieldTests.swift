@@ -1,7 +1,7 @@
 import HTTP1
 import Testing
 
-/// A head with these lines behind a request line and a Host.
+/// A head with these lines after a request line and a Host.
 private func head(_ lines: String, version: String = "1.1") -> String {
   "POST / HTTP/\(version)\r\nHost: h\r\n\(lines)\r\n\r\n"
 }
@@ -11,20 +11,20 @@ private func head(_ lines: String, version: String = "1.1") -> String {
   @Test(
     arguments: [
       ("nocolon", .colonMissing), ("X", .colonMissing), ("x-name-of-more-than-24-bytes", .colonMissing),
-      (": v", .fieldNameNoToken), ("X : v", .fieldNameNoToken),
-      ("X\t: v", .fieldNameNoToken), ("X[]: v", .fieldNameNoToken), ("X\u{e4}: v", .fieldNameNoToken),
-      ("X\u{e4}", .fieldNameNoToken), ("a b", .fieldNameNoToken),
-      ("x-name-of-more-than-24-bytes(: v", .fieldNameNoToken),
+      (": v", .fieldNameNotToken), ("X : v", .fieldNameNotToken),
+      ("X\t: v", .fieldNameNotToken), ("X[]: v", .fieldNameNotToken), ("X\u{e4}: v", .fieldNameNotToken),
+      ("X\u{e4}", .fieldNameNotToken), ("a b", .fieldNameNotToken),
+      ("x-name-of-more-than-24-bytes(: v", .fieldNameNotToken),
       ("X: a\r\n b", .obsFold), ("X: a\r\n\tb", .obsFold), ("X: a\r\n ", .obsFold), (" X: a", .obsFold),
       ("X: a\u{0}b", .controlByte), ("X: a\u{1f}", .controlByte), ("X: \u{7f}", .controlByte),
       ("X: a\u{b}", .controlByte),
       ("X: a\nb: c", .bareLF), ("X: a\rb", .bareCR), ("X: a\r\rb", .bareCR), ("\rX: a", .bareCR), ("\nX: a", .bareLF),
     ] as [(String, HeadFault.Reason)])
-  func `refuses a malformed field line`(line: String, reason: HeadFault.Reason) {
+  func `rejects a malformed field line`(line: String, reason: HeadFault.Reason) {
     #expect(fault(head(line)) == .malformed(reason))
   }
 
-  @Test func `refuses a blank between request line and first field (RFC 9112 §2.2)`() {
+  @Test func `rejects whitespace between the request line and the first field (RFC 9112 §2.2)`() {
     #expect(fault("GET / HTTP/1.1\r\n Host: h\r\n\r\n") == .malformed(.obsFold))
   }
 
@@ -33,11 +33,12 @@ private func head(_ lines: String, version: String = "1.1") -> String {
     ("X::", "X::"), ("!#$%&'*+-.^_`|~09azAZ:1", "!#$%&'*+-.^_`|~09azAZ:1"),
     ("x-name-of-more-than-24-bytes: v", "x-name-of-more-than-24-bytes:v"),
   ])
-  func `takes obs-text, inner blanks and empty values, and trims OWS (RFC 9110 §5.5)`(line: String, field: String) {
+  func `accepts obs-text, inner whitespace and empty values, and trims OWS (RFC 9110 §5.5)`(line: String, field: String)
+  {
     #expect(facts(head(line))?.fields == ["Host:h", field])
   }
 
-  @Test func `takes exactly the token bytes at each place of a field name (RFC 9110 §5.6.2)`() {
+  @Test func `accepts exactly the token bytes at each position of a field name (RFC 9110 §5.6.2)`() {
     let tokens = Set(latin1("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
     for place in 0..<34 {
       for byte in UInt8.min...UInt8.max where byte != UInt8(ascii: ":") {
@@ -50,7 +51,7 @@ private func head(_ lines: String, version: String = "1.1") -> String {
   }
 
   @Test(arguments: [UInt8(ascii: "a"), 0xff])
-  func `takes exactly what is no control byte at each place of a value (RFC 9110 §5.5)`(filling: UInt8) {
+  func `rejects exactly the control bytes at each position of a value (RFC 9110 §5.5)`(filling: UInt8) {
     for place in 0..<43 {
       for byte in UInt8.min...UInt8.max {
         var value = [UInt8](repeating: filling, count: 43)
@@ -62,7 +63,7 @@ private func head(_ lines: String, version: String = "1.1") -> String {
     }
   }
 
-  @Test func `takes exactly the bytes of a name at each place of a Host`() {
+  @Test func `accepts exactly the bytes of a name at each position of a Host`() {
     let letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     let allowed = Set(latin1(letters + "-._~!$&'()*+,;="))
     for place in 0..<43 {
@@ -70,7 +71,7 @@ private func head(_ lines: String, version: String = "1.1") -> String {
         var host = [UInt8](repeating: UInt8(ascii: "a"), count: 43)
         host[place] = byte
         let outcome = parseRequest(latin1("GET / HTTP/1.1\r\nHost: ") + host + latin1("\r\n\r\n"))
-        // "aa" behind a percent sign are the digits of its escape.
+        // "aa" after a percent sign are the digits of its escape.
         let isAllowed = allowed.contains(byte) || byte == UInt8(ascii: "%") && place < 41
         if case .head = outcome { #expect(isAllowed) } else { #expect(!isAllowed) }
       }
@@ -90,7 +91,7 @@ private func head(_ lines: String, version: String = "1.1") -> String {
     ("[::1%41]", false), ("!$&'()*+,;=", true), ("h\u{e9}", false), ("h?", false), ("h#", false), ("[", false),
     ("h:80:81", false),
   ])
-  func `takes a Host that is a host and a port, and no other`(host: String, isValid: Bool) {
+  func `accepts a Host that is a host and a port, and no other`(host: String, isValid: Bool) {
     let fault = fault("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")
     #expect(fault == (isValid ? nil : .malformed(.hostInvalid)))
   }
@@ -100,8 +101,9 @@ private func head(_ lines: String, version: String = "1.1") -> String {
       ("1.1", 0, .hostMissing), ("1.1", 1, nil), ("1.1", 2, .hostRepeated), ("1.0", 0, nil), ("1.0", 1, nil),
       ("1.0", 2, .hostRepeated),
     ] as [(String, Int, HeadFault.Reason?)])
-  func `wants one Host, on HTTP/1.0 at most one (RFC 9112 §3.2)`(version: String, count: Int, reason: HeadFault.Reason?)
-  {
+  func `requires one Host, on HTTP/1.0 at most one (RFC 9112 §3.2)`(
+    version: String, count: Int, reason: HeadFault.Reason?
+  ) {
     let hosts = String(repeating: "Host: h\r\n", count: count)
     #expect(fault("GET / HTTP/\(version)\r\n\(hosts)\r\n") == reason.map { .malformed($0) })
   }
@@ -114,7 +116,9 @@ private func head(_ lines: String, version: String = "1.1") -> String {
     ("1.0", "x\r\nconnection:\tKeep-Alive", true),
     ("1.0", "keep-alive, close", false), ("1.0", "keep-alives", false),
   ])
-  func `keeps the connection as version and Connection say`(version: String, connection: String, keepAlive: Bool) {
+  func `keeps the connection as the version and Connection require`(
+    version: String, connection: String, keepAlive: Bool
+  ) {
     #expect(facts(head("Connection: \(connection)", version: version))?.keepAlive == keepAlive)
   }
 
@@ -128,9 +132,9 @@ private func head(_ lines: String, version: String = "1.1") -> String {
       ])
   }
 
-  /// Without its length, a request that is passed on would run into the next one.
+  /// A request forwarded without its length would run into the next one.
   @Test(arguments: ["content-length", "Content-Length", "x, CONTENT-LENGTH", "host, transfer-encoding", "Host"])
-  func `takes a request whose Connection names a framing field, and keeps that field`(options: String) {
+  func `accepts a request whose Connection names a framing field, and keeps that field`(options: String) {
     let length = facts(head("Connection: \(options)\r\nContent-Length: 2\r\nX: 1"))
     #expect(length?.framing == .length(2))
     #expect(length?.fields.filter { $0.contains("*") }.allSatisfy { $0 == "X*:1" } == true)
@@ -139,23 +143,23 @@ private func head(_ lines: String, version: String = "1.1") -> String {
     #expect(chunked?.fields == ["Host:h", "Connection:\(options)", "Transfer-Encoding:chunked"])
   }
 
-  @Test func `takes close and keep-alive for no names of fields`() {
+  @Test func `does not treat close and keep-alive as field names`() {
     let lines = "Connection: close, X, Keep-Alive\r\nclose: 1\r\nX: 2\r\nKeep-Alive: 3"
     #expect(
       facts(head(lines))?.fields == ["Host:h", "Connection:close, X, Keep-Alive", "close:1", "X*:2", "Keep-Alive:3"])
   }
 
   @Test(arguments: ["a b", "\"close\"", "close;a", "(", "a, \u{e9}"])
-  func `refuses a Connection option that is no token`(value: String) {
+  func `rejects a Connection option that is not a token`(value: String) {
     #expect(fault(head("Connection: \(value)")) == .malformed(.connectionInvalid))
   }
 
-  @Test func `bounds the Connection options of a head`() {
+  @Test func `limits the Connection options of a head`() {
     func connection(_ count: Int) -> String {
       "Connection: " + Array(repeating: "a", count: count).joined(separator: ",")
     }
     #expect(fault(head(connection(32) + "\r\n" + connection(32))) == nil)
-    #expect(fault(head(connection(32) + "\r\n" + connection(33))) == .malformed(.connectionOptions))
+    #expect(fault(head(connection(32) + "\r\n" + connection(33))) == .malformed(.tooManyConnectionOptions))
   }
 
   /// RFC 9110 §10.1.1.
@@ -171,12 +175,12 @@ private func head(_ lines: String, version: String = "1.1") -> String {
   }
 
   @Test(arguments: ["x", "", "100-continue, x", "100-continue;a", "100-continued", "200-ok"])
-  func `refuses other expectations (RFC 9110 §10.1.1)`(value: String) {
+  func `rejects other expectations (RFC 9110 §10.1.1)`(value: String) {
     #expect(fault(head("Expect: \(value)")) == .expectationUnsupported)
     #expect(fault(head("Expect: 100-continue\r\nExpect: \(value)")) == .expectationUnsupported)
   }
 
-  @Test func `bounds the field section by bytes and by lines (RFC 9110 §5.4)`() {
+  @Test func `limits the field section by bytes and by lines (RFC 9110 §5.4)`() {
     let start = "GET / HTTP/1.0\r\n"
     let bytes = HeadLimits(headerBytesMax: 12)
     #expect(fault(start + "X: 4567\r\nY:\r\n", limits: bytes) == .headersTooLarge)

@@ -52,7 +52,7 @@ enum Corpus {
 
 @Suite struct MutationTests {
   @Test(arguments: Corpus.requests)
-  func `parses a request head the same however it is cut`(request: String) {
+  func `parses a request head the same however it is split`(request: String) {
     let bytes = latin1(request)
     let whole = parseRequest(bytes)
     for first in 0...bytes.count { #expect(parseRequest(bytes, cuts: [first]) == whole) }
@@ -60,14 +60,14 @@ enum Corpus {
   }
 
   @Test(arguments: Corpus.answers)
-  func `parses the head of an answer the same however it is cut`(answer: String) {
+  func `parses a response head the same however it is split`(answer: String) {
     let bytes = latin1(answer)
     let whole = parseResponse(bytes)
     for first in 0...bytes.count { #expect(parseResponse(bytes, cuts: [first]) == whole) }
     #expect(parseResponse(bytes, cuts: Array(0...bytes.count)) == whole)
   }
 
-  @Test func `holds nothing of the head before`() {
+  @Test func `keeps nothing of the previous head`() {
     var parser = RequestHeadParser(limits: HeadLimits())
     for request in Corpus.requests + Corpus.requests.reversed() {
       #expect(feed(&parser, latin1(request)) == parseRequest(latin1(request)))
@@ -101,7 +101,7 @@ enum Corpus {
   }
 
   @Test(arguments: [3, UInt64.random(in: .min ... .max)])
-  func `takes any bytes without a trap`(seed: UInt64) {
+  func `does not trap on any bytes`(seed: UInt64) {
     var generator = SeededGenerator(state: seed)
     for _ in 0..<3000 {
       let bytes = (0..<Int.random(in: 0...60, using: &generator)).flatMap { _ in

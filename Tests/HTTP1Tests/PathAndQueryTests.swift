@@ -23,7 +23,7 @@ private func pairs(_ query: String) -> [String] {
     "/%e2%82%ac/%F0%9F%92%B6", "/%ed%9f%bf%ee%80%80",
     "/%f4%8f%bf%bf", "/a:b@c!$&'()*+,=", "/~",
   ])
-  func `takes a path that means one thing`(path: String) {
+  func `accepts an unambiguous path`(path: String) {
     #expect(pathFault(path) == nil)
   }
 
@@ -48,7 +48,7 @@ private func pairs(_ query: String) -> [String] {
       ("/a;b", .byteForbidden), ("/a b", .byteForbidden), ("/\u{e9}", .byteForbidden),
       ("/\u{0}", .byteForbidden), ("/\u{7f}", .byteForbidden),
     ] as [(String, PathFault)])
-  func `refuses a path that could mean another`(path: String, fault: PathFault) {
+  func `rejects an ambiguous path`(path: String, fault: PathFault) {
     #expect(pathFault(path) == fault)
   }
 
@@ -64,15 +64,15 @@ private func pairs(_ query: String) -> [String] {
 
   @Test(
     arguments: [
-      ("instance_id", .literal), ("instance%5fid", .disguised), ("%69nstance_id", .disguised),
-      ("instance_i%64", .disguised),
-      ("%69%6e%73%74%61%6E%63%65%5F%69%64", .disguised), ("instance_ID", .different), ("instance_i", .different),
+      ("instance_id", .literal), ("instance%5fid", .percentEncoded), ("%69nstance_id", .percentEncoded),
+      ("instance_i%64", .percentEncoded),
+      ("%69%6e%73%74%61%6E%63%65%5F%69%64", .percentEncoded), ("instance_ID", .different), ("instance_i", .different),
       ("instance_idd", .different), ("instance_id%00", .different), ("instance+id", .different),
       ("%2569nstance_id", .different),
       ("instance_i%6", .different), ("instance_i%", .different), ("instance%zzid", .different), ("", .different),
       ("instance_id%", .different), ("%20instance_id", .different),
     ] as [(String, QueryParameters.KeyMatch)])
-  func `tells a key from its disguises`(key: String, expected: QueryParameters.KeyMatch) {
+  func `distinguishes a literal key from a percent-encoded one`(key: String, expected: QueryParameters.KeyMatch) {
     for rest in ["", "=", "=64", "=instance_id"] {
       let bytes = latin1("64" + key + rest + "64")
       #expect(QueryParameters.match(bytes.span, keyOf: 2..<bytes.count - 2, ShortText("instance_id")) == expected)

@@ -1,12 +1,12 @@
 @testable import HTTP1
 
-/// What holds for any bytes at all: tried on the corpora by the tests, and on what a fuzzer makes of them.
+/// Properties that hold for any bytes: the tests check them on the corpora, the fuzzers on mutations of these.
 enum Properties {
   struct Broken: Error {
     let what: String
   }
 
-  /// A request head is read the same however it is cut, and as the reference parser reads it.
+  /// A request head is parsed the same however it is split, and as by the reference parser.
   static func requestHead(_ bytes: [UInt8]) throws {
     let whole = parseRequest(bytes)
     for cut in cuts(bytes) where parseRequest(bytes, cuts: [cut]) != whole { throw Broken(what: "cut at \(cut)") }
@@ -18,7 +18,7 @@ enum Properties {
     }
   }
 
-  /// The head of an answer is read the same however it is cut.
+  /// A response head is parsed the same however it is split.
   static func responseHead(_ bytes: [UInt8]) throws {
     for method in [Method.get, .head] {
       let whole = parseResponse(bytes, answering: method)
@@ -28,18 +28,18 @@ enum Properties {
     }
   }
 
-  /// A chunked body has the same data and the same end however it is cut, and no byte that was not sent.
+  /// A chunked body has the same data and the same end however it is split, and no byte that was not sent.
   static func chunkedBody(_ bytes: [UInt8]) throws {
     let whole = decodeChunks(bytes, cuts: [])
     for cut in cuts(bytes) where decodeChunks(bytes, cuts: [cut]) != whole { throw Broken(what: "cut at \(cut)") }
     guard whole.data.count <= bytes.count, (whole.end ?? 0) <= bytes.count else { throw Broken(what: "too much") }
-    // What goes on upstream is framed anew, and says the same.
+    // The body is framed again for the upstream, with the same data.
     guard let end = whole.end else { return }
     let again = decodeChunks(Array(bytes[..<end]), cuts: [])
     guard again == whole else { throw Broken(what: "what follows the end changes it") }
   }
 
-  /// The pairs of a query make it up again, and a key is the name's double only if it decodes to it.
+  /// The pairs of a query add up to it, and a key matches a name only if it decodes to it.
   static func query(_ bytes: [UInt8]) throws {
     var parameters = QueryParameters(0..<bytes.count)
     var pairs: [[UInt8]] = []
@@ -48,7 +48,7 @@ enum Properties {
       let key = Array(bytes[pair].prefix { $0 != UInt8(ascii: "=") })
       let match = QueryParameters.match(bytes.span, keyOf: pair, ShortText("instance_id"))
       let name = Array("instance_id".utf8)
-      guard match == (key == name ? .literal : decodedOnce(key) == name ? .disguised : .different) else {
+      guard match == (key == name ? .literal : decodedOnce(key) == name ? .percentEncoded : .different) else {
         throw Broken(what: "\(text(key)) is \(match)")
       }
     }
@@ -56,7 +56,7 @@ enum Properties {
     try? checkPath(bytes.span, 0..<bytes.count)
   }
 
-  /// Every place in short input, some in long.
+  /// Every position in short input, some in long input.
   private static func cuts(_ bytes: [UInt8]) -> StrideTo<Int> {
     stride(from: 0, to: bytes.count, by: max(1, bytes.count / 64))
   }
@@ -79,7 +79,7 @@ enum Properties {
   }
 }
 
-/// What a chunked body comes to.
+/// The result of decoding a chunked body.
 private struct DecodedChunks: Equatable {
   var data: [UInt8] = []
   var end: Int?

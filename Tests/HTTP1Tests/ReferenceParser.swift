@@ -1,8 +1,8 @@
 import HTTP1
 
-/// The rules of a request head written as plainly as possible over strings, to hold the fast parser against.
+/// A simple parser of request heads over strings, the reference for the fast parser.
 ///
-/// It wants the whole head at once and tells no reason; nil is a refusal or a head that goes on.
+/// It needs the whole head at once and gives no reason; nil means rejected or incomplete.
 struct ReferenceParser {
   let limits: HeadLimits
 
@@ -77,7 +77,7 @@ struct ReferenceParser {
       fields: [], framing: .none, hasContentLength: false, keepAlive: false, expectsContinue: false, byteCount: 0)
   }
 
-  /// What follows the scheme of an absolute-form.
+  /// The part after the scheme of an absolute-form target.
   private func authority(_ target: String) -> String? {
     let lower = target.lowercased()
     guard let scheme = ["http://", "https://"].first(where: lower.hasPrefix) else { return nil }
@@ -101,7 +101,7 @@ struct ReferenceParser {
       && (Int(port.dropFirst()) ?? 0) <= 65535
   }
 
-  /// RFC 3986 §3.2.2: unreserved bytes, sub-delims, and percent signs with two hex digits behind them.
+  /// RFC 3986 §3.2.2: unreserved bytes, sub-delims, and percent signs followed by two hexadecimal digits.
   private func isRegisteredName(_ name: String) -> Bool {
     let parts = name.split(separator: "%", omittingEmptySubsequences: false)
     return parts.allSatisfy { $0.allSatisfy((unreserved + "!$&'()*+,;=").contains) }

@@ -14,7 +14,7 @@ private func head(_ lines: [String], version: String = "1.1") -> String {
       (["Content-Length: 999999999999999999"], .length(999_999_999_999_999_999), true),
       (["Content_Length: 5"], .none, false),
     ] as [([String], BodyFraming, Bool)])
-  func `frames a body as its head says (RFC 9112 §6.3)`(lines: [String], framing: BodyFraming, hasLength: Bool) {
+  func `frames a body as its head specifies (RFC 9112 §6.3)`(lines: [String], framing: BodyFraming, hasLength: Bool) {
     let facts = facts(head(lines))
     #expect(facts?.framing == framing)
     #expect(facts?.hasContentLength == hasLength)
@@ -55,18 +55,18 @@ private func head(_ lines: [String], version: String = "1.1") -> String {
       (["Transfer-Encoding: gzip"], .notImplemented), (["Transfer-Encoding: identity"], .notImplemented),
       (["Transfer-Encoding: xchunked"], .notImplemented), (["Transfer-Encoding: gzip, chunked"], .notImplemented),
       (["Transfer-Encoding: gzip;q=1 , Chunked"], .notImplemented),
-      (["Transfer-Encoding : chunked"], .malformed(.fieldNameNoToken)),
-      (["Content-Length : 2"], .malformed(.fieldNameNoToken)),
+      (["Transfer-Encoding : chunked"], .malformed(.fieldNameNotToken)),
+      (["Content-Length : 2"], .malformed(.fieldNameNotToken)),
     ] as [([String], HeadFault)])
-  func `refuses lengths that could be read in two ways`(lines: [String], expected: HeadFault) {
+  func `rejects ambiguous lengths`(lines: [String], expected: HeadFault) {
     #expect(fault(head(lines)) == expected)
   }
 
-  @Test func `refuses Transfer-Encoding on HTTP/1.0 (RFC 9112 §6.1)`() {
+  @Test func `rejects Transfer-Encoding on HTTP/1.0 (RFC 9112 §6.1)`() {
     #expect(fault(head(["Transfer-Encoding: chunked"], version: "1.0")) == .malformed(.transferEncodingOnHTTP10))
   }
 
-  @Test func `refuses a bad line without waiting for the end of the head`() {
+  @Test func `rejects a bad line without waiting for the end of the head`() {
     #expect(fault("POST / HTTP/1.1\r\nContent-Length: x\r\n") == .malformed(.contentLengthInvalid))
   }
 }

@@ -2,7 +2,7 @@ import HTTP1
 import Testing
 
 @Suite struct RequestLineTests {
-  @Test func `says what a request head holds`() throws {
+  @Test func `reports the contents of a request head`() throws {
     let head = "POST /proxy/balances?a=1&b=?2 HTTP/1.1\r\nHost: h:80\r\nX:\t v w \t\r\nY:\r\nContent-Length: 5\r\n\r\n"
     let expected = RequestFacts(
       method: "POST", target: "/proxy/balances?a=1&b=?2", path: "/proxy/balances", query: "a=1&b=?2", version: .http11,
@@ -13,7 +13,7 @@ import Testing
   }
 
   @Test(arguments: Method.allCases.filter { $0 != .other })
-  func `knows the methods of RFC 9110 §9 in upper case only`(method: Method) throws {
+  func `recognizes the methods of RFC 9110 §9 in upper case only`(method: Method) throws {
     func parsed(_ name: String) throws -> Method {
       var parser = RequestHeadParser(limits: HeadLimits())
       #expect(try parser.parse(Array("\(name) / HTTP/1.1\r\nHost: h\r\n\r\n".utf8).span))
@@ -31,14 +31,14 @@ import Testing
       ("GET  / HTTP/1.1", .malformed(.requestLine)),
       ("GET /  HTTP/1.1", .malformed(.version)),
       ("GET / HTTP/1.1 ", .malformed(.version)),
-      (" GET / HTTP/1.1", .malformed(.methodNoToken)),
-      ("GET\t/ HTTP/1.1", .malformed(.methodNoToken)),
+      (" GET / HTTP/1.1", .malformed(.methodNotToken)),
+      ("GET\t/ HTTP/1.1", .malformed(.methodNotToken)),
       ("GET /\tHTTP/1.1", .malformed(.targetByte)),
       ("GET /", .malformed(.requestLine)),
       ("GET", .malformed(.requestLine)),
       ("GET ", .malformed(.requestLine)),
-      ("G(T / HTTP/1.1", .malformed(.methodNoToken)),
-      ("G\u{e9}T / HTTP/1.1", .malformed(.methodNoToken)),
+      ("G(T / HTTP/1.1", .malformed(.methodNotToken)),
+      ("G\u{e9}T / HTTP/1.1", .malformed(.methodNotToken)),
       ("GET /a b HTTP/1.1", .malformed(.version)),
       ("GET /\u{e9} HTTP/1.1", .malformed(.targetByte)),
       ("GET /a#b HTTP/1.1", .malformed(.targetByte)),
@@ -56,7 +56,7 @@ import Testing
       ("GET /\u{7f} HTTP/1.1", .malformed(.controlByte)),
       ("\u{16}\u{3}\u{1}\u{2}\u{0}", .malformed(.controlByte)),
     ] as [(String, HeadFault)])
-  func `refuses a malformed request line`(line: String, expected: HeadFault) {
+  func `rejects a malformed request line`(line: String, expected: HeadFault) {
     #expect(fault(line + "\r\nHost: h\r\n\r\n") == expected)
   }
 
@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test(arguments: [("1.0", Version.http10), ("1.1", .http11), ("1.2", .http11), ("1.9", .http11)])
-  func `reads a higher minor version as the highest that it knows (RFC 9110 §2.5)`(minor: String, version: Version) {
+  func `reads a higher minor version as the highest supported one (RFC 9110 §2.5)`(minor: String, version: Version) {
     #expect(facts("GET / HTTP/\(minor)\r\nHost: h\r\nConnection: x\r\n\r\n")?.version == version)
     #expect(facts("GET / HTTP/\(minor)\r\nHost: h\r\n\r\n")?.keepAlive == (version == .http11))
   }
@@ -86,13 +86,13 @@ import Testing
       ("OPTIONS", "*", "*"), ("OPTIONS", "http://h", "/"), ("OPTIONS", "http://h/", nil), ("OPTIONS", "/", nil),
       ("OPTIONS", "http://h?x", nil), ("OPTIONS", "/*", nil), ("GET", "http://h", nil),
     ] as [(String, String, String?)])
-  func `knows which OPTIONS asks about the server (RFC 9112 §3.2.4)`(method: String, target: String, path: String?)
+  func `recognizes an OPTIONS for the whole server (RFC 9112 §3.2.4)`(method: String, target: String, path: String?)
     throws
   {
     let bytes = latin1("\(method) \(target) HTTP/1.1\r\nHost: h\r\n\r\n")
     var parser = RequestHeadParser(limits: HeadLimits())
     #expect(try parser.parse(bytes.span))
-    #expect(parser.head.isForServer(bytes.span) == (path != nil))
+    #expect(parser.head.isServerWideOptions(bytes.span) == (path != nil))
     if let path { #expect(text(bytes[parser.head.path]) == path) }
   }
 
@@ -100,12 +100,12 @@ import Testing
     ("HEAD / HTTP/1.1\r\n", true), ("\r\n\r\nHEAD /", true), ("HEAD ", true), ("HEAD", false), ("HEADX / ", false),
     ("head / ", false), ("GET /HEAD ", false), ("\nHEAD / ", false), ("", false), ("\r\n", false),
   ])
-  func `tells a HEAD by its first bytes`(start: String, isHead: Bool) {
+  func `recognizes a HEAD by its first bytes`(start: String, isHead: Bool) {
     #expect(RequestHeadParser.isHead(latin1(start).span) == isHead)
   }
 
   @Test(arguments: ["/", "/?"])
-  func `takes exactly the bytes of a target at each place (RFC 9112 §3.2)`(start: String) {
+  func `accepts exactly the bytes of a target at each position (RFC 9112 §3.2)`(start: String) {
     for place in 0..<43 {
       for byte in UInt8.min...UInt8.max {
         var rest = [UInt8](repeating: UInt8(ascii: "a"), count: 43)
@@ -128,13 +128,14 @@ import Testing
       ("ftp://h/", .targetForm), ("http:/h/", .targetForm), ("a/b", .targetForm), ("http://", .targetAuthority),
       ("http:?//", .targetForm), ("?", .targetForm), ("http://?/", .targetAuthority),
       ("http:///a", .targetAuthority), ("http://u@h/", .targetAuthority), ("http://h:x/", .targetAuthority),
-      ("http://other/", .hostNotTarget), ("http://h:80/", .hostNotTarget),
+      ("http://other/", .hostMismatch), ("http://h:80/", .hostMismatch),
     ] as [(String, HeadFault.Reason)])
-  func `refuses other forms of target and a Host that is not the target's`(target: String, reason: HeadFault.Reason) {
+  func `rejects other forms of target and a Host that differs from the target`(target: String, reason: HeadFault.Reason)
+  {
     #expect(fault("GET \(target) HTTP/1.1\r\nHost: h\r\n\r\n") == .malformed(reason))
   }
 
-  @Test func `compares Host and target with case ignored`() {
+  @Test func `compares Host and target ignoring case`() {
     #expect(facts("GET http://Example.org:80/ HTTP/1.1\r\nHost: eXAMPLE.org:80\r\n\r\n") != nil)
   }
 
@@ -146,7 +147,7 @@ import Testing
     #expect(fault("\n" + head) == .malformed(.bareLF))
   }
 
-  @Test func `bounds the request line at its first byte too much (RFC 9112 §3)`() {
+  @Test func `limits the request line at its first excess byte (RFC 9112 §3)`() {
     let limits = HeadLimits(requestLineBytesMax: 20)
     let longest = "GET /12345 HTTP/1.1\r"  // 19 bytes and a CR
     #expect(parseRequest(latin1(longest), limits: limits) == .needsMore)

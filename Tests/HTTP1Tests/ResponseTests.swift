@@ -12,7 +12,7 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
 }
 
 @Suite struct ResponseTests {
-  @Test func `says what the head of an answer holds`() {
+  @Test func `reports the contents of a response head`() {
     let head = "HTTP/1.1 201 Created \u{e9}\r\nContent-Length: 2\r\nX:  a \r\nConnection: x\r\n\r\n"
     let expected = ResponseFacts(
       status: 201, reason: "Created \u{e9}", version: .http11, fields: ["Content-Length:2", "X*:a", "Connection:x"],
@@ -36,7 +36,7 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
       ("HTTP/1.1\t200 OK", .statusLine), ("HTTP/1.1 200\tOK", .statusLine), ("HTTP/1.1 200 O\u{0}K", .controlByte),
       ("HTTP/1.1 200 OK\n", .bareLF), ("HTTP/1.1", .statusLine), ("HTTP/1. 200 OK", .statusLine),
     ] as [(String, HeadFault.Reason)])
-  func `refuses a malformed status line (RFC 9112 §4)`(line: String, reason: HeadFault.Reason) {
+  func `rejects a malformed status line (RFC 9112 §4)`(line: String, reason: HeadFault.Reason) {
     #expect(responseFault(line + "\r\n\r\n") == .malformed(reason))
   }
 
@@ -45,7 +45,7 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
   }
 
   @Test(arguments: ["h", "HTTP/2", "HTTP/1,", "\r", "\n", "HTTq", "\u{16}"])
-  func `refuses what is not HTTP/1 at the first byte that shows it`(start: String) {
+  func `rejects anything but HTTP/1 at the first wrong byte`(start: String) {
     #expect(responseFault(start) == .malformed(.statusLine))
     #expect(parseResponse(Array(latin1(start).dropLast())) == .needsMore)
   }
@@ -59,19 +59,19 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
       ("Transfer-Encoding: chunked\r\nContent-Length: 2", .bothLengths),
       ("Transfer-Encoding: gzip, chunked", .transferCodingUnknown), ("Transfer-Encoding: gzip", .transferCodingUnknown),
       ("Transfer-Encoding: chunked, gzip", .transferEncodingInvalid), ("X: a\r\n b", .obsFold),
-      ("X : a", .fieldNameNoToken),
+      ("X : a", .fieldNameNotToken),
     ] as [(String, HeadFault.Reason)])
-  func `refuses an answer whose body could be read in two ways`(lines: String, reason: HeadFault.Reason) {
+  func `rejects a response with an ambiguous body`(lines: String, reason: HeadFault.Reason) {
     #expect(responseFault("HTTP/1.1 200 OK\r\n\(lines)\r\n\r\n") == .malformed(reason))
   }
 
-  /// Dropped as a field of one hop, the length would be missing from a kept-alive response: the next would run into it.
+  /// Dropped as hop-by-hop, the length would be missing from a persistent response, and the next one would run into it.
   @Test(arguments: [
     "Connection: content-length", "Connection: Content-Length", "connection: x, CONTENT-LENGTH ,y",
     "Connection: transfer-encoding", "Connection: close, Transfer-Encoding",
     "Connection: x\r\nConnection: content-length",
   ])
-  func `refuses a response whose Connection names a framing field (RFC 9110 §7.6.1)`(line: String) {
+  func `rejects a response whose Connection names a framing field (RFC 9110 §7.6.1)`(line: String) {
     for lengths in ["", "\r\nContent-Length: 2", "\r\nTransfer-Encoding: chunked"] {
       #expect(responseFault("HTTP/1.1 200 OK\r\n\(line)\(lengths)\r\n\r\n") == .malformed(.connectionNamesFraming))
       #expect(responseFault("HTTP/1.1 200 OK\(lengths)\r\n\(line)\r\n\r\n") == .malformed(.connectionNamesFraming))
@@ -79,12 +79,12 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
   }
 
   @Test(arguments: ["trailer", "te", "upgrade", "host", "content-lengths", "content_length", "keep-alive", "x"])
-  func `takes a response whose Connection names another field`(option: String) {
+  func `accepts a response whose Connection names another field`(option: String) {
     let facts = response("HTTP/1.1 200 OK\r\nConnection: \(option)\r\nContent-Length: 2\r\n\r\n")
     #expect(facts?.framing == .length(2) && facts?.fields == ["Connection:\(option)", "Content-Length:2"])
   }
 
-  @Test func `refuses Transfer-Encoding in an HTTP/1.0 answer (RFC 9112 §6.1)`() {
+  @Test func `rejects Transfer-Encoding in an HTTP/1.0 response (RFC 9112 §6.1)`() {
     #expect(
       responseFault("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") == .malformed(.transferEncodingOnHTTP10))
   }
@@ -113,11 +113,11 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
     ("HTTP/1.0 200 x\r\nContent-Length: 1\r\nConnection: keep-alive", true),
     ("HTTP/1.0 200 x\r\nConnection: keep-alive", false), ("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked", true),
   ])
-  func `keeps the connection only when the body has an end of its own (RFC 9112 §9.3)`(head: String, keepAlive: Bool) {
+  func `keeps the connection only if the body is delimited (RFC 9112 §9.3)`(head: String, keepAlive: Bool) {
     #expect(response(head + "\r\n\r\n")?.keepAlive == keepAlive)
   }
 
-  @Test func `bounds status line, field bytes and field lines`() {
+  @Test func `limits the status line, field bytes and field lines`() {
     let limits = HeadLimits(requestLineBytesMax: 15, headerBytesMax: 10, fieldsMax: 2)
     #expect(responseFault("HTTP/1.1 200 OK\r\nX: 456\r\n\r\n", limits: limits) == nil)
     #expect(responseFault("HTTP/1.1 200 OKK", limits: limits) == .headTooLarge)
@@ -125,7 +125,7 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
     #expect(responseFault("HTTP/1.1 200 OK\r\nX:\r\nX\r\n", limits: HeadLimits(fieldsMax: 1)) == .headTooLarge)
   }
 
-  @Test func `reads interim answers one after the other (RFC 9110 §15.2)`() throws {
+  @Test func `reads consecutive interim responses (RFC 9110 §15.2)`() throws {
     let interim = latin1("HTTP/1.1 100 Continue\r\nX: y\r\n\r\n")
     let final = latin1("HTTP/1.1 204 No Content\r\n\r\n")
     var parser = ResponseHeadParser(limits: HeadLimits())
@@ -141,7 +141,7 @@ private func responseFault(_ text: String, limits: HeadLimits = HeadLimits()) ->
 }
 
 @Suite struct FaultTextTests {
-  @Test func `every reason has a text of its own`() {
+  @Test func `every reason has a distinct text`() {
     let texts = HeadFault.Reason.allCases.map { "\($0.text)" }
     #expect(texts.allSatisfy { !$0.isEmpty && !$0.hasSuffix(".") } && Set(texts).count == texts.count)
     #expect("\(ResponseFault.malformed(.bareLF).text)" == "\(HeadFault.Reason.bareLF.text)")

@@ -16,8 +16,8 @@ import Testing
   }
 
   @Test(arguments: valid)
-  func `goes on with a trace of this version or a later one`(value: String, isSampled: Bool) throws {
-    // Not at the beginning of the bytes.
+  func `continues a trace of this version or a later one`(value: String, isSampled: Bool) throws {
+    // Not at the start of the bytes.
     let bytes = Array("ab\(value)cd".utf8)
     let trace = try #require(parse(bytes, 2..<bytes.count - 2))
     #expect(String(decoding: bytes[trace.traceID], as: UTF8.self) == "4bf92f3577b34da6a3ce929d0e0e4736")
@@ -35,11 +35,11 @@ import Testing
     "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01", "\(ids)-01",
   ]
 
-  @Test(arguments: invalid) func `begins anew where the value is not well formed`(value: String) {
+  @Test(arguments: invalid) func `starts a new trace if the value is malformed`(value: String) {
     #expect(parse(Array(value.utf8)) == nil)
   }
 
-  @Test func `is refused when any one byte of it is not its own`() {
+  @Test func `rejects a value with any one byte changed`() {
     let value = Array("00-\(Self.ids)-01".utf8)
     for index in value.indices {
       for byte in [0x00, 0x20, 0x2E, 0x47, 0x67, 0x7E, 0xFF] as [UInt8] {

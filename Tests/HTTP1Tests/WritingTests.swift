@@ -3,7 +3,7 @@ import HTTP1
 import TestValues
 import Testing
 
-/// What is written is read back by the parsers.
+/// The parsers read back what is written.
 @Suite struct WritingTests {
   @Test func `writes a status line for each status (RFC 9112 §4)`() {
     for status in 100...599 where status != 101 {
@@ -19,12 +19,12 @@ import Testing
     (429, "Too Many Requests"), (431, "Request Header Fields Too Large"), (505, "HTTP Version Not Supported"),
     (299, ""), (599, ""),
   ])
-  func `knows the registered reason phrases`(status: Int, reason: String) {
+  func `has the registered reason phrases`(status: Int, reason: String) {
     #expect("\(reasonPhrase(of: status))" == reason)
   }
 
   @Test(arguments: [BodyFraming.none, .length(1), .length(999_999_999_999_999_999), .chunked, .untilClose])
-  func `announces a body as the reader of the head finds it (RFC 9112 §6.3)`(framing: BodyFraming) {
+  func `announces a body so that the head parser reads the same framing (RFC 9112 §6.3)`(framing: BodyFraming) {
     let read = response {
       $0.append(statusLine: 200)
       $0.append(framing: framing)
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 12_345])
-  func `states a length, also of no body`(count: Int) {
+  func `writes a length, also for no body`(count: Int) {
     let facts = response {
       $0.append(statusLine: 200)
       $0.append(contentLength: count)
@@ -49,12 +49,12 @@ import Testing
   }
 
   @Test(arguments: [true, false], [Version.http10, .http11])
-  func `says whether the connection persists, in each version (RFC 9112 §9.3)`(keepsAlive: Bool, version: Version) {
+  func `announces persistence in each version (RFC 9112 §9.3)`(keepsAlive: Bool, version: Version) {
     let output = ByteBuffer(capacity: 1)
     output.append(statusLine: 204)
     output.appendConnection(keepsAlive: keepsAlive, version: version)
     output.appendHeadEnd()
-    // A client of HTTP/1.0 goes by what persists in its own version.
+    // An HTTP/1.0 peer applies its version's default.
     let text = version == .http10 ? output.text.replacing("HTTP/1.1", with: "HTTP/1.0") : output.text
     guard case .head(let facts) = parseResponse(latin1(text)) else { return #expect(Bool(false), "\(text)") }
     #expect(facts.keepAlive == keepsAlive)
@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test(arguments: [Version.http10, .http11])
-  func `frames a body for a client without chunks, or with them`(version: Version) {
+  func `frames a body for a peer with or without chunked coding`(version: Version) {
     let anew = version == .http11 ? BodyFraming.chunked : .untilClose
     #expect(BodyFraming.chunked.forwarded(to: version) == anew && BodyFraming.untilClose.forwarded(to: version) == anew)
     #expect(BodyFraming.length(7).forwarded(to: version) == .length(7))
@@ -90,8 +90,8 @@ import Testing
     #expect(facts?.fields == expected)
   }
 
-  /// It would end the line, and what follows would be read as fields.
-  @Test func `a control byte in a value ends the process`() async {
+  /// It would end the line, and the rest would be read as fields.
+  @Test func `a control byte in a value traps`() async {
     await #expect(processExitsWith: .failure) { ByteBuffer(capacity: 9).append(field: "A", text: "b\r\nC: d") }
     await #expect(processExitsWith: .failure) { ByteBuffer(capacity: 9).append(field: "A", text: "b\n") }
     await #expect(processExitsWith: .failure) { ByteBuffer(capacity: 9).append(field: "A", text: "\u{0}") }
@@ -112,7 +112,7 @@ import Testing
     }
   }
 
-  @Test func `writes a whole 100 (Continue) (RFC 9110 §15.2.1)`() throws {
+  @Test func `writes a complete 100 (Continue) (RFC 9110 §15.2.1)`() throws {
     let output = ByteBuffer(capacity: 1)
     output.appendContinue()
     output.append(statusLine: 200)
@@ -127,13 +127,13 @@ import Testing
     #expect(parser.head.status == 200 && parser.head.byteCount == rest.count)
   }
 
-  /// What the parser reads of a response head with these lines.
+  /// Parses a response head with these lines.
   private func response(_ lines: (ByteBuffer) -> Void) -> ResponseFacts? {
     guard case .head(let facts) = parseResponse(head(lines)) else { return nil }
     return facts
   }
 
-  /// What the parser reads of a request head with these lines and a Host.
+  /// Parses a request head with these lines and a Host.
   private func request(_ lines: (ByteBuffer) -> Void) -> RequestFacts? {
     let bytes = head {
       lines($0)

@@ -5,7 +5,7 @@ package import Reactor
 package import System
 import TestValues
 
-/// The descriptors that this process has open, each by its number and what it is, such as `7 socket:[123]`.
+/// The open descriptors of this process, each as number and target, for example `7 socket:[123]`.
 package func openDescriptors() -> Set<String> {
   let folder = "/proc/self/fd"
   let numbers = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
@@ -15,7 +15,7 @@ package func openDescriptors() -> Set<String> {
     })
 }
 
-/// Those of `descriptors` that stay open. Other tests of the process open and close theirs meanwhile; a leak stays.
+/// Those of `descriptors` that stay open: leaks. Descriptors of other tests in this process are closed at some time.
 package func descriptorsThatStay(of descriptors: Set<String>) -> Set<String> {
   var left = descriptors
   for _ in 0..<1_000 where !left.isEmpty {
@@ -25,7 +25,7 @@ package func descriptorsThatStay(of descriptors: Set<String>) -> Set<String> {
   return left
 }
 
-/// One end of a connection in a test's hands; closed with its last holder.
+/// One end of a connection, closed with its last holder.
 package final class Peer {
   package let socket: Socket
 
@@ -33,7 +33,7 @@ package final class Peer {
 
   package var number: Int32 { socket.number }
 
-  /// Writes a short text whole.
+  /// Writes a short text in one piece.
   package func send(_ text: String) -> Bool {
     let buffer = ByteBuffer(text)
     return send(buffer) == .bytes(buffer.count)
@@ -43,7 +43,7 @@ package final class Peer {
 
   package func receive(into buffer: ByteBuffer) -> Transfer { socket.receive(into: buffer) }
 
-  /// What has come, as text; nil at the end or after an error.
+  /// What has arrived, as text; nil at the end or after an error.
   package func receive() -> String? {
     let buffer = ByteBuffer(capacity: 4_096)
     switch receive(into: buffer) {
@@ -73,7 +73,7 @@ package struct SocketPair {
 }
 
 extension Reactor.Listener {
-  /// The next connection, when one waits.
+  /// The next connection, if one is waiting.
   package func next() throws(Errno) -> Peer? {
     var peer: SocketAddress?
     guard let descriptor = try accept(from: &peer) else { return nil }

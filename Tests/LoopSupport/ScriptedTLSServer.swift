@@ -2,10 +2,10 @@ import Foundation
 import Reactor
 import System
 
-/// A TLS server that takes one connection and does what its script says; it ends with its last holder.
+/// A TLS server that accepts one connection and follows its script; it ends with its last holder.
 package final class ScriptedTLSServer {
   package enum Script: String {
-    /// Reads the request, answers and ends.
+    /// Reads the request, answers and closes.
     case endsWithCloseNotify, endsWithoutCloseNotify
     /// Reads the request's first byte, answers and closes: unread bytes make that a reset.
     case answersEarly, answersEarlyAndBreaks
@@ -30,7 +30,7 @@ package final class ScriptedTLSServer {
     incoming = ssl.MemoryBIO()
     outgoing = ssl.MemoryBIO()
     peer = listener.accept()[0]
-    # Else Nagle holds the alert back, and the reset drops it.
+    # Otherwise Nagle delays the alert, and the reset drops it.
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     tls = context.wrap_bio(incoming, outgoing, server_side=True)
     def attempt(action):
@@ -46,6 +46,7 @@ package final class ScriptedTLSServer {
     attempt(tls.do_handshake)
     attempt(lambda: tls.read(1))
     if script.startswith("answersEarly"):
+        # More of the request arrives and stays unread.
         time.sleep(0.2)
     attempt(lambda: tls.write(answer.encode()))
     if script in ("endsWithCloseNotify", "answersEarly"):
@@ -55,6 +56,7 @@ package final class ScriptedTLSServer {
             pass
         peer.sendall(outgoing.read())
     peer.close()
+    # Until it is killed.
     time.sleep(60)
     """
 

@@ -1,7 +1,7 @@
 import Foundation
 import TestFolders
 
-/// A CA and certificates, in a folder of their own.
+/// A CA and certificates in a temporary folder.
 package struct TestAuthority: Sendable {
   package static let openssl = "/usr/bin/openssl"
 
@@ -11,7 +11,7 @@ package struct TestAuthority: Sendable {
   package static let shared: TestAuthority? = {
     let authority = TestAuthority()
     guard let authority else {
-      print("TLS tests are skipped: openssl(1) is not at hand, or makes no certificates")
+      print("TLS tests are skipped: openssl(1) is not installed, or makes no certificates")
       return nil
     }
     return authority
@@ -21,7 +21,7 @@ package struct TestAuthority: Sendable {
     guard let files = try? TemporaryFolder() else { return nil }
     self.files = files
     let isMade =
-      makeRoot("ca") && makeRoot("stranger")
+      makeRoot("ca") && makeRoot("other-ca")
       && makeLeaf("good", "core.test", ["-days", "2"])
       && makeLeaf("client", "gateway", ["-days", "2"])
       && makeLeaf("expired", "core.test", ["-days", "-1"])

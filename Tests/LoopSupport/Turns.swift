@@ -1,12 +1,12 @@
 package import Reactor
 package import System
 
-/// Lets a loop take turns on the test's own thread until something has come about.
+/// Runs a loop on the test's own thread until a condition holds.
 ///
-/// Server and client then live on one thread, and nothing happens but what the test does.
+/// Server and client then share one thread, so nothing happens except what the test does.
 package final class Turns: EventLoopDelegate {
   package let loop: EventLoop
-  /// Told of each descriptor that another thread hands over.
+  /// Called with each descriptor that another thread hands over.
   package var onAdopted: (consuming FileDescriptor, _ listener: Int) -> Void = { _, _ in }
   package private(set) var wakes = 0
 
@@ -16,19 +16,19 @@ package final class Turns: EventLoopDelegate {
 
   package init() throws(Errno) { loop = try EventLoop(handle: LoopHandle()) }
 
-  /// - Returns: whether `condition` held within the patience (milliseconds).
+  /// - Returns: whether `condition` held in time (milliseconds).
   package func run(within patience: Int64 = 5_000, until condition: @escaping () -> Bool) -> Bool {
     registration = loop.register(Ticker())
     defer { loop.unregister(registration) }
     patienceEnds = MonotonicClock.nanoseconds / 1_000_000 + patience
     isDone = condition
     // A turn at once, and others even when nothing happens.
-    loop.again(registration)
+    loop.scheduleNextTurn(registration)
     loop.run(for: self)
     return condition()
   }
 
-  /// Takes turns for a while (milliseconds).
+  /// Runs for that many milliseconds.
   package func run(for milliseconds: Int64) { _ = run(within: milliseconds) { false } }
 
   package func turnEnded() {
@@ -40,6 +40,6 @@ package final class Turns: EventLoopDelegate {
   package func woken() { wakes += 1 }
 }
 
-/// Has a loop take a turn; it holds neither the loop nor what runs it.
+/// Makes a loop take a turn; holds neither the loop nor `Turns`.
 private final class Ticker: EventHandler {
 }

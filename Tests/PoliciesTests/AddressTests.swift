@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("127.0.0.1:5001", "begin with http"), ("ftp://a", "begin with http"), ("http:a", "begin with http"),
+    ("127.0.0.1:5001", "start with http"), ("ftp://a", "start with http"), ("http:a", "start with http"),
     ("http://", "host"),
     ("http://:80", "host"), ("http://a b", "host"), ("http://a..b", "host"), ("http://1.2.3.400", "host"),
     ("http://-a", "host"),

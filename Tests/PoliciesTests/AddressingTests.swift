@@ -16,7 +16,7 @@ import Testing
     ("POST /identities", ["Authorization: Bearer direct"], "/identities", "inst_a"),
     ("HEAD /balances", ["X-Blnk-Key: direct"], "/balances", "inst_a"),
     ("GET /instances/inst_off/balances", ["X-Blnk-Key: direct"], "/balances", "inst_off"),
-    ("GET /balances", ["X-Blnk-Key: direct", "X_Blnk_Key: nobody"], "/balances", "inst_a"),
+    ("GET /balances", ["X-Blnk-Key: direct", "X_Blnk_Key: unknown"], "/balances", "inst_a"),
   ]
 
   @Test(arguments: admitted)
@@ -55,7 +55,8 @@ import Testing
     ("GET /balances", ["X.Blnk.Key: direct"], .tokenRequired),
     ("GET /balances", ["X-Blnk-Key: two words"], .authorizationMalformed),
     ("GET /balances", ["X-Blnk-Key:"], .authorizationMalformed),
-    ("GET /balances", ["X-Blnk-Key: nobody"], .tokenUnknown), ("GET /balances", ["X-Blnk-Key: expired"], .tokenExpired),
+    ("GET /balances", ["X-Blnk-Key: unknown"], .tokenUnknown),
+    ("GET /balances", ["X-Blnk-Key: expired"], .tokenExpired),
     ("GET /balances", ["X-Blnk-Key: reader"], .instanceRequired),
     ("GET /balances?instance%5Fid=inst_a", ["X-Blnk-Key: direct"], .instanceMalformed),
     ("GET /balances?instance_id=", ["X-Blnk-Key: direct"], .instanceMalformed),

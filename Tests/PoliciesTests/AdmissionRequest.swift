@@ -89,7 +89,7 @@ func emptyDigests() -> TokenDigests {
   return TokenDigests(using: &random)
 }
 
-/// What has become of the client `c-reader`.
+/// The state of the client `c-reader`.
 enum Reader: CaseIterable {
   case inForce, gone, revoked, expired
 

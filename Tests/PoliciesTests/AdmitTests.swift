@@ -69,7 +69,7 @@ import Testing
     (["Authorization: Bearer \(String(repeating: "A", count: 8000))"], .tokenUnknown),
     (["Authorization: Bearer expired"], .tokenExpired), (["Authorization: Bearer revoked"], .tokenRevoked),
   ])
-  func `refuses who does not show one good token`(fields: [String], rejection: Rejection) {
+  func `refuses a request without exactly one valid token`(fields: [String], rejection: Rejection) {
     #expect(Request("GET /proxy/balances?instance_id=inst_a", fields).rejection() == rejection)
   }
 
@@ -194,7 +194,7 @@ import Testing
     var trace = AdmissionTrace()
     #expect(Request(line, ["Authorization: Bearer \(token)"]).rejection(noting: &trace) != nil)
     let tokens = AdmitTests.policy.tokens
-    // Tokens have places of their own; here each client has one.
+    // Tokens have their own indices; here each client has one token.
     let holder = trace.tokenIndex < 0 ? -1 : tokens.entries[Int(trace.tokenIndex)].clientIndex
     #expect([trace.clientIndex, holder, trace.instanceIndex, trace.routeIndex] == wanted)
   }

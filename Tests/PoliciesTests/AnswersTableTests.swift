@@ -2,14 +2,14 @@ import Foundation
 import Policies
 import Testing
 
-/// The table "Answers" of `README.md`.
+/// The table "Replies" of `policies/README.md`.
 @Suite struct AnswersTableTests {
-  /// What has no reply, and what no configuration of this version brings about.
+  /// Codes without a reply, and codes that no configuration of this version leads to.
   private static let unanswered: Set<GatewayCode> = [.responseCut, .clientLeft, .introspectionUnavailable]
 
   @Test func `it has every code, with its status`() throws {
-    let text = try String(contentsOfFile: ShippedPolicyTests.folder + "/../README.md", encoding: .utf8)
-    let section = try #require(text.components(separatedBy: "\n## ").first { $0.hasPrefix("Answers\n") })
+    let text = try String(contentsOfFile: ShippedPolicyTests.folder + "/README.md", encoding: .utf8)
+    let section = try #require(text.components(separatedBy: "\n## ").first { $0.hasPrefix("Replies\n") })
     let rows = section.split(separator: "\n").filter { $0.hasPrefix("| ") }.map { $0.components(separatedBy: " | ") }
     for code in GatewayCode.allCases where !Self.unanswered.contains(code) {
       let name = code.text.dropFirst("GATEWAY_".count)

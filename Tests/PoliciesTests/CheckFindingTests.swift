@@ -7,8 +7,8 @@ import Testing
 /// What `check` warns of, and what it only notes.
 @Suite struct CheckFindingTests {
   @Test(arguments: [
-    (0o600, []), (0o400, []), (0o640, []), (0o644, ["every user"]), (0o620, ["others can write"]),
-    (0o666, ["every user", "others can write"]),
+    (0o600, []), (0o400, []), (0o640, []), (0o644, ["every user"]), (0o620, ["writable by others"]),
+    (0o666, ["every user", "writable by others"]),
   ])
   func `warns of key files that others can read or write`(mode: Int, words: [String]) throws {
     let files = FolderFiles([
@@ -47,8 +47,8 @@ import Testing
     #expect(result.policy != nil)
     #expect(
       result.findings.map(\.description) == [
-        "policies/clients.json:1: note: clients.a.scopes: grants every scope, those of routes to come, too",
-        "policies/clients.json:1: note: clients.a.instances: grants every instance, those to come, too",
+        "policies/clients.json:1: note: clients.a.scopes: grants all scopes, including those of routes added later",
+        "policies/clients.json:1: note: clients.a.instances: grants all instances, including those added later",
       ])
   }
 
@@ -97,13 +97,13 @@ import Testing
     #expect(
       result.findings.map(\.description)
         == ports.map { port in
-          "policies/gateway.json:1: note: listen: [::]:\(port) takes IPv6 only; to take IPv4 too, write "
+          "policies/gateway.json:1: note: listen: [::]:\(port) accepts IPv6 only; to accept IPv4, too, write "
             + #"["0.0.0.0:\#(port)", "[::]:\#(port)"]"#
         })
   }
 
   /// 4,096 paths of five methods each, of which each of the first half conflicts with each of the other half.
-  @Test func `tells of millions of conflicts in seconds, and in a few lines`() throws {
+  @Test func `reports millions of conflicts in seconds and a few lines`() throws {
     func methods(_ scope: String) -> String {
       let route = #"{"scope": "\#(scope)", "operation": "o"}"#
       return ["GET", "POST", "PUT", "PATCH", "DELETE"].map { "\"\($0)\": \(route)" }.joined(separator: ", ")
@@ -122,14 +122,14 @@ import Testing
     #expect(time < .seconds(20))
     #expect(findings.count == 21)
     let told = findings.prefix(20).map { $0.message.prefix { $0 != "," } }
-    #expect(told.first == "GET /proxy/y0/x0 matches this and /proxy/y0/:b" && Set(told).count == 20)
+    #expect(told.first == "GET /proxy/y0/x0 matches both this pattern and /proxy/y0/:b" && Set(told).count == 20)
     #expect(findings.last?.keyPath == "routes")
     #expect(findings.last?.message.hasPrefix("\(2048 * 2048 - 20) more pairs") == true)
     #expect(findings.lines.count == 5)
   }
 
   @Test func `ends its search for conflicts where patterns have too many shapes`() throws {
-    // Each pattern has a shape of its own, and half of the scopes differ: nothing to be joined.
+    // Each pattern has its own shape, and half of the scopes differ: nothing can be merged.
     let patterns = (1...4095).map { shape in
       (0..<12).map { shape & 1 << $0 == 0 ? "/:p" : "/l" }.joined()
     }
@@ -164,7 +164,7 @@ import Testing
             pattern: pattern, method: .get, scope: Bool.random(using: &random) ? .read : .write, operation: "o")
         ]
       }
-      var search = RouteConflictSearch(patterns, toldMax: 3)
+      var search = RouteConflictSearch(patterns, reportedMax: 3)
       search.run()
       var expected: [RouteConflictSearch.Pair] = []
       for second in patterns.indices {
@@ -189,6 +189,6 @@ import Testing
   @Test func `warns of a route that the paths of instances hide`() throws {
     let routes = #"{"routes": {"/proxy/instances/:id": {"GET": {"scope": "proxy:read", "operation": "a"}}}}"#
     let findings = try FolderFiles(["routes.json": routes]).load().findings
-    #expect(findings.map(\.severity) == [.warning] && findings[0].message.hasPrefix("is reached under /proxy only"))
+    #expect(findings.map(\.severity) == [.warning] && findings[0].message.hasPrefix("is reachable under /proxy only"))
   }
 }

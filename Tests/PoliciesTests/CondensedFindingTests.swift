@@ -9,9 +9,9 @@ import Testing
     #expect(result.findings.count == 1000)
     #expect(
       result.findings.lines == [
-        "policies/clients.json:1: note: clients.c0.instances: grants every instance, those to come, too",
-        "policies/clients.json:2: note: clients.c1.instances: grants every instance, those to come, too",
-        "policies/clients.json:3: note: clients.c2.instances: grants every instance, those to come, too",
+        "policies/clients.json:1: note: clients.c0.instances: grants all instances, including those added later",
+        "policies/clients.json:2: note: clients.c1.instances: grants all instances, including those added later",
+        "policies/clients.json:3: note: clients.c2.instances: grants all instances, including those added later",
         "policies/clients.json: note: clients.*.instances: 997 more of these (`blnk-gateway check --json` lists all)",
       ])
   }

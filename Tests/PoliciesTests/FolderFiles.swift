@@ -20,7 +20,7 @@ struct FolderFiles {
     for (name, text) in changes { files[name] = text }
   }
 
-  /// Loads them from a folder of their own; findings name it `policies`.
+  /// Loads them from a temporary folder; findings name it `policies`.
   func load() throws -> LoadResult {
     try withFolder { folder in
       let result = Policy.load(folder, now: now)
@@ -36,7 +36,7 @@ struct FolderFiles {
     }
   }
 
-  /// Writes them into a folder of their own, which is removed behind `body`.
+  /// Writes them into a temporary folder, which is removed after `body`.
   func withFolder<Result>(_ body: (PolicyFolder) throws -> Result) throws -> Result {
     try withTemporaryFolder { folder in
       for (name, text) in files {

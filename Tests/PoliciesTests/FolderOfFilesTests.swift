@@ -3,7 +3,7 @@ import Testing
 
 @testable import Policies
 
-/// `clients/` and `instances/` beside the single files, or instead of them.
+/// `clients/` and `instances/` in addition to the single files, or instead of them.
 @Suite struct FolderOfFilesTests {
   @Test func `reads the single file, then the folder's in the order of their names`() throws {
     let result = try FolderFiles([
@@ -15,7 +15,7 @@ import Testing
     #expect(result.policy?.instances.map(\.id.text) == ["inst_demo", "inst_second", "inst_more"])
   }
 
-  @Test func `needs no single file beside a folder that has one`() throws {
+  @Test func `needs no single file if the folder has one`() throws {
     let files = FolderFiles([
       "clients.json": nil, "instances.json": nil, "clients/a.json": client("a"),
       "instances/demo.json": instance("inst_demo"),
@@ -24,7 +24,7 @@ import Testing
     let empty = FolderFiles(["clients.json": nil, "clients/note.txt": "not read"])
     #expect(
       try empty.load().findings.map(\.description) == [
-        #"policies/clients.json: the file does not exist; write {"clients": {…}} into it"#
+        #"policies/clients.json: does not exist; create it with {"clients": {…}}"#
       ])
   }
 
@@ -38,9 +38,11 @@ import Testing
     ]).load()
     #expect(
       result.findings.map(\.description) == [
-        "policies/instances/x.json:1: instances.inst_demo: the same instance as in policies/instances.json:2",
-        "policies/clients/a.json:2: clients.demo: the same client as in policies/clients.json:1",
-        "policies/clients/c.json:2: clients.c.tokens[0].sha256: the same token as clients.b.tokens[0] "
+        "policies/instances/x.json:1: instances.inst_demo: this instance is already defined in "
+          + "policies/instances.json:2; remove one of them",
+        "policies/clients/a.json:2: clients.demo: this client is already defined in policies/clients.json:1; remove one "
+          + "of them",
+        "policies/clients/c.json:2: clients.c.tokens[0].sha256: is the same token as clients.b.tokens[0] "
           + "in policies/clients/b.json:1",
       ])
   }
@@ -73,10 +75,10 @@ import Testing
       }
       #expect(
         lines == [
-          "policies/instances: is not a folder that this user can read",
-          "policies/clients/a.json:1: the file ends where a key in double quotes is expected (column 2)",
-          "policies/clients/d.json: the file is not a file",
-          "policies/clients/l.json: the file does not exist; the link leads nowhere",
+          "policies/instances: is not a folder, or this user cannot read it",
+          "policies/clients/a.json:1: unexpected end of file; expected a key in double quotes (column 2)",
+          "policies/clients/d.json: is not a regular file",
+          "policies/clients/l.json: does not exist (dangling link)",
         ])
     }
   }

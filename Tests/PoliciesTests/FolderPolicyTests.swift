@@ -5,9 +5,9 @@ import Testing
 
 @testable import Policies
 
-/// What becomes of the policy in force when a folder is read again and something in it is faulty.
+/// Which policy is in force after a folder with faults is read again.
 @Suite struct FolderPolicyTests {
-  /// A folder with two tenants, each with an instance and a client of its own, from one reading to the next.
+  /// A folder with two tenants, each with its own instance and client, over several readings.
   private final class Stage {
     let files: TemporaryFolder
     private var policy = FolderPolicy()
@@ -46,8 +46,8 @@ import Testing
       let reading = FolderReading(PolicyFolder(path: files.path, stateFolder: "/nonexistent", environment: [:]))
       var next = policy
       let result = next.read(reading, now: UnixSeconds(1_800_000_000))
-      policy = result.policy == nil ? policy.revoking(as: next) : next
-      return (policy.revoked, result.findings.filter { $0.severity == .error }, result.policy != nil)
+      policy = result.policy == nil ? policy.withRevocations(of: next) : next
+      return (policy.lastGood, result.findings.filter { $0.severity == .error }, result.policy != nil)
     }
 
     func answer(_ tenant: String, token: String? = nil, by policy: Policy?) throws -> Rejection? {
@@ -174,7 +174,7 @@ import Testing
     #expect(try stage.answer("gamma", by: policy) == nil)
   }
 
-  @Test func `a file that has gone is gone, but for those without which all would be as by default`() throws {
+  @Test func `a removed file is no longer in force, except for files whose absence would mean the defaults`() throws {
     let stage = try Stage()
     try stage.files.write(
       #"{"routes": {"/proxy/balances": {"GET": {"scope": "proxy:read", "operation": "balances.list"}}}}"#,
@@ -216,7 +216,7 @@ import Testing
     var policy = FolderPolicy()
     _ = policy.read(first, now: UnixSeconds(1_800_000_000))
     try stage.files.write(String(repeating: "k", count: 5_000), to: "gamma.key")
-    let later = FolderReading(folder, like: first.trace)
+    let later = FolderReading(folder, rereading: first.inventory)
     #expect(throws: FileFault.tooLong(byteCountMax: 4_098)) {
       try later.content(stage.files.path("gamma.key"), byteCountMax: 1 << 20)
     }

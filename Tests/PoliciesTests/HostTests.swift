@@ -98,7 +98,7 @@ import Testing
     let result = try FolderFiles(["instances.json": text]).load()
     #expect(
       result.findings.map(\.description) == [
-        "policies/instances.json:3: instances.inst_b.hosts[0]: the same host as instances.inst_a.hosts[0] in "
+        "policies/instances.json:3: instances.inst_b.hosts[0]: is the same host as instances.inst_a.hosts[0] in "
           + "policies/instances.json:2"
       ])
     #expect(result.policy == nil)

@@ -16,14 +16,14 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", 1, "ends where a value"), ("[1,]", 1, "comma before"), ("{\"a\":1,\n}", 2, "comma before"),
-    ("{\"a\":1 // no\n}", 1, "comments are not JSON"), ("# no", 1, "comments"), ("NaN", 1, "expected a value"),
-    ("[Infinity]", 1, "expected a value"), ("-", 1, "a digit"), ("01", 1, "does not begin with 0"),
+    ("", 1, "end of file; expected a value"), ("[1,]", 1, "comma before"), ("{\"a\":1,\n}", 2, "comma before"),
+    ("{\"a\":1 // no\n}", 1, "comments are not allowed"), ("# no", 1, "comments"), ("NaN", 1, "expected a value"),
+    ("[Infinity]", 1, "expected a value"), ("-", 1, "a digit"), ("01", 1, "must not start with 0"),
     ("+1", 1, "expected a value"), (".5", 1, "expected a value"), ("1.", 1, "a digit"), ("1e", 1, "a digit"),
     ("0x10", 1, "the end of the file"), ("nulls", 1, "the end of the file"), ("[1 2]", 1, "\",\" or \"]\""),
     ("{a:1}", 1, "a key in double quotes"), ("{'a':1}", 1, "single quotes"), ("{\"a\" 1}", 1, "\":\" after"),
-    ("{\"a\":}", 1, "expected a value"), ("[\n\n1,\n", 4, "ends where"), ("\"abc", 1, "closing quote"),
-    ("\"a\nb\"", 1, "control character"), ("\"\\x\"", 1, "escape that JSON does not have"),
+    ("{\"a\":}", 1, "expected a value"), ("[\n\n1,\n", 4, "end of file"), ("\"abc", 1, "closing quote"),
+    ("\"a\nb\"", 1, "control character"), ("\"\\x\"", 1, "unknown escape"),
     ("\"\\u12g4\"", 1, "four hex digits"), ("\"\\ud800\"", 1, "surrogate"), ("\"\\udc00\"", 1, "surrogate"),
     ("\"\\ud800\\u0041\"", 1, "surrogate"), ("\"\\ud800\\n\"", 1, "surrogate"), ("{} {}", 1, "the end of the file"),
     ("\u{feff}{}", 1, "byte order mark"), ("\"\\", 1, "rest of an escape"), ("\u{a0}1", 1, "byte 0xc2"),
@@ -41,7 +41,7 @@ import Testing
     [0x22, 0xff, 0x22], [0x22, 0xc0, 0xaf, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0x22, 0xe2, 0x82, 0x22],
   ])
   func `refuses strings that are not UTF-8`(bytes: [UInt8]) {
-    #expect(JSONReader.read(bytes).faults.first?.message.contains("not UTF-8") == true)
+    #expect(JSONReader.read(bytes).faults.first?.message.contains("not valid UTF-8") == true)
   }
 
   @Test func `names every repeated key with both lines`() {

@@ -19,7 +19,7 @@ import Testing
       "limits": { "concurrent": 1 } } } }
     """
 
-  @Test func `names each key that is asked for in vain`() throws {
+  @Test func `names each key that is set without effect`() throws {
     let findings = try findings(Self.gateway, Self.instances, Self.clients)
     #expect(
       findings.map(\.keyPath) == [
@@ -27,7 +27,7 @@ import Testing
       ])
     #expect(findings.filter { $0.severity == .error }.map(\.keyPath) == ["listen[1].proxy_protocol"])
     #expect(findings[1].line == 2)
-    #expect(findings[1].message == "not in force yet in this version")
+    #expect(findings[1].message == "not implemented in this version; has no effect")
   }
 
   @Test func `says nothing of keys that are off, or absent`() throws {
@@ -48,7 +48,7 @@ import Testing
     let files = FolderFiles(["gateway.json": gateway, "instances.json": instances, "clients.json": clients])
     return try files.withFolder { folder in
       #expect(Policy.load(folder, now: UnixSeconds(1_800_000_000)).policy != nil)
-      return Policy.findingsOfKeysNotInForce(in: FolderReading(folder))
+      return Policy.unimplementedKeyFindings(in: FolderReading(folder))
     }
   }
 }

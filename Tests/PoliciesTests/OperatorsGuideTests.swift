@@ -46,7 +46,7 @@ import Testing
     files.environment = ["BLNK_MAIN_KEY": "secret"]
     let result = try files.load()
     let policy = try #require(result.policy, "\(result.findings)")
-    #expect(result.findings.allSatisfy { $0.message.hasPrefix("no route asks for this scope") }, "\(result.findings)")
+    #expect(result.findings.allSatisfy { $0.message.hasPrefix("no route requires this scope") }, "\(result.findings)")
 
     var limits = policy.settings.limits
     limits.statesConnections = false
@@ -74,18 +74,18 @@ import Testing
     folder.environment = ["BLNK_MAIN_KEY": "secret"]
     let result = try folder.load()
     #expect(Set(files.keys) == ["instances.json", "clients.json", "revoked.json"] && files.count == recipes.count)
-    // The token that the recipe revokes is nobody's here.
+    // No client here has the token that the recipe revokes.
     #expect(result.policy?.clients.first?.defaultInstance == 0 && result.findings.map(\.severity) == [.note])
   }
 
-  /// Who puts a key into force says so there, too.
+  /// A key that takes effect must be removed from the guide's list, too.
   @Test func `it names as not in force what is not, and nothing else`() throws {
     var files = FolderFiles()
     files.files = [
       "gateway.json": NotInForceTests.gateway, "instances.json": NotInForceTests.instances,
       "clients.json": NotInForceTests.clients,
     ]
-    let found = try files.withFolder { Policy.findingsOfKeysNotInForce(in: FolderReading($0)) }
+    let found = try files.withFolder { Policy.unimplementedKeyFindings(in: FolderReading($0)) }
     let keys = found.map { finding in
       finding.keyPath.replacing(/\[[0-9]+\]/, with: "").replacing(/^(instances|clients)\.[a-z_]+\./, with: "")
     }

@@ -11,13 +11,13 @@ import Testing
     (#"{"listen": ":8080"}"#, "policies/gateway.json:1: listen: " + ListenAddress.rule),
     (
       #"{"listen": "unix:/\#(String(repeating: "x", count: 107))"}"#,
-      "policies/gateway.json:1: listen: must have a shorter path: this one has 108 bytes, and a Unix socket takes 107 at most"
+      "policies/gateway.json:1: listen: has a path of 108 bytes; the path of a Unix socket has at most 107"
     ),
     (#"{"listen": []}"#, "policies/gateway.json:1: listen: must have 1 to 16 addresses"),
     (#"{"listen": {"proxy_protocol": true}}"#, #"policies/gateway.json:1: listen: "address" is missing"#),
     (
       #"{"listen": {"address": "unix:/a", "mode": "0680"}}"#,
-      #"policies/gateway.json:1: listen.mode: must be permissions in octal digits, such as "0660""#
+      #"policies/gateway.json:1: listen.mode: must be file permissions in octal, such as "0660""#
     ),
     (
       #"{"listen": {"address": "unix:/a", "mode": 660}}"#,
@@ -25,22 +25,22 @@ import Testing
     ),
     (
       #"{"listen": {"address": "127.0.0.1:1", "mode": "0660"}}"#,
-      "policies/gateway.json:1: listen.mode: is for the file of a Unix socket; leave it out here"
+      "policies/gateway.json:1: listen.mode: applies to Unix sockets only; remove it"
     ),
     (
       #"{"listen": {"address": "127.0.0.1:1", "group": 0}}"#,
-      "policies/gateway.json:1: listen.group: is for the file of a Unix socket; leave it out here"
+      "policies/gateway.json:1: listen.group: applies to Unix sockets only; remove it"
     ),
     (
       #"{"admin": {"address": "[::1]:1", "hosts": ["a:80"]}}"#,
-      "policies/gateway.json:1: admin.hosts[0]: must be a host as callers name it, without scheme and port, "
+      "policies/gateway.json:1: admin.hosts[0]: must be a host name or an IP address without scheme and port, "
         + #"such as "gateway.internal""#
     ),
-    (#"{"listen": ["[::1]:1", "[::1]:1"]}"#, "policies/gateway.json:1: listen[1]: the same address twice"),
+    (#"{"listen": ["[::1]:1", "[::1]:1"]}"#, "policies/gateway.json:1: listen[1]: duplicate address"),
     (
       #"{"admin": "0.0.0.0:9901"}"#,
-      #"policies/gateway.json:1: admin: 0.0.0.0:9901 can be reached from other machines; give "admin" a token, "#
-        + #"{"address": "0.0.0.0:9901", "token": {"file": "PATH"}}, or choose an address of 127.0.0.1"#
+      #"policies/gateway.json:1: admin: 0.0.0.0:9901 is reachable from other machines and needs a token; set "admin" "#
+        + #"to {"address": "0.0.0.0:9901", "token": {"file": "PATH"}}, or use a loopback address such as 127.0.0.1"#
     ),
     ("{\n\"admin\": {\"address\": \"x\"}}", "policies/gateway.json:2: admin.address: " + ListenAddress.rule),
     (
@@ -50,13 +50,13 @@ import Testing
     (#"{"loops": 257}"#, "policies/gateway.json:1: loops: must be 0 to 256"),
     (
       #"{"loops": 1.0}"#,
-      "policies/gateway.json:1: loops: must be a whole number, written without point or exponent"
+      "policies/gateway.json:1: loops: must be a whole number without decimal point and exponent"
     ),
     (#"{"loops": null}"#, "policies/gateway.json:1: loops: must be a whole number, not null"),
     (
       #"{"trusted_proxies": ["10.0.0.1/8"]}"#,
       "policies/gateway.json:1: trusted_proxies[0]: must be a network such as 10.0.0.0/8 or 2001:db8::/32, "
-        + "without set bits behind the prefix"
+        + "with all bits after the prefix zero"
     ),
     (#"{"trusted_proxies": "10.0.0.0/8"}"#, "policies/gateway.json:1: trusted_proxies: must be a list, not a string"),
     (
@@ -65,7 +65,7 @@ import Testing
     ),
     (
       #"{"audit_log": "-", "audit_key": {"env": "DEMO_KEY"}}"#,
-      "policies/gateway.json:1: audit_log: must be a path of a file, or null"
+      "policies/gateway.json:1: audit_log: must be a file path or null"
     ),
     (#"{"watch": "yes"}"#, "policies/gateway.json:1: watch: must be true or false, not a string"),
     (#"{"health_on_listen": 1}"#, "policies/gateway.json:1: health_on_listen: must be true or false, not a number"),
@@ -76,14 +76,17 @@ import Testing
     (#"{"limits": {"connections": 0}}"#, "policies/gateway.json:1: limits.connections: must be 1 to 1000000"),
     (
       #"{"limits": {"request_line_bytes": 16385}}"#,
-      #"policies/gateway.json:1: limits: "request_line_bytes" and "header_bytes" must be at most 49152 together"#
+      #"policies/gateway.json:1: limits: "request_line_bytes" plus "header_bytes" must be at most 49152"#
     ),
     (#"{"timeouts": {"head_s": 0}}"#, "policies/gateway.json:1: timeouts.head_s: must be 0.01 to 86400"),
     (
       #"{"timeouts": {"head_s": "10"}}"#,
       "policies/gateway.json:1: timeouts.head_s: must be a number of seconds, not a string"
     ),
-    (#"{"timeouts": {"head_s": 1.0005}}"#, "policies/gateway.json:1: timeouts.head_s: is finer than a millisecond"),
+    (
+      #"{"timeouts": {"head_s": 1.0005}}"#,
+      "policies/gateway.json:1: timeouts.head_s: must have at most three decimal places"
+    ),
     (#"{"timeouts": {"idle_s": -1}}"#, "policies/gateway.json:1: timeouts.idle_s: must be 0.01 to 86400"),
     (#"{"watch": true, "watch": true}"#, "policies/gateway.json:1: watch: repeated key (first on line 1)"),
     ("{,}", #"policies/gateway.json:1: expected a key in double quotes, found "," (column 2)"#),
@@ -108,7 +111,7 @@ import Testing
     ),
     (
       instance(#""url": "https://b", "tls": {"cert_file": "gateway.json"}"#),
-      #"tls: "cert_file" and "key_file" go together"#
+      #"tls: must have both "cert_file" and "key_file", or neither"#
     ),
     (instance(#""url": "https://b", "tls": {"server_name": ""}"#), "tls.server_name: must be 1 to 256 bytes"),
     (instance(#""url": "http://b", "limits": {"queue": -1}"#), "limits.queue: must be 0 to 1000000"),
@@ -128,7 +131,7 @@ import Testing
     (instance(#""url": "http://b", "breaker": {"open_s": 61}"#), #"breaker: "open_max_s" must be at least "open_s""#),
     (
       #"{"instances": {"inst_demo": {"url": "http://b", "key": {"env": "DEMO_KEY"}}, "a b": {"url": "http://b", "key": {"env": "DEMO_KEY"}}}}"#,
-      "instances.a b: the name of an instance must be 1 to 64 of"
+      "instances.a b: an instance name must be 1 to 64 characters of"
     ),
   ])
   func `names what is wrong in instances.json`(text: String, words: String) throws {
@@ -145,49 +148,52 @@ import Testing
     (client("\n\"scope\": []"), #"policies/clients.json:2: clients.demo.scope: unknown key (did you mean "scopes"?)"#),
     (#"{"clients": {"demo": {"instances": []}}}"#, #"clients.demo: "scopes" is missing"#),
     (#"{"clients": {"demo": {"scopes": []}}}"#, #"clients.demo: "instances" is missing"#),
-    (#"{"clients": {"de mo": {"scopes": [], "instances": []}}}"#, "clients.de mo: the name of a client must be"),
+    (#"{"clients": {"de mo": {"scopes": [], "instances": []}}}"#, "clients.de mo: a client name must be"),
     (
       #"{"clients": {"demo": {"scopes": ["a b"], "instances": []}}}"#,
-      "clients.demo.scopes[0]: must be 1 to 128 visible"
+      "clients.demo.scopes[0]: must be 1 to 128 printable"
     ),
-    (#"{"clients": {"demo": {"scopes": ["*", "a"], "instances": []}}}"#, "clients.demo.scopes: \"*\" stands for all"),
+    (#"{"clients": {"demo": {"scopes": ["*", "a"], "instances": []}}}"#, "clients.demo.scopes: \"*\" means all"),
     (
       #"{"clients": {"demo": {"scopes": [], "instances": ["inst_dmo"]}}}"#,
       #"clients.demo.instances[0]: there is no such instance (did you mean "inst_demo"?)"#
     ),
     (
-      #"{"clients": {"demo": {"scopes": [], "instances": ["*", "*"]}}}"#, "clients.demo.instances: \"*\" stands for all"
+      #"{"clients": {"demo": {"scopes": [], "instances": ["*", "*"]}}}"#, "clients.demo.instances: \"*\" means all"
     ),
     (client(#""name": """#), "clients.demo.name: must be 1 to 256 bytes"),
     (client(#""default_instance": "inst_second""#), #"default_instance: must be one of the client's "instances""#),
     (client(#""default_instance": "x""#), "default_instance: there is no such instance"),
     (client(#""revoked": "no""#), "clients.demo.revoked: must be true or false, not a string"),
-    (client(#""networks": []"#), "clients.demo.networks: an empty list lets nobody in"),
+    (client(#""networks": []"#), "clients.demo.networks: an empty list allows no address"),
     (client(#""networks": ["10.0.0.0/40"]"#), "clients.demo.networks[0]: must be a network such as"),
     (
       client(#""networks": ["::ffff:10.0.0.0/104"]"#),
-      "clients.demo.networks[0]: is an IPv4-mapped network: write 10.0.0.0/8"
+      "clients.demo.networks[0]: is an IPv4-mapped network; write 10.0.0.0/8"
     ),
     (
       client(#""networks": ["::ffff:10.1.2.3/104"]"#),
-      "clients.demo.networks[0]: is an IPv4-mapped network: write 10.0.0.0/8"
+      "clients.demo.networks[0]: is an IPv4-mapped network; write 10.0.0.0/8"
     ),
     (
-      client(#""networks": ["::ffff:10.0.0.1"]"#), "clients.demo.networks[0]: is an IPv4-mapped network: write 10.0.0.1"
+      client(#""networks": ["::ffff:10.0.0.1"]"#), "clients.demo.networks[0]: is an IPv4-mapped network; write 10.0.0.1"
     ),
     (
       client(#""networks": ["::ffff:a00:0/8"]"#),
-      "clients.demo.networks[0]: is an IPv4-mapped network: write it as one of IPv4, such as 10.0.0.0/8"
+      "clients.demo.networks[0]: is an IPv4-mapped network; write it as an IPv4 network such as 10.0.0.0/8"
     ),
     (client(#""tokens": {}"#), "clients.demo.tokens: must be a list, not an object"),
     (client(#""tokens": [{}]"#), #"clients.demo.tokens[0]: "sha256" is missing"#),
     (client(#""tokens": [{"sha256": "secret"}]"#), "tokens[0].sha256: must be the 64 hex digits"),
-    (client(#""tokens": [{"sha256": "\#(zeros)", "expires": "2027-01-01"}]"#), "tokens[0].expires: must be a time"),
+    (
+      client(#""tokens": [{"sha256": "\#(zeros)", "expires": "2027-01-01"}]"#),
+      "tokens[0].expires: must be an RFC 3339 time"
+    ),
     (client(#""tokens": [{"sha256": "\#(zeros)", "expiry": 1}]"#), #"(did you mean "expires"?)"#),
     (client(#""tokens": [{"sha256": "\#(zeros)", "note": "a\u0007"}]"#), "tokens[0].note: must be 1 to 256 bytes"),
     (
       client(#""tokens": [{"sha256": "\#(zeros)"}, {"sha256": "\#(zeros)"}]"#),
-      "clients.demo.tokens[1].sha256: the same token as clients.demo.tokens[0]"
+      "clients.demo.tokens[1].sha256: is the same token as clients.demo.tokens[0]"
     ),
     (client(#""limits": {"requests_per_second": 0}"#), "limits.requests_per_second: must be 0.001 to 1000000"),
     (client(#""limits": {"burst": 5}"#), #"limits: "requests_per_second" is missing"#),
@@ -244,17 +250,17 @@ import Testing
     #expect(result.findings.map(\.description) == ["policies/routes.json:1: routes: has more than 64 scopes"])
   }
 
-  @Test func `names missing files and folders with the way out`() throws {
+  @Test func `names missing files and folders with the remedy`() throws {
     let result = try FolderFiles(["instances.json": nil, "clients.json": nil]).load()
     #expect(
       result.findings.map(\.description) == [
-        #"policies/instances.json: the file does not exist; write {"instances": {…}} into it"#,
-        #"policies/clients.json: the file does not exist; write {"clients": {…}} into it"#,
+        #"policies/instances.json: does not exist; create it with {"instances": {…}}"#,
+        #"policies/clients.json: does not exist; create it with {"clients": {…}}"#,
       ])
     let none = Policy.load(PolicyFolder(path: "/nonexistent/", environment: [:]), now: UnixSeconds(0))
     #expect(
       none.findings.map(\.description) == [
-        "/nonexistent: there is no such folder; name one with --policies DIR or in $BLNK_GATEWAY_POLICIES"
+        "/nonexistent: no such folder; name one with --policies DIR or $BLNK_GATEWAY_POLICIES"
       ])
   }
 
@@ -270,7 +276,7 @@ import Testing
     #expect(result.findings.count == 4)
   }
 
-  @Test func `warns, or notes what may be so on purpose, and goes on`() throws {
+  @Test func `warns of or notes what may be intended, and continues`() throws {
     let text = client(
       #""scopes": ["proxy:raed"], "tokens": [{"sha256": "\#(zeros)", "expires": "2020-01-01T00:00:00Z"}]"#, scopes: "")
     let result = try FolderFiles([
@@ -280,9 +286,10 @@ import Testing
     ]).load()
     #expect(
       result.findings.map(\.description) == [
-        "policies/gateway.json:1: warning: audit_log: without \"audit_key\" the chain finds accidents, not forgery",
+        "policies/gateway.json:1: warning: audit_log: without \"audit_key\", the hash chain detects accidental damage "
+          + "but not forgery",
         "policies/instances.json:2: warning: instances.inst_demo.tls: has no effect on an http:// URL",
-        "policies/clients.json:1: warning: clients.demo.scopes[0]: no route asks for this scope (did you mean \"proxy:read\"?)",
+        "policies/clients.json:1: warning: clients.demo.scopes[0]: no route requires this scope (did you mean \"proxy:read\"?)",
         "policies/clients.json:1: note: clients.demo.tokens[0].expires: the token has expired",
       ])
     #expect(result.policy != nil)

@@ -40,7 +40,7 @@ import Testing
     #expect((990...1_005).contains(taken), "seed \(seed): \(taken)")
   }
 
-  @Test func `reads and writes have budgets of their own`() {
+  @Test func `reads and writes have separate budgets`() {
     let limits = ClientLimits(
       rates: .separate(
         read: RateLimit(requestsPerSecond: 1, burst: 2), write: RateLimit(requestsPerSecond: 1, burst: 1)))
@@ -56,7 +56,7 @@ import Testing
   @Test(arguments: [
     (50.0, 100, 1, 2, 1), (0.5, 1, 2_000_000_000, 2, 2), (0.001, 2, 1_000_000_001, 2_000, 2), (3.0, 1, 1, 1, 1),
   ])
-  func `a client is told of whole seconds`(rate: Double, burst: Int, wait: Int64, window: Int, reset: Int) {
+  func `a client gets whole seconds`(rate: Double, burst: Int, wait: Int64, window: Int, reset: Int) {
     let budget = RateBudget(.all, of: RateLimit(requestsPerSecond: rate, burst: burst), nanoseconds: wait)
     #expect(budget == RateBudget(.all, quota: burst, windowSeconds: window, resetSeconds: reset))
   }
@@ -68,7 +68,7 @@ import Testing
     #expect(limiter.rejection(isWrite: true, now: 0) != nil && limiter.rejection(isWrite: false, now: 0) != nil)
   }
 
-  @Test func `a new limiter goes on where the old one stood`() {
+  @Test func `a new limiter continues from the old one's state`() {
     let limit = RateLimit(requestsPerSecond: 1, burst: 3)
     let old = ClientLimiter(ClientLimits(rates: .shared(limit)), following: nil, now: 0)
     for _ in 0..<3 { #expect(old.rejection(isWrite: false, now: 0) == nil) }
@@ -116,7 +116,7 @@ import Testing
     #expect(new.rejection(isWrite: true, now: 0) == nil)
   }
 
-  @Test func `so many at once, and a refused one takes no slot and no budget`() {
+  @Test func `concurrent requests are limited, and a refused one takes no slot and no budget`() {
     let limits = ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 3)), concurrentMax: 2)
     let limiter = ClientLimiter(limits, following: nil, now: 0)
     #expect(limiter.rejection(isWrite: false, now: 0) == nil && limiter.rejection(isWrite: true, now: 0) == nil)

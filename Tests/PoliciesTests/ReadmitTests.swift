@@ -4,7 +4,7 @@ import Testing
 
 @testable import Policies
 
-/// A request that one policy admitted goes on under the next one only if that would admit it to the same place.
+/// A request that one policy admitted continues under the next one only if that admits it to the same instance.
 @Suite struct ReadmitTests {
   /// What a policy says of the client that asks, and of the instances.
   struct Files {

@@ -11,7 +11,7 @@ struct SchemaKeys {
   }
 
   private(set) var keys: [String: Key] = [:]
-  /// Keys that hold no keys of their own.
+  /// Keys without subkeys.
   private(set) var leaves: Set<String> = []
   private let definitions: [String: [String: Any]]
 

@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test(.enabled(if: SchemaChecker.isThere, "check-jsonschema cannot be installed from PyPI"), arguments: files)
-  func `the schema takes and refuses the same, but for what no schema can say`(file: String) throws {
+  func `the schema accepts and refuses the same, except for what a schema cannot express`(file: String) throws {
     let own = cases.filter { $0.file == file }
     try withTemporaryFolder { folder in
       let names = own.indices.map { "\($0).json" }

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Policies
 
-/// Tokens that may use some of their client's instances only, or have a default of their own.
+/// Tokens that may use only some of their client's instances, or have their own default.
 @Suite struct TokenBindingTests {
-  /// A client of `one`, `two` and `three` with a token of its own behind it; `members` are its token's.
+  /// A client of `one`, `two` and `three`; `members` are those of its token.
   private static func result(
     _ members: String, instances: String = #"["one", "two", "three"]"#, byDefault: String? = "one"
   ) throws -> LoadResult {
@@ -57,7 +57,7 @@ import Testing
     }
   }
 
-  @Test func `its row is no client, and has all else of its client`() throws {
+  @Test func `its row is not a client, and has everything else of its client`() throws {
     let policy = try #require(try Self.result(#", "instances": ["two"]"#).policy)
     #expect(policy.clients.count == 2 && policy.clients.map(\.id.text) == ["c-bound", "c-last"])
     let request = Request("GET /balances", ["X-Blnk-Key: bound"])
@@ -76,14 +76,16 @@ import Testing
   @Test(arguments: [
     (
       #", "instances": ["zero"]"#, "instances[0]",
-      #""zero" is not among the client's own "instances"; a token has no more than its client"#
+      #""zero" is not one of the client's "instances"; a token cannot have more than its client"#
     ),
     (#", "instances": ["none"]"#, "instances[0]", "there is no such instance"),
     (
       #", "instances": []"#, "instances",
-      "an empty list lets the token in nowhere; name instances, or leave the key out"
+      "an empty list allows no instance; name instances, or remove the key"
     ),
-    (#", "instances": ["*"]"#, "instances[0]", "a token names its instances; leave the key out for all the client's"),
+    (
+      #", "instances": ["*"]"#, "instances[0]", #""*" is not allowed here; remove the key to allow all of the client's"#
+    ),
     (#", "default_instance": "zero""#, "default_instance", #"must be one of the client's "instances""#),
     (
       #", "instances": ["two"], "default_instance": "one""#, "default_instance",

@@ -9,7 +9,7 @@ import Testing
     for count in 0...70 {
       let token = text(count, seed: 1)
       #expect(digests.digest(of: token.span) == nil)
-      digests.keep(SHA256.digest(of: token.span), of: token.span)
+      digests.insert(SHA256.digest(of: token.span), of: token.span)
       let isKept = (1...64).contains(count)
       #expect(digests.digest(of: token.span) == (isKept ? SHA256.digest(of: token.span) : nil), "\(count) bytes")
     }
@@ -21,7 +21,7 @@ import Testing
       var zeros = Zeros()
       var digests = TokenDigests(using: &zeros)
       let token = [UInt8](repeating: 0, count: count)
-      digests.keep(SHA256.digest(of: token.span), of: token.span)
+      digests.insert(SHA256.digest(of: token.span), of: token.span)
       for place in token.indices {
         var other = token
         other[place] = UInt8(ascii: "b")
@@ -38,7 +38,7 @@ import Testing
     var digests = TokenDigests(using: &zeros)
     let tokens = (10..<30).map { number in Array("token-\(number)".utf8) + [UInt8](repeating: 0, count: 8) }
     for (index, token) in tokens.enumerated() {
-      digests.keep(SHA256.digest(of: token.span), of: token.span)
+      digests.insert(SHA256.digest(of: token.span), of: token.span)
       let kept = tokens.prefix(index + 1).filter { isRight(digests.digest(of: $0.span), of: $0) }
       #expect(kept.count == min(index + 1, 8) && kept.contains(token))
     }
@@ -49,12 +49,14 @@ import Testing
     var sizes: [Int] = []
     let tokens = (0..<600).map { index in text(1 + index % 64, seed: UInt64(index)) }
     for (index, token) in tokens.enumerated() {
-      if digests.digest(of: token.span) == nil { digests.keep(SHA256.digest(of: token.span), of: token.span) }
-      guard sizes.last != digests.marks.count else { continue }
-      sizes.append(digests.marks.count)
+      if digests.digest(of: token.span) == nil { digests.insert(SHA256.digest(of: token.span), of: token.span) }
+      guard sizes.last != digests.tags.count else { continue }
+      sizes.append(digests.tags.count)
       #expect(tokens[...index].allSatisfy { isRight(digests.digest(of: $0.span), of: $0) })
     }
-    #expect(sizes.first == 128 && sizes.count > 2 && zip(sizes, sizes.dropFirst()).allSatisfy { $1 == 2 * $0 })
+    // One token in 256 that finds its set full makes it double twice, or more often.
+    #expect(sizes.first == 128 && sizes.count > 2 && sizes == sizes.sorted())
+    #expect(sizes.allSatisfy { $0.nonzeroBitCount == 1 })
   }
 
   @Test func `holds 1,024 tokens that take turns, and as many bytes as it says`() {
@@ -64,12 +66,12 @@ import Testing
     for round in 0..<3 {
       for token in tokens {
         if isRight(digests.digest(of: token.span), of: token) { continue }
-        digests.keep(SHA256.digest(of: token.span), of: token.span)
+        digests.insert(SHA256.digest(of: token.span), of: token.span)
         if round > 0 { missed += 1 }
       }
     }
     #expect(missed < 60)
-    #expect(digests.marks.count * 4 + digests.words.count * 8 <= 400 << 10)
+    #expect(digests.tags.count * 4 + digests.words.count * 8 <= 400 << 10)
   }
 
   @Test func `never gives another digest than SHA-256 does`() {
@@ -87,33 +89,33 @@ import Testing
         hits += 1
         #expect(kept == digest, "seed \(seed)")
       } else if Bool.random(using: &random) {
-        digests.keep(digest, of: token.span)
+        digests.insert(digest, of: token.span)
       }
     }
     #expect(hits > 1_000, "seed \(seed)")
   }
 }
 
-/// What the policy decides is decided anew for each request, whatever is kept.
+/// The policy is evaluated for each request, whatever digests are cached.
 @Suite struct KeptTokenTests {
   private static let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer reader"])
 
   @Test func `keeps a token that the policy knows, and no other`() throws {
     var digests = emptyDigests()
-    for token in ["nobody", "not a token"] {
+    for token in ["unknown", "not a token"] {
       let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer \(token)"])
       #expect(request.rejection(&digests) != nil)
     }
-    #expect(digests.marks.isEmpty && digests.words.isEmpty)
+    #expect(digests.tags.isEmpty && digests.words.isEmpty)
     #expect(Self.request.rejection(&digests) == nil)
     #expect(digests.digest(of: Array("reader".utf8).span) == SHA256.digest(of: Array("reader".utf8).span))
-    #expect(digests.digest(of: Array("nobody".utf8).span) == nil)
+    #expect(digests.digest(of: Array("unknown".utf8).span) == nil)
   }
 
   @Test func `admits with a kept digest just what it admits without`() throws {
     var digests = emptyDigests()
     for _ in 0..<3 {
-      for token in ["reader", "expired", "revoked", "none", "nobody"] {
+      for token in ["reader", "expired", "revoked", "none", "unknown"] {
         let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer \(token)"])
         #expect(request.rejection(&digests) == request.rejection())
       }

@@ -77,10 +77,10 @@ private let entry = #"{ "sha256": "\#(new)" }"#
   }
 
   @Test(arguments: [
-    ("[]", "\"clients\" is missing"), ("{\"clients\": {\"a\": {}}}", "clients.a: is no client's entry"),
-    ("{\"clients\": {\"a\": {\"x\": 1, \"x\": 2}}}", "repeated key"), ("{", "the file ends"),
+    ("[]", "\"clients\" is missing"), ("{\"clients\": {\"a\": {}}}", "clients.a: is not a valid client entry"),
+    ("{\"clients\": {\"a\": {\"x\": 1, \"x\": 2}}}", "repeated key"), ("{", "unexpected end of file"),
     ("{\"clients\": {\"a\": {\"tokens\": null}}}", "must be a list, not null"),
-    ("{\"clients\": {\"a\": {\"tokens\": [{\"sha256\": \"x\"}]}}}", "a.tokens[0]: is no token entry"),
+    ("{\"clients\": {\"a\": {\"tokens\": [{\"sha256\": \"x\"}]}}}", "a.tokens[0]: is not a valid token entry"),
   ])
   func `does not edit what it cannot read`(text: String, words: String) throws {
     try FolderFiles(["clients.json": text]).withFolder { folder in
@@ -109,7 +109,7 @@ private let entry = #"{ "sha256": "\#(new)" }"#
   func `reads a lifetime`(text: String, seconds: Int64) { #expect(Lifetime(text)?.seconds == seconds) }
 
   @Test(arguments: ["", "s", "1", "-1s", "1.5h", "3651d", "1w", "１s", "99999999999999999999s"])
-  func `refuses what is no lifetime`(text: String) { #expect(Lifetime(text) == nil) }
+  func `refuses an invalid lifetime`(text: String) { #expect(Lifetime(text) == nil) }
 
   private func edit(_ text: String, _ body: (ClientEntry) -> FileEdit) throws -> FileEdit {
     try FolderFiles(["clients.json": text]).withFolder { folder in

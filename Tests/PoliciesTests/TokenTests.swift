@@ -10,7 +10,7 @@ import Testing
       let token = Token.mint(using: &random).text
       #expect(token.utf8.count == 57 && token.hasPrefix("blnk_at_"))
       #expect(token.utf8.dropFirst(8).allSatisfy(isAlphanumeric))
-      #expect(Token.checksumHolds(token))
+      #expect(Token.hasValidChecksum(token))
     }
   }
 
@@ -28,10 +28,10 @@ import Testing
     for index in token.indices {
       var changed = token
       changed[index] = changed[index] == "x" ? "y" : "x"
-      #expect(!Token.checksumHolds(String(changed)))
+      #expect(!Token.hasValidChecksum(String(changed)))
     }
-    #expect(!Token.checksumHolds(String(token.dropLast())) && !Token.checksumHolds(String(token) + "0"))
-    #expect(!Token.checksumHolds("") && !Token.checksumHolds("blnk_at_"))
+    #expect(!Token.hasValidChecksum(String(token.dropLast())) && !Token.hasValidChecksum(String(token) + "0"))
+    #expect(!Token.hasValidChecksum("") && !Token.hasValidChecksum("blnk_at_"))
   }
 
   @Test func `computes the CRC-32 of zlib`() {

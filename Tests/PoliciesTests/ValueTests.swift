@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test(arguments: ["", "*", "a b", "a\"", "a\\", "é", "a\t", String(repeating: "x", count: 129)])
-  func `refuses what is no scope-token`(text: String) {
+  func `refuses an invalid scope-token`(text: String) {
     #expect(Scope(text) == nil)
   }
 
@@ -36,7 +36,7 @@ import Testing
     "", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1..2.3", "+1.2.3.4", ":", ":::", "1:2:3:4:5:6:7",
     "1:2:3:4:5:6:7:8:9", "1::2::3", "12345::", "g::", "::1%eth0", "1:2:3:4:5:6:7:8::", "1.2.3.4::", " ::1", "localhost",
   ])
-  func `refuses what is no address`(text: String) {
+  func `refuses an invalid address`(text: String) {
     #expect(IPAddress(text) == nil)
   }
 
@@ -58,7 +58,7 @@ import Testing
     "x",
     "2001:db8::1/64", "10.0.0.0/8/8",
   ])
-  func `refuses what is no network`(text: String) {
+  func `refuses an invalid network`(text: String) {
     #expect(Network(text) == nil)
   }
 

@@ -12,7 +12,7 @@ func connection() throws -> (near: Peer, far: Peer) {
   return (try #require(try waitForOne(listener)), far)
 }
 
-/// The next connection, which comes within a second.
+/// Waits up to a second for the next connection.
 func waitForOne(_ listener: Reactor.Listener) throws -> Peer? {
   for _ in 0..<1_000 {
     if let peer = try listener.next() { return peer }
@@ -50,7 +50,7 @@ extension Peer {
     return unsafe poll(&entry, 1, 5_000) == 1
   }
 
-  /// Waits until `count` bytes have come that were not read.
+  /// Waits until `count` unread bytes have arrived.
   func waitUntilHolding(_ count: Int) -> Bool {
     for _ in 0..<5_000 {
       if LinuxSocketCalls.shared.bytesWaiting(number) ?? 0 >= count { return true }

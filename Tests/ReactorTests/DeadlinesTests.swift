@@ -3,7 +3,7 @@ import TestValues
 import Testing
 
 @Suite struct DeadlinesTests {
-  /// What the wheel must do, by looking at every entry.
+  /// A reference for the wheel that looks at every entry.
   struct Model {
     var due: [UInt32: (at: Int64, tick: Int64)] = [:]
 
@@ -12,7 +12,7 @@ import Testing
       self.due[id] = due == .max ? nil : (due, max(now / tick + 1, (due + tick - 1) / tick))
     }
 
-    /// Those that may not be late any more.
+    /// The ids that must have fired by `now`.
     func overdue(now: Int64) -> [UInt32] { due.filter { $0.value.tick <= now / Deadlines.tickMilliseconds }.map(\.key) }
   }
 
@@ -35,7 +35,7 @@ import Testing
         #expect(model.due[id].map { $0.at <= now } == true, "early, cleared or twice: \(id), seed \(seed)")
         model.due[id] = nil
         fired.insert(id)
-        // What a handler does: its own next deadline, or another's.
+        // As a handler does: sets its own next deadline, or another's.
         if Bool.random(using: &random) { change(&wheel, &model, now, &random) }
       }
       #expect(model.overdue(now: now) == [], "late: seed \(seed)")
@@ -82,14 +82,14 @@ import Testing
   }
 
   @Test(arguments: [Int64.max - 1, Int64.max - 7, Int64.max / 2])
-  func `takes a deadline beyond all time`(due: Int64) {
+  func `accepts a deadline far beyond the horizon`(due: Int64) {
     var wheel = Deadlines(now: 5)
     wheel.set(1, at: due)
     #expect(wheel.popDue(now: 1_000_000) == nil)
     #expect(wheel.untilNext(now: 1_000_000) != nil)
   }
 
-  @Test func `fires nothing for an id that was cleared and nothing twice for its next holder`() {
+  @Test func `does not fire for a cleared id, nor twice for the id's next user`() {
     var wheel = Deadlines(now: 0)
     wheel.set(7, at: 100)
     wheel.clear(7)
@@ -100,7 +100,7 @@ import Testing
     #expect(wheel.popDue(now: 1_000) == nil)
   }
 
-  @Test func `has nothing to wait for when it is empty`() {
+  @Test func `has no next tick when it is empty`() {
     #expect(Deadlines(now: 12_345).untilNext(now: 12_345) == nil)
   }
 }

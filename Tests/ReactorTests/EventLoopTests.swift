@@ -6,13 +6,13 @@ import Synchronization
 import System
 import Testing
 
-/// Notes what it is told.
-private final class Witness: EventHandler {
+/// Records its events.
+private final class RecordingHandler: EventHandler {
   var events: [Readiness] = []
   var passed = 0
-  var wakeUps: [UInt8] = []
+  var scheduledCalls: [UInt8] = []
   var onReady: () -> Void = {}
-  var onWakeUp: () -> Void = {}
+  var onScheduledCall: () -> Void = {}
   var onFree: () -> Void = {}
 
   override func ready(_ readiness: Readiness) {
@@ -20,9 +20,9 @@ private final class Witness: EventHandler {
     onReady()
   }
 
-  override func wokenUp(for reason: UInt8) {
-    wakeUps.append(reason)
-    onWakeUp()
+  override func scheduledCall(for reason: UInt8) {
+    scheduledCalls.append(reason)
+    onScheduledCall()
   }
 
   override func deadlinePassed() { passed += 1 }
@@ -31,92 +31,92 @@ private final class Witness: EventHandler {
 }
 
 @Suite struct EventLoopTests {
-  @Test func `tells an edge once`() throws {
+  @Test func `reports an edge once`() throws {
     let turns = try Turns()
     let pair = try SocketPair()
-    let witness = Witness()
-    let registration = turns.loop.register(witness)
+    let handler = RecordingHandler()
+    let registration = turns.loop.register(handler)
     try turns.loop.watch(pair.near.number, for: registration)
-    #expect(turns.run { witness.events == [.writable] })
+    #expect(turns.run { handler.events == [.writable] })
     #expect(pair.far.send("x"))
-    #expect(turns.run { witness.events.count == 2 })
-    #expect(witness.events[1] == [.readable, .writable])
+    #expect(turns.run { handler.events.count == 2 })
+    #expect(handler.events[1] == [.readable, .writable])
     turns.run(for: 30)
-    #expect(witness.events.count == 2)
+    #expect(handler.events.count == 2)
   }
 
-  @Test func `drops an event of a registration that has ended in the same turn`() throws {
+  @Test func `drops an event of a registration that ended in the same turn`() throws {
     let turns = try Turns()
     let one = try SocketPair()
     let two = try SocketPair()
-    let (first, second, heir) = (Witness(), Witness(), Witness())
+    let (first, second, successor) = (RecordingHandler(), RecordingHandler(), RecordingHandler())
     let registrations = (turns.loop.register(first), turns.loop.register(second))
-    // Whoever comes first ends the other, whose event stands in the same batch, and gives its place away.
+    // The first to be called unregisters the other, whose event is in the same batch, and reuses its slot.
     let loop = turns.loop
     first.onReady = {
       loop.unregister(registrations.1)
-      _ = loop.register(heir)
+      _ = loop.register(successor)
     }
     second.onReady = {
       loop.unregister(registrations.0)
-      _ = loop.register(heir)
+      _ = loop.register(successor)
     }
     try turns.loop.watch(one.near.number, for: registrations.0)
     try turns.loop.watch(two.near.number, for: registrations.1)
     turns.run(for: 30)
     #expect(first.events.count + second.events.count == 1)
-    #expect(heir.events.isEmpty)
+    #expect(successor.events.isEmpty)
   }
 
-  @Test func `calls again in the next turn, once for each time it is asked, and never after the end`() throws {
+  @Test func `makes each scheduled call once in the next turn, and none after unregistering`() throws {
     let turns = try Turns()
-    let (witness, ended) = (Witness(), Witness())
-    let registration = turns.loop.register(witness)
+    let (handler, ended) = (RecordingHandler(), RecordingHandler())
+    let registration = turns.loop.register(handler)
     let gone = turns.loop.register(ended)
-    turns.loop.again(registration, 7)
-    turns.loop.again(gone, 8)
+    turns.loop.scheduleNextTurn(registration, 7)
+    turns.loop.scheduleNextTurn(gone, 8)
     turns.loop.unregister(gone)
     turns.run(for: 30)
-    #expect(witness.wakeUps == [7] && witness.events.isEmpty && ended.wakeUps.isEmpty)
+    #expect(handler.scheduledCalls == [7] && handler.events.isEmpty && ended.scheduledCalls.isEmpty)
   }
 
-  @Test func `others get their turn while one asks again and again`() throws {
+  @Test func `a handler that keeps scheduling calls does not starve others`() throws {
     let turns = try Turns()
     let pair = try SocketPair()
-    let (busy, other) = (Witness(), Witness())
+    let (busy, other) = (RecordingHandler(), RecordingHandler())
     let registration = turns.loop.register(busy)
     let (loop, watched) = (turns.loop, turns.loop.register(other))
-    busy.onWakeUp = { loop.again(registration) }
-    turns.loop.again(registration)
+    busy.onScheduledCall = { loop.scheduleNextTurn(registration) }
+    turns.loop.scheduleNextTurn(registration)
     try turns.loop.watch(pair.near.number, for: watched)
     turns.loop.setDeadline(turns.loop.now + 20, for: watched)
     #expect(turns.run { other.events.count == 1 && other.passed == 1 })
-    #expect(busy.wakeUps.count > 10)
-    busy.onWakeUp = {}
+    #expect(busy.scheduledCalls.count > 10)
+    busy.onScheduledCall = {}
   }
 
-  @Test func `a deadline goes with its registration`() throws {
+  @Test func `a deadline ends with its registration`() throws {
     let turns = try Turns()
-    let (first, heir) = (Witness(), Witness())
+    let (first, successor) = (RecordingHandler(), RecordingHandler())
     let registration = turns.loop.register(first)
     turns.loop.setDeadline(turns.loop.now + 10, for: registration)
     turns.loop.unregister(registration)
-    let next = turns.loop.register(heir)
+    let next = turns.loop.register(successor)
     turns.loop.setDeadline(turns.loop.now + 10, for: registration)
     turns.run(for: 50)
-    #expect(first.passed == 0 && heir.passed == 0)
+    #expect(first.passed == 0 && successor.passed == 0)
     turns.loop.setDeadline(turns.loop.now + 10, for: next)
-    #expect(turns.run { heir.passed == 1 })
+    #expect(turns.run { successor.passed == 1 })
   }
 
-  @Test func `a handler may end another as it is freed itself`() throws {
+  @Test func `a handler may unregister another while it is freed`() throws {
     let turns = try Turns()
     var freed = 0
     let loop = turns.loop
-    var last: Witness? = Witness()
+    var last: RecordingHandler? = RecordingHandler()
     last?.onFree = { freed += 1 }
     let lastRegistration = loop.register(try #require(last))
-    var first: Witness? = Witness()
+    var first: RecordingHandler? = RecordingHandler()
     first?.onFree = {
       freed += 1
       loop.unregister(lastRegistration)
@@ -136,7 +136,7 @@ private final class Witness: EventHandler {
     #expect(turns.run { turns.wakes == 1 })
   }
 
-  @Test func `adopts a descriptor that another thread hands over, and closes it when nobody wants it`() throws {
+  @Test func `adopts a descriptor that another thread hands over, and closes it if it is not kept`() throws {
     let turns = try Turns()
     let (far, number) = try halfOwned()
     let handle = turns.loop.handle
@@ -150,7 +150,7 @@ private final class Witness: EventHandler {
     #expect(count == 1)
   }
 
-  /// One end of a pair, and the number of the other, which belongs to nobody yet.
+  /// One end of a pair, and the number of the other, which has no owner yet.
   private func halfOwned() throws -> (far: Peer, number: Int32) {
     let pair = try SocketPair()
     return (pair.far, fcntl(pair.near.number, F_DUPFD_CLOEXEC, 0))

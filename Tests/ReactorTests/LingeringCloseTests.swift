@@ -54,8 +54,8 @@ import Testing
     #expect(close.drain(near.socket, into: scratch) == .waiting && scratch.isEmpty)
   }
 
-  /// The peer goes on sending, and reads the response only then.
-  @Test func `bytes that come after the response cause no reset`() throws {
+  /// The peer keeps sending and reads the response only afterwards.
+  @Test func `bytes that arrive after the response cause no reset`() throws {
     let far = try {
       let (near, far) = try connection()
       #expect(far.send("the beginning of a body") && near.waitUntilReadable())
@@ -75,7 +75,7 @@ import Testing
     #expect(far.receive(into: ByteBuffer(capacity: 16)) == .ended)
   }
 
-  /// What the test above would see without a lingering close.
+  /// The result of the test above without a lingering close.
   @Test func `closing at once causes a reset`() throws {
     let far = try {
       let (near, far) = try connection()

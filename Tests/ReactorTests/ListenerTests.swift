@@ -25,25 +25,25 @@ import Testing
     _ = client
   }
 
-  @Test func `names a port that is in use`() throws {
+  @Test func `reports a port that is in use`() throws {
     let listener = try Reactor.Listener(.tcp(host: "127.0.0.1", port: 0))
     let port = try #require(listener.localAddress?.port)
     #expect(throws: Errno.addressInUse) { try Reactor.Listener(.tcp(host: "127.0.0.1", port: port)) }
   }
 
   @Test(arguments: ["localhost", "", "256.1.1.1", "1.2.3.4.5"])
-  func `refuses what is no numeric address`(host: String) {
+  func `rejects anything but a numeric address`(host: String) {
     #expect(throws: Errno(EADDRNOTAVAIL)) { try Reactor.Listener(.tcp(host: host, port: 0)) }
   }
 
-  @Test func `replaces the socket file of a dead process, and none that answers`() throws {
+  @Test func `replaces a stale socket file, but not one in use`() throws {
     try withFolder { folder in
       let path = folder + "/gateway.sock"
       do {
         let first = try Reactor.Listener(.unix(path: path))
         #expect(throws: Errno.addressInUse) { try Reactor.Listener(.unix(path: path)) }
         #expect(first.localAddress == .unix(path: ""))
-        // Where it does not find the file, it leaves it behind as a process that was killed.
+        // Moved away, the file is not removed with the listener: it stays, as after a killed process.
         try FileManager.default.moveItem(atPath: path, toPath: path + ".moved")
       }
       try FileManager.default.moveItem(atPath: path + ".moved", toPath: path)
@@ -67,11 +67,11 @@ import Testing
     }
   }
 
-  @Test func `lets nobody join its queue once that is ended, and gives out who waits there`() throws {
+  @Test func `a closed queue takes no new connections, and hands out the waiting ones`() throws {
     let listener = try Reactor.Listener(.tcp(host: "127.0.0.1", port: 0))
     let port = try #require(listener.localAddress?.port)
     let early = try (0..<3).map { _ in try connected("127.0.0.1", port) }
-    listener.endQueue()
+    listener.closeQueue()
     let late = FileDescriptor(owning: socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0))
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -87,7 +87,7 @@ import Testing
     for peer in early { withExtendedLifetime(peer) {} }
   }
 
-  @Test func `lets nobody join the queue of a socket file once that is ended`() throws {
+  @Test func `the closed queue of a socket file takes no new connections`() throws {
     try withFolder { folder in
       let path = folder + "/gateway.sock"
       let listener = try Reactor.Listener(.unix(path: path))
@@ -101,7 +101,7 @@ import Testing
           socklen_t(MemoryLayout<sockaddr_un>.size))
       }
       #expect(connected == 0)
-      listener.endQueue()
+      listener.closeQueue()
       #expect(!FileManager.default.fileExists(atPath: path))
       #expect(try listener.next() != nil)
       #expect(try listener.next() == nil)
@@ -118,7 +118,7 @@ import Testing
       let second = try Reactor.Listener(.unix(path: path))
       first.stop()
       #expect(FileManager.default.fileExists(atPath: path))
-      // Another process's, which found the first one gone.
+      // The file of another process, which found the first one gone.
       try FileManager.default.removeItem(atPath: path)
       try "another".write(toFile: path, atomically: true, encoding: .utf8)
       second.stop()
@@ -126,7 +126,7 @@ import Testing
     }
   }
 
-  @Test func `leaves no socket file where it could not be made`() throws {
+  @Test func `removes its socket file when it is freed`() throws {
     try withFolder { folder in
       let path = folder + "/gateway.sock"
       do { _ = try Reactor.Listener(.unix(path: path)) }
@@ -144,7 +144,7 @@ import Testing
   }
 
   @Test(arguments: [("", EADDRNOTAVAIL), (String(repeating: "x", count: 200), ENAMETOOLONG), ("/no/such/x", ENOENT)])
-  func `refuses a path that cannot be bound`(path: String, number: Int32) {
+  func `rejects a path that cannot be bound`(path: String, number: Int32) {
     #expect(throws: Errno(number)) { try Reactor.Listener(.unix(path: path)) }
   }
 

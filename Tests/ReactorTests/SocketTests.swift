@@ -36,7 +36,7 @@ import Testing
     #expect(received.text == "head body")
   }
 
-  @Test func `a peer that has gone is an error and no signal`() throws {
+  @Test func `writing to a closed peer is an error, not a signal`() throws {
     let near = try SocketPair().near
     #expect(near.send(ByteBuffer("x")) == .failed(Errno(EPIPE)))
   }

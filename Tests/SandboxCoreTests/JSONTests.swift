@@ -25,7 +25,7 @@ struct JSONTests {
     ("é", "invalid character 'Ã' looking for beginning of value"),
     (String(repeating: "[", count: 100_000), "exceeded max depth"),
   ])
-  func `refuses what is no JSON in the words of Go's decoder`(text: String, message: String) {
+  func `refuses invalid JSON with the messages of Go's decoder`(text: String, message: String) {
     #expect(throws: JSONFault.self) { try JSONReader.read(Array(text.utf8)) }
     do { _ = try JSONReader.read(Array(text.utf8)) } catch { #expect(error.message == message) }
   }
@@ -45,7 +45,7 @@ struct JSONTests {
   }
 
   @Test
-  func `turns bytes that are no UTF-8 into replacement characters`() throws {
+  func `replaces bytes that are not UTF-8 by replacement characters`() throws {
     #expect(try JSONReader.read([0x22, 0x61, 0xFF, 0xC3, 0x22]) == .string("a\u{FFFD}\u{FFFD}"))
   }
 

@@ -38,7 +38,7 @@ struct ReplayTests {
         for (old, new) in zip(recorded.ids, ours.ids) where ids[old] == nil { ids[old] = new }
       }
       let isGreeting = Self.greetings.contains(recording.title)
-      let text = isGreeting ? #""stand-in for Blnk Core, which keeps nothing: server running...""# : recorded
+      let text = isGreeting ? #""sandbox for Blnk Core, in memory only: server running...""# : recorded
       let isAgreed = [
         answer.status == expected.status, ours.withoutChance == text.replacing(ids).withoutChance,
         Self.fields(answer) == Self.fields(expected).map { $0.replacing(ids) },
@@ -48,7 +48,7 @@ struct ReplayTests {
       #expect(ours.withoutChance == text.replacing(ids).withoutChance, comment)
       #expect(Self.fields(answer) == Self.fields(expected).map { $0.replacing(ids) }, comment)
       if isAgreed.allSatisfy(\.self) { report.agreed += 1 } else { report.failed.append(name) }
-      if isGreeting { report.differing.append("\(name) says that this is a stand-in") }
+      if isGreeting { report.differing.append("\(name) says that this is a sandbox") }
       if Self.hasSQL(expected.body) { report.differing.append("\(name) has SQL texts in its details") }
     }
     print(report)

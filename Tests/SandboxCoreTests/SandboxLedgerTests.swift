@@ -119,7 +119,7 @@ struct SandboxLedgerTests {
   }
 
   @Test
-  func `sends no redirect for what is no route`() {
+  func `sends no redirect for an unknown route`() {
     var ledger = SandboxLedger.numbered(key: Self.key)
     #expect(answer(&ledger, "GET", "/nope/").status == 404)
     #expect(answer(&ledger, "PATCH", "/balances/").status == 404)

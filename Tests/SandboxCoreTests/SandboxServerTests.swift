@@ -88,7 +88,7 @@ import Testing
     }
   }
 
-  @Test func `asks a caller that waits to go on`() throws {
+  @Test func `sends 100 Continue to a caller that waits for it`() throws {
     try withSandbox { server in
       let body = #"{"ledger_id":"general_ledger_id","currency":"USD"}"#
       let whole = request("POST /balances", ["Expect: 100-continue"], body: body)
@@ -141,8 +141,8 @@ import Testing
   @Test func `answers HTTP 1.0 and closes`() throws {
     try withSandbox { server in
       let answer = try exchange(server, ["GET / HTTP/1.0\r\n\r\n"])
-      #expect(answer.contains("Content-Length: 64\r\nConnection: close\r\n"))
-      #expect(answer.afterEmptyLine == #""stand-in for Blnk Core, which keeps nothing: server running...""#)
+      #expect(answer.contains("Content-Length: 58\r\nConnection: close\r\n"))
+      #expect(answer.afterEmptyLine == #""sandbox for Blnk Core, in memory only: server running...""#)
     }
   }
 

@@ -94,7 +94,7 @@ struct TransactionTests {
     (#""amount":1e30,"precision":1000000000,"source":"@A","destination":"@B""#, "more than 38 digits"),
     (#""amount":1e300,"source":"@A","destination":"@B""#, "more than 38 digits"),
   ])
-  func `refuses what is no movement`(fields: String, message: String) {
+  func `refuses an invalid movement`(fields: String, message: String) {
     var ledger = SandboxLedger.numbered(key: Self.key)
     let (status, body) = post(&ledger, fields)
     #expect(status == 400)

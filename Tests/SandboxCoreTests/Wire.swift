@@ -11,7 +11,7 @@ func withSandbox(_ body: (SandboxServer) throws -> Void) throws {
   try body(server)
 }
 
-/// Sends the pieces on one connection, each in a write of its own, and returns all that comes until the stand-in closes.
+/// Sends the pieces on one connection, each in a separate write, and returns everything until the stand-in closes.
 func exchange(_ server: SandboxServer, _ pieces: [String]) throws -> String {
   let socket = try BlockingSocket(connectingTo: server.address, waitingAtMost: 5)
   for piece in pieces {
@@ -35,7 +35,7 @@ func request(
 }
 
 extension String {
-  /// How often `part` stands in the text.
+  /// How often `part` occurs in the text.
   func count(of part: String) -> Int { ranges(of: part).count }
 
   var afterEmptyLine: Substring { firstRange(of: "\r\n\r\n").map { self[$0.upperBound...] } ?? "" }

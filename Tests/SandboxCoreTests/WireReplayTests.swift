@@ -1,5 +1,6 @@
 import Foundation
 import Reactor
+import TestSupport
 import Testing
 
 @testable import SandboxCore
@@ -21,20 +22,22 @@ import Testing
     let server = try SandboxServer(listen: .tcp(host: "127.0.0.1", port: 0), key: "core-master-key-0001")
     defer { server.stop() }
     for recording in recordings {
-      let answer = try exchange(server, [recording.wireRequest])
-      let parts = answer.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
-      let lines = parts[0].split(separator: "\r\n").map(String.init)
+      var parser = TestMessageParser()
+      parser.append(Array(try exchange(server, [recording.wireRequest]).utf8))
       let comment = Comment(rawValue: recording.title)
-      #expect(lines[0].hasPrefix("HTTP/1.1 \(recording.response.status) "), comment)
+      let message = parser.next(hasBody: recording.request.method != "HEAD")
+      let answer = try #require(message, comment)
+      #expect(answer.startLine.hasPrefix("HTTP/1.1 \(recording.response.status) "), comment)
+      let fields = answer.fields.map { "\($0.name): \($0.value)" }
       let expected = recording.response.headers.map { "\($0[0]): \($0[1])" }
-      #expect(lines.dropFirst().filter { !$0.isConnectionsOwn }.map(\.settled) == expected.map(\.settled), comment)
-      #expect(parts[1] == recording.response.body, comment)
+      #expect(fields.filter { !$0.isConnectionsOwn }.map(\.settled) == expected.map(\.settled), comment)
+      #expect(answer.bodyText == recording.response.body && parser.rest.isEmpty, comment)
     }
   }
 }
 
 extension Recording {
-  /// As curl sent it, on a connection of its own.
+  /// The request as curl sent it, on a new connection.
   fileprivate var wireRequest: String {
     let body = request.body ?? ""
     let length = body.isEmpty ? [] : ["Content-Length: \(body.utf8.count)"]
@@ -44,7 +47,7 @@ extension Recording {
 }
 
 extension String {
-  /// What the recording does not have: the date, and the end that this test asks for.
+  /// Fields that the recording lacks: the date, and the close that this test asks for.
   fileprivate var isConnectionsOwn: Bool { hasPrefix("Date: ") || self == "Connection: close" }
 
   /// Without what counts requests or names the caller's port.

@@ -1,3 +1,4 @@
+import TestSupport
 import TestValues
 
 /// What a Core may do with a request.
@@ -6,23 +7,23 @@ enum CoreConduct: CaseIterable {
   case endsLater
   case answersUntilClose, breaksOff, babbles, neverAnswers, endsOutput, leaves
 
-  /// Half of all requests are answered as they should be.
+  /// Half of all requests are answered normally.
   static func any(using random: inout SeededGenerator) -> CoreConduct {
     Bool.random(using: &random) ? .answers : allCases.randomElement(using: &random) ?? .answers
   }
 }
 
-/// An answer that bears a request's tag, in its head and all over its body.
+/// A response with the request's tag in its head, and repeated as its body.
 struct SimulatedAnswer {
   private(set) var fields: [String]
   private(set) var body: [UInt8]
   private let hasBody: Bool
 
-  /// An answer that nobody asked for.
+  /// An unsolicited response.
   static let stray = Array("HTTP/1.1 200 OK\r\nX-Tag: stray\r\nContent-Length: 6\r\n\r\nstray.".utf8)
 
   init(
-    _ request: SimulatedMessage, _ tag: String, _ conduct: CoreConduct = .answers, using random: inout SeededGenerator
+    _ request: TestMessage, _ tag: String, _ conduct: CoreConduct = .answers, using random: inout SeededGenerator
   ) {
     let unitsMax = Int.random(in: 0..<8, using: &random) == 0 ? 4_000 : 60
     let whole = Array(String(repeating: tag + ".", count: Int.random(in: 0...unitsMax, using: &random)).utf8)
@@ -43,7 +44,7 @@ struct SimulatedAnswer {
     Array(("HTTP/1.1 200 OK\r\n" + fields.map { $0 + "\r\n" }.joined() + "\r\n").utf8) + (hasBody ? body : [])
   }
 
-  /// Makes it as long as a read, so that what stands behind it is not read with it.
+  /// Makes it as long as one read, so that what follows it is not read with it.
   mutating func fill(_ count: Int, using random: inout SeededGenerator) {
     let lack = count - bytes.count - "X-Fill: \r\n".utf8.count
     if lack > 0 { fields.append("X-Fill: " + String(repeating: "x", count: lack)) }

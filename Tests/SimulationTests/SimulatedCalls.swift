@@ -7,19 +7,19 @@ import TestValues
 /// The gateway's end of a simulated connection.
 final class SimulatedEnd {
   let number: Int32
-  /// What has come and was not read.
+  /// Bytes that have arrived and are unread.
   var arrived: [UInt8] = []
   var arrivedEnd = false
   var isReset = false
-  /// How much may be sent before the peer takes some.
+  /// How much may be sent before the peer reads.
   var room: Int
-  /// Nothing comes and nothing goes any more, and nobody says so.
+  /// Nothing arrives and nothing leaves any more, without an event.
   var isStalled = false
-  /// What the peer learns.
+  /// Callbacks of the peer.
   var onSent: ([UInt8]) -> Void = { _ in }
   var onEnd: () -> Void = {}
 
-  /// What was sent as the last bytes before the end, which the kernel may hold back until then.
+  /// The last bytes before the end, which the kernel may delay until then.
   fileprivate var heldBack: [UInt8] = []
 
   fileprivate var tag: EventTag?
@@ -47,18 +47,18 @@ final class SimulatedEnd {
   }
 }
 
-/// The system calls of simulated sockets, one of which may fail: "step N".
+/// The system calls of simulated sockets, one of which may fail ("step N").
 final class SimulatedCalls: SocketCalls {
   enum Harm: CaseIterable {
     case none, failure, stall
   }
 
   var harm = Harm.none
-  /// The call that is harmed, from 0.
+  /// The number of the call that fails, from 0.
   var harmedCall = Int.max
   private(set) var callCount = 0
   var wasHarmed: Bool { callCount > harmedCall && harm != .none }
-  /// What no gateway may do, such as use a descriptor that it has closed.
+  /// Forbidden calls of the gateway, for example on a descriptor that it has closed.
   private(set) var violations: [String] = []
   var extraEvents: [(tag: EventTag, readiness: Readiness)] = []
 
@@ -135,7 +135,7 @@ final class SimulatedCalls: SocketCalls {
   func receive(_ number: Int32, into buffer: ByteBuffer) -> Transfer {
     guard let end = end(number) else { return .failed(Errno(EBADF)) }
     if isHarmed(end) { return .failed(Errno(ECONNRESET)) }
-    // Linux gives what came before the reset, also when sending has failed already.
+    // Linux delivers what arrived before the reset, even after sending has failed.
     guard !end.arrived.isEmpty else {
       return end.isReset ? .failed(Errno(ECONNRESET)) : end.arrivedEnd ? .ended : .wouldBlock
     }
@@ -159,7 +159,7 @@ final class SimulatedCalls: SocketCalls {
     }
   }
 
-  /// - Parameter taking: gives at most so many of the bytes that are to be sent.
+  /// - Parameter taking: returns at most that many of the bytes to send.
   private func send(_ number: Int32, isLast: Bool, taking: (Int) -> [UInt8]) -> Transfer {
     guard let end = end(number) else { return .failed(Errno(EBADF)) }
     if isHarmed(end) { return .failed(Errno(EPIPE)) }
@@ -167,7 +167,7 @@ final class SimulatedCalls: SocketCalls {
     guard end.room > 0 else { return .wouldBlock }
     let sent = taking(end.room)
     end.room -= sent.count
-    // What is last waits for the end, which has to come, unless the room is full.
+    // The last bytes wait for the end, which has to follow, unless the buffer is full.
     end.heldBack += sent
     if !isLast || end.room == 0 { end.sendHeldBack() }
     return .bytes(sent.count)
@@ -202,7 +202,7 @@ final class SimulatedCalls: SocketCalls {
     return nil
   }
 
-  /// Counts a call, and harms its end when it is that one's turn.
+  /// Counts a call, and makes it fail if it is the chosen one.
   private func isHarmed(_ end: SimulatedEnd) -> Bool {
     defer { callCount += 1 }
     guard callCount == harmedCall else { return false }
@@ -212,7 +212,7 @@ final class SimulatedCalls: SocketCalls {
       reset(end)
       return true
     case .stall:
-      // What room there is stays, as in a socket's own buffer.
+      // The capacity stays the same, as in a socket's buffer.
       end.isStalled = true
       end.arrived = []
       end.arrivedEnd = false

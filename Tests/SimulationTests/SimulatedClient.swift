@@ -4,15 +4,15 @@ import TestSupport
 /// A client with some requests on one connection, well-behaved or not.
 final class SimulatedClient: SimulatedPeer {
   private enum Conduct: CaseIterable {
-    /// Asks, takes the answers, and ends.
+    /// Sends requests, reads the responses, and ends.
     case asks
     /// Sends all requests at once.
     case pipelines
-    /// Is gone without a word once it has had some answers, or some time after it began.
+    /// Disconnects after some responses, or some time after it began.
     case leavesBetween, leavesMidway
-    /// Sends a request in part, and nothing more.
+    /// Sends part of a request, and nothing more.
     case stalls
-    /// Is connected, and that is all; or stays when it has had its answers.
+    /// Connects and sends nothing, or stays connected after its responses.
     case saysNothing, stays
   }
 
@@ -23,9 +23,9 @@ final class SimulatedClient: SimulatedPeer {
   private var requests: [[UInt8]] = []
   private var asked = 0
   private var answered = 0
-  /// The request that it does not send whole, or the answers after which it leaves.
+  /// The request that it does not complete, or the number of responses after which it leaves.
   private let turningPoint: Int
-  /// When something last went or was taken (milliseconds).
+  /// When something was last sent or received (milliseconds).
   private var heardAt: Int64
   private var isToldOfClose = false
   private var isLetGo = false
@@ -45,8 +45,8 @@ final class SimulatedClient: SimulatedPeer {
   private func add(_ tag: String) {
     let lot = Int.random(in: 0..<12, using: &kernel.random)
     let target = lot == 0 ? "/nowhere?t=\(tag)" : "/proxy/balances?t=\(tag)&instance_id=one"
-    // The queue is shared between two that the policy knows.
-    let token = lot == 1 ? "nobody" : lot >= 9 ? TestPolicyFolder.readToken : TestPolicyFolder.token
+    // Two known clients share the queue.
+    let token = lot == 1 ? "unknown" : lot >= 9 ? TestPolicyFolder.readToken : TestPolicyFolder.token
     let head = "\(target) HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer \(token)\r\n"
     let units = Int.random(in: 1...(lot == 2 || lot == 8 ? 6_000 : 60), using: &kernel.random)
     let body = String(repeating: "\(tag).", count: units)
@@ -90,7 +90,7 @@ final class SimulatedClient: SimulatedPeer {
   override func hasReceived() {
     heardAt = kernel.milliseconds
     while answered < methods.count, let answer = reader.next(hasBody: methods[answered] != "HEAD") {
-      if answer.isInterim { continue }
+      if answer.status / 100 == 1 { continue }
       judge(answer)
       answered += 1
       if conduct == .leavesBetween, answered > turningPoint { return leave() }
@@ -99,14 +99,14 @@ final class SimulatedClient: SimulatedPeer {
     }
   }
 
-  private func judge(_ answer: SimulatedMessage) {
+  private func judge(_ answer: TestMessage) {
     let tag = SimulatedTag.make(number, answered)
-    run.expect(answered < asked, "client \(number) got an answer that it did not ask for")
-    run.clientSaw(answer.field("X-Request-Id") ?? "")
-    isToldOfClose = answer.field("Connection") == "close"
+    run.expect(answered < asked, "client \(number) got an unsolicited response")
+    run.clientSaw(answer["X-Request-Id"] ?? "")
+    isToldOfClose = answer["Connection"] == "close"
     guard answer.status == 200 else { return run.expect(answer.status >= 400, "status \(answer.startLine)") }
-    run.expect(answer.field("X-Tag") == tag, "client \(number) got another answer than that to \(tag)")
-    run.expect(answer.isBody(of: tag), "client \(number) got another body than that of \(tag)")
+    run.expect(answer["X-Tag"] == tag, "client \(number) got a response to another request than \(tag)")
+    run.expect(answer.isBody(of: tag), "client \(number) got another body than \(tag)")
   }
 
   private func finish() {
@@ -118,19 +118,19 @@ final class SimulatedClient: SimulatedPeer {
 
   override func gatewaySent(_ bytes: [UInt8]) { heardAt = kernel.milliseconds }
 
-  /// Who says nothing is let go of, neither early nor late, and nobody with a request in hand.
+  /// A silent client is disconnected, neither early nor late, and no client with a request in progress is.
   override func gatewayEnded() {
-    // The gateway half-closes first, and closes later.
+    // The gateway half-closes first and closes later.
     guard !hasLeft, !isLetGo else { return }
     isLetGo = true
     let waited = kernel.milliseconds - heardAt
     guard conduct == .saysNothing || conduct == .stays && answered == methods.count else {
       let isForgotten = waited >= SimulationRun.idleMilliseconds && answered < asked && conduct != .stalls
-      return run.expect(!isForgotten || run.isHarmed, "client \(number) got no answer to request \(answered)")
+      return run.expect(!isForgotten || run.isHarmed, "client \(number) got no response to request \(answered)")
     }
     let isEarly = waited < SimulationRun.idleMilliseconds && !isToldOfClose && !run.isDraining && !run.isHarmed
-    run.expect(!isEarly, "client \(number) was let go of after \(waited) ms")
-    // A drain that begins just before keeps it for one last request.
+    run.expect(!isEarly, "client \(number) was disconnected after \(waited) ms")
+    // A drain that begins just before keeps the connection for a last request.
     let longest = SimulationRun.idleMilliseconds + (run.isDraining ? SimulationRun.drainIdleMilliseconds : 0)
     run.expect(waited < longest + 50, "client \(number) was kept for \(waited) ms")
   }

@@ -1,19 +1,21 @@
-/// A Core on one connection: answers each request with the request's own tag, or does what Cores do when they are ill.
+import TestSupport
+
+/// A Core on one connection: answers each request with the request's tag, or behaves like a faulty Core.
 ///
-/// It sees to it that nothing comes where nothing may: a request is answered whole before the next one begins, and none
-/// begins on a connection that is not fit for one any more.
+/// It checks that requests arrive only when they may: after the complete response to the previous one, and not on a
+/// connection that is no longer fit for one.
 final class SimulatedCore: SimulatedPeer {
   private unowned let run: SimulationRun
-  /// Whether the gateway has begun a request that has not been answered whole.
+  /// Whether there is a request without a complete response.
   private var isInRequest = false
-  /// How far that is: a request is over when it was sent whole, though perhaps not taken, and its answer has gone whole.
+  /// Its progress: a request ends when it was sent completely, although perhaps not yet read, and its response as well.
   private var hasRequest = false
   private var hasAnswered = false
   private var hasBegunEarly = false
   private var hasJudgedHead = false
-  /// Reads what was sent.
-  private var wire = SimulatedReader()
-  /// Why no request may begin here after a turn of the loop: in the next one the gateway was told.
+  /// Parses what the gateway has sent.
+  private var wire = TestMessageParser()
+  /// Why no request may begin here after this turn of the loop: the gateway gets the event in the next one.
   private var unfit: (reason: String, after: Int)?
 
   init(_ run: SimulationRun, _ end: SimulatedEnd) {
@@ -22,15 +24,15 @@ final class SimulatedCore: SimulatedPeer {
   }
 
   override func gatewaySent(_ bytes: [UInt8]) {
-    // What a stalled end was to say never came.
+    // A stalled end never sends this.
     guard !end.isStalled else { return }
-    run.expect(!hasRequest, "Core got more before it had answered whole")
-    // No body begins like a head.
+    run.expect(!hasRequest, "Core got more before its response was complete")
+    // A body never begins like a head.
     let isHead = ["GET /", "HEAD /", "POST /"].contains { bytes.starts(with: $0.utf8) }
     run.expect(!isHead || !isInRequest, "Core got a request within another")
     if !isInRequest { beginRequest() }
     wire.append(bytes)
-    guard wire.next(hasBody: true) != nil else { return }
+    guard wire.next() != nil else { return }
     hasRequest = true
     endRequest()
   }
@@ -41,7 +43,7 @@ final class SimulatedCore: SimulatedPeer {
   }
 
   override func hasReceived() {
-    while let request = reader.next(hasBody: true) {
+    while let request = reader.next() {
       guard let tag = request.tag else { return run.expect(false, "Core got \(request.startLine)") }
       run.expect(request.isBody(of: tag), "Core got a body that is not that of \(tag)")
       hasJudgedHead = false
@@ -56,18 +58,17 @@ final class SimulatedCore: SimulatedPeer {
 
   override func hasEnded() { leave() }
 
-  /// Now and then a head is enough: if the rest of that request never comes, no other may take its place.
+  /// Answers some requests after their head: if the rest never arrives, no other request may follow on the connection.
   private func answerEarly() {
-    guard !hasJudgedHead, let head = reader.head else { return }
+    guard !hasJudgedHead, let request = reader.head else { return }
     hasJudgedHead = true
-    let request = SimulatedMessage(lines: head, body: [])
     guard Int.random(in: 0..<8, using: &kernel.random) == 0, let tag = request.tag else { return }
     hasBegunEarly = true
     run.coreSaw(request, tag)
     finish(SimulatedAnswer(request, tag, using: &kernel.random).bytes)
   }
 
-  private func act(_ request: SimulatedMessage, _ tag: String) {
+  private func act(_ request: TestMessage, _ tag: String) {
     let conduct = CoreConduct.any(using: &kernel.random)
     var answer = SimulatedAnswer(request, tag, conduct, using: &kernel.random)
     switch conduct {
@@ -78,13 +79,13 @@ final class SimulatedCore: SimulatedPeer {
       send(Array(bytes[..<(bytes.count / 2)]))
       later { $0.finish(Array(bytes[(bytes.count / 2)...])) }
     case .saysClose:
-      // And leaves it to the gateway to do so.
+      // The gateway has to close.
       unfit = ("after Core said close", kernel.turns - 1)
       finish(answer.bytes)
     case .saysMore, .saysMoreBehindFullRead:
       if conduct == .saysMoreBehindFullRead { answer.fill(run.readBytes, using: &kernel.random) }
       unfit = ("after Core said more than it was asked", kernel.turns - 1)
-      // At once, so that what follows is there when the answer is over: later it could not be told apart.
+      // Immediately, so that it has arrived when the response is complete: later it could not be told apart.
       kernel.calls.deliver(answer.bytes + SimulatedAnswer.stray, to: end)
       hasAnswered = true
       endRequest()
@@ -105,9 +106,9 @@ final class SimulatedCore: SimulatedPeer {
     }
   }
 
-  /// Sends the rest of an answer.
+  /// Sends the rest of a response.
   ///
-  /// - Parameter next: done in the turn behind the one in which the gateway gets it.
+  /// - Parameter next: called in the turn after the gateway receives it.
   private func finish(_ bytes: [UInt8], next: ((SimulatedCore) -> Void)? = nil) {
     send(bytes) { [unowned self] in
       hasAnswered = true
@@ -120,24 +121,24 @@ final class SimulatedCore: SimulatedPeer {
   }
 
   private func babble() {
-    atRest("behind bytes of nobody's") { $0.kernel.calls.deliver(SimulatedAnswer.stray, to: $0.end) }
+    atRest("after unsolicited bytes") { $0.kernel.calls.deliver(SimulatedAnswer.stray, to: $0.end) }
   }
 
-  private func endAtRest() { atRest("behind the end") { $0.endOutput() } }
+  private func endAtRest() { atRest("after the end") { $0.endOutput() } }
 
   private func endRequest() {
     guard hasRequest, hasAnswered else { return }
     (isInRequest, hasRequest, hasAnswered) = (false, false, false)
   }
 
-  /// After about as long as the gateway waits at most.
+  /// After about the longest time that the gateway waits.
   private func later(_ act: @escaping (SimulatedCore) -> Void) {
     kernel.after(Int64.random(in: 100...4_000, using: &kernel.random)) { [weak self] in
       if let self, !hasLeft { act(self) }
     }
   }
 
-  /// Does what throws the connection away, unless a request is under way: what comes then may be its answer.
+  /// Makes the connection unfit, unless a request is in progress, which the bytes could be the response to.
   private func atRest(_ reason: String, _ act: (SimulatedCore) -> Void) {
     guard !isInRequest else { return }
     unfit = (reason, kernel.turns - 1)

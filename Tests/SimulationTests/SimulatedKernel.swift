@@ -2,10 +2,10 @@ import Reactor
 import System
 import TestValues
 
-/// Linux as one loop sees it, with time of its own: nothing happens but what the agenda of the run says.
+/// Linux as one loop sees it, with simulated time: nothing happens except what is on the agenda of the run.
 ///
-/// Descriptors are given out again at once, lowest first, as Linux does: whoever uses one that he has closed gets
-/// somebody else's bytes.
+/// Descriptors are reused immediately, lowest first, as on Linux: a caller that uses one after closing it gets another
+/// connection's bytes.
 final class SimulatedKernel: Kernel {
   private(set) var nanoseconds: Int64 = 1_000_000_000_000
   var milliseconds: Int64 { nanoseconds / 1_000_000 }
@@ -13,10 +13,10 @@ final class SimulatedKernel: Kernel {
   var sockets: any SocketCalls { calls }
   let calls: SimulatedCalls
   var random: SeededGenerator
-  /// Asked when nothing is left to happen and the loop has no deadline; false: nothing will.
+  /// Called when the agenda is empty and the loop has no deadline; returns false if nothing will happen.
   var onSilence: () -> Bool = { false }
   private(set) var turns = 0
-  /// Nothing more would ever happen, or too much did; `onStuck` has the loop end.
+  /// Nothing more would ever happen, or too much did; `onStuck` ends the loop.
   private(set) var isStuck = false
   var onStuck: () -> Void = {}
 
@@ -40,15 +40,15 @@ final class SimulatedKernel: Kernel {
     calls = SimulatedCalls()
   }
 
-  /// Has something happen after some time (milliseconds).
+  /// Schedules something (milliseconds from now).
   func after(_ milliseconds: Int64, _ act: @escaping () -> Void) {
     order += 1
-    // By the millisecond, so that what is due together keeps its order.
+    // In milliseconds, so that entries due at the same time keep their order.
     let due = (self.milliseconds + milliseconds) * 1_000_000
     agenda.append(Appointment(due: due, order: order, act: act))
   }
 
-  /// A number of milliseconds: most often none, sometimes long.
+  /// A random number of milliseconds: mostly 0, sometimes large.
   func someTime() -> Int64 {
     switch Int.random(in: 0..<10, using: &random) {
     case 0..<6: 0
@@ -65,7 +65,7 @@ final class SimulatedKernel: Kernel {
     turns += 1
     precondition(turns < 2 * Self.turnsMax, "the loop does not stop; seed \(seed)")
     if turns == Self.turnsMax { giveUp() }
-    // Time goes on while a loop is busy, too.
+    // Time passes while a loop is busy, too.
     if timeout == 0 { nanoseconds += 10_000 }
     let until = timeout.map { nanoseconds + $0 * 1_000_000 }
     while true {

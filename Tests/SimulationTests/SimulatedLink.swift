@@ -2,7 +2,7 @@ import Bytes
 import Reactor
 import Upstream
 
-/// What libcurl is to one upstream connection: it connects, sooner or later or never.
+/// Replaces libcurl for one upstream connection: it connects sooner, later or never.
 final class SimulatedLink: Link {
   private let kernel: SimulatedKernel
   private let connected: (SimulatedEnd) -> Void
@@ -15,7 +15,7 @@ final class SimulatedLink: Link {
     case connects, refused, never
   }
 
-  /// - Parameter connected: tells the Core that there is a connection.
+  /// - Parameter connected: called when there is a connection.
   init(_ kernel: SimulatedKernel, connected: @escaping (SimulatedEnd) -> Void) {
     self.kernel = kernel
     self.connected = connected
@@ -32,7 +32,7 @@ final class SimulatedLink: Link {
     let now = kernel.milliseconds
     guard fate != .never else { return nil }
     guard now >= dueAt else {
-      owner?.callAgain(after: Int(dueAt - now))
+      owner?.setTimer(after: Int(dueAt - now))
       return nil
     }
     guard fate == .connects else { return .failed(.refused, "simulated") }
@@ -42,7 +42,7 @@ final class SimulatedLink: Link {
     return .connected
   }
 
-  func goOn() -> LinkOutcome? { nil }
+  func driveAll() -> LinkOutcome? { nil }
 
   var activeSocket: Int32? { end?.number }
 

@@ -1,18 +1,20 @@
-/// The far end of a simulated connection: sends in pieces, takes what comes at its own pace.
+import TestSupport
+
+/// The far end of a simulated connection: sends in pieces, and reads at its own pace.
 class SimulatedPeer {
   let kernel: SimulatedKernel
   let end: SimulatedEnd
-  /// What has come.
-  var reader = SimulatedReader()
+  /// Parses the received bytes.
+  var reader = TestMessageParser()
   private(set) var isEnded = false
   private(set) var hasLeft = false
   private var outgoing: [UInt8] = []
   private var whenSent: (() -> Void)?
   private var isSending = false
-  /// Bytes that go at once, and how slowly they are taken.
+  /// The largest piece that is sent, and whether reading is slow.
   private let pieceMax: Int
   private let isSlow: Bool
-  /// When what comes next is taken (milliseconds).
+  /// When the next bytes are read (milliseconds).
   private var takesAt: Int64 = 0
 
   init(_ kernel: SimulatedKernel, _ end: SimulatedEnd) {
@@ -30,10 +32,10 @@ class SimulatedPeer {
     }
   }
 
-  /// Some bytes have come; for subclasses.
+  /// Called after bytes were read; for subclasses.
   func hasReceived() {}
   func hasEnded() {}
-  /// The gateway has just sent, or ended: what the peer may see much later.
+  /// Called when the gateway sends or ends, which the peer may notice much later.
   func gatewaySent(_ bytes: [UInt8]) {}
   func gatewayEnded() {}
 
@@ -46,7 +48,7 @@ class SimulatedPeer {
     }
   }
 
-  /// Acts after a while, but never before what came earlier.
+  /// Acts after some time, in the order of the calls.
   private func inOrder(_ act: @escaping (SimulatedPeer) -> Void) {
     let now = kernel.milliseconds
     takesAt = max(takesAt, now + (isSlow ? kernel.someTime() : 0))
@@ -63,7 +65,7 @@ class SimulatedPeer {
 
   // MARK: Sending
 
-  /// - Parameter whenSent: called when the last byte has gone.
+  /// - Parameter whenSent: called after the last byte was sent.
   func send(_ bytes: [UInt8], then whenSent: (() -> Void)? = nil) {
     outgoing += bytes
     self.whenSent = whenSent
@@ -87,10 +89,10 @@ class SimulatedPeer {
     }
   }
 
-  /// Sends no more; what was sent may still be on its way.
+  /// Closes the sending side; earlier bytes may still be in transit.
   func endOutput() { kernel.calls.deliverEnd(to: end) }
 
-  /// Is gone at once.
+  /// Disconnects immediately.
   func leave() {
     hasLeft = true
     kernel.calls.reset(end)

@@ -9,10 +9,10 @@ import Upstream
 @testable import Policies
 @testable import Telemetry
 
-/// One run of a worker with its connections, exchanges and pools, before simulated clients and Cores.
+/// One run of a worker with its connections, exchanges and pools, between simulated clients and Cores.
 final class SimulationRun {
   let kernel: SimulatedKernel
-  /// What was found wrong.
+  /// The faults that were found.
   private(set) var faults: [String] = []
   private let log = SimulatedLog()
   private let mailbox = Mailbox()
@@ -25,15 +25,15 @@ final class SimulationRun {
   private var writes: Set<String> = []
   private(set) var isDraining = false
   var isHarmed: Bool { kernel.calls.harm != .none }
-  /// What a worker reads at once of an answer.
+  /// How much of a response a worker reads at once.
   private(set) var readBytes = 0
 
-  /// How long a client may say nothing, and a connection to Core be kept unused.
+  /// How long a client may be silent, and a connection to Core be idle.
   static let idleMilliseconds: Int64 = 5_000
-  /// For how long a drain keeps a connection for its last request.
+  /// How long a drain keeps a connection for its last request.
   static let drainIdleMilliseconds: Int64 = 1_000
 
-  /// The policy of all runs; timeouts are short, though nobody waits for them.
+  /// The policy of all runs; timeouts are short although simulated time costs nothing.
   private static let policy = Result {
     let folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:1")],
@@ -75,8 +75,8 @@ final class SimulationRun {
 
   func clientSaw(_ id: String) { seenByClients.append(id) }
 
-  func coreSaw(_ request: SimulatedMessage, _ tag: String) {
-    seenByCores.append((tag, request.field("X-Request-Id") ?? ""))
+  func coreSaw(_ request: TestMessage, _ tag: String) {
+    seenByCores.append((tag, request["X-Request-Id"] ?? ""))
     guard request.startLine.hasPrefix("POST ") else { return }
     expect(writes.insert(tag).inserted, "the write \(tag) was put on the wire twice")
   }
@@ -120,7 +120,7 @@ final class SimulationRun {
       try kernel.calls.watch(end.number, EventTag(newDescriptor: end.number, listener: 0))
       client.begin()
     } catch {
-      // What the acceptor does where a loop does not take one.
+      // Like the acceptor if a loop does not accept one.
       handle.connections.subtract(1, ordering: .relaxed)
       handle.arriving.subtract(1, ordering: .relaxed)
       kernel.calls.close(end.number)
@@ -131,10 +131,10 @@ final class SimulationRun {
     SimulatedLink(kernel) { [unowned self] end in cores.append(SimulatedCore(self, end)) }
   }
 
-  /// Peers have nothing more to do, and no deadline is left: all must have been let go of, and the worker may end.
+  /// Peers are done and no deadline is left: all connections must be closed, and the worker may end.
   private func endOrStop() -> Bool {
     guard !isDraining, clients.allSatisfy({ !kernel.calls.isOpen($0.end) }) else { return false }
-    expect(kernel.calls.openCount == 0, "\(kernel.calls.openCount) connections to Core are kept for ever")
+    expect(kernel.calls.openCount == 0, "\(kernel.calls.openCount) connections to Core are never closed")
     drain()
     return true
   }
@@ -147,7 +147,7 @@ final class SimulationRun {
 
   private func tell(_ message: Mailbox.Message) {
     mailbox.post(message)
-    kernel.tell(EventTag(place: 0, life: 0), .readable)
+    kernel.tell(EventTag(slot: 0, generation: 0), .readable)
   }
 
   // MARK: Judging
@@ -155,7 +155,7 @@ final class SimulationRun {
   private func judge() {
     expect(!kernel.isStuck, "nothing more would ever happen")
     expect(isDraining, "it did not end")
-    expect(server == nil, "something holds the worker, its loop and their descriptors for ever")
+    expect(server == nil, "the worker, its loop and their descriptors are never released")
     expect(kernel.calls.violations.isEmpty, "\(kernel.calls.violations.prefix(3))")
     expect(kernel.calls.openCount == 0, "\(kernel.calls.openCount) descriptors are left open")
     expect(handle.connections.load(ordering: .relaxed) == 0, "connections are miscounted")
@@ -163,7 +163,7 @@ final class SimulationRun {
     expect(Set(ids).count == ids.count, "an exchange was recorded twice")
     for id in seenByClients { expect(ids.contains(id), "an answer was not recorded") }
     for (tag, id) in seenByCores { expect(ids.contains(id), "what Core got as \(tag) was not recorded") }
-    expect(Set(seenByClients).count == seenByClients.count, "two answers bear one id")
+    expect(Set(seenByClients).count == seenByClients.count, "two responses have the same id")
   }
 }
 

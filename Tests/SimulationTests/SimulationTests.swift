@@ -1,23 +1,25 @@
 import Testing
 
-/// Connections, exchanges and pools over simulated sockets and time. A run that fails is found again by its seed.
+/// Connections, exchanges and pools over simulated sockets and time. The printed seed reproduces a run.
 @Suite struct SimulationTests {
-  @Test func `whatever peers do, every run frees all, records each exchange once, and mixes nobody's bytes`() throws {
+  @Test func `whatever peers do, each run frees everything, records each exchange once, and mixes no clients' bytes`()
+    throws
+  {
     try checkRuns(300)
   }
 
   @Test(arguments: [SimulatedCalls.Harm.failure, .stall])
-  func `a call that fails, or never comes back, at each step in turn`(harm: SimulatedCalls.Harm) throws {
+  func `a failing or hanging call at each step in turn`(harm: SimulatedCalls.Harm) throws {
     try checkSteps(harm)
   }
 }
 
-/// The same for longer.
+/// More runs.
 @Suite struct SimulationSlowTests {
   @Test func `whatever peers do, in many runs`() throws { try checkRuns(10_000) }
 
   @Test(arguments: [SimulatedCalls.Harm.failure, .stall])
-  func `a call that fails, or never comes back, at each step of many runs`(harm: SimulatedCalls.Harm) throws {
+  func `a failing or hanging call at each step of many runs`(harm: SimulatedCalls.Harm) throws {
     for _ in 0..<10 { try checkSteps(harm) }
   }
 }
@@ -27,7 +29,7 @@ private func checkRuns(_ count: UInt64) throws {
   for seed in first..<first + count { try check(seed) }
 }
 
-/// Harms one call after the other of one run.
+/// Repeats a run, each time with another failing call.
 private func checkSteps(_ harm: SimulatedCalls.Harm) throws {
   var seed = UInt64.random(in: 0..<1 << 40)
   while try !(80..<200).contains(callCount(seed)) { seed += 1 }
@@ -42,7 +44,7 @@ private func callCount(_ seed: UInt64) throws -> Int {
   return run.kernel.calls.callCount
 }
 
-/// - Returns: whether a call was harmed.
+/// - Returns: whether a call failed.
 @discardableResult
 private func check(_ seed: UInt64, _ harm: SimulatedCalls.Harm = .none, _ call: Int = .max) throws -> Bool {
   let run = try SimulationRun(seed: seed, harm: harm, call: call)

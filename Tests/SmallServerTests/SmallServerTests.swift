@@ -6,8 +6,8 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(10))) struct SmallServerTests {
-  /// Responds with the path, or with a long body in parts, or with the request's body where there is one.
-  private final class Echo: Site {
+  /// Responds with the request's body, else with the path; to `/`, with a long body in parts.
+  private final class Echo: RequestHandler {
     func respond(
       to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
     ) -> SmallResponse {
@@ -37,16 +37,18 @@ import Testing
   }
 
   private func withServer(
-    connectionsMax: Int = 4, reserved: Int = 0, milliseconds: Int64? = nil, _ body: (_ port: UInt16) throws -> Void
+    connectionsMax: Int = 4, reserved: Int = 0, timeoutMilliseconds: Int64? = nil,
+    _ body: (_ port: UInt16) throws -> Void
   ) throws {
     let bounds = SmallServerBounds(
-      connectionsMax: connectionsMax, reservedConnectionsMax: reserved, bodyBytesMax: 10, milliseconds: milliseconds)
-    let server = try SiteServer(listen: .tcp(host: "127.0.0.1", port: 0), name: "test", bounds: bounds) { Echo() }
+      connectionsMax: connectionsMax, reservedConnectionsMax: reserved, bodyBytesMax: 10,
+      timeoutMilliseconds: timeoutMilliseconds)
+    let server = try SmallHTTPServer(listen: .tcp(host: "127.0.0.1", port: 0), name: "test", bounds: bounds) { Echo() }
     defer { server.stop() }
     try body(try #require(server.address.port))
   }
 
-  @Test func `answers one request after the other on a connection`() throws {
+  @Test func `answers several requests on a connection`() throws {
     try withServer { port in
       let socket = try TestSocket(port: port)
       var reader = TestMessageReader(socket)
@@ -56,7 +58,7 @@ import Testing
     }
   }
 
-  @Test func `a long answer comes part by part, and others are answered meanwhile`() throws {
+  @Test func `a long response is sent in parts, and other requests are served meanwhile`() throws {
     try withServer { port in
       let slow = try TestSocket(port: port, receiveBuffer: 4_096)
       try slow.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -71,21 +73,21 @@ import Testing
   }
 
   @Test(arguments: ["", "GET / HT", "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"])
-  func `a request that does not come in its time ends the connection`(begun: String) throws {
-    try withServer(milliseconds: 50) { port in
+  func `a request not received within the time limit closes the connection`(begun: String) throws {
+    try withServer(timeoutMilliseconds: 50) { port in
       let socket = try TestSocket(port: port)
       if !begun.isEmpty { try socket.send(begun) }
       #expect(try socket.receive().isEmpty)
     }
   }
 
-  @Test func `an answer that nobody takes ends the connection`() throws {
-    try withServer(milliseconds: 50) { port in
+  @Test func `a response that the peer does not read closes the connection`() throws {
+    try withServer(timeoutMilliseconds: 50) { port in
       let socket = try TestSocket(port: port, receiveBuffer: 4_096)
-      // More than all buffers of the system hold.
+      // More than the system's buffers hold.
       try socket.send(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 20))
       #expect(socket.waitUntilReadable())
-      // Others end by themselves meanwhile, one after the other: the server's own clock.
+      // Each of these idle connections ends by the same time limit: they measure time on the server's clock.
       for _ in 0..<5 {
         var reader = TestMessageReader(try TestSocket(port: port))
         #expect(try reader.next() == nil)
@@ -98,7 +100,7 @@ import Testing
 
   private static let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 
-  /// A connection whose response does not go out, for nobody takes it.
+  /// A connection that does not read its response.
   private func busyConnection(_ port: UInt16) throws -> TestSocket {
     let socket = try TestSocket(port: port, receiveBuffer: 4_096)
     try socket.send(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 20))
@@ -107,7 +109,7 @@ import Testing
   }
 
   @Test(arguments: ["", "GET /a HTTP/1.1\r\nHost:"])
-  func `for one more connection the one goes that waits longest for a request`(begun: String) throws {
+  func `a new connection evicts the one that has waited longest for a request`(begun: String) throws {
     try withServer(connectionsMax: 3) { port in
       let silent = try (0..<3).map { _ in try TestSocket(port: port) }
       for socket in silent where !begun.isEmpty { try socket.send(begun) }
@@ -117,7 +119,7 @@ import Testing
         var reader = TestMessageReader(other)
         try other.send(Self.request)
         #expect(try reader.next()?.status == 200)
-        // Kept: what has just been answered waits for the shortest time.
+        // Kept open: the connection just served has waited for the shortest time.
         others.append(other)
         #expect((try? silent[index].receive())?.isEmpty != false)
         for later in silent.dropFirst(index + 1) { #expect(later.isQuiet(milliseconds: 0)) }
@@ -126,9 +128,9 @@ import Testing
     }
   }
 
-  @Test func `a request that has come is answered however many connections follow`() throws {
+  @Test func `a received request is served however many connections follow`() throws {
     try withServer(connectionsMax: 2) { port in
-      // Held up, so that all of the others wait to be accepted.
+      // Opened faster than they are served, so that the others wait to be accepted.
       let sockets = try (0..<40).map { _ in
         let socket = try TestSocket(port: port)
         try socket.send(Self.request)
@@ -141,7 +143,7 @@ import Testing
     }
   }
 
-  @Test func `where all are being answered, one more is closed`() throws {
+  @Test func `a new connection is closed if all others are busy`() throws {
     try withServer(connectionsMax: 2) { port in
       let busy = try (0..<2).map { _ in try busyConnection(port) }
       let third = try TestSocket(port: port)
@@ -150,8 +152,7 @@ import Testing
     }
   }
 
-  @Test func `where all are being answered, one more has a place in reserve, and a silent one there makes way`() throws
-  {
+  @Test func `a reserved connection is accepted while all others are busy, and evicted while it is idle`() throws {
     try withServer(connectionsMax: 2, reserved: 1) { port in
       var busy = try (0..<2).map { _ in try busyConnection(port) }
       let silent = try TestSocket(port: port)
@@ -162,7 +163,7 @@ import Testing
         #expect(try reader.next()?.status == 503)
       }
       #expect((try? silent.receive())?.isEmpty != false)
-      // Once one of them has ended, the next has a usual place.
+      // Once a busy connection has ended, the next one is regular.
       busy.removeFirst()
       #expect(
         try eventually {
@@ -179,7 +180,7 @@ import Testing
     "Content-Length: 11\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\nb\r\n",
     "Transfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n5\r\n", "Transfer-Encoding: chunked\r\n\r\nz",
   ])
-  func `a body that is malformed or beyond the bound is refused`(rest: String) throws {
+  func `a malformed or oversized body is rejected`(rest: String) throws {
     try withServer { port in
       let socket = try TestSocket(port: port)
       var reader = TestMessageReader(socket)
@@ -191,7 +192,7 @@ import Testing
   @Test(arguments: [
     "Content-Length: 10\r\n\r\n0123456789", "Transfer-Encoding: chunked\r\n\r\n1\r\n0\r\n9;x\r\n123456789\r\n0\r\n\r\n",
   ])
-  func `a body comes whole, in one piece or byte by byte, and the next request behind it`(rest: String) throws {
+  func `a body is read whole, in one piece or byte by byte, and so is the request after it`(rest: String) throws {
     try withServer { port in
       let socket = try TestSocket(port: port)
       var reader = TestMessageReader(socket)

@@ -29,7 +29,7 @@ private final class Waiter {
     return all
   }
 
-  @Test func `delivers each result once, to whoever took the ticket, in the order they came`() {
+  @Test func `delivers each result once, to the waiter that took the ticket, in order of completion`() {
     let (a, b) = (port.ticket(for: Waiter("a")), port.ticket(for: Waiter("b")))
     port.queue.complete(b, 2)
     port.queue.complete(a, 1)
@@ -46,7 +46,7 @@ private final class Waiter {
     #expect(delivered() == ["a=0", "b=1", "c=2"])
   }
 
-  @Test func `drops what comes for a ticket that was withdrawn, also when its slot was taken anew`() {
+  @Test func `drops the result of a withdrawn ticket, even if its slot has been reused`() {
     let old = port.ticket(for: Waiter("old"))
     port.withdraw(old)
     let new = port.ticket(for: Waiter("new"))
@@ -70,7 +70,7 @@ private final class Waiter {
     #expect(all == ["a=1"] && port.count == 1)
   }
 
-  @Test func `holds its waiter until the result was delivered, and no longer`() {
+  @Test func `retains its waiter until the result is delivered, and no longer`() {
     weak var waiter: Waiter?
     let ticket: Ticket
     do {

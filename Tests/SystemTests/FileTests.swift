@@ -6,7 +6,7 @@ import TestFolders
 import Testing
 
 struct FileTests {
-  @Test func `reads on from where it stands, and less only at the end`() throws {
+  @Test func `reads from the current offset, and returns less only at the end`() throws {
     try withTemporaryFolder { folder in
       try folder.write("0123456789", to: "file")
       let file = try InputFile(path: folder.path("file"))
@@ -19,7 +19,7 @@ struct FileTests {
     }
   }
 
-  @Test func `waits for all that it was asked for from a pipe, which has no size`() throws {
+  @Test func `reads a pipe, which has no size, until the requested count is complete`() throws {
     try withTemporaryFolder { folder in
       let path = folder.path("pipe")
       #expect(unsafe mkfifo(path, 0o600) == 0)
@@ -27,6 +27,7 @@ struct FileTests {
         guard let output = try? OutputFile(appendingTo: path, mode: 0o600) else { return }
         for _ in 0..<3 {
           try? output.write([1, 2].span)
+          // Most reads return less than they ask for.
           sleep(milliseconds: 1)
         }
       }
@@ -37,7 +38,7 @@ struct FileTests {
     }
   }
 
-  @Test func `appends behind what others have written`() throws {
+  @Test func `appends after bytes that others have written`() throws {
     try withTemporaryFolder { folder in
       let path = folder.path("log")
       let outputs = try (0..<2).map { _ in try OutputFile(appendingTo: path, mode: 0o640) }
@@ -46,8 +47,8 @@ struct FileTests {
     }
   }
 
-  @Test func `names the thread that it starts, and lets go of its work at the end`() {
-    final class Held: Sendable {
+  @Test func `names the thread it starts, and frees its closure at the end`() {
+    final class Work: Sendable {
       let freed: DispatchSemaphore
       let name = Mutex("")
       init(_ freed: DispatchSemaphore) { self.freed = freed }
@@ -56,14 +57,14 @@ struct FileTests {
     let (done, freed) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     var name = ""
     do {
-      let held = Held(freed)
+      let work = Work(freed)
       startThread(named: "worker-7") {
         let text = (try? InputFile(path: "/proc/thread-self/comm").read(100)) ?? []
-        held.name.withLock { $0 = String(decoding: text, as: UTF8.self) }
+        work.name.withLock { $0 = String(decoding: text, as: UTF8.self) }
         done.signal()
       }
       #expect(done.wait(timeout: .now() + 20) == .success)
-      name = held.name.withLock { $0 }
+      name = work.name.withLock { $0 }
     }
     #expect(freed.wait(timeout: .now() + 20) == .success)
     #expect(name == "worker-7\n")
@@ -73,7 +74,7 @@ struct FileTests {
     let process = Process()
     let output = Pipe()
     process.executableURL = URL(filePath: "/usr/bin/nproc")
-    // It would rather believe these.
+    // nproc honours OMP_NUM_THREADS and the like.
     process.environment = [:]
     process.standardOutput = output
     try process.run()

@@ -6,7 +6,7 @@ import Testing
 @testable import Telemetry
 
 struct AccessLogLineTests {
-  /// What the policy calls those who took part.
+  /// Names from the policy.
   private struct Names {
     var client: [UInt8] = []
     var token: [UInt8] = []
@@ -22,11 +22,11 @@ struct AccessLogLineTests {
   ) -> String {
     var head: [UInt8] = []
     var texts = RequestTexts()
-    for (place, text) in [
+    for (field, text) in [
       (\RequestTexts.method, Array(method.utf8)), (\.path, path), (\.clientRequestID, clientRequestID),
       (\.traceID, Array(traceID.utf8)),
     ] {
-      texts[keyPath: place] = head.count..<head.count + text.count
+      texts[keyPath: field] = head.count..<head.count + text.count
       head += text
     }
     var line = AccessLogLine()
@@ -74,7 +74,7 @@ struct AccessLogLineTests {
   }
 
   @Test
-  func `leaves out what is not known`() throws {
+  func `leaves out unknown fields`() throws {
     let record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 400)
     let expected =
       #"{"time":"1970-01-01T00:00:00.000000Z","request_id":"00000000000000000000000000000000","#
@@ -84,7 +84,7 @@ struct AccessLogLineTests {
   }
 
   @Test
-  func `survives the largest and smallest numbers`() throws {
+  func `writes the largest and smallest numbers`() throws {
     var record = ExchangeRecord(RequestID(high: .max, low: .max), startedAt: .min, status: .min)
     record.bytesIn = .max
     record.bytesOut = .min
@@ -98,9 +98,9 @@ struct AccessLogLineTests {
     #expect(try parsed(line(record, path: []))["bytes_in"] as? Int == 0)
   }
 
-  /// A line that did not fit the room that is made for it would end the process.
+  /// A line that exceeds the reserved capacity traps.
   @Test(arguments: [0, 1, 7, 8, 16, 100, 9_000])
-  func `has room for the longest numbers and texts of escapes alone`(count: Int) throws {
+  func `reserves enough for the longest numbers and texts that consist of escapes`(count: Int) throws {
     let bytes = [UInt8](repeating: 0, count: count)
     let text = String(repeating: "\0", count: count)
     var record = ExchangeRecord(RequestID(high: .max, low: .max), startedAt: .max, status: .min)
@@ -119,7 +119,7 @@ struct AccessLogLineTests {
   }
 
   @Test(arguments: 0..<256)
-  func `escapes every byte so that it reads back`(value: Int) throws {
+  func `escapes every byte so that parsing restores it`(value: Int) throws {
     let byte = UInt8(value)
     let record = ExchangeRecord(RequestID(high: 1, low: 2), startedAt: 3, status: 4)
     for bytes in [[byte], [0x61, byte], [byte, 0x61], [byte, byte], [0x61, byte, 0x22, byte, 0x5C]] {
@@ -142,14 +142,14 @@ struct AccessLogLineTests {
     ("\u{F0}\u{9F}\u{98}é", [0xF0, 0x9F, 0x98, 0xC3, 0xA9]),
     ("\u{7F}\u{85}", [0x7F, 0x85]),
   ])
-  func `keeps well-formed sequences and spells out the rest`(text: String, path: [UInt8]) throws {
+  func `keeps well-formed sequences and escapes the rest`(text: String, path: [UInt8]) throws {
     let record = ExchangeRecord(RequestID(high: 1, low: 2), startedAt: 3, status: 4)
     let fields = try parsed(line(record, path: path))
     #expect(fields["path"] as? String == text)
   }
 
   @Test
-  func `knows every day from 1970 to 2400`() {
+  func `writes every day from 1970 to 2400`() {
     var date = CachedDate()
     let format = Date.ISO8601FormatStyle()
     for day in stride(from: Int64(0), to: 157_100, by: 1) {
@@ -164,7 +164,7 @@ struct AccessLogLineTests {
   }
 
   @Test
-  func `moves on with every second`() {
+  func `changes with every second, also backwards`() {
     var date = CachedDate()
     let out = ByteBuffer(capacity: 32)
     for time in [59_999_999, 60_000_000, 61_000_000, 61_500_000, 59_000_000] {

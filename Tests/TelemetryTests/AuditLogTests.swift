@@ -3,6 +3,7 @@ import Foundation
 import Synchronization
 import System
 import TestFolders
+import TestSupport
 import Testing
 
 @testable import Telemetry
@@ -12,7 +13,7 @@ import Testing
     loop.declare(AuditFolder.intent(number), number)
   }
 
-  @Test func `settles an intent when its file has it, and ends its chain in order`() throws {
+  @Test func `settles an intent once it is in the file, and ends its chain with an end entry`() throws {
     let folder = try AuditFolder()
     let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
     let loop = TestLoop(log)
@@ -31,7 +32,7 @@ import Testing
     #expect(log.state.lostOutcomes == 0)
   }
 
-  @Test func `goes on in a file that another process left, whole or broken off`() throws {
+  @Test func `continues a file that another process left, complete or with an incomplete line`() throws {
     let folder = try AuditFolder()
     for _ in 0..<3 {
       let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
@@ -44,7 +45,7 @@ import Testing
     #expect(try folder.verify(["audit.log"]).isEmpty)
   }
 
-  @Test func `keeps the chain when its file is rotated, and loses nothing`() throws {
+  @Test func `keeps the chain over rotations, and loses nothing`() throws {
     let folder = try AuditFolder()
     let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
     let loop = TestLoop(log)
@@ -53,9 +54,9 @@ import Testing
       #expect(loop.settled(count: 1).map(\.result) == [.durable])
       try FileManager.default.moveItem(atPath: folder.path("audit.log"), toPath: folder.path("audit.log.\(round)"))
       log.reopen()
-      while !FileManager.default.fileExists(atPath: folder.path("audit.log")) { usleep(1_000) }
+      #expect(eventually { FileManager.default.fileExists(atPath: folder.path("audit.log")) })
     }
-    // Nothing has moved: nothing is to be done.
+    // The file has not moved, so this has no effect.
     log.reopen()
     #expect(log.close())
     let files = ["audit.log.1", "audit.log.2", "audit.log.3", "audit.log"]
@@ -64,11 +65,12 @@ import Testing
     #expect(log.state.head?.sequence == 8)
   }
 
-  @Test func `refuses a path that is no regular file, and names it`() throws {
+  @Test func `rejects a path that is not a regular file, and reports it`() throws {
     let folder = try AuditFolder()
     #expect(unsafe mkfifo(folder.path("pipe"), 0o600) == 0)
-    for (name, reason) in [("pipe", "it is no regular file"), ("", "directory"), ("missing/audit.log", "No such file")]
-    {
+    for (name, reason) in [
+      ("pipe", "it is not a regular file"), ("", "directory"), ("missing/audit.log", "No such file"),
+    ] {
       let path = folder.path(name)
       let fault = #expect(throws: AuditFault.self) { _ = try AuditLog(path: path, key: nil) { _ in } }
       #expect(fault?.description.contains(reason) == true, "\(fault.map(\.description) ?? "")")
@@ -76,7 +78,7 @@ import Testing
     }
   }
 
-  @Test func `makes its file readable for its group alone`() throws {
+  @Test func `creates its file readable for its group only`() throws {
     let folder = try AuditFolder()
     let log = try AuditLog(path: folder.path("audit.log"), key: nil) { _ in }
     #expect(log.close())
@@ -86,9 +88,9 @@ import Testing
   }
 }
 
-/// Stands for a loop: it is woken, and takes what is complete.
+/// Takes the results of intents, as a loop does.
 final class TestLoop {
-  /// One intent that waits, by its number.
+  /// A waiting intent, by its number.
   final class Waiter {
     let number: UInt64
 
@@ -134,7 +136,7 @@ final class AuditFolder {
 
   static func outcome(_ number: UInt64) -> [UInt8] {
     var out: [UInt8] = []
-    AuditOutcome(requestIDHigh: 0, requestIDLow: number, word: .done, status: 200, code: nil, body: nil).append(
+    AuditOutcome(requestIDHigh: 0, requestIDLow: number, kind: .done, status: 200, code: nil, body: nil).append(
       to: &out)
     return out
   }

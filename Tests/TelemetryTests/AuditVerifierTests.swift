@@ -6,7 +6,7 @@ import Testing
 @Suite struct AuditVerifierTests {
   static let keys: [[UInt8]?] = [nil, Array("a key of the tests".utf8)]
 
-  /// Two processes one after the other, the first killed, the second ended in order.
+  /// The entries of two consecutive processes: the first was killed, the second ended normally.
   private static func log(_ chain: AuditChain) -> [[UInt8]] {
     var lines: [[UInt8]] = []
     var first = AuditLine(chain, writer: 0xAAAA_0000_0000_0001)
@@ -52,7 +52,7 @@ import Testing
   }
 
   @Test(arguments: keys)
-  func `accepts what a writer wrote, in one file or in two`(key: [UInt8]?) {
+  func `accepts the entries of a writer, in one file or in two`(key: [UInt8]?) {
     let chain = AuditChain(key: key)
     let lines = Self.log(chain)
     for cut in 0...lines.count {
@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test(arguments: keys)
-  func `finds every byte that is changed`(key: [UInt8]?) {
+  func `finds every changed byte`(key: [UInt8]?) {
     let chain = AuditChain(key: key)
     let bytes = Array(Self.log(chain).joined())
     for index in bytes.indices {
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  @Test func `finds every line that is dropped, but the last, which only a head shows`() throws {
+  @Test func `finds every dropped line, except the last, which only a head shows`() throws {
     let chain = AuditChain(key: Self.keys[1])
     let lines = Self.log(chain)
     let head = try #require(Self.verify([Array(lines.joined())], chain).head)
@@ -89,33 +89,33 @@ import Testing
     #expect(Self.verify([Array(lines.joined())], chain, expecting: head.hash).findings.isEmpty)
   }
 
-  @Test func `finds every cut end of a writer that another one followed`() {
+  @Test func `finds a truncated writer if another one follows`() {
     let chain = AuditChain(key: Self.keys[1])
     let lines = Self.log(chain)
     for cut in 1...6 {
       let less = Array(lines[..<(7 - cut)] + lines[7...])
       #expect(!Self.verify([Array(less.joined())], chain).findings.isEmpty, "\(cut) lines")
     }
-    // Without any of them, they may be in a file that was not given; behind another file they cannot be.
+    // If all are missing, they may be in a file that was not given, but not after another file.
     let rest = Array(lines[7...].joined())
-    #expect(Self.verify([rest], chain).notes.contains { if case .goesOn = $0.kind { true } else { false } })
+    #expect(Self.verify([rest], chain).notes.contains { if case .continues = $0.kind { true } else { false } })
     var other = AuditLine(chain, writer: 9)
     #expect(!Self.verify([Self.start(&other, .process, after: nil), rest], chain).findings.isEmpty)
   }
 
-  @Test func `finds every line that is repeated anywhere`() {
+  @Test func `finds a repeated line anywhere`() {
     let chain = AuditChain(key: Self.keys[1])
     let lines = Self.log(chain)
     for index in lines.indices {
-      for place in 0...lines.count {
+      for position in 0...lines.count {
         var more = lines
-        more.insert(lines[index], at: place)
-        #expect(!Self.verify([Array(more.joined())], chain).findings.isEmpty, "line \(index + 1) at \(place + 1)")
+        more.insert(lines[index], at: position)
+        #expect(!Self.verify([Array(more.joined())], chain).findings.isEmpty, "line \(index + 1) at \(position + 1)")
       }
     }
   }
 
-  @Test func `finds two lines that have changed places, and names them`() {
+  @Test func `finds two swapped lines, and reports them as reordered`() {
     let chain = AuditChain(key: Self.keys[1])
     let lines = Self.log(chain)
     for index in 0..<lines.count - 1 {
@@ -126,10 +126,10 @@ import Testing
     var other = lines
     other.swapAt(2, 3)
     let kinds = Self.verify([Array(other.joined())], chain).findings.map(\.kind)
-    #expect(kinds.first == .outOfOrder(0xAAAA_0000_0000_0001, 3, standsAt: 4))
+    #expect(kinds.first == .outOfOrder(0xAAAA_0000_0000_0001, 3, line: 4))
   }
 
-  @Test func `names file, line and entry of what is wrong`() {
+  @Test func `reports file, line and entry`() {
     let chain = AuditChain(key: Self.keys[1])
     var lines = Self.log(chain)
     lines.remove(at: 3)
@@ -139,16 +139,16 @@ import Testing
       ])
   }
 
-  @Test func `finds a chain that was written anew without the key`() {
+  @Test func `finds a chain rewritten without the key`() {
     let forged = Array(Self.log(AuditChain(key: nil)).joined())
     let findings = Self.verify([forged], AuditChain(key: Self.keys[1])).findings
-    guard case .otherChain = findings.first?.kind else {
+    guard case .keyMismatch = findings.first?.kind else {
       Issue.record("\(findings)")
       return
     }
   }
 
-  @Test func `takes a last line that broke off anywhere, with and without another process behind it`() {
+  @Test func `accepts an incomplete last line, whether or not another process appended to it`() {
     let chain = AuditChain(key: Self.keys[1])
     let lines = Self.log(chain)
     let torn = lines[6]
@@ -166,12 +166,12 @@ import Testing
       #expect(whole == lines[5])
       let start = Self.start(&next, .process, after: head.head)
       #expect(Self.verify([broken + [UInt8(ascii: "\n")] + start], chain).findings.isEmpty, "start after \(cut)")
-      // A process that was there already does not know of the broken line.
+      // A process that already had the file open does not notice the incomplete line.
       #expect(Self.verify([broken + start], chain).findings.isEmpty, "glued after \(cut)")
     }
   }
 
-  @Test func `goes on over a rotation, and shows where a file alone begins`() {
+  @Test func `follows a chain over a rotation, and notes where a single file continues from`() {
     let chain = AuditChain(key: Self.keys[1])
     var line = AuditLine(chain, writer: 7)
     let old = Self.start(&line, .process, after: nil) + Self.pair(&line, 1).joined()
@@ -179,13 +179,13 @@ import Testing
     #expect(Self.verify([old, new], chain).findings.isEmpty)
     let alone = Self.verify([new], chain)
     #expect(alone.findings.isEmpty)
-    #expect(alone.notes.contains { if case .goesOn = $0.kind { true } else { false } })
+    #expect(alone.notes.contains { if case .continues = $0.kind { true } else { false } })
     let cut = Array(old.dropLast(300))
     #expect(!Self.verify([cut, new], chain).findings.isEmpty)
   }
 
-  /// Two gateways write to one log; only the file after its rotation is given.
-  @Test func `what each of several writers goes on from may be in a file that was not given`() {
+  /// Two gateways write to one log; only the file after the rotation is given.
+  @Test func `the entries that several writers continue from may be in a file that was not given`() {
     let chain = AuditChain(key: Self.keys[1])
     var (one, two) = (AuditLine(chain, writer: 1), AuditLine(chain, writer: 2))
     _ = Self.start(&one, .process, after: nil)
@@ -196,19 +196,19 @@ import Testing
     let given = Array(lines.joined())
     let verifier = Self.verify([given], chain)
     #expect(verifier.findings.isEmpty)
-    let notes = verifier.notes.filter { if case .goesOn = $0.kind { true } else { false } }
+    let notes = verifier.notes.filter { if case .continues = $0.kind { true } else { false } }
     #expect(notes.map(\.line) == [1, 4])
-    // A file without entries is none; behind one with entries nothing may be missing.
+    // A file without entries does not count; after one with entries nothing may be missing.
     #expect(Self.verify([[], given], chain).findings.isEmpty)
     var third = AuditLine(chain, writer: 3)
     #expect(!Self.verify([Self.start(&third, .process, after: nil), given], chain).findings.isEmpty)
-    // A process reads the file that it goes on in: what it names has to be there.
+    // A process reads the file that it continues: the entry it follows must be there.
     var process = AuditLine(chain, writer: 4)
     let absent = AuditHead(writer: 9, sequence: 3, hash: AuditChain.origin)
     #expect(!Self.verify([given + Self.start(&process, .process, after: absent)], chain).findings.isEmpty)
   }
 
-  @Test func `says of each writer whether it is open, was killed or has ended, and of its writes`() {
+  @Test func `reports whether each writer is open, was killed or has ended, and its writes without outcome`() {
     let chain = AuditChain(key: nil)
     func kinds(_ lines: [[UInt8]]) -> [AuditFinding.Kind] {
       Self.verify([Array(lines.joined())], chain).notes.map(\.kind)
@@ -219,31 +219,37 @@ import Testing
     let request = #","request_id":"\#(String(repeating: "0", count: 31))7","path":"/x""#
     first.append(.intent, Array(request.utf8).span, at: 2_000_000, to: &out)
     lines.append(out)
-    #expect(kinds(lines) == [.open(1, 2, .open), .unanswered(1, 1, .open)])
+    #expect(kinds(lines) == [.endMissing(1, 2, .open), .outcomeMissing(1, 1, .open)])
     // Another chain of the same process.
     let recovered = lines + [Self.start(&second, .recovery, after: first.head)]
-    #expect(kinds(recovered) == [.open(1, 2, .open), .open(2, 1, .open), .unanswered(1, 1, .open)])
+    #expect(kinds(recovered) == [.endMissing(1, 2, .open), .endMissing(2, 1, .open), .outcomeMissing(1, 1, .open)])
     let restarted = recovered + [Self.start(&third, .process, after: second.head)]
     #expect(
       kinds(restarted)
-        == [.open(1, 2, .killed), .open(2, 1, .killed), .open(3, 1, .open), .unanswered(1, 1, .killed)])
-    // It shares the log with the one that started.
+        == [
+          .endMissing(1, 2, .killed), .endMissing(2, 1, .killed), .endMissing(3, 1, .open),
+          .outcomeMissing(1, 1, .killed),
+        ])
+    // The second writer shares the log with the third.
     var more: [UInt8] = []
     second.append(.intent, Array(request.replacing("7\"", with: "8\"").utf8).span, at: 3_000_000, to: &more)
     #expect(
       kinds(restarted + [more])
         == [
-          .open(1, 2, .open), .open(2, 2, .open), .open(3, 1, .open), .unanswered(1, 1, .open),
-          .unanswered(2, 1, .open),
+          .endMissing(1, 2, .open), .endMissing(2, 2, .open), .endMissing(3, 1, .open), .outcomeMissing(1, 1, .open),
+          .outcomeMissing(2, 1, .open),
         ])
     var end: [UInt8] = []
     second.append(.end, [UInt8]().span, at: 9_000_000, to: &end)
     #expect(
       kinds(restarted + [more, end])
-        == [.open(1, 2, .ended), .open(3, 1, .open), .unanswered(1, 1, .ended), .unanswered(2, 1, .ended)])
+        == [
+          .endMissing(1, 2, .ended), .endMissing(3, 1, .open), .outcomeMissing(1, 1, .ended),
+          .outcomeMissing(2, 1, .ended),
+        ])
   }
 
-  @Test func `a line's hash is what openssl gives`() throws {
+  @Test func `a line's hash is the one that openssl computes`() throws {
     // printf '%064d{"writer":"0000000000000001","seq":1,…,"lost_outcomes":0}' 0 | openssl dgst -sha256 -hmac key
     var line = AuditLine(AuditChain(key: Array("key".utf8)), writer: 1)
     let text = String(decoding: Self.start(&line, .process, after: nil), as: UTF8.self)

@@ -10,7 +10,7 @@ import Testing
     return String(decoding: text.bytes, as: UTF8.self)
   }
 
-  @Test func `a family has its help and type before its samples`() {
+  @Test func `a family starts with its help and type`() {
     let written = text {
       $0.family("a_total", .counter, "How often.")
       $0.sample("a_total", [("x", Array("1".utf8)), ("y", [])], value: 3)
@@ -28,7 +28,7 @@ import Testing
         """)
   }
 
-  @Test(arguments: 0..<256) func `a label's value is escaped where the format asks for it`(value: Int) {
+  @Test(arguments: 0..<256) func `a label's value is escaped as the format requires`(value: Int) {
     let byte = UInt8(value)
     let expected: [UInt8] =
       switch byte {
@@ -47,11 +47,11 @@ import Testing
     (12_345_678_901_234_567, "12345678.901234567"),
   ]
 
-  @Test(arguments: seconds) func `times are told in seconds`(nanoseconds: Int, expected: String) {
+  @Test(arguments: seconds) func `times are written in seconds`(nanoseconds: Int, expected: String) {
     #expect(text { $0.sample("a", nanoseconds: nanoseconds) } == "a \(expected)\n")
   }
 
-  @Test func `a histogram's buckets are summed up, to the count`() {
+  @Test func `a histogram's buckets are cumulative, up to the count`() {
     let histogram = Histogram()
     for duration in [1, 200_000, 2_000_000_000, 90_000_000_000] as [Int64] { histogram.observe(duration) }
     let lines = text { $0.histogram("t", [("x", Array("1".utf8))], histogram.reading) }.split(separator: "\n")

@@ -15,7 +15,7 @@ import Testing
     #expect(buffer.text == text + "000000000000000a" + "0000000000000001" + text)
   }
 
-  @Test func `its part of a trace is the lower half with the last bit set`() {
+  @Test func `the span id is the lower half with the last bit set`() {
     for low in (0..<UInt64(512)).flatMap({ [$0, ~$0, $0 << 60 | $0 << 28 | $0] }) {
       let (written, expected) = (ByteBuffer(capacity: 1), ByteBuffer(capacity: 1))
       written.write(atMost: 16) { $0.append(spanOf: RequestID(high: .max, low: low)) }

@@ -1,6 +1,6 @@
 package import Foundation
 
-/// A package of PyPI in a virtual environment of its own, beside what is built.
+/// A package of PyPI in its own virtual environment in the build folder.
 package struct PythonPackage: Sendable {
   private let name: String
   private let version: String
@@ -14,9 +14,9 @@ package struct PythonPackage: Sendable {
       .appending(path: "../../.build/\(name)-\(version)").standardizedFileURL.path
   }
 
-  /// Whether it is there, or can be installed now.
+  /// Whether it is installed; installs it first if necessary.
   package func install() -> Bool {
-    // Written last, so that an installation that broke off is begun anew.
+    // Written last, so that an incomplete installation is started again.
     let mark = folder + "/installed"
     if FileManager.default.fileExists(atPath: mark) { return true }
     let pip = ["-m", "pip", "install", "--quiet", "--timeout", "10", "--retries", "1", "\(name)==\(version)"]
@@ -29,7 +29,7 @@ package struct PythonPackage: Sendable {
     return true
   }
 
-  /// Runs a program of the environment, such as `python`, to its end.
+  /// Runs a program of the environment, for example `python`, and waits for it.
   package func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: Data) {
     try Self.run("\(folder)/bin/\(program)", arguments)
   }

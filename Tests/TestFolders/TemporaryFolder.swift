@@ -1,7 +1,7 @@
 package import Foundation
 import Glibc
 
-/// A folder of a test's own, which is removed with its last user, and at the latest when the process ends.
+/// A temporary folder, removed with its last user, at the latest when the process ends.
 package final class TemporaryFolder: Sendable {
   package let path: String
   package var url: URL { URL(filePath: path) }
@@ -13,7 +13,7 @@ package final class TemporaryFolder: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// The path of an entry, which need not be there.
+  /// The path of an entry, which does not need to exist.
   package func path(_ name: String) -> String { "\(path)/\(name)" }
 
   package func write(_ text: String, to name: String) throws {
@@ -24,16 +24,16 @@ package final class TemporaryFolder: Sendable {
     try FileManager.default.createDirectory(atPath: path(name), withIntermediateDirectories: true)
   }
 
-  /// The names of what is in it.
+  /// The names of its entries.
   package var entries: [String] { get throws { try FileManager.default.contentsOfDirectory(atPath: path) } }
 }
 
-/// Lends a folder that is removed behind `body`.
+/// Passes a folder to `body` and removes it afterwards.
 package func withTemporaryFolder<Result>(_ body: (TemporaryFolder) throws -> Result) throws -> Result {
   try withExtendedLifetime(TemporaryFolder(), body)
 }
 
-/// What holds all folders of this process.
+/// The parent of all temporary folders of this process.
 private enum TestRoot {
   private static let prefix = "blnk-gateway-tests-"
   private static let path = NSTemporaryDirectory() + prefix + "\(getpid())"
@@ -41,12 +41,12 @@ private enum TestRoot {
   static let shared = Result {
     removeThoseOfTheDead()
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    // What lives as long as the process is not freed.
+    // Static values are never freed.
     atexit { try? FileManager.default.removeItem(atPath: TestRoot.path) }
     return path
   }
 
-  /// Who was killed could not remove his own.
+  /// A process that was killed could not remove its folders.
   private static func removeThoseOfTheDead() {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: NSTemporaryDirectory())) ?? []
     for name in names where name.hasPrefix(prefix) {

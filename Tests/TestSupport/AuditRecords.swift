@@ -2,19 +2,19 @@ import Foundation
 import System
 import Telemetry
 
-/// The entries of audit files, read by Foundation, which shares nothing with what wrote them.
+/// The entries of audit files, read by Foundation, which shares no code with their writer.
 package struct AuditRecords {
-  /// Entries that do not go together.
+  /// Entries that contradict each other.
   package struct Broken: Error {
     let what: String
   }
 
   package let entries: [[String: any Sendable]]
 
-  /// - Parameter folder: where the files are.
+  /// - Parameter folder: the folder of the files.
   package init(_ folder: String, _ names: [String] = ["audit.log"]) throws {
     entries = try names.flatMap { name in
-      // What broke off when a process was killed is no entry.
+      // A line that a killed process did not complete is not an entry.
       try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8).split(separator: "\n").compactMap { line in
         let entry = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: any Sendable]
         return entry?.merging(["file": name]) { $1 }
@@ -27,8 +27,8 @@ package struct AuditRecords {
   package var intents: [[String: any Sendable]] { of("intent") }
   package var outcomes: [[String: any Sendable]] { of("outcome") }
 
-  /// What became of each write, in the order of the intents; every intent has one outcome. What a file that was given
-  /// up may not have for good stands in the next one, too.
+  /// The outcome of each write, in the order of the intents; every intent has one outcome. A file that was set aside
+  /// may lack an outcome, which the next one then has.
   package func words() throws -> [String] {
     for (kind, entries) in [("intent", intents), ("outcome", outcomes)] {
       let ids = entries.map { "\($0["file"] as? String ?? "") \($0["request_id"] as? String ?? "")" }
@@ -42,7 +42,7 @@ package struct AuditRecords {
     }
   }
 
-  /// What does not hold of the chains of these files.
+  /// What `AuditVerifier` finds wrong in these files.
   package static func findings(_ folder: String, _ names: [String] = ["audit.log"]) throws -> [String] {
     var verifier = AuditVerifier(AuditChain(key: Array(TestPolicyFolder.key.utf8)))
     for name in names {

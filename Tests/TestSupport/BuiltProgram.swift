@@ -1,12 +1,12 @@
 import Foundation
 
-/// The program that this build has made, as a process of its own.
+/// The program of this build.
 package enum BuiltProgram {
   package struct Missing: Error {
     let path: String
   }
 
-  /// Where `swift build` puts it: beside the tests.
+  /// `swift build` puts it next to the test bundle.
   package static func path() throws -> String {
     let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
     let path = URL(fileURLWithPath: bundle).deletingLastPathComponent().appending(path: "blnk-gateway").path

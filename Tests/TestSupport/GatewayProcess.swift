@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// A gateway in a process of its own.
-package final class GatewayProcess {
+/// A gateway in a separate process, until its test ends.
+package final class GatewayProcess: Sendable {
   package let port: UInt16
   package let identifier: Int32
   private let process = Process()
@@ -13,25 +13,32 @@ package final class GatewayProcess {
     let output: String
   }
 
-  /// What the process writes on standard error, read as it comes so that it never waits for us.
+  /// The process crashed, or SIGTERM did not end it within a test's patience.
+  package struct BadEnd: Error {
+    let what: String
+    let output: String
+  }
+
+  /// What the process writes to standard error, read continuously so that it never blocks.
   private final class ErrorText: Sendable {
     let text = Mutex("")
     let hasMore = DispatchSemaphore(value: 0)
   }
 
   /// - Parameters:
-  ///   - environment: what is added to the environment, such as a preloaded library.
-  ///   - wrapper: a command that becomes the program, and its arguments before the program's.
+  ///   - environment: added to the environment of the tests.
+  ///   - wrapper: a command that executes the program, with its arguments.
   package init(
     _ folder: TestPolicyFolder, environment: [String: String] = [:], wrapper: [String] = []
   ) throws {
+    let fixtures = try Fixtures.ofTest()
     let command =
       wrapper + [try BuiltProgram.path(), "serve", "--policies", folder.path, "--state", folder.statePath]
     process.executableURL = URL(fileURLWithPath: command[0])
     process.arguments = Array(command.dropFirst())
     process.environment = ProcessInfo.processInfo.environment
       .merging(["TEST_KEY": TestPolicyFolder.key]) { $1 }
-      // The leak checker cannot look into a process that is traced.
+      // The leak checker cannot inspect a traced process.
       .merging(wrapper.isEmpty ? ["LSAN_OPTIONS": "detect_leaks=1"] : [:]) { $1 }.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle.nullDevice
@@ -39,21 +46,25 @@ package final class GatewayProcess {
     process.standardError = errors
     let errorText = ErrorText()
     try process.run()
-    // A thread of its own: Foundation's handler for this has brought the test process down at the end of a pipe.
+    // A separate thread: Foundation's readabilityHandler has crashed the tests at the end of a pipe.
     Thread { Self.read(errors.fileHandleForReading, into: errorText) }.start()
     var port: UInt16?
     while port == nil {
-      // A large folder takes a build without optimization seconds, and a busy machine several times as long.
+      // A debug build takes seconds for a large folder, and a busy machine several times as long.
       guard errorText.hasMore.wait(timeout: .now() + .seconds(6 * TestSocket.patience)) == .success else { break }
       let text = errorText.text.withLock { $0 }
       port = text.firstMatch(of: /listening on 127\.0\.0\.1:([0-9]+)/).flatMap { UInt16($0.1) }
       if port == nil, !process.isRunning { break }
     }
-    guard let port else { throw NotStarted(output: errorText.text.withLock { $0 }) }
+    guard let port else {
+      if process.isRunning { process.terminate() }
+      throw NotStarted(output: errorText.text.withLock { $0 })
+    }
     self.port = port
     self.folder = folder
     self.errorText = errorText
     identifier = process.processIdentifier
+    fixtures.add(log: { self.errors }, stop: end)
   }
 
   private static func read(_ errors: FileHandle, into errorText: ErrorText) {
@@ -65,16 +76,16 @@ package final class GatewayProcess {
     } while !data.isEmpty
   }
 
-  /// Where operators connect; nil: off, unless the test asks for it by `"admin": "127.0.0.1:0"`.
+  /// The port of the admin endpoint, for tests that set `"admin": "127.0.0.1:0"`; nil: off.
   package var adminPort: UInt16? {
-    guard waitUntilSaid("for operators: ") else { return nil }
-    return errors.firstMatch(of: /for operators: 127\.0\.0\.1:([0-9]+),/).flatMap { UInt16($0.1) }
+    guard waitUntilSaid("admin endpoint on ") else { return nil }
+    return errors.firstMatch(of: /admin endpoint on 127\.0\.0\.1:([0-9]+)\n/).flatMap { UInt16($0.1) }
   }
 
-  /// What it has said on standard error.
+  /// What it has written to standard error.
   package var errors: String { errorText.text.withLock { $0 } }
 
-  /// Waits until it has said `text` on standard error so many times.
+  /// Waits until it has written `text` to standard error that many times.
   package func waitUntilSaid(_ text: String, times: Int = 1) -> Bool {
     let end = Date() + Double(TestSocket.patience)
     while errors.ranges(of: text).count < times {
@@ -84,7 +95,7 @@ package final class GatewayProcess {
     return true
   }
 
-  /// What its descriptors are open on, by number.
+  /// What its descriptors refer to, by number.
   package var descriptors: [Int: String] {
     let folder = "/proc/\(identifier)/fd/"
     let numbers = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).compactMap { Int($0) }
@@ -94,7 +105,7 @@ package final class GatewayProcess {
     return Dictionary(uniqueKeysWithValues: pairs)
   }
 
-  /// The paths of the files that it holds open, `… (deleted)` for those that have none any more.
+  /// The paths of its open files, `… (deleted)` for deleted ones.
   package var openFiles: [String] { descriptors.values.filter { $0.hasPrefix("/") } }
 
   package func signal(_ number: Int32) { kill(identifier, number) }
@@ -102,8 +113,7 @@ package final class GatewayProcess {
   /// Memory in use (KiB), from the kernel's count of resident pages.
   package func residentKibibytes() throws -> Int { try kibibytes(/VmRSS:\s*([0-9]+) kB/) }
 
-  /// The part of it that is its own (KiB): without the pages of program and libraries, of which the kernel keeps more or
-  /// fewer in memory as it likes.
+  /// Private memory (KiB), without the pages of program and libraries, whose number depends on the kernel's caching.
   package func ownKibibytes() throws -> Int { try kibibytes(/RssAnon:\s*([0-9]+) kB/) }
 
   private func kibibytes(_ line: Regex<(Substring, Substring)>) throws -> Int {
@@ -111,16 +121,28 @@ package final class GatewayProcess {
     return status.firstMatch(of: line).flatMap { Int($0.1) } ?? 0
   }
 
-  /// Ends it by SIGTERM; its exit status.
+  /// Ends it by SIGTERM; returns its exit status.
   @discardableResult
   package func stop() -> Int32 {
-    process.terminate()
+    if process.isRunning { process.terminate() }
     return waitForEnd()
   }
 
-  /// Waits for the end that a signal has begun; its exit status.
+  /// Waits until it has ended, after a signal; returns its exit status.
   package func waitForEnd() -> Int32 {
     process.waitUntilExit()
     return process.terminationStatus
+  }
+
+  /// Ends it by SIGTERM, or by SIGKILL if that fails.
+  @Sendable private func end() throws {
+    if process.isRunning { process.terminate() }
+    let isOver = eventually { !process.isRunning }
+    if !isOver { kill(identifier, SIGKILL) }
+    process.waitUntilExit()
+    guard isOver else { throw BadEnd(what: "SIGTERM did not end it", output: errors) }
+    let isCrash =
+      process.terminationReason == .uncaughtSignal && ![SIGKILL, SIGTERM].contains(process.terminationStatus)
+    if isCrash { throw BadEnd(what: "signal \(process.terminationStatus)", output: errors) }
   }
 }

@@ -1,12 +1,12 @@
 import Glibc
 package import System
 
-/// An IPv4 address of this machine alone, as one number.
+/// An IPv4 loopback address as a number.
 package struct LoopbackAddress: Sendable, CustomStringConvertible {
   package static let usual = LoopbackAddress(number: 0x7F00_0001)
   package let number: UInt32
 
-  /// One that hardly anybody else uses.
+  /// A random one of a million, which other processes are unlikely to use.
   package static func random() -> LoopbackAddress {
     LoopbackAddress(number: 0x7F40_0002 | UInt32.random(in: 0..<1 << 20) << 2)
   }
@@ -14,21 +14,21 @@ package struct LoopbackAddress: Sendable, CustomStringConvertible {
   package var description: String { [24, 16, 8, 0].map { "\(number >> $0 & 0xFF)" }.joined(separator: ".") }
 }
 
-/// A blocking listener on a free port of 127.0.0.1, or where a test wants it.
+/// A blocking listener, by default on a free port of 127.0.0.1.
 package final class ListeningSocket: Sendable {
   package let port: UInt16
   private let descriptor: FileDescriptor
 
   /// - Parameters:
-  ///   - backlog: how many connections wait in the kernel; beyond it further ones get no answer.
-  ///   - port: 0: a free one.
+  ///   - backlog: the length of the kernel's queue; further connections get no answer.
+  ///   - port: 0 for a free one.
   package init(backlog: Int32, at address: LoopbackAddress = .usual, port: UInt16 = 0) throws(Errno) {
     descriptor = try newSocket()
     self.port = try bindToPort(descriptor, address, port)
     guard listen(descriptor.number, backlog) == 0 else { throw Errno.last }
   }
 
-  /// The next connection; nil when the listener was stopped.
+  /// The next connection; nil when the listener has stopped.
   package func accept() -> TestSocket? {
     let number = Glibc.accept(descriptor.number, nil, nil)
     return number < 0 ? nil : TestSocket(owning: number)
@@ -37,14 +37,32 @@ package final class ListeningSocket: Sendable {
   package func stop() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
 }
 
-/// A port of 127.0.0.1 where connections are refused, and which nobody else gets meanwhile.
+/// A port where connections neither succeed nor fail until the test ends: the queue of its listener is full, so the kernel
+/// drops further SYNs.
+package final class FullBacklog: Sendable {
+  package var port: UInt16 { listener.port }
+  private let listener: ListeningSocket
+  /// A backlog of 0 still accepts one connection.
+  private let filler: TestSocket
+
+  package init(at address: LoopbackAddress = .usual, port: UInt16 = 0) throws {
+    let fixtures = try Fixtures.ofTest()
+    listener = try ListeningSocket(backlog: 0, at: address, port: port)
+    filler = try TestSocket(port: listener.port, of: address)
+    fixtures.keep(self)
+  }
+}
+
+/// A port of 127.0.0.1 that refuses connections, and that no other process gets until the test ends.
 package final class RefusingPort: Sendable {
   package let number: UInt16
   private let descriptor: FileDescriptor
 
-  package init() throws(Errno) {
+  package init() throws {
+    let fixtures = try Fixtures.ofTest()
     descriptor = try newSocket()
     number = try bindToPort(descriptor, .usual, 0)
+    fixtures.keep(self)
   }
 }
 

@@ -1,10 +1,10 @@
 import Foundation
 import Glibc
 import Synchronization
-package import System
+import System
 
-/// A DNS server on port 53 of an address of this machine: it answers every question for an IPv4 address with those that the
-/// test names, and any other with nothing.
+/// A DNS server on port 53 of a loopback address, until its test ends. It answers every question for an IPv4 address
+/// with the test's addresses, and any other question with no record.
 package final class NameServer: Sendable {
   private let address: LoopbackAddress
   private let descriptor: FileDescriptor
@@ -15,9 +15,9 @@ package final class NameServer: Sendable {
   }
   private let state: Mutex<State>
 
-  /// Whether this machine lets a test have one, and a gateway that asks it.
+  /// Whether this process may bind port 53 and start a gateway with its own resolv.conf.
   package static let isPossible: Bool = {
-    guard (try? NameServer([])) != nil else { return false }
+    guard (try? Fixtures.shared { try NameServer(nil) }) != nil else { return false }
     let probe = Process()
     probe.executableURL = URL(filePath: "/usr/bin/unshare")
     probe.arguments = ["--mount", "mount", "--bind", "/etc/resolv.conf", "/etc/resolv.conf"]
@@ -27,8 +27,9 @@ package final class NameServer: Sendable {
     return probe.terminationStatus == 0
   }()
 
-  /// - Parameter addresses: in the order in which they are given; nil: it never answers.
-  package init(_ addresses: [LoopbackAddress]?) throws(Errno) {
+  /// - Parameter addresses: the records, in this order; nil: it never answers.
+  package init(_ addresses: [LoopbackAddress]?) throws {
+    let fixtures = try Fixtures.ofTest()
     address = .random()
     let number = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard number >= 0 else { throw Errno.last }
@@ -43,21 +44,22 @@ package final class NameServer: Sendable {
         number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(MemoryLayout<sockaddr_in>.size))
     }
     guard result == 0 else { throw Errno.last }
+    fixtures.add(stop: stop)
     guard addresses != nil else { return }
     Thread { [self] in while answerOne() {} }.start()
   }
 
-  /// What it answers from now on.
+  @Sendable private func stop() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+
+  /// Replaces the addresses.
   package func answer(_ addresses: [LoopbackAddress]) { state.withLock { $0.addresses = addresses } }
 
-  /// How often it was asked for an IPv4 address.
+  /// The number of questions for an IPv4 address.
   package var questions: Int { state.withLock { $0.questions } }
 
-  package func stop() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
-
-  /// A command that becomes another one, which asks this server.
+  /// A command that executes another one, which then uses this server.
   ///
-  /// - Parameter folder: for a file of the server's.
+  /// - Parameter folder: for the resolv.conf.
   package func wrapper(in folder: String) throws -> [String] {
     let path = folder + "/resolv.conf"
     try "nameserver \(address)\noptions timeout:\(TestSocket.patience) attempts:1\n".write(

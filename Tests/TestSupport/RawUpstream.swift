@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// A Core whose connections a test serves by hand, one thread each.
+/// A Core whose connections are served by a closure of the test, one thread each, until the test ends.
 package final class RawUpstream: Sendable {
   package var port: UInt16 { listener.port }
   private let listener: ListeningSocket
@@ -14,13 +14,15 @@ package final class RawUpstream: Sendable {
   }
   private let state = Mutex(State())
 
-  /// - Parameter serve: called on a thread of its own for each connection, with its number from 0.
+  /// - Parameter serve: called on a new thread for each connection, with its number from 0.
   package init(
     at address: LoopbackAddress = .usual, port: UInt16 = 0, _ serve: @escaping @Sendable (TestSocket, Int) -> Void
   ) throws {
+    let fixtures = try Fixtures.ofTest()
     listener = try ListeningSocket(backlog: 128, at: address, port: port)
     self.serve = serve
     Thread { [self] in acceptAll() }.start()
+    fixtures.add(stop: stop)
   }
 
   package convenience init(_ serve: @escaping @Sendable (TestSocket) -> Void) throws {
@@ -30,22 +32,22 @@ package final class RawUpstream: Sendable {
   package var connections: [TestSocket] { state.withLock { $0.connections } }
   package var isStopped: Bool { state.withLock { $0.isStopped } }
 
-  /// Whether one connection more was served to its end, within a test's patience.
+  /// Waits until `serve` has returned for another connection.
   package func waitUntilServed() -> Bool {
     served.wait(timeout: .now() + .seconds(TestSocket.patience)) == .success
   }
 
-  /// Refuses new connections; open ones stay.
+  /// Refuses new connections and keeps open ones.
   package func stopListening() { listener.stop() }
 
   /// Ends the listener and all connections.
-  package func stop() {
+  @Sendable package func stop() {
     state.withLock { $0.isStopped = true }
     listener.stop()
     for connection in connections { connection.end() }
   }
 
-  /// Lets go of a connection: who serves it decides how it ends.
+  /// Releases a connection; `serve` decides how it ends.
   package func forget(_ connection: TestSocket) { state.withLock { $0.connections.removeAll { $0 === connection } } }
 
   private func acceptAll() {

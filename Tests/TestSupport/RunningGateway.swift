@@ -1,15 +1,18 @@
 import Foundation
 import Gateway
 package import Policies
+import Synchronization
 
-/// A gateway in this process, on a free port, with a policy folder of its own.
+/// A gateway in this process, on a free port, with a temporary policy folder, until its test ends.
 package final class RunningGateway: Sendable {
   package let port: UInt16
-  /// nil: off, unless the test asks for it by `"admin": "127.0.0.1:0"`.
+  /// The port of the admin endpoint, for tests that set `"admin": "127.0.0.1:0"`; nil: off.
   package let adminPort: UInt16?
   package let policy: Policy
   private let server: Server
   private let folder: TestPolicyFolder
+  /// Whether every exchange completed; nil until the gateway is drained.
+  private let isDrained = Mutex<Bool?>(nil)
 
   package struct Failed: Error {
     let findings: [String]
@@ -23,15 +26,22 @@ package final class RunningGateway: Sendable {
     upstreams: [(id: String, port: UInt16)], loops: Int = 1, instance: [String: any Sendable] = [:],
     hosts: [String: [String]] = [:], gateway: [String: any Sendable] = [:], routes: [String: any Sendable]? = nil
   ) throws {
+    let fixtures = try Fixtures.ofTest()
     folder = try TestPolicyFolder(
       instances: upstreams.map { ($0.id, "http://127.0.0.1:\($0.port)") }, loops: loops, instance: instance,
       hosts: hosts, gateway: gateway, routes: routes)
     let policy = try Self.load(folder)
     self.policy = policy
-    server = try Server(policy) { _ in }
+    let log = Log()
+    server = try Server(policy) { line in log.text.withLock { $0 += line + "\n" } }
     guard case .ip(_, let port) = server.addresses[0] else { throw Failed(findings: ["no port"]) }
     self.port = port
     adminPort = if case .ip(_, let port)? = server.adminAddress { port } else { nil }
+    fixtures.add(log: { log.text.withLock { $0 } }, stop: { [self] in stop() })
+  }
+
+  private final class Log: Sendable {
+    let text = Mutex("")
   }
 
   private static func load(_ folder: TestPolicyFolder) throws -> Policy {
@@ -44,7 +54,7 @@ package final class RunningGateway: Sendable {
     return policy
   }
 
-  /// Reloads the folder with other members of the client that holds `token` and of every instance; returns the
+  /// Reloads the folder after changing members of the client that holds `token` and of every instance; returns the
   /// generation.
   @discardableResult
   package func reload(
@@ -55,20 +65,26 @@ package final class RunningGateway: Sendable {
     return server.reload(try Self.load(folder))
   }
 
-  /// How many connections each loop holds.
+  /// The number of connections of each loop.
   package var connectionCounts: [Int] { server.connectionCounts }
 
-  /// Opens its logs anew.
+  /// Reopens its logs.
   package func reopenLogs() { server.reopenLogs() }
 
-  /// For its logs and what else a test keeps there.
+  /// The state folder, with its logs.
   package var statePath: String { folder.statePath }
 
-  /// Drains the gateway; true when every exchange came to its end.
+  /// Drains the gateway; returns whether every exchange completed.
   @discardableResult
-  package func stop() -> Bool { server.drain() }
+  package func stop() -> Bool {
+    isDrained.withLock { isDrained in
+      let result = isDrained ?? server.drain()
+      isDrained = result
+      return result
+    }
+  }
 
-  /// Drains the gateway, and reads the records of all its exchanges.
+  /// Drains the gateway and reads the records of all its exchanges.
   package func stopAndReadLog() throws -> [[String: any Sendable]] {
     stop()
     return try folder.records()
@@ -78,14 +94,14 @@ package final class RunningGateway: Sendable {
     try TestSocket(port: port, receiveBuffer: receiveBuffer)
   }
 
-  /// Asks the endpoint for operators.
+  /// One request to the admin endpoint.
   package func askAdmin(
     _ path: String, method: String = "GET", host: String? = nil, fields: [String] = []
   ) throws -> TestMessage? {
     try TestMessage.asking(port: adminPort ?? 0, path, method: method, host: host, fields: fields)
   }
 
-  /// One request on a connection of its own.
+  /// One request on a new connection.
   package func ask(
     _ method: String, _ target: String, fields: [String] = [], body: String? = nil,
     token: String? = TestPolicyFolder.token, host: String = "gateway.test"
@@ -111,9 +127,9 @@ package func testRequest(
 }
 
 extension TestMessage {
-  /// The answer of a server on 127.0.0.1, without a token.
+  /// The response of a server on 127.0.0.1 to a request without a token.
   ///
-  /// - Parameter host: what is named in `Host`; nil: the address.
+  /// - Parameter host: the value of `Host`; nil: the address.
   package static func asking(
     port: UInt16, _ path: String, method: String = "GET", host: String? = nil, fields: [String] = []
   ) throws -> TestMessage? {
@@ -124,7 +140,7 @@ extension TestMessage {
     return try reader.next(hasBody: method != "HEAD")
   }
 
-  /// The samples of a Prometheus text by name and labels, as they stand there.
+  /// The samples of a Prometheus text by name and labels, as written.
   package var samples: [String: Double] {
     var samples: [String: Double] = [:]
     for line in bodyText.split(separator: "\n") where !line.hasPrefix("#") {

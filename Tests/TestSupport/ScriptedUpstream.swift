@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// A Core whose every byte a test decides: it counts connections, keeps each request, and answers by script.
+/// A Core that answers by a script of the test, counts its connections and keeps the requests.
 package final class ScriptedUpstream: Sendable {
   package struct Request: Sendable {
     package let message: TestMessage
@@ -17,7 +17,7 @@ package final class ScriptedUpstream: Sendable {
     case last([UInt8])
     /// Bytes, and then a reset.
     case reset([UInt8])
-    /// Bytes, and then nothing more until the test is over.
+    /// Bytes, and then nothing more until the test ends.
     case stall([UInt8])
   }
 
@@ -29,12 +29,12 @@ package final class ScriptedUpstream: Sendable {
   private let upstream: RawUpstream
   private let seen: SharedSeen
 
-  /// What the connections' threads write down.
+  /// Shared by the connections' threads.
   private final class SharedSeen: Sendable {
     let value = Mutex(Seen())
   }
 
-  /// - Parameter script: called for each whole request, on its connection's thread.
+  /// - Parameter script: called for each complete request, on its connection's thread.
   package init(
     at address: LoopbackAddress = .usual, port: UInt16 = 0, _ script: @escaping @Sendable (Request) -> Answer
   ) throws {
@@ -57,7 +57,7 @@ package final class ScriptedUpstream: Sendable {
     try self.init { _ in .bytes(Array(answer.utf8)) }
   }
 
-  /// Sends an answer; false when the connection is to end.
+  /// Sends an answer; returns false if the connection has to end.
   private static func play(_ answer: Answer, on socket: TestSocket) -> Bool {
     switch answer {
     case .bytes(let bytes):
@@ -73,7 +73,7 @@ package final class ScriptedUpstream: Sendable {
       return false
     case .stall(let bytes):
       try? socket.send(bytes)
-      // Ends with the peer, or with the test.
+      // Returns when the peer or the test ends the connection.
       _ = try? socket.receive()
       return false
     }
@@ -83,23 +83,23 @@ package final class ScriptedUpstream: Sendable {
   package var requests: [Request] { seen.value.withLock { $0.requests } }
   package var connectionCount: Int { seen.value.withLock { $0.connectionCount } }
 
-  /// Sends bytes that nobody asked for on the connection that is open.
+  /// Sends unsolicited bytes on the open connections.
   package func send(_ bytes: [UInt8]) throws {
     for connection in upstream.connections { try connection.send(bytes) }
   }
 
-  /// Ends the connections that are open, as a Core that restarts does.
+  /// Ends the open connections, like a Core that restarts.
   package func endConnections() {
     for connection in upstream.connections { connection.end() }
   }
 
-  /// Refuses new connections; open ones stay.
+  /// Refuses new connections and keeps open ones.
   package func stopListening() { upstream.stopListening() }
 
   /// Ends all connections and the listener.
   package func stop() { upstream.stop() }
 
-  /// An answer with a JSON body and its length.
+  /// A response with a JSON body and its length.
   package static func json(_ body: String, status: String = "200 OK") -> [UInt8] {
     Array(
       "HTTP/1.1 \(status)\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)

@@ -3,15 +3,15 @@ package import Foundation
 import Policies
 import TestFolders
 
-/// A policy folder of a test's own: three clients, and the instances that the test names.
+/// A temporary policy folder with three clients and the test's instances.
 package final class TestPolicyFolder: Sendable {
-  /// A token that may read and write, and one that may only read.
+  /// A token that may read and write, and one that may read only.
   package static let token = "blnk_at_test-token-that-may-read-and-write"
   package static let readToken = "blnk_at_test-token-that-may-read"
-  /// Of a client whose default instance is the first.
+  /// A token of a client whose default instance is the first.
   package static let directToken = "blnk_at_test-token-of-a-caller-of-core"
   package static let key = "core-key-of-tests"
-  /// In `TEST_KEY_2`, for instances that name it.
+  /// The value of `TEST_KEY_2`, for instances with two keys.
   package static let secondKey = "second-core-key-of-tests"
 
   package let path: String
@@ -19,13 +19,13 @@ package final class TestPolicyFolder: Sendable {
   private let instances: [(id: String, url: String)]
   private let instance: [String: any Sendable]
   private let hosts: [String: [String]]
-  /// For logs, beside the folder.
+  /// The state folder, next to the policy folder.
   package let statePath: String
   package var accessLogPath: String { statePath + "/access.jsonl" }
 
   /// - Parameters:
   ///   - instances: ids and URLs.
-  ///   - instance: members that every instance gets, such as `"timeouts": {…}`.
+  ///   - instance: members of every instance, for example `"timeouts": {…}`.
   ///   - hosts: the `"hosts"` of instances, by their ids.
   ///   - gateway: members of gateway.json.
   ///   - routes: members of `"routes"` in routes.json; nil: the default table.
@@ -45,7 +45,7 @@ package final class TestPolicyFolder: Sendable {
       "listen": "127.0.0.1:0", "admin": NSNull(), "loops": loops, "watch": false, "access_log": "access.jsonl",
       "limits": ["connections": 1_000, "upstream_connections": 200],
     ]
-    // Tests that keep an idle connection do not wait for it at their end.
+    // The drain at the end of a test does not wait for idle connections.
     var timeouts: [String: any Sendable] = ["drain_idle_s": 0]
     if let own = gateway["timeouts"] as? [String: any Sendable] { timeouts.merge(own) { $1 } }
     try write(settings.merging(gateway) { $1 }.merging(["timeouts": timeouts]) { $1 }, "gateway.json")
@@ -56,7 +56,7 @@ package final class TestPolicyFolder: Sendable {
 
   /// Rewrites the instances.
   ///
-  /// - Parameter changes: members of every instance, over those given to `init`.
+  /// - Parameter changes: members of every instance; they replace those given to `init`.
   package func writeInstances(changes: [String: any Sendable] = [:]) throws {
     let entries = instances.map { entry in
       let own: [String: any Sendable] = [
@@ -67,9 +67,9 @@ package final class TestPolicyFolder: Sendable {
     try write(["instances": Dictionary(uniqueKeysWithValues: entries)], "instances.json")
   }
 
-  /// Writes the clients anew.
+  /// Rewrites the clients.
   ///
-  /// - Parameter app: members that the client of `token` gets, instead of or beside its own.
+  /// - Parameter app: members of the client of `token`; they replace its own.
   package func writeClients(app: [String: any Sendable] = [:]) throws {
     let ids = instances.map(\.id)
     var direct = Self.client(token: Self.directToken, scopes: ["proxy:read", "proxy:write"], instances: ids)
@@ -99,7 +99,7 @@ package final class TestPolicyFolder: Sendable {
     try JSONSerialization.data(withJSONObject: value).write(to: URL(fileURLWithPath: path).appending(path: name))
   }
 
-  /// The records in the access log.
+  /// The records of the access log.
   package func records() throws -> [[String: any Sendable]] {
     let text = try String(contentsOfFile: accessLogPath, encoding: .utf8)
     return try text.split(separator: "\n").map { line in

@@ -3,7 +3,7 @@ package import System
 
 /// A blocking loopback connection for tests: every call ends within `patience`.
 package final class TestSocket: Sendable {
-  /// How long a test waits for what must come (seconds): under ThreadSanitizer a Core of the tests needs ten for 4 MiB.
+  /// How long a test waits (seconds). Under ThreadSanitizer a Core of the tests takes ten for 4 MiB.
   package static let patience = 30
 
   private let descriptor: FileDescriptor
@@ -87,24 +87,24 @@ package final class TestSocket: Sendable {
     return result == 0 && (error == ECONNRESET || error == EPIPE)
   }
 
-  /// Whether nothing comes within so many milliseconds, not even the end.
+  /// Whether nothing arrives within that many milliseconds, not even the end.
   package func isQuiet(milliseconds: Int32) -> Bool {
     var entry = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
     return unsafe poll(&entry, 1, milliseconds) == 0
   }
 
-  /// Waits for bytes, or for the end of the stream; false when neither comes.
+  /// Waits for bytes or the end of the stream; false if neither arrives.
   package func waitUntilReadable() -> Bool { !isQuiet(milliseconds: Int32(Self.patience * 1_000)) }
 
   package func endOutput() { shutdown(descriptor.number, Int32(SHUT_WR)) }
 
-  /// Closing sends a reset instead of an end.
+  /// Makes closing send a reset instead of a FIN.
   package func resetOnClose() {
     var linger = linger(l_onoff: 1, l_linger: 0)
     unsafe _ = setsockopt(
       descriptor.number, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
   }
 
-  /// Ends both directions now, whoever still holds the socket.
+  /// Ends both directions immediately, for all holders of the socket.
   package func end() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
 }

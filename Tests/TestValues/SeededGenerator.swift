@@ -1,4 +1,4 @@
-/// SplitMix64, so that a seed gives the same run everywhere.
+/// SplitMix64: a seed gives the same run everywhere.
 package struct SeededGenerator: RandomNumberGenerator {
   private var state: UInt64
 

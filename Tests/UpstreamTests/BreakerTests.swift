@@ -17,8 +17,8 @@ import Testing
     #expect(breaker.admit(isRead: true, now: 0) == .refuse(milliseconds: 500, wantsProbe: false))
   }
 
-  /// 1,000,000 is the most that a policy file may say.
-  @Test(arguments: [1, 255, 256, 257, 1_000_000]) func `opens on exactly so many failures`(count: Int) {
+  /// 1,000,000 is the largest value that a policy file may have.
+  @Test(arguments: [1, 255, 256, 257, 1_000_000]) func `opens after exactly that many failures`(count: Int) {
     let state = UpstreamState(BreakerBounds(failuresMax: count))
     for _ in 1..<count { state.failed(now: 1, jitter: 0) }
     #expect(!state.isOpen)
@@ -40,14 +40,14 @@ import Testing
 
   @Test func `a state that follows another keeps its health and what is under way`() {
     let old = UpstreamState(Self.bounds)
-    #expect(old.setDown(true) && old.enter(max: 1))
+    #expect(old.setDown(true) && old.takeSlot(max: 1))
     let new = UpstreamState(Self.bounds, following: old)
-    #expect(new.failsHealthChecks && !new.enter(max: 1))
-    old.leave()
-    #expect(new.enter(max: 1))
+    #expect(new.failsHealthChecks && !new.takeSlot(max: 1))
+    old.releaseSlot()
+    #expect(new.takeSlot(max: 1))
   }
 
-  @Test func `lets one read through when its pause is over, and no write`() {
+  @Test func `admits one read after its pause, and no write`() {
     var reading = Self.open(at: 0)
     #expect(reading.admit(isRead: true, now: 499) == .refuse(milliseconds: 1, wantsProbe: false))
     #expect(reading.admit(isRead: true, now: 500) == .probe)
@@ -65,7 +65,7 @@ import Testing
     #expect(breaker.admit(isRead: false, now: 40_000) == .pass)
   }
 
-  @Test func `a probe that tells nothing makes way for the next`() {
+  @Test func `a probe without a result allows the next one`() {
     var breaker = Self.open(at: 0)
     #expect(breaker.admit(isRead: true, now: 500) == .probe)
     breaker.probeEnded(now: 600)
@@ -118,27 +118,27 @@ import Testing
 }
 
 @Suite struct UpstreamStateTests {
-  @Test func `a refused key gives way to the next one, at most once in 10 s`() {
+  @Test func `a refused key is replaced by the next one, at most once in 10 s`() {
     let state = UpstreamState(BreakerBounds())
     #expect(state.keyIndex == 0)
-    #expect(state.keyWasRefused(0, of: 3, now: 5_000) && state.keyIndex == 1)
+    #expect(state.switchKey(from: 0, of: 3, now: 5_000) && state.keyIndex == 1)
     // Another loop's news of the old key.
-    #expect(state.keyWasRefused(0, of: 3, now: 5_001) && state.keyIndex == 1)
-    #expect(!state.keyWasRefused(1, of: 3, now: 14_999) && state.keyIndex == 1)
-    #expect(state.keyWasRefused(1, of: 3, now: 15_000) && state.keyIndex == 2)
-    #expect(state.keyWasRefused(2, of: 3, now: 25_000) && state.keyIndex == 0)
+    #expect(state.switchKey(from: 0, of: 3, now: 5_001) && state.keyIndex == 1)
+    #expect(!state.switchKey(from: 1, of: 3, now: 14_999) && state.keyIndex == 1)
+    #expect(state.switchKey(from: 1, of: 3, now: 15_000) && state.keyIndex == 2)
+    #expect(state.switchKey(from: 2, of: 3, now: 25_000) && state.keyIndex == 0)
   }
 
   @Test func `a single key has no other`() {
     let state = UpstreamState(BreakerBounds())
-    #expect(!state.keyWasRefused(0, of: 1, now: 5_000) && state.keyIndex == 0)
+    #expect(!state.switchKey(from: 0, of: 1, now: 5_000) && state.keyIndex == 0)
   }
 
-  @Test func `so many requests are under way and no more`() {
+  @Test func `concurrent requests are limited`() {
     let state = UpstreamState(BreakerBounds())
-    #expect(state.enter(max: 2) && state.enter(max: 2) && !state.enter(max: 2))
-    state.leave()
-    #expect(state.enter(max: 2) && !state.enter(max: 2))
+    #expect(state.takeSlot(max: 2) && state.takeSlot(max: 2) && !state.takeSlot(max: 2))
+    state.releaseSlot()
+    #expect(state.takeSlot(max: 2) && !state.takeSlot(max: 2))
   }
 
   @Test func `an upstream that is down gets nothing until it is up again`() {

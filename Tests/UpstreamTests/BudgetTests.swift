@@ -25,7 +25,7 @@ extension UpstreamTests {
     }
 
     @Test(arguments: [true, false])
-    func `a pool without a place gets the next that another gives back`(isReusable: Bool) throws {
+    func `a pool without a place in the budget gets the next one that another pool releases`(isReusable: Bool) throws {
       let rig = try PoolRig(connectionsMax: 1)
       let other = rig.otherPool()
       let (holder, waiter) = (Client(), Client())

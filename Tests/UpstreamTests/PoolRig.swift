@@ -7,7 +7,7 @@ import Testing
 
 @testable import Upstream
 
-/// A pool on a loop of the test's own thread, and the listener that stands for its upstream.
+/// A pool on a loop of the test's thread, and the listener that is its upstream.
 final class PoolRig {
   static let isLibcurlReady: Bool = {
     _ = signal(SIGPIPE, SIG_IGN)
@@ -72,8 +72,8 @@ final class PoolRig {
   }
 }
 
-/// Who asks for a connection, and what became of it.
-final class Client: Lessee {
+/// Acquires a connection and records the result.
+final class Client: ConnectionDelegate {
   let clientKey: UInt32
   var isUploading: Bool
   private(set) var acquisition: Acquisition?
@@ -108,7 +108,7 @@ final class Client: Lessee {
   func giveBack(to pool: Pool, isReusable: Bool = true) {
     guard let connection else { return }
     self.connection = nil
-    connection.giveBack(isReusable: isReusable)
+    connection.release(isReusable: isReusable)
   }
 
   func connectBegan() { connectsBegun += 1 }
@@ -123,7 +123,7 @@ final class Client: Lessee {
     self.fault = fault
   }
 
-  func turnedAway() {
+  func evictedFromQueue() {
     answers += 1
     wasTurnedAway = true
   }

@@ -19,7 +19,7 @@ final class PoolRun {
   private var clients: [ClientOfRun] = []
   private var random: SeededGenerator
   private(set) var faults: [String] = []
-  /// How often something came about that a test of this kind is for.
+  /// How often the interesting cases occurred.
   private(set) var seen: [String: Int] = [:]
 
   init(seed: UInt64) throws {
@@ -96,11 +96,11 @@ final class PoolRun {
     switch client.acquisition {
     case .full:
       saw("full")
-      expect(isFull && own + 1 >= most, "turned away with \(own) waiters, though a client has \(most)")
+      expect(isFull && own + 1 >= most, "rejected with \(own) waiters, though a client has \(most)")
     case .queued where isFull:
       saw("evicted")
       expect(own + 1 < most, "queued beyond the bound with \(own) waiters, the most being \(most)")
-      expect((evicted?.lessee as? ClientOfRun)?.wasTurnedAway == true, "another than the newest had to yield")
+      expect((evicted?.delegate as? ClientOfRun)?.wasTurnedAway == true, "another than the newest had to yield")
     case .queued where client.isUploading && pool.held(by: key).uploads >= pool.shareMax: saw("upload beyond the share")
     case .leased, .connecting, .queued, nil: break
     }
@@ -124,12 +124,12 @@ final class PoolRun {
   private func giveBack() {
     guard let client = pick({ $0.connection != nil }), let connection = client.connection else { return }
     let count = connectionCount
-    let isFit = connection.unfitForFirstByte() == nil && client.pool.pool.settings.idleMilliseconds > 0
+    let isFit = connection.faultBeforeFirstByte() == nil && client.pool.pool.settings.idleMilliseconds > 0
     let isReusable = Int.random(in: 0..<4, using: &random) > 0
     client.giveBack(isReusable: isReusable)
     guard isReusable, isFit, connection.phase == .closed else { return }
     saw("gave a place up")
-    expect(connectionCount == count, "a connection was closed for nobody")
+    expect(connectionCount == count, "a connection was closed without need")
   }
 
   private func turn() { _ = turns.run { true } }
@@ -149,17 +149,18 @@ final class PoolRun {
     clients.removeAll(where: \.isOver)
   }
 
-  /// Whoever was served in this step was not served in front of another whose turn it was.
+  /// No client was served in this step before another whose turn it was.
   private func checkOrder(_ pool: PoolOfRun, _ before: [Waiter]) {
     let queue = pool.pool.queue.waiters
     let served = before.enumerated().filter { _, waiter in
-      !queue.contains { $0.lessee === waiter.lessee } && pool.connections.contains { $0.isLeased(to: waiter.lessee) }
+      !queue.contains { $0.delegate === waiter.delegate }
+        && pool.connections.contains { $0.isLeased(to: waiter.delegate) }
     }
     for (place, waiter) in served {
       if waiter.isUpload { saw("upload served") }
       let heldBefore = pool.held(by: waiter.client).all - served.count { $0.element.client == waiter.client }
       let hadShare = heldBefore >= pool.shareMax
-      for (other, passed) in before.enumerated() where queue.contains(where: { $0.lessee === passed.lessee }) {
+      for (other, passed) in before.enumerated() where queue.contains(where: { $0.delegate === passed.delegate }) {
         if other < place { saw("passed over") }
         guard pool.isEligible(passed) else { continue }
         let hasShare = pool.held(by: passed.client).all >= pool.shareMax
@@ -169,7 +170,7 @@ final class PoolRun {
     }
   }
 
-  /// When all is given back, nobody is left waiting.
+  /// When all connections are returned, no client is left waiting.
   private func drain() {
     for _ in 0..<1_000 where faults.isEmpty {
       let queues = pools.map { $0.pool.queue.waiters }
@@ -184,9 +185,9 @@ final class PoolRun {
       }
       check(queues)
     }
-    expect(clients.isEmpty, "\(clients.count) clients wait for ever")
+    expect(clients.isEmpty, "\(clients.count) clients wait forever")
     for pool in pools { pool.pool.closeIdle() }
-    expect(pools.allSatisfy { $0.pool.count == 0 && $0.counters.waiting.now == 0 }, "connections are left")
+    expect(pools.allSatisfy { $0.pool.count == 0 && $0.counters.waiting.current == 0 }, "connections are left")
     // A loop that takes no more turns holds what has ended, which holds the loop.
     turn()
   }
@@ -233,8 +234,9 @@ final class PoolOfRun {
     let connecting = phases.count { $0 == .connecting }
     if pool.count > pool.settings.connectionsMax { fault("too many connections") }
     if phases.contains(.closed) { fault("a closed connection is kept") }
-    if counters.open.now != pool.count || counters.idle.now != idleCount || counters.connecting.now != connecting
-      || counters.waiting.now != pool.queue.count
+    if counters.open.current != pool.count || counters.idle.current != idleCount
+      || counters.connecting.current != connecting
+      || counters.waiting.current != pool.queue.count
     {
       fault("miscounted")
     }
@@ -251,7 +253,7 @@ final class PoolOfRun {
 }
 
 /// Who asks a pool of a run for a connection, once.
-final class ClientOfRun: Lessee {
+final class ClientOfRun: ConnectionDelegate {
   let clientKey: UInt32
   let isUploading: Bool
   let pool: PoolOfRun
@@ -303,7 +305,7 @@ final class ClientOfRun: Lessee {
     guard let connection else { return }
     self.connection = nil
     isOver = true
-    connection.giveBack(isReusable: isReusable)
+    connection.release(isReusable: isReusable)
   }
 
   func withdraw() {
@@ -327,7 +329,7 @@ final class ClientOfRun: Lessee {
     isOver = true
   }
 
-  func turnedAway() {
+  func evictedFromQueue() {
     answered()
     (wasTurnedAway, isOver) = (true, true)
   }
@@ -342,7 +344,7 @@ final class ClientOfRun: Lessee {
   func check(_ fault: (String) -> Void) {
     if answers > 1 { fault("a client was answered \(answers) times") }
     if wasAnsweredWhileAsking { fault("a client was called from within its own call") }
-    if connectBeganAtWrongTime { fault("a client heard of its connect too often, or not at all") }
+    if connectBeganAtWrongTime { fault("a client was notified of its connect too often, or not at all") }
     let isQueued = pool.pool.queue.index(of: self) != nil
     let holds = pool.connections.count { $0.isLeased(to: self) }
     if isOver {
@@ -355,7 +357,7 @@ final class ClientOfRun: Lessee {
   }
 }
 
-/// A link over a socket pair, which connects when it is told to.
+/// A link over a socket pair, which connects on demand.
 final class ScriptedLink: Link {
   enum Step { case resolved, connected, failed }
 
@@ -396,7 +398,7 @@ final class ScriptedLink: Link {
     }
   }
 
-  func goOn() -> LinkOutcome? { nil }
+  func driveAll() -> LinkOutcome? { nil }
   var activeSocket: Int32? { ends?.near.number }
   var readsAhead: Bool { true }
   func receive(into buffer: ByteBuffer) -> Transfer { preconditionFailure("no TLS is simulated") }

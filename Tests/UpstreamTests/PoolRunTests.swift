@@ -1,9 +1,9 @@
 import Testing
 
 extension UpstreamTests {
-  /// A run that fails is found again by its seed.
+  /// The printed seed reproduces a run.
   @Suite struct PoolRunTests {
-    @Test func `whatever clients and peers do, shares are kept, and nobody waits in vain`() throws {
+    @Test func `whatever clients and peers do, shares are kept, and no client waits forever`() throws {
       let first = UInt64.random(in: 0..<1 << 40)
       var seen: [String: Int] = [:]
       for seed in first..<first + 200 {

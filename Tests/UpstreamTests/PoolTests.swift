@@ -11,7 +11,7 @@ import Testing
 extension UpstreamTests {
   /// Everything that a pool does over plain sockets.
   @Suite struct PoolTests {
-    @Test func `a connection that came back is used again`() throws {
+    @Test func `a returned connection is reused`() throws {
       let rig = try PoolRig()
       let (first, second) = (Client(), Client())
       let connection = try rig.lease(first)
@@ -58,7 +58,7 @@ extension UpstreamTests {
     enum Death: CaseIterable { case end, bytes, bytesAndEnd }
 
     @Test(arguments: Death.allCases)
-    func `what comes on an idle connection throws it away`(death: Death) throws {
+    func `any event on an idle connection discards it`(death: Death) throws {
       let rig = try PoolRig()
       let client = Client()
       let connection = try rig.lease(client)
@@ -70,7 +70,7 @@ extension UpstreamTests {
       #expect(rig.pool.count == 0)
     }
 
-    @Test func `bytes behind the answer keep a connection out of the pool`() throws {
+    @Test func `bytes after the response keep a connection out of the pool`() throws {
       let rig = try PoolRig()
       let client = Client()
       let connection = try rig.lease(client)
@@ -92,7 +92,7 @@ extension UpstreamTests {
       rig.turns.run(for: 20)
       client.giveBack(to: rig.pool)
       rig.turns.run(for: idled)
-      // No turn comes between: the loop has not heard of it.
+      // No turn happens in between, so the loop has no event yet.
       core.endOutput()
       let next = Client()
       next.ask(rig.pool, isWrite: isWrite)
@@ -100,7 +100,7 @@ extension UpstreamTests {
       if !isNoticed { #expect(connection.receive(into: ByteBuffer(capacity: 8)) == .ended) }
     }
 
-    @Test func `an instance that refuses fails who asked and who waits`() throws {
+    @Test func `a refused connect fails its client and all that wait`() throws {
       let port: UInt16
       do { port = try #require(try Reactor.Listener(.tcp(host: "127.0.0.1", port: 0)).localAddress?.port) }
       let rig = try PoolRig(port: port) { $0.connectionsMax = 2 }
@@ -130,7 +130,7 @@ extension UpstreamTests {
       #expect(rig.pool.count == 0)
     }
 
-    @Test func `a name that does not resolve is told as that`() throws {
+    @Test func `a name that does not resolve is reported as such`() throws {
       let rig = try PoolRig(host: "no-such-host.invalid")
       let client = Client()
       client.ask(rig.pool)
@@ -139,7 +139,7 @@ extension UpstreamTests {
       #expect(rig.pool.count == 0)
     }
 
-    @Test func `at most four resolutions are under way, and waiters follow as names are resolved`() throws {
+    @Test func `at most four resolutions run at once, and waiters follow as names are resolved`() throws {
       let full = try FullListener()
       let rig = try PoolRig(host: "slow.test", port: full.port) { $0.connectMilliseconds = 2_000 }
       rig.resolve("slow.test", to: "127.0.0.1")
@@ -150,11 +150,11 @@ extension UpstreamTests {
       #expect(rig.turns.run(within: 500) { rig.pool.count == 10 })
       for client in clients { rig.pool.withdraw(client) }
       #expect(rig.turns.run { rig.pool.count == 0 })
-      #expect(clients.allSatisfy { $0.answers == 0 }, "who has withdrawn is told nothing")
+      #expect(clients.allSatisfy { $0.answers == 0 }, "a client that has withdrawn gets no result")
     }
 
     @Test(arguments: ["127.0.0.1,127.0.0.2", "::1,127.0.0.2", "127.0.0.2,::1"])
-    func `an address that refuses gives way to the next at once`(addresses: String) throws {
+    func `an address that refuses is followed by the next immediately`(addresses: String) throws {
       let rig = try PoolRig(host: "twin.test", port: try portFreeOn127001())
       let listener = try Reactor.Listener(.tcp(host: "127.0.0.2", port: rig.pool.settings.port))
       rig.resolve("twin.test", to: addresses)
@@ -184,7 +184,7 @@ extension UpstreamTests {
       try #require(try Reactor.Listener(.tcp(host: "127.0.0.1", port: 0)).localAddress?.port)
     }
 
-    @Test func `a full queue turns away`() throws {
+    @Test func `a full queue rejects`() throws {
       let rig = try PoolRig {
         $0.connectionsMax = 1
         $0.waitersMax = 1
@@ -198,7 +198,7 @@ extension UpstreamTests {
     }
 
     @Test(arguments: [60_000, 0] as [Int64])
-    func `who waits gets a released connection in turn`(idleMilliseconds: Int64) throws {
+    func `waiters get released connections in order`(idleMilliseconds: Int64) throws {
       let rig = try PoolRig {
         $0.connectionsMax = 1
         $0.idleMilliseconds = idleMilliseconds
@@ -216,7 +216,7 @@ extension UpstreamTests {
     enum Stray: CaseIterable { case none, bytes, end }
 
     @Test(arguments: Stray.allCases)
-    func `what comes between the lease of a waiter and its first byte makes the connection unfit`(stray: Stray) throws {
+    func `an event between a waiter's lease and its first byte makes the connection unfit`(stray: Stray) throws {
       let rig = try PoolRig { $0.connectionsMax = 1 }
       let (client, waiter, later) = (Client(), Client(), Client())
       let connection = try rig.lease(client)
@@ -231,15 +231,15 @@ extension UpstreamTests {
       case .end: core.endOutput()
       }
       rig.turns.run(for: 20)
-      #expect((connection.unfitForFirstByte() == nil) == (stray == .none))
+      #expect((connection.faultBeforeFirstByte() == nil) == (stray == .none))
       guard stray != .none else { return }
       waiter.replaceConnection(in: rig.pool)
       #expect(connection.phase == .closed && waiter.isConnecting && rig.pool.count == 1)
       #expect(rig.turns.run { waiter.connection != nil })
-      #expect(waiter.connection?.isReused == false && later.answers == 0, "whoever waited longer comes first")
+      #expect(waiter.connection?.isReused == false && later.answers == 0, "the longest waiter comes first")
     }
 
-    @Test func `who waits gets a new connection for one that was closed`() throws {
+    @Test func `a waiter gets a new connection for one that was closed`() throws {
       let rig = try PoolRig { $0.connectionsMax = 1 }
       let (client, waiter) = (Client(), Client())
       let old = try rig.lease(client)
@@ -250,7 +250,7 @@ extension UpstreamTests {
       #expect(rig.pool.count == 1)
     }
 
-    @Test func `a connect whose asker has left serves the next`() throws {
+    @Test func `a connect whose client has left serves the next one`() throws {
       let rig = try PoolRig { $0.connectionsMax = 1 }
       let (client, waiter) = (Client(), Client())
       client.ask(rig.pool)
@@ -285,7 +285,7 @@ extension UpstreamTests {
       #expect(connection.phase == .closed && rig.pool.count == 0)
     }
 
-    @Test func `a large body comes whole, whatever the edges are`() throws {
+    @Test func `a large body arrives complete, however its events are batched`() throws {
       let rig = try PoolRig()
       let client = Client()
       let connection = try rig.lease(client)
@@ -313,21 +313,22 @@ extension UpstreamTests {
     }
 
     @Test(arguments: [true, false])
-    func `what came before a failed write can still be read, and its end is told from a reset`(hasEnded: Bool) throws {
+    func `bytes that arrived before a failed write can be read, and an end differs from a reset`(hasEnded: Bool) throws
+    {
       let rig = try PoolRig()
       let client = Client()
       let connection = try rig.lease(client)
       let text = "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\ntoo large"
       let body = ByteBuffer(String(repeating: "x", count: 64 << 10))
       var core: Peer? = try rig.accept()
-      // The last condition that turns were taken for holds the peer.
+      // The last condition still holds the peer.
       rig.turns.run(for: 1)
       #expect(connection.send(body, 0..<body.count) != .wouldBlock)
       #expect(core?.send(text) == true)
       if hasEnded { core?.endOutput() }
-      // Unread bytes make this a reset.
+      // With unread bytes this is a reset.
       core = nil
-      // No turn comes between: the loop does not hear of it.
+      // No turn happens in between, so the loop gets no event.
       #expect(!connection.isReadable)
       let failure = Transfer.failed(Errno(hasEnded ? EPIPE : ECONNRESET))
       let hasFailed = (0..<1_000).contains { _ in
@@ -342,7 +343,7 @@ extension UpstreamTests {
       client.giveBack(to: rig.pool, isReusable: false)
     }
 
-    @Test func `a large request goes out whole, whatever the edges are`() throws {
+    @Test func `a large request is sent completely, however its events are batched`() throws {
       let rig = try PoolRig()
       let client = Client()
       let connection = try rig.lease(client)

@@ -5,7 +5,7 @@ import Testing
 @testable import Upstream
 
 extension UpstreamTests {
-  /// No client takes an upstream for itself.
+  /// No client can occupy an upstream alone.
   @Suite struct ShareTests {
     @Test(arguments: [
       (64, 0.25, 16), (10, 0.25, 2), (3, 0.25, 1), (1, 0.25, 1), (100, 0.29, 29), (7, 1, 7), (5, 1e-9, 1),
@@ -42,7 +42,7 @@ extension UpstreamTests {
       #expect(uploads[3].connection?.isReused == true && uploads[4].answers == 0, "one that idles is taken")
     }
 
-    @Test func `an upload that leaves while it connects makes way for the next of its client`() throws {
+    @Test func `an upload that leaves while it connects is replaced by the next one of its client`() throws {
       let rig = try PoolRig { $0.connectionsMax = 4 }
       let uploads = [Client(1, isUploading: true), Client(1, isUploading: true)]
       for upload in uploads { upload.ask(rig.pool) }
@@ -51,7 +51,7 @@ extension UpstreamTests {
       #expect(rig.turns.run { uploads[1].connection != nil } && uploads[0].answers == 0)
     }
 
-    @Test func `a connect that fails makes way for the next upload of its client`() throws {
+    @Test func `a failed connect is followed by the next upload of its client`() throws {
       let full = try FullListener()
       let rig = try PoolRig(port: full.port) {
         $0.connectionsMax = 4
@@ -88,7 +88,7 @@ extension UpstreamTests {
       #expect(clients.allSatisfy { $0.answers == 1 })
     }
 
-    @Test func `a full queue is shared, and the newest of the client with the most is turned away`() throws {
+    @Test func `a full queue is shared, and the newest waiter of the client with the most is rejected`() throws {
       let rig = try PoolRig {
         $0.connectionsMax = 1
         $0.waitersMax = 4
@@ -106,7 +106,7 @@ extension UpstreamTests {
       #expect(third.isQueued && others[1].wasTurnedAway && !greedy[1].wasTurnedAway, "the newest of them all")
     }
 
-    @Test func `a pool whose uploads have their share is owed no place`() throws {
+    @Test func `a pool whose uploads have their share is due no place in the budget`() throws {
       let rig = try PoolRig(connectionsMax: 4) { $0.share = 0.25 }
       let other = rig.otherPool()
       let upload = Client(1, isUploading: true)

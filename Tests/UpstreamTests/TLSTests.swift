@@ -10,7 +10,7 @@ import Testing
 
 extension UpstreamTests {
   /// Against openssl(1) as a server, with a small CA made for the test.
-  @Suite(.enabled(if: TestAuthority.shared != nil, "openssl(1) is not at hand, or makes no certificates"))
+  @Suite(.enabled(if: TestAuthority.shared != nil, "openssl(1) is not installed, or makes no certificates"))
   struct TLSTests {
     private let authority: TestAuthority
 
@@ -28,7 +28,7 @@ extension UpstreamTests {
       }
     }
 
-    /// What the server answers: it sends each line back in reverse.
+    /// The server's response: it sends each line back in reverse.
     private func answer(to line: String, on connection: UpstreamConnection, _ turns: Turns) -> String {
       let (request, answer) = (ByteBuffer(line + "\n"), ByteBuffer(capacity: 256))
       guard connection.send(request, 0..<request.count) == .bytes(request.count) else { return "not sent" }
@@ -42,7 +42,7 @@ extension UpstreamTests {
       return hasCome ? answer.text : "nothing"
     }
 
-    @Test func `a connection with a trusted name is used again, though session tickets wait on it`() throws {
+    @Test func `a connection with a trusted name is reused although it has unread session tickets`() throws {
       let server = try TLSServer(authority, certificate: "good")
       let rig = try rig(server)
       let client = Client()
@@ -52,7 +52,7 @@ extension UpstreamTests {
       rig.turns.run(for: 50)
       #expect(connection.phase == .idle)
       client.ask(rig.pool, isWrite: true)
-      #expect(client.connection === connection && connection.unfitForFirstByte() == nil)
+      #expect(client.connection === connection && connection.faultBeforeFirstByte() == nil)
       #expect(answer(to: "abc", on: connection, rig.turns) == "cba\n")
       client.giveBack(to: rig.pool)
       #expect(connection.phase == .idle)
@@ -60,7 +60,7 @@ extension UpstreamTests {
     }
 
     @Test(arguments: [("abc\n", 1), ("abc\ndef\n", 2)])
-    func `a second answer behind the one that was read throws the connection away`(lines: String, count: Int) throws {
+    func `a second response after the first discards the connection`(lines: String, count: Int) throws {
       let server = try TLSServer(authority, certificate: "good")
       let rig = try rig(server)
       let client = Client()
@@ -89,21 +89,21 @@ extension UpstreamTests {
       #expect(rig.pool.count == 0)
     }
 
-    @Test func `bytes before the first byte of a request are told from session tickets`() throws {
+    @Test func `bytes that precede a request are distinguished from session tickets`() throws {
       let server = try TLSServer(authority, certificate: "good")
       let rig = try rig(server)
       let client = Client()
       let connection = try rig.lease(client)
       rig.turns.run(for: 50)
-      #expect(connection.isReadable && connection.unfitForFirstByte() == nil && !connection.isReadable)
+      #expect(connection.isReadable && connection.faultBeforeFirstByte() == nil && !connection.isReadable)
       let line = ByteBuffer("abc\n")
       #expect(connection.send(line, 0..<line.count) == .bytes(line.count))
       #expect(rig.turns.run { connection.isReadable })
-      #expect(connection.unfitForFirstByte() != nil)
+      #expect(connection.faultBeforeFirstByte() != nil)
       client.giveBack(to: rig.pool, isReusable: false)
     }
 
-    @Test func `bytes on an idle connection throw it away`() throws {
+    @Test func `bytes on an idle connection discard it`() throws {
       let server = try TLSServer(authority, certificate: "good")
       let rig = try rig(server)
       let client = Client()
@@ -116,7 +116,7 @@ extension UpstreamTests {
     }
 
     @Test(arguments: [
-      ("good", "other.test", "ca", "other.test"), ("good", "core.test", "stranger", "issuer certificate"),
+      ("good", "other.test", "ca", "other.test"), ("good", "core.test", "other-ca", "issuer certificate"),
       ("expired", "core.test", "ca", "expired"),
     ])
     func `a server that cannot be trusted fails with its reason`(
@@ -132,7 +132,7 @@ extension UpstreamTests {
       #expect(rig.pool.count == 0)
     }
 
-    @Test func `the system's trust does not know a private authority`() throws {
+    @Test func `a private authority is not in the system's trust store`() throws {
       let server = try TLSServer(authority, certificate: "good")
       let rig = try PoolRig(port: server.port, isSecure: true) { $0.tls.serverName = "core.test" }
       let client = Client()
@@ -140,7 +140,7 @@ extension UpstreamTests {
       #expect(rig.turns.run { client.fault?.kind == .tlsFailed })
     }
 
-    @Test func `a server without TLS is told as that`() throws {
+    @Test func `a server without TLS is reported as such`() throws {
       let rig = try PoolRig(isSecure: true)
       let client = Client()
       client.ask(rig.pool)
@@ -196,7 +196,7 @@ final class TLSServer {
   }
 
   deinit {
-    // A process that is started from a Dispatch thread inherits its mask, which holds SIGTERM back.
+    // A process started from a Dispatch thread inherits its mask, which blocks SIGTERM.
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
   }
