@@ -77,6 +77,6 @@ install_missing() {
     apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "${missing[@]}"
 }
 
-build_release() {
-  quietly "Building the release" swift build -c release --static-swift-stdlib
-}
+release() { swift build -c release --static-swift-stdlib; }
+
+build_release() { quietly "Building the release" release; }
