@@ -16,7 +16,7 @@ package protocol RequestHandler: AnyObject {
   /// - Parameters:
   ///   - isHead: whether it is a HEAD, whose response has no content (RFC 9110 §9.3.2).
   ///   - seconds: seconds since 1970.
-  func refuse(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer)
+  func reject(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer)
 }
 
 /// What accompanies the head of a request.

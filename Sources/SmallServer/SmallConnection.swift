@@ -148,7 +148,7 @@ final class SmallConnection: EventHandler {
           return true
         }
       } catch {
-        refuse(.head(error))
+        reject(.head(error))
         return true
       }
       guard receive() else { return false }
@@ -163,7 +163,7 @@ final class SmallConnection: EventHandler {
           return true
         }
       } catch {
-        refuse(.body(error))
+        reject(.body(error))
         return true
       }
       guard receive() else { return false }
@@ -211,9 +211,9 @@ final class SmallConnection: EventHandler {
     beginResponse(keepsAlive: response.keepsAlive)
   }
 
-  private func refuse(_ fault: SmallRequestFault) {
+  private func reject(_ fault: SmallRequestFault) {
     let isHead = input.withBytes { bytes in RequestHeadParser.isHead(bytes) }
-    owner.handler.refuse(fault, isHead: isHead, at: owner.loop.wallMicroseconds / 1_000_000, to: output)
+    owner.handler.reject(fault, isHead: isHead, at: owner.loop.wallMicroseconds / 1_000_000, to: output)
     beginResponse(keepsAlive: false)
   }
 

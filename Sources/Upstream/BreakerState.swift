@@ -21,7 +21,7 @@ package enum BreakerDecision: Equatable, Sendable {
   /// - Parameters:
   ///   - milliseconds: when to retry.
   ///   - wantsProbe: a probe is due, and this request must not be it: the receiver starts a health check.
-  case refuse(milliseconds: Int64, wantsProbe: Bool)
+  case reject(milliseconds: Int64, wantsProbe: Bool)
 }
 
 package enum BreakerPhase: UInt64, Sendable {
@@ -44,10 +44,10 @@ struct BreakerState: Equatable {
 
   mutating func admit(isRead: Bool, now: Int64) -> BreakerDecision {
     guard phase != .closed else { return .pass }
-    guard now >= until else { return .refuse(milliseconds: until - now, wantsProbe: false) }
+    guard now >= until else { return .reject(milliseconds: until - now, wantsProbe: false) }
     phase = .probing
     until = now + Self.probeMilliseconds
-    return isRead ? .probe : .refuse(milliseconds: 1_000, wantsProbe: true)
+    return isRead ? .probe : .reject(milliseconds: 1_000, wantsProbe: true)
   }
 
   mutating func succeeded() { self = BreakerState() }

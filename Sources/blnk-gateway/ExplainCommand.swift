@@ -10,7 +10,7 @@ extension Command {
       Runs the gateway's own admission code on the policy folder. Sends nothing.
 
       Prints one line per step, then "relayed:" and the request that Core would get,
-      or "refused:" with status and code. Networks are not checked, because they
+      or "rejected:" with status and code. Networks are not checked, because they
       depend on the caller's address. Limits and the instance's circuit breaker are
       listed but not applied: their state is known only to the running gateway.
       """,
@@ -24,9 +24,9 @@ extension Command {
       Option(name: "--host", value: "HOST", help: "the request's Host, for instances with \"hosts\""),
       .policies, .state, .withoutKeys,
       Option(name: "--json", value: nil, help: "print a JSON object instead of lines"),
-      Option(name: "--exit-zero", value: nil, help: "exit with 0 even if the request would be refused"),
+      Option(name: "--exit-zero", value: nil, help: "exit with 0 even if the request would be rejected"),
     ],
-    exitCodes: [0: "the request would be relayed", 1: "it would be refused, or the policy is invalid"],
+    exitCodes: [0: "the request would be relayed", 1: "it would be rejected, or the policy is invalid"],
     example: """
       blnk-gateway explain --client demo-reader --method POST --target '/proxy/balances?instance_id=inst_demo' \\
         --without-keys
@@ -50,7 +50,7 @@ extension Command {
       throw .failed("explain: unknown client \"\(arguments.value("--client") ?? "")\" in \(folder.path)")
     }
     try arguments.isSet("--json") ? Console.print(json(explanation)) : print(explanation)
-    return explanation.refusal == nil || arguments.isSet("--exit-zero") ? 0 : 1
+    return explanation.rejection == nil || arguments.isSet("--exit-zero") ? 0 : 1
   }
 
   private static func identity(_ arguments: Arguments) throws(CommandFault) -> Explanation.Identity {
@@ -68,8 +68,8 @@ extension Command {
       let mark = step.isPassed ? Console.styled("ok", .green) : Console.styled("no", .red)
       try Console.print("\(step.name.padded(to: 13)) \(mark)  \(step.text)")
     }
-    if let refusal = explanation.refusal {
-      try Console.print("refused: \(refusal.status) \(refusal.code)")
+    if let rejection = explanation.rejection {
+      try Console.print("rejected: \(rejection.status) \(rejection.code)")
     } else {
       try Console.print("relayed: \(explanation.destination ?? "")")
     }
@@ -92,7 +92,7 @@ extension Command {
     let steps = explanation.steps.map { Report.Step(step: $0.name, passed: $0.isPassed, text: $0.text) }
     return Console.json(
       Report(
-        relayed: explanation.refusal == nil, status: explanation.refusal?.status, code: explanation.refusal?.code,
+        relayed: explanation.rejection == nil, status: explanation.rejection?.status, code: explanation.rejection?.code,
         destination: explanation.destination, steps: steps))
   }
 }

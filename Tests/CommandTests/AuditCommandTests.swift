@@ -64,12 +64,12 @@ import Testing
     try Program.run(["audit", "verify"] + arguments)
   }
 
-  @Test func `verify finds a log whole, its files in any order, and says its head`() throws {
+  @Test func `verify finds a log intact, its files in any order, and says its head`() throws {
     try writeLog(key: key)
     for files in [["audit.log.1", "audit.log"], ["audit.log", "audit.log.1"]] {
       let outcome = try verify(["--key-file", path("key")] + files.map(path))
       #expect(outcome.exitCode == 0, "\(outcome.output)\(outcome.errors)")
-      #expect(outcome.output.contains(": 8 entries, whole\n"))
+      #expect(outcome.output.contains(": 8 entries, intact\n"))
       let head = try #require(outcome.output.split(separator: "\n").last?.dropFirst(5)).description
       for expected in [head, String(head.suffix(64))] {
         #expect(try verify(["--key-file", path("key"), "--expect", expected] + files.map(path)).exitCode == 0)
@@ -98,7 +98,7 @@ import Testing
     #expect(
       missing.output.contains("\(path("audit.log")):2: entry ")
         && missing.output.contains(":5 is missing before this one"))
-    #expect(missing.output.contains("NOT WHOLE"))
+    #expect(missing.output.contains("NOT INTACT"))
   }
 
   @Test func `verify wants the key of a chain that has one, the right one, and refuses a chain that has none`() throws {
@@ -157,9 +157,9 @@ import Testing
     let lines = balance.output.split(separator: "\n")
     #expect(lines.count == 8)
     #expect(lines[0].hasSuffix("  balances.link_identity  balance_id bln_1 → identity_id idt_1"))
-    #expect(lines[1].hasPrefix("    done, status 200, at "))
+    #expect(lines[1].hasPrefix("    done, status 200; outcome written at "))
     #expect(lines[2] == #"    by shop, token "laptop" (sha256 1234abcd…), from  to inst_main"#)
-    #expect(lines[5].hasPrefix("    unknown, status 504, GATEWAY_UPSTREAM_TIMEOUT, at "))
+    #expect(lines[5].hasPrefix("    unknown, status 504, GATEWAY_UPSTREAM_TIMEOUT; outcome written at "))
     let identity = try Program.run(["audit", "show", "--identity", "idt_2", "--json"] + files)
     let call = try JSONSerialization.jsonObject(with: Data(identity.output.utf8)) as? [String: [String: Any]]
     #expect(call?["intent"]?["named"] as? [String: String] == ["identity_id": "idt_2"])
@@ -193,7 +193,7 @@ import Testing
     #expect(log.close())
     #expect(try AuditLog(path: path("killed"), key: nil) { _ in }.close())
     let killed = "outcome missing: it was not on disk when the gateway was killed; the client may have got a response"
-    for (name, text, word) in [("running", "still open: no outcome", "still_open"), ("killed", killed, "killed")] {
+    for (name, text, word) in [("running", "no outcome yet: ", "still_open"), ("killed", killed, "killed")] {
       for command in [["outcomes"], ["show", "--balance", "bln_1"]] {
         let told = try Program.run(["audit"] + command + [path(name)])
         #expect(told.output.contains("\n    \(text)"), "\(told.output)")
@@ -205,17 +205,17 @@ import Testing
     let outcomes = try Program.run(["audit", "outcomes", path("running")])
     #expect(outcomes.exitCode == 1 && outcomes.errors == "1 write, 1 with an unknown outcome\n")
     let running = try verify([path("running")])
-    #expect(running.exitCode == 0 && running.output.contains(": 2 entries, whole\n"))
-    #expect(running.output.contains(" is still open: it is running, or was killed after its entry 2\n"))
+    #expect(running.exitCode == 0 && running.output.contains(": 2 entries, intact\n"))
+    #expect(running.output.contains(" has no end entry yet: its gateway is running, or was killed after entry 2\n"))
     #expect(running.output.contains("\(path("running")):2: note: 1 write of writer "))
-    #expect(running.output.contains(" still open: no outcome in these files yet\n"))
+    #expect(running.output.contains(" has no outcome yet: in progress, or the gateway was killed\n"))
     let after = try verify([path("killed")])
     #expect(after.exitCode == 0 && after.output.contains(" has no end entry: it was killed after its entry 2\n"))
     #expect(after.output.contains("has no outcome: the gateway was killed before it was on disk"))
   }
 
   /// Like logrotate: each gateway in turn opens the new file.
-  @Test func `verify finds the log of two gateways whole over its rotations, however many of its files are given`()
+  @Test func `verify finds the log of two gateways intact over its rotations, however many of its files are given`()
     throws
   {
     let logs = try (0..<2).map { _ in try AuditLog(path: path("audit.log"), key: nil) { _ in } }
@@ -251,7 +251,7 @@ import Testing
       ["audit.log.1", "audit.log"], ["audit.log"],
     ] {
       let outcome = try verify(names.map(path))
-      #expect(outcome.exitCode == 0 && outcome.output.contains(" entries, whole\n"), "\(names): \(outcome.output)")
+      #expect(outcome.exitCode == 0 && outcome.output.contains(" entries, intact\n"), "\(names): \(outcome.output)")
       let notes = outcome.output.split(separator: "\n").count { $0.contains("note: continues from entry ") }
       #expect(notes == (names.count == 3 ? 0 : 2), "\(outcome.output)")
     }

@@ -43,8 +43,8 @@ import Testing
     for part in [
       #"{"message":"Balance identity updated successfully"}"#, "401 Unauthorized", "GATEWAY_TOKEN_REQUIRED",
       "GATEWAY_SCOPE_INSUFFICIENT", "GATEWAY_INSTANCE_FORBIDDEN", "GATEWAY_INSTANCE_REQUIRED",
-      "refused: 403 GATEWAY_SCOPE_INSUFFICIENT\n", "\nok\n", #""generation":1,"#, "\nblnk_gateway_requests_total{",
-      "balances.link_identity  balance_id bln_", "    done, status 200, at ", " entries, whole\nhead ",
+      "rejected: 403 GATEWAY_SCOPE_INSUFFICIENT\n", "\nok\n", #""generation":1,"#, "\nblnk_gateway_requests_total{",
+      "balances.link_identity  balance_id bln_", "    done, status 200; outcome written at ", " entries, intact\nhead ",
     ] { #expect(before.contains(part), "\(part) is missing:\n\(shell.output)") }
     for part in ["demo-reader  ", "active", "GATEWAY_TOKEN_REVOKED"] {
       #expect(after.contains(part), "\(part) is missing:\n\(shell.output)")

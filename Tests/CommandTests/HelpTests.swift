@@ -3,8 +3,8 @@ import Testing
 /// Help texts, on standard output.
 @Suite(.timeLimit(.minutes(10))) struct HelpTests {
   private static let commands = [
-    "serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "token list", "token revoke",
-    "token rotate", "audit verify", "audit show", "audit outcomes", "version",
+    "init", "serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "token list",
+    "token revoke", "token rotate", "audit verify", "audit show", "audit outcomes", "version",
   ]
 
   @Test(arguments: commands)

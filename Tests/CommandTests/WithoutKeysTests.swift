@@ -57,7 +57,7 @@ import Testing
     #expect(relayed.exitCode == 0 && relayed.output.contains("relayed: GET /balances"), "\(relayed.errors)")
     #expect(relayed.errors.contains("note: 3 keys and 3 TLS files not read"))
     let refused = try explain("demo-reader", "POST")
-    #expect(refused.exitCode == 1 && refused.output.hasSuffix("refused: 403 GATEWAY_SCOPE_INSUFFICIENT\n"))
+    #expect(refused.exitCode == 1 && refused.output.hasSuffix("rejected: 403 GATEWAY_SCOPE_INSUFFICIENT\n"))
     #expect(try explain("demo-reader", "POST", "--json").exitCode == 1)
     let zero = try explain("demo-reader", "POST", "--exit-zero")
     #expect(zero.exitCode == 0 && zero.output == refused.output)

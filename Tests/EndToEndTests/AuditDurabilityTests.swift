@@ -111,7 +111,7 @@ import Testing
     for _ in 0..<64 { try? filler.write(contentsOf: Data(count: 4_096)) }
     try filler.close()
     #expect(try stage.write(until: 503))
-    #expect(stage.gateway.waitUntilSaid("No space left on device; writes are refused"))
+    #expect(stage.gateway.waitUntilSaid("No space left on device; writes are rejected"))
     #expect(try stage.read() == 200)
     #expect(try stage.write() == 503)
     try FileManager.default.removeItem(atPath: "\(state)/filler")

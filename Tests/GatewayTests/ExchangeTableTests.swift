@@ -34,8 +34,8 @@ import Upstream
       case .relayingEarly: Phase.awaitingBody.way + [.responseBegan(status: 413)]
       case .blocked: Phase.relaying.way + [.downstreamBlocked]
       case .blockedEarly: Phase.relayingEarly.way + [.downstreamBlocked]
-      case .replying: [.refused]
-      case .finished: [.refused, .replyDelivered]
+      case .replying: [.rejected]
+      case .finished: [.rejected, .replyDelivered]
       }
     }
 
@@ -85,7 +85,7 @@ import Upstream
     Row(
       .admitted(Machine.Plan(isWrite: true, isAudited: true, hasBody: true)),
       ([.admitting], (.bufferingBody, .none), .bufferBody)),
-    Row(.refused, ([.admitting, .awaitingIntent, .connecting, .sending], reply, .refuse)),
+    Row(.rejected, ([.admitting, .awaitingIntent, .connecting, .sending], reply, .reject)),
     Row(.bodyBuffered, ([.bufferingBody], (.awaitingIntent, .none), .declareIntent)),
     Row(.intentDurable, ([.awaitingIntent], (.connecting, .none), .acquire(fresh: false))),
     Row(.intentFailed, fails([.awaitingIntent], .auditUnavailable)),
@@ -162,7 +162,7 @@ import Upstream
   @Test func `the rows name every event`() {
     let named = Set(Self.rows.map { String("\($0.event)".prefix { $0 != "(" }) })
     let all: Set<String> = [
-      "introspectionStarted", "introspectionFinished", "admitted", "refused", "bodyBuffered", "intentDurable",
+      "introspectionStarted", "introspectionFinished", "admitted", "rejected", "bodyBuffered", "intentDurable",
       "intentFailed", "queued",
       "queueFull", "connectBegan", "leased", "connectFailed", "connectionUnusable", "firstByteSent", "sendBlocked",
       "bodyStalled",

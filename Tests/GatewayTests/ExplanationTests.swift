@@ -35,7 +35,7 @@ import Testing
       let answer = try #require(try gateway.ask(method, target, token: token))
       let explanation = try #require(
         gateway.policy.explain(.token(token), method: method, target: target, at: UnixSeconds(1_800_000_000)))
-      if let refusal = explanation.refusal {
+      if let refusal = explanation.rejection {
         #expect(answer.status == refusal.status && answer.member("code") == refusal.code, "\(method) \(target)")
         #expect(explanation.steps.last?.isPassed == false && explanation.steps.dropLast().allSatisfy(\.isPassed))
       } else {
@@ -53,7 +53,7 @@ import Testing
       let now = UnixSeconds(1_800_000_000)
       let asClient = gateway.policy.explain(.client(reader), method: method, target: target, at: now)
       let asToken = gateway.policy.explain(.token(TestPolicyFolder.readToken), method: method, target: target, at: now)
-      #expect(asClient?.refusal?.code == asToken?.refusal?.code && asClient?.destination == asToken?.destination)
+      #expect(asClient?.rejection?.code == asToken?.rejection?.code && asClient?.destination == asToken?.destination)
     }
     let unknown = try #require(ClientID("unknown"))
     #expect(gateway.policy.explain(.client(unknown), method: "GET", target: "/", at: UnixSeconds(0)) == nil)

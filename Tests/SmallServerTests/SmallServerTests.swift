@@ -28,7 +28,7 @@ import Testing
       return SmallResponse(keepsAlive: head.keepAlive)
     }
 
-    func refuse(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
+    func reject(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
       output.append(statusLine: 400)
       output.append(contentLength: 0)
       output.appendConnection(keepsAlive: false, version: .http11)

@@ -20,9 +20,10 @@ fail() {
   exit 1
 }
 
-# quietly TITLE COMMAND...: runs the command, shows the elapsed time, and prints its output only if it fails.
+# quietly TITLE COMMAND...: runs the command, shows the elapsed time (without a terminal: a line every 30 s), and
+# prints its output only if it fails.
 quietly() {
-  local title=$1 log pid status=0 start=$SECONDS
+  local title=$1 log pid status=0 start=$SECONDS next=30
   shift
   log=$(mktemp)
   [ -n "$clear" ] || say "$title …"
@@ -30,8 +31,13 @@ quietly() {
   pid=$!
   # shellcheck disable=SC2064 # expand pid and log now
   trap "kill $pid 2>/dev/null; rm -f '$log'; printf '%s' '$clear' >&2; exit 130" INT TERM
-  while [ -n "$clear" ] && kill -0 "$pid" 2>/dev/null; do
-    printf '%s%s … %d s' "$clear" "$title" $((SECONDS - start)) >&2
+  while kill -0 "$pid" 2>/dev/null; do
+    if [ -n "$clear" ]; then
+      printf '%s%s … %d s' "$clear" "$title" $((SECONDS - start)) >&2
+    elif [ $((SECONDS - start)) -ge "$next" ]; then
+      say "$title … $next s"
+      next=$((next + 30))
+    fi
     sleep 0.2
   done
   wait "$pid" || status=$?

@@ -33,7 +33,7 @@ final class AdminHandler: RequestHandler {
     return response.streaming(page.parts)
   }
 
-  func refuse(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
+  func reject(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
     let content: AdminContent =
       switch fault {
       case .head(let fault): .plain(LocalReply(fault).code.status, LocalReply(fault).message)

@@ -97,7 +97,7 @@ final class DownstreamConnection: EventHandler {
   override func deadlinePassed() {
     switch phase {
     case .exchanging: withExchange { $0.deadlinePassed(self) }
-    case .readingHead: refuseHead(LocalReply(.requestTimeout))
+    case .readingHead: rejectHead(LocalReply(.requestTimeout))
     case .idle: endIdle()
     case .lingering: close()
     case .closed: break
@@ -115,7 +115,7 @@ final class DownstreamConnection: EventHandler {
         do throws(HeadFault) {
           if try input.parse() { return beginExchange { $0.begin(input, self) } }
         } catch {
-          return refuseHead(LocalReply(error))
+          return rejectHead(LocalReply(error))
         }
       }
       guard isReadable else { return awaitHead() }
@@ -130,9 +130,9 @@ final class DownstreamConnection: EventHandler {
   }
 
   /// Refuses a head that is malformed, too large, or too slow.
-  private func refuseHead(_ reply: LocalReply) {
+  private func rejectHead(_ reply: LocalReply) {
     let isHead = input.map { $0.buffer.withBytes { bytes in RequestHeadParser.isHead(bytes) } } ?? false
-    beginExchange { $0.refuseUnread(reply, isHead: isHead, self) }
+    beginExchange { $0.rejectUnread(reply, isHead: isHead, self) }
   }
 
   /// Reads into the input buffer.
@@ -251,9 +251,9 @@ final class DownstreamConnection: EventHandler {
   var hasExchange: Bool { phase == .exchanging }
 
   /// The gateway stops: refuses a request whose head is incomplete, and reads no other one.
-  func refuseRequest() {
+  func rejectRequest() {
     switch phase {
-    case .readingHead: refuseHead(LocalReply(Rejection.draining))
+    case .readingHead: rejectHead(LocalReply(Rejection.draining))
     case .idle: endOutput(unreadBytesMax: worker.snapshot.policy.settings.limits.bodyBytesMax)
     case .exchanging, .lingering, .closed: break
     }

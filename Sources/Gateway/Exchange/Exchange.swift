@@ -60,7 +60,7 @@ final class Exchange: ConnectionDelegate {
     case .send: schedule(.send)
     case .readResponse: resumeReceiving(connection)
     case .relay(let verdict): beginRelaying(verdict)
-    case .refuse: break
+    case .reject: break
     case .reply(let fault): reply(fault, connection)
     case .finish(let ending): finish(ending, connection)
     case .illegalEvent:

@@ -67,7 +67,7 @@ extension Exchange {
     _ rejection: Rejection, _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
   ) {
     guard input.buffer.withBytes({ bytes in input.parser.head.isServerWideOptions(bytes) }) else {
-      return refuse(LocalReply(rejection), connection)
+      return reject(LocalReply(rejection), connection)
     }
     answerOptions(snapshot.policy.routes.methods, connection)
   }
@@ -115,7 +115,7 @@ extension Exchange {
   /// Repeats admission if the policy has changed or the token has expired since: a slow upload or a wait for a
   /// connection can take long. No byte of this try has left.
   ///
-  /// - Returns: false if the request was refused.
+  /// - Returns: false if the request was rejected.
   @inline(__always)
   func readmitIfNeeded(_ connection: DownstreamConnection) -> Bool {
     if state.generation == worker.generation, !isExpired { return true }
@@ -137,7 +137,7 @@ extension Exchange {
       state.generation = worker.generation
       return true
     } catch {
-      refuse(LocalReply(error), connection)
+      reject(LocalReply(error), connection)
       return false
     }
   }

@@ -10,8 +10,8 @@ extension Exchange {
   // MARK: Local replies
 
   /// Refuses the request. No byte of the present try was sent.
-  func refuse(_ reply: LocalReply, _ connection: DownstreamConnection) {
-    handle(.refused, connection)
+  func reject(_ reply: LocalReply, _ connection: DownstreamConnection) {
+    handle(.rejected, connection)
     guard state.machine.response == .replying else { return }
     // A connection that carried no byte is still reusable.
     releaseUpstream(isReusable: !state.machine.tryHasBegun)
@@ -25,9 +25,9 @@ extension Exchange {
   /// Refuses a request whose head is incomplete or malformed.
   ///
   /// - Parameter isHead: whether the method is HEAD: the reply has no content (RFC 9110 §9.3.2).
-  func refuseUnread(_ reply: LocalReply, isHead: Bool, _ connection: DownstreamConnection) {
+  func rejectUnread(_ reply: LocalReply, isHead: Bool, _ connection: DownstreamConnection) {
     if isHead { state.head.method = .head }
-    refuse(reply, connection)
+    reject(reply, connection)
   }
 
   /// Replies with a fault.
@@ -58,8 +58,8 @@ extension Exchange {
   }
 
   func answer(_ probe: AdminPath, _ connection: DownstreamConnection) {
-    if probe == .readyz, worker.isEnding { return refuse(LocalReply(Rejection.draining), connection) }
-    handle(.refused, connection)
+    if probe == .readyz, worker.isEnding { return reject(LocalReply(Rejection.draining), connection) }
+    handle(.rejected, connection)
     record.status = 200
     state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
     FixedReply.writeHealthy(
@@ -70,7 +70,7 @@ extension Exchange {
 
   /// Answers `OPTIONS *`, which needs no token (RFC 9110 §9.3.7).
   func answerOptions(_ methods: MethodSet, _ connection: DownstreamConnection) {
-    handle(.refused, connection)
+    handle(.rejected, connection)
     record.status = 204
     state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
     FixedReply.writeOptions(

@@ -33,7 +33,7 @@ struct ExchangeMachine: Equatable {
     case sent
     /// A write failed. Core may have responded before it closed (RFC 9112 §9.5).
     case sendFailed
-    /// No more is sent: the request was refused, was answered early, or has ended.
+    /// No more is sent: the request was rejected, was answered early, or has ended.
     case closed
   }
 
@@ -66,7 +66,7 @@ struct ExchangeMachine: Equatable {
     case admitted(Plan)
     /// The gateway replies instead of relaying: a rejection, also when admission is repeated before the first byte; or
     /// the reply to a probe or to OPTIONS.
-    case refused
+    case rejected
     // Before the first byte
     case bodyBuffered
     case intentDurable, intentFailed
@@ -119,8 +119,8 @@ struct ExchangeMachine: Equatable {
     case send
     case readResponse
     case relay(BreakerVerdict)
-    /// Nothing to do: the code that refused the request writes the reply.
-    case refuse
+    /// Nothing to do: the code that rejected the request writes the reply.
+    case reject
     /// Drop the upstream connection, and reply with the fault and the outcome.
     case reply(Fault)
     case finish(Ending)
@@ -225,10 +225,10 @@ extension ExchangeMachine {
     return enter(.awaitingBody)
   }
 
-  mutating func refuse() -> Action {
+  mutating func reject() -> Action {
     guard request != .sending || !tryHasBegun else { return .illegalEvent }
     (request, response) = (.closed, .replying)
-    return .refuse
+    return .reject
   }
 
   mutating func responseBegan(status: Int) -> Action {

@@ -11,10 +11,10 @@ extension ExchangeMachine {
     case (.introspectionStarted, .admitting, .none): return enter(.awaitingIntrospection)
     case (.introspectionFinished, .awaitingIntrospection, .none): return enter(.admitting, .admit)
     case (.admitted(let plan), .admitting, .none): return admitted(plan)
-    case (.refused, .admitting, .none): return refuse()
+    case (.rejected, .admitting, .none): return reject()
     // Admission is repeated before the intent, before acquiring a connection, and before the first byte.
-    case (.refused, .awaitingIntent, .none), (.refused, .connecting, .none), (.refused, .sending, .none):
-      return refuse()
+    case (.rejected, .awaitingIntent, .none), (.rejected, .connecting, .none), (.rejected, .sending, .none):
+      return reject()
 
     // Before the first byte
     case (.bodyBuffered, .bufferingBody, .none): return bodyBuffered()

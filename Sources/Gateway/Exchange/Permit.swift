@@ -66,7 +66,7 @@ struct Permit: ~Copyable {
     switch upstream.admit(isRead: !isWrite, now: now / 1_000_000) {
     case .pass: break
     case .probe: probed = upstream
-    case .refuse(let milliseconds, let wantsProbe):
+    case .reject(let milliseconds, let wantsProbe):
       throw Refusal(rejection: .instanceUnavailable(milliseconds: milliseconds), wantsProbe: wantsProbe)
     }
     guard concurrentMax > 0 else { return }

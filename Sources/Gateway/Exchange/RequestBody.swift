@@ -19,7 +19,7 @@ struct RequestBody {
   /// Body bytes so far, without framing.
   var byteCount: Int { reader.byteCount }
 
-  /// A larger body is refused.
+  /// A larger body is rejected.
   var bytesMax: Int {
     get { reader.bytesMax }
     set { reader.bytesMax = newValue }
@@ -46,7 +46,7 @@ struct RequestBody {
     }
   }
 
-  /// Skips the part of the body in `bytes`, from `offset` on: for a request that was refused.
+  /// Skips the part of the body in `bytes`, from `offset` on: for a request that was rejected.
   mutating func skip(_ bytes: Span<UInt8>, _ offset: inout Int) throws(Fault) {
     while try next(bytes, &offset) != nil {}
   }

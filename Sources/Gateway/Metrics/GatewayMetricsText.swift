@@ -42,7 +42,7 @@ extension PrometheusText {
       audit.lostOutcomes)
     single("blnk_gateway_audit_queue", .gauge, "Audit entries waiting to be written.", audit.queueDepth)
     single(
-      "blnk_gateway_audit_writable", .gauge, "0 while writes are refused because the audit log cannot be written.",
+      "blnk_gateway_audit_writable", .gauge, "0 while writes are rejected because the audit log cannot be written.",
       audit.canWrite ? 1 : 0)
   }
 
@@ -54,11 +54,11 @@ extension PrometheusText {
 
   private mutating func writeRefusals(_ state: GatewayState) {
     let name = "blnk_gateway_refusals_total"
-    family(name, .counter, "Refused and failed exchanges, by GATEWAY_ code.")
+    family(name, .counter, "Rejections and faults, by GATEWAY_ code.")
     let counts = GatewayCode.allCases.map { code in (code, state.loops.reduce(0) { $0 + $1.metrics.refusals(code) }) }
     for (code, count) in counts where count > 0 { sample(name, [("code", Array(code.text.utf8))], value: count) }
     let limits = "blnk_gateway_limits_hit_total"
-    family(limits, .counter, "Requests and connections refused because a limit was reached, by limit.")
+    family(limits, .counter, "Requests and connections rejected because a limit was reached, by limit.")
     for (limit, code) in Self.codesOfLimits {
       sample(limits, [("limit", Array(limit.utf8))], value: counts[Int(code.rawValue)].1)
     }

@@ -23,8 +23,8 @@ package struct Explanation: Sendable {
 
   package let steps: [Step]
   /// The status and code of the local reply; nil if the request would be relayed.
-  package let refusal: (status: Int, code: String)?
-  /// The request line that Core would get, and the instance's URL; nil if the request would be refused.
+  package let rejection: (status: Int, code: String)?
+  /// The request line that Core would get, and the instance's URL; nil if the request would be rejected.
   package let destination: String?
 }
 
@@ -99,7 +99,7 @@ extension Explanation {
   fileprivate static func unparsed(_ answer: LocalReply) -> Explanation {
     Explanation(
       steps: [Step(name: "parse", isPassed: false, text: answer.message)],
-      refusal: (answer.code.status, answer.code.text),
+      rejection: (answer.code.status, answer.code.text),
       destination: nil)
   }
 
@@ -109,14 +109,15 @@ extension Explanation {
     let resolve = Step(name: "resolve", isPassed: true, text: policy.describeInstance(trace, named: admission.form))
     let limit = Step(name: "limit", isPassed: true, text: policy.describeLimits(on: admission))
     let steps = passed(policy, trace).filter { $0.name != resolve.name } + [resolve, limit]
-    return Explanation(steps: steps, refusal: nil, destination: destination)
+    return Explanation(steps: steps, rejection: nil, destination: destination)
   }
 
   fileprivate static func rejected(_ policy: Policy, _ trace: AdmissionTrace, _ rejection: Rejection) -> Explanation {
     let name = rejection.step
     let before = passed(policy, trace).prefix { $0.name != name }
     let step = Step(name: name, isPassed: false, text: policy.rule(behind: rejection, trace))
-    return Explanation(steps: before + [step], refusal: (rejection.code.status, rejection.code.text), destination: nil)
+    return Explanation(
+      steps: before + [step], rejection: (rejection.code.status, rejection.code.text), destination: nil)
   }
 
   /// The steps that the trace shows as passed, in order.

@@ -265,7 +265,7 @@ final class Worker: EventHandler, EventLoopDelegate {
       mailbox.hasCutExchanges.store(true, ordering: .relaxed)
       connection.abort()
     }
-    for connection in connections { connection.refuseRequest() }
+    for connection in connections { connection.rejectRequest() }
     loop.stop()
   }
 

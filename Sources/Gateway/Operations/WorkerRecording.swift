@@ -29,7 +29,7 @@ extension Worker {
     scheduleLogFlush()
   }
 
-  /// For an exchange that was refused before it had a snapshot.
+  /// For an exchange that was rejected before it had a snapshot.
   @inline(never)
   private func writeWithoutSnapshot(
     _ record: inout ExchangeRecord, _ trace: AdmissionTrace, of connection: DownstreamConnection

@@ -86,6 +86,6 @@ struct JSONSplices {
 }
 
 /// A JSON string of text without control characters.
-func jsonString(_ text: String) -> String {
+package func jsonString(_ text: String) -> String {
   "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
 }

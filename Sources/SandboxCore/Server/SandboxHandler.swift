@@ -36,7 +36,7 @@ final class SandboxHandler: RequestHandler {
     return SmallResponse(keepsAlive: keepsAlive)
   }
 
-  func refuse(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
+  func reject(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
     let answer: SandboxResponse =
       switch fault {
       case .head(let fault): .unreadable(status: fault.status)

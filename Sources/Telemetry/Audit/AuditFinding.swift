@@ -60,7 +60,7 @@ extension AuditFinding: CustomStringConvertible {
     case .endMissing(let writer, let sequence, .killed):
       "writer \(AuditHead.text(of: writer)) has no end entry: it was killed after its entry \(sequence)"
     case .endMissing(let writer, let sequence, .open), .endMissing(let writer, let sequence, .ended):
-      "writer \(AuditHead.text(of: writer)) is still open: it is running, or was killed after its entry \(sequence)"
+      "writer \(AuditHead.text(of: writer)) has no end entry yet: its gateway is running, or was killed after entry \(sequence)"
     case .outcomeMissing(let writer, let count, let state): outcomeMissing(writer, count, state)
     }
   }
@@ -70,7 +70,7 @@ extension AuditFinding: CustomStringConvertible {
     let have = count == 1 ? "has" : "have"
     return switch state {
     case .open:
-      "\(writes) \(count == 1 ? "is" : "are") still open: no outcome in these files yet"
+      "\(writes) \(count == 1 ? "has" : "have") no outcome yet: in progress, or the gateway was killed"
     case .killed:
       "\(writes) \(have) no outcome: the gateway was killed before it was on disk; the client may have got a response"
     case .ended:

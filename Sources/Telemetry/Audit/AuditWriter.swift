@@ -184,7 +184,7 @@ struct AuditWriter: Sendable {
     guard lastFault != error.description else { return }
     lastFault = error.description
     report(
-      "audit log: cannot write \(path): \(error); writes are refused with 503 until a new file can be written; reads continue"
+      "audit log: cannot write \(path): \(error); writes are rejected with 503 until a new file can be written; reads continue"
     )
   }
 

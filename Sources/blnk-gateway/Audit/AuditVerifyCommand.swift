@@ -11,7 +11,7 @@ extension Command {
       any order.
 
       Prints file, line and entry of every violation, then the number of entries and
-      "whole" or "NOT WHOLE", and last the head: the newest entry. Keep heads
+      "intact" or "NOT INTACT", and last the head: the newest entry. Keep heads
       elsewhere: only --expect with an earlier head detects that the end was cut off.
 
       Compressed files must come through a pipe. All files must then be given in the
@@ -26,7 +26,7 @@ extension Command {
         help: "an entry that the log must contain, as WRITER:SEQ:HASH or only HASH; repeat with all files since then"),
       Option(name: "--json", value: nil, help: "print a JSON object instead of lines"),
     ],
-    exitCodes: [0: "the log is whole", 1: "the log is not whole, has no entries or cannot be read"],
+    exitCodes: [0: "the log is intact", 1: "the log is not intact, has no entries or cannot be read"],
     example: """
       blnk-gateway audit verify --key-file audit.key audit.log.1 audit.log
       blnk-gateway audit verify --key-file audit.key --expect 6b0e4f2a90c1d7e3:42:9f86d081884c7d65... audit.log
@@ -86,7 +86,7 @@ private struct AuditReport: Encodable {
     for line in findings { try Console.print("\(line.file):\(line.line): \(line.message)") }
     if furtherFindings > 0 { try Console.print("and \(furtherFindings) more") }
     let count = counted(findings.count + furtherFindings, "violation")
-    let state = ok ? "whole" : entries == 0 ? "not an audit log, or all entries are gone" : "NOT WHOLE, \(count)"
+    let state = ok ? "intact" : entries == 0 ? "not an audit log, or all entries are gone" : "NOT INTACT, \(count)"
     try Console.print("\(files.joined(separator: ", ")): \(counted(entries, "entry", "entries")), \(state)")
     if let head { try Console.print("head \(head)") }
   }

@@ -38,7 +38,7 @@ struct LoggedWrite {
 
   private static func missing(_ state: AuditWriters.State) -> String {
     switch state {
-    case .open: "still open: no outcome in these files; the write is in progress, or the gateway was killed"
+    case .open: "no outcome yet: the write is in progress, or the gateway was killed"
     case .killed: "outcome missing: it was not on disk when the gateway was killed; the client may have got a response"
     case .ended: "outcome missing: the gateway stopped without writing it; the client may have got a response"
     }
@@ -71,7 +71,7 @@ struct LoggedWrite {
     let code: String?
 
     var text: String {
-      "\(outcome)\(status.map { ", status \($0)" } ?? "")\(code.map { ", \($0)" } ?? ""), at \(time)"
+      "\(outcome)\(status.map { ", status \($0)" } ?? "")\(code.map { ", \($0)" } ?? ""); outcome written at \(time)"
     }
   }
 

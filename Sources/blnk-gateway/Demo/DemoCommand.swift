@@ -29,6 +29,7 @@ extension Command {
     guard arguments.isSet("--once") else {
       try Console.print(DemoGuide(demo: demo).text)
       demo.serve(until: signals)
+      try Console.print("\nStopping, and deleting \(demo.folder.path).")
       return 0
     }
     let folder = demo.folder

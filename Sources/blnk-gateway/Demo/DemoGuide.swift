@@ -15,13 +15,15 @@ struct DemoGuide {
       admin        http://127.0.0.1:\(demo.adminPort)
       inst_demo    a sandbox Core at 127.0.0.1:\(demo.cores[0].address.port ?? 0), in memory only
       inst_second  another one at 127.0.0.1:\(demo.cores[1].address.port ?? 0), forbidden to the tokens below
+      inst_closed, inst_silent, inst_paused
+                   instances that refuse connections, never respond, and accept no writes
       files        \(demo.folder.path): policies/, access.log, audit.log, audit.key
 
     \(heading("Paste into another terminal"))
       GATEWAY=http://127.0.0.1:\(demo.gatewayPort) ADMIN=http://127.0.0.1:\(demo.adminPort)
-      TOKEN=\(demo.folder.app.text)
-      READER=\(demo.folder.reader.text)
-      DIRECT=\(demo.folder.direct.text)
+      TOKEN=\(demo.folder.app.text)   # reads and writes
+      READER=\(demo.folder.reader.text)  # only reads
+      DIRECT=\(demo.folder.direct.text)  # reads and writes inst_demo without naming it
       DEMO=\(demo.folder.path.shellQuoted)
       export BLNK_GATEWAY_POLICIES=$DEMO/policies PATH=\(programFolder.shellQuoted):$PATH
       call() { curl -s -w '\\n' -H "Authorization: Bearer ${AS:-$TOKEN}" "$@"; }
@@ -34,8 +36,8 @@ struct DemoGuide {
       call "$GATEWAY/proxy/balances/$BALANCE?instance_id=inst_demo"
       call "$GATEWAY/proxy/balances?instance_id=inst_demo"
 
-      # Call the gateway as if it were a Core, as Blnk's SDKs do: with another base URL, and a token as the key.
-      # Any client: base URL $GATEWAY/instances/inst_demo. A client with a default instance: base URL $GATEWAY.
+      # Call the gateway as Blnk's SDKs do, which know only Core's paths: the token is the key, and the base URL is
+      # $GATEWAY/instances/inst_demo or, for a client with a default instance, $GATEWAY.
       curl -s -w '\\n' "$GATEWAY/instances/inst_demo/balances/$BALANCE" -H "X-Blnk-Key: $TOKEN"
       curl -s -w '\\n' "$GATEWAY/balances/$BALANCE" -H "X-Blnk-Key: $DIRECT"
 
@@ -45,7 +47,7 @@ struct DemoGuide {
       call -i "$GATEWAY/proxy/balances?instance_id=inst_second"
       call -i "$GATEWAY/proxy/balances"
 
-      # Which rule rejects a request, or where it would go.
+      # Ask which rule rejects a request, without sending it.
       blnk-gateway explain --client demo-reader --method POST --target '/proxy/balances?instance_id=inst_demo'
 
       # The admin endpoint.
@@ -53,11 +55,11 @@ struct DemoGuide {
       curl -s "$ADMIN/status"
       curl -s "$ADMIN/metrics" | grep -v '^#'
 
-      # The audit log: who linked the balance, and is the log whole?
+      # The audit log: list who wrote to the balance, and check that no entry was changed or removed.
       blnk-gateway audit show --balance "$BALANCE" "$DEMO/audit.log"
       blnk-gateway audit verify --key-file "$DEMO/audit.key" "$DEMO/audit.log"
 
-      # Revoke the token in $READER: the last call gets 401.
+      # Revoke the token in $READER, by the first digits of its SHA-256. The last call gets 401.
       blnk-gateway token list --client demo-reader
       blnk-gateway token revoke --digest \(demo.folder.reader.digest.hex.prefix(12))
       AS=$READER call -i "$GATEWAY/proxy/balances?instance_id=inst_demo"

@@ -1,6 +1,8 @@
 import Digests
+import FoundationEssentials
 import Policies
 import System
+import Telemetry
 
 extension DemoRun {
   /// Uses what operators use: the admin endpoint, the audit log and the token commands.
@@ -28,11 +30,20 @@ extension DemoRun {
   }
 
   private func verifyAuditLog() throws(CommandFault) {
-    // Outcomes are written within 100 ms.
-    sleep(milliseconds: 200)
+    waitForOutcomes()
     let exitCode = try run(
       "Verify the audit log", .auditVerify, ["--key-file", demo.folder.auditKey, demo.folder.auditLog])
     try check([mismatch("the exit code", exitCode, expected: 0)])
+  }
+
+  /// Waits until the audit log has the outcomes of all writes: they are written up to 100 ms after the response.
+  private func waitForOutcomes() {
+    for _ in 0..<500 {
+      let lines = FileManager.default.contents(atPath: demo.folder.auditLog)?.split(separator: 0x0a) ?? []
+      let kinds = lines.compactMap { line in AuditEntry(Array(line).span)?.kind }
+      if kinds.count(where: { $0 == .intent }) == kinds.count(where: { $0 == .outcome }) { return }
+      sleep(milliseconds: 10)
+    }
   }
 
   private func revokeToken() throws(CommandFault) {
