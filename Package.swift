@@ -3,8 +3,8 @@ import PackageDescription
 
 /// What every Swift target is built with: Swift 6 concurrency, explicit unsafety, no warning left.
 ///
-/// The release inlines across modules, and leaves out the checks for overlapping access: 81,000 instructions a request
-/// become 57,000. Tests, fuzzers and sanitizers run with these checks.
+/// The release inlines across modules, and leaves out the checks for overlapping access: 81,000 instructions per
+/// request become 57,000. Tests, fuzzers and sanitizers run with these checks.
 let strict: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),

@@ -5,8 +5,8 @@ import Synchronization
 package struct HealthEndpoint: Hashable, Sendable {
   /// For example `http://core:5001/health`.
   package var url: String
-  /// PEM texts. A nil `authority` is the system's trust; a nil `certificate` or `key` means no client certificate.
-  package var authority: [UInt8]?
+  /// PEM texts. A nil `caBundle` is the system's trust; a nil `certificate` or `key` means no client certificate.
+  package var caBundle: [UInt8]?
   package var certificate: [UInt8]?
   package var key: [UInt8]?
   /// The connection's address in the form of CURLOPT_CONNECT_TO, if the certificate's name is not the host.
@@ -36,13 +36,13 @@ package final class HealthProber: Sendable {
 
   /// Probes once.
   ///
-  /// - Parameter completion: called on a background thread with whether the response's status was below 400.
+  /// - Parameter completion: called on a background thread; true if the response's status was below 400.
   package func probe(_ endpoint: HealthEndpoint, completion: @escaping @Sendable (Bool) -> Void) {
     enqueue { completion(HealthTransfer(endpoint)?.perform() ?? false) }
   }
 
-  /// Probes at a fixed interval until the returned schedule is ended or freed. A probe that is due while the last one is
-  /// running is skipped.
+  /// Probes at a fixed interval until the returned schedule is ended or freed. A probe that is due while the previous
+  /// one is waiting or running is skipped.
   ///
   /// - Parameter report: called on a background thread, never twice at once, and never after the schedule has ended.
   package func schedule(
@@ -97,7 +97,7 @@ private final class HealthCheck: Sendable {
 
   init(_ report: @escaping @Sendable (Bool) -> Void) { self.report = report }
 
-  /// Starts a probe; false while the last one is waiting or running, or after the end.
+  /// Starts a probe; false while the previous one is waiting or running, or after the end.
   func begin() -> Bool {
     phase.withLock { phase in
       guard phase == .idle else { return false }
@@ -120,7 +120,7 @@ private final class HealthCheck: Sendable {
   func end() { phase.withLock { $0 = .ended } }
 }
 
-/// A running schedule of probes; it ends when it is freed, at the latest.
+/// A running schedule of probes; it ends with `end()` or when it is freed.
 package final class HealthSchedule {
   private let check: HealthCheck
   private let timer: any DispatchSourceTimer

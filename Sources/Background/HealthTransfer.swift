@@ -29,8 +29,8 @@ import CLibcurl
     set(CURLOPT_FAILONERROR, 1)
     set(CURLOPT_TIMEOUT_MS, endpoint.timeoutMilliseconds)
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
-    if let authority = endpoint.authority {
-      set(CURLOPT_CAINFO_BLOB, pem: authority)
+    if let caBundle = endpoint.caBundle {
+      set(CURLOPT_CAINFO_BLOB, pem: caBundle)
       set(CURLOPT_CAPATH, nil)
     }
     if let certificate = endpoint.certificate { set(CURLOPT_SSLCERT_BLOB, pem: certificate) }

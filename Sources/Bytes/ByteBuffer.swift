@@ -85,10 +85,10 @@ import Glibc
   public func append(_ bytes: Span<UInt8>, _ range: Range<Int>) {
     let run = bytes.extracting(range)
     guard run.count <= 32, bytes.count &- range.lowerBound >= 32, freeCapacity >= 32 else { return append(run) }
-    let target = unsafe UnsafeMutableRawPointer(storage + used)
+    let destination = unsafe UnsafeMutableRawPointer(storage + used)
     unsafe bytes.withUnsafeBytes { source in
       let piece = unsafe source.loadUnaligned(fromByteOffset: range.lowerBound, as: SIMD32<UInt8>.self)
-      unsafe target.storeBytes(of: piece, as: SIMD32<UInt8>.self)
+      unsafe destination.storeBytes(of: piece, as: SIMD32<UInt8>.self)
     }
     used &+= run.count
   }

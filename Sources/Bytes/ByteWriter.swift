@@ -70,28 +70,28 @@
 extension ByteWriter {
   /// Copies a run of bytes. Most are short, and a call of memcpy costs more than copying two overlapping pieces.
   @inline(__always)
-  static func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer) {
+  static func copy(_ source: UnsafeRawPointer, _ count: Int, to destination: UnsafeMutableRawPointer) {
     switch count {
-    case 65...128: unsafe copyEnds(of: source, to: target, count, as: SIMD64<UInt8>.self)
-    case 33...64: unsafe copyEnds(of: source, to: target, count, as: SIMD32<UInt8>.self)
-    case 17...32: unsafe copyEnds(of: source, to: target, count, as: SIMD16<UInt8>.self)
-    case 8...16: unsafe copyEnds(of: source, to: target, count, as: UInt64.self)
-    case 4...7: unsafe copyEnds(of: source, to: target, count, as: UInt32.self)
-    case 2...3: unsafe copyEnds(of: source, to: target, count, as: UInt16.self)
+    case 65...128: unsafe copyEnds(of: source, to: destination, count, as: SIMD64<UInt8>.self)
+    case 33...64: unsafe copyEnds(of: source, to: destination, count, as: SIMD32<UInt8>.self)
+    case 17...32: unsafe copyEnds(of: source, to: destination, count, as: SIMD16<UInt8>.self)
+    case 8...16: unsafe copyEnds(of: source, to: destination, count, as: UInt64.self)
+    case 4...7: unsafe copyEnds(of: source, to: destination, count, as: UInt32.self)
+    case 2...3: unsafe copyEnds(of: source, to: destination, count, as: UInt16.self)
     case 0: break
-    default: unsafe target.copyMemory(from: source, byteCount: count)
+    default: unsafe destination.copyMemory(from: source, byteCount: count)
     }
   }
 
   /// Copies the first and the last `Piece` of a run, which cover it if it is no longer than two of them.
   @inline(__always)
   private static func copyEnds<Piece: BitwiseCopyable>(
-    of source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ count: Int, as piece: Piece.Type
+    of source: UnsafeRawPointer, to destination: UnsafeMutableRawPointer, _ count: Int, as piece: Piece.Type
   ) {
     let last = count &- MemoryLayout<Piece>.size
     let (first, rest) = unsafe (source.loadUnaligned(as: piece), (source + last).loadUnaligned(as: piece))
-    unsafe target.storeBytes(of: first, as: piece)
-    unsafe (target + last).storeBytes(of: rest, as: piece)
+    unsafe destination.storeBytes(of: first, as: piece)
+    unsafe (destination + last).storeBytes(of: rest, as: piece)
   }
 }
 

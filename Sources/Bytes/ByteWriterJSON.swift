@@ -27,9 +27,9 @@ extension ByteWriter {
   /// Writes the rest of a text, whose first byte needs an escape, and the closing quote.
   @inline(never)
   fileprivate static func escape(
-    _ text: Span<UInt8>, from start: Int, at target: UnsafeMutableRawPointer, until end: UnsafeMutableRawPointer
+    _ text: Span<UInt8>, from start: Int, at destination: UnsafeMutableRawPointer, until end: UnsafeMutableRawPointer
   ) -> UnsafeMutableRawPointer {
-    var writer = unsafe ByteWriter(at: target, until: end)
+    var writer = unsafe ByteWriter(at: destination, until: end)
     var index = start
     while index < text.count {
       let byte = text[index]

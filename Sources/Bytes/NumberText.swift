@@ -8,7 +8,7 @@ extension ByteWriter {
   /// Appends a number as decimal text.
   @inlinable @inline(__always)
   public mutating func append(decimal value: Int) {
-    // Every second number in a log line has one digit.
+    // Half of the numbers in a log line have one digit.
     if (0...9).contains(value) { return append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value)) }
     check(Self.decimalBytesMax)
     unsafe next = next.write(decimal: value)

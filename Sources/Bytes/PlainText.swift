@@ -5,42 +5,44 @@ extension ByteWriter {
   ///
   /// The text is almost always all plain, so it is checked 16 bytes at a time and copied with the same load.
   @inline(__always)
-  static func copyPlainPrefix(of text: Span<UInt8>, to target: UnsafeMutableRawPointer) -> Int {
+  static func copyPlainPrefix(of text: Span<UInt8>, to destination: UnsafeMutableRawPointer) -> Int {
     unsafe text.withUnsafeBytes { bytes in
       guard let source = bytes.baseAddress else { return 0 }
-      return unsafe copyPlainPrefix(of: source, bytes.count, to: target, stopsAtK: false)
+      return unsafe copyPlainPrefix(of: source, bytes.count, to: destination, stopsAtK: false)
     }
   }
 
   /// Copies a text and returns whether it is plain and has no `k` in either case; 8 more bytes must fit.
   @inline(__always)
-  static func copyPlainWithoutK(_ text: Span<UInt8>, to target: UnsafeMutableRawPointer) -> Bool {
+  static func copyPlainWithoutK(_ text: Span<UInt8>, to destination: UnsafeMutableRawPointer) -> Bool {
     unsafe text.withUnsafeBytes { bytes in
       guard let source = bytes.baseAddress else { return true }
-      return unsafe copyPlainPrefix(of: source, bytes.count, to: target, stopsAtK: true) == bytes.count
+      return unsafe copyPlainPrefix(of: source, bytes.count, to: destination, stopsAtK: true) == bytes.count
     }
   }
 
   /// - Parameter stopsAtK: also stops at `k` in either case; the returned length may then be less than the plain prefix.
   @inline(__always)
   private static func copyPlainPrefix(
-    of source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, stopsAtK: Bool
+    of source: UnsafeRawPointer, _ count: Int, to destination: UnsafeMutableRawPointer, stopsAtK: Bool
   ) -> Int {
     var index = 0
-    while count &- index >= 16, unsafe copy(source + index, to: target + index, stopsAtK) { index &+= 16 }
+    while count &- index >= 16, unsafe copy(source + index, to: destination + index, stopsAtK) { index &+= 16 }
     if count >= 16 {
       // The last 16 bytes, some of which have been copied already.
-      if index > count &- 16, unsafe copy(source + (count &- 16), to: target + (count &- 16), stopsAtK) { return count }
+      if index > count &- 16, unsafe copy(source + (count &- 16), to: destination + (count &- 16), stopsAtK) {
+        return count
+      }
     } else if count >= 8 {
       let (first, last) = unsafe (
         source.loadUnaligned(as: UInt64.self), source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
       )
-      unsafe target.storeBytes(of: first, as: UInt64.self)
-      unsafe target.storeBytes(of: last, toByteOffset: count &- 8, as: UInt64.self)
+      unsafe destination.storeBytes(of: first, as: UInt64.self)
+      unsafe destination.storeBytes(of: last, toByteOffset: count &- 8, as: UInt64.self)
       if arePlain(SIMD2(first, last), stopsAtK) { return count }
     } else if count > 0 {
       let word = unsafe word(source, count)
-      unsafe target.storeBytes(of: word.littleEndian, as: UInt64.self)
+      unsafe destination.storeBytes(of: word.littleEndian, as: UInt64.self)
       // The bytes beyond the text are set to spaces, which are plain.
       if arePlain(SIMD2(repeating: word | 0x2020_2020_2020_2020 &<< UInt64(count &* 8)), stopsAtK) { return count }
     }
@@ -48,7 +50,7 @@ extension ByteWriter {
     while index < count {
       let byte = unsafe source.load(fromByteOffset: index, as: UInt8.self)
       guard byte >= 0x20, byte < 0x7f, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { break }
-      unsafe target.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+      unsafe destination.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
       index &+= 1
     }
     return index
@@ -57,14 +59,14 @@ extension ByteWriter {
   /// Copies 16 bytes and returns whether they are plain.
   @inline(__always)
   private static func copy(
-    _ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ stopsAtK: Bool
+    _ source: UnsafeRawPointer, to destination: UnsafeMutableRawPointer, _ stopsAtK: Bool
   ) -> Bool {
     let words = unsafe source.loadUnaligned(as: SIMD2<UInt64>.self)
-    unsafe target.storeBytes(of: words, as: SIMD2<UInt64>.self)
+    unsafe destination.storeBytes(of: words, as: SIMD2<UInt64>.self)
     return arePlain(words, stopsAtK)
   }
 
-  /// The one to seven bytes of a text, the first one lowest, from two overlapping loads or three single bytes.
+  /// The one to seven bytes of a text, little-endian, zero-padded, from two overlapping loads or three single bytes.
   @inline(__always)
   private static func word(_ source: UnsafeRawPointer, _ count: Int) -> UInt64 {
     if count >= 4 {

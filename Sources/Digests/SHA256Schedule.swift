@@ -24,7 +24,8 @@ struct SHA256Schedule {
     }
   }
 
-  /// The next four words after sixteen. The last two depend on the first two, so σ1 is computed two words at a time.
+  /// The four schedule words that follow the given sixteen. The last two depend on the first two, so σ1 is computed
+  /// two words at a time.
   @inline(__always)
   private static func next(
     _ w0: SIMD4<UInt32>, _ w4: SIMD4<UInt32>, _ w8: SIMD4<UInt32>, _ w12: SIMD4<UInt32>

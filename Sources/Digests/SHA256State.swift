@@ -44,7 +44,7 @@ struct SHA256State {
     h7 &+= h
   }
 
-  /// Changes two words; the other six only change their letter, which the caller does.
+  /// Changes two words; the other six are only renamed, by the caller's argument order.
   ///
   /// - Parameter differing: the XOR of the second and the third word, computed by the previous round; set for the next one.
   @inline(__always)

@@ -47,7 +47,7 @@ extension UInt8 {
 
   /// OWS (RFC 9110 §5.6.3).
   @inline(__always)
-  var isBlank: Bool { self == .space || self == .tab }
+  var isOWS: Bool { self == .space || self == .tab }
 
   @inline(__always)
   var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
@@ -105,7 +105,7 @@ extension Span<UInt8> {
   @inline(__always)
   func trimmed(_ range: Range<Int>) -> Range<Int> {
     let (start, end) = (range.lowerBound, range.upperBound)
-    // The usual case, a value after one space, in fewer instructions.
+    // Fast path: a value after one space.
     if start &+ 1 < end, self[start] == .space, self[start &+ 1] > .space, self[end &- 1] > .space {
       return start &+ 1..<end
     }
@@ -115,8 +115,8 @@ extension Span<UInt8> {
   private func trimmedByBytes(_ range: Range<Int>) -> Range<Int> {
     var lower = range.lowerBound
     var upper = range.upperBound
-    while lower < upper, self[lower].isBlank { lower &+= 1 }
-    while upper > lower, self[upper &- 1].isBlank { upper &-= 1 }
+    while lower < upper, self[lower].isOWS { lower &+= 1 }
+    while upper > lower, self[upper &- 1].isOWS { upper &-= 1 }
     return lower..<upper
   }
 
@@ -130,7 +130,7 @@ extension Span<UInt8> {
   /// The end of the token (RFC 9110 §5.6.2) at the start of `range`; the start if there is none.
   @inline(__always)
   package func endOfToken(in range: Range<Int>) -> Int {
-    // The usual case, a few letters and a space, in fewer instructions.
+    // Fast path: a few letters and a space.
     let word = word(at: range.lowerBound)
     if let offset = word.marks(besidesLettersAnd: UInt8(ascii: "-")...UInt8(ascii: "-")).firstMarkedByte,
       range.lowerBound &+ offset < range.upperBound, self[range.lowerBound &+ offset] == .space

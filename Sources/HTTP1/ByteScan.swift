@@ -1,4 +1,4 @@
-/// Searching eight bytes at a time: a mark sets the top bit of each matching byte of a word.
+/// SWAR search, eight bytes per word: a mark sets the top bit of each matching byte of a word.
 ///
 /// Every match is marked; after the first mark, a carry may also mark other bytes. Functions that admission uses are
 /// `@inlinable`: calling them would triple their instructions.
@@ -6,7 +6,7 @@ extension UInt64 {
   @inlinable static var topBits: UInt64 { 0x8080_8080_8080_8080 }
   @inlinable static var ones: UInt64 { 0x0101_0101_0101_0101 }
 
-  /// ASCII characters as a word, the first one lowest; a constant once compiled.
+  /// ASCII characters as a little-endian word; a constant once compiled.
   @inline(__always)
   init(
     ascii a: Unicode.Scalar, _ b: Unicode.Scalar, _ c: Unicode.Scalar, _ d: Unicode.Scalar = "\0",
@@ -118,7 +118,7 @@ extension Span<UInt8> {
   @inline(__always)
   func endOfContent(in range: Range<Int>) -> Int {
     let end = firstMarkOfControl(in: range)
-    // The usual case, a CR, in fewer instructions.
+    // Fast path: a CR.
     return end < range.upperBound && self[end] != .cr ? endOfContent(in: range, mark: end) : end
   }
 
@@ -148,20 +148,20 @@ extension Span<UInt8> {
     firstMark(in: range) { $0.marksOutsideTarget | $0.marks(of: UInt8(ascii: "?")) }
   }
 
-  /// The first eight bytes of `range`, the first one lowest, zeros beyond its end.
+  /// The first eight bytes of `range`, little-endian, zero-padded.
   ///
   /// Public and inlinable, so that it is inlined into modules that look up names by words.
   @inlinable @inline(__always)
   public func packed(_ range: Range<Int>) -> UInt64 { word(at: range.lowerBound) & .mask(bytes: range.count) }
 
-  /// The eight bytes from `index` on, the first one lowest, zeros beyond the end: mostly one load.
+  /// The eight bytes from `index` on, little-endian, zero-padded: mostly one load.
   @inlinable @inline(__always)
   func word(at index: Int) -> UInt64 {
     let rest = extracting(droppingFirst: index)
     return rest.firstWord ?? lastWord(rest.count)
   }
 
-  /// The last `bytes` bytes, fewer than eight, the first one lowest.
+  /// The last `bytes` bytes, fewer than eight, little-endian, zero-padded.
   @inlinable @inline(__always)
   func lastWord(_ bytes: Int) -> UInt64 {
     if let word = extracting(last: 8).firstWord { return bytes == 0 ? 0 : word &>> UInt64((8 &- bytes) &* 8) }
@@ -170,7 +170,7 @@ extension Span<UInt8> {
     return word
   }
 
-  /// The first eight bytes, the first one lowest; nil if there are fewer.
+  /// The first eight bytes, little-endian; nil if there are fewer.
   @inlinable @inline(__always)
   var firstWord: UInt64? { count >= 8 ? wholeWord(at: 0) : nil }
 
@@ -179,7 +179,7 @@ extension Span<UInt8> {
     count >= 32 ? (wholeWord(at: 0), wholeWord(at: 8), wholeWord(at: 16), wholeWord(at: 24)) : nil
   }
 
-  /// The eight bytes at `start`, the first one lowest: one load once compiled.
+  /// The eight bytes at `start`, little-endian: one load once compiled.
   @inlinable @inline(__always)
   package func wholeWord(at start: Int) -> UInt64 {
     UInt64(half(at: start)) | UInt64(half(at: start &+ 4)) << 32

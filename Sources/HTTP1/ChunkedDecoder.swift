@@ -146,17 +146,17 @@ struct ChunkedDecoder: Sendable {
   /// *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) CR (RFC 9112 §7.1.1); nil if `byte` is not allowed.
   private func extensionPhase(after byte: UInt8) -> Phase? {
     switch phase {
-    case .sizePadding, .valuePadding: byte.isBlank ? phase : byte == .semicolon ? .extensionStart : nil
-    case .extensionStart: byte.isBlank ? .extensionStart : ByteSet.token.contains(byte) ? .extensionName : nil
+    case .sizePadding, .valuePadding: byte.isOWS ? phase : byte == .semicolon ? .extensionStart : nil
+    case .extensionStart: byte.isOWS ? .extensionStart : ByteSet.token.contains(byte) ? .extensionName : nil
     case .extensionName where ByteSet.token.contains(byte): .extensionName
     case .extensionName where byte == .cr: .sizeLF
     case .extensionName, .extensionNamePadding:
-      byte.isBlank ? .extensionNamePadding : byte == .equals ? .valueStart : byte == .semicolon ? .extensionStart : nil
+      byte.isOWS ? .extensionNamePadding : byte == .equals ? .valueStart : byte == .semicolon ? .extensionStart : nil
     case .valueStart:
-      byte.isBlank ? .valueStart : byte == .quote ? .quotedValue : ByteSet.token.contains(byte) ? .value : nil
+      byte.isOWS ? .valueStart : byte == .quote ? .quotedValue : ByteSet.token.contains(byte) ? .value : nil
     case .value where ByteSet.token.contains(byte): .value
     case .value, .quotedValueEnd:
-      byte == .cr ? .sizeLF : byte.isBlank ? .valuePadding : byte == .semicolon ? .extensionStart : nil
+      byte == .cr ? .sizeLF : byte.isOWS ? .valuePadding : byte == .semicolon ? .extensionStart : nil
     case .quotedValue where byte == .quote: .quotedValueEnd
     case .quotedValue where byte == .backslash: .quotedPair
     case .quotedValue, .quotedPair: byte.isFieldContent ? .quotedValue : nil

@@ -1,6 +1,6 @@
 /// A field line, as offsets into the bytes of its head.
 public struct FieldLine: Equatable, Sendable {
-  // 32 bits exceed the limits of a head (`HeadLimits`), and halve the bytes to copy.
+  // 32-bit offsets cover any head that `HeadLimits` allows, and halve the bytes to copy.
   @usableFromInline let nameStart: UInt32
   @usableFromInline let nameEnd: UInt32
   @usableFromInline let valueStart: UInt32
@@ -20,7 +20,7 @@ public struct FieldLine: Equatable, Sendable {
     kind = .other
   }
 
-  /// Parses a field line (RFC 9112 §5), which must not be empty and have no control byte except HTAB.
+  /// Parses a field line (RFC 9112 §5), which must be non-empty and contain no control byte except HTAB.
   ///
   /// - Parameters:
   ///   - name: the packed token at the start of the line.
@@ -41,7 +41,7 @@ public struct FieldLine: Equatable, Sendable {
   private static func endOfName(_ bytes: Span<UInt8>, _ line: Range<Int>) throws(HeadFault) -> Int {
     let end = bytes.endOfToken(in: line)
     // RFC 9112 §5.2: obs-fold is rejected, and so is whitespace before the first field (§2.2).
-    guard !bytes[line.lowerBound].isBlank else { throw .malformed(.obsFold) }
+    guard !bytes[line.lowerBound].isOWS else { throw .malformed(.obsFold) }
     guard end < line.upperBound else { throw .malformed(.colonMissing) }
     // RFC 9112 §5.1: no whitespace between name and colon.
     guard bytes[end] == UInt8(ascii: ":"), end > line.lowerBound else { throw .malformed(.fieldNameNotToken) }

@@ -5,7 +5,7 @@ public import Bytes
 /// Inlined for the same reason as `ByteBuffer`.
 extension ByteWriter {
   /// The bytes of a field line apart from its name and value.
-  @inlinable package static var fieldMarksByteCount: Int { 4 }
+  @inlinable package static var fieldDelimiterByteCount: Int { 4 }
 
   /// Appends a field line; `value` appends its value, which must have no control byte except HTAB.
   @inlinable @inline(__always)
@@ -95,7 +95,7 @@ extension [UInt8] {
   /// Prepared field lines in one allocation; traps if a value has a control byte except HTAB.
   package init(fields: KeyValuePairs<String, [UInt8]>) {
     self = []
-    reserveCapacity(fields.reduce(0) { $0 + $1.key.utf8.count + $1.value.count + ByteWriter.fieldMarksByteCount })
+    reserveCapacity(fields.reduce(0) { $0 + $1.key.utf8.count + $1.value.count + ByteWriter.fieldDelimiterByteCount })
     for (name, value) in fields {
       precondition(value.allSatisfy(\.isFieldContent), "a control byte in the value of \(name)")
       append(contentsOf: name.utf8)

@@ -21,8 +21,8 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
   case idempotencyKey
   /// `X-Request-Id`.
   case requestID
-  /// `X-Rate-Limit-Request-…`, in which Core returns the address of its peer, the gateway.
-  case callerAddress
+  /// `X-Rate-Limit-Request-…`, in which Core echoes the address of its peer: the gateway's own.
+  case peerEcho
   case traceparent, tracestate, via, date, server
   /// `Location` and `Content-Location`.
   case location
@@ -39,9 +39,9 @@ extension FieldName {
   /// The meaning of this field's name with `_` or `.` in place of `-`.
   private var withOtherSeparators: FieldName {
     switch self {
-    // A front that checks only the real name must not be bypassed by an equivalent one.
+    // A front-end proxy that checks only the real name must not be bypassed by an equivalent one.
     case .coreKey, .contentLength, .transferEncoding, .lookalike: .lookalike
-    case .authorization, .proxy, .forwarding, .idempotencyKey, .requestID, .callerAddress, .traceparent, .tracestate,
+    case .authorization, .proxy, .forwarding, .idempotencyKey, .requestID, .peerEcho, .traceparent, .tracestate,
       .upgrade:
       self
     case .other, .host, .connection, .keepAlive, .te, .trailer, .expect, .via, .date, .server, .location, .contentType,
@@ -99,7 +99,7 @@ extension FieldName {
     case word("t", "r", "a", "c", "e", "s", "t", "a"): second == word("t", "e") ? .tracestate : .other
     // The rest of `x-rate-limit-request-` is not checked.
     case word("x", "-", "r", "a", "t", "e", "-", "l"):
-      second == word("i", "m", "i", "t", "-", "r", "e", "q") ? .callerAddress : .other
+      second == word("i", "m", "i", "t", "-", "r", "e", "q") ? .peerEcho : .other
     case word("p", "r", "o", "x", "y"): .proxy
     case word("h", "t", "t", "p", "2", "-", "s", "e"): second == word("t", "t", "i", "n", "g", "s") ? .upgrade : .other
     case word("f", "r", "o", "n", "t", "-", "e", "n"):

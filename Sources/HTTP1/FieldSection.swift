@@ -68,7 +68,8 @@ struct FieldSection: Sendable {
   /// One field, digits only: a list of equal lengths is rejected too (RFC 9110 §8.6, RFC 9112 §6.3 rule 5).
   private mutating func addContentLength(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(HeadFault) {
     guard contentLength == nil else { throw .malformed(.contentLengthRepeated) }
-    // RFC 9112 §6.1: both length fields together is an attack sign, so the connection ends here.
+    // RFC 9112 §6.1: both length fields together are a sign of request smuggling, so the connection ends
+    // here.
     guard !isChunked else { throw .malformed(.bothLengths) }
     guard (1...18).contains(value.count), let length = bytes.decimal(value) else {
       throw .malformed(.contentLengthInvalid)

@@ -20,7 +20,7 @@ package enum Method: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// Whether the method is GET or HEAD: a safe method, which can be repeated (RFC 9110 §9.2.1).
+  /// Whether the method is GET or HEAD: safe, therefore idempotent (RFC 9110 §9.2.2).
   package var isRead: Bool { self == .get || self == .head }
   package var isHead: Bool { self == .head }
 

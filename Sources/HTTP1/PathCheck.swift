@@ -16,7 +16,7 @@ package enum PathFault: Error, Equatable, Sendable {
   case byteForbidden
 }
 
-/// Checks that every server reads a path in the same way; other escapes (`%40`) are valid.
+/// Checks that every server reads a path in the same way; escapes not listed in `PathFault` (`%40`) are valid.
 package func checkPath(_ bytes: Span<UInt8>, _ path: Range<Int>) throws(PathFault) {
   guard let first = path.first, bytes[first] == UInt8(ascii: "/") else { throw .notRooted }
   var segmentStart = first + 1

@@ -4,7 +4,7 @@ package struct ShortText: Sendable {
   package static let bytesMax = 16
 
   @usableFromInline let count: Int
-  /// The first eight bytes, the first one lowest, zeros beyond the end.
+  /// The first eight bytes, little-endian, zero-padded.
   @usableFromInline let first: UInt64
   @usableFromInline let second: UInt64
 

@@ -3,7 +3,7 @@ public import Bytes
 /// Writing request lines into reserved capacity.
 extension ByteWriter {
   /// The bytes of a request line apart from its method and target: the spaces, the version and CRLF.
-  @inlinable package static var requestLineMarksByteCount: Int { 12 }
+  @inlinable package static var requestLineFixedByteCount: Int { 12 }
 
   /// Appends `method SP target SP HTTP/1.1 CRLF` (RFC 9112 §3).
   ///

@@ -78,6 +78,7 @@ extension GatewayCode {
     case .upstreamMalformed: "GATEWAY_UPSTREAM_MALFORMED"
     case .upstreamTimeout: "GATEWAY_UPSTREAM_TIMEOUT"
     case .upstreamKeyRejected: "GATEWAY_UPSTREAM_KEY_REJECTED"
+    // Codes never change, so this one keeps an older word for the response.
     case .responseCut: "GATEWAY_ANSWER_CUT"
     case .clientLeft: "GATEWAY_CLIENT_LEFT"
     case .internalFault: "GATEWAY_INTERNAL_FAULT"

@@ -53,11 +53,11 @@ package struct Registration: Equatable, Sendable {
   }
 
   package let handle: LoopHandle
-  /// Read once a turn: monotonic milliseconds.
+  /// Read once per turn: monotonic milliseconds.
   package private(set) var now: Int64
-  /// Read once a turn: monotonic nanoseconds.
+  /// Read once per turn: monotonic nanoseconds.
   package private(set) var nowNanoseconds: Int64
-  /// Read once a turn: microseconds since 1970.
+  /// Read once per turn: microseconds since 1970.
   package private(set) var wallMicroseconds: Int64
 
   private let kernel: any Kernel
@@ -212,14 +212,14 @@ package struct Registration: Equatable, Sendable {
     return slot < slots.count && slots[slot].generation == registration.generation
   }
 
-  /// Watches a descriptor for reading and writing, edge-triggered; the next turn reports its present readiness.
+  /// Watches a descriptor for reading and writing, edge-triggered; the next turn reports its current readiness.
   package func watch(_ descriptor: Int32, for registration: Registration) throws(Errno) {
     try kernel.add(
       descriptor, EventTag(slot: registration.slot, generation: registration.generation), interest: Selector.bothWays)
   }
 
   /// Delivers the events of a descriptor that another thread has added to this loop's epoll to `registration`; the next
-  /// turn reports its present readiness.
+  /// turn reports its current readiness.
   package func redirectEvents(of descriptor: Int32, to registration: Registration) throws(Errno) {
     try kernel.modify(
       descriptor, EventTag(slot: registration.slot, generation: registration.generation), interest: Selector.bothWays)

@@ -22,7 +22,7 @@ package final class Listener: Sendable {
       descriptor = try Self.listenTCP(host, port)
       file = nil
     case .unix(let path, let access):
-      descriptor = try Self.listenUnix(path, hasAccess: access.mode != nil)
+      descriptor = try Self.listenUnix(path, setsModeLater: access.mode != nil)
       // Before listen(2): no one can connect until then.
       let file = SocketFile(path)
       self.file = file
@@ -118,8 +118,8 @@ package final class Listener: Sendable {
 
   /// Replaces a stale socket file; a socket that accepts connections, or any other file, is in use.
   ///
-  /// - Parameter hasAccess: whether `SocketFile.grant` sets the mode later.
-  private static func listenUnix(_ path: String, hasAccess: Bool) throws(Errno) -> FileDescriptor {
+  /// - Parameter setsModeLater: whether `SocketFile.grant` will set the mode; until then no one may connect.
+  private static func listenUnix(_ path: String, setsModeLater: Bool) throws(Errno) -> FileDescriptor {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { buffer in
@@ -131,7 +131,7 @@ package final class Listener: Sendable {
     // An empty path would bind an abstract address, which has no file (unix(7), "Address format").
     guard !path.isEmpty else { throw Errno(EADDRNOTAVAIL) }
     if try isStale(path, &address) { unsafe _ = unlink(path) }
-    return try bound(AF_UNIX, &address, withoutPermissions: hasAccess)
+    return try bound(AF_UNIX, &address, withoutPermissions: setsModeLater)
   }
 
   /// Whether `path` is a socket without a listener. Only sockets are probed: connect(2) refuses a plain file with the same

@@ -18,7 +18,7 @@ public struct Readiness: OptionSet, Sendable {
   /// The connection is closed in both directions: EPOLLERR or EPOLLHUP.
   @inlinable public static var hungUp: Readiness { Readiness(rawValue: 0x0018) }
 
-  /// Whether any of `others` is set. `contains` is a generic call in another module: 40 instructions.
+  /// Whether any of `others` is set. `contains` is a generic call in another module, which takes 40 instructions.
   @inlinable public func has(_ others: Readiness) -> Bool { rawValue & others.rawValue != 0 }
 
   /// Whether a read returns bytes, the end or an error instead of blocking.
@@ -83,8 +83,8 @@ package protocol Kernel: AnyObject {
   deinit { unsafe events.deallocate() }
 
   var sockets: any SocketCalls { LinuxSocketCalls.shared }
-  var nanoseconds: Int64 { MonotonicClock.nanoseconds }
-  var wallMicroseconds: Int64 { MonotonicClock.wallMicroseconds }
+  var nanoseconds: Int64 { SystemClock.nanoseconds }
+  var wallMicroseconds: Int64 { SystemClock.wallMicroseconds }
 
   func wait(timeout: Int64?) -> Int {
     let milliseconds = timeout.map { Int32(clamping: $0) } ?? -1

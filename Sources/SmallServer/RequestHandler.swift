@@ -53,8 +53,8 @@ package struct SmallServerBounds: Sendable {
   /// Regular connections. To accept one more, the server closes the connection that has waited longest for a complete
   /// head.
   package var connectionsMax: Int
-  /// Further connections, for requests that the handler answers under load. If none of these can be closed either, a new
-  /// connection is closed as soon as it is accepted.
+  /// Further connections, for the subset of requests that the handler answers on them. If none of these can be closed
+  /// either, a new connection is closed as soon as it is accepted.
   package var reservedConnectionsMax: Int
   package var bodyBytesMax: Int
   package var headLimits = HeadLimits()

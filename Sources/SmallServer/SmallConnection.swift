@@ -8,7 +8,7 @@ final class SmallConnection: EventHandler {
   /// The limit of the server that the connection counts towards.
   enum Budget {
     case regular
-    /// The handler answers only what it answers under load.
+    /// Accepted when all regular connections are in use; the handler answers only a subset of requests.
     case reserved
   }
 
@@ -41,7 +41,7 @@ final class SmallConnection: EventHandler {
   private var nextPart: ((ByteBuffer) -> Bool)?
   private var phase = Phase.readingHead
   private var registration = Registration.none
-  /// When it began to wait for the current request's head, by the owner's count.
+  /// The order in which it began to wait for the current request's head: see `nextWaitOrder`.
   private var waitOrder: UInt64 = 0
 
   init(_ socket: consuming Socket, from peer: SocketAddress?, in budget: Budget, on owner: SmallLoop) {
@@ -70,7 +70,7 @@ final class SmallConnection: EventHandler {
     owner.loop.setDeadline(owner.loop.now + milliseconds, for: registration)
   }
 
-  /// When it began to wait for a request's head, by the owner's count; nil if it does not wait.
+  /// The order in which it began to wait for a request's head: see `nextWaitOrder`; nil if it does not wait.
   var headWaitOrder: UInt64? {
     switch phase {
     case .readingHead, .lingering: waitOrder

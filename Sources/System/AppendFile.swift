@@ -15,11 +15,11 @@ package final class AppendFile: Sendable {
   ///
   /// - Parameters:
   ///   - mode: the mode of a new file, before the umask.
-  ///   - isNew: fails with EEXIST if `path` already exists.
+  ///   - mustCreate: fails with EEXIST if `path` already exists.
   /// - Throws: `Errno.notRegularFile` for a folder, pipe or device.
-  package init(path: String, mode: UInt32, isNew: Bool = false) throws(Errno) {
+  package init(path: String, mode: UInt32, mustCreate: Bool = false) throws(Errno) {
     // O_NONBLOCK: opening a pipe must not block; it is rejected below.
-    let flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | (isNew ? O_EXCL : 0)
+    let flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | (mustCreate ? O_EXCL : 0)
     let number = unsafe open(path, flags, mode)
     guard number >= 0 else { throw .last }
     let opened = FileDescriptor(owning: number)

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The number of a failed system call, with its text.
+/// The error number of a failed system call, with its text.
 package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
   package let number: Int32
 

@@ -3,6 +3,13 @@ import Glibc
 
 /// The limit on open descriptors.
 package enum DescriptorLimit {
+  /// The soft limit, which is the one in effect; nil if the system does not report it.
+  package static var current: Int? {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return nil }
+    return Int(clamping: limit.rlim_cur)
+  }
+
   /// Raises the soft limit to the hard limit and returns the limit now in effect.
   package static func raise() -> Int {
     var limit = rlimit()

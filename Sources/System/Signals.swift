@@ -43,10 +43,10 @@ package struct Signals: Sendable {
     var set = set
     let signals = FileDescriptor(owning: unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC)))
     /// When to stop waiting (monotonic milliseconds).
-    var end = timeoutMilliseconds.map { MonotonicClock.milliseconds + Int64($0) }
+    var end = timeoutMilliseconds.map { SystemClock.milliseconds + Int64($0) }
     var hasChanged = false
     while true {
-      let left = end.map { Int32(clamping: max(0, $0 - MonotonicClock.milliseconds)) } ?? -1
+      let left = end.map { Int32(clamping: max(0, $0 - SystemClock.milliseconds)) } ?? -1
       var entries: InlineArray<2, pollfd> = [
         pollfd(fd: signals.number, events: Int16(POLLIN), revents: 0),
         pollfd(fd: watch.number, events: Int16(POLLIN), revents: 0),
@@ -59,7 +59,7 @@ package struct Signals: Sendable {
       if count == 0 { return hasChanged ? .change : .timeout }
       guard count > 0, entries[1].revents != 0 else { continue }
       watch.drain()
-      if !hasChanged { end = MonotonicClock.milliseconds + 10 * Int64(settleMilliseconds) }
+      if !hasChanged { end = SystemClock.milliseconds + 10 * Int64(settleMilliseconds) }
       hasChanged = true
     }
   }

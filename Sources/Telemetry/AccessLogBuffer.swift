@@ -22,7 +22,7 @@ package final class AccessLogBuffer {
   init(_ channel: AccessLogChannel, wake: @escaping @Sendable () -> Void) {
     self.channel = channel
     self.wake = wake
-    bytes.reserveCapacity(Self.bytesMax + AccessLogChannel.lineBytesMax)
+    bytes.reserveCapacity(Self.bytesMax + AccessLogChannel.lineBytesReserved)
   }
 
   /// Appends the line of an exchange. If this buffer and the one handed over before are both full, the line is dropped and
@@ -81,8 +81,8 @@ package final class AccessLogBuffer {
 
 /// Shared by one loop and the writer: the buffer that waits to be written.
 final class AccessLogChannel: Sendable {
-  /// A line with an 8 KiB path of escapes; a longer line makes the buffer grow once.
-  static let lineBytesMax = 52 * 1024
+  /// For a line with an 8 KiB path in which every byte is escaped; a longer line makes the buffer grow.
+  static let lineBytesReserved = 52 * 1024
 
   private struct Waiting {
     var bytes: [UInt8] = []

@@ -29,12 +29,12 @@ struct CachedDate {
     let time = CivilTime(secondsSince1970: second)
     let text = ByteBuffer(capacity: Self.bytesMax)
     text.write(atMost: Self.bytesMax) { out in
-      for (number, count, mark) in [
+      for (number, count, separator) in [
         (time.date.year, 4, "-"), (time.date.month, 2, "-"), (time.date.day, 2, "T"), (time.hour, 2, ":"),
         (time.minute, 2, ":"), (time.second, 2, "."),
       ] as [(Int, Int, StaticString)] {
         out.append(digits: UInt64(number), count: count)
-        out.append(mark)
+        out.append(separator)
       }
     }
     words = InlineArray(repeating: 0)

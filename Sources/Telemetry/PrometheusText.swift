@@ -50,12 +50,12 @@ package struct PrometheusText {
 
   private mutating func begin(_ name: String, _ labels: Labels) {
     append(name)
-    var mark = "{"
+    var separator = "{"
     for label in labels {
-      append("\(mark)\(label.name)=\"")
+      append("\(separator)\(label.name)=\"")
       for byte in label.value { append(escaped: byte) }
       append("\"")
-      mark = ","
+      separator = ","
     }
     if !labels.isEmpty { append("}") }
   }

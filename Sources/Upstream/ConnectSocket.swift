@@ -5,7 +5,8 @@ import System
 /// A descriptor that libcurl uses while it connects.
 ///
 /// libcurl 7.88 closes the socket that lost a happy-eyeballs race before it reports the removal. By then another thread
-/// may have reopened the number and handed it to this loop, so it is unwatched only while it is the same file.
+/// may have been given the same descriptor number and handed it to this loop, so it is unwatched only while it is the
+/// same file.
 final class ConnectSocket: EventHandler {
   let descriptor: Int32
   private var identity: DescriptorIdentity?

@@ -8,7 +8,7 @@ import System
 /// (<https://curl.se/libcurl/c/curl_global_init.html>).
 package func startLibcurl() {
   let result = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
-  precondition(result == CURLE_OK, "libcurl does not start: \(result.rawValue)")
+  precondition(result == CURLE_OK, "libcurl failed to initialize: \(result.rawValue)")
 }
 
 /// One libcurl connection: a private multi with a single CONNECT_ONLY handle.
@@ -43,7 +43,7 @@ package func startLibcurl() {
     nameCacheSeconds = Int(settings.nameCacheMilliseconds / 1_000) + 2
     unsafe errorText = UnsafeMutablePointer.allocate(capacity: Int(CURL_ERROR_SIZE))
     unsafe errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-    if let target = settings.connectTo { unsafe connectTo = curl_slist_append(nil, target) }
+    if let entry = settings.connectTo { unsafe connectTo = curl_slist_append(nil, entry) }
     configure(settings, names)
   }
 
@@ -82,8 +82,8 @@ package func startLibcurl() {
     set(CURLOPT_SSL_VERIFYHOST, 2)
     // Unset explicitly, or libcurl also reads its default bundle.
     set(CURLOPT_CAINFO, nil)
-    set(CURLOPT_CAPATH, tls.authority == nil ? Self.systemTrust : nil)
-    set(CURLOPT_CAINFO_BLOB, pem: tls.authority)
+    set(CURLOPT_CAPATH, tls.caBundle == nil ? Self.systemTrust : nil)
+    set(CURLOPT_CAINFO_BLOB, pem: tls.caBundle)
     set(CURLOPT_SSLCERT_BLOB, pem: tls.certificate)
     set(CURLOPT_SSLKEY_BLOB, pem: tls.key)
   }
@@ -92,18 +92,18 @@ package func startLibcurl() {
   private func set(_ option: CURLoption, pem bytes: [UInt8]?) {
     guard let bytes else { return }
     let result = unsafe bytes.withUnsafeBytes { unsafe curl_easy_set_blob(easy, option, $0.baseAddress, $0.count) }
-    precondition(result == CURLE_OK, "libcurl refuses option \(option.rawValue)")
+    precondition(result == CURLE_OK, "libcurl rejected option \(option.rawValue)")
   }
 
   private func set(_ option: CURLoption, _ value: Int) {
     let result = unsafe curl_easy_set_long(easy, option, value)
-    precondition(result == CURLE_OK, "libcurl refuses option \(option.rawValue)")
+    precondition(result == CURLE_OK, "libcurl rejected option \(option.rawValue)")
   }
 
   /// Sets a string, which libcurl copies; nil restores libcurl's default.
   private func set(_ option: CURLoption, _ value: String?) {
     let result = unsafe curl_easy_set_string(easy, option, value)
-    precondition(result == CURLE_OK, "libcurl refuses option \(option.rawValue)")
+    precondition(result == CURLE_OK, "libcurl rejected option \(option.rawValue)")
   }
 
   // MARK: Connecting

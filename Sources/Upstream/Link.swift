@@ -35,7 +35,7 @@ package enum LinkOutcome: Sendable {
   case failed(ConnectFault.Kind, String)
 }
 
-/// Makes the link of one connection; nil if memory is short.
+/// Makes the link of one connection; nil if allocation fails.
 package typealias LinkMaker = (UpstreamSettings) -> (any Link)?
 
 extension Link {

@@ -98,7 +98,7 @@ package final class Pool {
     if let connection = takeIdle(checkingAfterIdle: Self.always) {
       return lease(connection, to: delegate, isUpload: isUpload)
     }
-    // Closing the unusable ones may have freed one.
+    // Closing the unusable ones may have made room for a new connection.
     return mayConnect ? connect(for: delegate, isUpload: isUpload) : enqueue(delegate)
   }
 

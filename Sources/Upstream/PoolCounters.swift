@@ -2,7 +2,7 @@ package import Counters
 
 /// Counts of one upstream's pools on one loop; written by the loop, read by any thread.
 ///
-/// They count changes, not levels: after a reload, the old pool still closes its connections.
+/// Adjusted by increments and decrements, never set: after a reload, the old pool still closes its connections.
 package final class PoolCounters: Sendable {
   /// All connections: connecting, idle and leased.
   package let open = Counter()

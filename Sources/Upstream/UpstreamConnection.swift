@@ -118,7 +118,7 @@ package final class UpstreamConnection: EventHandler {
     loop.scheduleNextTurn(registration)
   }
 
-  /// Opens a socket for libcurl, which no child process inherits. libcurl asks for it once the name is resolved.
+  /// Opens a close-on-exec socket for libcurl. libcurl asks for it once the name is resolved.
   ///
   /// Without a socket libcurl tries the next address, so this skips addresses that failed recently.
   func openSocket(_ family: Int32, _ type: Int32, _ proto: Int32, _ address: SocketAddress?) -> curl_socket_t {

@@ -3,16 +3,16 @@ package struct UpstreamSettings: Hashable, Sendable {
   /// PEM texts and the server name of an https upstream; nil means the default of libcurl or the system.
   package struct TLS: Hashable, Sendable {
     /// A small private CA bundle that replaces the system's trust store.
-    package var authority: [UInt8]?
+    package var caBundle: [UInt8]?
     package var certificate: [UInt8]?
     package var key: [UInt8]?
     /// The name in the certificate, if it is not the host of the URL.
     package var serverName: String?
 
     package init(
-      authority: [UInt8]? = nil, certificate: [UInt8]? = nil, key: [UInt8]? = nil, serverName: String? = nil
+      caBundle: [UInt8]? = nil, certificate: [UInt8]? = nil, key: [UInt8]? = nil, serverName: String? = nil
     ) {
-      self.authority = authority
+      self.caBundle = caBundle
       self.certificate = certificate
       self.key = key
       self.serverName = serverName

@@ -31,7 +31,7 @@ package final class UpstreamState: Sendable {
   // MARK: Breaker
 
   package func admit(isRead: Bool, now: Int64) -> BreakerDecision {
-    if isDown.load(ordering: .relaxed) { return .reject(milliseconds: 1_000, wantsProbe: false) }
+    if isDown.load(ordering: .relaxed) { return .reject(milliseconds: 1_000, needsHealthCheck: false) }
     guard breaker.load(ordering: .relaxed) & 3 != 0 else { return .pass }
     return change { $0.admit(isRead: isRead, now: now) }
   }

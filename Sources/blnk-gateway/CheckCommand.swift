@@ -41,7 +41,7 @@ extension Command {
     let errors = result.findings.count { $0.severity == .error }
     let tail = warnings == 0 ? "" : ", \(counted(warnings, "warning"))"
     guard let policy = result.policy else { return counted(errors, "error") + tail }
-    let faulty = errors == 0 ? "" : "\(counted(errors, "error")) in single files or instances; "
+    let faulty = errors == 0 ? "" : "\(counted(errors, "error")) in individual files or instances; "
     return faulty + "\(counted(policy.clients.count, "client")), \(counted(policy.instances.count, "instance")), "
       + counted(policy.routes.routes.count, "route") + tail + "; sha256 \(policy.digest)"
   }

@@ -15,7 +15,9 @@ extension Command {
       listed but not applied: their state is known only to the running gateway.
       """,
     options: [
-      Option(name: "--client", value: "ID", help: "explain a request of this client, with any of its tokens"),
+      Option(
+        name: "--client", value: "ID",
+        help: "explain a request of this client, ignoring token bindings; use --token-stdin for a bound token"),
       Option(name: "--token-stdin", value: nil, help: "explain a request with the token on standard input"),
       Option(name: "--method", value: "METHOD", help: "the request's method, such as GET"),
       Option(

@@ -8,18 +8,18 @@ final class PolicyReloader {
   /// From the command line: override gateway.json.
   private let listen: ListenAddress?
   private let admin: ListenAddress?
-  /// Whether faults in single files and instances prevent the start.
+  /// Whether faults in individual files and instances prevent the start.
   private let isStrict: Bool
   private let logsWarnings: Bool
   private let log: (String) -> Void
   private var inForce = FolderPolicy()
-  /// Of the last reading.
+  /// From the last time the folder was read.
   private var inventory = FolderReading.Inventory()
   private var folders: [String]
-  /// Reports changes since the last reading began.
+  /// Reports changes since the last read of the folder began.
   private(set) var watch: FolderWatch
   private var isWatching = true
-  /// Whether the last reading had an error.
+  /// Whether the folder had an error the last time it was read.
   private var isFaulty = false
 
   /// If the folder changes while it is read, it is read again, up to this many times in all. The next event or retry finds
@@ -62,7 +62,7 @@ final class PolicyReloader {
   /// How long to wait for a change before reading the folder again (milliseconds); nil: forever.
   var timeoutMilliseconds: Int32? { isFaulty && isWatching ? Self.retryMilliseconds : nil }
 
-  /// The policy to start with, and the faults in single files and instances that do not prevent the start.
+  /// The policy to start with, and the faults in individual files and instances that do not prevent the start.
   func initialPolicy() throws(CommandFault) -> (policy: Policy, faults: [String]) {
     let result = read(FolderReading(folder))
     guard let policy = result.policy, !isStrict || result.containedFaults.isEmpty else {

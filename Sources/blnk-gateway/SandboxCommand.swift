@@ -24,9 +24,9 @@ extension Command {
       transaction is applied before the response, not later. At most 100,000 records
       are stored.
 
-      With --as documented, the call that links a balance to an identity fails with
-      the status and texts of Blnk's documents: for example, 400 where Core answers
-      404.
+      With --as documented, errors of the call that links a balance to an identity
+      have the status and the texts of Blnk's documentation: for example, 400 where
+      Core answers 404.
 
       Prints the address it listens on, on standard error.
       """,
@@ -37,7 +37,7 @@ extension Command {
         name: "--key-file", value: "FILE",
         help: "the file with the required X-Blnk-Key; one trailing newline is ignored"),
       Option(
-        name: "--as", value: "0.15|documented", help: "answer like Core v0.15 (default) or as Blnk's documents say"),
+        name: "--as", value: "0.15|documented", help: "answer like Core v0.15 (default) or as Blnk's documentation says"),
     ],
     exitCodes: [0: "stopped by a signal", 1: "it cannot listen or read the key file"],
     example: """

@@ -15,7 +15,7 @@ extension Command {
       Reloads the folder when a file in it changes and on SIGHUP. An invalid
       gateway.json or routes.json changes nothing: the policy in force stays. An error
       in one instance, or in one file of clients/ or instances/, affects only that
-      part: its last good content stays in force, or, after a start, it is not served.
+      part: its last good content stays in force, or, at startup, it is not served.
       Revocations in revoked.json always take effect. SIGUSR1 reopens the log files,
       for log rotation.
 

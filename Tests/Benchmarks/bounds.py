@@ -92,17 +92,17 @@ def memory(stage, rounds):
                 if load.stdout.readline() != b"ready\n" or b'"errors": 0' not in load.stdout.readline():
                     raise Failure(f"{proxy.name} cannot serve {IDLE_CONNECTIONS} connections")
                 held[proxy.name] = (resident_bytes(proxy.pid) - before) / MEGABYTE
-    for measure, most, values in (
+    for measure, goal_max, values in (
         ("resident memory, idle", 20, idle),
         (f"additional memory: {IDLE_CONNECTIONS:,} idle connections", 2, held),
     ):
         shown = {name: f"{value:.1f} MB" for name, value in values.items()}
-        met = values["gateway"] <= most
-        yield Result(measure, f"≤ {most} MB", shown["gateway"], met, shown["haproxy"], nginx=shown["nginx"])
+        met = values["gateway"] <= goal_max
+        yield Result(measure, f"≤ {goal_max} MB", shown["gateway"], met, shown["haproxy"], nginx=shown["nginx"])
 
 
 def start(stage, rounds):
-    for entries, most, unit, factor in ((FEW, 0.050, "ms", 1000), (MANY, 2, "s", 1)):
+    for entries, goal_max, unit, factor in ((FEW, 0.050, "ms", 1000), (MANY, 2, "s", 1)):
         folder, port = stage.write_policies(entries)
         target = stage.data(entries).targets.read_text().split()[:2]
         times = []
@@ -112,7 +112,8 @@ def start(stage, rounds):
         found = statistics.median(times)
         measure = f"start to first response: {entries[0]:,} clients and {entries[1]:,} instance{'s' * (entries[1] > 1)}"
         digits = 0 if unit == "ms" else 2
-        yield Result(measure, f"≤ {most * factor:g} {unit}", f"{found * factor:.{digits}f} {unit}", found <= most)
+        shown = f"{found * factor:.{digits}f} {unit}"
+        yield Result(measure, f"≤ {goal_max * factor:g} {unit}", shown, found <= goal_max)
 
 
 def first_answer(stage, folder, port, token, instance):
@@ -138,7 +139,7 @@ def first_answer(stage, folder, port, token, instance):
 def scale(stage, rounds):
     """Compares many tokens and instances with few.
 
-    Connections to many instances cost more than large tables do, so that each has a row.
+    Connections to many instances cost more than large tables do, so each has its own row.
     """
     rounds.progress(0)
     few, many = (callgrind.count(stage, entries, wide=True).instructions for entries in (FEW, MANY))
@@ -173,7 +174,7 @@ def loops(stage, rounds):
     yield Result("two loops: distribution of 64 connections", "even", " and ".join(map(str, spread)), even)
 
 
-def against_itself(measure, most, ours, base):
+def against_itself(measure, goal_max, ours, base):
     quotient = ratio(ours, base)
     shown, other = (f"{statistics.median(values):.1f} µs" for values in (ours, base))
-    return Result(measure, f"≤ {most:g}", shown, quotient.median <= most, f"{other} (own)", quotient)
+    return Result(measure, f"≤ {goal_max:g}", shown, quotient.median <= goal_max, f"{other} (own)", quotient)

@@ -11,7 +11,7 @@ class Figure:
     """One number that the load reports, and the goal: a multiple of HAProxy's."""
 
     measure: str
-    most: float
+    goal_max: float
     key: str = "cpu_us"
 
 
@@ -79,9 +79,9 @@ def results(comparison, numbers):
         quotient = ratio(values["gateway"], values["haproxy"])
         yield Result(
             figure.measure,
-            "≤ HAProxy" if figure.most == 1 else f"≤ {figure.most:.2f} × HAProxy",
+            "≤ HAProxy" if figure.goal_max == 1 else f"≤ {figure.goal_max:.2f} × HAProxy",
             shown["gateway"],
-            quotient.median <= figure.most,
+            quotient.median <= figure.goal_max,
             shown["haproxy"],
             quotient,
             shown.get("nginx", ""),

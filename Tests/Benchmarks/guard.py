@@ -14,7 +14,7 @@ ALLOCATIONS_MAX = 0.01
 
 def guard(stage):
     found = callgrind.count(stage)
-    stored = json.loads(STORED.read_text())["instructions_a_request"]
+    stored = json.loads(STORED.read_text())["instructions_per_request"]
     summary = f"{found.instructions:,.0f} instructions per request (stored: {stored:,}), {found.allocations:.4f} allocations"
     if found.allocations > ALLOCATIONS_MAX:
         raise Failure(f"{summary}: requests allocate on a loop; they must not")
@@ -30,5 +30,5 @@ def guard(stage):
 
 def renew(stage):
     found = round(callgrind.count(stage).instructions)
-    STORED.write_text(json.dumps({"instructions_a_request": found}) + "\n")
+    STORED.write_text(json.dumps({"instructions_per_request": found}) + "\n")
     return f"{STORED.name}: {found:,} instructions per request"

@@ -1,4 +1,4 @@
-"""Starts processes on given cores, reads their memory and connections, and stops them in any case."""
+"""Starts processes on given cores, reads their memory and connections, and always stops them."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ def on_cores(cores):
 def running(command, cores, **streams):
     """Starts a command and stops it at the end of the block: with SIGTERM, then with SIGKILL."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL} | streams
-    # In its own session, so that Ctrl-C reaches only the benchmark, which then stops it in order.
+    # In its own session, so that Ctrl-C reaches only the benchmark, which then shuts it down cleanly.
     with on_cores(cores):
         process = subprocess.Popen([str(word) for word in command], start_new_session=True, **streams)
     try:

@@ -27,9 +27,9 @@ def ratio(ours, theirs):
 @dataclass(frozen=True)
 class Result:
     measure: str
-    reach: str  # the goal
+    goal: str
     gateway: str
-    reached: bool
-    against: str = ""  # HAProxy's figure, or another one of the gateway itself
+    met: bool
+    reference: str = ""  # HAProxy's figure, or another one of the gateway itself
     ratio: Ratio | None = None
     nginx: str = ""

@@ -24,14 +24,14 @@ EXCERPT = (
 
 def markdown(results, rounds):
     rows = [
-        (result.measure, result.reach, result.gateway, result.against, result.nginx, result.ratio or "", met(result))
+        (result.measure, result.goal, result.gateway, result.reference, result.nginx, result.ratio or "", met(result))
         for result in results
     ]
     return f"{render(COLUMNS, rows)}\n\n{conditions(rounds)}"
 
 
 def met(result):
-    return "yes" if result.reached else "**no**"
+    return "yes" if result.met else "**no**"
 
 
 def render(columns, rows):

@@ -77,5 +77,5 @@ def check(port, probe):
         try:
             json.loads(text)
         except ValueError:
-            return f"{method} {target}: a refusal that is not JSON: {text[:200]}"
+            return f"{method} {target}: an error reply that is not JSON: {text[:200]}"
     return None

@@ -87,7 +87,7 @@ import Testing
     #expect(printed.exitCode == 0 && printed.errors.contains(#""instances": ["inst_second"] }"#))
   }
 
-  /// The gateway would refuse the whole file.
+  /// The gateway would reject the whole file.
   @Test func `new binds no token to an instance that is not the client's`() throws {
     let shop =
       #"{ "clients": { "shop": { "scopes": ["*"], "instances": ["inst_demo"] }, "#

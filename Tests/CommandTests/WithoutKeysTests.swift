@@ -44,7 +44,7 @@ import Testing
     #expect(outcome.exitCode == 2 && outcome.errors.contains("unknown option --without-keys"))
   }
 
-  @Test func `explain exits 1 where the request would be refused, unless --exit-zero is given`() throws {
+  @Test func `explain exits 1 where the request would be rejected, unless --exit-zero is given`() throws {
     let folder = try keyless()
     func explain(_ client: String, _ method: String, _ more: String...) throws -> Program.Outcome {
       try Program.run(
@@ -56,11 +56,11 @@ import Testing
     let relayed = try explain("demo-reader", "GET")
     #expect(relayed.exitCode == 0 && relayed.output.contains("relayed: GET /balances"), "\(relayed.errors)")
     #expect(relayed.errors.contains("note: 3 keys and 3 TLS files not read"))
-    let refused = try explain("demo-reader", "POST")
-    #expect(refused.exitCode == 1 && refused.output.hasSuffix("rejected: 403 GATEWAY_SCOPE_INSUFFICIENT\n"))
+    let rejected = try explain("demo-reader", "POST")
+    #expect(rejected.exitCode == 1 && rejected.output.hasSuffix("rejected: 403 GATEWAY_SCOPE_INSUFFICIENT\n"))
     #expect(try explain("demo-reader", "POST", "--json").exitCode == 1)
     let zero = try explain("demo-reader", "POST", "--exit-zero")
-    #expect(zero.exitCode == 0 && zero.output == refused.output)
+    #expect(zero.exitCode == 0 && zero.output == rejected.output)
     #expect(try explain("unknown", "GET", "--exit-zero").exitCode == 1)
   }
 }

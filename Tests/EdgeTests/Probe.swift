@@ -11,7 +11,7 @@ struct Probe: Sendable, CustomTestStringConvertible {
     /// The gateway answers with this status, and the connection serves another request.
     case answered(Int)
     /// The gateway answers with this status, and the connection ends: where the next request begins is in doubt.
-    case refused(Int)
+    case rejected(Int)
   }
 
   /// The rule and its source.
@@ -55,7 +55,7 @@ struct Probe: Sendable, CustomTestStringConvertible {
       #expect(answer.status == 200 && answer["Connection"] == "close", "\(answer.startLine)")
       try expectEnd(socket, reader)
       #expect(stage.requests(tag) == 1)
-    case .refused(let status):
+    case .rejected(let status):
       #expect(answer.status == status && answer["Connection"] == "close", "\(answer.bodyText)")
       try expectEnd(socket, reader)
       #expect(stage.requests(tag) == 0)

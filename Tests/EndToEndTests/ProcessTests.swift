@@ -15,7 +15,7 @@ import Testing
       gateway.stop()
     }
     let callsOfOne = Double(calls) / Double(50 * sockets.count)
-    print("system calls a request: \(callsOfOne)")
+    print("system calls per request: \(callsOfOne)")
     #expect(callsOfOne <= 5)
   }
 

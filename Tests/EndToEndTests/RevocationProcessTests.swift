@@ -95,7 +95,7 @@ import Testing
     let revoked = try stage.token("revoke", "--token-stdin", input: TestPolicyFolder.token)
     #expect(revoked.status == 0 && revoked.errors.contains("In force after "), "\(revoked.errors)")
     #expect(try stage.ask("one")?.member("code") == "GATEWAY_TOKEN_REVOKED")
-    // Both faults are shown: the one that rejects the whole folder, and that of a single file.
+    // Both faults are shown: the one that rejects the whole folder, and that of an individual file.
     let status = try stage.status()
     #expect(status.contains("routes.json") && status.contains("clients.json"), "\(status)")
     try stage.folder.writeClients()

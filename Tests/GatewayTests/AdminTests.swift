@@ -20,8 +20,8 @@ import Testing
         let head = try #require(try gateway.askAdmin(path, method: "HEAD"))
         #expect(head.status == 200 && head["Content-Type"] == answer["Content-Type"])
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "NONSENSE"] {
-          let refused = try #require(try gateway.askAdmin(path, method: method))
-          #expect(refused.status == 405 && refused["Allow"] == "GET, HEAD")
+          let rejected = try #require(try gateway.askAdmin(path, method: method))
+          #expect(rejected.status == 405 && rejected["Allow"] == "GET, HEAD")
         }
       }
       for path in ["/", "/metrics/", "/METRICS", "//metrics", "/proxy/balances?instance_id=one", "/%6detrics"] {
@@ -100,12 +100,12 @@ import Testing
   @Test func `a storm of scrapes does not block probes`() throws {
     try withGateway { (gateway) throws in
       // A response that is not read is cut after 5 s: a busy machine may spoil a round.
-      #expect(try (0..<5).contains { _ in try isScrapeRefused(by: gateway) })
+      #expect(try (0..<5).contains { _ in try isScrapeRejected(by: gateway) })
     }
   }
 
   /// Whether one more scrape gets 503 while 16 are being answered; probes are still served.
-  private func isScrapeRefused(by gateway: RunningGateway) throws -> Bool {
+  private func isScrapeRejected(by gateway: RunningGateway) throws -> Bool {
     var busy: [TestSocket] = []
     for _ in 0..<16 {
       let socket = try TestSocket(port: gateway.adminPort ?? 0, receiveBuffer: 4_096)

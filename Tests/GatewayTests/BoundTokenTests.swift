@@ -35,8 +35,8 @@ import Testing
     try stage.bind()
     #expect(try stage.write(Self.bound)?.startLine == "HTTP/1.1 201 Two")
     #expect(try stage.write(TestPolicyFolder.token)?.startLine == "HTTP/1.1 201 One")
-    let refused = try stage.write(Self.bound, "/instances/one/balances")
-    #expect(refused?.status == 403 && refused?.member("code") == "GATEWAY_INSTANCE_FORBIDDEN")
+    let rejected = try stage.write(Self.bound, "/instances/one/balances")
+    #expect(rejected?.status == 403 && rejected?.member("code") == "GATEWAY_INSTANCE_FORBIDDEN")
     #expect(stage.one.requests.count == 1 && stage.two.requests.count == 1)
     let records = try stage.gateway.stopAndReadLog()
     #expect(records.map { $0["client"] as? String } == ["app", "app", "app"])
@@ -48,8 +48,8 @@ import Testing
     let host = "TWO.gateway.test:8443"
     #expect(try stage.write(TestPolicyFolder.token, host: host)?.startLine == "HTTP/1.1 201 Two")
     for target in ["/balances?instance_id=one", "/instances/one/balances", "/proxy/balances?instance_id=one"] {
-      let refused = try stage.write(TestPolicyFolder.token, target, host: host)
-      #expect(refused?.status == 400 && refused?.member("code") == "GATEWAY_INSTANCE_MALFORMED")
+      let rejected = try stage.write(TestPolicyFolder.token, target, host: host)
+      #expect(rejected?.status == 400 && rejected?.member("code") == "GATEWAY_INSTANCE_MALFORMED")
     }
     #expect(stage.one.requests.isEmpty && stage.two.requests.count == 1)
     // Core gets its own host, and no instance_id.

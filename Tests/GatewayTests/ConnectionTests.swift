@@ -156,9 +156,9 @@ import Testing
     #expect(try reader.next()?.status == 100)
     try admitted.send("hello")
     #expect(try reader.next()?.bodyText == "POST /balances HTTP/1.1|hello")
-    let refused = try gateway.connect()
-    try refused.send(testRequest("POST", Self.target, fields: fields, token: "unknown"))
-    let text = String(decoding: try refused.receiveToEnd(), as: UTF8.self)
+    let rejected = try gateway.connect()
+    try rejected.send(testRequest("POST", Self.target, fields: fields, token: "unknown"))
+    let text = String(decoding: try rejected.receiveToEnd(), as: UTF8.self)
     #expect(text.hasPrefix("HTTP/1.1 401 ") && text.contains("\r\nConnection: close\r\n"))
   }
 

@@ -9,8 +9,8 @@ import Testing
 
   // MARK: Local replies
 
-  @Test func `no early refusal is lost to a reset`() throws {
-    let stage = try RefusingStage()
+  @Test func `no early rejection is lost to a reset`() throws {
+    let stage = try RejectingStage()
     #expect(stage.lost(rounds: 1) == [])
   }
 
@@ -94,10 +94,10 @@ import Testing
   }
 }
 
-/// Every combination of refusal, client habit and body size, seven times.
+/// Every combination of rejection, client habit and body size, seven times.
 @Suite(.scopedFixtures, .serialized) struct EarlyResponseSlowTests {
-  @Test func `none of 420 early refusals is lost to a reset`() throws {
-    let stage = try RefusingStage()
+  @Test func `none of 420 early rejections is lost to a reset`() throws {
+    let stage = try RejectingStage()
     #expect(stage.lost(rounds: 7) == [])
   }
 }
@@ -114,9 +114,9 @@ private struct Upload {
   func bytes(token: String?) -> [UInt8] { head(token: token) + [UInt8](repeating: 0x20, count: bodyBytes) }
 }
 
-/// Gateways that refuse uploads before the body is read, for every possible reason.
-private final class RefusingStage {
-  private struct Refusal {
+/// Gateways that reject uploads before the body is read, for every possible reason.
+private final class RejectingStage {
+  private struct EarlyRejection {
     let status: Int
     let token: String?
     var isReadOnly = false
@@ -126,14 +126,15 @@ private final class RefusingStage {
   /// More than the default `limits.body_bytes`.
   private static let tooLarge = 5_300_000
 
-  private static let refusals = [
-    Refusal(status: 401, token: nil, sizes: [2_000, 60_000, 300_000, 4_000_000, tooLarge]),
-    Refusal(status: 403, token: TestPolicyFolder.readToken, sizes: [2_000, 60_000, 300_000, 4_000_000, tooLarge]),
-    Refusal(status: 429, token: TestPolicyFolder.token),
-    Refusal(
+  private static let rejections = [
+    EarlyRejection(status: 401, token: nil, sizes: [2_000, 60_000, 300_000, 4_000_000, tooLarge]),
+    EarlyRejection(
+      status: 403, token: TestPolicyFolder.readToken, sizes: [2_000, 60_000, 300_000, 4_000_000, tooLarge]),
+    EarlyRejection(status: 429, token: TestPolicyFolder.token),
+    EarlyRejection(
       status: 503, token: TestPolicyFolder.directToken, isReadOnly: true,
       sizes: [2_000, 60_000, 300_000, 4_000_000, tooLarge]),
-    Refusal(status: 413, token: TestPolicyFolder.directToken, sizes: [tooLarge]),
+    EarlyRejection(status: 413, token: TestPolicyFolder.directToken, sizes: [tooLarge]),
   ]
 
   private let core: ScriptedUpstream
@@ -145,7 +146,7 @@ private final class RefusingStage {
     gateway = try RunningGateway(upstreams: [("one", core.port)])
     readOnly = try RunningGateway(upstreams: [("one", core.port)], instance: ["writes": false])
     try gateway.reload(client: ["limits": ["requests_per_second": 0.001, "burst": 1]])
-    // Uses up the burst: all later requests of this client are refused.
+    // Uses up the burst: all later requests of this client are rejected.
     let first = try gateway.ask("GET", "/proxy/balances?instance_id=one")
     #expect(first?.status == 200)
   }
@@ -155,24 +156,26 @@ private final class RefusingStage {
     var lost: [String] = []
     var count = 0
     for _ in 0..<rounds {
-      for refusal in Self.refusals {
-        for size in refusal.sizes {
+      for rejection in Self.rejections {
+        for size in rejection.sizes {
           for habit in UploadingClient.Habit.allCases {
             count += 1
-            let outcome = outcome(of: refusal, size, habit)
-            if outcome != "\(refusal.status)" { lost.append("\(refusal.status), \(size) bytes, \(habit): \(outcome)") }
+            let outcome = outcome(of: rejection, size, habit)
+            if outcome != "\(rejection.status)" {
+              lost.append("\(rejection.status), \(size) bytes, \(habit): \(outcome)")
+            }
           }
         }
       }
     }
-    print("early refusals: \(lost.count) of \(count) lost")
+    print("early rejections: \(lost.count) of \(count) lost")
     return lost
   }
 
-  private func outcome(of refusal: Refusal, _ size: Int, _ habit: UploadingClient.Habit) -> String {
-    let port = refusal.isReadOnly ? readOnly.port : gateway.port
+  private func outcome(of rejection: EarlyRejection, _ size: Int, _ habit: UploadingClient.Habit) -> String {
+    let port = rejection.isReadOnly ? readOnly.port : gateway.port
     do {
-      switch try UploadingClient(port: port, habit).send(Upload(bodyBytes: size).bytes(token: refusal.token)) {
+      switch try UploadingClient(port: port, habit).send(Upload(bodyBytes: size).bytes(token: rejection.token)) {
       case .response(let message): return "\(message.status)"
       case .lost(let how): return how
       }

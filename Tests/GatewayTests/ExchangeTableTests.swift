@@ -5,7 +5,7 @@ import Upstream
 
 @testable import Gateway
 
-/// The exchange's table, pair by pair: each event in each phase, legal or not.
+/// The exchange's state transition table, pair by pair: each event in each phase, legal or not.
 @Suite struct ExchangeTableTests {
   typealias Machine = ExchangeMachine
 
@@ -34,8 +34,8 @@ import Upstream
       case .relayingEarly: Phase.awaitingBody.way + [.responseBegan(status: 413)]
       case .blocked: Phase.relaying.way + [.downstreamBlocked]
       case .blockedEarly: Phase.relayingEarly.way + [.downstreamBlocked]
-      case .replying: [.rejected]
-      case .finished: [.rejected, .replyDelivered]
+      case .replying: [.answeredLocally]
+      case .finished: [.answeredLocally, .replyDelivered]
       }
     }
 
@@ -85,7 +85,7 @@ import Upstream
     Row(
       .admitted(Machine.Plan(isWrite: true, isAudited: true, hasBody: true)),
       ([.admitting], (.bufferingBody, .none), .bufferBody)),
-    Row(.rejected, ([.admitting, .awaitingIntent, .connecting, .sending], reply, .reject)),
+    Row(.answeredLocally, ([.admitting, .awaitingIntent, .connecting, .sending], reply, .answerLocally)),
     Row(.bodyBuffered, ([.bufferingBody], (.awaitingIntent, .none), .declareIntent)),
     Row(.intentDurable, ([.awaitingIntent], (.connecting, .none), .acquire(fresh: false))),
     Row(.intentFailed, fails([.awaitingIntent], .auditUnavailable)),
@@ -101,7 +101,7 @@ import Upstream
     Row(.sendResumed, ([.sendBlocked, .awaitingBody], (.sending, .none), .send)),
     Row(.requestSent, ([.sending, .sendingBegun], (.sent, .none), .none)),
     Row(.sendFailed, ([.sending, .sendingBegun], (.sendFailed, .none), .readResponse)),
-    Row(.bodyRefused(.bodyTooLarge), fails([.bufferingBody, .sending, .sendingBegun], .bodyTooLarge)),
+    Row(.bodyRejected(.bodyTooLarge), fails([.bufferingBody, .sending, .sendingBegun], .bodyTooLarge)),
     Row(
       .keyRefused(hasAnother: true), fails([.sent, .awaitingBody, .sendBlocked, .sendFailed], .keyRefused)),
     Row(
@@ -162,11 +162,11 @@ import Upstream
   @Test func `the rows name every event`() {
     let named = Set(Self.rows.map { String("\($0.event)".prefix { $0 != "(" }) })
     let all: Set<String> = [
-      "introspectionStarted", "introspectionFinished", "admitted", "rejected", "bodyBuffered", "intentDurable",
+      "introspectionStarted", "introspectionFinished", "admitted", "answeredLocally", "bodyBuffered", "intentDurable",
       "intentFailed", "queued",
       "queueFull", "connectBegan", "leased", "connectFailed", "connectionUnusable", "firstByteSent", "sendBlocked",
       "bodyStalled",
-      "sendResumed", "requestSent", "sendFailed", "bodyRefused", "keyRefused", "responseBegan", "responseMalformed",
+      "sendResumed", "requestSent", "sendFailed", "bodyRejected", "keyRefused", "responseBegan", "responseMalformed",
       "upstreamClosed", "downstreamBlocked", "downstreamResumed", "responseDelivered", "replyDelivered",
       "downstreamClosed",
       "deadlinePassed", "aborted",

@@ -35,8 +35,8 @@ import Testing
       let answer = try #require(try gateway.ask(method, target, token: token))
       let explanation = try #require(
         gateway.policy.explain(.token(token), method: method, target: target, at: UnixSeconds(1_800_000_000)))
-      if let refusal = explanation.rejection {
-        #expect(answer.status == refusal.status && answer.member("code") == refusal.code, "\(method) \(target)")
+      if let rejection = explanation.rejection {
+        #expect(answer.status == rejection.status && answer.member("code") == rejection.code, "\(method) \(target)")
         #expect(explanation.steps.last?.isPassed == false && explanation.steps.dropLast().allSatisfy(\.isPassed))
       } else {
         #expect(answer.status == 299, "\(method) \(target)")

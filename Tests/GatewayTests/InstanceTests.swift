@@ -149,7 +149,7 @@ import Testing
     #expect(answer.values("X-Rate-Limit-Request-Forwarded-For") == [])
   }
 
-  @Test func `the breaker opens, refuses at once, and closes after a read that succeeds`() throws {
+  @Test func `the breaker opens, rejects at once, and closes after a read that succeeds`() throws {
     let isFailing = Atomic<Bool>(true)
     let core = try ScriptedUpstream { _ in
       .bytes(ScriptedUpstream.json("{}", status: isFailing.load(ordering: .relaxed) ? "503 Failing" : "200 OK"))
@@ -157,9 +157,9 @@ import Testing
     let gateway = try RunningGateway(
       upstreams: [("one", core.port)], instance: ["breaker": ["failures": 3, "open_s": 0.2]])
     for _ in 0..<3 { #expect(try gateway.ask("GET", Self.target)?.startLine == "HTTP/1.1 503 Failing") }
-    let refused = try gateway.ask("POST", Self.target, body: "{}")
-    #expect(refused?.status == 503 && refused?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE")
-    #expect(refused?.member("outcome") == "not_sent" && refused?["Retry-After"] == "1")
+    let rejected = try gateway.ask("POST", Self.target, body: "{}")
+    #expect(rejected?.status == 503 && rejected?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE")
+    #expect(rejected?.member("outcome") == "not_sent" && rejected?["Retry-After"] == "1")
     #expect(core.requests.count == 3)
     isFailing.store(false, ordering: .relaxed)
     #expect(try eventually { try gateway.ask("GET", Self.target)?.status == 200 })
@@ -175,7 +175,7 @@ import Testing
       upstreams: [("one", core.port)], instance: ["breaker": ["failures": 1, "open_s": 0.1]])
     #expect(try gateway.ask("POST", Self.target, body: "{}")?.startLine == "HTTP/1.1 502 Failing")
     isFailing.store(false, ordering: .relaxed)
-    // Longer than open_s: even then a write is refused until the probe has succeeded.
+    // Longer than open_s: even then a write is rejected until the probe has succeeded.
     Thread.sleep(forTimeInterval: 0.15)
     #expect(try gateway.ask("POST", Self.target, body: "{}")?.member("code") == "GATEWAY_UPSTREAM_UNAVAILABLE")
     #expect(try eventually { try gateway.ask("POST", Self.target, body: "{}")?.status == 200 })

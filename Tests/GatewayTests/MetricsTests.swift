@@ -175,8 +175,8 @@ import Testing
     let loops = try (0..<3).map { _ in GatewayState.Loop(handle: try LoopHandle(), metrics: LoopMetrics()) }
     let state = GatewayState(
       Generation(try #require(loaded.policy), following: nil), loops: loops, log: nil, audit: { nil })
-    loops[1].handle.busySince.store(MonotonicClock.nanoseconds - 11_000_000_000, ordering: .relaxed)
-    loops[2].handle.busySince.store(MonotonicClock.nanoseconds - 1_000_000_000, ordering: .relaxed)
+    loops[1].handle.busySince.store(SystemClock.nanoseconds - 11_000_000_000, ordering: .relaxed)
+    loops[2].handle.busySince.store(SystemClock.nanoseconds - 1_000_000_000, ordering: .relaxed)
     #expect(state.stuckLoops() == [1])
   }
 }

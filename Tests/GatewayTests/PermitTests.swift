@@ -18,12 +18,12 @@ import Upstream
       limiter = ClientLimiter(ClientLimits(rates: rates, concurrentMax: 1), following: nil, now: 0)
     }
 
-    func take(isWrite: Bool = false, now: Int64 = 0) throws(Permit.Refusal) -> Permit {
+    func take(isWrite: Bool = false, now: Int64 = 0) throws(Permit.LimitRejection) -> Permit {
       try Permit.take(limiter, upstream, concurrentMax: 1, isWrite: isWrite, now: now)
     }
 
-    func refusal(isWrite: Bool = false, now: Int64 = 0) -> Permit.Refusal? {
-      do throws(Permit.Refusal) {
+    func limitRejection(isWrite: Bool = false, now: Int64 = 0) -> Permit.LimitRejection? {
+      do throws(Permit.LimitRejection) {
         try take(isWrite: isWrite, now: now).release(now: now)
         return nil
       } catch {
@@ -44,16 +44,16 @@ import Upstream
 
   @Test func `an exhausted rate takes nothing`() throws {
     let rig = Rig(.separate(read: nil, write: Self.oneOnly))
-    #expect(rig.refusal(isWrite: true) == nil)
+    #expect(rig.limitRejection(isWrite: true) == nil)
     let budget = RateBudget(.write, quota: 1, windowSeconds: 1, resetSeconds: 1)
-    #expect(rig.refusal(isWrite: true) == Permit.Refusal(rejection: .rateLimited(budget)))
+    #expect(rig.limitRejection(isWrite: true) == Permit.LimitRejection(rejection: .rateLimited(budget)))
     rig.expectNothingTaken()
   }
 
   @Test func `a client at its concurrency limit gets no further request, and takes nothing from the instance`() throws {
     let rig = Rig()
     let permit = try rig.take()
-    #expect(rig.refusal() == Permit.Refusal(rejection: .concurrencyLimited(max: 1)))
+    #expect(rig.limitRejection() == Permit.LimitRejection(rejection: .concurrencyLimited(max: 1)))
     permit.release(now: 0)
     rig.expectNothingTaken()
   }
@@ -61,14 +61,14 @@ import Upstream
   @Test func `an open breaker returns the client's slot`() throws {
     let rig = Rig()
     rig.openBreaker()
-    #expect(rig.refusal() == Permit.Refusal(rejection: .instanceUnavailable(milliseconds: 1_000)))
+    #expect(rig.limitRejection() == Permit.LimitRejection(rejection: .instanceUnavailable(milliseconds: 1_000)))
     rig.expectNothingTaken()
   }
 
   @Test func `a failing health check returns the client's slot`() throws {
     let rig = Rig()
     _ = rig.upstream.setDown(true)
-    #expect(rig.refusal() == Permit.Refusal(rejection: .instanceUnavailable(milliseconds: 1_000)))
+    #expect(rig.limitRejection() == Permit.LimitRejection(rejection: .instanceUnavailable(milliseconds: 1_000)))
     rig.expectNothingTaken()
   }
 
@@ -76,16 +76,16 @@ import Upstream
     let rig = Rig()
     rig.openBreaker()
     let rejection = Rejection.instanceUnavailable(milliseconds: 1_000)
-    let refusal = rig.refusal(isWrite: true, now: Self.second)
-    #expect(refusal == Permit.Refusal(rejection: rejection, wantsProbe: true))
-    #expect(rig.refusal(isWrite: true, now: Self.second)?.wantsProbe == false)
+    let limitRejection = rig.limitRejection(isWrite: true, now: Self.second)
+    #expect(limitRejection == Permit.LimitRejection(rejection: rejection, needsHealthCheck: true))
+    #expect(rig.limitRejection(isWrite: true, now: Self.second)?.needsHealthCheck == false)
     rig.expectNothingTaken()
   }
 
   @Test func `an instance at its concurrency limit returns the client's slot`() throws {
     let rig = Rig()
     #expect(rig.upstream.takeSlot(max: 1))
-    #expect(rig.refusal() == Permit.Refusal(rejection: .instanceBusy))
+    #expect(rig.limitRejection() == Permit.LimitRejection(rejection: .instanceBusy))
     rig.upstream.releaseSlot()
     rig.expectNothingTaken()
   }
@@ -94,7 +94,7 @@ import Upstream
     let rig = Rig()
     rig.openBreaker()
     #expect(rig.upstream.takeSlot(max: 1))
-    #expect(rig.refusal(now: Self.second) == Permit.Refusal(rejection: .instanceBusy))
+    #expect(rig.limitRejection(now: Self.second) == Permit.LimitRejection(rejection: .instanceBusy))
     rig.upstream.releaseSlot()
     rig.expectNothingTaken()
     #expect(rig.upstream.admit(isRead: true, now: 1_000) == .probe)
@@ -116,7 +116,7 @@ import Upstream
     rig.openBreaker()
     for _ in 0..<3 {
       let permit = try rig.take(now: Self.second)
-      #expect(rig.upstream.breakerPhase == .probing)
+      #expect(rig.upstream.breakerPhase == .halfOpen)
       permit.release(now: Self.second)
     }
     try rig.take(now: Self.second).release(now: Self.second)
@@ -128,12 +128,12 @@ import Upstream
     let rig = Rig(.shared(Self.oneOnly))
     rig.openBreaker()
     #expect(rig.upstream.takeSlot(max: 1))
-    #expect(rig.refusal()?.rejection == .instanceUnavailable(milliseconds: 1_000))
+    #expect(rig.limitRejection()?.rejection == .instanceUnavailable(milliseconds: 1_000))
     // The breaker rejected it, and it still counts: the rate limits what the client sends.
     let budget = RateBudget(.all, quota: 1, windowSeconds: 1, resetSeconds: 1)
-    #expect(rig.refusal()?.rejection == .rateLimited(budget))
+    #expect(rig.limitRejection()?.rejection == .rateLimited(budget))
     rig.upstream.succeeded()
-    #expect(rig.refusal(now: Self.second)?.rejection == .instanceBusy)
+    #expect(rig.limitRejection(now: Self.second)?.rejection == .instanceBusy)
   }
 
   @Test func `without limits every request passes`() throws {

@@ -92,8 +92,8 @@ import Testing
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let token = TestPolicyFolder.directToken
-    let refused = try gateway.ask("GET", "/balances", fields: ["\(name): \(token)"], token: nil)
-    #expect(refused?.status == 401 && refused?.member("code") == "GATEWAY_TOKEN_REQUIRED")
+    let rejected = try gateway.ask("GET", "/balances", fields: ["\(name): \(token)"], token: nil)
+    #expect(rejected?.status == 401 && rejected?.member("code") == "GATEWAY_TOKEN_REQUIRED")
     #expect(core.requests.isEmpty)
     let served = try gateway.ask("GET", "/balances", fields: ["X-Blnk-Key: \(token)", "\(name): other"], token: nil)
     #expect(served?.status == 200 && core.requests.first?.message.values(name) == [])
@@ -119,14 +119,14 @@ import Testing
     #expect(records.prefix(3).allSatisfy { $0["status"] as? Int == 204 && $0["code"] == nil })
   }
 
-  static let refusedHeads: [(head: String, status: Int)] = [
+  static let rejectedHeads: [(head: String, status: Int)] = [
     ("{M} \(target) HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 400), ("{M} \(target) HTTP/1.1\r\n\r\n", 400),
     ("{M} x HTTP/1.1\r\nHost: h\r\n\r\n", 400), ("\r\n{M} / HTTP/2.0\r\nHost: h\r\n\r\n", 505),
     ("{M} /\(String(repeating: "a", count: 9_000)) HTTP/1.1\r\n\r\n", 414),
     ("{M} / HTTP/1.1\r\nX: \(String(repeating: "a", count: 40_000))\r\n\r\n", 431),
   ]
 
-  @Test(arguments: refusedHeads)
+  @Test(arguments: rejectedHeads)
   func `a HEAD that is rejected while it is read gets no content (RFC 9110 §9.3.2)`(head: String, status: Int) throws {
     let gateway = try RunningGateway(upstreams: [("one", 1)])
     for method in ["HEAD", "POST"] {

@@ -8,7 +8,7 @@ import Testing
 @Suite(.scopedFixtures) struct ReloadTests {
   static let target = "/proxy/balances?instance_id=one"
 
-  @Test func `a revoked token is refused on the next request of an open connection`() throws {
+  @Test func `a revoked token is rejected on the next request of an open connection`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     let gateway = try RunningGateway(upstreams: [("one", core.port)])
     let socket = try gateway.connect()
@@ -106,9 +106,9 @@ import Testing
     let holders = try (0..<2).map { _ in try gateway.connect() }
     for holder in holders { try holder.send(testRequest("GET", "/proxy/balances/hold?instance_id=one")) }
     #expect(eventually { core.requests.count == 2 })
-    let refused = try gateway.ask("GET", Self.target)
-    #expect(refused?.status == 429 && refused?.member("code") == "GATEWAY_CONCURRENCY_LIMITED")
-    #expect(refused?["Retry-After"] == "1")
+    let rejected = try gateway.ask("GET", Self.target)
+    #expect(rejected?.status == 429 && rejected?.member("code") == "GATEWAY_CONCURRENCY_LIMITED")
+    #expect(rejected?["Retry-After"] == "1")
     for holder in holders {
       var reader = TestMessageReader(holder)
       #expect(try reader.next()?.status == 504)

@@ -123,8 +123,8 @@ import Testing
     let end = Date() + Double(TestSocket.patience)
     while slow.isQuiet(milliseconds: 50), Date() < end { try? slow.send([UInt8](repeating: 0x20, count: 1_000)) }
     var reader = TestMessageReader(slow)
-    let refused = try reader.next()
-    #expect(refused?.status == 408 && refused?.member("code") == "GATEWAY_REQUEST_TIMEOUT", "\(said(refused))")
+    let rejected = try reader.next()
+    #expect(rejected?.status == 408 && rejected?.member("code") == "GATEWAY_REQUEST_TIMEOUT", "\(said(rejected))")
     slow.end()
     let fast = try gateway.connect()
     try fast.send(head)
@@ -172,8 +172,8 @@ import Testing
     return interim
   }
 
-  /// Sends the other half and expects a refusal with nothing sent to Core.
-  private static func expectRefusal(
+  /// Sends the other half and expects a rejection with nothing sent to Core.
+  private static func expectRejection(
     _ socket: TestSocket, _ reader: inout TestMessageReader, _ status: Int, _ code: String, _ gateway: RunningGateway,
     _ core: ScriptedUpstream, isAudited: Bool
   ) throws {
@@ -188,19 +188,19 @@ import Testing
   }
 
   @Test(arguments: changes, [false, true])
-  func `a reload during body buffering refuses the request`(change: Change, isAudited: Bool) throws {
+  func `a reload during body buffering rejects the request`(change: Change, isAudited: Bool) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: isAudited ? Self.audit : [:])
     let socket = try gateway.connect()
     var reader = TestMessageReader(socket)
     #expect(try Self.begin(socket, &reader)?.status == 100)
     try gateway.reload(client: change.client, instance: change.instance)
-    try Self.expectRefusal(
+    try Self.expectRejection(
       socket, &reader, change.status, change.code, gateway, core, isAudited: isAudited)
   }
 
   @Test(arguments: [false, true])
-  func `a token that expires during body buffering is refused`(isAudited: Bool) throws {
+  func `a token that expires during body buffering is rejected`(isAudited: Bool) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     // On a busy machine the token may expire before the request begins; try again with a longer lifetime.
     for seconds in [2.0, 4, 8] {
@@ -212,14 +212,14 @@ import Testing
       guard try Self.begin(socket, &reader)?.status == 100 else { continue }
       // Nothing but time ends a token.
       Thread.sleep(until: expiry)
-      return try Self.expectRefusal(
+      return try Self.expectRejection(
         socket, &reader, 401, "GATEWAY_TOKEN_EXPIRED", gateway, core, isAudited: isAudited)
     }
     Issue.record("no request began before its token expired")
   }
 
   @Test(arguments: ["GET", "POST"], [false, true])
-  func `a queued request is refused once its token is revoked, or its lifetime cut short`(
+  func `a queued request is rejected once its token is revoked, or its lifetime cut short`(
     method: String, expires: Bool
   ) throws {
     let isHeld = DispatchSemaphore(value: 0)

@@ -42,13 +42,13 @@ private func kind(_ name: String, value: String = "h") throws -> FieldName {
   @Test(
     arguments: [
       ("Transfer-Encoding", "chunked", .transferEncoding), ("Content-Length", "1", .contentLength),
-      ("Expect", "100-continue", .expect), ("X-Rate-Limit-Request-Remote-Addr", "a", .callerAddress),
+      ("Expect", "100-continue", .expect), ("X-Rate-Limit-Request-Remote-Addr", "a", .peerEcho),
     ] as [(String, String, FieldName)])
   func `recognizes a name whose value must be valid`(name: String, value: String, expected: FieldName) throws {
     for spelling in [name, name.lowercased(), name.uppercased()] {
       #expect(try kind(spelling, value: value) == expected)
     }
-    #expect(try kind(String(name.dropLast(expected == .callerAddress ? 17 : 1)), value: value) == .other)
+    #expect(try kind(String(name.dropLast(expected == .peerEcho ? 17 : 1)), value: value) == .other)
     #expect(try kind("-" + name, value: value) == .other)
   }
 

@@ -103,7 +103,7 @@ import Testing
     for facts in [
       request { $0.append(requestLine: "PATCH", target: "/a?b=c") },
       request {
-        $0.write(atMost: source.count + 6 + ByteWriter.requestLineMarksByteCount) { out in
+        $0.write(atMost: source.count + 6 + ByteWriter.requestLineFixedByteCount) { out in
           out.append(requestLine: source.span, method: 1..<6) { $0.append("/a?b=c") }
         }
       },

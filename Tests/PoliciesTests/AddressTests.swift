@@ -16,7 +16,7 @@ import Testing
     "[127.0.0.1]:80",
     "example.com:80", "unix:run", "unix:", "unix:/" + String(repeating: "x", count: 107), "[::1]80", "127.0.0.1:8 ",
   ])
-  func `refuses other listen addresses`(text: String) {
+  func `rejects other listen addresses`(text: String) {
     #expect(ListenAddress(text) == nil)
   }
 
@@ -50,7 +50,7 @@ import Testing
     ("http://a/b%20c", "plain path"),
     ("http://a//", "plain path"),
   ])
-  func `refuses other URLs and says why`(text: String, words: String) {
+  func `rejects other URLs and says why`(text: String, words: String) {
     let fault = #expect(throws: InstanceURL.Fault.self) { try InstanceURL(text) }
     #expect(fault?.message.contains(words) == true)
     #expect(fault?.message.contains("hunter2") == false)

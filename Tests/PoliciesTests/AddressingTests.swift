@@ -47,7 +47,7 @@ import Testing
     #expect(admission.instanceParameter.map(request.text)?.hasPrefix("instance_id=") == true)
   }
 
-  static let refused: [(String, [String], Rejection)] = [
+  static let rejected: [(String, [String], Rejection)] = [
     ("GET /balances", [], .tokenRequired), ("GET /instances/inst_a/balances", [], .tokenRequired),
     ("GET /balances", ["X-Blnk-Key: direct", "Authorization: Bearer direct"], .authorizationMalformed),
     ("GET /balances", ["X-Blnk-Key: direct", "X-Blnk-Key: direct"], .authorizationMalformed),
@@ -94,8 +94,8 @@ import Testing
     ("POST /instances/inst_off/balances", ["X-Blnk-Key: direct"], .instanceReadOnly),
   ]
 
-  @Test(arguments: refused)
-  func `refuses`(line: String, fields: [String], rejection: Rejection) {
+  @Test(arguments: rejected)
+  func `rejects`(line: String, fields: [String], rejection: Rejection) {
     #expect(Request(line, fields).rejection() == rejection)
   }
 }

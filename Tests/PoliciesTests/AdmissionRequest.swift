@@ -121,7 +121,7 @@ func admissionPolicy(_ reader: Reader = .inForce) -> Policy {
     "clients.json": "{\"clients\": {\((reader.entries + others).joined(separator: ",\n"))}}",
     "instances.json": "{\"instances\": {\"inst_a\": \(instance), \"inst_b\": \(instance), \"inst_off\": \(off)}}",
   ])
-  guard let policy = try? files.load().policy else { preconditionFailure("the policy of the tests is refused") }
+  guard let policy = try? files.load().policy else { preconditionFailure("the policy of the tests is rejected") }
   return policy
 }
 

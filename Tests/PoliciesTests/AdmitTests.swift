@@ -69,7 +69,7 @@ import Testing
     (["Authorization: Bearer \(String(repeating: "A", count: 8000))"], .tokenUnknown),
     (["Authorization: Bearer expired"], .tokenExpired), (["Authorization: Bearer revoked"], .tokenRevoked),
   ])
-  func `refuses a request without exactly one valid token`(fields: [String], rejection: Rejection) {
+  func `rejects a request without exactly one valid token`(fields: [String], rejection: Rejection) {
     #expect(Request("GET /proxy/balances?instance_id=inst_a", fields).rejection() == rejection)
   }
 
@@ -89,7 +89,7 @@ import Testing
   }
 
   @Test(arguments: ["access_token=reader", "x=1&access_token", "access%5Ftoken=reader", "&access_token=reader&"])
-  func `refuses a second token in the query`(pair: String) {
+  func `rejects a second token in the query`(pair: String) {
     let line = "GET /proxy/balances?instance_id=inst_a&\(pair)"
     #expect(Request(line, ["Authorization: Bearer reader"]).rejection() == .authorizationMalformed)
     #expect(Request(line, ["X-Blnk-Key: reader"]).rejection() == .authorizationMalformed)
@@ -129,7 +129,7 @@ import Testing
     ("GET /proxy/balances?instance_id=inst_a;x", .instanceForbidden),
     ("GET /proxy/balances?instance_id=INST_A", .instanceForbidden),
   ])
-  func `refuses what a reader may not do`(line: String, rejection: Rejection) {
+  func `rejects what a reader may not do`(line: String, rejection: Rejection) {
     #expect(Request(line, ["Authorization: Bearer reader"]).rejection() == rejection)
   }
 
@@ -140,12 +140,12 @@ import Testing
     ("GET /proxy/balances?instance_id=inst_a", "writer", .scopeInsufficient(.read)),
     ("GET /proxy/balances?instance_id=inst_a", "none", .scopeInsufficient(.read)),
   ])
-  func `refuses what others may not do`(line: String, token: String, rejection: Rejection) {
+  func `rejects what others may not do`(line: String, token: String, rejection: Rejection) {
     #expect(Request(line, ["Authorization: Bearer \(token)"]).rejection() == rejection)
   }
 
   @Test(arguments: [("5242880", nil), ("5242881", Rejection.bodyTooLarge)] as [(String, Rejection?)])
-  func `refuses a stated length over the bound`(length: String, rejection: Rejection?) {
+  func `rejects a stated length over the bound`(length: String, rejection: Rejection?) {
     let fields = ["Authorization: Bearer star", "Content-Length: \(length)"]
     #expect(Request("POST /proxy/balances?instance_id=inst_a", fields).rejection() == rejection)
     #expect(Request("POST /proxy/balances?instance_id=inst_off", fields).rejection() == .instanceReadOnly)
@@ -162,8 +162,8 @@ import Testing
     #expect(request.rejection(from: peer) == rejection)
   }
 
-  /// Each line repairs what the one before was refused for; everything behind stays wrong.
-  @Test func `refuses for the first reason in order`() {
+  /// Each line repairs what the one before was rejected for; everything behind stays wrong.
+  @Test func `rejects for the first reason in order`() {
     let steps: [(line: String, token: String?, peer: PeerAddress, rejection: Rejection?)] = [
       ("POST /proxy/../balances", nil, .unix, .tokenRequired),
       ("POST /proxy/../balances", "near", .unix, .networkForbidden),

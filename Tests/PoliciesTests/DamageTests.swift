@@ -3,7 +3,7 @@ import Testing
 
 @testable import Policies
 
-/// Damaged input is refused or accepted; it never stops the process.
+/// Damaged input is rejected or accepted; it never stops the process.
 @Suite struct DamageTests {
   @Test func `survives damaged policy texts`() {
     let seed = UInt64.random(in: 0...UInt64.max)

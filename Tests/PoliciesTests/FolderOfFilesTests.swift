@@ -3,9 +3,9 @@ import Testing
 
 @testable import Policies
 
-/// `clients/` and `instances/` in addition to the single files, or instead of them.
+/// `clients/` and `instances/` in addition to `clients.json` and `instances.json`, or instead of them.
 @Suite struct FolderOfFilesTests {
-  @Test func `reads the single file, then the folder's in the order of their names`() throws {
+  @Test func `reads clients.json, then the files of the folder in the order of their names`() throws {
     let result = try FolderFiles([
       "clients/b.json": client("b"), "clients/a.json": client("a"), "clients/B.json": client("c"),
       "instances/more.json": instance("inst_more"),
@@ -15,7 +15,7 @@ import Testing
     #expect(result.policy?.instances.map(\.id.text) == ["inst_demo", "inst_second", "inst_more"])
   }
 
-  @Test func `needs no single file if the folder has one`() throws {
+  @Test func `needs no clients.json or instances.json if their folders have a file`() throws {
     let files = FolderFiles([
       "clients.json": nil, "instances.json": nil, "clients/a.json": client("a"),
       "instances/demo.json": instance("inst_demo"),

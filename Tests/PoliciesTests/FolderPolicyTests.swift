@@ -99,7 +99,7 @@ import Testing
   }
 
   @Test(arguments: ["gateway.json", "routes.json", "revoked.json"])
-  func `other files refuse the whole`(name: String) throws {
+  func `other files reject the whole`(name: String) throws {
     let stage = try Stage()
     try stage.files.write("{", to: name)
     let (policy, _, isTaken) = try stage.read()
@@ -130,8 +130,8 @@ import Testing
     let good = try String(contentsOfFile: stage.files.path(name), encoding: .utf8)
     try stage.files.write(String(good.dropLast(5)), to: name)
     for _ in 0..<2 {
-      let (present, errors, isTaken) = try stage.read()
-      policy = present
+      let (current, errors, isTaken) = try stage.read()
+      policy = current
       #expect(isTaken && errors.count == 1 && errors[0].isContained)
       #expect(try stage.answer("acme", by: policy) == nil && stage.answer("gamma", by: policy) == nil)
       #expect(policy?.digest == digest, "what is in force is what was")
@@ -192,7 +192,7 @@ import Testing
     }
   }
 
-  @Test func `files that contradict each other refuse the whole`() throws {
+  @Test func `files that contradict each other reject the whole`() throws {
     let stage = try Stage()
     _ = try stage.read()
     try stage.write("gamma", tokens: ["acme"])
@@ -224,7 +224,7 @@ import Testing
 
   // MARK: Revocations
 
-  @Test func `revoked tokens and clients are refused, whatever the other files say`() throws {
+  @Test func `revoked tokens and clients are rejected, whatever the other files say`() throws {
     let stage = try Stage()
     _ = try stage.read()
     try stage.files.write("{", to: "routes.json")

@@ -16,7 +16,7 @@ import Testing
       """
     let hosts = #"["two.gateway.example", "Other_Name", "10.0.0.2", "[2001:DB8:0::2]"]"#
     let files = FolderFiles(["clients.json": clients, "instances.json": instances(b: hosts)])
-    guard let policy = try? files.load().policy else { preconditionFailure("the policy of the tests is refused") }
+    guard let policy = try? files.load().policy else { preconditionFailure("the policy of the tests is rejected") }
     return policy
   }()
 

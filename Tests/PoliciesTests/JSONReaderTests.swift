@@ -29,7 +29,7 @@ import Testing
     ("\u{feff}{}", 1, "byte order mark"), ("\"\\", 1, "rest of an escape"), ("\u{a0}1", 1, "byte 0xc2"),
     (String(repeating: "[", count: 33), 1, "deeper than 32"),
   ])
-  func `refuses what is not JSON`(text: String, line: Int, words: String) throws {
+  func `rejects what is not JSON`(text: String, line: Int, words: String) throws {
     let (root, faults) = JSONReader.read(Array(text.utf8))
     let fault = try #require(faults.first)
     #expect(root == nil)
@@ -40,7 +40,7 @@ import Testing
   @Test(arguments: [
     [0x22, 0xff, 0x22], [0x22, 0xc0, 0xaf, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0x22, 0xe2, 0x82, 0x22],
   ])
-  func `refuses strings that are not UTF-8`(bytes: [UInt8]) {
+  func `rejects strings that are not UTF-8`(bytes: [UInt8]) {
     #expect(JSONReader.read(bytes).faults.first?.message.contains("not valid UTF-8") == true)
   }
 
@@ -52,7 +52,7 @@ import Testing
     #expect(faults.allSatisfy { $0.message == "repeated key (first on line 1)" })
   }
 
-  @Test func `takes 32 levels and refuses 64 MiB and a byte`() {
+  @Test func `takes 32 levels and rejects 64 MiB and a byte`() {
     let deep = String(repeating: "[", count: 32) + String(repeating: "]", count: 32)
     #expect(JSONReader.read(Array(deep.utf8)).root != nil)
     #expect(JSONReader.read([UInt8](repeating: 0x20, count: 64 << 20) + [0x31]).root == nil)

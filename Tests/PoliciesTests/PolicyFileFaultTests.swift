@@ -244,7 +244,7 @@ import Testing
     #expect(result.policy == nil)
   }
 
-  @Test func `refuses more scopes than a bitset holds`() throws {
+  @Test func `rejects more scopes than a bitset holds`() throws {
     let paths = (0..<65).map { #""/proxy/p\#($0)": {"GET": {"scope": "s\#($0)", "operation": "o"}}"# }
     let result = try FolderFiles(["routes.json": "{\"routes\": {\(paths.joined(separator: ","))}}"]).load()
     #expect(result.findings.map(\.description) == ["policies/routes.json:1: routes: has more than 64 scopes"])

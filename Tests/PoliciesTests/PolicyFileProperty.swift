@@ -8,13 +8,13 @@ enum PolicyFileProperty {
     let what: String
   }
 
-  /// The first byte chooses the file; the rest is refused with a reason, or read as Foundation reads it.
+  /// The first byte chooses the file; the rest is rejected with a reason, or read as Foundation reads it.
   static func check(_ bytes: [UInt8]) throws {
     guard let choice = bytes.first else { return }
     let content = Array(bytes.dropFirst())
     let (root, faults) = JSONReader.read(content)
     guard let root else {
-      if faults.isEmpty { throw Broken(what: "refused without a reason") }
+      if faults.isEmpty { throw Broken(what: "rejected without a reason") }
       return
     }
     guard isJSON(content) else { throw Broken(what: "taken, but no JSON") }
@@ -24,8 +24,8 @@ enum PolicyFileProperty {
     for finding in log.findings where finding.message.isEmpty { throw Broken(what: "a finding without a message") }
   }
 
-  /// Foundation refuses a number beyond a Double's range, which RFC 8259 §6 leaves to each reader: the grammar has it, and
-  /// here it is the bounds of its key that refuse it.
+  /// Foundation rejects a number beyond a Double's range, which RFC 8259 §6 leaves to each reader: the grammar has it, and
+  /// here it is the bounds of its key that reject it.
   private static func isJSON(_ content: [UInt8]) -> Bool {
     do {
       _ = try JSONSerialization.jsonObject(with: Data(content), options: .fragmentsAllowed)

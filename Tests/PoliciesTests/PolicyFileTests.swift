@@ -71,7 +71,7 @@ import Testing
     #expect(result.findings.isEmpty)
     #expect(instance.keys.map { String(decoding: $0.reveal(), as: UTF8.self) } == ["hunter2", "file key"])
     #expect(!instance.acceptsWrites && instance.url.pathPrefix == "/a" && instance.tls.serverName == "n")
-    #expect(instance.tls.authority?.path.hasSuffix("/key") == true && instance.tls.certificate == instance.tls.key)
+    #expect(instance.tls.caBundle?.path.hasSuffix("/key") == true && instance.tls.certificate == instance.tls.key)
     #expect(instance.limits == InstanceLimits(connectionsMax: 1, share: 0.5, queueMax: 2, concurrentMax: 3))
     let timeouts = InstanceTimeouts(
       connectMilliseconds: 1000, nameCacheMilliseconds: 500, queueMilliseconds: 2000, firstByteMilliseconds: 3000,
@@ -115,7 +115,7 @@ import Testing
     (" hunter2", "starts or ends with a space; remove it"), ("hunter2 \n", "starts or ends with a space; remove it"),
     (String(repeating: "hunter2.", count: 513), "is longer than 4096 bytes"),
   ])
-  func `refuses keys that a field cannot carry and does not show them`(key: String, words: String) throws {
+  func `rejects keys that a field cannot carry and does not show them`(key: String, words: String) throws {
     var files = FolderFiles(["instances.json": keyed(#"{"env": "DEMO_KEY"}"#)])
     files.environment["DEMO_KEY"] = key
     let lines = try files.load().findings.map(\.description)
@@ -133,12 +133,12 @@ import Testing
     (#"{"file": "."}"#, "the file policies/. is not a regular file"), (#"{"env": 1}"#, "must be a string"),
     (#"[{"env": "DEMO_KEY"}, "hunter2"]"#, "inst_demo.key[1]: must be"), (#"{"vault": "x"}"#, "unknown key"),
   ])
-  func `refuses key sources that name no key`(source: String, words: String) throws {
+  func `rejects key sources that name no key`(source: String, words: String) throws {
     let lines = try FolderFiles(["instances.json": keyed(source)]).load().findings.map(\.description)
     #expect(lines.first?.contains(words) == true && !lines.joined().contains("hunter2"), "\(lines)")
   }
 
-  @Test func `refuses a log inside the policy folder, by whatever name`() throws {
+  @Test func `rejects a log inside the policy folder, by whatever name`() throws {
     let findings = try withTemporaryFolder { root in
       let path = root.path("real")
       try root.makeFolder("real")

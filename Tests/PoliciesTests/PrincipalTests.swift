@@ -52,7 +52,7 @@ import Testing
 
   @Test func `an assumed client is decided like one that shows a token`() throws {
     let requests =
-      AddressingTests.refused.map { Request($0.0, $0.1) } + AddressingTests.admitted.map { Request($0.0, $0.1) }
+      AddressingTests.rejected.map { Request($0.0, $0.1) } + AddressingTests.admitted.map { Request($0.0, $0.1) }
     for request in requests {
       guard let principal = try? Self.principal(request) else { continue }
       var trace = AdmissionTrace()

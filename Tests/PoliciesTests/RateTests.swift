@@ -116,7 +116,7 @@ import Testing
     #expect(new.rejection(isWrite: true, now: 0) == nil)
   }
 
-  @Test func `concurrent requests are limited, and a refused one takes no slot and no budget`() {
+  @Test func `concurrent requests are limited, and a rejected one takes no slot and no budget`() {
     let limits = ClientLimits(rates: .shared(RateLimit(requestsPerSecond: 1, burst: 3)), concurrentMax: 2)
     let limiter = ClientLimiter(limits, following: nil, now: 0)
     #expect(limiter.rejection(isWrite: false, now: 0) == nil && limiter.rejection(isWrite: true, now: 0) == nil)

@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  static let refused: [(String, Rejection, @Sendable (inout Files) -> Void)] = [
+  static let rejected: [(String, Rejection, @Sendable (inout Files) -> Void)] = [
     ("the client is revoked", .tokenRevoked, { $0.members += #", "revoked": true"# }),
     ("the token is gone", .tokenUnknown, { $0.token = "another" }),
     ("the token is another client's", .tokenUnknown, { $0.client = "app-2" }),
@@ -76,20 +76,20 @@ import Testing
     ("the networks are others", .networkForbidden, { $0.members += #", "networks": ["192.0.2.0/24"]"# }),
   ]
 
-  @Test(arguments: refused)
-  func `refuses when`(_: String, rejection: Rejection, change: @Sendable (inout Files) -> Void) throws {
+  @Test(arguments: rejected)
+  func `rejects when`(_: String, rejection: Rejection, change: @Sendable (inout Files) -> Void) throws {
     for request in [Self.named, Self.byDefault] {
       #expect(try Self.rejection(of: request, after: change) == rejection)
     }
   }
 
-  @Test func `refuses to send a request without an instance to another default`() throws {
+  @Test func `rejects to send a request without an instance to another default`() throws {
     let change: (inout Files) -> Void = { $0.members.replace(#": "inst_a""#, with: #": "inst_b""#) }
     #expect(try Self.rejection(of: Self.byDefault, after: change) == .instanceForbidden)
     #expect(try Self.rejection(of: Self.named, after: change) == nil)
   }
 
-  @Test func `refuses a token that has expired since, without any change`() throws {
+  @Test func `rejects a token that has expired since, without any change`() throws {
     let now = try #require(UnixSeconds(rfc3339: "2100-01-01T00:00:00Z"))
     #expect(try Self.rejection(of: Self.named, at: now) { _ in } == .tokenExpired)
   }

@@ -14,8 +14,8 @@ enum SchemaChecker {
     let parse_errors: [Entry]?
   }
 
-  /// Those of the files that the schema refuses.
-  static func refused(of files: [String], by schema: String) throws -> Set<String> {
+  /// Those of the files that the schema rejects.
+  static func rejected(of files: [String], by schema: String) throws -> Set<String> {
     let (_, output) = try package.run("check-jsonschema", ["--output-format", "json", "--schemafile", schema] + files)
     let report = try JSONDecoder().decode(Report.self, from: output)
     return Set(((report.errors ?? []) + (report.parse_errors ?? [])).map(\.filename))

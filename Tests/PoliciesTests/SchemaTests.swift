@@ -35,7 +35,7 @@ import Testing
     cases = try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map(Case.init)
   }
 
-  @Test func `the decoder takes and refuses the cases`() throws {
+  @Test func `the decoder takes and rejects the cases`() throws {
     #expect(cases.count { $0.acceptedBy != "schema" } >= 100)
     for testCase in cases {
       let result = try FolderFiles(["\(testCase.file).json": testCase.text]).load()
@@ -46,14 +46,14 @@ import Testing
   }
 
   @Test(.enabled(if: SchemaChecker.isThere, "check-jsonschema cannot be installed from PyPI"), arguments: files)
-  func `the schema accepts and refuses the same, except for what a schema cannot express`(file: String) throws {
+  func `the schema accepts and rejects the same, except for what a schema cannot express`(file: String) throws {
     let own = cases.filter { $0.file == file }
     try withTemporaryFolder { folder in
       let names = own.indices.map { "\($0).json" }
       for (name, testCase) in zip(names, own) { try folder.write(testCase.text, to: name) }
-      let refused = try SchemaChecker.refused(of: names.map(folder.path), by: Self.schema(file))
+      let rejected = try SchemaChecker.rejected(of: names.map(folder.path), by: Self.schema(file))
       for (name, testCase) in zip(names, own) {
-        #expect(refused.contains(folder.path(name)) == (testCase.acceptedBy == "neither"), "\(file): \(testCase.why)")
+        #expect(rejected.contains(folder.path(name)) == (testCase.acceptedBy == "neither"), "\(file): \(testCase.why)")
       }
     }
   }
@@ -65,7 +65,7 @@ import Testing
     for file in Self.files where file != "revoked" {
       let shipped = file == "routes" ? ["routes.full", "routes.core"] : [file]
       for path in shipped.map({ "\(ShippedPolicyTests.folder)/\($0).json" }) {
-        #expect(try SchemaChecker.refused(of: [path], by: Self.schema(file)).isEmpty)
+        #expect(try SchemaChecker.rejected(of: [path], by: Self.schema(file)).isEmpty)
         #expect(try String(contentsOfFile: path, encoding: .utf8).contains("\"$schema\": \"schema/\(file).json\""))
       }
     }

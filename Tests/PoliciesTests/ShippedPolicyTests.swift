@@ -31,7 +31,7 @@ import Testing
     return table.routes[Int(try table.route(method, at: match))]
   }
 
-  @Test func `the full route table opens every documented route, and takes large uploads`() throws {
+  @Test func `the full route table exposes every documented route, and takes large uploads`() throws {
     let table = try Self.table("routes.full.json")
     let documented: [(Method, String)] = [
       (.post, "/balances"), (.put, "/balances/b/identity"), (.get, "/balances/b/at"), (.get, "/balances/b/lineage"),

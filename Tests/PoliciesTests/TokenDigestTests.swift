@@ -123,7 +123,7 @@ import Testing
   }
 
   @Test(arguments: [(Reader.gone, Rejection.tokenUnknown), (.revoked, .tokenRevoked), (.expired, .tokenExpired)])
-  func `refuses on the very next request what a new policy refuses`(reader: Reader, rejection: Rejection) {
+  func `rejects on the very next request what a new policy rejects`(reader: Reader, rejection: Rejection) {
     var digests = emptyDigests()
     #expect(Self.request.rejection(&digests) == nil)
     #expect(Self.request.rejection(&digests, by: admissionPolicy(reader)) == rejection)

@@ -109,7 +109,7 @@ private let entry = #"{ "sha256": "\#(new)" }"#
   func `reads a lifetime`(text: String, seconds: Int64) { #expect(Lifetime(text)?.seconds == seconds) }
 
   @Test(arguments: ["", "s", "1", "-1s", "1.5h", "3651d", "1w", "１s", "99999999999999999999s"])
-  func `refuses an invalid lifetime`(text: String) { #expect(Lifetime(text) == nil) }
+  func `rejects an invalid lifetime`(text: String) { #expect(Lifetime(text) == nil) }
 
   private func edit(_ text: String, _ body: (ClientEntry) -> FileEdit) throws -> FileEdit {
     try FolderFiles(["clients.json": text]).withFolder { folder in

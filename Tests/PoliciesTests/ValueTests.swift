@@ -12,13 +12,13 @@ import Testing
   @Test(arguments: [
     "", ".", "..", "-a", "_a", "a b", "a/b", "a%2f", "é", "a\u{0}", "*", String(repeating: "x", count: 65),
   ])
-  func `refuses names that need escapes or a look twice`(text: String) {
+  func `rejects names that need escapes or a look twice`(text: String) {
     #expect(InstanceID(text) == nil)
     #expect(ClientID(text) == nil)
   }
 
   @Test(arguments: ["", "*", "a b", "a\"", "a\\", "é", "a\t", String(repeating: "x", count: 129)])
-  func `refuses an invalid scope-token`(text: String) {
+  func `rejects an invalid scope-token`(text: String) {
     #expect(Scope(text) == nil)
   }
 
@@ -36,7 +36,7 @@ import Testing
     "", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1..2.3", "+1.2.3.4", ":", ":::", "1:2:3:4:5:6:7",
     "1:2:3:4:5:6:7:8:9", "1::2::3", "12345::", "g::", "::1%eth0", "1:2:3:4:5:6:7:8::", "1.2.3.4::", " ::1", "localhost",
   ])
-  func `refuses an invalid address`(text: String) {
+  func `rejects an invalid address`(text: String) {
     #expect(IPAddress(text) == nil)
   }
 
@@ -58,7 +58,7 @@ import Testing
     "x",
     "2001:db8::1/64", "10.0.0.0/8/8",
   ])
-  func `refuses an invalid network`(text: String) {
+  func `rejects an invalid network`(text: String) {
     #expect(Network(text) == nil)
   }
 
@@ -77,7 +77,7 @@ import Testing
     "2027-01-01T00:00:00+2:00", "2027-01-01T00:00:00+24:00", "2027-01-01T00:00:00+01:60", "27-01-01T00:00:00Z",
     "2027-01-01T00:00:00ZZ", "tomorrow, if it pleases",
   ])
-  func `refuses times that RFC 3339 or the calendar does not have`(text: String) {
+  func `rejects times that RFC 3339 or the calendar does not have`(text: String) {
     #expect(UnixSeconds(rfc3339: text) == nil)
   }
 

@@ -1,7 +1,7 @@
 package import Foundation
 import Glibc
 
-/// A temporary folder, removed with its last user, at the latest when the process ends.
+/// A temporary folder, removed when it is freed or when the process exits.
 package final class TemporaryFolder: Sendable {
   package let path: String
   package var url: URL { URL(filePath: path) }

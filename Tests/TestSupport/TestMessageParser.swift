@@ -115,12 +115,14 @@ package struct TestMessageParser {
 }
 
 extension ArraySlice<UInt8> {
-  /// Where the first `mark` ends.
-  package func end(of mark: [UInt8]) -> Int? {
-    guard count >= mark.count else { return nil }
+  /// Where the first `delimiter` ends.
+  package func end(of delimiter: [UInt8]) -> Int? {
+    guard count >= delimiter.count else { return nil }
     var index = startIndex
-    while index <= endIndex - mark.count {
-      if self[index] == mark[0], self[index..<index + mark.count] == mark[...] { return index + mark.count }
+    while index <= endIndex - delimiter.count {
+      if self[index] == delimiter[0], self[index..<index + delimiter.count] == delimiter[...] {
+        return index + delimiter.count
+      }
       index += 1
     }
     return nil

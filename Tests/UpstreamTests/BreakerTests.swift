@@ -14,7 +14,7 @@ import Testing
     }
     #expect(breaker.admit(isRead: false, now: 0) == .pass)
     for _ in 0..<3 { breaker.failed(now: 0, jitter: 0, Self.bounds) }
-    #expect(breaker.admit(isRead: true, now: 0) == .reject(milliseconds: 500, wantsProbe: false))
+    #expect(breaker.admit(isRead: true, now: 0) == .reject(milliseconds: 500, needsHealthCheck: false))
   }
 
   /// 1,000,000 is the largest value that a policy file may have.
@@ -49,12 +49,12 @@ import Testing
 
   @Test func `admits one read after its pause, and no write`() {
     var reading = Self.open(at: 0)
-    #expect(reading.admit(isRead: true, now: 499) == .reject(milliseconds: 1, wantsProbe: false))
+    #expect(reading.admit(isRead: true, now: 499) == .reject(milliseconds: 1, needsHealthCheck: false))
     #expect(reading.admit(isRead: true, now: 500) == .probe)
-    #expect(reading.admit(isRead: true, now: 501) == .reject(milliseconds: 29_999, wantsProbe: false))
+    #expect(reading.admit(isRead: true, now: 501) == .reject(milliseconds: 29_999, needsHealthCheck: false))
     var writing = Self.open(at: 0)
-    #expect(writing.admit(isRead: false, now: 500) == .reject(milliseconds: 1_000, wantsProbe: true))
-    #expect(writing.admit(isRead: false, now: 501) == .reject(milliseconds: 29_999, wantsProbe: false))
+    #expect(writing.admit(isRead: false, now: 500) == .reject(milliseconds: 1_000, needsHealthCheck: true))
+    #expect(writing.admit(isRead: false, now: 501) == .reject(milliseconds: 29_999, needsHealthCheck: false))
   }
 
   @Test func `a probe that succeeds closes it, one that is lost is followed by another`() {
@@ -144,7 +144,7 @@ import Testing
   @Test func `an upstream that is down gets nothing until it is up again`() {
     let state = UpstreamState(BreakerBounds())
     #expect(state.setDown(true) && !state.setDown(true))
-    #expect(state.admit(isRead: true, now: 0) == .reject(milliseconds: 1_000, wantsProbe: false))
+    #expect(state.admit(isRead: true, now: 0) == .reject(milliseconds: 1_000, needsHealthCheck: false))
     #expect(state.setDown(false) && state.admit(isRead: true, now: 0) == .pass)
   }
 }

@@ -21,7 +21,7 @@ extension UpstreamTests {
       let server = try ScriptedTLSServer(authority, script, version)
       let folder = authority.folder
       let rig = try PoolRig(port: server.port, isSecure: true) {
-        $0.tls.authority = contents("\(folder)/ca.pem")
+        $0.tls.caBundle = contents("\(folder)/ca.pem")
         $0.tls.serverName = "core.test"
       }
       return (try rig.lease(Client()), rig, server)

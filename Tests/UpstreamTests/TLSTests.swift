@@ -21,7 +21,7 @@ extension UpstreamTests {
     ) throws -> PoolRig {
       let folder = authority.folder
       return try PoolRig(port: server.port, isSecure: true) {
-        $0.tls.authority = contents("\(folder)/\(trusting).pem")
+        $0.tls.caBundle = contents("\(folder)/\(trusting).pem")
         $0.tls.serverName = name
         $0.tls.certificate = client.flatMap { contents("\(folder)/\($0).pem") }
         $0.tls.key = client.flatMap { contents("\(folder)/\($0).key") }

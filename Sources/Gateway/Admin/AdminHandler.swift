@@ -50,7 +50,7 @@ final class AdminHandler: RequestHandler {
   private func page(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, isReserved: Bool
   ) -> (content: AdminContent, parts: AdminParts?) {
-    if let refusal = hosts.refusal(of: head, bytes) { return (.plain(421, refusal), nil) }
+    if let message = hosts.rejection(of: head, bytes) { return (.plain(421, message), nil) }
     guard let path = AdminPath(bytes, head.path) else {
       return (.plain(404, "Not found: the admin endpoint serves /livez, /readyz, /metrics, /status and /policy."), nil)
     }
@@ -129,7 +129,7 @@ enum AdminPath: String, CaseIterable {
     self.init(rawValue: text)
   }
 
-  /// Whether it requires the token. Probes have none, and the reply to them reveals nothing else.
+  /// Whether it requires the token. Probes carry no token; their replies reveal only liveness or readiness.
   var isGuarded: Bool {
     switch self {
     case .livez, .readyz: false

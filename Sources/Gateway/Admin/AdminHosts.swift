@@ -3,7 +3,7 @@ import Policies
 
 /// The hosts that the admin endpoint serves: its address, localhost, and those of `admin.hosts`.
 ///
-/// Prevents DNS rebinding: a page whose own name was made to resolve to the gateway sends that name.
+/// Prevents DNS rebinding: a page whose domain was rebound to the gateway's address still sends that domain as Host.
 struct AdminHosts {
   private static let shownBytesMax = 100
 
@@ -15,8 +15,8 @@ struct AdminHosts {
     names = settings.hosts
   }
 
-  /// The message of the refusal; nil if the host is served.
-  func refusal(of head: borrowing RequestHead, _ bytes: Span<UInt8>) -> String? {
+  /// The message that rejects the host; nil if the host is served.
+  func rejection(of head: borrowing RequestHead, _ bytes: Span<UInt8>) -> String? {
     // Browsers cannot reach a Unix socket.
     guard case .ip(let address, _) = address else { return nil }
     // Only HTTP/1.0 requests may lack a Host, and no browser sends them.

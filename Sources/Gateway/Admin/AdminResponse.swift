@@ -67,7 +67,7 @@ struct AdminResponse {
 
   private var streamFraming: BodyFraming { BodyFraming.untilClose.forwarded(to: version) }
 
-  /// The response for the server, which sends the parts of a streamed body.
+  /// The response as `SmallServer` expects it; the server pulls the body parts.
   func streaming(_ parts: AdminParts?) -> SmallResponse {
     guard hasBody, let parts else { return SmallResponse(keepsAlive: keepsAlive) }
     let writer = BodyWriter(streamFraming)

@@ -9,7 +9,7 @@ package struct PolicyReport: Codable {
   package let sha256: String
   /// The SHA-256 of each file, by its name within the folder.
   package let files: [String: String]
-  /// The faults of single files and instances.
+  /// The faults of individual files and instances.
   package let faults: [String]
   /// Why the last reload was refused as a whole; nil if it was not.
   package let refusal: String?

@@ -72,7 +72,7 @@ private struct GatewayStatus: Encodable {
     let reloads: Int
     let reloadsRefused: Int
     let lastReloadError: Failure?
-    /// The first faults of single files and instances.
+    /// The first faults of individual files and instances.
     let faults: [String]
     let faultCount: Int
   }
@@ -114,7 +114,7 @@ private struct GatewayStatus: Encodable {
   init(_ state: GatewayState) {
     version = gatewayVersion
     startedAt = timestamp(state.startedAt)
-    uptimeSeconds = Int((MonotonicClock.wallMicroseconds - state.startedAt) / 1_000_000)
+    uptimeSeconds = Int((SystemClock.wallMicroseconds - state.startedAt) / 1_000_000)
     draining = state.isDraining.load(ordering: .relaxed)
     stuckLoops = state.stuckLoops()
     connections = Connections(

@@ -33,10 +33,10 @@ final class AuditedWrite {
     if !streams {
       intent.body = hasher.body(isWhole: true)
       let bytes = hasher.bytes
-      let names = BodyNames(bytes.span)
+      let ids = BodyIDs(bytes.span)
       hasher.forgetBytes()
-      if let id = names.identityID { intent.named.append((key: Array("identity_id".utf8), value: id)) }
-      if let id = names.ledgerID { intent.named.append((key: Array("ledger_id".utf8), value: id)) }
+      if let id = ids.identityID { intent.named.append((key: Array("identity_id".utf8), value: id)) }
+      if let id = ids.ledgerID { intent.named.append((key: Array("ledger_id".utf8), value: id)) }
     }
     guard let ticket = port.declare(intent, texts, in: head, for: exchange) else { return false }
     phase = .waiting(ticket)

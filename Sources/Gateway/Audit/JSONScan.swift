@@ -4,7 +4,7 @@ import Digests
 struct JSONScan {
   private(set) var offset = 0
 
-  mutating func skipBlanks(_ bytes: Span<UInt8>) {
+  mutating func skipWhitespace(_ bytes: Span<UInt8>) {
     while offset < bytes.count, [0x20, 0x09, 0x0a, 0x0d].contains(bytes[offset]) { offset += 1 }
   }
 
@@ -80,13 +80,13 @@ struct JSONScan {
     /// For each open value, whether it is an object.
     var open: [Bool] = []
     while true {
-      skipBlanks(bytes)
+      skipWhitespace(bytes)
       guard offset < bytes.count else { return false }
       switch bytes[offset] {
       case UInt8(ascii: "{"), UInt8(ascii: "["):
         let isObject = bytes[offset] == UInt8(ascii: "{")
         offset += 1
-        skipBlanks(bytes)
+        skipWhitespace(bytes)
         if take(UInt8(ascii: isObject ? "}" : "]"), bytes) { break }
         guard open.count < depthMax else { return false }
         open.append(isObject)
@@ -103,9 +103,9 @@ struct JSONScan {
   /// After a value, closes the values that end here. True if another value follows; nil for invalid JSON.
   private mutating func closeValues(_ open: inout [Bool], _ bytes: Span<UInt8>) -> Bool? {
     while let isObject = open.last {
-      skipBlanks(bytes)
+      skipWhitespace(bytes)
       if take(UInt8(ascii: ","), bytes) {
-        skipBlanks(bytes)
+        skipWhitespace(bytes)
         return !isObject || skipKey(bytes) ? true : nil
       }
       guard take(UInt8(ascii: isObject ? "}" : "]"), bytes) else { return nil }
@@ -116,7 +116,7 @@ struct JSONScan {
 
   private mutating func skipKey(_ bytes: Span<UInt8>) -> Bool {
     guard string(bytes) != nil else { return false }
-    skipBlanks(bytes)
+    skipWhitespace(bytes)
     return take(UInt8(ascii: ":"), bytes)
   }
 

@@ -6,7 +6,8 @@ import System
 
 /// Accepts connections on the first loop, and hands each to the loop with the fewest connections.
 ///
-/// There is one acceptor per listener, because SO_REUSEPORT and EPOLLEXCLUSIVE distribute few connections badly.
+/// There is one acceptor per listener, because SO_REUSEPORT and EPOLLEXCLUSIVE distribute small numbers of
+/// connections unevenly.
 final class Acceptor: EventHandler {
   private let listener: Reactor.Listener
   /// The listener's index, in the order of the settings.
@@ -19,7 +20,7 @@ final class Acceptor: EventHandler {
   private var registration = Registration.none
   private var reportDue: Int64 = 0
 
-  /// Limits the accepts per turn, so that connections get their turn.
+  /// Limits the accepts per turn, so that open connections are served too.
   private static let acceptsInOneTurnMax = 64
   /// More than the backlog holds; reached only if connections keep arriving.
   private static let acceptsAtCloseMax = 2 * Int(Reactor.Listener.backlog)

@@ -40,7 +40,7 @@ final class DownstreamConnection: EventHandler {
   private var exchange: Exchange?
   /// The index of this connection in the worker's table.
   var slot = 0
-  /// When the first byte of the present head arrived (monotonic milliseconds).
+  /// When the first byte of the current head arrived (monotonic milliseconds).
   private var headSince: Int64 = 0
 
   /// How long to linger while the gateway drains, or if no response is in flight.
@@ -119,7 +119,7 @@ final class DownstreamConnection: EventHandler {
         }
       }
       guard isReadable else { return awaitHead() }
-      // The parser refuses a head that is too large before the buffer reaches its maximum.
+      // The parser rejects an oversized head before the buffer reaches its maximum.
       if input.buffer.freeCapacity == 0 { input.buffer.grow(to: input.buffer.capacity + RequestInput.growthBytes) }
       switch receive(into: input) {
       case .bytes: break
@@ -129,7 +129,7 @@ final class DownstreamConnection: EventHandler {
     }
   }
 
-  /// Refuses a head that is malformed, too large, or too slow.
+  /// Rejects a head that is malformed, too large, or too slow.
   private func rejectHead(_ reply: LocalReply) {
     let isHead = input.map { $0.buffer.withBytes { bytes in RequestHeadParser.isHead(bytes) } } ?? false
     beginExchange { $0.rejectUnread(reply, isHead: isHead, self) }
@@ -141,7 +141,7 @@ final class DownstreamConnection: EventHandler {
     let transfer = socket.receive(into: input.buffer)
     switch transfer {
     case .bytes(let count):
-      // A short read has emptied the socket, but a known end is still to be read.
+      // A short read means the socket is empty, but if EOF was signalled it must still be read.
       if count < capacity, !inputEnded { isReadable = false }
     case .wouldBlock: isReadable = false
     case .ended: inputEnded = true
@@ -214,7 +214,7 @@ final class DownstreamConnection: EventHandler {
     close()
   }
 
-  /// Calls `body` with the log's parts of the present head; with empty ones if the head is incomplete.
+  /// Calls `body` with the log's parts of the current head; with empty ones if the head is incomplete.
   func withRequestTexts(_ body: (RequestTexts, _ head: Span<UInt8>) -> Void) {
     guard let input, input.headIsWhole else { return body(RequestTexts(), Span()) }
     input.buffer.withBytes { bytes in body(RequestTexts(input.parser.head, bytes), bytes) }
@@ -250,7 +250,7 @@ final class DownstreamConnection: EventHandler {
 
   var hasExchange: Bool { phase == .exchanging }
 
-  /// The gateway stops: refuses a request whose head is incomplete, and reads no other one.
+  /// The gateway stops: rejects a request whose head is incomplete, and reads no other one.
   func rejectRequest() {
     switch phase {
     case .readingHead: rejectHead(LocalReply(Rejection.draining))
@@ -267,7 +267,7 @@ final class DownstreamConnection: EventHandler {
   /// Closes our side, and reads until the peer has closed its side (RFC 9112 §9.6). Otherwise a peer that is still
   /// sending gets a reset, and loses the response.
   ///
-  /// - Parameter milliseconds: the timeout; nil: that for bytes of a body.
+  /// - Parameter milliseconds: the timeout; nil: `body_idle_s`.
   private func endOutput(unreadBytesMax: Int, for milliseconds: Int64? = nil) {
     returnInput()
     socket.endOutput()
@@ -298,7 +298,7 @@ final class DownstreamConnection: EventHandler {
     loop.unregister(registration)
   }
 
-  /// During `withExchange` the property is nil: that call returns the exchange itself.
+  /// During `withExchange` the property is nil: that call recycles the exchange.
   private func returnExchange() {
     if let exchange = exchange.take() { worker.recycle(exchange) }
   }

@@ -3,7 +3,10 @@ import HTTP1
 import Policies
 import Telemetry
 
-/// Writes the head of Core's response downstream, with only the connection's own fields replaced.
+/// Writes the head of Core's response downstream.
+///
+/// Drops hop-by-hop fields, `X-Blnk-Key` and lookalikes, Core's `X-Request-Id`, and the gateway's address as Core sees
+/// it. Rewrites `Location`. Adds `X-Request-Id`, the connection's own fields, and a missing `Date`.
 struct DownstreamHeadWriter {
   let id: RequestID
   let keepsAlive: Bool
@@ -24,7 +27,7 @@ struct DownstreamHeadWriter {
       guard !field.isNamedByConnection else { continue }
       switch field.kind {
       // Never relay a key that Core shows, or a field that only looks like a length.
-      case .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .proxy, .requestID, .callerAddress,
+      case .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .proxy, .requestID, .peerEcho,
         .coreKey, .lookalike:
         break
       // RFC 9110 §8.6: a 204 must not have one.

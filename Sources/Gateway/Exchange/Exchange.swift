@@ -10,7 +10,7 @@ import Upstream
 /// properties are internal only for its extensions, in the files of this folder.
 ///
 /// Methods pass the connection as an argument: reading it from a property that may change retains and releases it,
-/// which takes 40 instructions, two of them atomic.
+/// which takes 40 instructions each time, two of them atomic.
 final class Exchange: ConnectionDelegate {
   let worker: Worker
   let loop: EventLoop
@@ -20,7 +20,7 @@ final class Exchange: ConnectionDelegate {
   /// The connection's registration.
   var registration = Registration.none
   var state: RequestState
-  /// Not part of the state, because resetting it in place is cheaper: 150 instructions.
+  /// Not part of the state, because resetting it in place saves 150 instructions per request.
   var record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 0)
 
   init(worker: Worker) {
@@ -60,7 +60,7 @@ final class Exchange: ConnectionDelegate {
     case .send: schedule(.send)
     case .readResponse: resumeReceiving(connection)
     case .relay(let verdict): beginRelaying(verdict)
-    case .reject: break
+    case .answerLocally: break
     case .reply(let fault): reply(fault, connection)
     case .finish(let ending): finish(ending, connection)
     case .illegalEvent:

@@ -5,7 +5,7 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// Admission: authenticate → authorize → limit.
+/// Admission and limits, and admission again before the first byte is sent.
 extension Exchange {
   /// Starts the exchange once the head is complete.
   func begin(_ input: RequestInput, _ connection: DownstreamConnection) {
@@ -45,7 +45,7 @@ extension Exchange {
         suspend()
       case .admitted(let admission):
         let access = snapshot.access(to: admission.instanceIndex)
-        // Moving the access into the state last saves a retain and release: 50 instructions.
+        // Moving the access into the state last saves a retain and release: 50 instructions per request.
         do throws(Rejection) {
           try limit(admission, access, snapshot)
         } catch {
@@ -61,7 +61,7 @@ extension Exchange {
     }
   }
 
-  /// Refuses the request, unless it is `OPTIONS *`, which the gateway answers itself.
+  /// Rejects the request, unless it is `OPTIONS *`, which the gateway answers itself.
   @inline(never)
   private func handleRejection(
     _ rejection: Rejection, _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
@@ -91,14 +91,14 @@ extension Exchange {
     plan.isWrite = admission.isWrite
     plan.isRetryable = !admission.isWrite && state.head.method.isRead && request.isHeadOnly
     plan.hasBody = !request.body.isComplete
-    request.bound(bodyBytes: admission.bodyBytesMax)
+    request.limitBody(to: admission.bodyBytesMax)
     if admission.isWrite, let audit = worker.audit {
       let audited = AuditedWrite(input.parser.head.framing, port: audit)
       request.hash(with: audited.hasher)
       state.audited = audited
       plan.isAudited = true
     }
-    state.clock.bound(by: access.timeouts)
+    state.clock.apply(access.timeouts)
     if admission.hasOwnTimes { applyRouteTimes(admission) }
     writeRequestHead(input, admission, access, connection)
     state.access = consume access
@@ -109,11 +109,11 @@ extension Exchange {
   @inline(never)
   private func applyRouteTimes(_ admission: Admission) {
     guard let times = state.snapshot?.policy.routes.routes[Int(admission.routeIndex)].times else { return }
-    state.clock.bound(by: times)
+    state.clock.apply(times)
   }
 
   /// Repeats admission if the policy has changed or the token has expired since: a slow upload or a wait for a
-  /// connection can take long. No byte of this try has left.
+  /// connection can take long. No byte of this try has been sent.
   ///
   /// - Returns: false if the request was rejected.
   @inline(__always)
@@ -127,10 +127,10 @@ extension Exchange {
     guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot else {
       return false
     }
-    let present = worker.snapshot
+    let current = worker.snapshot
     do throws(Rejection) {
       state.expiry = try input.buffer.withBytes { bytes throws(Rejection) in
-        try present.policy.readmit(
+        try current.policy.readmit(
           input.parser.head, bytes, from: connection.peer.address, at: wallSeconds, &worker.tokenDigests,
           sameAs: admission, by: snapshot.policy)
       }

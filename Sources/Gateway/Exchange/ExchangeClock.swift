@@ -13,7 +13,7 @@ struct ExchangeClock {
   private let begun: Int64
   private var waitSince: Int64
   private var progressAt: Int64
-  /// Milliseconds spent waiting for downstream, without the present wait.
+  /// Milliseconds spent waiting for downstream, without the current wait.
   private var downstreamMilliseconds: Int64 = 0
   private let downstream: DownstreamLimits
   private var instance: InstanceTimeouts?
@@ -32,10 +32,10 @@ struct ExchangeClock {
   }
 
   /// Sets the instance's timeouts, once the instance is known.
-  mutating func bound(by timeouts: InstanceTimeouts) { instance = timeouts }
+  mutating func apply(_ timeouts: InstanceTimeouts) { instance = timeouts }
 
   /// Replaces the instance's timeouts by those of the route.
-  mutating func bound(by times: RouteTimes) {
+  mutating func apply(_ times: RouteTimes) {
     if let first = times.firstByteMilliseconds { instance?.firstByteMilliseconds = first }
     if let total = times.totalMilliseconds { instance?.totalMilliseconds = total }
   }
@@ -63,7 +63,7 @@ struct ExchangeClock {
     progressAt = now
   }
 
-  /// The deadline of the present wait.
+  /// The deadline of the current wait.
   ///
   /// - Parameters:
   ///   - bytesIn: received bytes of the request's body, without framing.

@@ -9,11 +9,11 @@ import Upstream
 extension Exchange {
   // MARK: Local replies
 
-  /// Refuses the request. No byte of the present try was sent.
+  /// Rejects the request. No byte of the current try was sent.
   func reject(_ reply: LocalReply, _ connection: DownstreamConnection) {
-    handle(.rejected, connection)
+    handle(.answeredLocally, connection)
     guard state.machine.response == .replying else { return }
-    // A connection that carried no byte is still reusable.
+    // A connection on which no byte of this request was sent is still reusable.
     releaseUpstream(isReusable: !state.machine.tryHasBegun)
     response.restart()
     var reply = reply
@@ -22,7 +22,7 @@ extension Exchange {
     write(reply, connection)
   }
 
-  /// Refuses a request whose head is incomplete or malformed.
+  /// Rejects a request whose head is incomplete or malformed.
   ///
   /// - Parameter isHead: whether the method is HEAD: the reply has no content (RFC 9110 §9.3.2).
   func rejectUnread(_ reply: LocalReply, isHead: Bool, _ connection: DownstreamConnection) {
@@ -59,7 +59,7 @@ extension Exchange {
 
   func answer(_ probe: AdminPath, _ connection: DownstreamConnection) {
     if probe == .readyz, worker.isEnding { return reject(LocalReply(Rejection.draining), connection) }
-    handle(.rejected, connection)
+    handle(.answeredLocally, connection)
     record.status = 200
     state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
     FixedReply.writeHealthy(
@@ -70,7 +70,7 @@ extension Exchange {
 
   /// Answers `OPTIONS *`, which needs no token (RFC 9110 §9.3.7).
   func answerOptions(_ methods: MethodSet, _ connection: DownstreamConnection) {
-    handle(.rejected, connection)
+    handle(.answeredLocally, connection)
     record.status = 204
     state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
     FixedReply.writeOptions(
@@ -130,7 +130,7 @@ extension Exchange {
 
   private func isUpstreamReusable(_ ending: ExchangeMachine.Ending) -> Bool {
     guard case .complete(requestSent: true) = ending else { return false }
-    return response.parser.head.keepAlive && response.isExact
+    return response.parser.head.keepAlive && response.hasNoTrailingBytes
   }
 
   /// How many bytes of the unread body the lingering close still reads (RFC 9112 §9.6): twice the larger of the route's

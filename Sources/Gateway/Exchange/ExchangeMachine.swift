@@ -66,7 +66,7 @@ struct ExchangeMachine: Equatable {
     case admitted(Plan)
     /// The gateway replies instead of relaying: a rejection, also when admission is repeated before the first byte; or
     /// the reply to a probe or to OPTIONS.
-    case rejected
+    case answeredLocally
     // Before the first byte
     case bodyBuffered
     case intentDurable, intentFailed
@@ -76,16 +76,16 @@ struct ExchangeMachine: Equatable {
     case connectBegan
     case leased(pooled: Bool)
     case connectFailed(ConnectFault.Kind)
-    /// Bytes, or the end, have arrived on the connection before the first byte of the request.
+    /// Bytes or EOF have arrived on the connection before the first byte of the request.
     case connectionUnusable(ConnectFault.Kind)
     // Sending
-    /// The first byte of this try is about to be written. Over TLS it can leave even if the write returns AGAIN.
+    /// The first byte of this try is about to be written. Over TLS it can be sent even if the write returns CURLE_AGAIN.
     case firstByteSent
     case sendBlocked, bodyStalled, sendResumed
     case requestSent
     case sendFailed
     /// The body is too large for the route, or its chunks are malformed.
-    case bodyRefused(Fault)
+    case bodyRejected(Fault)
     // The response
     case keyRefused(hasAnother: Bool)
     case responseBegan(status: Int)
@@ -119,8 +119,8 @@ struct ExchangeMachine: Equatable {
     case send
     case readResponse
     case relay(BreakerVerdict)
-    /// Nothing to do: the code that rejected the request writes the reply.
-    case reject
+    /// Nothing to do: the code that reported `answeredLocally` writes the reply.
+    case answerLocally
     /// Drop the upstream connection, and reply with the fault and the outcome.
     case reply(Fault)
     case finish(Ending)
@@ -140,20 +140,20 @@ struct ExchangeMachine: Equatable {
   private(set) var request = RequestPhase.admitting
   private(set) var response = ResponsePhase.none
   private(set) var plan = Plan()
-  /// Tries whose first write was attempted: over TLS a byte may have left even if the write failed.
+  /// Tries whose first write was attempted: over TLS a byte may have been sent even if the write failed.
   private(set) var tries = 0
   private(set) var downstreamIsClosed = false
   /// Tries that Core may have executed.
   private var openTries = 0
   private var isPooled = false
-  /// Whether the first write of the present try was attempted.
+  /// Whether the first write of the current try was attempted.
   private(set) var tryHasBegun = false
   /// Whether sending has waited for the body while it held a connection.
   private var bodyHasStalled = false
 
   init() {}
 
-  /// Whether Core can have executed the request, over all tries.
+  /// Whether Core may have executed the request, over all tries.
   var outcome: Outcome { openTries == 0 ? .notSent : .unknown }
 
   var isFinished: Bool { response == .finished }
@@ -213,7 +213,7 @@ extension ExchangeMachine {
     return .none
   }
 
-  /// No byte of this try has left, so another connection may be used, but only in place of a pooled one: an upstream
+  /// This try has sent no byte, so another connection may be used, but only in place of a pooled one: an upstream
   /// that speaks first on a new connection, or closes it, does so on the next one, too.
   mutating func connectionUnusable(_ kind: ConnectFault.Kind) -> Action {
     guard !tryHasBegun else { return .illegalEvent }
@@ -225,10 +225,10 @@ extension ExchangeMachine {
     return enter(.awaitingBody)
   }
 
-  mutating func reject() -> Action {
+  mutating func answerLocally() -> Action {
     guard request != .sending || !tryHasBegun else { return .illegalEvent }
     (request, response) = (.closed, .replying)
-    return .reject
+    return .answerLocally
   }
 
   mutating func responseBegan(status: Int) -> Action {

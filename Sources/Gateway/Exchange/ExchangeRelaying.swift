@@ -6,7 +6,7 @@ import Upstream
 
 /// Relays the response, Core's or a local reply, downstream.
 extension Exchange {
-  /// Reads per turn, so that other exchanges get their turn.
+  /// Limits the reads per turn, so that other exchanges are served too.
   private static let readsInOneTurnMax = 16
 
   // MARK: Reading
@@ -126,7 +126,7 @@ extension Exchange {
   /// Writes pending bytes downstream.
   @inline(__always)
   func flush(to connection: DownstreamConnection) -> FlushResult {
-    // Called three times per request; once there is something to write.
+    // Called three times per request; only one of the calls has anything to write.
     response.isWaiting ? flushWaiting(to: connection) : .done
   }
 

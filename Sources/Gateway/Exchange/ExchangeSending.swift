@@ -14,7 +14,7 @@ extension Exchange {
     while true {
       switch fill(connection) {
       case .bytes: if request.isBodyBuffered { return handle(.bodyBuffered, connection) }
-      case .refused(let fault): return handle(.bodyRefused(fault), connection)
+      case .rejected(let fault): return handle(.bodyRejected(fault), connection)
       case .exhausted: break
       }
       switch receiveBody(connection) {
@@ -33,7 +33,7 @@ extension Exchange {
     connection.withRequestTexts { texts, head in
       var intent = AuditIntent(state.id, state.trace, snapshot.policy)
       intent.peer = connection.peer.text
-      intent.target = auditTarget(pattern: intent.routePattern, path: head, corePath: admission.corePath)
+      intent.target = auditedIDs(pattern: intent.routePattern, path: head, corePath: admission.corePath)
       isTaken = audited.declare(intent, texts, in: head, isWhole: request.body.isComplete, for: self)
     }
     guard isTaken else { return handle(.intentFailed, connection) }
@@ -122,7 +122,7 @@ extension Exchange {
       guard !request.body.isComplete else { break }
       switch fill(connection) {
       case .bytes: continue
-      case .refused(let fault): return handle(.bodyRefused(fault), connection)
+      case .rejected(let fault): return handle(.bodyRejected(fault), connection)
       case .exhausted: break
       }
       switch receiveBody(connection) {
@@ -163,7 +163,7 @@ extension Exchange {
     case bytes
     /// The input buffer holds no more of the body.
     case exhausted
-    case refused(Fault)
+    case rejected(Fault)
   }
 
   /// Moves more of the body from the input buffer to the request.
@@ -172,7 +172,7 @@ extension Exchange {
     do throws(Fault) {
       return try request.fill(from: input.buffer) ? .bytes : .exhausted
     } catch {
-      return .refused(error)
+      return .rejected(error)
     }
   }
 

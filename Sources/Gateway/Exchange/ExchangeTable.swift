@@ -11,10 +11,11 @@ extension ExchangeMachine {
     case (.introspectionStarted, .admitting, .none): return enter(.awaitingIntrospection)
     case (.introspectionFinished, .awaitingIntrospection, .none): return enter(.admitting, .admit)
     case (.admitted(let plan), .admitting, .none): return admitted(plan)
-    case (.rejected, .admitting, .none): return reject()
+    case (.answeredLocally, .admitting, .none): return answerLocally()
     // Admission is repeated before the intent, before acquiring a connection, and before the first byte.
-    case (.rejected, .awaitingIntent, .none), (.rejected, .connecting, .none), (.rejected, .sending, .none):
-      return reject()
+    case (.answeredLocally, .awaitingIntent, .none), (.answeredLocally, .connecting, .none),
+      (.answeredLocally, .sending, .none):
+      return answerLocally()
 
     // Before the first byte
     case (.bodyBuffered, .bufferingBody, .none): return bodyBuffered()
@@ -36,7 +37,7 @@ extension ExchangeMachine {
     case (.sendResumed, .sendBlocked, .none), (.sendResumed, .awaitingBody, .none): return enter(.sending, .send)
     case (.requestSent, .sending, .none): return enter(.sent)
     case (.sendFailed, .sending, .none): return enter(.sendFailed, .readResponse)
-    case (.bodyRefused(let fault), .bufferingBody, .none), (.bodyRefused(let fault), .sending, .none):
+    case (.bodyRejected(let fault), .bufferingBody, .none), (.bodyRejected(let fault), .sending, .none):
       return fail(fault)
 
     // The response, which may arrive before the request is complete

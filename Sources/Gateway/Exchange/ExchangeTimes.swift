@@ -31,7 +31,7 @@ struct ExchangeTimes {
   ///
   /// - Parameters:
   ///   - wait: what the exchange waited for before this turn.
-  ///   - turn: when the present turn began.
+  ///   - turn: when the current turn began.
   ///   - now: read from the clock, because a turn takes time.
   mutating func suspended(_ wait: Wait, turn: Int64, now: Int64) {
     if wait.isForUpstream { upstream += max(0, turn - suspendedAt) }

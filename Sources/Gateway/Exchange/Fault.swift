@@ -2,9 +2,9 @@ import HTTP1
 import Policies
 import Upstream
 
-/// Whether Core can have executed a request.
+/// Whether Core may have executed a request.
 enum Outcome: Equatable, Sendable {
-  /// No byte left in any try, or Core refused the gateway's key, which it checks before any work.
+  /// No try sent a byte, except those whose key Core refused: it checks the key before any work.
   case notSent
   /// Core may have executed it.
   case unknown
@@ -17,7 +17,7 @@ enum Outcome: Equatable, Sendable {
   }
 }
 
-/// The cause of a failed exchange (not of a refused one). The code, the source and the breaker's verdict follow from
+/// The cause of a failed exchange (not of a rejected one). The code, the source and the breaker's verdict follow from
 /// it.
 enum Fault: Error, Equatable, Sendable {
   /// Connecting to the instance failed. The log also has libcurl's message.
@@ -38,7 +38,7 @@ enum Fault: Error, Equatable, Sendable {
   case requestNotRead, responseTimedOut
   case headMalformed(ResponseFault)
   case keyRefused
-  // While the response was relayed, which is cut.
+  // While the response was being relayed; it is then cut off.
   case closedInBody
   case chunkMalformed(ChunkFault)
   case responseStalled

@@ -48,10 +48,10 @@ final class Location: Sendable {
     output.append(prefix)
     if end == rest.lowerBound { output.append("/") }  // RFC 9110 §4.2.3: an empty path is "/".
     output.append(bytes, rest.lowerBound..<end)
-    var mark: StaticString = "?"
-    writeQuery(bytes, min(end + 1, fragment)..<fragment, &mark, to: output)
+    var separator: StaticString = "?"
+    writeQuery(bytes, min(end + 1, fragment)..<fragment, &separator, to: output)
     if !instanceID.isEmpty {
-      output.append(mark)
+      output.append(separator)
       output.append("instance_id=")
       output.append(instanceID)
     }
@@ -60,17 +60,17 @@ final class Location: Sendable {
 
   /// Writes Core's query without the pairs that the gateway would read as `instance_id`.
   ///
-  /// - Parameter mark: the separator before the next pair.
+  /// - Parameter separator: the separator before the next pair.
   private func writeQuery(
-    _ bytes: Span<UInt8>, _ query: Range<Int>, _ mark: inout StaticString, to output: ByteBuffer
+    _ bytes: Span<UInt8>, _ query: Range<Int>, _ separator: inout StaticString, to output: ByteBuffer
   ) {
     let name = ShortText("instance_id")
     var pairs = QueryParameters(query)
     while let pair = pairs.next(bytes) {
       guard QueryParameters.match(bytes, keyOf: pair, name) == .different else { continue }
-      output.append(mark)
+      output.append(separator)
       output.append(bytes, pair)
-      mark = "&"
+      separator = "&"
     }
   }
 
@@ -135,7 +135,7 @@ final class Location: Sendable {
     (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
   }
 
-  private func first(of marks: [UInt8], _ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
-    range.first { marks.contains(bytes[$0]) } ?? range.upperBound
+  private func first(of delimiters: [UInt8], _ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
+    range.first { delimiters.contains(bytes[$0]) } ?? range.upperBound
   }
 }

@@ -8,10 +8,10 @@ import Upstream
 /// `release` consumes it and returns the slots. Dropping a permit that was not released traps.
 struct Permit: ~Copyable {
   /// Why there is no permit. No slot is taken.
-  struct Refusal: Error, Equatable {
+  struct LimitRejection: Error, Equatable {
     let rejection: Rejection
-    /// A probe of the instance is due, and this request must not be it: the caller starts a health check.
-    var wantsProbe = false
+    /// A probe is due, but this request may not serve as the probe, so the caller must start a health check.
+    var needsHealthCheck = false
   }
 
   /// The client's limiter; nil: the client has no limits.
@@ -29,7 +29,7 @@ struct Permit: ~Copyable {
   /// Takes all slots or none, in this order: the client's limits, the instance's breaker and health, its bound on
   /// concurrent requests.
   ///
-  /// A request that a later limit refuses still counts against the rate budget.
+  /// A request that a later limit rejects still counts against the rate budget.
   ///
   /// - Parameters:
   ///   - limiter: the client's limiter; nil: the client has no limits.
@@ -37,9 +37,9 @@ struct Permit: ~Copyable {
   ///   - now: monotonic nanoseconds.
   static func take(
     _ limiter: consuming ClientLimiter?, _ upstream: UpstreamState, concurrentMax: Int, isWrite: Bool, now: Int64
-  ) throws(Refusal) -> Permit {
+  ) throws(LimitRejection) -> Permit {
     var permit = Permit()
-    do throws(Refusal) {
+    do throws(LimitRejection) {
       try permit.enter(limiter, isWrite: isWrite, now: now)
       try permit.enter(upstream, concurrentMax: concurrentMax, isWrite: isWrite, now: now)
     } catch {
@@ -50,11 +50,11 @@ struct Permit: ~Copyable {
   }
 
   @inline(__always)
-  private mutating func enter(_ limiter: consuming ClientLimiter?, isWrite: Bool, now: Int64) throws(Refusal) {
+  private mutating func enter(_ limiter: consuming ClientLimiter?, isWrite: Bool, now: Int64) throws(LimitRejection) {
     do throws(Rejection) {
       try limiter?.enter(isWrite: isWrite, now: now)
     } catch {
-      throw Refusal(rejection: error)
+      throw LimitRejection(rejection: error)
     }
     self.limiter = limiter
   }
@@ -62,15 +62,16 @@ struct Permit: ~Copyable {
   @inline(__always)
   private mutating func enter(
     _ upstream: UpstreamState, concurrentMax: Int, isWrite: Bool, now: Int64
-  ) throws(Refusal) {
+  ) throws(LimitRejection) {
     switch upstream.admit(isRead: !isWrite, now: now / 1_000_000) {
     case .pass: break
     case .probe: probed = upstream
-    case .reject(let milliseconds, let wantsProbe):
-      throw Refusal(rejection: .instanceUnavailable(milliseconds: milliseconds), wantsProbe: wantsProbe)
+    case .reject(let milliseconds, let needsHealthCheck):
+      throw LimitRejection(
+        rejection: .instanceUnavailable(milliseconds: milliseconds), needsHealthCheck: needsHealthCheck)
     }
     guard concurrentMax > 0 else { return }
-    guard upstream.takeSlot(max: concurrentMax) else { throw Refusal(rejection: .instanceBusy) }
+    guard upstream.takeSlot(max: concurrentMax) else { throw LimitRejection(rejection: .instanceBusy) }
     occupied = upstream
   }
 
@@ -92,21 +93,21 @@ extension Snapshot {
   ///   - access: the instance of `admission`.
   ///   - now: monotonic nanoseconds.
   func limit(_ admission: Admission, _ access: InstanceAccess, now: Int64) throws(Rejection) -> Permit {
-    do throws(Permit.Refusal) {
+    do throws(Permit.LimitRejection) {
       return try Permit.take(
         generation.limiter(of: admission.clientIndex), access.state, concurrentMax: access.concurrentMax,
         isWrite: admission.isWrite, now: now)
     } catch {
-      if error.wantsProbe { probe(admission.instanceIndex) }
+      if error.needsHealthCheck { checkHealth(of: admission.instanceIndex) }
       throw error.rejection
     }
   }
 
   /// Starts a health check of an instance, and reports the result to its breaker.
-  private func probe(_ index: Int32) {
+  private func checkHealth(of index: Int32) {
     let state = generation.states.states[Int(index)]
-    generation.states.probe(index) { isHealthy in
-      let now = MonotonicClock.nanoseconds / 1_000_000
+    generation.states.checkHealth(of: index) { isHealthy in
+      let now = SystemClock.nanoseconds / 1_000_000
       isHealthy ? state.succeeded() : state.failed(now: now, jitter: Double.random(in: 0..<1))
     }
   }

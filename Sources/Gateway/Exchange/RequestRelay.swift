@@ -10,7 +10,8 @@ import Upstream
 /// Belongs to one exchange, and is reused with it.
 final class RequestRelay {
   private(set) var body = RequestBody()
-  /// How many bytes of the connection's input belong to this request and were relayed.
+  /// The offset in the connection's input up to which this request has been consumed: starts after its head, and
+  /// returns there when relayed bytes are removed from the input.
   private(set) var consumed = 0
   /// Whether it has no body: then it can be written again.
   private(set) var isHeadOnly = true
@@ -45,7 +46,7 @@ final class RequestRelay {
   }
 
   /// Limits the body, once the request is admitted.
-  func bound(bodyBytes bytesMax: Int) { body.bytesMax = bytesMax }
+  func limitBody(to bytesMax: Int) { body.bytesMax = bytesMax }
 
   /// Hashes the body while it is relayed.
   func hash(with hasher: BodyHasher) { body.hasher = hasher }

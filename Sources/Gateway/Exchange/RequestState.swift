@@ -21,7 +21,7 @@ struct RequestState: ~Copyable {
   /// Its slots in the client's and the instance's limits.
   var permit: Permit?
   var access: InstanceAccess?
-  /// The index of the instance's key in the request.
+  /// Which of the instance's keys the request was written with.
   var keyIndex = 0
   var upstream: UpstreamConnection?
   /// For the audit log; nil for reads, and without an audit log.
@@ -38,7 +38,7 @@ struct RequestState: ~Copyable {
   var clock: ExchangeClock
   var times: ExchangeTimes
 
-  /// Inlined, it is built in place instead of being copied twice: 150 instructions.
+  /// Inlined, it is built in place instead of being copied twice, which saves 150 instructions per request.
   ///
   /// - Parameter now: monotonic nanoseconds.
   @inline(__always)

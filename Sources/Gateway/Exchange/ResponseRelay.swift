@@ -42,7 +42,7 @@ final class ResponseRelay {
       buffer.removeAll()
       offset = 0
     }
-    // The parser refuses a head that is too large long before this does.
+    // The parser rejects an oversized head long before `reserve` could fail.
     buffer.reserve(1)
     let transfer = upstream.receive(into: buffer)
     if case .bytes = transfer { hasBytes = true }
@@ -56,7 +56,8 @@ final class ResponseRelay {
         return false
       }
       guard parser.head.isInterim else { return true }
-      // RFC 9110 §15.2: a proxy may drop interim responses. The caller can expect only a 100, which it has got.
+      // RFC 9110 §15.2: a proxy may drop interim responses. The only one that a client may be waiting for is 100, and
+      // the gateway sends that itself.
       buffer.remove(0..<parser.head.byteCount)
       parser.reset()
       if buffer.isEmpty { return false }
@@ -109,7 +110,7 @@ final class ResponseRelay {
   /// Relays the part of the body in the buffer.
   func relayBody() throws(ChunkFault) {
     direct = try buffer.withBytes { bytes throws(ChunkFault) in try body.relay(bytes, &offset, to: output) }
-    // Copying a small body costs less than a second piece does in the system call.
+    // Copying a small body costs less than a second iovec in the system call.
     guard direct.count <= Self.copiedBytesMax, direct.count <= output.freeCapacity else { return }
     buffer.withBytes { bytes in output.append(bytes, direct) }
     direct = 0..<0
@@ -119,7 +120,7 @@ final class ResponseRelay {
   func upstreamClosed() -> Bool { body.upstreamClosed(output: output) }
 
   /// Whether Core has sent nothing after the response.
-  var isExact: Bool { offset == buffer.count }
+  var hasNoTrailingBytes: Bool { offset == buffer.count }
 
   /// Drops what a failed try has received.
   func restart() {

@@ -17,7 +17,7 @@ final class UpstreamHeadWriter: Sendable {
 
   /// Writes the head of a request as Core gets it.
   ///
-  /// Drops every field with which a caller could impersonate another one. The gateway's own fields are added
+  /// Drops every field with which a client could impersonate another one. The gateway's own fields are added
   /// afterwards, so `Connection: X-Blnk-Key` cannot remove the key.
   ///
   /// - Parameter forwardingLines: the `X-Forwarded-For` and `X-Forwarded-Proto` lines.
@@ -25,8 +25,8 @@ final class UpstreamHeadWriter: Sendable {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, id: RequestID,
     forwardingLines: [UInt8], to output: ByteBuffer
   ) {
-    // The method, the path and the query all end before the target does.
-    let requestLineBytesMax = head.target.upperBound + pathPrefix.count + ByteWriter.requestLineMarksByteCount
+    // The method, the path and the query all lie within the bytes up to the end of the target.
+    let requestLineBytesMax = head.target.upperBound + pathPrefix.count + ByteWriter.requestLineFixedByteCount
     output.write(atMost: requestLineBytesMax + hostAndKeyLines.count) { out in
       writeRequestLine(head, bytes, admission, to: &out)
       out.append(hostAndKeyLines)
@@ -85,7 +85,8 @@ final class UpstreamHeadWriter: Sendable {
       let field = head.fields[index]
       guard !field.isNamedByConnection else { continue }
       switch field.kind {
-      case .other, .callerAddress, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate, .via:
+      // Fields of responses mean nothing to Core in a request: they are forwarded like unknown ones.
+      case .other, .peerEcho, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate, .via:
         lines.forward(field, of: bytes, to: output)
       case .tracestate:
         if trace != nil { lines.forward(field, of: bytes, to: output) }

@@ -6,8 +6,8 @@ import Synchronization
 import System
 import Upstream
 
-/// Keeps the key in use of each instance with several keys across restarts. Without it, a restart during a key rotation
-/// makes Core refuse the first writes again.
+/// Remembers across restarts which key is in use, for instances with several keys. Without it, Core would refuse the
+/// first writes after a restart during a key rotation.
 ///
 /// The file has 32 bits of each key's digest: enough to distinguish eight keys, too few to find a key.
 final class AcceptedKeys: Sendable {
@@ -16,7 +16,7 @@ final class AcceptedKeys: Sendable {
   private static let delayMilliseconds = 200
 
   private let path: String
-  /// The marks by instance id, as read at the start.
+  /// The fingerprints by instance id, as read at the start.
   private let remembered: [String: String]
   private let report: @Sendable (String) -> Void
   private let queue = DispatchQueue(label: "accepted-keys")
@@ -39,8 +39,8 @@ final class AcceptedKeys: Sendable {
 
   /// The index of the key in use when the gateway last stopped; 0 if unknown.
   func index(of instance: Instance) -> Int {
-    guard instance.keys.count > 1, let mark = remembered[instance.id.text] else { return 0 }
-    return instance.keys.firstIndex { Self.mark(of: $0, instance) == mark } ?? 0
+    guard instance.keys.count > 1, let fingerprint = remembered[instance.id.text] else { return 0 }
+    return instance.keys.firstIndex { Self.fingerprint(of: $0, instance) == fingerprint } ?? 0
   }
 
   /// Saves the keys in use after a switch, off the loop.
@@ -58,7 +58,7 @@ final class AcceptedKeys: Sendable {
   private func write(_ states: InstanceStates) {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    guard let data = try? encoder.encode(states.keysInUse(Self.mark)) else { return }
+    guard let data = try? encoder.encode(states.keysInUse(Self.fingerprint)) else { return }
     do throws(Errno) {
       try FileReplacement(path, newMode: 0o600).write(Array(data) + [0x0a])
     } catch {
@@ -69,7 +69,7 @@ final class AcceptedKeys: Sendable {
     }
   }
 
-  private static func mark(of key: Secret, _ instance: Instance) -> String {
+  private static func fingerprint(of key: Secret, _ instance: Instance) -> String {
     String(SHA256.digest(of: (Array("\(instance.id.text) ".utf8) + key.reveal()).span).hex.prefix(8))
   }
 }

@@ -20,7 +20,7 @@ final class Generation: Sendable {
     number = (previous?.number ?? 0) + 1
     self.policy = policy
     states = InstanceStates(policy, following: previous?.states, accepted)
-    let now = MonotonicClock.nanoseconds
+    let now = SystemClock.nanoseconds
     let before = previous.map(Self.limitersByID) ?? [:]
     var limiters: [ClientLimiter?] = [nil]
     for index in policy.clients.indices where policy.clients.limitsSlot(of: index) > 0 {

@@ -30,14 +30,14 @@ final class InstanceStates: Sendable {
     }
   }
 
-  /// The marks of the keys in use, of instances that do not use their first key.
-  func keysInUse(_ mark: (Secret, Instance) -> String) -> [String: String] {
-    var marks: [String: String] = [:]
+  /// The fingerprints of the keys in use, of instances that do not use their first key.
+  func keysInUse(_ fingerprint: (Secret, Instance) -> String) -> [String: String] {
+    var fingerprints: [String: String] = [:]
     for (instance, state) in zip(policy.instances, states)
     where state.keyIndex > 0 && state.keyIndex < instance.keys.count {
-      marks[instance.id.text] = mark(instance.keys[state.keyIndex], instance)
+      fingerprints[instance.id.text] = fingerprint(instance.keys[state.keyIndex], instance)
     }
-    return marks
+    return fingerprints
   }
 
   /// The instance with the same id, and its state.
@@ -46,8 +46,8 @@ final class InstanceStates: Sendable {
     return policy.directory.index(of: id.span).map { (policy.instances[Int($0)], states[Int($0)]) }
   }
 
-  /// Starts one health check of an instance: when a probe is due and the request is a write, which is never a probe.
-  func probe(_ index: Int32, report: @escaping @Sendable (Bool) -> Void) {
+  /// Starts a health check in place of a breaker probe, when a probe is due but the request is a write.
+  func checkHealth(of index: Int32, report: @escaping @Sendable (Bool) -> Void) {
     prober.probe(HealthEndpoint(policy.instances[Int(index)]), completion: report)
   }
 
@@ -64,10 +64,10 @@ final class InstanceStates: Sendable {
         }
         return nil
       }
-      var target = HealthEndpoint(instance)
-      target.timeoutMilliseconds = min(target.timeoutMilliseconds, interval)
+      var endpoint = HealthEndpoint(instance)
+      endpoint.timeoutMilliseconds = min(endpoint.timeoutMilliseconds, interval)
       let (state, name) = (states[index], instance.id.text)
-      return prober.schedule(target, everyMilliseconds: interval) { isHealthy in
+      return prober.schedule(endpoint, everyMilliseconds: interval) { isHealthy in
         guard state.setDown(!isHealthy) else { return }
         report(
           isHealthy
@@ -93,7 +93,7 @@ extension HealthEndpoint {
     self.init(
       url: settings.url + instance.url.pathPrefix.dropFirst() + (instance.url.pathPrefix.isEmpty ? "health" : "/health")
     )
-    authority = instance.tls.authority?.bytes
+    caBundle = instance.tls.caBundle?.bytes
     certificate = instance.tls.certificate?.bytes
     key = instance.tls.key?.bytes
     connectTo = settings.connectTo

@@ -3,7 +3,7 @@ import HTTP1
 import Policies
 import Upstream
 
-/// One loop's own box of one policy generation, with its access to each instance.
+/// A per-loop wrapper around a policy generation, with the loop's access to each instance.
 ///
 /// Each loop has its own, so that retaining it touches no reference count that loops share.
 final class Snapshot {
@@ -68,7 +68,7 @@ final class InstanceAccess {
     locations = [Addressing.Form.inQuery, .inPath, .inQueryOfCorePath, .byDefault].map { Location($0, instance) }
   }
 
-  // Exchanges call these methods instead of reading the stored objects: that saves a retain and release.
+  // Exchanges call these methods instead of reading the stored objects, which saves a retain and release per call.
 
   /// Finds or opens a connection for an exchange.
   func acquire(fresh: Bool, for exchange: Exchange, isWrite: Bool) -> Acquisition {
@@ -116,7 +116,7 @@ extension UpstreamSettings {
   init(_ instance: Instance, loops: Int) {
     self.init(isSecure: instance.url.isTLS, host: instance.url.host, port: instance.url.port)
     tls = TLS(
-      authority: instance.tls.authority?.bytes, certificate: instance.tls.certificate?.bytes,
+      caBundle: instance.tls.caBundle?.bytes, certificate: instance.tls.certificate?.bytes,
       key: instance.tls.key?.bytes, serverName: instance.tls.serverName)
     connectionsMax = (instance.limits.connectionsMax + loops - 1) / loops
     share = instance.limits.share

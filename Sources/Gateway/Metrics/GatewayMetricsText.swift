@@ -13,7 +13,7 @@ extension PrometheusText {
     family("blnk_gateway_build_info", .gauge, "The running version; always 1.")
     sample("blnk_gateway_build_info", [("version", Array(gatewayVersion.utf8))], value: 1)
     writeOwnTime(state)
-    writeRefusals(state)
+    writeEndCodes(state)
     writeConnections(state)
     writePolicy(state.policyInForce)
     if let log = state.log {
@@ -52,10 +52,12 @@ extension PrometheusText {
     histogram(name, [], state.loops.reduce(into: HistogramReading()) { $0 += $1.metrics.ownTime.reading })
   }
 
-  private mutating func writeRefusals(_ state: GatewayState) {
+  private mutating func writeEndCodes(_ state: GatewayState) {
     let name = "blnk_gateway_refusals_total"
     family(name, .counter, "Rejections and faults, by GATEWAY_ code.")
-    let counts = GatewayCode.allCases.map { code in (code, state.loops.reduce(0) { $0 + $1.metrics.refusals(code) }) }
+    let counts = GatewayCode.allCases.map { code in
+      (code, state.loops.reduce(0) { $0 + $1.metrics.endCount(with: code) })
+    }
     for (code, count) in counts where count > 0 { sample(name, [("code", Array(code.text.utf8))], value: count) }
     let limits = "blnk_gateway_limits_hit_total"
     family(limits, .counter, "Requests and connections rejected because a limit was reached, by limit.")
@@ -92,15 +94,16 @@ extension PrometheusText {
       policy.generation.number)
     let reloads = "blnk_gateway_reloads_total"
     family(reloads, .counter, "Reloads of the policy folder, by result.")
+    // "taken" means applied; dashboards and alerts compare the label values, so they stay.
     sample(reloads, [("result", Array("taken".utf8))], value: policy.reloads)
     sample(reloads, [("result", Array("refused".utf8))], value: policy.failures)
     single(
       "blnk_gateway_config_last_reload_successful", .gauge,
-      "0 if the last reading of the policy folder found a fault.",
+      "0 if the policy folder had a fault the last time it was read.",
       policy.failure == nil && policy.faults.isEmpty ? 1 : 0)
     single(
       "blnk_gateway_policy_faults", .gauge,
-      "Faults of single files and instances, whose last good content stays in force, if there is one.",
+      "Faults of individual files and instances, whose last good content stays in force, if there is one.",
       policy.faults.count)
     let since = "blnk_gateway_config_last_reload_success_timestamp_seconds"
     family(since, .gauge, "Unix time at which the policy in force was loaded.")
@@ -120,9 +123,9 @@ extension PrometheusText {
 
 /// What the kernel reports about this process; 0 where it reports nothing.
 private struct ProcessReading {
-  let cpuNanoseconds = Int(MonotonicClock.processNanoseconds)
+  let cpuNanoseconds = Int(SystemClock.processNanoseconds)
   let openDescriptors: Int
-  let descriptorsMax = DescriptorLimit.raise()
+  let descriptorsMax = DescriptorLimit.current ?? 0
   let residentBytes: Int
 
   init() {

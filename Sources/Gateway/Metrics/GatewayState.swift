@@ -10,7 +10,7 @@ import Upstream
 /// The state of the running gateway for metrics and status, readable from any thread.
 final class GatewayState: Sendable {
   /// Microseconds since 1970.
-  let startedAt = MonotonicClock.wallMicroseconds
+  let startedAt = SystemClock.wallMicroseconds
   let loops: [Loop]
   let log: AccessLog?
   /// The state of the audit log; nil without one.
@@ -31,7 +31,7 @@ final class GatewayState: Sendable {
     self.loops = loops
     self.log = log
     self.audit = audit
-    inForce = Mutex(PolicyInForce(generation: generation, faults: faults, since: MonotonicClock.wallMicroseconds))
+    inForce = Mutex(PolicyInForce(generation: generation, faults: faults, since: SystemClock.wallMicroseconds))
   }
 
   var policyInForce: PolicyInForce { inForce.withLock(\.self) }
@@ -41,7 +41,7 @@ final class GatewayState: Sendable {
     inForce.withLock { inForce in
       inForce.generation = generation
       inForce.faults = faults
-      inForce.since = MonotonicClock.wallMicroseconds
+      inForce.since = SystemClock.wallMicroseconds
       inForce.reloads += 1
       inForce.failure = nil
     }
@@ -52,13 +52,13 @@ final class GatewayState: Sendable {
     inForce.withLock { inForce in
       inForce.failures += 1
       inForce.faults = faults
-      inForce.failure = PolicyInForce.Failure(message: message, at: MonotonicClock.wallMicroseconds)
+      inForce.failure = PolicyInForce.Failure(message: message, at: SystemClock.wallMicroseconds)
     }
   }
 
   /// The loops that have been in one turn for more than 10 s, because of endless or blocking work.
   func stuckLoops() -> [Int] {
-    let now = MonotonicClock.nanoseconds
+    let now = SystemClock.nanoseconds
     return loops.indices.filter { index in
       let busySince = loops[index].handle.busySince.load(ordering: .relaxed)
       return busySince > 0 && now - busySince > Self.turnNanosecondsMax
@@ -92,7 +92,8 @@ struct PolicyInForce {
   }
 
   var generation: Generation
-  /// The faults of single files and instances at the last reading, whether it was put into force or not.
+  /// The faults of individual files and instances the last time the folder was read, whether or not it was put into
+  /// force.
   var faults: [String]
   /// Microseconds since 1970.
   var since: Int64

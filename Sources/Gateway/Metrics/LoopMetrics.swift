@@ -18,22 +18,22 @@ final class LoopMetrics: Sendable {
   /// Events that were illegal in an exchange's state: bugs.
   let internalFaults = Counter()
   /// Indexed by `GatewayCode.rawValue`.
-  private let refusalsByCode = GatewayCode.allCases.map { _ in SharedCounter() }
+  private let endsByCode = GatewayCode.allCases.map { _ in CounterBox() }
 
   /// The loop's metrics of an instance, made at the first call.
   func instance(_ id: String) -> InstanceMetrics { byInstance.withLock { $0.value(id, orElse: InstanceMetrics()) } }
 
-  /// Counts an exchange that ended with this code.
-  func refused(_ code: GatewayCode) { refusalsByCode[Int(code.rawValue)].count.add() }
+  /// Counts an exchange that ended with this code, or a connection that was refused with it.
+  func ended(with code: GatewayCode) { endsByCode[Int(code.rawValue)].count.add() }
 
-  /// How many exchanges ended with this code.
-  func refusals(_ code: GatewayCode) -> Int { refusalsByCode[Int(code.rawValue)].count.current }
+  /// How many exchanges and refused connections ended with this code.
+  func endCount(with code: GatewayCode) -> Int { endsByCode[Int(code.rawValue)].count.current }
 
   var instances: [String: InstanceMetrics] { byInstance.withLock(\.self) }
 }
 
 /// A counter that can be an element of an array.
-final class SharedCounter: Sendable {
+final class CounterBox: Sendable {
   let count = Counter()
 }
 

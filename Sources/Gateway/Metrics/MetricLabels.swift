@@ -18,15 +18,16 @@ extension BreakerPhase {
   var level: Int {
     switch self {
     case .closed: 0
-    case .probing: 1
+    case .halfOpen: 1
     case .open: 2
     }
   }
 
+  /// The value in `/status`. It calls half-open "probing"; dashboards and scripts compare the value, so it stays.
   var label: String {
     switch self {
     case .closed: "closed"
-    case .probing: "probing"
+    case .halfOpen: "probing"
     case .open: "open"
     }
   }

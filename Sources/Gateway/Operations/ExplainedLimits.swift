@@ -15,9 +15,9 @@ extension Policy {
   private func describe(_ times: RouteTimes?) -> [String] {
     var parts: [String] = []
     if let first = times?.firstByteMilliseconds {
-      parts.append("the route's response begins within \(seconds(first))")
+      parts.append("the response must begin within \(seconds(first))")
     }
-    if let total = times?.totalMilliseconds { parts.append("the route's response ends within \(seconds(total))") }
+    if let total = times?.totalMilliseconds { parts.append("the response must end within \(seconds(total))") }
     return parts
   }
 

@@ -67,7 +67,7 @@ extension Policy {
     }
   }
 
-  /// The head of the request. The parser refuses an invalid method, target or token.
+  /// The head of the request. The parser rejects an invalid method, target or token.
   private func request(from identity: Explanation.Identity, method: String, target: String, host: String) -> [UInt8] {
     let request = ByteBuffer(capacity: 1_024)
     request.append(requestLine: method, target: target)
@@ -168,7 +168,7 @@ extension Policy {
     trace.routeIndex < 0 ? nil : routes.routes[Int(trace.routeIndex)]
   }
 
-  /// Describes the instance, what named it if not the path or query, and whether it refuses writes.
+  /// Describes the instance, what named it if not the path or query, and whether it rejects writes.
   fileprivate func describeInstance(_ trace: AdmissionTrace, named form: Addressing.Form = .inQuery) -> String {
     let instance = instances[Int(trace.instanceIndex)]
     let maintenance = instance.acceptsWrites ? "" : "; its \"writes\" is false, but this is a read"
@@ -190,7 +190,7 @@ extension Policy {
   }
 
   private func describeBinding(of row: Int) -> String {
-    guard row >= clients.count else { return "" }
+    guard isBinding(row) else { return "" }
     let holder = clients[row]
     let names = clients.instances(of: row).map { indices in
       indices.map { instances[Int($0)].id.text }.joined(separator: ", ")
@@ -199,7 +199,11 @@ extension Policy {
     return " bound to \(names ?? "all instances") (\(byDefault))"
   }
 
-  private func isBound(_ trace: AdmissionTrace) -> Bool { Int(trace.clientIndex) >= clients.count }
+  /// Whether the token has its own binding to instances, in place of its client's.
+  private func isBound(_ trace: AdmissionTrace) -> Bool { isBinding(Int(trace.clientIndex)) }
+
+  /// Whether a row of the client table is that of a token binding: these follow the rows of the clients.
+  private func isBinding(_ row: Int) -> Bool { row >= clients.count }
 
   /// The rejection's message, with the key in the policy files that decided.
   fileprivate func rule(behind rejection: Rejection, _ trace: AdmissionTrace) -> String {

@@ -34,7 +34,7 @@ package final class Server: Sendable {
   /// Binds the listeners and starts the loops. The gateway then serves requests.
   ///
   /// - Parameters:
-  ///   - faults: the faults of single files and instances, for `/status`.
+  ///   - faults: the faults of individual files and instances, for `/status`.
   ///   - stateFolder: keeps the keys in use for the next start; nil: they are not kept.
   ///   - report: receives single lines for the operator, on any thread.
   package init(
@@ -83,9 +83,10 @@ package final class Server: Sendable {
   /// The number of the policy in force.
   package var generation: Int { control.withLock { $0.generation.number } }
 
-  /// Puts another policy into force for all requests from now on. Requests in flight are not affected.
+  /// Puts another policy into force. A request whose first byte has not been sent to Core is admitted again under the new
+  /// policy; others in flight finish under the old one.
   ///
-  /// - Parameter faults: the faults of single files and instances, for `/status`.
+  /// - Parameter faults: the faults of individual files and instances, for `/status`.
   /// - Returns: the number of the new generation; the first one is 1.
   @discardableResult
   package func reload(_ policy: Policy, faults: [String] = []) -> Int {
@@ -113,7 +114,7 @@ package final class Server: Sendable {
 
   /// Records in metrics and status that a policy folder was invalid and changed nothing.
   ///
-  /// - Parameter faults: the faults of single files and instances, besides the reason for the refusal.
+  /// - Parameter faults: the faults of individual files and instances, besides `message`.
   package func reloadFailed(_ message: String, faults: [String] = []) { state.reloadFailed(message, faults) }
 
   /// Reopens the logs, after a rotation has moved their files.

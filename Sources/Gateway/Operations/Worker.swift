@@ -198,7 +198,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     let peer = peer.text
     record.bytesOut = connection.answer(bytes)
     metrics.refusedConnections.add()
-    metrics.refused(reply.code)
+    metrics.ended(with: reply.code)
     log?.append(
       record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: peer.span,
       RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
@@ -237,7 +237,8 @@ final class Worker: EventHandler, EventLoopDelegate {
     exchanges.turnEnded()
   }
 
-  /// Puts a policy into force. Exchanges in flight end under the policy that admitted them.
+  /// Puts a policy into force. An exchange that has not sent its first byte is admitted again under it; others finish
+  /// under the policy that admitted them.
   private func install(_ generation: Generation) {
     let pools = pools
     snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
@@ -257,7 +258,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     for connection in connections { connection.drain() }
   }
 
-  /// Cuts the exchanges in flight, and refuses requests whose heads are incomplete within the rest of this turn.
+  /// Cuts the exchanges in flight, and rejects requests whose heads are incomplete within the rest of this turn.
   private func stop() {
     phase = .stopping
     isEnding = true

@@ -9,14 +9,15 @@ import Upstream
 extension Worker {
   /// Counts one exchange, and writes it to the access log.
   ///
-  /// Not inlined: in another object's method, the log and the loop would be retained and released: 90 instructions.
+  /// Not inlined: in another object's method, the log and the loop would be retained and released, which costs 90
+  /// instructions per request.
   @inline(never)
   func record(
     _ record: inout ExchangeRecord, _ state: inout RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?,
     of connection: DownstreamConnection
   ) {
     count(record.status, &state, snapshot, access)
-    if let code = state.code { countRefusal(code, cause: record.fault, &state, access) }
+    if let code = state.code { countEndCode(code, cause: record.fault, &state, access) }
     // Not bound to a name, which would retain it; `write` reads it again.
     guard log != nil else { return }
     record.tokenDigestPrefix = state.trace.tokenDigestPrefix
@@ -37,7 +38,8 @@ extension Worker {
     snapshot.write(&record, trace, of: connection, by: self)
   }
 
-  /// `inout`, here and below, because the compiler copies a borrowed property of an object: 150 instructions.
+  /// `inout`, here and below, because the compiler copies a borrowed property of an object, which costs 150
+  /// instructions per request.
   @inline(__always)
   private func count(_ status: Int, _ state: inout RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?) {
     let slot = RequestSeries.slot(state.head.method, state.trace.routeIndex)
@@ -60,10 +62,10 @@ extension Worker {
     _ = requests.count(status: status, at: slot)
   }
 
-  private func countRefusal(
+  private func countEndCode(
     _ code: GatewayCode, cause: String?, _ state: inout RequestState, _ access: InstanceAccess?
   ) {
-    metrics.refused(code)
+    metrics.ended(with: code)
     guard let access, let fault = state.fault, fault.concernsInstance else { return }
     access.metrics.failed(InstanceFault(code: code, cause: cause, at: loop.wallMicroseconds))
   }

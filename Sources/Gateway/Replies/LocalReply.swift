@@ -3,7 +3,7 @@ import HTTP1
 import Policies
 import Telemetry
 
-/// A reply of the gateway itself: to a refused request, or after a fault.
+/// A reply of the gateway itself: to a rejected request or a refused connection, or after a fault.
 struct LocalReply: Equatable {
   let code: GatewayCode
   let message: String
@@ -22,6 +22,7 @@ struct LocalReply: Equatable {
 extension LocalReply {
   /// Makes the default reply of a code, for a request that was not sent.
   init(_ code: GatewayCode, message: String? = nil) {
+    // A reply that invites a retry also says that the request was not sent, so that the client can retry a write.
     self.init(
       code: code, message: message ?? code.message, retryAfterSeconds: code.retryAfterSeconds,
       outcome: code.retryAfterSeconds == nil ? nil : .notSent, endsConnection: code.endsConnection)

@@ -5,7 +5,7 @@ import Telemetry
 
 /// Writes local replies, and caches the last one.
 ///
-/// Refusals come in floods of one kind, and within a second such replies differ only in their request ids. Writing one
+/// Rejections come in floods of one kind, and within a second such replies differ only in their request ids. Writing one
 /// takes 1,040 instructions, copying it half of that.
 struct LocalReplyWriter {
   private var last = LocalReply(.draining)

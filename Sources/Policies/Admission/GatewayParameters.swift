@@ -1,7 +1,7 @@
 import Digests
 import HTTP1
 
-/// One constant for both, because each access to a global constant is a call.
+/// One constant for both names, because each access to a global constant is a call.
 private let names = (instanceID: ShortText("instance_id"), accessToken: ShortText("access_token"))
 
 /// The query parameters that are for the gateway itself, found in one pass over the pairs.

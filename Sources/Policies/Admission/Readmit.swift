@@ -17,14 +17,14 @@ extension Policy {
   ) throws(Rejection) -> UnixSeconds? {
     var trace = AdmissionTrace()
     switch try admit(head, bytes, from: peer, at: now, &digests, noting: &trace) {
-    case .admitted(let present):
-      let (client, formerClient) = (Int(present.clientIndex), Int(admission.clientIndex))
+    case .admitted(let current):
+      let (client, formerClient) = (Int(current.clientIndex), Int(admission.clientIndex))
       guard clients.id(of: client) == older.clients.id(of: formerClient) else { throw .tokenUnknown }
-      let (instance, formerInstance) = (Int(present.instanceIndex), Int(admission.instanceIndex))
+      let (instance, formerInstance) = (Int(current.instanceIndex), Int(admission.instanceIndex))
       guard instances[instance].id == older.instances[formerInstance].id else { throw .instanceForbidden }
       // A request admitted as a read has no audit intent and may be retried, so it must not become a write.
-      guard admission.isWrite || !present.isWrite else { throw .auditUnavailable }
-      return present.principal.expiry
+      guard admission.isWrite || !current.isWrite else { throw .auditUnavailable }
+      return current.principal.expiry
     case .pending: throw .tokenUnknown
     }
   }

@@ -12,7 +12,7 @@ package struct LoadResult: Sendable {
     self.findings = findings
   }
 
-  /// Errors that concern single files and instances: their last good content stays in force, or they are left out.
+  /// Errors that concern individual files and instances: their last good content stays in force, or they are left out.
   package var containedFaults: [Finding] { findings.filter(\.isContained) }
 }
 

@@ -47,9 +47,9 @@ extension RoutesFile {
 /// Counts the pairs of patterns that conflict and finds the first of them, without comparing each pair.
 ///
 /// Patterns with literals at the same positions have the same shape. If each of two shapes has a literal where the
-/// other has a parameter, those of their patterns conflict that agree at the positions where both have literals: the
-/// search joins them by these literals. If many patterns have few shapes, as in a table with many conflicts, the work
-/// grows with the number of patterns, not of pairs.
+/// other has a parameter, two of their patterns match a common path if their literals agree wherever both have one:
+/// the search joins them by these literals. If many patterns have few shapes, as in a table with many conflicts, the
+/// work grows with the number of patterns, not of pairs.
 struct RouteConflictSearch {
   /// Two patterns by their index in the file; `first` is the lower one.
   struct Pair: Equatable {

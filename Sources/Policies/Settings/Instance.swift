@@ -8,7 +8,7 @@ package struct Instance: Sendable {
   package let acceptsWrites: Bool
   /// Properties that few instances have; one reference, because there can be very many instances.
   private var uncommon: UncommonProperties?
-  /// Whether it accepts no writes, or nothing at all: also true if it is misconfigured.
+  /// Read-only or misconfigured; misconfigured instances have `acceptsWrites == false`.
   var isRestricted: Bool { !acceptsWrites }
   /// Shared by instances with equal options, as most have: a large part of an instance's memory.
   let options: SharedInstanceOptions
@@ -84,7 +84,7 @@ final class SharedInstanceOptions: Sendable {
 
 /// PEM files, and the server name to send and to verify. nil: the system's authorities, no certificate, the URL's host.
 package struct TLSSettings: Hashable, Sendable {
-  package var authority: PEMFile?
+  package var caBundle: PEMFile?
   package var certificate: PEMFile?
   package var key: PEMFile?
   package var serverName: String?
@@ -105,7 +105,7 @@ package struct InstanceLimits: Hashable, Sendable {
 /// Deadlines of exchanges and maximum ages of connections, in milliseconds.
 package struct InstanceTimeouts: Hashable, Sendable {
   package var connectMilliseconds = 5000
-  /// How long a resolved name is used for new connections; 0: for one connection.
+  /// How long a resolved name is used for new connections; 0: resolve again for every connection.
   package var nameCacheMilliseconds = 5000
   package var queueMilliseconds = 5000
   package var firstByteMilliseconds = 30_000

@@ -157,7 +157,7 @@ struct InstancesFile {
   private func tls(_ field: Field, isTLS: Bool) -> TLSSettings {
     var tls = TLSSettings()
     guard let members = field.members(["ca_file", "cert_file", "key_file", "server_name"]) else { return tls }
-    tls.authority = members["ca_file"].flatMap { field in existingFile(field) }
+    tls.caBundle = members["ca_file"].flatMap { field in existingFile(field) }
     tls.certificate = members["cert_file"].flatMap { field in existingFile(field) }
     tls.key = members["key_file"].flatMap { field in existingFile(field, isKey: true) }
     tls.serverName = members["server_name"].flatMap { field in field.isNull ? nil : field.label() }

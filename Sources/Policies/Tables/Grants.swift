@@ -27,7 +27,7 @@ enum InstanceGrant: Equatable, Sendable {
   }
 }
 
-/// Whether a number is in a part of an array, in which numbers ascend.
+/// Binary search in a sorted slice: whether it contains the number.
 func isMember(_ number: Int32, ofAscending numbers: [Int32], _ part: Range<Int>) -> Bool {
   var range = part
   while !range.isEmpty {

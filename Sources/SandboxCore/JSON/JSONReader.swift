@@ -17,7 +17,7 @@ package struct JSONReader {
   private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   private mutating func document() throws(JSONFault) -> JSONValue {
-    skipBlanks()
+    skipWhitespace()
     guard position < bytes.count else { throw .empty }
     return try value()
   }
@@ -47,22 +47,22 @@ package struct JSONReader {
 
   private mutating func object() throws(JSONFault) -> JSONValue {
     var members: [JSONMember] = []
-    skipBlanks()
+    skipWhitespace()
     if peek == UInt8(ascii: "}") {
       position += 1
       return .object([])
     }
     while true {
-      skipBlanks()
+      skipWhitespace()
       let quote = try next()
       guard quote == UInt8(ascii: "\"") else { throw .invalid(quote, "looking for beginning of object key string") }
       let key = try string()
-      skipBlanks()
+      skipWhitespace()
       let colon = try next()
       guard colon == UInt8(ascii: ":") else { throw .invalid(colon, "after object key") }
-      skipBlanks()
+      skipWhitespace()
       members.append(JSONMember(key, try value()))
-      skipBlanks()
+      skipWhitespace()
       let end = try next()
       if end == UInt8(ascii: "}") { return .object(members) }
       guard end == UInt8(ascii: ",") else { throw .invalid(end, "after object key:value pair") }
@@ -71,15 +71,15 @@ package struct JSONReader {
 
   private mutating func array() throws(JSONFault) -> JSONValue {
     var elements: [JSONValue] = []
-    skipBlanks()
+    skipWhitespace()
     if peek == UInt8(ascii: "]") {
       position += 1
       return .array([])
     }
     while true {
-      skipBlanks()
+      skipWhitespace()
       elements.append(try value())
-      skipBlanks()
+      skipWhitespace()
       let end = try next()
       if end == UInt8(ascii: "]") { return .array(elements) }
       guard end == UInt8(ascii: ",") else { throw .invalid(end, "after array element") }
@@ -191,7 +191,7 @@ package struct JSONReader {
     return bytes[position]
   }
 
-  private mutating func skipBlanks() {
+  private mutating func skipWhitespace() {
     while let byte = peek, byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D { position += 1 }
   }
 

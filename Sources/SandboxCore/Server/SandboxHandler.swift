@@ -18,7 +18,7 @@ final class SandboxHandler: RequestHandler {
   init(key: String, dialect: CoreDialect, requests: ReceivedRequests) {
     self.requests = requests
     ledger = SandboxLedger(
-      key: key, dialect: dialect, clock: { MonotonicClock.wallMicroseconds * 1000 },
+      key: key, dialect: dialect, clock: { SystemClock.wallMicroseconds * 1000 },
       makeUUID: { UUID().uuidString.lowercased() })
   }
 

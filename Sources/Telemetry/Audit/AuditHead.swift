@@ -2,7 +2,8 @@ package import Digests
 
 /// Identifies an entry of a chain, usually the last one; a copy kept elsewhere shows whether the log was truncated.
 package struct AuditHead: Equatable, Sendable {
-  /// Identifies the chain: 64 random bits. A process starts one, and another after each file that it abandons.
+  /// The chain's identifier: 64 random bits. A process begins a chain when it starts, and a new one whenever it
+  /// abandons a file that it failed to write.
   package let writer: UInt64
   /// Counted from 1 in each chain.
   package let sequence: UInt64

@@ -13,7 +13,7 @@ package final class AuditLog: Sendable {
 
   /// The interval between attempts to open a new file while there is none.
   private static let recoverySeconds = 1.0
-  /// How long outcomes wait for an intent to be written together with.
+  /// How long outcomes wait to share a write with an intent.
   private static let outcomeSeconds = 0.1
 
   /// Opens the file, starts a chain in it, and starts the thread.
@@ -79,14 +79,14 @@ package final class AuditLog: Sendable {
       isLast = isClosing.load(ordering: .acquiring)
       let mustReopen = mustReopen.exchange(false, ordering: .acquiring)
       if mustReopen { writer.rotate() }
-      if !writer.canWrite, isLast || mustReopen || MonotonicClock.nanoseconds >= recoversAt {
+      if !writer.canWrite, isLast || mustReopen || SystemClock.nanoseconds >= recoversAt {
         writer.recover()
-        recoversAt = MonotonicClock.nanoseconds + Int64(Self.recoverySeconds * 1e9)
+        recoversAt = SystemClock.nanoseconds + Int64(Self.recoverySeconds * 1e9)
       }
       queue.take(&batch)
-      let isDurable = batch.isEmpty || writer.write(batch, at: MonotonicClock.wallMicroseconds)
+      let isDurable = batch.isEmpty || writer.write(batch, at: SystemClock.wallMicroseconds)
       queue.canWrite = writer.canWrite
-      if isLast { writer.end(at: MonotonicClock.wallMicroseconds, lostOutcomes: state.lostOutcomes) }
+      if isLast { writer.end(at: SystemClock.wallMicroseconds, lostOutcomes: state.lostOutcomes) }
       publish(writer)
       settle(batch, isDurable)
       batch.removeAll()

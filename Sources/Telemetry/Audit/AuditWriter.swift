@@ -104,7 +104,7 @@ struct AuditWriter: Sendable {
   ) throws(Errno) {
     var bytes: [UInt8] = isOpen ? [UInt8(ascii: "\n")] : []
     line.appendStart(
-      reason, after: previous, lostOutcomes: lostOutcomes, at: MonotonicClock.wallMicroseconds, to: &bytes)
+      reason, after: previous, lostOutcomes: lostOutcomes, at: SystemClock.wallMicroseconds, to: &bytes)
     try put(bytes, into: file, entries: 1)
     self.file = file
   }
@@ -150,7 +150,7 @@ struct AuditWriter: Sendable {
     guard !backlog.isEmpty else { return }
     let kept = backlog
     backlog = AuditBatch()
-    _ = write(kept, at: MonotonicClock.wallMicroseconds)
+    _ = write(kept, at: SystemClock.wallMicroseconds)
   }
 
   /// The new file gets its name only once its start is durable, so that failed attempts leave nothing behind. The old file
@@ -162,7 +162,7 @@ struct AuditWriter: Sendable {
     let temporary = "\(path).new-\(AuditHead.text(of: old))"
     AppendFile.remove(temporary)
     defer { AppendFile.remove(temporary) }
-    let file = try AppendFile(path: temporary, mode: Self.mode, isNew: true)
+    let file = try AppendFile(path: temporary, mode: Self.mode, mustCreate: true)
     try begin(.recovery, after: last, in: file, isOpen: false)
     if let abandoned, AppendFile.identity(of: path) == abandoned {
       try AppendFile.rename(path, to: "\(path).failed-\(AuditHead.text(of: old))")

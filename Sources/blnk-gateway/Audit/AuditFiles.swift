@@ -78,7 +78,7 @@ struct AuditFiles {
   private struct Progress {
     private let byteCount: Int?
     private var readBytes = 0
-    private var shownAt = MonotonicClock.nanoseconds
+    private var shownAt = SystemClock.nanoseconds
     private var hasShown = false
     private let isTerminal = Terminal.isAt(2)
 
@@ -86,8 +86,8 @@ struct AuditFiles {
 
     mutating func add(_ bytes: Int) {
       readBytes += bytes
-      guard isTerminal, MonotonicClock.nanoseconds - shownAt > 500_000_000 else { return }
-      shownAt = MonotonicClock.nanoseconds
+      guard isTerminal, SystemClock.nanoseconds - shownAt > 500_000_000 else { return }
+      shownAt = SystemClock.nanoseconds
       hasShown = true
       let share = byteCount.map { $0 > 0 ? " (\(min(100, readBytes * 100 / $0))%)" : "" } ?? ""
       write("\r\(readBytes >> 20) MiB read\(share)  ")

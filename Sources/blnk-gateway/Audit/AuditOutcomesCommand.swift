@@ -11,7 +11,8 @@ extension Command {
       Core before you send the write again.
 
       Prints each write as "audit show" does. With --json, "outcome_missing" is
-      "still_open", "killed" or "ended". The number of writes goes to standard error.
+      "still_open" (the gateway has not stopped, as far as the files show), "killed"
+      (it was killed) or "ended" (it stopped without writing the outcome). The number of writes goes to standard error.
       The files may be given in any order; - is standard input.
       """,
     options: [.auditJSON],

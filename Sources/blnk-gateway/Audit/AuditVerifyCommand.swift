@@ -23,7 +23,7 @@ extension Command {
         help: "the file with the \"audit_key\" of gateway.json; without it, the chain must be unkeyed"),
       Option(
         name: "--expect", value: "HEAD",
-        help: "an entry that the log must contain, as WRITER:SEQ:HASH or only HASH; repeat with all files since then"),
+        help: "an entry that the log must contain, as WRITER:SEQ:HASH or only HASH; give all files since that entry"),
       Option(name: "--json", value: nil, help: "print a JSON object instead of lines"),
     ],
     exitCodes: [0: "the log is intact", 1: "the log is not intact, has no entries or cannot be read"],

@@ -11,8 +11,8 @@ extension Command {
       tokens. Ctrl-C stops everything and deletes the folder.
 
       Prints addresses, and commands to paste into another terminal: calls from Blnk's
-      documents, calls as its SDKs make them, rejected calls, and the tools of
-      operators: admin endpoint, audit log, "explain" and "token".
+      documentation, calls as its SDKs make them, rejected calls, and operator tools:
+      admin endpoint, audit log, "explain" and "token".
 
       With --once, makes such calls itself, prints and checks each response, and
       stops.

@@ -55,11 +55,11 @@ struct DemoGuide {
       curl -s "$ADMIN/status"
       curl -s "$ADMIN/metrics" | grep -v '^#'
 
-      # The audit log: list who wrote to the balance, and check that no entry was changed or removed.
+      # The audit log: list who wrote to the balance, and check the chain of hashes.
       blnk-gateway audit show --balance "$BALANCE" "$DEMO/audit.log"
       blnk-gateway audit verify --key-file "$DEMO/audit.key" "$DEMO/audit.log"
 
-      # Revoke the token in $READER, by the first digits of its SHA-256. The last call gets 401.
+      # Revoke the token in $READER, by a prefix of its SHA-256 digest. The last call gets 401.
       blnk-gateway token list --client demo-reader
       blnk-gateway token revoke --digest \(demo.folder.reader.digest.hex.prefix(12))
       AS=$READER call -i "$GATEWAY/proxy/balances?instance_id=inst_demo"

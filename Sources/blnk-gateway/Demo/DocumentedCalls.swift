@@ -4,7 +4,7 @@ import SandboxCore
 extension DemoRun {
   /// Makes the calls of Blnk's documents, and checks what Core received.
   func makeDocumentedCalls() throws(CommandFault) {
-    try heading("Calls from Blnk's documents")
+    try heading("Calls from Blnk's documentation")
     let token = demo.folder.app.text
     let query = "instance_id=inst_demo"
     var responses: [GatewayResponse] = []

@@ -35,7 +35,7 @@ extension DemoRun {
   private static let invalidToken = #"Bearer realm="blnk", error="invalid_token""#
   private static let invalidRequest = #"Bearer realm="blnk", error="invalid_request""#
 
-  /// In the order of the table in README.md.
+  /// In the order of the table in policies/README.md ("Replies").
   var rejections: [ExpectedReply] { credentials + permissions + malformed }
 
   private var credentials: [ExpectedReply] {
@@ -150,7 +150,7 @@ extension DemoRun {
         request: DemoRequest("GET /proxy/balances?instance_id=inst_closed", token: token), status: 502,
         code: "UPSTREAM_REFUSED", outcome: "not_sent"),
       ExpectedReply(
-        title: "An instance that does not response in time",
+        title: "An instance that does not respond in time",
         request: DemoRequest("POST /proxy/balances?instance_id=inst_silent", token: token, body: "{}"), status: 504,
         code: "UPSTREAM_TIMEOUT", outcome: "unknown"),
       ExpectedReply(

@@ -40,10 +40,10 @@ struct InForceCheck {
         "Cannot tell whether the change is in force: \(folder.path)/gateway.json has no admin address; see --admin."
     }
     let digest = SHA256.digest(of: bytes.span).hex
-    let start = MonotonicClock.milliseconds
+    let start = SystemClock.milliseconds
     var reason = ""
     while true {
-      let now = MonotonicClock.milliseconds
+      let now = SystemClock.milliseconds
       switch poll(address, settings) {
       case .report(let report):
         if report.files[file] == digest { return "In force after \(now - start) ms, generation \(report.generation)." }

@@ -5,22 +5,22 @@ extension Command {
     name: "token new", summary: "create a token, optionally for a client", usage: "[OPTIONS]",
     description: """
       With --client, adds the token's digest to the client's entry in clients.json or
-      clients/ and changes nothing else in the file. Then it waits up to 5 s until the
-      running gateway has the change in force. Without --client, it changes no file.
+      clients/ and changes nothing else in the file. Then it waits up to 5 s for the
+      running gateway to apply the change. Without --client, it changes no file.
 
       Prints the new token on standard output, once: the files contain only its
-      SHA-256. Pass it to its user. Everything else goes to standard error: whether
+      SHA-256. Give it to its holder. Everything else goes to standard error: whether
       the change is in force or, without --client, the entry to add to "tokens".
       """,
     options: [
       .policies, Option(name: "--client", value: "ID", help: "add the token to this client"), .note, .expires,
       Option(
         name: "--instance", value: "ID",
-        help: "bind the token to this instance, which is also its default (default: all instances of its client)"),
+        help: "bind the token to this instance, which also becomes its default instance; without it: all instances of its client"),
     ] + InForceCheck.options,
     exitCodes: [
       0: "success", 1: "nothing was written",
-      3: "the change is written, but the running gateway has not put it in force",
+      3: "the change is written, but the running gateway has not applied it",
     ],
     example: "blnk-gateway token new --client demo-app --note laptop --expires 90d",
     noOperandsReason: "takes no arguments; see --help"

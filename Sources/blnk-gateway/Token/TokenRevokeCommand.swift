@@ -8,9 +8,9 @@ extension Command {
     description: """
       Adds the token or the client to revoked.json, which takes effect even if other
       policy files are invalid. (If the clients' files are invalid, --digest needs all
-      64 digits.) Then it waits up to 5 s until the running gateway has the change in
-      force. The token stays listed in the client's entry, so that logs can be
-      understood later. To undo a revocation, remove it from revoked.json.
+      64 digits.) Then it waits up to 5 s for the running gateway to apply the change.
+      The token stays listed in the client's entry, so that logs can be understood
+      later. To undo a revocation, remove it from revoked.json.
 
       Prints nothing on standard output. What was revoked, and whether it is in force,
       goes to standard error.
@@ -27,7 +27,7 @@ extension Command {
     ] + InForceCheck.options,
     exitCodes: [
       0: "revoked, or already revoked before", 1: "nothing was written",
-      3: "the change is written, but the running gateway has not put it in force",
+      3: "the change is written, but the running gateway has not applied it",
     ],
     example: """
       blnk-gateway token revoke --digest 7fa1f13e

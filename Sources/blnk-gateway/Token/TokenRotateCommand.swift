@@ -5,14 +5,14 @@ extension Command {
   private static let graceDefault = "24h"
 
   static let tokenRotate = Command(
-    name: "token rotate", summary: "replace a client's token with a new one, after a grace period",
+    name: "token rotate", summary: "issue a new token, and let the old one expire after a grace period",
     usage: "--client ID [OPTIONS]",
     description: """
       Adds a new token to the client's entry and lets the old one expire after the
-      grace period, or earlier if it already expires earlier. Until then, both work,
-      so that its user can switch. The new token has the note, the expiry and the
-      instances of the old one, unless --note or --expires is given. Waits up to 5 s
-      until the running gateway has the change in force.
+      grace period, or at its existing expiry if that is sooner. Until then, both
+      work, so that the holder can switch. The new token has the note, the expiry and
+      the instances of the old one, unless --note or --expires is given. Waits up to
+      5 s for the running gateway to apply the change.
 
       Prints the new token on standard output, once. Everything else goes to standard
       error.
@@ -24,11 +24,13 @@ extension Command {
         help: "the first 4 to 64 digits of the old token's digest; required if the client has several active tokens"),
       Option(
         name: "--grace", value: "DURATION", help: "how long the old token still works: 30m, 12h, 7d (default: 24h)"),
-      .note, .expires, .policies,
+      .note,
+      Option(name: "--expires", value: "WHEN", help: "when the new one expires, as in \"token new\" (default: as the old one)"),
+      .policies,
     ] + InForceCheck.options,
     exitCodes: [
       0: "success", 1: "nothing was written",
-      3: "the change is written, but the running gateway has not put it in force",
+      3: "the change is written, but the running gateway has not applied it",
     ],
     example: "blnk-gateway token rotate --client demo-app --grace 7d",
     noOperandsReason: "takes no arguments; name the client with --client ID"

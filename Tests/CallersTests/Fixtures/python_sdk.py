@@ -1,4 +1,5 @@
-"""Makes every call of Blnk's Python SDK but those of Core's administration; prints what each returns, one line a call.
+"""Makes every call of Blnk's Python SDK except those of Core's administration; prints what each returns, one line
+per call.
 
 Arguments: base URL, key, and an instance id, which may be empty. Ids are left out, so that two runs compare equal.
 """

@@ -2,10 +2,10 @@ import Digests
 
 /// The ids in a path, keyed by the parameters of its route: `balance_id` and `identity_id` for the `:id` of balances
 /// and identities, else the parameter's name.
-func auditTarget(
+func auditedIDs(
   pattern: [UInt8], path: Span<UInt8>, corePath: Range<Int>
 ) -> [(key: [UInt8], value: [UInt8])] {
-  var target: [(key: [UInt8], value: [UInt8])] = []
+  var ids: [(key: [UInt8], value: [UInt8])] = []
   var before: ArraySlice<UInt8> = []
   var offset = corePath.lowerBound
   // The pattern begins with /proxy, the core path does not.
@@ -14,11 +14,11 @@ func auditTarget(
     let start = offset
     while offset < corePath.upperBound, path[offset] != UInt8(ascii: "/") { offset += 1 }
     if segment.first == UInt8(ascii: ":") {
-      target.append((key: key(segment.dropFirst(), after: before), value: unescaped(path, start..<offset)))
+      ids.append((key: key(segment.dropFirst(), after: before), value: unescaped(path, start..<offset)))
     }
     before = segment
   }
-  return target
+  return ids
 }
 
 private func key(_ name: ArraySlice<UInt8>, after literal: ArraySlice<UInt8>) -> [UInt8] {

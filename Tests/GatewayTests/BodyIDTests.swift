@@ -2,7 +2,7 @@ import Testing
 
 @testable import Gateway
 
-@Suite struct BodyNameTests {
+@Suite struct BodyIDTests {
   /// What Go 1.2x's encoding/json takes from a body into a struct with `identity_id` and `ledger_id`.
   static let bodies: [(String, String?, String?)] = [
     (#"{"identity_id": "idt_1"}"#, "idt_1", nil),
@@ -33,9 +33,9 @@ import Testing
 
   @Test(arguments: bodies)
   func `reads a body as Core does`(body: String, identity: String?, ledger: String?) {
-    let names = BodyNames(Array(body.utf8).span)
-    #expect(names.identityID.map { String(decoding: $0, as: UTF8.self) } == identity)
-    #expect(names.ledgerID.map { String(decoding: $0, as: UTF8.self) } == ledger)
+    let ids = BodyIDs(Array(body.utf8).span)
+    #expect(ids.identityID.map { String(decoding: $0, as: UTF8.self) } == identity)
+    #expect(ids.ledgerID.map { String(decoding: $0, as: UTF8.self) } == ledger)
   }
 
   @Test(arguments: bodies)
@@ -43,7 +43,7 @@ import Testing
     let bytes = Array(body.utf8)
     guard let end = bytes.lastIndex(of: UInt8(ascii: "}")) else { return }
     for cut in 0..<end where !body.contains("trailing") || cut < end {
-      #expect(BodyNames(bytes.span.extracting(0..<cut)) == BodyNames(Span()))
+      #expect(BodyIDs(bytes.span.extracting(0..<cut)) == BodyIDs(Span()))
     }
   }
 
@@ -51,19 +51,19 @@ import Testing
   func `does not recurse into deep nesting`(opening: String) {
     for depth in [100, 9_000, 30_000] {
       let body = Array((#"{"identity_id":"a","x":"# + String(repeating: opening, count: depth)).utf8)
-      #expect(BodyNames(body.span).identityID == nil)
+      #expect(BodyIDs(body.span).identityID == nil)
     }
     let nested = String(repeating: "[", count: 9_000) + String(repeating: "]", count: 9_000)
-    #expect(BodyNames(Array(#"{"identity_id":"a","x":\#(nested)}"#.utf8).span).identityID != nil)
+    #expect(BodyIDs(Array(#"{"identity_id":"a","x":\#(nested)}"#.utf8).span).identityID != nil)
     let tooDeep = String(repeating: "[", count: 10_001) + String(repeating: "]", count: 10_001)
-    #expect(BodyNames(Array(#"{"identity_id":"a","x":\#(tooDeep)}"#.utf8).span).identityID == nil)
+    #expect(BodyIDs(Array(#"{"identity_id":"a","x":\#(tooDeep)}"#.utf8).span).identityID == nil)
   }
 
   @Test func `omits values that are too long for an id`() {
-    let long = String(repeating: "x", count: BodyNames.idBytesMax)
-    #expect(BodyNames(Array(#"{"identity_id":"\#(long)"}"#.utf8).span).identityID?.count == 256)
-    #expect(BodyNames(Array(#"{"identity_id":"\#(long)y"}"#.utf8).span).identityID == nil)
-    #expect(BodyNames(Array(#"{"identity_id":"a","identity_id":"\#(long)y"}"#.utf8).span).identityID == nil)
+    let long = String(repeating: "x", count: BodyIDs.idBytesMax)
+    #expect(BodyIDs(Array(#"{"identity_id":"\#(long)"}"#.utf8).span).identityID?.count == 256)
+    #expect(BodyIDs(Array(#"{"identity_id":"\#(long)y"}"#.utf8).span).identityID == nil)
+    #expect(BodyIDs(Array(#"{"identity_id":"a","identity_id":"\#(long)y"}"#.utf8).span).identityID == nil)
   }
 
   @Test func `any bytes are read safely`() {
@@ -71,11 +71,11 @@ import Testing
     let alphabet = Array(#"{}[]",:\u09identity_id "#.utf8) + [0, 0x80, 0xC3, 0xFF]
     for _ in 0..<20_000 {
       let body = (0..<Int.random(in: 0..<60, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }
-      _ = BodyNames(body.span)
+      _ = BodyIDs(body.span)
     }
   }
 
-  static let targets: [(String, String, [[String]])] = [
+  static let paths: [(String, String, [[String]])] = [
     ("/proxy/balances/:id/identity", "/balances/bln_1/identity", [["balance_id", "bln_1"]]),
     (
       "/proxy/identities/:id/tokenize/:field", "/identities/idt%40x/tokenize/Name",
@@ -85,11 +85,11 @@ import Testing
     ("/proxy/balances", "/balances", []),
   ]
 
-  @Test(arguments: targets)
+  @Test(arguments: paths)
   func `names the parameters of the path`(pattern: String, path: String, expected: [[String]]) {
     let bytes = Array("xx\(path)".utf8)
-    let target = auditTarget(pattern: Array(pattern.utf8), path: bytes.span, corePath: 2..<bytes.count)
+    let ids = auditedIDs(pattern: Array(pattern.utf8), path: bytes.span, corePath: 2..<bytes.count)
     #expect(
-      target.map { [String(decoding: $0.key, as: UTF8.self), String(decoding: $0.value, as: UTF8.self)] } == expected)
+      ids.map { [String(decoding: $0.key, as: UTF8.self), String(decoding: $0.value, as: UTF8.self)] } == expected)
   }
 }

@@ -1,8 +1,8 @@
 public import Glibc
 
-/// Monotonic time for deadlines and durations; wall and CPU time for logs and metrics.
+/// The clocks of the system: monotonic time for deadlines and durations; wall and CPU time for logs and metrics.
 @usableFromInline
-package enum MonotonicClock {
+package enum SystemClock {
   /// Nanoseconds since an unspecified moment (CLOCK_MONOTONIC).
   @inlinable @inline(__always) package static var nanoseconds: Int64 { read(CLOCK_MONOTONIC) }
 
