@@ -10,8 +10,16 @@ package final class Listener: Sendable {
     case unix(path: String, access: SocketAccess = SocketAccess())
   }
 
+  /// Who else has the socket, and what has to be removed with it.
+  private enum Kind {
+    case tcp
+    case unix(SocketFile)
+    /// Another process has it as well, and may accept from it after this one.
+    case inherited
+  }
+
   package let descriptor: FileDescriptor
-  private let file: SocketFile?
+  private let kind: Kind
 
   /// The length of the accept queue.
   package static let backlog: Int32 = 4096
@@ -20,18 +28,42 @@ package final class Listener: Sendable {
     switch address {
     case .tcp(let host, let port):
       descriptor = try Self.listenTCP(host, port)
-      file = nil
+      kind = .tcp
     case .unix(let path, let access):
       descriptor = try Self.listenUnix(path, setsModeLater: access.mode != nil)
       // Before listen(2): no one can connect until then.
       let file = SocketFile(path)
-      self.file = file
+      kind = .unix(file)
       try file.grant(access)
     }
     guard listen(descriptor.number, Self.backlog) == 0 else { throw Errno.last }
   }
 
-  deinit { file?.remove() }
+  /// Accepts from a socket that another process has opened and keeps open, such as the service manager.
+  ///
+  /// Its queue is never closed, and the file of a Unix socket stays as it is: connections wait there for the next
+  /// process that accepts.
+  package init(inheriting descriptor: consuming FileDescriptor) throws(InheritanceFault) {
+    let number = descriptor.number
+    let type = option(SO_TYPE, of: number)
+    let accepts = option(SO_ACCEPTCONN, of: number)
+    self.descriptor = descriptor
+    kind = .inherited
+    guard let type else { throw .notSocket }
+    guard type == Int32(SOCK_STREAM.rawValue) else { throw .notStream }
+    guard accepts == 1 else { throw .notListening }
+    let flags = fcntl(number, F_GETFL)
+    guard flags >= 0, fcntl(number, F_SETFL, flags | O_NONBLOCK) == 0, fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else {
+      throw .failed(.last)
+    }
+    // Accepted TCP sockets inherit it, as from a socket of this process; other sockets refuse it.
+    var one: Int32 = 1
+    unsafe _ = setsockopt(number, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  deinit {
+    if case .unix(let file) = kind { file.remove() }
+  }
 
   /// The bound address, with the port that the system chose for port 0.
   package var localAddress: SocketAddress? {
@@ -41,6 +73,20 @@ package final class Listener: Sendable {
       unsafe getsockname(descriptor.number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
     }
     return result == 0 ? SocketAddress(storage) : nil
+  }
+
+  /// The path of a Unix socket as it was bound, `@name` in the abstract namespace; nil for an IP address.
+  package var localPath: String? {
+    var address = sockaddr_un()
+    var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+    let result = unsafe withUnsafeMutableBytes(of: &address) {
+      unsafe getsockname(descriptor.number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
+    }
+    guard result == 0, address.sun_family == sa_family_t(AF_UNIX) else { return nil }
+    let count = min(Int(length), MemoryLayout<sockaddr_un>.size) - MemoryLayout<sockaddr_un>.offset(of: \.sun_path)!
+    let path = unsafe withUnsafeBytes(of: &address.sun_path) { unsafe Array($0.prefix(max(0, count))) }
+    guard path.first == 0 else { return String(decoding: path.prefix { $0 != 0 }, as: UTF8.self) }
+    return "@" + String(decoding: path.dropFirst(), as: UTF8.self)
   }
 
   /// Accepts the next connection, non-blocking and close-on-exec; nil if none is waiting.
@@ -74,12 +120,19 @@ package final class Listener: Sendable {
   /// Otherwise the kernel would complete further connections between the last `accept` and `stop`, and `stop` would reset
   /// them. TCP has no call for this: a socket filter drops SYN segments. Such a peer retries after a second and is refused
   /// then. If the filter cannot be attached, that window remains.
+  ///
+  /// The queue of an inherited socket stays open: shutdown and filter would apply to all processes that have it.
   package func closeQueue() {
-    guard file == nil else {
-      file?.remove()
+    switch kind {
+    case .tcp: filterNewConnections()
+    case .unix(let file):
+      file.remove()
       shutdown(descriptor.number, Int32(SHUT_RDWR))
-      return
+    case .inherited: break
     }
+  }
+
+  private func filterNewConnections() {
     // The flags of a TCP header are its byte 13 (RFC 9293 §3.1): SYN without ACK.
     var program = [
       sock_filter(code: UInt16(BPF_LD | BPF_B | BPF_ABS), jt: 0, jf: 0, k: 13),
@@ -96,10 +149,15 @@ package final class Listener: Sendable {
   }
 
   /// Refuses new connections, resets those not yet accepted, and removes the socket file, even while other references to
-  /// the listener exist.
+  /// the listener exist. Leaves all of that alone if the socket is inherited.
   package func stop() {
-    file?.remove()
-    shutdown(descriptor.number, Int32(SHUT_RDWR))
+    switch kind {
+    case .tcp: shutdown(descriptor.number, Int32(SHUT_RDWR))
+    case .unix(let file):
+      file.remove()
+      shutdown(descriptor.number, Int32(SHUT_RDWR))
+    case .inherited: break
+    }
   }
 
   private static func listenTCP(_ host: String, _ port: UInt16) throws(Errno) -> FileDescriptor {
@@ -178,6 +236,23 @@ package final class Listener: Sendable {
       unsafe body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), size)
     }
   }
+}
+
+/// Why a descriptor cannot be used as a listener.
+package enum InheritanceFault: Error, Equatable, Sendable {
+  case notSocket
+  /// For example a datagram socket.
+  case notStream
+  /// For example a connection.
+  case notListening
+  case failed(Errno)
+}
+
+/// An integer option of a socket; nil: the descriptor is not a socket.
+private func option(_ name: Int32, of descriptor: Int32) -> Int32? {
+  var value: Int32 = 0
+  var size = socklen_t(MemoryLayout<Int32>.size)
+  return unsafe getsockopt(descriptor, SOL_SOCKET, name, &value, &size) == 0 ? value : nil
 }
 
 /// The address of the peer of a connected socket.

@@ -10,15 +10,22 @@ package final class SmallHTTPServer: Sendable {
   private let ended = DispatchSemaphore(value: 0)
 
   /// Binds the address and starts serving.
+  package convenience init(
+    listen: Listener.Address, name: String, bounds: SmallServerBounds,
+    makeHandler: @escaping @Sendable () -> any RequestHandler
+  ) throws(Errno) {
+    try self.init(on: try Listener(listen), name: name, bounds: bounds, makeHandler: makeHandler)
+  }
+
+  /// Starts serving.
   ///
   /// - Parameters:
   ///   - name: the thread's name.
   ///   - makeHandler: called once, on that thread.
   package init(
-    listen: Listener.Address, name: String, bounds: SmallServerBounds,
+    on listener: Listener, name: String, bounds: SmallServerBounds,
     makeHandler: @escaping @Sendable () -> any RequestHandler
   ) throws(Errno) {
-    let listener = try Listener(listen)
     address = listener.localAddress ?? .unix(path: "")
     handle = try LoopHandle()
     let start = SmallLoop.Start(handle: handle, listener: listener, bounds: bounds, makeHandler: makeHandler)

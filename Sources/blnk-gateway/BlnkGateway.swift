@@ -102,7 +102,7 @@ import System
       0  success
       1  failure, or a negative answer, such as an invalid policy or a damaged audit log
       2  the command line is invalid
-      3  the change is written, but the running gateway has not put it in force
+      3  the change is written, but the running gateway has not applied it
     """
   }
 }

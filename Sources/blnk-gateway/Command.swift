@@ -57,7 +57,7 @@ enum CommandFault: Error {
   /// The command line is invalid.
   case usage(String)
   case failed(String)
-  /// The change is written, but the running gateway has not put it in force.
+  /// The change is written, but the running gateway has not applied it.
   case notInForce(String)
 
   var message: String {

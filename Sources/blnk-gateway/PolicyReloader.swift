@@ -11,6 +11,8 @@ final class PolicyReloader {
   /// Whether faults in individual files and instances prevent the start.
   private let isStrict: Bool
   private let logsWarnings: Bool
+  /// Is notified of each reload; nil: there is none to notify.
+  private let service: ServiceManager?
   private let log: (String) -> Void
   private var inForce = FolderPolicy()
   /// From the last time the folder was read.
@@ -30,13 +32,14 @@ final class PolicyReloader {
 
   init(
     _ folder: PolicyFolder, listen: ListenAddress? = nil, admin: ListenAddress? = nil, isStrict: Bool = false,
-    logsWarnings: Bool = true, log: @escaping (String) -> Void
+    logsWarnings: Bool = true, service: ServiceManager? = nil, log: @escaping (String) -> Void
   ) throws(CommandFault) {
     self.folder = folder
     self.listen = listen
     self.admin = admin
     self.isStrict = isStrict
     self.logsWarnings = logsWarnings
+    self.service = service
     self.log = log
     folders = FolderReading(folder).watchedFolders
     watch = try Self.watch(folders, folder)
@@ -83,6 +86,8 @@ final class PolicyReloader {
     replaceWatch(isWatching ? folders : [])
     let reading = FolderReading(folder, rereading: inventory)
     if onlyIfChanged, reading.stamp == inventory.stamp { return }
+    service?.notifyReloading()
+    defer { service?.notifyReady(server) }
     let before = inForce.revocations
     let result = read(reading)
     guard let policy = result.policy else {

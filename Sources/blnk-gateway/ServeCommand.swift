@@ -19,6 +19,12 @@ extension Command {
       Revocations in revoked.json always take effect. SIGUSR1 reopens the log files,
       for log rotation.
 
+      Under systemd it reports when it serves, reloads and drains (Type=notify), feeds
+      the watchdog as long as all loops make turns (WatchdogSec=), uses the sockets of
+      a socket unit whose addresses are in "listen" (FileDescriptorName=proxy) or
+      "admin" (FileDescriptorName=admin), and reads keys from credentials
+      (LoadCredential=). deploy/systemd has the units.
+
       Prints the access log on standard output, one JSON line per request, unless
       "access_log" of gateway.json names a file. Prints everything else on standard
       error: the addresses, policy findings, reloads and faults.
@@ -44,7 +50,8 @@ extension Command {
       blnk-gateway serve --policies policies --listen 127.0.0.1:8080
       """
   ) { arguments throws(CommandFault) in
-    // Before any thread starts: threads inherit the signal mask.
+    // Before any thread starts: threads inherit the signal mask, and may read the environment.
+    let service = try ServiceManager.fromEnvironment(log: Console.log)
     let signals = Signals(blocking: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     let ending = Signals(blocking: [SIGTERM, SIGINT])
     let listen = try arguments.address("--listen")
@@ -52,8 +59,8 @@ extension Command {
     let admin = try arguments.address("--admin")
     let folder = try PolicyFolder(arguments)
     let reloader = try PolicyReloader(
-      folder, listen: listen, admin: admin, isStrict: arguments.isSet("--strict"), log: Console.log)
-    let server = try start(reloader, stateFolder: folder.stateFolder)
+      folder, listen: listen, admin: admin, isStrict: arguments.isSet("--strict"), service: service, log: Console.log)
+    let server = try start(reloader, stateFolder: folder.stateFolder, service)
     while true {
       switch signals.wait(
         or: reloader.watch, settleMilliseconds: 200, timeoutMilliseconds: reloader.timeoutMilliseconds)
@@ -72,18 +79,25 @@ extension Command {
       break
     }
     ending.unblock()
+    service.notifyStopping(server)
     Console.log("draining; press Ctrl-C again to stop immediately")
     guard server.drain() else { throw .failed("exchanges still in progress after \"drain_s\" were aborted") }
     return 0
   }
 
   /// A separate function, so that the first policy is released when it is replaced.
-  private static func start(_ reloader: PolicyReloader, stateFolder: String) throws(CommandFault) -> Server {
+  private static func start(
+    _ reloader: PolicyReloader, stateFolder: String, _ service: ServiceManager
+  ) throws(CommandFault) -> Server {
     let (policy, faults) = try reloader.initialPolicy()
     do throws(StartFault) {
-      let server = try Server(policy, faults: faults, stateFolder: stateFolder) { line in Console.log(line) }
+      let server = try Server(
+        policy, faults: faults, stateFolder: stateFolder, inheriting: service.sockets
+      ) { line in Console.log(line) }
       for address in server.addresses { Console.log("listening on \(address)") }
       if let address = server.adminAddress { Console.log("admin endpoint on \(address)") }
+      service.notifyReady(server)
+      service.startWatchdog(server)
       return server
     } catch {
       throw .failed("\(error)")

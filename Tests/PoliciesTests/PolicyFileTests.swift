@@ -126,7 +126,15 @@ import Testing
   @Test(arguments: [
     (#""hunter2""#, "never the key itself"), (#"[]"#, "must have 1 to 8 keys"),
     (#"{}"#, #"must have exactly one of "env""#),
-    (#"{"env": "A", "file": "b"}"#, #"must have exactly one of "env" and "file""#),
+    (#"{"env": "A", "file": "b"}"#, #"must have exactly one of "env", "file" and "credential""#),
+    (#"{"credential": "a", "file": "b"}"#, #"must have exactly one of "env", "file" and "credential""#),
+    (#"{"env": "A", "credential": "b"}"#, #"must have exactly one of "env", "file" and "credential""#),
+    (#"{"credential": "../key"}"#, "must be the name of a credential: 1 to 255 of A-Z a-z 0-9 _ - ."),
+    (
+      #"{"credential": "core-key"}"#,
+      "key.credential: $CREDENTIALS_DIRECTORY is not set to an absolute path; start the gateway with "
+        + #"LoadCredential=core-key:PATH in its systemd unit, or name a file with {"file": "PATH"}"#
+    ),
     (#"{"env": "hunter-2"}"#, "must be the name of"),
     (#"{"env": "UNSET"}"#, "the environment variable UNSET is not set; set it, or name a file"),
     (#"{"file": "none"}"#, "the file policies/none does not exist; write the key into it"),
@@ -136,6 +144,50 @@ import Testing
   func `rejects key sources that name no key`(source: String, words: String) throws {
     let lines = try FolderFiles(["instances.json": keyed(source)]).load().findings.map(\.description)
     #expect(lines.first?.contains(words) == true && !lines.joined().contains("hunter2"), "\(lines)")
+  }
+
+  /// Writes a credential as systemd does, and loads a policy that names it.
+  private func load(_ source: String, credential: String?, mode: Int = 0o400) throws -> [String] {
+    try withTemporaryFolder { folder in
+      if let credential {
+        try folder.write(credential, to: "core-key")
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: folder.path("core-key"))
+      }
+      var files = FolderFiles(["instances.json": keyed(source)])
+      files.environment = ["CREDENTIALS_DIRECTORY": folder.path]
+      let result = try files.load()
+      let keys = result.policy?.instances.first?.keys.map { String(decoding: $0.reveal(), as: UTF8.self) } ?? []
+      return keys
+        + result.findings.filter { $0.severity != .note }.map {
+          $0.description.replacing(folder.path, with: "/credentials")
+        }
+    }
+  }
+
+  @Test func `reads a credential from $CREDENTIALS_DIRECTORY, without one newline at its end`() throws {
+    #expect(try load(#"{"credential": "core-key"}"#, credential: "hunter2\n") == ["hunter2"])
+    let list = #"[{"credential": "core-key"}, {"credential": "core-key"}]"#
+    #expect(try load(list, credential: "hunter2") == ["hunter2", "hunter2"])
+  }
+
+  @Test(arguments: [
+    (nil, "does not exist; add LoadCredential=core-key:PATH to the gateway's systemd unit and restart it"),
+    ("", "is empty; it must contain the key"),
+    ("hunter2\n\n", "contains bytes that a header field cannot carry; a key is one line of printable ASCII"),
+    (String(repeating: "hunter2.", count: 520), "is longer than 4098 bytes"),
+  ])
+  func `refuses a credential that is not a key, and does not show it`(credential: String?, words: String) throws {
+    let lines = try load(#"{"credential": "core-key"}"#, credential: credential)
+    #expect(
+      lines.first?.hasSuffix(
+        "instances.inst_demo.key.credential: the credential core-key (/credentials/core-key) \(words)") == true,
+      "\(lines)")
+    #expect(!lines.joined().contains("hunter2"))
+  }
+
+  @Test func `warns of a credential that others can read, as of a key file`() throws {
+    let lines = try load(#"{"credential": "core-key"}"#, credential: "hunter2", mode: 0o644)
+    #expect(lines.last?.contains("core-key (mode 0644) is readable by every user") == true, "\(lines)")
   }
 
   @Test func `rejects a log inside the policy folder, by whatever name`() throws {

@@ -28,12 +28,16 @@ package final class GatewayProcess: Sendable {
   /// - Parameters:
   ///   - environment: added to the environment of the tests.
   ///   - wrapper: a command that executes the program, with its arguments.
+  ///   - arguments: further arguments of the program.
+  ///   - whenRun: called when the command runs, for a wrapper that waits for something.
   package init(
-    _ folder: TestPolicyFolder, environment: [String: String] = [:], wrapper: [String] = []
+    _ folder: TestPolicyFolder, environment: [String: String] = [:], wrapper: [String] = [],
+    arguments: [String] = [], whenRun: () throws -> Void = {}
   ) throws {
     let fixtures = try Fixtures.ofTest()
     let command =
       wrapper + [try BuiltProgram.path(), "serve", "--policies", folder.path, "--state", folder.statePath]
+      + arguments
     process.executableURL = URL(fileURLWithPath: command[0])
     process.arguments = Array(command.dropFirst())
     process.environment = ProcessInfo.processInfo.environment
@@ -48,6 +52,12 @@ package final class GatewayProcess: Sendable {
     try process.run()
     // A separate thread: Foundation's readabilityHandler has crashed the tests at the end of a pipe.
     Thread { Self.read(errors.fileHandleForReading, into: errorText) }.start()
+    do {
+      try whenRun()
+    } catch {
+      if process.isRunning { process.terminate() }
+      throw error
+    }
     var port: UInt16?
     while port == nil {
       // A debug build takes seconds for a large folder, and a busy machine several times as long.

@@ -56,6 +56,20 @@ final class GatewayState: Sendable {
     }
   }
 
+  /// What is in force and what is wrong with the policy folder, for example
+  /// `serving generation 3, policy sha256 b27568e2…; 2 faults, the first: policies/clients.json:2: …`.
+  var statusLine: String {
+    let inForce = policyInForce
+    let work = isDraining.load(ordering: .relaxed) ? "draining" : "serving"
+    var line = "\(work) generation \(inForce.generation.number), policy sha256 \(inForce.generation.policy.digest)"
+    if let failure = inForce.failure { line += "; the last reload was refused: \(failure.message)" }
+    if let first = inForce.faults.first {
+      line +=
+        inForce.faults.count == 1 ? "; 1 fault: \(first)" : "; \(inForce.faults.count) faults, the first: \(first)"
+    }
+    return line
+  }
+
   /// The loops that have been in one turn for more than 10 s, because of endless or blocking work.
   func stuckLoops() -> [Int] {
     let now = SystemClock.nanoseconds

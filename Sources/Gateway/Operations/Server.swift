@@ -4,7 +4,7 @@ package import Policies
 import Reactor
 import SmallServer
 import Synchronization
-import System
+package import System
 import Telemetry
 import Upstream
 
@@ -36,9 +36,11 @@ package final class Server: Sendable {
   /// - Parameters:
   ///   - faults: the faults of individual files and instances, for `/status`.
   ///   - stateFolder: keeps the keys in use for the next start; nil: they are not kept.
+  ///   - inherited: listening sockets that replace those of the addresses that they are bound to.
   ///   - report: receives single lines for the operator, on any thread.
   package init(
     _ policy: Policy, faults: [String] = [], stateFolder: String? = nil,
+    inheriting inherited: InheritedSockets = InheritedSockets(),
     report write: @escaping @Sendable (String) -> Void
   ) throws(StartFault) {
     startLibcurl()
@@ -49,7 +51,9 @@ package final class Server: Sendable {
     let loops = policy.settings.loops > 0 ? policy.settings.loops : processorCount
     let policy = try policy.fitted(toDescriptors: DescriptorLimit.raise(), loops: loops, report: report)
     let gate = ConnectionGate(policy.settings)
-    let listeners = try Self.bind(policy.settings.listeners)
+    let inherited = try InheritedListeners(inherited, policy.settings)
+    let listeners = try Self.bind(policy.settings.listeners, inherited)
+    inherited.report(policy.settings, to: report)
     addresses = zip(listeners, policy.settings.listeners).map { ListenAddress($0.localAddress, asked: $1.address) }
     let log = try Self.openLog(policy.settings.accessLog, report)
     let audit = try AuditLog(policy.settings, report)
@@ -62,7 +66,9 @@ package final class Server: Sendable {
       generation, faults: faults,
       loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log,
       audit: { audit?.state })
-    let admin = try policy.settings.admin.map { settings throws(StartFault) in try Self.startAdmin(settings, state) }
+    let admin = try policy.settings.admin.map { settings throws(StartFault) in
+      try Self.startAdmin(settings, inherited.admin, state)
+    }
     self.state = state
     self.admin = admin
     adminAddress = admin.flatMap { admin in
@@ -123,6 +129,32 @@ package final class Server: Sendable {
     audit?.reopen()
   }
 
+  /// Whether every loop makes a turn within this time, except those that a drain has ended. Reports the first that does
+  /// not.
+  ///
+  /// Call it on one thread only.
+  package func loopsTurn(withinMilliseconds milliseconds: Int) -> Bool {
+    let deadline = DispatchTime.now() + .milliseconds(milliseconds)
+    for worker in workers { worker.askForTurn() }
+    guard let stuck = workers.firstIndex(where: { !$0.proof.isAnswered(by: deadline) }) else { return true }
+    reporter.report(
+      "watchdog: loop-\(stuck) has made no turn for \(milliseconds) ms; the service manager gets no sign of life until it "
+        + "makes one")
+    return false
+  }
+
+  /// One line for the service manager: what is in force, and what is wrong.
+  package var statusLine: String { state.statusLine }
+
+  /// The longest time that `drain` takes (milliseconds).
+  package var drainMillisecondsMax: Int {
+    let timeouts = control.withLock { $0.generation.policy.settings.timeouts }
+    return timeouts.drainDelayMilliseconds + timeouts.drainMilliseconds + Self.closingMillisecondsMax
+  }
+
+  /// For cutting exchanges, and for closing the logs.
+  private static let closingMillisecondsMax = 5_000
+
   /// The number of downstream connections of each loop.
   package var connectionCounts: [Int] { workers.map { $0.loop.connections.load(ordering: .relaxed) } }
 
@@ -155,9 +187,15 @@ package final class Server: Sendable {
     return stuck.isEmpty && !late.contains { $0.mailbox.hasCutExchanges.load(ordering: .relaxed) }
   }
 
-  private static func bind(_ settings: [Policies.Listener]) throws(StartFault) -> [Reactor.Listener] {
+  private static func bind(
+    _ settings: [Policies.Listener], _ inherited: InheritedListeners
+  ) throws(StartFault) -> [Reactor.Listener] {
     var listeners: [Reactor.Listener] = []
     for setting in settings {
+      if let listener = inherited.proxy[setting.address] {
+        listeners.append(listener)
+        continue
+      }
       let access = try setting.socketAccess
       do throws(Errno) {
         listeners.append(try Reactor.Listener(setting.address.forReactor(access)))
@@ -168,14 +206,17 @@ package final class Server: Sendable {
     return listeners
   }
 
-  private static func startAdmin(_ settings: AdminSettings, _ state: GatewayState) throws(StartFault) -> SmallHTTPServer
-  {
+  /// - Parameter inherited: nil: the address is bound.
+  private static func startAdmin(
+    _ settings: AdminSettings, _ inherited: Reactor.Listener?, _ state: GatewayState
+  ) throws(StartFault) -> SmallHTTPServer {
     let address = settings.address
     guard address.isLocal || settings.token != nil else {
       throw StartFault(description: settings.missingTokenMessage)
     }
     do throws(Errno) {
-      return try SmallHTTPServer(listen: address.forReactor(), name: "admin", bounds: AdminHandler.bounds) {
+      let listener = if let inherited { inherited } else { try Reactor.Listener(address.forReactor()) }
+      return try SmallHTTPServer(on: listener, name: "admin", bounds: AdminHandler.bounds) {
         AdminHandler(state, settings)
       }
     } catch {
@@ -218,6 +259,7 @@ private struct RunningWorker: Sendable {
   let metrics = LoopMetrics()
   let mailbox = Mailbox()
   let ended = DispatchSemaphore(value: 0)
+  let proof = TurnProof()
   /// Used for the first worker; also signalled when it ends.
   let listenersClosed = DispatchSemaphore(value: 0)
 
@@ -234,12 +276,17 @@ private struct RunningWorker: Sendable {
           log: log?.makeBuffer(), audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
           metrics: metrics, failedAddresses: failedAddresses, report: report)
         worker.run(listeners, sharedBy: handles)
+        proof.end()
       } catch {
         report("\(name) cannot start: \(error)")
       }
       listenersClosed.signal()
       ended.signal()
     }
+  }
+
+  func askForTurn() {
+    proof.ask { post(.prove(proof)) }
   }
 
   func post(_ message: Mailbox.Message) {

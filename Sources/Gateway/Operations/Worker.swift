@@ -20,6 +20,8 @@ final class Mailbox: Sendable {
     case drain
     /// Serve requests under this policy from now on.
     case install(Generation)
+    /// Answer in this turn.
+    case prove(TurnProof)
     /// Stop now, and cut exchanges in flight.
     case stop
   }
@@ -218,6 +220,7 @@ final class Worker: EventHandler, EventLoopDelegate {
         closed.signal()
       case .drain: drain()
       case .install(let generation): install(generation)
+      case .prove(let proof): proof.answer()
       case .stop: stop()
       }
     }

@@ -10,16 +10,20 @@ extension Field {
     return secrets.count == fields.count ? secrets : nil
   }
 
-  /// The bytes that `{"env": "NAME"}` or `{"file": "PATH"}` refers to, without one trailing newline.
+  /// The bytes that `{"env": "NAME"}`, `{"file": "PATH"}` or `{"credential": "NAME"}` refers to, without one trailing
+  /// newline.
   func secret(in reading: FolderReading) -> Secret? {
     guard case .object = node.value else {
-      return fail(#"must be {"env": "NAME"} or {"file": "PATH"}, never the key itself"#)
+      return fail(
+        #"must be {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}, never the key itself"#)
     }
-    guard let members = members(["env", "file"]) else { return nil }
-    switch (members["env"], members["file"]) {
-    case (let field?, nil): return field.environmentKey(in: reading)
-    case (nil, let field?): return field.fileKey(in: reading)
-    case (nil, nil), (_?, _?): return fail(#"must have exactly one of "env" and "file""#)
+    guard let members = members(["env", "file", "credential"]) else { return nil }
+    switch (members["env"], members["file"], members["credential"]) {
+    case (let field?, nil, nil): return field.environmentKey(in: reading)
+    case (nil, let field?, nil): return field.fileKey(in: reading)
+    case (nil, nil, let field?): return field.credentialKey(in: reading)
+    case (nil, nil, nil), (_?, _?, _), (_?, _, _?), (_, _?, _?):
+      return fail(#"must have exactly one of "env", "file" and "credential""#)
     }
   }
 
@@ -40,12 +44,42 @@ extension Field {
     guard let name = label(byteCountMax: 4096) else { return nil }
     let path = resolved(name, in: reading.folder.path)
     guard reading.folder.readsKeys else { return reading.skip(key: path) }
+    return key(in: path, named: "the file \(path)", remedy: "write the key into it", reading)
+  }
+
+  /// The key in a file of $CREDENTIALS_DIRECTORY, where systemd puts what LoadCredential= names (systemd.exec(5)).
+  private func credentialKey(in reading: FolderReading) -> Secret? {
+    guard let name = string() else { return nil }
+    guard isCredentialName(name) else {
+      return fail(#"must be the name of a credential: 1 to 255 of A-Z a-z 0-9 _ - ., not "." or "..""#)
+    }
+    guard reading.folder.readsKeys else { return reading.skip(key: "credential \(name)") }
+    guard let folder = reading.folder.environment["CREDENTIALS_DIRECTORY"], folder.hasPrefix("/") else {
+      return fail(
+        "$CREDENTIALS_DIRECTORY is not set to an absolute path; start the gateway with LoadCredential=\(name):PATH in its "
+          + "systemd unit, or name a file with {\"file\": \"PATH\"}")
+    }
+    let path = "\(folder)/\(name)"
+    let remedy = "add LoadCredential=\(name):PATH to the gateway's systemd unit and restart it"
+    return key(in: path, named: "the credential \(name) (\(path))", remedy: remedy, reading)
+  }
+
+  private func isCredentialName(_ name: String) -> Bool {
+    let punctuation = Array("_-.".utf8)
+    return (1...255).contains(name.utf8.count) && name != "." && name != ".."
+      && name.utf8.allSatisfy { byte in isAlphanumeric(byte) || punctuation.contains(byte) }
+  }
+
+  /// - Parameters:
+  ///   - source: the file, as messages name it.
+  ///   - remedy: what to do if there is no such file.
+  private func key(in path: String, named source: String, remedy: String, _ reading: FolderReading) -> Secret? {
     do throws(FileFault) {
       let content = try reading.content(path, byteCountMax: Self.keyBytesMax + 2)
       warnOfAccess(toKeyFile: path, mode: content.mode)
-      return key(content.bytes, from: "the file \(path)")
+      return key(content.bytes, from: source)
     } catch {
-      return fail("the file \(path) \(error.message)\(error == .absent ? "; write the key into it" : "")")
+      return fail("\(source) \(error.message)\(error == .absent ? "; \(remedy)" : "")")
     }
   }
 
