@@ -48,6 +48,7 @@ let package = Package(
     module("Dates"),
     module("Digests"),
     module("Policies", uses: ["Dates", "Digests", "HTTP1"]),
+    module("Fronts", uses: ["Digests", "HTTP1", "Policies"]),
     module("Reactor", uses: ["Bytes", "CLinux", "System"]),
     module("System", uses: ["CLinux"]),
     module("Telemetry", uses: ["Bytes", "Counters", "Dates", "Digests", "System"]),
@@ -56,7 +57,8 @@ let package = Package(
     module(
       "Gateway",
       uses: [
-        "Background", "Bytes", "Counters", "Dates", "Digests", "HTTP1", "Policies", "Reactor", "SmallServer", "System",
+        "Background", "Bytes", "Counters", "Dates", "Digests", "Fronts", "HTTP1", "Policies", "Reactor", "SmallServer",
+        "System",
         "Telemetry", "Upstream",
       ]),
     module("SmallServer", uses: ["Bytes", "HTTP1", "Reactor", "System"]),
@@ -88,6 +90,7 @@ let package = Package(
     tests(of: "Digests"),
     tests(of: "Bytes", uses: ["TestValues"]),
     tests(of: "Counters"),
+    tests(of: "Fronts", uses: ["HTTP1", "Policies", "TestValues"], resources: [.copy("Fixtures")]),
     tests(of: "HTTP1", uses: ["Bytes", "TestValues"]),
     tests(of: "SmallServer", uses: ["Bytes", "HTTP1", "Reactor", "TestSupport"]),
     .testTarget(
@@ -103,7 +106,7 @@ let package = Package(
         "Bytes", "Counters", "Digests", "HTTP1", "Policies", "Reactor", "System", "Telemetry", "TestFolders",
         "TestSupport", "TestValues", "Upstream",
       ]),
-    tests(of: "Policies", uses: ["Digests", "HTTP1", "TestFolders"], resources: [.copy("Fixtures")]),
+    tests(of: "Policies", uses: ["Digests", "HTTP1", "TestFolders", "TestValues"], resources: [.copy("Fixtures")]),
     .target(
       name: "LoopSupport", dependencies: ["Bytes", "Reactor", "System", "TestFolders", "TestValues"],
       path: "Tests/LoopSupport", swiftSettings: strict),

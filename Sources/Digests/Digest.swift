@@ -10,11 +10,14 @@ package struct Digest: Sendable {
   }
 
   /// Reads 64 hexadecimal digits of either case; nil for any other text.
-  package init?(hex text: String) {
-    guard text.utf8.count == 64 else { return nil }
+  package init?(hex text: String) { self.init(hex: text.utf8Span.span) }
+
+  /// The same for text as received.
+  package init?(hex text: Span<UInt8>) {
+    guard text.count == 64 else { return nil }
     var words: InlineArray<4, UInt64> = [0, 0, 0, 0]
-    for (index, digit) in text.utf8.enumerated() {
-      guard let value = hexValue(digit) else { return nil }
+    for index in text.indices {
+      guard let value = hexValue(text[index]) else { return nil }
       words[index / 16] = words[index / 16] << 4 | UInt64(value)
     }
     self.init(words: (words[0], words[1], words[2], words[3]))

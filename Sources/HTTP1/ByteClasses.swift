@@ -69,7 +69,7 @@ extension UInt8 {
 extension Span<UInt8> {
   /// Whether the bytes of `range` equal `text`, ignoring ASCII case; `text` must be lower case.
   @inline(__always)
-  func has(anyCaseOf text: String, at range: Range<Int>) -> Bool {
+  package func has(anyCaseOf text: String, at range: Range<Int>) -> Bool {
     let expected = text.utf8Span.span
     guard expected.count == range.count else { return false }
     for offset in 0..<range.count where self[range.lowerBound + offset].lowercased != expected[offset] { return false }
@@ -103,7 +103,7 @@ extension Span<UInt8> {
 
   /// `range` without leading and trailing OWS.
   @inline(__always)
-  func trimmed(_ range: Range<Int>) -> Range<Int> {
+  package func trimmed(_ range: Range<Int>) -> Range<Int> {
     let (start, end) = (range.lowerBound, range.upperBound)
     // Fast path: a value after one space.
     if start &+ 1 < end, self[start] == .space, self[start &+ 1] > .space, self[end &- 1] > .space {

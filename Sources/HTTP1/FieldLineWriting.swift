@@ -96,12 +96,16 @@ extension [UInt8] {
   package init(fields: KeyValuePairs<String, [UInt8]>) {
     self = []
     reserveCapacity(fields.reduce(0) { $0 + $1.key.utf8.count + $1.value.count + ByteWriter.fieldDelimiterByteCount })
-    for (name, value) in fields {
-      precondition(value.allSatisfy(\.isFieldContent), "a control byte in the value of \(name)")
-      append(contentsOf: name.utf8)
-      append(contentsOf: ": ".utf8)
-      append(contentsOf: value)
-      append(contentsOf: "\r\n".utf8)
-    }
+    for (name, value) in fields { append(field: name, value) }
+  }
+
+  /// Appends a field line; traps if the value has a control byte except HTAB.
+  package mutating func append(field name: String, _ value: some Sequence<UInt8>) {
+    append(contentsOf: name.utf8)
+    append(contentsOf: ": ".utf8)
+    let start = count
+    append(contentsOf: value)
+    precondition(self[start...].allSatisfy(\.isFieldContent), "a control byte in the value of \(name)")
+    append(contentsOf: "\r\n".utf8)
   }
 }

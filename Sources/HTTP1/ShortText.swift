@@ -3,7 +3,7 @@
 package struct ShortText: Sendable {
   package static let bytesMax = 16
 
-  @usableFromInline let count: Int
+  @usableFromInline package let count: Int
   /// The first eight bytes, little-endian, zero-padded.
   @usableFromInline let first: UInt64
   @usableFromInline let second: UInt64
@@ -32,6 +32,14 @@ extension Span<UInt8> {
   /// Whether the bytes of `range` equal `text`, including case.
   @inlinable @inline(__always)
   package func has(_ text: borrowing ShortText, at range: Range<Int>) -> Bool { text.isAt(range, of: self) }
+
+  /// Whether the bytes from `start` on are `text`, as far as they are there; `start` must not be beyond the end.
+  package func mayHave(_ text: borrowing ShortText, at start: Int) -> Bool {
+    for offset in 0..<Swift.min(text.count, count - start) where self[start + offset] != text.byte(at: offset) {
+      return false
+    }
+    return true
+  }
 
   /// Whether `range` begins with `text`, including case.
   package func begins(with text: borrowing ShortText, in range: Range<Int>) -> Bool {

@@ -4,7 +4,8 @@
 /// Each case has one status, one fault source and one breaker verdict. The access log has the cause.
 package enum GatewayCode: UInt8, CaseIterable, Sendable {
   // Rejected before an instance is involved; the caller can correct the request.
-  case tokenRequired, authorizationMalformed, tokenInvalid, tokenExpired, tokenRevoked, networkForbidden
+  case tokenRequired, authorizationMalformed, tokenInvalid, tokenExpired, tokenRevoked, networkForbidden,
+    certificateMismatch
   case routeUnknown, methodNotAllowed, scopeInsufficient
   case instanceRequired, instanceMalformed, instanceForbidden, instanceUnknown
   case rateLimited, concurrencyLimited
@@ -45,6 +46,7 @@ extension GatewayCode {
     case .tokenExpired: "GATEWAY_TOKEN_EXPIRED"
     case .tokenRevoked: "GATEWAY_TOKEN_REVOKED"
     case .networkForbidden: "GATEWAY_NETWORK_FORBIDDEN"
+    case .certificateMismatch: "GATEWAY_CERTIFICATE_MISMATCH"
     case .routeUnknown: "GATEWAY_ROUTE_UNKNOWN"
     case .methodNotAllowed: "GATEWAY_METHOD_NOT_ALLOWED"
     case .scopeInsufficient: "GATEWAY_SCOPE_INSUFFICIENT"
@@ -89,7 +91,7 @@ extension GatewayCode {
   package var status: Int {
     switch self {
     case .authorizationMalformed, .instanceRequired, .instanceMalformed, .requestMalformed: 400
-    case .tokenRequired, .tokenInvalid, .tokenExpired, .tokenRevoked: 401
+    case .tokenRequired, .tokenInvalid, .tokenExpired, .tokenRevoked, .certificateMismatch: 401
     case .networkForbidden, .scopeInsufficient, .instanceForbidden: 403
     case .routeUnknown, .instanceUnknown: 404
     case .methodNotAllowed: 405
@@ -123,6 +125,7 @@ extension GatewayCode {
     case .tokenExpired: "The access token has expired."
     case .tokenRevoked: "The access token has been revoked."
     case .networkForbidden: "The client is not allowed to call from this address."
+    case .certificateMismatch: "The access token may be used only with the TLS certificate that is registered for it."
     case .routeUnknown: "No route matches the request path."
     case .methodNotAllowed: "The route does not support this method."
     case .scopeInsufficient: "The access token lacks the scope that the route requires."
@@ -171,6 +174,7 @@ extension GatewayCode {
     // Replaced by the exact time where it is known: a budget's reset, a breaker's pause.
     case .rateLimited, .upstreamUnavailable: 1
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .requestMalformed, .requestTimeout, .bodyTooLarge, .targetTooLong, .expectationUnsupported,
       .headersTooLarge, .notImplemented, .versionUnsupported, .upstreamRefused, .upstreamUnresolved,
@@ -183,6 +187,7 @@ extension GatewayCode {
   package var source: FaultSource {
     switch self {
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .clientLeft:
@@ -205,6 +210,7 @@ extension GatewayCode {
       .upstreamMalformed, .upstreamTimeout:
       .failure
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .draining,
@@ -223,6 +229,7 @@ extension GatewayCode {
       .notImplemented, .versionUnsupported, .draining, .overloaded, .responseCut, .clientLeft, .internalFault:
       true
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .auditUnavailable, .introspectionUnavailable,
       .instanceReadOnly, .instanceMisconfigured, .upstreamBusy, .upstreamUnavailable, .upstreamRefused,

@@ -33,11 +33,14 @@ package final class AccessLogBuffer {
   /// - Parameters:
   ///   - token: the token's note in the policy.
   ///   - route: the route's pattern.
+  ///   - peer: the caller's address.
+  ///   - via: the address of the front that reported the caller.
   ///   - head: the bytes that `texts` are ranges of.
   ///   - now: microseconds on any monotonic clock.
   package func append(
     _ record: borrowing ExchangeRecord, client: Span<UInt8>, token: Span<UInt8>, instance: Span<UInt8>,
-    route: Span<UInt8>, operation: Span<UInt8>, peer: Span<UInt8>, _ texts: RequestTexts, in head: Span<UInt8>,
+    route: Span<UInt8>, operation: Span<UInt8>, peer: Span<UInt8>, via: Span<UInt8>,
+    _ texts: RequestTexts, in head: Span<UInt8>,
     now: Int64
   ) {
     guard bytes.count < Self.bytesMax || handOver() else {
@@ -46,7 +49,8 @@ package final class AccessLogBuffer {
     }
     if isEmpty { oldestAt = now }
     line.append(
-      record, client: client, token: token, instance: instance, route: route, operation: operation, peer: peer, texts,
+      record, client: client, token: token, instance: instance, route: route, operation: operation, peer: peer,
+      via: via, texts,
       in: head, to: text)
     lines += 1
     guard text.count >= Self.gatheredBytes else { return }

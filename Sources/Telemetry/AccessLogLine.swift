@@ -10,10 +10,13 @@ struct AccessLogLine {
   @inline(__always)
   mutating func append(
     _ record: borrowing ExchangeRecord, client: Span<UInt8>, token: Span<UInt8>, instance: Span<UInt8>,
-    route: Span<UInt8>, operation: Span<UInt8>, peer: Span<UInt8>, _ texts: RequestTexts, in head: Span<UInt8>,
+    route: Span<UInt8>, operation: Span<UInt8>, peer: Span<UInt8>, via: Span<UInt8>,
+    _ texts: RequestTexts, in head: Span<UInt8>,
     to out: ByteBuffer
   ) {
-    let names = client.count &+ token.count &+ instance.count &+ route.count &+ operation.count &+ peer.count
+    let names =
+      client.count &+ token.count &+ instance.count &+ route.count &+ operation.count &+ peer.count
+      &+ via.count
     let answers = record.literalBytes
     out.write(atMost: Self.fixedBytesMax &+ ByteWriter.jsonBytesMax(names &+ texts.byteCount &+ answers)) { out in
       out.append(#"{"time":""#)
@@ -59,6 +62,7 @@ struct AccessLogLine {
       case nil: break
       }
       out.append(#","peer":""#, json: peer)
+      out.append(#","via":""#, json: via)
       out.append("}\n")
     }
   }

@@ -43,7 +43,7 @@ extension PolicyFolder {
     let result = LoadResult(policy: read.policy, findings: read.findings + [reading.skippedNote].compactMap(\.self))
     guard let policy = result.policy else { return result }
     let fitted = policy.fittedToDescriptors(in: reading)
-    let findings = result.findings + Policy.unimplementedKeyFindings(in: reading) + fitted.findings
+    let findings = result.findings + fitted.findings
     return LoadResult(policy: findings.contains(where: \.preventsLoading) ? nil : fitted.policy, findings: findings)
   }
 }

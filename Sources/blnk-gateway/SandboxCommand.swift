@@ -37,7 +37,8 @@ extension Command {
         name: "--key-file", value: "FILE",
         help: "the file with the required X-Blnk-Key; one trailing newline is ignored"),
       Option(
-        name: "--as", value: "0.15|documented", help: "answer like Core v0.15 (default) or as Blnk's documentation says"),
+        name: "--as", value: "0.15|documented", help: "answer like Core v0.15 (default) or as Blnk's documentation says"
+      ),
     ],
     exitCodes: [0: "stopped by a signal", 1: "it cannot listen or read the key file"],
     example: """

@@ -58,22 +58,6 @@ import Testing
     }
   }
 
-  @Test func `check and serve warn of what is not in force, and serve does not start without proxy_protocol`() throws {
-    let folder = try PolicyCopy(
-      gateway: #"{ "listen": { "address": "127.0.0.1:0", "proxy_protocol": true }, "trusted_proxies": ["10.0.0.0/8"] }"#
-    )
-    for command in ["check", "serve"] {
-      let outcome = try Program.run([command, "--policies", folder.path], environment: Program.keys)
-      #expect(outcome.exitCode == 1)
-      let lines = outcome.output + outcome.errors
-      #expect(
-        lines.contains(
-          "gateway.json:1: listen.proxy_protocol: not implemented in this version; remove it: the gateway "))
-      #expect(
-        lines.contains("gateway.json:1: warning: trusted_proxies: not implemented in this version; has no effect"))
-    }
-  }
-
   @Test func `serve says where it listens, reads the folder again on SIGHUP, and ends in order`() throws {
     let arguments = ["serve", "--policies", Program.policies, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
     for number in [SIGTERM, SIGINT] {

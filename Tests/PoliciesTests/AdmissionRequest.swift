@@ -70,7 +70,8 @@ struct Request {
     from peer: PeerAddress, by policy: Policy, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
   ) throws -> Admission {
     let parser = try parsed()
-    let decision = try policy.admit(parser.head, bytes.span, from: peer, at: admissionTime, &digests, noting: &trace)
+    let decision = try policy.admit(
+      parser.head, bytes.span, from: Caller(peer), at: admissionTime, &digests, noting: &trace)
     guard case .admitted(let admission) = decision else { throw Undecided() }
     return admission
   }

@@ -35,7 +35,7 @@ import Testing
       var trace = AdmissionTrace()
       do throws(Rejection) {
         let decision = try AdmitTests.policy.admit(
-          parser.head, bytes.span, from: near, at: UnixSeconds(0), &digests, noting: &trace)
+          parser.head, bytes.span, from: Caller(near), at: UnixSeconds(0), &digests, noting: &trace)
         guard case .admitted(let admission) = decision else { preconditionFailure("no token is pending") }
         #expect(bytes[admission.corePath].first == UInt8(ascii: "/"), "seed \(seed)")
         outcomes.insert("admitted")

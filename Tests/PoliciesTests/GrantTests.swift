@@ -25,11 +25,12 @@ import Testing
     (["0.0.0.0/0", "::/0"], true, true, true), (["0.0.0.0/0"], true, false, false), (["::/0"], false, true, false),
     (["10.0.0.0/8", "::1"], false, true, false), (["0.0.0.0/1", "::/0"], false, true, false),
   ])
-  func `knows whom networks let in`(networks: [String], ipv4: Bool, ipv6: Bool, unix: Bool) throws {
+  func `knows whom networks let in`(networks: [String], ipv4: Bool, ipv6: Bool, noAddress: Bool) throws {
     let grant = NetworkGrant(try networks.map { try #require(Network($0)) })
     #expect(grant.contains(.ip(IPAddress(ipv4: 0xc000_0201))) == ipv4)
     #expect(grant.contains(.ip(IPAddress(high: 0, low: 1))) == ipv6)
-    #expect(grant.contains(.unix) == unix)
+    #expect(grant.contains(.unix) == noAddress)
+    #expect(grant.contains(.unknown) == noAddress)
   }
 
   @Test func `has a place for every method`() {

@@ -79,21 +79,6 @@ import Testing
   }
 
   /// A key that takes effect must be removed from the guide's list, too.
-  @Test func `it names as not in force what is not, and nothing else`() throws {
-    var files = FolderFiles()
-    files.files = [
-      "gateway.json": NotInForceTests.gateway, "instances.json": NotInForceTests.instances,
-      "clients.json": NotInForceTests.clients,
-    ]
-    let found = try files.withFolder { Policy.unimplementedKeyFindings(in: FolderReading($0)) }
-    let keys = found.map { finding in
-      finding.keyPath.replacing(/\[[0-9]+\]/, with: "").replacing(/^(instances|clients)\.[a-z_]+\./, with: "")
-    }
-    let said = ["gateway.json", "instances.json", "clients.json"].flatMap { file in
-      rows(of: file).filter { $0.text.hasPrefix("not in force") }.map(\.key)
-    }
-    #expect(!keys.isEmpty && Set(said) == Set(keys))
-  }
 
   @Test func `it names every key of the blocks`() throws {
     for file in ["gateway.json", "instances.json", "clients.json"] {

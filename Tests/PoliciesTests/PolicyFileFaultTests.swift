@@ -14,7 +14,7 @@ import Testing
       "policies/gateway.json:1: listen: has a path of 108 bytes; the path of a Unix socket has at most 107"
     ),
     (#"{"listen": []}"#, "policies/gateway.json:1: listen: must have 1 to 16 addresses"),
-    (#"{"listen": {"proxy_protocol": true}}"#, #"policies/gateway.json:1: listen: "address" is missing"#),
+    (#"{"listen": {"trusts": "forwarded"}}"#, #"policies/gateway.json:1: listen: "address" is missing"#),
     (
       #"{"listen": {"address": "unix:/a", "mode": "0680"}}"#,
       #"policies/gateway.json:1: listen.mode: must be file permissions in octal, such as "0660""#

@@ -19,7 +19,7 @@ import Testing
 
   @Test func `reads every key of gateway.json`() throws {
     let text = #"""
-      { "listen": ["0.0.0.0:80", {"address": "unix:/run/a", "proxy_protocol": true, "mode": "0660", "group": "www-data"}],
+      { "listen": ["0.0.0.0:80", {"address": "unix:/run/a", "trusts": "proxy_protocol", "mode": "0660", "group": "www-data"}],
         "admin": {"address": "[::1]:9", "token": {"env": "DEMO_KEY"}, "hosts": ["Ops.example", "[2001:db8::1]"]}, "loops": 3, "trusted_proxies": ["10.0.0.0/8"],
         "access_log": "access.log", "audit_log": "/var/audit.log", "audit_key": {"env": "DEMO_KEY"}, "watch": false,
         "health_on_listen": true,
@@ -33,7 +33,7 @@ import Testing
     let settings = try #require(result.policy).settings
     #expect(result.findings.isEmpty)
     #expect(settings.listeners.map(\.address.description) == ["0.0.0.0:80", "unix:/run/a"])
-    #expect(settings.listeners.map(\.expectsProxyHeader) == [false, true])
+    #expect(settings.listeners.map(\.trust) == [.nothing, .proxyProtocol])
     #expect(settings.listeners[1].mode == 0o660 && settings.listeners[1].group == .name("www-data"))
     #expect(settings.admin?.token?.reveal() == Array("hunter2".utf8))
     #expect(settings.admin?.hosts == ["ops.example", "[2001:db8::1]"])
@@ -96,11 +96,11 @@ import Testing
     let policy = try #require(try FolderFiles(["clients.json": text]).load().policy)
     let (a, b) = (policy.clients[0], policy.clients[1])
     #expect(a.name == "A é" && a.scopes == .all && a.instances == .all && a.defaultInstance == 1 && a.isRevoked)
-    #expect(a.networks == .only([Network("10.0.0.0/8")!]))
+    #expect(a.callers.networks == .only([Network("10.0.0.0/8")!]))
     let rates = (read: RateLimit(requestsPerSecond: 50.5, burst: 51), write: RateLimit(requestsPerSecond: 1, burst: 9))
     #expect(a.limits == ClientLimits(rates: .separate(read: rates.read, write: rates.write), concurrentMax: 32))
     #expect(b.name == "b" && b.scopes == ScopeSet() && b.instances == .only([]) && b.defaultInstance == nil)
-    #expect(b.networks == .all && b.limits.rates == .shared(RateLimit(requestsPerSecond: 2, burst: 3)))
+    #expect(b.callers.networks == .all && b.limits.rates == .shared(RateLimit(requestsPerSecond: 2, burst: 3)))
     #expect(
       policy.tokens.index(of: try #require(digest)) == 0 && policy.tokens.note(of: 0).elementsEqual("laptop".utf8))
     #expect(policy.tokens.entries[0].expiry?.rawValue == 2_082_758_400)

@@ -13,7 +13,7 @@ import Testing
     var trace = AdmissionTrace()
     var digests = emptyDigests()
     return try policy.authenticate(
-      request.parsed().head, request.bytes.span, from: near, at: admissionTime, &digests, noting: &trace
+      request.parsed().head, request.bytes.span, from: Caller(near), at: admissionTime, &digests, noting: &trace
     ).requirePrincipal()
   }
 

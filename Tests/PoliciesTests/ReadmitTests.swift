@@ -48,7 +48,7 @@ import Testing
     let newer = try files.policy()
     do throws(Rejection) {
       _ = try newer.readmit(
-        parser.head, request.bytes.span, from: near, at: now, &digests, sameAs: admission, by: older)
+        parser.head, request.bytes.span, from: Caller(near), at: now, &digests, sameAs: admission, by: older)
       return nil
     } catch {
       return error

@@ -14,6 +14,7 @@ struct AccessLogLineTests {
     var route: [UInt8] = []
     var operation: [UInt8] = []
     var peer: [UInt8] = []
+    var via: [UInt8] = []
   }
 
   private func line(
@@ -33,7 +34,8 @@ struct AccessLogLineTests {
     let out = ByteBuffer(capacity: 1)
     line.append(
       record, client: names.client.span, token: names.token.span, instance: names.instance.span,
-      route: names.route.span, operation: names.operation.span, peer: names.peer.span, texts, in: head.span, to: out)
+      route: names.route.span, operation: names.operation.span, peer: names.peer.span, via: names.via.span, texts,
+      in: head.span, to: out)
     return out.text
   }
 
@@ -47,7 +49,8 @@ struct AccessLogLineTests {
       RequestID(high: 0x0123_4567_89ab_cdef, low: 0xf), startedAt: 1_795_194_369_000_042, status: 502)
     let names = Names(
       client: Array("demo-app".utf8), token: Array("Ann's \"laptop\"".utf8), instance: Array("inst_demo".utf8),
-      route: Array("/proxy/balances/:id".utf8), operation: Array("balances.get".utf8), peer: Array("[::1]:5".utf8))
+      route: Array("/proxy/balances/:id".utf8), operation: Array("balances.get".utf8), peer: Array("[::1]:5".utf8),
+      via: Array("unix".utf8))
     record.tokenDigestPrefix = 0x00ab_cdef
     record.code = "GATEWAY_UPSTREAM_BROKEN"
     record.outcome = "unknown"
@@ -65,12 +68,12 @@ struct AccessLogLineTests {
       + #""token":"Ann's \"laptop\"","token_sha256":"00abcdef","instance":"inst_demo","method":"GET","#
       + #""route":"/proxy/balances/:id","path":"/proxy/balances/1","operation":"balances.get","status":502,"#
       + #""code":"GATEWAY_UPSTREAM_BROKEN","outcome":"unknown","bytes_in":0,"bytes_out":1234,"total_ms":1234.567,"#
-      + #""first_byte_ms":1.000,"connect_ms":0.000,"queue_ms":0.009,"tries":2,"pooled":true,"peer":"[::1]:5"}"#
+      + #""first_byte_ms":1.000,"connect_ms":0.000,"queue_ms":0.009,"tries":2,"pooled":true,"peer":"[::1]:5","via":"unix"}"#
     let written = line(
       record, names, path: Array("/proxy/balances/1".utf8), clientRequestID: Array("mine".utf8),
       traceID: "4bf92f3577b34da6a3ce929d0e0e4736")
     #expect(written == expected + "\n")
-    #expect(try parsed(expected).count == 24)
+    #expect(try parsed(expected).count == 25)
   }
 
   @Test
@@ -108,9 +111,10 @@ struct AccessLogLineTests {
     (record.bytesIn, record.bytesOut, record.tries, record.pooled) = (.min, .min, .min, false)
     (record.total, record.firstByte, record.connect, record.queue) = (.min, .min, .min, .min)
     (record.code, record.outcome, record.fault) = (text, text, text)
-    let names = Names(client: bytes, token: bytes, instance: bytes, route: bytes, operation: bytes, peer: bytes)
+    let names = Names(
+      client: bytes, token: bytes, instance: bytes, route: bytes, operation: bytes, peer: bytes, via: bytes)
     let written = line(record, names, method: text, path: bytes, clientRequestID: bytes, traceID: text)
-    #expect(written.utf8.count > 400 + 13 * 6 * count)
+    #expect(written.utf8.count > 400 + 14 * 6 * count)
     let fields = try parsed(written)
     #expect(fields["tries"] as? Int == .min)
     for name in ["code", "outcome", "fault", "peer", "method"] where count > 0 {

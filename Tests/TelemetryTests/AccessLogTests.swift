@@ -33,7 +33,8 @@ struct AccessLogTests {
     texts.method = 0..<3
     texts.path = 4..<head.count
     buffer.append(
-      record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: Span(), texts,
+      record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: Span(),
+      via: Span(), texts,
       in: head.span, now: now)
   }
 

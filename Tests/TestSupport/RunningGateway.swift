@@ -10,6 +10,7 @@ package final class RunningGateway: Sendable {
   package let adminPort: UInt16?
   package let policy: Policy
   private let server: Server
+  private let log = Log()
   private let folder: TestPolicyFolder
   /// Whether every exchange completed; nil until the gateway is drained.
   private let isDrained = Mutex<Bool?>(nil)
@@ -32,7 +33,7 @@ package final class RunningGateway: Sendable {
       hosts: hosts, gateway: gateway, routes: routes)
     let policy = try Self.load(folder)
     self.policy = policy
-    let log = Log()
+    let log = log
     server = try Server(policy) { line in log.text.withLock { $0 += line + "\n" } }
     guard case .ip(_, let port) = server.addresses[0] else { throw Failed(findings: ["no port"]) }
     self.port = port
@@ -43,6 +44,9 @@ package final class RunningGateway: Sendable {
   private final class Log: Sendable {
     let text = Mutex("")
   }
+
+  /// The lines that it has reported to its operator.
+  package var reported: String { log.text.withLock { $0 } }
 
   private static func load(_ folder: TestPolicyFolder) throws -> Policy {
     let result = Policy.load(

@@ -67,7 +67,9 @@ final class Acceptor: EventHandler {
   private func handOver(_ descriptor: consuming FileDescriptor, from peer: PeerAddress) throws(Errno) {
     let number = descriptor.number
     let (least, openCount) = leastBusy
-    if let refusal = gate.admit(number, from: peer, openCount: openCount) {
+    if let refusal = gate.admit(
+      number, from: peer, openCount: openCount, exempting: worker.snapshot.policy.settings.trustedProxies)
+    {
       reportRarely("refusing connections: \(refusal.message)")
       return worker.refuse(descriptor, from: peer, refusal)
     }

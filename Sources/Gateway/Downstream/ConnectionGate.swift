@@ -7,8 +7,6 @@ import Synchronization
 final class ConnectionGate: Sendable {
   private let connectionsMax: Int
   private let perAddressMax: Int
-  /// Exempt from the limit per address: their connections serve many callers.
-  private let trustedProxies: [Network]
   private let counts = Mutex(AddressCounts())
 
   private struct AddressCounts {
@@ -20,7 +18,6 @@ final class ConnectionGate: Sendable {
   init(_ settings: GatewaySettings) {
     connectionsMax = settings.limits.connectionsMax
     perAddressMax = settings.limits.connectionsPerAddressMax
-    trustedProxies = settings.trustedProxies
   }
 
   /// Whether there is a limit per address.
@@ -31,11 +28,18 @@ final class ConnectionGate: Sendable {
   /// - Parameters:
   ///   - peer: used only if there is a limit per address.
   ///   - openCount: the number of open connections.
-  func admit(_ descriptor: Int32, from peer: PeerAddress, openCount: Int) -> LocalReply? {
+  ///   - exempt: the fronts, whose connections serve many callers.
+  func admit(_ descriptor: Int32, from peer: PeerAddress, openCount: Int, exempting exempt: [Network]) -> LocalReply? {
     guard openCount < connectionsMax else { return .overloaded(connectionsMax: connectionsMax) }
-    guard countsAddresses, case .ip(let address) = peer, !trustedProxies.contains(where: { $0.contains(address) })
+    guard countsAddresses, case .ip(let address) = peer, !exempt.contains(where: { $0.contains(address) })
     else { return nil }
-    return count(descriptor, at: address.hostAddress) ? nil : .addressOverloaded(connectionsMax: perAddressMax)
+    return admitClient(descriptor, address)
+  }
+
+  /// Counts the connection of a client whose address a front has reported; or returns the reply that refuses it.
+  func admitClient(_ descriptor: Int32, _ client: IPAddress) -> LocalReply? {
+    guard countsAddresses else { return nil }
+    return count(descriptor, at: client.hostAddress) ? nil : .addressOverloaded(connectionsMax: perAddressMax)
   }
 
   private func count(_ descriptor: Int32, at address: IPAddress) -> Bool {

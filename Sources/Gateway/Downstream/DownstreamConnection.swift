@@ -1,4 +1,5 @@
 import Bytes
+import Fronts
 import HTTP1
 import Policies
 import Reactor
@@ -10,6 +11,8 @@ import Telemetry
 /// One exchange runs at a time; pipelined requests wait in the input buffer. While idle it holds no buffer.
 final class DownstreamConnection: EventHandler {
   private enum Phase {
+    /// Waiting for the rest of the PROXY header, before any request.
+    case readingProxyHeader
     /// Waiting for the first byte of a request.
     case idle
     case readingHead
@@ -23,7 +26,9 @@ final class DownstreamConnection: EventHandler {
   let socket: Socket
   /// The index of the listener that accepted it, in the order of the settings.
   let listener: Int
-  let peer: Peer
+  private(set) var peer: Peer
+  /// Whether a front may report the client of each request.
+  private let hasReportedClients: Bool
   private(set) var isReadable = true
   private(set) var isWritable = true
   /// Whether the peer has closed its side.
@@ -51,6 +56,7 @@ final class DownstreamConnection: EventHandler {
     self.listener = listener
     self.peer = Peer(peer)
     self.worker = worker
+    if case .forwarded = worker.trust(of: listener) { hasReportedClients = true } else { hasReportedClients = false }
     loop = worker.loop
     super.init()
     registration = loop.register(self)
@@ -67,7 +73,7 @@ final class DownstreamConnection: EventHandler {
     } else {
       try loop.watch(socket.number, for: registration)
     }
-    setIdleDeadline()
+    if case .proxyProtocol = worker.trust(of: listener) { awaitProxyHeader() } else { setIdleDeadline() }
   }
 
   // MARK: Events
@@ -80,6 +86,7 @@ final class DownstreamConnection: EventHandler {
     case .exchanging:
       withExchange { if readiness.has(.hungUp) { $0.downstreamClosed(self) } else { $0.downstreamReady(self) } }
     case .idle, .readingHead: readHead()
+    case .readingProxyHeader: readProxyHeader()
     case .lingering: linger()
     case .closed: break
     }
@@ -99,8 +106,83 @@ final class DownstreamConnection: EventHandler {
     case .exchanging: withExchange { $0.deadlinePassed(self) }
     case .readingHead: rejectHead(LocalReply(.requestTimeout))
     case .idle: endIdle()
+    case .readingProxyHeader:
+      rejectProxyHeader("no complete PROXY header within \(Self.proxyHeaderMilliseconds / 1_000) s")
     case .lingering: close()
     case .closed: break
+    }
+  }
+
+  // MARK: Fronts
+
+  /// The PROXY header is the first thing that a front sends, so it is there at once (proxy-protocol.txt §2).
+  private static let proxyHeaderMilliseconds: Int64 = 3_000
+
+  /// Waits for the PROXY header; closes a connection of a peer that is not trusted to send one.
+  private func awaitProxyHeader() {
+    guard worker.trusts(peer.connected) else { return rejectProxyHeader("it is not in \"trusted_proxies\"") }
+    phase = .readingProxyHeader
+    loop.setDeadline(loop.now + Self.proxyHeaderMilliseconds, for: registration)
+  }
+
+  private func readProxyHeader() {
+    if input == nil { input = worker.takeInput() }
+    guard let input else { return }
+    while true {
+      do throws(ProxyHeaderFault) {
+        // Starts again at the first byte, so that connections need no room for a parser: most headers come in one piece.
+        var parser = ProxyHeaderParser()
+        if let header = try input.buffer.withBytes({ bytes throws(ProxyHeaderFault) in try parser.parse(bytes) }) {
+          return take(header, input)
+        }
+      } catch {
+        return rejectProxyHeader("\(error.text)")
+      }
+      guard isReadable else { return }
+      switch receive(into: input) {
+      case .bytes: break
+      case .wouldBlock: return
+      // A probe that only connects, as load balancers make them.
+      case .ended where input.buffer.isEmpty: return close()
+      case .ended, .failed: return rejectProxyHeader("the connection ended within the PROXY header")
+      }
+    }
+  }
+
+  /// Serves the client that the header names.
+  private func take(_ header: ProxyHeader, _ input: RequestInput) {
+    input.next(header.byteCount)
+    phase = .idle
+    setIdleDeadline()
+    switch header.client {
+    case .address(let address, _):
+      peer.take(.ip(address), isTLS: header.isTLS)
+      if let overload = worker.admit(address, on: socket.number) { return rejectHead(overload) }
+    case .unix: peer.take(.unix, isTLS: header.isTLS)
+    // The front's own connection, such as a health check.
+    case .connection: break
+    }
+    readHead()
+  }
+
+  private func rejectProxyHeader(_ reason: String) {
+    worker.rejectedProxyHeader(of: peer.connected, listener, reason)
+    close()
+  }
+
+  /// Takes over what the front says about the client of the request that begins.
+  @inline(never)
+  private func readReportedClient(_ input: RequestInput) {
+    guard worker.trusts(peer.connected), case .forwarded(let certificateField) = worker.trust(of: listener) else {
+      return peer.forgetReport()
+    }
+    let networks = worker.snapshot.policy.settings.trustedProxies
+    input.buffer.withBytes { bytes in
+      let report = ForwardedClient.read(input.parser.head, bytes, from: peer.connected, trusting: networks)
+      let certificate = certificateField.flatMap { field in
+        input.parser.head.certificateDigest(inField: field.name, bytes)
+      }
+      peer.take(report.client, isTLS: report.isTLS, certificate: certificate)
     }
   }
 
@@ -113,7 +195,10 @@ final class DownstreamConnection: EventHandler {
     while true {
       if !input.buffer.isEmpty {
         do throws(HeadFault) {
-          if try input.parse() { return beginExchange { $0.begin(input, self) } }
+          if try input.parse() {
+            if hasReportedClients { readReportedClient(input) }
+            return beginExchange { $0.begin(input, self) }
+          }
         } catch {
           return rejectHead(LocalReply(error))
         }
@@ -131,6 +216,7 @@ final class DownstreamConnection: EventHandler {
 
   /// Rejects a head that is malformed, too large, or too slow.
   private func rejectHead(_ reply: LocalReply) {
+    if hasReportedClients { peer.forgetReport() }
     let isHead = input.map { $0.buffer.withBytes { bytes in RequestHeadParser.isHead(bytes) } } ?? false
     beginExchange { $0.rejectUnread(reply, isHead: isHead, self) }
   }
@@ -227,7 +313,7 @@ final class DownstreamConnection: EventHandler {
     switch phase {
     case .idle: readOnceMore()
     case .lingering: setLingerDeadline(Self.shortLingerMilliseconds)
-    case .readingHead, .exchanging, .closed: break
+    case .readingProxyHeader, .readingHead, .exchanging, .closed: break
     }
   }
 
@@ -255,6 +341,7 @@ final class DownstreamConnection: EventHandler {
     switch phase {
     case .readingHead: rejectHead(LocalReply(Rejection.draining))
     case .idle: endOutput(unreadBytesMax: worker.snapshot.policy.settings.limits.bodyBytesMax)
+    case .readingProxyHeader: close()
     case .exchanging, .lingering, .closed: break
     }
   }

@@ -1,34 +1,50 @@
+import Digests
 import HTTP1
 import Policies
 import Reactor
 
-/// The other end of a downstream connection, as policies, logs and Core see it.
-///
-/// A separate value, so that a trusted proxy's statement can replace it.
+/// Who makes the requests of a downstream connection, as policies, logs and Core see it: the connection's peer or, if that
+/// is a trusted front, the client that it reports.
 struct Peer {
-  enum Scheme {
-    case http, https
+  /// The other end of the connection.
+  let connected: PeerAddress
+  private(set) var caller: Caller
+  /// The caller's address, for logs.
+  private(set) var text: [UInt8] = []
+  /// The front's address, for logs; empty: no front has reported the caller.
+  private(set) var via: [UInt8] = []
+  /// The `X-Forwarded-For` and `X-Forwarded-Proto` lines, formatted once.
+  private(set) var forwardingLines: [UInt8] = []
+  private var isTLS = false
 
-    fileprivate var text: String {
-      switch self {
-      case .http: "http"
-      case .https: "https"
-      }
-    }
+  init(_ address: PeerAddress) {
+    connected = address
+    caller = Caller(address)
+    format()
   }
 
-  let address: PeerAddress
-  let scheme: Scheme
-  /// The address, for logs.
-  let text: [UInt8]
-  /// The `X-Forwarded-For` and `X-Forwarded-Proto` lines, formatted once.
-  let forwardingLines: [UInt8]
+  /// Takes over what a front reports. For the same client again, nothing is formatted.
+  mutating func take(_ address: PeerAddress, isTLS: Bool, certificate: Digest? = nil) {
+    let isSame = address == caller.address && isTLS == self.isTLS && !via.isEmpty
+    caller = Caller(address, certificate: certificate)
+    guard !isSame else { return }
+    self.isTLS = isTLS
+    if via.isEmpty { connected.write(to: &via) }
+    format()
+  }
 
-  init(_ address: PeerAddress, scheme: Scheme = .http) {
-    self.address = address
-    self.scheme = scheme
-    text = address.text
-    forwardingLines = [UInt8](fields: ["X-Forwarded-For": text, "X-Forwarded-Proto": Array(scheme.text.utf8)])
+  /// Forgets what a front has reported, because it was about another request.
+  mutating func forgetReport() {
+    if !via.isEmpty { self = Peer(connected) }
+  }
+
+  /// Formats the texts. Reuses their storage, since a front's connection changes its client with each request.
+  private mutating func format() {
+    text.removeAll(keepingCapacity: true)
+    caller.address.write(to: &text)
+    forwardingLines.removeAll(keepingCapacity: true)
+    forwardingLines.append(field: "X-Forwarded-For", text)
+    forwardingLines.append(field: "X-Forwarded-Proto", (isTLS ? "https" : "http").utf8)
   }
 }
 
@@ -42,13 +58,18 @@ extension PeerAddress {
     }
   }
 
-  /// The address, or `unix`: the form in logs and in `X-Forwarded-For`.
+  /// The form in logs and in `X-Forwarded-For`: the address, `unix`, or `unknown`.
   var text: [UInt8] {
     var text: [UInt8] = []
+    write(to: &text)
+    return text
+  }
+
+  func write(to text: inout [UInt8]) {
     switch self {
     case .ip(let address): address.write(to: &text)
     case .unix: text += "unix".utf8
+    case .unknown: text += "unknown".utf8
     }
-    return text
   }
 }

@@ -36,7 +36,7 @@ extension Exchange {
     do throws(Rejection) {
       let decision = try input.buffer.withBytes { bytes throws(Rejection) in
         try snapshot.policy.admit(
-          input.parser.head, bytes, from: connection.peer.address, at: wallSeconds, &worker.tokenDigests,
+          input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenDigests,
           noting: &state.trace)
       }
       switch decision {
@@ -131,7 +131,7 @@ extension Exchange {
     do throws(Rejection) {
       state.expiry = try input.buffer.withBytes { bytes throws(Rejection) in
         try current.policy.readmit(
-          input.parser.head, bytes, from: connection.peer.address, at: wallSeconds, &worker.tokenDigests,
+          input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenDigests,
           sameAs: admission, by: snapshot.policy)
       }
       state.generation = worker.generation

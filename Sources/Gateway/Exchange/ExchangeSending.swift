@@ -33,6 +33,7 @@ extension Exchange {
     connection.withRequestTexts { texts, head in
       var intent = AuditIntent(state.id, state.trace, snapshot.policy)
       intent.peer = connection.peer.text
+      intent.via = connection.peer.via
       intent.target = auditedIDs(pattern: intent.routePattern, path: head, corePath: admission.corePath)
       isTaken = audited.declare(intent, texts, in: head, isWhole: request.body.isComplete, for: self)
     }

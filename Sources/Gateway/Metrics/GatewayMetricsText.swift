@@ -86,6 +86,10 @@ extension PrometheusText {
     single(
       "blnk_gateway_connections_refused_total", .counter, "Downstream connections refused because a limit was reached.",
       metrics.reduce(0) { $0 + $1.refusedConnections.current })
+    single(
+      "blnk_gateway_proxy_header_faults_total", .counter,
+      "Connections closed because their PROXY header was missing, malformed, late or from an untrusted peer.",
+      metrics.reduce(0) { $0 + $1.proxyHeaderFaults.current })
   }
 
   private mutating func writePolicy(_ policy: PolicyInForce) {

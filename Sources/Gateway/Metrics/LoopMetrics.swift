@@ -10,6 +10,8 @@ final class LoopMetrics: Sendable {
   let accepted = Counter()
   /// Connections refused because a limit was reached.
   let refusedConnections = Counter()
+  /// Connections closed because they have no valid PROXY header.
+  let proxyHeaderFaults = Counter()
   /// The time that the gateway itself spent on each exchange.
   let ownTime = Histogram()
   /// Exchanges that ended before an instance was resolved.

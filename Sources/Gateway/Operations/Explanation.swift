@@ -145,7 +145,8 @@ extension Rejection {
   /// The admission step that throws it.
   fileprivate var step: String {
     switch self {
-    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden:
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch:
       "authenticate"
     case .pathMalformed, .routeUnknown, .methodNotAllowed: "route"
     case .scopeInsufficient: "authorize"
@@ -214,6 +215,7 @@ extension Policy {
     case .tokenExpired: return "\(rejection.message) \(name).tokens: \"expires\" has passed."
     case .tokenRevoked: return "\(rejection.message) \(name).revoked is true."
     case .networkForbidden: return "\(rejection.message) \(name).networks does not contain it."
+    case .certificateMismatch: return "\(rejection.message) \(name).certificates does not contain the caller's."
     case .scopeInsufficient(let scope): return "\(rejection.message) \(name).scopes lacks \"\(scope.text)\"."
     case .methodNotAllowed: return "\(rejection.message) Allowed: \(rejection.allow ?? "other methods")."
     case .instanceRequired: return "\(rejection.message) \(holder) has no \"default_instance\" either."

@@ -361,7 +361,6 @@ extension GatewaySettings {
       ("admin", admin == old.admin),
       ("audit_log", auditLog == old.auditLog), ("audit_key", auditKey?.reveal() == old.auditKey?.reveal()),
       ("limits.connections_per_address", limits.connectionsPerAddressMax == old.limits.connectionsPerAddressMax),
-      ("trusted_proxies", trustedProxies == old.trustedProxies),
       ("limits.connections", !limits.statesConnections || limits.connectionsMax == old.limits.connectionsMax),
       (
         "limits.upstream_connections",

@@ -72,6 +72,9 @@ final class Worker: EventHandler, EventLoopDelegate {
   let audit: AuditPort?
   let report: @Sendable (String) -> Void
   private var headLimits: HeadLimits
+  /// Of each listener. Like the listeners, they change only at a restart.
+  private let trusts: [FrontTrust]
+  private var proxyHeaderReportDue: Int64 = 0
   private var acceptors: [Acceptor] = []
   private var connections: [DownstreamConnection] = []
   /// At most `DescriptorBudget.refusalsMax`.
@@ -119,6 +122,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     timeouts = generation.policy.settings.timeouts
     downstreamLimits = DownstreamLimits(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)
+    trusts = generation.policy.settings.listeners.map(\.trust)
     var random = SystemRandomNumberGenerator()
     ids = RequestIDGenerator(using: &random)
     tokenDigests = TokenDigests(using: &random)
@@ -184,6 +188,42 @@ final class Worker: EventHandler, EventLoopDelegate {
     loop.handle.connections.subtract(1, ordering: .relaxed)
   }
 
+  // MARK: Fronts
+
+  func trust(of listener: Int) -> FrontTrust { trusts[listener] }
+
+  /// Whether a peer's word about its clients counts, on a listener that trusts something.
+  func trusts(_ peer: PeerAddress) -> Bool {
+    switch peer {
+    // The permissions of the socket file decide who connects.
+    case .unix: true
+    case .unknown: false
+    case .ip(let address): snapshot.policy.settings.trustedProxies.contains { $0.contains(address) }
+    }
+  }
+
+  /// Counts the connection of a client that a PROXY header names; returns the reply if the client has too many.
+  func admit(_ client: IPAddress, on descriptor: Int32) -> LocalReply? {
+    guard let overload = gate.admitClient(descriptor, client) else { return nil }
+    metrics.refusedConnections.add()
+    return overload
+  }
+
+  /// Counts a connection that is closed because it has no valid PROXY header. Reports one now and then: there may be
+  /// thousands a second.
+  func rejectedProxyHeader(of peer: PeerAddress, _ listener: Int, _ reason: String) {
+    metrics.proxyHeaderFaults.add()
+    guard loop.now >= proxyHeaderReportDue else { return }
+    proxyHeaderReportDue = loop.now + Self.proxyHeaderReportMilliseconds
+    let address = snapshot.policy.settings.listeners[listener].address
+    report(
+      "\(address): closed a connection from \(String(decoding: peer.text, as: UTF8.self)): \(reason)")
+  }
+
+  private static let proxyHeaderReportMilliseconds: Int64 = 10_000
+
+  // MARK: Refusing
+
   /// Refuses a connection above a limit, with a reply.
   func refuse(_ descriptor: consuming FileDescriptor, from peer: PeerAddress, _ reply: LocalReply) {
     // The oldest one has got its reply, and only waits for its peer to close.
@@ -203,7 +243,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     metrics.ended(with: reply.code)
     log?.append(
       record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: peer.span,
-      RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
+      via: Span(), RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)
     scheduleLogFlush()
   }
 

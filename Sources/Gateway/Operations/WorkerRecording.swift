@@ -108,12 +108,13 @@ extension Snapshot {
     _ record: inout ExchangeRecord, _ trace: AdmissionTrace, of connection: DownstreamConnection,
     by worker: Worker
   ) {
-    let (peer, now) = (connection.peer.text, worker.loop.nowNanoseconds / 1_000)
+    let (peer, via) = (connection.peer.text, connection.peer.via)
+    let now = worker.loop.nowNanoseconds / 1_000
     policy.withNames(of: trace) { client, token, instance, route, operation in
       connection.withRequestTexts { texts, head in
         worker.log?.append(
           record, client: client, token: token, instance: instance, route: route, operation: operation,
-          peer: peer.span, texts, in: head, now: now)
+          peer: peer.span, via: via.span, texts, in: head, now: now)
       }
     }
   }

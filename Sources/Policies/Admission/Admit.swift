@@ -11,11 +11,11 @@ extension Policy {
   ///   - digests: caches the token's digest for the next request with the same token; has no part in the decision.
   ///   - trace: reset, then filled in as far as admission gets.
   package func admit(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress, at now: UnixSeconds,
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from caller: Caller, at now: UnixSeconds,
     _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> AdmissionDecision {
     let reading = AddressReading(head, bytes)
-    switch try authenticate(head, bytes, reading, from: peer, at: now, &digests, noting: &trace) {
+    switch try authenticate(head, bytes, reading, from: caller, at: now, &digests, noting: &trace) {
     case .principal(let principal):
       return .admitted(try authorize(principal, head, bytes, reading, noting: &trace))
     case .pending(let token): return .pending(token)
@@ -23,16 +23,16 @@ extension Policy {
   }
 
   /// Identifies the principal of a request. Its token must be known, unexpired and not revoked, and its client allowed
-  /// to call from this peer.
+  /// to call from this address and with this certificate.
   ///
   /// Returns `.pending` for a token that only an introspection endpoint can verify.
   ///
-  /// - Parameter peer: nil skips the check of the client's networks; for `explain` only.
+  /// - Parameter caller: nil skips the checks of the client's networks and certificates; for `explain` only.
   package func authenticate(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerAddress?, at now: UnixSeconds,
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from caller: Caller?, at now: UnixSeconds,
     _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Authentication {
-    try authenticate(head, bytes, AddressReading(head, bytes), from: peer, at: now, &digests, noting: &trace)
+    try authenticate(head, bytes, AddressReading(head, bytes), from: caller, at: now, &digests, noting: &trace)
   }
 
   /// The principal of a client without a token; for `explain` only.
@@ -57,7 +57,7 @@ extension Policy {
 
   @inline(__always)
   private func authenticate(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reading: AddressReading, from peer: PeerAddress?,
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reading: AddressReading, from caller: Caller?,
     at now: UnixSeconds, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Authentication {
     trace = AdmissionTrace()
@@ -71,7 +71,7 @@ extension Policy {
     trace.clientIndex = entry.clientIndex
     if let expiry = entry.expiry, expiry <= now { throw entry.isRevoked ? .tokenRevoked : .tokenExpired }
     guard !clients.isRevoked(client) else { throw .tokenRevoked }
-    if let peer, !clients.mayCall(from: peer, client) { throw .networkForbidden }
+    if let caller { try clients.check(caller, client) }
     return .principal(
       Principal(
         expiry: entry.expiry, clientIndex: entry.clientIndex, source: .file(index), scopes: clients.scopes(of: client)))

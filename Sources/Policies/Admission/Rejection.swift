@@ -8,6 +8,8 @@ package enum Rejection: Error, Equatable, Sendable {
   case tokenExpired
   case tokenRevoked
   case networkForbidden
+  /// The client requires a TLS certificate, and the caller has none or another one.
+  case certificateMismatch
   case pathMalformed(PathFault)
   case routeUnknown
   case methodNotAllowed(allow: MethodSet)
@@ -46,6 +48,7 @@ extension Rejection {
     case .tokenExpired: .tokenExpired
     case .tokenRevoked: .tokenRevoked
     case .networkForbidden: .networkForbidden
+    case .certificateMismatch: .certificateMismatch
     case .pathMalformed: .requestMalformed
     case .routeUnknown: .routeUnknown
     case .methodNotAllowed: .methodNotAllowed
@@ -80,7 +83,9 @@ extension Rejection {
     // RFC 6750 §3.1: no error code if the request has no credentials.
     case .tokenRequired: #"Bearer realm="blnk""#
     case .authorizationMalformed: #"Bearer realm="blnk", error="invalid_request""#
-    case .tokenUnknown, .tokenExpired, .tokenRevoked: #"Bearer realm="blnk", error="invalid_token""#
+    // RFC 8705 §3: a token with another certificate is an invalid token.
+    case .tokenUnknown, .tokenExpired, .tokenRevoked, .certificateMismatch:
+      #"Bearer realm="blnk", error="invalid_token""#
     case .scopeInsufficient(let scope): #"Bearer realm="blnk", error="insufficient_scope", scope="\#(scope.text)""#
     case .networkForbidden, .pathMalformed, .routeUnknown, .methodNotAllowed, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited,
@@ -95,6 +100,7 @@ extension Rejection {
     switch self {
     case .methodNotAllowed(let methods): methods.allow
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch,
       .pathMalformed, .routeUnknown, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited,
       .instanceUnavailable,
@@ -109,6 +115,7 @@ extension Rejection {
     case .rateLimited(let budget): budget.resetSeconds
     case .instanceUnavailable(let milliseconds): Int((milliseconds + 999) / 1_000)
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
       .concurrencyLimited, .instanceBusy,
@@ -123,6 +130,7 @@ extension Rejection {
     case .rateLimited(let budget): budget
     case .concurrencyLimited(let max): RateBudget(.concurrent, quota: max, windowSeconds: 1, resetSeconds: 1)
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
       .instanceUnavailable, .instanceBusy,
@@ -138,6 +146,7 @@ extension Rejection {
       .auditUnavailable, .draining:
       true
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .rateLimited, .concurrencyLimited:
       false
@@ -149,6 +158,7 @@ extension Rejection {
     switch self {
     case .bodyTooLarge, .draining: true
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .certificateMismatch,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .rateLimited,
       .concurrencyLimited,

@@ -7,7 +7,7 @@ package struct Client: Sendable {
   /// The index in `Policy.instances` for requests that name no instance; nil: none.
   package let defaultInstance: Int32?
   package let isRevoked: Bool
-  let networks: NetworkGrant
+  let callers: CallerGrant
   package let limits: ClientLimits
 }
 

@@ -120,7 +120,7 @@ struct ClientsFile {
     return Client(
       id: client.id, name: client.name, scopes: client.scopes == .all ? .all : scopes, instances: instances,
       defaultInstance: client.defaultInstance.flatMap { currentIndex($0, from: last) }, isRevoked: client.isRevoked,
-      networks: client.networks,
+      callers: client.callers,
       limits: client.limits)
   }
 
@@ -140,12 +140,17 @@ struct ClientsFile {
   private mutating func client(_ name: String, _ field: Field, _ bindings: inout [TokenBinding]) -> Client? {
     let id = ClientID(name)
     if id == nil { field.error("a client name \(nameRule)") }
-    let known = ["name", "scopes", "instances", "default_instance", "tokens", "revoked", "networks", "limits"]
+    let known = [
+      "name", "scopes", "instances", "default_instance", "tokens", "revoked", "networks", "certificates",
+      "limits",
+    ]
     guard let members = field.members(known) else { return nil }
     let scopes = members.required("scopes").flatMap(scopeSet)
     let instances = members.required("instances").flatMap { field in instanceGrant(field) }
     let defaultInstance = members["default_instance"].flatMap { field in self.defaultInstance(field, of: instances) }
-    let networks = members["networks"].flatMap(networkGrant) ?? .all
+    let callers = CallerGrant(
+      networks: members["networks"].flatMap(networkGrant) ?? .all,
+      certificates: members["certificates"].flatMap(certificates) ?? [])
     let limits = members["limits"].map(ClientLimits.init) ?? ClientLimits()
     var isRevoked = false
     members.read("revoked", into: &isRevoked)
@@ -159,7 +164,7 @@ struct ClientsFile {
     guard let id, let scopes, let instances else { return nil }
     return Client(
       id: id, name: label ?? name, scopes: scopes, instances: instances, defaultInstance: defaultInstance,
-      isRevoked: isRevoked, networks: networks, limits: limits)
+      isRevoked: isRevoked, callers: callers, limits: limits)
   }
 
   private func scopeSet(_ field: Field) -> ScopeSet? {
@@ -228,6 +233,16 @@ struct ClientsFile {
       return field.fail("an empty list allows no address; remove the key, or set \"revoked\" to true")
     }
     return NetworkGrant(networks)
+  }
+
+  private static let certificatesMax = 64
+
+  private func certificates(_ field: Field) -> [Digest]? {
+    guard let fields = field.elements() else { return nil }
+    guard (1...Self.certificatesMax).contains(fields.count) else {
+      return field.fail("must have 1 to \(Self.certificatesMax) certificates; to require none, remove the key")
+    }
+    return fields.compactMap { field in field.certificateDigest() }
   }
 
   private mutating func readToken(_ field: Field, in context: inout TokenContext) {
@@ -334,6 +349,16 @@ extension Field {
     guard let text = string() else { return nil }
     guard let digest = Digest(hex: text) else {
       return fail("must be the 64 hex digits of the token's SHA-256, as `blnk-gateway token hash` prints them")
+    }
+    return digest
+  }
+
+  fileprivate func certificateDigest() -> Digest? {
+    guard let text = string() else { return nil }
+    guard let digest = Digest(hex: text) else {
+      return fail(
+        "must be the 64 hex digits of the SHA-256 of a certificate in DER form, as in "
+          + "`openssl x509 -in cert.pem -outform DER | sha256sum`")
     }
     return digest
   }

@@ -31,6 +31,7 @@ struct GatewayFile {
     if let field = members["admin"] { settings.admin = admin(field) }
     members.read("loops", in: 0...256, into: &settings.loops)
     if let networks = members["trusted_proxies"]?.networks() { settings.trustedProxies = networks }
+    if let field = members["listen"] { checkTrust(settings.listeners, settings, field) }
     if let field = members["access_log"] { settings.accessLog = log(field, allowsStandardOutput: true) }
     if let field = members["audit_log"] { settings.auditLog = log(field, allowsStandardOutput: false) }
     if let field = members["audit_key"], !field.isNull { settings.auditKey = field.secret(in: reading) }
@@ -67,11 +68,11 @@ struct GatewayFile {
 
   private func listener(_ field: Field) -> Listener? {
     guard case .object = field.node.value else { return field.listenAddress().map { Listener(address: $0) } }
-    guard let members = field.members(["address", "proxy_protocol", "mode", "group"]),
+    guard let members = field.members(["address", "trusts", "certificate_header", "mode", "group"]),
       let address = members.required("address")?.listenAddress()
     else { return nil }
     var listener = Listener(address: address)
-    members.read("proxy_protocol", into: &listener.expectsProxyHeader)
+    if let trust = trust(members) { listener.trust = trust }
     listener.mode = members["mode"]?.fileMode()
     listener.group = members["group"]?.group()
     guard case .unix = address else {
@@ -79,6 +80,34 @@ struct GatewayFile {
       return listener
     }
     return listener
+  }
+
+  private func trust(_ members: Members) -> FrontTrust? {
+    let header = members["certificate_header"]
+    let word = members["trusts"]?.string()
+    switch word ?? "nothing" {
+    case "forwarded":
+      guard let header else { return .forwarded(certificateField: nil) }
+      return header.certificateField().map { .forwarded(certificateField: $0) }
+    case "nothing", "proxy_protocol":
+      header?.error("needs \"trusts\": \"forwarded\"; set that, or remove this key")
+      return word == "proxy_protocol" ? .proxyProtocol : .nothing
+    default:
+      return members["trusts"]?.fail("must be \"nothing\", \"forwarded\" or \"proxy_protocol\"")
+    }
+  }
+
+  /// Without proxies to trust, a TCP listener would believe no one.
+  private func checkTrust(_ listeners: [Listener], _ settings: GatewaySettings, _ field: Field) {
+    for listener in listeners {
+      guard case .ip = listener.address, settings.trustedProxies.isEmpty else { continue }
+      switch listener.trust {
+      case .nothing: break
+      case .forwarded: field.warning("\(listener.address) trusts no peer: list its proxies in \"trusted_proxies\"")
+      case .proxyProtocol:
+        field.error("\(listener.address) accepts connections only from \"trusted_proxies\": list its proxies there")
+      }
+    }
   }
 
   private func admin(_ field: Field) -> AdminSettings? {
@@ -152,6 +181,16 @@ extension Field {
       text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) })
     else { return fail("must be file permissions in octal, such as \"0660\"") }
     return mode
+  }
+
+  fileprivate func certificateField() -> CertificateField? {
+    guard let text = string() else { return nil }
+    guard let field = CertificateField(text) else {
+      return fail(
+        "must be a field name that begins with X-Forwarded-, such as \"X-Forwarded-Client-Cert-SHA256\"; such fields "
+          + "never reach Core")
+    }
+    return field
   }
 
   /// A group's name or number.

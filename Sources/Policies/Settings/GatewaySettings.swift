@@ -6,7 +6,7 @@ package struct GatewaySettings: Sendable {
   package var admin: AdminSettings? = AdminSettings(address: .ip(IPAddress(ipv4: 0x7f00_0001), port: 9901))
   /// 0 to 256 event loops; 0: one per core.
   package var loops = 0
-  /// Peers in these networks are trusted to send `X-Forwarded-For` and a PROXY header.
+  /// The front proxies on TCP whose `X-Forwarded-For` or PROXY header is believed, and those behind other fronts.
   package var trustedProxies: [Network] = []
   /// nil: off.
   package var accessLog: LogDestination? = .standardOutput
@@ -22,19 +22,50 @@ package struct GatewaySettings: Sendable {
   package var timeouts = GatewayTimeouts()
 }
 
+/// What a listener believes its peers say about their clients.
+///
+/// Every peer on a Unix socket is believed, because the file's permissions decide who connects; on TCP, only those in
+/// `trusted_proxies`.
+package enum FrontTrust: Hashable, Sendable {
+  case nothing
+  /// `X-Forwarded-For` and `X-Forwarded-Proto` of each request; and, if a name is given, a field with the SHA-256 of the
+  /// client's certificate.
+  case forwarded(certificateField: CertificateField?)
+  /// A PROXY header at the start of each connection, which must be there.
+  case proxyProtocol
+}
+
+/// The name of a field with the SHA-256 of the client's certificate. It begins with `X-Forwarded-`, since such fields never
+/// reach Core.
+package struct CertificateField: Hashable, Sendable {
+  /// In lower case.
+  package let name: String
+
+  init?(_ text: String) {
+    let name = text.lowercased()
+    let prefix = "x-forwarded-"
+    let isToken = name.utf8.allSatisfy { byte in
+      isDecimalDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || byte == UInt8(ascii: "-")
+    }
+    let taken = ["for", "proto", "host", "port"].map { prefix + $0 }
+    guard (prefix.utf8.count + 1...64).contains(name.utf8.count), name.hasPrefix(prefix), isToken, !taken.contains(name)
+    else { return nil }
+    self.name = name
+  }
+}
+
 /// One listening socket for clients.
 package struct Listener: Hashable, Sendable {
   package let address: ListenAddress
-  /// Whether trusted peers start a connection with a PROXY header.
-  package var expectsProxyHeader = false
+  package var trust = FrontTrust.nothing
   /// Permission bits of a Unix socket, 0 to 0o777; nil: those that the umask leaves.
   package var mode: UInt32?
   /// The group of a Unix socket; nil: that of the process.
   package var group: SocketGroup?
 
-  package init(address: ListenAddress, expectsProxyHeader: Bool = false) {
+  package init(address: ListenAddress, trust: FrontTrust = .nothing) {
     self.address = address
-    self.expectsProxyHeader = expectsProxyHeader
+    self.trust = trust
   }
 }
 

@@ -17,7 +17,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     var instanceCount: Int32
     var instanceStart: UInt32
     /// Indices in the arrays below.
-    let networks: UInt32
+    let callers: UInt32
     let limits: UInt32
     /// Fills what would otherwise be padding.
     let key: UInt32
@@ -30,7 +30,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
   private(set) var texts: [UInt8] = []
   private var instances: [Int32] = []
   /// The first one is the default, which most clients have; likewise in `limits`.
-  private var networks: [NetworkGrant] = [.all]
+  private var callers: [CallerGrant] = [CallerGrant()]
   private var limits: [ClientLimits] = [ClientLimits()]
 
   /// Appends a client, and rows for the bindings of its tokens.
@@ -44,7 +44,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
         scopes: client.scopes, textStart: UInt32(texts.count), idLength: UInt8(client.id.bytes.count),
         isRevoked: client.isRevoked, nameLength: UInt16(name.count), defaultInstance: client.defaultInstance ?? -1,
         instanceCount: granted.map { Int32($0.count) } ?? -1, instanceStart: UInt32(instances.count),
-        networks: slot(of: client.networks, in: &networks), limits: slot(of: client.limits, in: &limits),
+        callers: slot(of: client.callers, in: &callers), limits: slot(of: client.limits, in: &limits),
         key: client.id.key))
     clientCount += 1
     texts += client.id.bytes
@@ -77,14 +77,14 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     fileprivate let rows: Int
     fileprivate let texts: Int
     fileprivate let instances: Int
-    fileprivate let networks: Int
+    fileprivate let callers: Int
     fileprivate let limits: Int
     fileprivate let boundRows: Int
   }
 
   var checkpoint: Checkpoint {
     Checkpoint(
-      rows: rows.count, texts: texts.count, instances: instances.count, networks: networks.count, limits: limits.count,
+      rows: rows.count, texts: texts.count, instances: instances.count, callers: callers.count, limits: limits.count,
       boundRows: boundRows.count)
   }
 
@@ -95,7 +95,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     boundRows.removeSubrange(checkpoint.boundRows...)
     texts.removeSubrange(checkpoint.texts...)
     instances.removeSubrange(checkpoint.instances...)
-    networks.removeSubrange(checkpoint.networks...)
+    callers.removeSubrange(checkpoint.callers...)
     limits.removeSubrange(checkpoint.limits...)
   }
 
@@ -118,7 +118,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     return Client(
       id: ClientID(known: Array(id(of: index))), name: name(of: row), scopes: row.scopes,
       instances: instances(of: index).map(InstanceGrant.only) ?? .all,
-      defaultInstance: defaultInstance(of: index), isRevoked: row.isRevoked, networks: networks[Int(row.networks)],
+      defaultInstance: defaultInstance(of: index), isRevoked: row.isRevoked, callers: callers[Int(row.callers)],
       limits: limits(of: index))
   }
 
@@ -187,7 +187,12 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     mayUseAllInstances(index) || isMember(instance, ofAscending: instances, instanceRange(of: rows[index]))
   }
 
-  func mayCall(from peer: PeerAddress, _ index: Int) -> Bool { networks[Int(rows[index].networks)].contains(peer) }
+  /// Checks that a client may call from this address and with this certificate.
+  @inline(__always)
+  func check(_ caller: Caller, _ index: Int) throws(Rejection) {
+    let slot = Int(rows[index].callers)
+    if slot > 0 { try callers[slot].check(caller) }
+  }
 
   /// The table without spare capacity, and with the bindings' rows after the clients'.
   consuming func packed() -> ClientTable {
@@ -196,7 +201,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     rows = rows.packed()
     texts = texts.packed()
     instances = instances.packed()
-    networks = networks.packed()
+    callers = callers.packed()
     limits = limits.packed()
     return self
   }

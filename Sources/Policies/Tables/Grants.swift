@@ -1,3 +1,5 @@
+import Digests
+
 /// A set of scopes, by their index in the route table's `scopes`.
 package struct ScopeSet: Equatable, Sendable {
   static let all = ScopeSet(bits: .max)
@@ -38,6 +40,22 @@ func isMember(_ number: Int32, ofAscending numbers: [Int32], _ part: Range<Int>)
   return false
 }
 
+/// Where a client may call from, and with which certificates.
+struct CallerGrant: Equatable, Sendable {
+  var networks = NetworkGrant.all
+  /// SHA-256 of certificates in DER form; empty: none is required.
+  var certificates: [Digest] = []
+
+  func check(_ caller: Caller) throws(Rejection) {
+    guard networks.contains(caller.address) else { throw .networkForbidden }
+    guard !certificates.isEmpty else { return }
+    // No early end: `==` of digests takes constant time.
+    guard let presented = caller.certificate, certificates.reduce(false, { $1 == presented || $0 }) else {
+      throw .certificateMismatch
+    }
+  }
+}
+
 /// The networks that a client may call from.
 enum NetworkGrant: Equatable, Sendable {
   case all
@@ -48,11 +66,11 @@ enum NetworkGrant: Equatable, Sendable {
     self = networks.contains(.allIPv4) && networks.contains(.allIPv6) ? .all : .only(networks)
   }
 
-  /// A peer on a Unix socket has no address, so it is in none of a restricted client's networks.
+  /// A peer without an address is in none of a restricted client's networks.
   func contains(_ peer: PeerAddress) -> Bool {
     switch (self, peer) {
     case (.all, _): true
-    case (.only, .unix): false
+    case (.only, .unix), (.only, .unknown): false
     case (.only(let networks), .ip(let address)): networks.contains { network in network.contains(address) }
     }
   }

@@ -65,9 +65,9 @@ package struct HostDirectory: Sendable {
   /// Looks up the canonical form, because an address has several spellings.
   private func instance(ofIPv6 authority: Range<Int>, _ bytes: Span<UInt8>) -> Int32? {
     let end = bytes.first(UInt8(ascii: "]"), in: authority) ?? authority.upperBound
-    let text = (authority.lowerBound + 1..<end).map { bytes[$0] }
-    guard let address = IPAddress(String(decoding: text, as: UTF8.self)) else { return nil }
-    let canonical = Array(address.description.utf8)
+    guard let address = IPAddress(bytes, authority.lowerBound + 1..<end) else { return nil }
+    var canonical: [UInt8] = []
+    address.write(to: &canonical)
     return instance(named: 0..<canonical.count, canonical.span)
   }
 

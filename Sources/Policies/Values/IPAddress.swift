@@ -22,18 +22,18 @@ package struct IPAddress: Hashable, Sendable {
   /// 127.0.0.0/8 or ::1: reachable from this machine only.
   var isLoopback: Bool { isIPv4 ? ipv4 >> 24 == 127 : high == 0 && low == 1 }
 
-  /// The eight 16-bit groups of an IPv6 address.
-  var groups: [UInt16] {
-    (0..<8).map { index in
-      UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> UInt64(48 - 16 * (index & 3)))
-    }
+  /// One of the eight 16-bit groups of an IPv6 address, the first one being 0.
+  private func group(_ index: Int) -> UInt16 {
+    UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> UInt64(48 - 16 * (index & 3)))
   }
 }
 
-/// The address of a connection's peer.
+/// The address of a connection's peer, or of the client that a trusted front states.
 package enum PeerAddress: Hashable, Sendable {
   case ip(IPAddress)
   case unix
+  /// A front names no address that can be believed; it is in no network.
+  case unknown
 }
 
 extension IPAddress: CustomStringConvertible {
@@ -59,25 +59,40 @@ extension IPAddress: CustomStringConvertible {
 
   private static let ipv4TextBytesMax = 15
 
-  private func writeIPv6(to text: inout [UInt8]) {
-    let groups = groups
-    let run = longestZeroRun(in: groups)
-    let join = { (part: ArraySlice<UInt16>) in part.map { group in String(group, radix: 16) }.joined(separator: ":") }
-    guard run.count >= 2 else {
-      text += join(groups[...]).utf8
-      return
-    }
-    text += "\(join(groups[..<run.lowerBound]))::\(join(groups[run.upperBound...]))".utf8
-  }
-}
+  private static let ipv6TextBytesMax = 39
 
-/// RFC 5952 §4.2.3: the longest run, the first of equals.
-private func longestZeroRun(in groups: [UInt16]) -> Range<Int> {
-  var longest = 0..<0
-  var start = 0
-  for (index, group) in groups.enumerated() {
-    if group != 0 { start = index + 1 }
-    if index + 1 - start > longest.count { longest = start..<index + 1 }
+  private func writeIPv6(to text: inout [UInt8]) {
+    text.reserveCapacity(text.count + Self.ipv6TextBytesMax)
+    let gap = longestZeroRun
+    for index in 0..<8 {
+      // Each group but the first follows a colon. The gap is one colon, and two if nothing follows it.
+      if gap.contains(index) {
+        if index == gap.lowerBound || index == 7 { text.append(UInt8(ascii: ":")) }
+        continue
+      }
+      if index > 0 { text.append(UInt8(ascii: ":")) }
+      Self.append(group(index), to: &text)
+    }
   }
-  return longest
+
+  /// Lower-case hexadecimal without leading zeros.
+  private static func append(_ group: UInt16, to text: inout [UInt8]) {
+    var shift = max(0, 12 - group.leadingZeroBitCount / 4 * 4)
+    while shift >= 0 {
+      let digit = UInt8(truncatingIfNeeded: group >> UInt16(shift)) & 0xf
+      text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
+      shift -= 4
+    }
+  }
+
+  /// The groups that `::` replaces, by RFC 5952 §4.2: the longest run of zeros, the first of equals, and not a single one.
+  private var longestZeroRun: Range<Int> {
+    var longest = 0..<0
+    var start = 0
+    for index in 0..<8 {
+      if group(index) != 0 { start = index + 1 }
+      if index + 1 - start > longest.count { longest = start..<index + 1 }
+    }
+    return longest.count > 1 ? longest : 0..<0
+  }
 }

@@ -11,6 +11,8 @@ package struct AuditIntent {
   package var tokenDigestPrefix: UInt32?
   package var instance: [UInt8] = []
   package var peer: [UInt8] = []
+  /// The front that reported the peer.
+  package var via: [UInt8] = []
   /// The ids in the path, with keys such as `balance_id`.
   package var target: [(key: [UInt8], value: [UInt8])] = []
   /// The ids in the body: `identity_id` and `ledger_id`.
@@ -44,6 +46,7 @@ package struct AuditIntent {
     }
     out.append(#","instance":""#, instance.span)
     out.append(#","peer":""#, peer.span)
+    out.append(#","via":""#, via.span)
     out.append(#","target":{"#, target)
     out.append(#","named":{"#, named)
     if let body { body.write(to: out) } else { out.append(#","streamed":true"#) }

@@ -16,7 +16,9 @@ extension Command {
       .policies, Option(name: "--client", value: "ID", help: "add the token to this client"), .note, .expires,
       Option(
         name: "--instance", value: "ID",
-        help: "bind the token to this instance, which also becomes its default instance; without it: all instances of its client"),
+        help:
+          "bind the token to this instance, which also becomes its default instance; without it: all instances of its client"
+      ),
     ] + InForceCheck.options,
     exitCodes: [
       0: "success", 1: "nothing was written",

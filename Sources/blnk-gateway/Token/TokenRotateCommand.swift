@@ -25,7 +25,9 @@ extension Command {
       Option(
         name: "--grace", value: "DURATION", help: "how long the old token still works: 30m, 12h, 7d (default: 24h)"),
       .note,
-      Option(name: "--expires", value: "WHEN", help: "when the new one expires, as in \"token new\" (default: as the old one)"),
+      Option(
+        name: "--expires", value: "WHEN",
+        help: "when the new one expires, as in \"token new\" (default: as the old one)"),
       .policies,
     ] + InForceCheck.options,
     exitCodes: [
