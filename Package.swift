@@ -98,7 +98,9 @@ let package = Package(
     .testTarget(name: "EdgeTests", dependencies: ["TestSupport", "blnk-gateway"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["Digests", "Gateway", "LoopSupport", "TestFolders", "TestSupport", "TestValues", "blnk-gateway"],
+      dependencies: [
+        "Digests", "Gateway", "LoopSupport", "Policies", "TestFolders", "TestSupport", "TestValues", "blnk-gateway",
+      ],
       swiftSettings: strict),
     tests(
       of: "Gateway",

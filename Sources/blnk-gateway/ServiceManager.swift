@@ -18,11 +18,11 @@ final class ServiceManager: Sendable {
     let environment = ServiceEnvironment.take()
     var notifier: ServiceNotifier?
     var watchdog: WatchdogTimeout?
-    do throws(ServiceEnvironmentFault) {
-      notifier = try environment.notifier()
-      watchdog = try environment.watchdog()
-    } catch {
+    do throws(ServiceEnvironmentFault) { notifier = try environment.notifier() } catch {
       log("\(error); the service manager is not notified")
+    }
+    do throws(ServiceEnvironmentFault) { watchdog = try environment.watchdog() } catch {
+      log("\(error); the watchdog is not fed")
     }
     do throws(ServiceEnvironmentFault) {
       return ServiceManager(try environment.inheritedSockets(), notifier, watchdog, log: log)

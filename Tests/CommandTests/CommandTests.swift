@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test func `check fails for a warning only when it is strict, and never for a note`() throws {
-    let folder = try PolicyCopy(gateway: #"{ "trusted_proxies": ["10.0.0.0/8"] }"#)
+    let folder = try PolicyCopy(gateway: #"{ "listen": { "address": "127.0.0.1:0", "trusts": "forwarded" } }"#)
     for (arguments, code) in [([], 0), (["--strict"], 1), (["--strict", "--json"], 1)] as [([String], Int32)] {
       let outcome = try Program.run(["check", "--policies", folder.path] + arguments, environment: Program.keys)
       #expect(outcome.exitCode == code && outcome.output.contains("trusted_proxies"))

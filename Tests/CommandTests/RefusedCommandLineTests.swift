@@ -5,7 +5,7 @@ import Testing
   @Test(arguments: [
     (
       [],
-      "missing command; use one of serve, check, explain, demo, sandbox, token new, token hash, "
+      "missing command; use one of init, serve, check, explain, demo, sandbox, token new, token hash, "
         + "token list, token revoke, token rotate, audit verify, audit show, audit outcomes, version, or see --help"
     ),
     (["serv"], #"unknown command "serv" (did you mean "serve"?); see --help"#),

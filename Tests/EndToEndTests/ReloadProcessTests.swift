@@ -58,7 +58,7 @@ import Testing
 
   @Test func `reports each changed key that takes effect at the next start only, as the guide lists them`() throws {
     let keys = [
-      "listen", "loops", "access_log", "trusted_proxies", "limits.connections", "limits.connections_per_address",
+      "listen", "loops", "access_log", "limits.connections", "limits.connections_per_address",
       "limits.upstream_connections",
     ]
     try withGateway(watch: false) { gateway, folder, ask in

@@ -97,7 +97,12 @@ import Testing
     #expect(gateway.waitUntilSaid("generation 2 in force"))
     #expect(gateway.stop() == 0)
     #expect(gateway.errors.ranges(of: "cannot notify").count == 1)
-    let invalid = try GatewayProcess(try folder(), environment: ["NOTIFY_SOCKET": "vsock:2:1"])
+    let invalid = try GatewayProcess(
+      try folder(), environment: ["NOTIFY_SOCKET": "vsock:2:1", "WATCHDOG_USEC": "30s"])
+    #expect(
+      invalid.errors.contains(
+        "$WATCHDOG_USEC (\"30s\") must be a number of microseconds; set WatchdogSec= in the unit instead; the watchdog is "
+          + "not fed\n"))
     #expect(
       invalid.errors.contains(
         "$NOTIFY_SOCKET (\"vsock:2:1\") must be \"/path\" or \"@name\" of at most 107 bytes; the service manager is not "

@@ -15,7 +15,7 @@ import Testing
   }
 
   @Test(arguments: ["127.0.0.1", "::1"])
-  func `accepts as from a socket of its own`(host: String) throws {
+  func `accepts as from its own socket`(host: String) throws {
     let original = try Reactor.Listener(.tcp(host: host, port: 0))
     let port = try #require(original.localAddress?.port)
     // systemd passes blocking sockets without TCP_NODELAY, which do not close at exec.

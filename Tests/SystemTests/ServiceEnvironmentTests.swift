@@ -7,7 +7,7 @@ import Testing
 @Suite struct ServiceEnvironmentTests {
   private static let own = "\(getpid())"
 
-  // In a process of its own: other tests read the environment meanwhile.
+  // In a separate process: other tests read the environment meanwhile.
   @Test func `moves its variables out of the environment, and leaves all others`() async {
     await #expect(processExitsWith: .success) {
       let own = "\(getpid())"

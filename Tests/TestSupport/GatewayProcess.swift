@@ -10,7 +10,7 @@ package final class GatewayProcess: Sendable {
   private let errorText: ErrorText
 
   package struct NotStarted: Error {
-    let output: String
+    package let output: String
   }
 
   /// The process crashed, or SIGTERM did not end it within a test's patience.
@@ -22,6 +22,8 @@ package final class GatewayProcess: Sendable {
   /// What the process writes to standard error, read continuously so that it never blocks.
   private final class ErrorText: Sendable {
     let text = Mutex("")
+    /// Set when the process has ended or closed its standard error.
+    let hasEnded = Atomic<Bool>(false)
     let hasMore = DispatchSemaphore(value: 0)
   }
 
@@ -64,7 +66,7 @@ package final class GatewayProcess: Sendable {
       guard errorText.hasMore.wait(timeout: .now() + .seconds(6 * TestSocket.patience)) == .success else { break }
       let text = errorText.text.withLock { $0 }
       port = text.firstMatch(of: /listening on 127\.0\.0\.1:([0-9]+)/).flatMap { UInt16($0.1) }
-      if port == nil, !process.isRunning { break }
+      if port == nil, errorText.hasEnded.load(ordering: .acquiring) { break }
     }
     guard let port else {
       if process.isRunning { process.terminate() }
@@ -82,6 +84,7 @@ package final class GatewayProcess: Sendable {
     repeat {
       data = errors.availableData
       errorText.text.withLock { $0 += String(decoding: data, as: UTF8.self) }
+      if data.isEmpty { errorText.hasEnded.store(true, ordering: .releasing) }
       errorText.hasMore.signal()
     } while !data.isEmpty
   }

@@ -15,16 +15,7 @@ package final class NotificationSocket: Sendable {
     descriptor = FileDescriptor(owning: number)
     var time = timeval(tv_sec: TestSocket.patience, tv_usec: 0)
     unsafe _ = setsockopt(number, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
-    var target = sockaddr_un()
-    target.sun_family = sa_family_t(AF_UNIX)
-    unsafe withUnsafeMutableBytes(of: &target.sun_path) { path in
-      unsafe path.copyBytes(from: address.utf8)
-      if address.hasPrefix("@") { unsafe path[0] = 0 }
-    }
-    let length = socklen_t(MemoryLayout<sockaddr_un>.offset(of: \.sun_path)! + address.utf8.count)
-    let result = unsafe withUnsafeBytes(of: &target) {
-      unsafe bind(number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), length)
-    }
+    let result = unsafe withUnixAddress(address) { unsafe bind(number, $0, $1) }
     guard result == 0 else { throw Errno.last }
   }
 

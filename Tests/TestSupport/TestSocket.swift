@@ -1,4 +1,4 @@
-import Glibc
+package import Glibc
 package import System
 
 /// A blocking loopback connection for tests: every call ends within `patience`.
@@ -35,6 +35,17 @@ package final class TestSocket: Sendable {
       unsafe connect(
         number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(MemoryLayout<sockaddr_in>.size))
     }
+    guard result == 0 else { throw Errno.last }
+  }
+
+  /// Connects to a Unix socket.
+  ///
+  /// - Parameter path: `@name` in the abstract namespace.
+  package convenience init(unixPath path: String, type: __socket_type = SOCK_STREAM) throws(Errno) {
+    let number = socket(AF_UNIX, Int32(type.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard number >= 0 else { throw Errno.last }
+    self.init(owning: number)
+    let result = unsafe withUnixAddress(path) { unsafe connect(number, $0, $1) }
     guard result == 0 else { throw Errno.last }
   }
 
@@ -107,4 +118,20 @@ package final class TestSocket: Sendable {
 
   /// Ends both directions immediately, for all holders of the socket.
   package func end() { shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+}
+
+/// Passes the address of a Unix socket to `body`.
+///
+/// - Parameter path: `@name` in the abstract namespace.
+func withUnixAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  unsafe withUnsafeMutableBytes(of: &address.sun_path) { bytes in
+    unsafe bytes.copyBytes(from: path.utf8)
+    if path.hasPrefix("@") { unsafe bytes[0] = 0 }
+  }
+  let length = socklen_t(MemoryLayout<sockaddr_un>.offset(of: \.sun_path)! + path.utf8.count)
+  return unsafe withUnsafeBytes(of: &address) {
+    unsafe body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), length)
+  }
 }

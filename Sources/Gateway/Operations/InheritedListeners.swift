@@ -93,7 +93,7 @@ extension InheritedSocket {
     }
     let known = settings.listeners.map { "\($0.address)" }.joined(separator: ", ")
     return fault(
-      "listens on \(address), which is not an address of \"listen\" (\(known)); change \"listen\" in gateway.json, or "
+      "listens on \(address), which is not an address of \"listen\" (\(known)); change \"listen\" in gateway.json or --listen, or "
         + "ListenStream= in the socket unit, so that both are equal")
   }
 
@@ -102,7 +102,7 @@ extension InheritedSocket {
       return fault("listens on \(address), but \"admin\" is null in gateway.json; set it to this address")
     }
     return fault(
-      "listens on \(address), which is not the address of \"admin\" (\(known)); change \"admin\" in gateway.json, or "
+      "listens on \(address), which is not the address of \"admin\" (\(known)); change \"admin\" in gateway.json or --admin, or "
         + "ListenStream= in the socket unit, so that both are equal")
   }
 

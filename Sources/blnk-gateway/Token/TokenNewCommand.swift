@@ -17,7 +17,7 @@ extension Command {
       Option(
         name: "--instance", value: "ID",
         help:
-          "bind the token to this instance, which also becomes its default instance; without it: all instances of its client"
+          "bind the token to this instance, also as its default instance; without this option: as its client"
       ),
     ] + InForceCheck.options,
     exitCodes: [
