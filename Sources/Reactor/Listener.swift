@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 package import System
 
 /// A socket that accepts connections.
@@ -20,11 +21,14 @@ package final class Listener: Sendable {
 
   package let descriptor: FileDescriptor
   private let kind: Kind
+  /// Whether another process of this program serves it: closing then concerns this process alone.
+  private let isElsewhere: Atomic<Bool>
 
   /// The length of the accept queue.
   package static let backlog: Int32 = 4096
 
   package init(_ address: Address) throws(Errno) {
+    isElsewhere = Atomic(false)
     switch address {
     case .tcp(let host, let port):
       descriptor = try Self.listenTCP(host, port)
@@ -43,12 +47,22 @@ package final class Listener: Sendable {
   ///
   /// Its queue is never closed, and the file of a Unix socket stays as it is: connections wait there for the next
   /// process that accepts.
-  package init(inheriting descriptor: consuming FileDescriptor) throws(InheritanceFault) {
+  ///
+  /// - Parameter isOwn: whether an older process of this program opened it, and serves it until `takeOver`.
+  package init(inheriting descriptor: consuming FileDescriptor, isOwn: Bool = false) throws(InheritanceFault) {
     let number = descriptor.number
     let type = option(SO_TYPE, of: number)
     let accepts = option(SO_ACCEPTCONN, of: number)
     self.descriptor = descriptor
-    kind = .inherited
+    isElsewhere = Atomic(isOwn)
+    kind =
+      if !isOwn {
+        .inherited
+      } else if let path = unixPath(of: number) {
+        .unix(SocketFile(path))
+      } else {
+        .tcp
+      }
     guard let type else { throw .notSocket }
     guard type == Int32(SOCK_STREAM.rawValue) else { throw .notStream }
     guard accepts == 1 else { throw .notListening }
@@ -62,7 +76,21 @@ package final class Listener: Sendable {
   }
 
   deinit {
-    if case .unix(let file) = kind { file.remove() }
+    if case .unix(let file) = kind, !isElsewhere.load(ordering: .relaxed) { file.remove() }
+  }
+
+  /// Leaves the socket to another process of this program.
+  package func handOver() { isElsewhere.store(true, ordering: .relaxed) }
+
+  /// The other process has left the socket to this one.
+  package func takeOver() { isElsewhere.store(false, ordering: .relaxed) }
+
+  /// Whether the socket is this program's, and not the service manager's.
+  package var isOwn: Bool {
+    switch kind {
+    case .tcp, .unix: true
+    case .inherited: false
+    }
   }
 
   /// The bound address, with the port that the system chose for port 0.
@@ -76,18 +104,7 @@ package final class Listener: Sendable {
   }
 
   /// The path of a Unix socket as it was bound, `@name` in the abstract namespace; nil for an IP address.
-  package var localPath: String? {
-    var address = sockaddr_un()
-    var length = socklen_t(MemoryLayout<sockaddr_un>.size)
-    let result = unsafe withUnsafeMutableBytes(of: &address) {
-      unsafe getsockname(descriptor.number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
-    }
-    guard result == 0, address.sun_family == sa_family_t(AF_UNIX) else { return nil }
-    let count = min(Int(length), MemoryLayout<sockaddr_un>.size) - MemoryLayout<sockaddr_un>.offset(of: \.sun_path)!
-    let path = unsafe withUnsafeBytes(of: &address.sun_path) { unsafe Array($0.prefix(max(0, count))) }
-    guard path.first == 0 else { return String(decoding: path.prefix { $0 != 0 }, as: UTF8.self) }
-    return "@" + String(decoding: path.dropFirst(), as: UTF8.self)
-  }
+  package var localPath: String? { unixPath(of: descriptor.number) }
 
   /// Accepts the next connection, non-blocking and close-on-exec; nil if none is waiting.
   ///
@@ -123,6 +140,7 @@ package final class Listener: Sendable {
   ///
   /// The queue of an inherited socket stays open: shutdown and filter would apply to all processes that have it.
   package func closeQueue() {
+    guard !isElsewhere.load(ordering: .relaxed) else { return }
     switch kind {
     case .tcp: filterNewConnections()
     case .unix(let file):
@@ -151,6 +169,7 @@ package final class Listener: Sendable {
   /// Refuses new connections, resets those not yet accepted, and removes the socket file, even while other references to
   /// the listener exist. Leaves all of that alone if the socket is inherited.
   package func stop() {
+    guard !isElsewhere.load(ordering: .relaxed) else { return }
     switch kind {
     case .tcp: shutdown(descriptor.number, Int32(SHUT_RDWR))
     case .unix(let file):
@@ -246,6 +265,20 @@ package enum InheritanceFault: Error, Equatable, Sendable {
   /// For example a connection.
   case notListening
   case failed(Errno)
+}
+
+/// The path of a Unix socket as it was bound, `@name` in the abstract namespace; nil for another socket.
+private func unixPath(of number: Int32) -> String? {
+  var address = sockaddr_un()
+  var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+  let result = unsafe withUnsafeMutableBytes(of: &address) {
+    unsafe getsockname(number, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
+  }
+  guard result == 0, address.sun_family == sa_family_t(AF_UNIX) else { return nil }
+  let count = min(Int(length), MemoryLayout<sockaddr_un>.size) - MemoryLayout<sockaddr_un>.offset(of: \.sun_path)!
+  let path = unsafe withUnsafeBytes(of: &address.sun_path) { unsafe Array($0.prefix(max(0, count))) }
+  guard path.first == 0 else { return String(decoding: path.prefix { $0 != 0 }, as: UTF8.self) }
+  return "@" + String(decoding: path.dropFirst(), as: UTF8.self)
 }
 
 /// An integer option of a socket; nil: the descriptor is not a socket.

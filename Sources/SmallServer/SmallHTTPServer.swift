@@ -1,4 +1,5 @@
 import Dispatch
+import Synchronization
 package import Reactor
 package import System
 
@@ -7,6 +8,7 @@ package final class SmallHTTPServer: Sendable {
   /// The bound address, with the port that the system chose for port 0.
   package let address: SocketAddress
   private let handle: LoopHandle
+  private let isStopping: SharedFlag
   private let ended = DispatchSemaphore(value: 0)
 
   /// Binds the address and starts serving.
@@ -28,7 +30,10 @@ package final class SmallHTTPServer: Sendable {
   ) throws(Errno) {
     address = listener.localAddress ?? .unix(path: "")
     handle = try LoopHandle()
-    let start = SmallLoop.Start(handle: handle, listener: listener, bounds: bounds, makeHandler: makeHandler)
+    let isStopping = SharedFlag()
+    self.isStopping = isStopping
+    let start = SmallLoop.Start(
+      handle: handle, isStopping: isStopping, listener: listener, bounds: bounds, makeHandler: makeHandler)
     let ended = ended
     startThread(named: name) {
       start.run()
@@ -38,7 +43,16 @@ package final class SmallHTTPServer: Sendable {
 
   /// Closes all connections, including those with a request in flight, and returns when the loop has ended. Call it once.
   package func stop() {
+    isStopping.value.store(true, ordering: .releasing)
     handle.wake()
     ended.wait()
   }
+
+  /// Accepts no more connections, and closes those that wait for a request. Those with one in flight are served until
+  /// `stop`.
+  package func retire() { handle.wake() }
+}
+
+final class SharedFlag: Sendable {
+  let value = Atomic<Bool>(false)
 }

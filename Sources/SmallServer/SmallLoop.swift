@@ -1,4 +1,5 @@
 import Reactor
+import Synchronization
 import System
 
 /// The server's thread: it owns the handler and the connections, accepts new ones, and stops when it is woken.
@@ -6,6 +7,7 @@ final class SmallLoop: EventHandler, EventLoopDelegate {
   /// Everything a loop needs to start on its thread.
   struct Start: Sendable {
     let handle: LoopHandle
+    let isStopping: SharedFlag
     let listener: Listener
     let bounds: SmallServerBounds
     let makeHandler: @Sendable () -> any RequestHandler
@@ -21,13 +23,17 @@ final class SmallLoop: EventHandler, EventLoopDelegate {
   let loop: EventLoop
   let handler: any RequestHandler
   let bounds: SmallServerBounds
+  private let isStopping: SharedFlag
   private let listener: Listener
+  /// Whether it accepts connections.
+  private(set) var isAccepting = true
   private var connections: [ObjectIdentifier: SmallConnection] = [:]
   private var registration = Registration.none
   private var lastWaitOrder: UInt64 = 0
 
   private init(_ start: Start) throws(Errno) {
     loop = try EventLoop(handle: start.handle)
+    isStopping = start.isStopping
     listener = start.listener
     bounds = start.bounds
     handler = start.makeHandler()
@@ -87,8 +93,13 @@ final class SmallLoop: EventHandler, EventLoopDelegate {
   // MARK: Stopping
 
   func woken() {
+    if isAccepting { loop.unwatch(listener.descriptor.number) }
+    isAccepting = false
+    guard isStopping.value.load(ordering: .acquiring) else {
+      for connection in connections.values { _ = connection.evictIfWaiting() }
+      return
+    }
     for connection in connections.values { connection.close() }
-    loop.unwatch(listener.descriptor.number)
     // The thread, or a child process being started, may keep the descriptor open a little longer.
     listener.stop()
     loop.unregister(registration)

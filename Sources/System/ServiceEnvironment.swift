@@ -6,6 +6,7 @@ import Glibc
 package struct ServiceEnvironment: Sendable {
   private static let names = [
     "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES",
+    Successor.variable,
   ]
 
   private let values: [String: String]
@@ -67,6 +68,32 @@ package struct ServiceEnvironment: Sendable {
       zip(numbers, names).map { number, name in InheritedSocket(FileDescriptor(owning: number), name: name) })
   }
 
+  /// What this process takes over from an older one of the same program; nil: nothing.
+  package func handover() throws(ServiceEnvironmentFault) -> Handover? {
+    guard let text = values[Successor.variable] else { return nil }
+    let names = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+    guard names.last == Successor.pipeName, names.count <= Self.socketsMax else {
+      throw fault(Successor.variable, "is set by a gateway for its successor only; unset it")
+    }
+    let numbers = Self.firstSocket..<Self.firstSocket + Int32(names.count)
+    for number in numbers {
+      guard fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else {
+        throw fault(Successor.variable, "names descriptor \(number), which is not open; unset it")
+      }
+    }
+    let sockets = zip(numbers, names.dropLast()).map { number, name in
+      InheritedSocket(FileDescriptor(owning: number), name: name)
+    }
+    return Handover(
+      sockets: InheritedSockets(sockets),
+      pipe: InheritedSocket(FileDescriptor(owning: numbers.upperBound - 1), name: Successor.pipeName))
+  }
+
+  /// The variables of the service manager that also apply to a successor of this process.
+  package var variablesForSuccessor: [String: String] {
+    values.filter { name, _ in name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" }
+  }
+
   private static let firstSocket: Int32 = 3
   private static let socketsMax: Int32 = 64
   /// The name of sockets whose sender names none.
@@ -92,6 +119,25 @@ package struct ServiceEnvironment: Sendable {
 
   private func fault(_ name: String, _ message: String) -> ServiceEnvironmentFault {
     ServiceEnvironmentFault(description: "$\(name) (\"\(oneLine(values[name] ?? "", byteCountMax: 128))\") \(message)")
+  }
+}
+
+/// What a process takes over from an older one of the same program.
+package struct Handover: Sendable {
+  package let sockets: InheritedSockets
+  private let pipe: InheritedSocket
+
+  init(sockets: InheritedSockets, pipe: InheritedSocket) {
+    self.sockets = sockets
+    self.pipe = pipe
+  }
+
+  /// Tells the older process that this one serves. Call it once.
+  package func confirm() {
+    let pipe = pipe.take()
+    var byte: UInt8 = 1
+    // If the older process has ended, nothing waits for this byte.
+    unsafe _ = write(pipe.number, &byte, 1)
   }
 }
 

@@ -19,6 +19,11 @@ extension Command {
       Revocations in revoked.json always take effect. SIGUSR1 reopens the log files,
       for log rotation.
 
+      SIGUSR2 replaces the process without losing a request, to upgrade the program: it
+      starts the program again from its path, which takes over the listening sockets,
+      and drains once the new process serves. If that fails to start within 60 s,
+      nothing changes.
+
       Under systemd it reports when it serves, reloads and drains (Type=notify), feeds
       the watchdog as long as all loops make turns (WatchdogSec=), uses the sockets of
       a socket unit whose addresses are in "listen" (FileDescriptorName=proxy) or
@@ -52,7 +57,8 @@ extension Command {
   ) { arguments throws(CommandFault) in
     // Before any thread starts: threads inherit the signal mask, and may read the environment.
     let service = try ServiceManager.fromEnvironment(log: Console.log)
-    let signals = Signals(blocking: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+    let upgrade = Upgrade(program: CommandLine.arguments[0], log: Console.log)
+    let signals = Signals(blocking: [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
     let ending = Signals(blocking: [SIGTERM, SIGINT])
     let listen = try arguments.address("--listen")
     if let note = listen?.familyNote { Console.log("note: --listen \(note) in \"listen\" of gateway.json") }
@@ -68,6 +74,12 @@ extension Command {
       case .signal(SIGUSR1):
         server.reopenLogs()
         continue
+      case .signal(SIGUSR2):
+        guard upgrade.replace(server, service) else { continue }
+        ending.unblock()
+        Console.log("draining; press Ctrl-C to stop immediately")
+        guard server.handOver() else { throw .failed("exchanges still in progress after \"drain_s\" were aborted") }
+        return 0
       case .signal(SIGHUP):
         reloader.reload(server, onlyIfChanged: false)
         continue
@@ -98,6 +110,10 @@ extension Command {
       if let address = server.adminAddress { Console.log("admin endpoint on \(address)") }
       service.notifyReady(server)
       service.startWatchdog(server)
+      if let handover = service.handover {
+        handover.confirm()
+        server.takeOver()
+      }
       return server
     } catch {
       throw .failed("\(error)")

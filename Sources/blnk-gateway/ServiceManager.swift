@@ -6,6 +6,10 @@ import System
 final class ServiceManager: Sendable {
   /// Sockets that it opened for the gateway.
   let sockets: InheritedSockets
+  /// What an older process of the gateway hands over to this one; nil: it was not started for that.
+  let handover: Handover?
+  /// For a successor of this process.
+  let variablesForSuccessor: [String: String]
   private let notifier: ServiceNotifier?
   private let watchdog: WatchdogTimeout?
   private let log: @Sendable (String) -> Void
@@ -25,17 +29,22 @@ final class ServiceManager: Sendable {
       log("\(error); the watchdog is not fed")
     }
     do throws(ServiceEnvironmentFault) {
-      return ServiceManager(try environment.inheritedSockets(), notifier, watchdog, log: log)
+      let handover = try environment.handover()
+      let sockets = if let handover { handover.sockets } else { try environment.inheritedSockets() }
+      return ServiceManager(sockets, handover, environment.variablesForSuccessor, notifier, watchdog, log: log)
     } catch {
       throw .failed("\(error)")
     }
   }
 
   private init(
-    _ sockets: InheritedSockets, _ notifier: ServiceNotifier?, _ watchdog: WatchdogTimeout?,
+    _ sockets: InheritedSockets, _ handover: Handover?, _ variablesForSuccessor: [String: String],
+    _ notifier: ServiceNotifier?, _ watchdog: WatchdogTimeout?,
     log: @escaping @Sendable (String) -> Void
   ) {
     self.sockets = sockets
+    self.handover = handover
+    self.variablesForSuccessor = variablesForSuccessor
     self.notifier = notifier
     self.watchdog = watchdog
     self.log = log
@@ -45,6 +54,9 @@ final class ServiceManager: Sendable {
   func notifyReady(_ server: Server) { send(.ready, .status(server.statusLine)) }
 
   func notifyReloading() { send(.reloading(monotonicMicroseconds: SystemClock.nanoseconds / 1_000)) }
+
+  /// Another process serves now, and the manager supervises it from now on.
+  func notifyReplaced(by process: Int32) { send(.mainProcess(process)) }
 
   /// A drain begins. Asks for as much time as it may take.
   func notifyStopping(_ server: Server) {

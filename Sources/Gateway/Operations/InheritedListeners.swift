@@ -7,6 +7,10 @@ struct InheritedListeners {
   private(set) var proxy: [ListenAddress: Reactor.Listener] = [:]
   private(set) var admin: Reactor.Listener?
 
+  /// The names of sockets that one process of the gateway passes to the next.
+  static let ownProxy = "own-proxy"
+  static let ownAdmin = "own-admin"
+
   /// What a socket is for, according to its name.
   private enum Purpose {
     case proxy, admin
@@ -16,6 +20,8 @@ struct InheritedListeners {
       switch name {
       case "proxy", ServiceEnvironment.unknownName: self = .proxy
       case "admin": self = .admin
+      case InheritedListeners.ownProxy: self = .proxy
+      case InheritedListeners.ownAdmin: self = .admin
       default:
         guard name.hasSuffix(".socket") else { return nil }
         self = .proxy
@@ -28,8 +34,11 @@ struct InheritedListeners {
   init(_ sockets: InheritedSockets, _ settings: GatewaySettings) throws(StartFault) {
     for socket in sockets.all {
       guard let purpose = Purpose(socket.name) else { throw socket.unknownName }
-      let listener = try socket.listener()
+      let isOwn = socket.name == Self.ownProxy || socket.name == Self.ownAdmin
+      let listener = try socket.listener(isOwn: isOwn)
       guard let address = ListenAddress(of: listener) else { throw socket.unsupportedAddress(of: listener) }
+      // The settings have changed since the older process started: it is closed with that process.
+      if isOwn, !settings.mentions(address, isAdmin: purpose == .admin) { continue }
       switch purpose {
       case .proxy:
         guard settings.listeners.contains(where: { $0.address == address }) else {
@@ -46,14 +55,14 @@ struct InheritedListeners {
 
   /// Reports which sockets are used, and settings of Unix sockets that have no effect on them.
   func report(_ settings: GatewaySettings, to report: (String) -> Void) {
-    for setting in settings.listeners where proxy[setting.address] != nil {
+    for setting in settings.listeners where proxy[setting.address]?.isOwn == false {
       report("using the socket for \(setting.address) that the service manager passed")
       guard setting.mode != nil || setting.group != nil else { continue }
       report(
         "gateway.json: listen: \(setting.address): \"mode\" and \"group\" have no effect on a socket that the service "
           + "manager passed; set SocketMode= and SocketGroup= in its unit")
     }
-    if admin != nil, let settings = settings.admin {
+    if admin?.isOwn == false, let settings = settings.admin {
       report("using the socket for \(settings.address) that the service manager passed, for \"admin\"")
     }
   }
@@ -61,9 +70,9 @@ struct InheritedListeners {
 
 /// What is wrong with a socket, with its descriptor, its name and the remedy.
 extension InheritedSocket {
-  fileprivate func listener() throws(StartFault) -> Reactor.Listener {
+  fileprivate func listener(isOwn: Bool) throws(StartFault) -> Reactor.Listener {
     do throws(InheritanceFault) {
-      return try Reactor.Listener(inheriting: take())
+      return try Reactor.Listener(inheriting: take(), isOwn: isOwn)
     } catch {
       switch error {
       case .notSocket: throw fault("is not a socket; pass sockets only")
@@ -112,6 +121,12 @@ extension InheritedSocket {
 
   private func fault(_ message: String) -> StartFault {
     StartFault(description: "the passed descriptor \(number) (name \"\(name)\") \(message)")
+  }
+}
+
+extension GatewaySettings {
+  fileprivate func mentions(_ address: ListenAddress, isAdmin: Bool) -> Bool {
+    isAdmin ? admin?.address == address : listeners.contains { $0.address == address }
   }
 }
 

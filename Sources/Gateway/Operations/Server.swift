@@ -26,6 +26,8 @@ package final class Server: Sendable {
   private let log: AccessLog?
   private let state: GatewayState
   private let admin: SmallHTTPServer?
+  private let listeners: [Reactor.Listener]
+  private let adminListener: Reactor.Listener?
   private let audit: AuditLog?
   private let control: Mutex<Control>
   private let reporter: Reporter
@@ -66,9 +68,15 @@ package final class Server: Sendable {
       generation, faults: faults,
       loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log,
       audit: { audit?.state })
-    let admin = try policy.settings.admin.map { settings throws(StartFault) in
-      try Self.startAdmin(settings, inherited.admin, state)
+    let adminListener = try policy.settings.admin.map { settings throws(StartFault) in
+      try Self.bindAdmin(settings, inherited.admin)
     }
+    var admin: SmallHTTPServer?
+    if let settings = policy.settings.admin, let adminListener {
+      admin = try Self.startAdmin(settings, adminListener, state)
+    }
+    self.listeners = listeners
+    self.adminListener = adminListener
     self.state = state
     self.admin = admin
     adminAddress = admin.flatMap { admin in
@@ -158,6 +166,31 @@ package final class Server: Sendable {
   /// The number of downstream connections of each loop.
   package var connectionCounts: [Int] { workers.map { $0.loop.connections.load(ordering: .relaxed) } }
 
+  /// The listening sockets, with the names by which a successor of this process knows them.
+  package var socketsForSuccessor: [(name: String, number: Int32)] {
+    let proxies = listeners.map { listener in
+      (listener.isOwn ? InheritedListeners.ownProxy : "proxy", listener.descriptor.number)
+    }
+    let admins = [adminListener].compactMap(\.self).map { listener in
+      (listener.isOwn ? InheritedListeners.ownAdmin : "admin", listener.descriptor.number)
+    }
+    return proxies + admins
+  }
+
+  /// The older process has left its sockets to this one.
+  package func takeOver() {
+    for listener in listeners { listener.takeOver() }
+    adminListener?.takeOver()
+  }
+
+  /// Leaves the listening sockets to a successor that serves them already, and shuts down as `drain` does.
+  package func handOver() -> Bool {
+    for listener in listeners { listener.handOver() }
+    adminListener?.handOver()
+    admin?.retire()
+    return drain(afterMilliseconds: 0)
+  }
+
   /// Shuts down in order.
   ///
   /// From now on each response ends its connection. After `drain_delay_s` the listeners close, idle connections may
@@ -165,10 +198,14 @@ package final class Server: Sendable {
   ///
   /// - Returns: whether all exchanges completed.
   package func drain() -> Bool {
+    drain(afterMilliseconds: control.withLock { $0.generation.policy.settings.timeouts.drainDelayMilliseconds })
+  }
+
+  private func drain(afterMilliseconds delay: Int) -> Bool {
     state.isDraining.store(true, ordering: .relaxed)
     for worker in workers { worker.post(.announceDrain) }
     let timeouts = control.withLock { $0.generation.policy.settings.timeouts }
-    sleep(milliseconds: timeouts.drainDelayMilliseconds)
+    sleep(milliseconds: delay)
     let deadline = DispatchTime.now() + .milliseconds(timeouts.drainMilliseconds)
     // The other loops may stop only once no more connections are handed to them.
     workers[0].post(.closeListeners(workers[0].listenersClosed))
@@ -206,23 +243,32 @@ package final class Server: Sendable {
     return listeners
   }
 
-  /// - Parameter inherited: nil: the address is bound.
-  private static func startAdmin(
-    _ settings: AdminSettings, _ inherited: Reactor.Listener?, _ state: GatewayState
-  ) throws(StartFault) -> SmallHTTPServer {
+  private static func bindAdmin(
+    _ settings: AdminSettings, _ inherited: Reactor.Listener?
+  ) throws(StartFault) -> Reactor.Listener {
     let address = settings.address
     guard address.isLocal || settings.token != nil else {
       throw StartFault(description: settings.missingTokenMessage)
     }
+    if let inherited { return inherited }
     do throws(Errno) {
-      let listener = if let inherited { inherited } else { try Reactor.Listener(address.forReactor()) }
-      return try SmallHTTPServer(on: listener, name: "admin", bounds: AdminHandler.bounds) {
-        AdminHandler(state, settings)
-      }
+      return try Reactor.Listener(address.forReactor())
     } catch {
       throw StartFault(
         description: "cannot listen on \(address) for \"admin\": \(error); choose another address with --admin or in "
           + "gateway.json, or turn it off there with \"admin\": null")
+    }
+  }
+
+  private static func startAdmin(
+    _ settings: AdminSettings, _ listener: Reactor.Listener, _ state: GatewayState
+  ) throws(StartFault) -> SmallHTTPServer {
+    do throws(Errno) {
+      return try SmallHTTPServer(on: listener, name: "admin", bounds: AdminHandler.bounds) {
+        AdminHandler(state, settings)
+      }
+    } catch {
+      throw StartFault(description: "cannot make the admin endpoint's event loop: \(error)")
     }
   }
 
