@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestFolders
 import TestSupport
 import Testing
 
@@ -8,6 +9,53 @@ import Testing
 @Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct UpgradeTests {
   @Test func `upgrades and failed upgrades refuse, reset, cut, lose and repeat no request`() throws {
     try UpgradeRun(clients: 16, upgrades: 3).run()
+  }
+
+  @Test
+  func `Unix sockets and the admin address are passed on, the manager learns the new process, and the files go last`()
+    throws
+  {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+    let (port, admin) = (try freePort(), try freePort())
+    try withTemporaryFolder { files in
+      let path = files.path("proxy.sock")
+      let manager = try NotificationSocket(files.path("notify.sock"))
+      let folder = try TestPolicyFolder(
+        instances: [("one", "http://127.0.0.1:\(core.port)")],
+        gateway: ["listen": ["127.0.0.1:\(port)", "unix:\(path)"], "admin": "127.0.0.1:\(admin)"])
+      let gateway = try GatewayProcess(folder, environment: ["NOTIFY_SOCKET": manager.address])
+      func identity() -> ino_t? {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 ? status.st_ino : nil
+      }
+      let before = identity()
+      kill(gateway.identifier, SIGUSR2)
+      #expect(gateway.waitUntilSaid(" serves\n"))
+      #expect(eventually { Self.hasEnded(gateway.identifier) })
+      let process = try #require(
+        gateway.errors.firstMatch(of: /upgrade: process ([0-9]+) serves/).flatMap { Int32($0.1) })
+      var notifications: [String] = []
+      while !notifications.contains("MAINPID=\(process)") { notifications += try manager.nextBesidesWatchdog() }
+      #expect(!notifications.contains("STOPPING=1"))
+      // The old process has ended: the new one serves all three, and the file is the same.
+      #expect(before != nil && identity() == before)
+      #expect(try TestMessage.asking(port: admin, "/readyz")?.status == 200)
+      let socket = try TestSocket(unixPath: path)
+      var reader = TestMessageReader(socket)
+      try socket.send(testRequest("GET", "/proxy/balances?instance_id=one"))
+      #expect(try reader.next()?.status == 200)
+      kill(process, SIGTERM)
+      #expect(eventually { kill(process, 0) != 0 })
+      #expect(gateway.waitForEnd() == 0)
+      #expect(identity() == nil)
+    }
+  }
+
+  /// Whether this child has ended, also while Foundation's `Process` still waits for the process that it started.
+  private static func hasEnded(_ child: Int32) -> Bool {
+    var information = unsafe siginfo_t()
+    let result = unsafe waitid(P_PID, id_t(child), &information, WEXITED | WNOWAIT | WNOHANG)
+    return unsafe result == 0 && information.si_signo == SIGCHLD
   }
 }
 

@@ -45,7 +45,7 @@ package final class RunningGateway: Sendable {
     let text = Mutex("")
   }
 
-  /// The lines that it has reported to its operator.
+  /// The lines that it has reported to its operator. A thread writes them, soon after the event.
   package var reported: String { log.text.withLock { $0 } }
 
   private static func load(_ folder: TestPolicyFolder) throws -> Policy {
@@ -58,12 +58,14 @@ package final class RunningGateway: Sendable {
     return policy
   }
 
-  /// Reloads the folder after changing members of the client that holds `token` and of every instance; returns the
-  /// generation.
+  /// Reloads the folder after changing members of the client that holds `token`, of every instance, and of
+  /// gateway.json; returns the generation.
   @discardableResult
   package func reload(
-    client: [String: any Sendable] = [:], instance: [String: any Sendable] = [:]
+    client: [String: any Sendable] = [:], instance: [String: any Sendable] = [:],
+    settings: [String: any Sendable] = [:]
   ) throws -> Int {
+    try folder.writeSettings(changes: settings)
     try folder.writeClients(app: client)
     try folder.writeInstances(changes: instance)
     return server.reload(try Self.load(folder))

@@ -19,6 +19,7 @@ package final class TestPolicyFolder: Sendable {
   private let instances: [(id: String, url: String)]
   private let instance: [String: any Sendable]
   private let hosts: [String: [String]]
+  private let settings: [String: any Sendable]
   /// The state folder, next to the policy folder.
   package let statePath: String
   package var accessLogPath: String { statePath + "/access.jsonl" }
@@ -48,10 +49,18 @@ package final class TestPolicyFolder: Sendable {
     // The drain at the end of a test does not wait for idle connections.
     var timeouts: [String: any Sendable] = ["drain_idle_s": 0]
     if let own = gateway["timeouts"] as? [String: any Sendable] { timeouts.merge(own) { $1 } }
-    try write(settings.merging(gateway) { $1 }.merging(["timeouts": timeouts]) { $1 }, "gateway.json")
+    self.settings = settings.merging(gateway) { $1 }.merging(["timeouts": timeouts]) { $1 }
+    try writeSettings()
     if let routes { try write(["routes": routes], "routes.json") }
     try writeInstances()
     try writeClients()
+  }
+
+  /// Rewrites gateway.json.
+  ///
+  /// - Parameter changes: members; they replace those given to `init`.
+  package func writeSettings(changes: [String: any Sendable] = [:]) throws {
+    try write(settings.merging(changes) { $1 }, "gateway.json")
   }
 
   /// Rewrites the instances.
