@@ -68,9 +68,11 @@ import Testing
 
   /// `Tests/unit-sandbox` puts the unit's filters for system calls, address families and writable code on the process.
   @Test(.enabled(if: TestAuthority.shared != nil && TLSCore.isAtHand, "openssl or python3 is not installed"))
-  func `the gateway starts, calls, audits, reloads, reopens its logs and drains within its restrictions`() throws {
+  func `the gateway starts, calls, audits, reloads, reopens its logs, upgrades and drains, all restricted`() throws {
     let authority = try #require(TestAuthority.shared)
     let core = try TLSCore(authority)
+    // Fixed ports, since an upgrade cannot pass on a port of 0.
+    let (port, admin) = (try freePort(), try freePort())
     try withTemporaryFolder { root in
       let manager = try NotificationSocket(root.path("notify"))
       let folder = try TestPolicyFolder(
@@ -80,14 +82,14 @@ import Testing
           "tls": ["ca_file": "\(authority.folder)/ca.pem", "server_name": "core.test"], "health": ["interval_s": 0.1],
         ],
         gateway: [
-          "listen": ["127.0.0.1:0", "unix:\(root.path("http.sock"))"], "admin": "127.0.0.1:0", "watch": true,
-          "audit_log": "audit.log", "audit_key": ["env": "TEST_KEY"],
+          "listen": ["127.0.0.1:\(port)", "unix:\(root.path("http.sock"))"], "admin": "127.0.0.1:\(admin)",
+          "watch": true, "audit_log": "audit.log", "audit_key": ["env": "TEST_KEY"],
         ])
       let gateway = try GatewayProcess(
         folder, environment: ["NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "60000000"],
         wrapper: ["\(Self.top)/Tests/unit-sandbox", Self.service])
       func status(_ method: String) throws -> Int? {
-        let socket = try TestSocket(port: gateway.port)
+        let socket = try TestSocket(port: port)
         let fields = ["Connection: close"]
         try socket.send(
           testRequest(
@@ -96,14 +98,22 @@ import Testing
         return try reader.next()?.status
       }
       for method in ["GET", "POST"] { #expect(try status(method) == 200) }
-      #expect(try TestMessage.asking(port: try #require(gateway.adminPort), "/metrics")?.status == 200)
+      #expect(try TestMessage.asking(port: admin, "/metrics")?.status == 200)
       gateway.signal(SIGHUP)
       #expect(gateway.waitUntilSaid("generation 2 in force"))
       gateway.signal(SIGUSR1)
       #expect(try status("POST") == 200)
       #expect(try manager.nextBesidesWatchdog().first == "READY=1")
       #expect(try manager.nextBesidesWatchdog().first == "RELOADING=1")
-      #expect(gateway.stop() == 0)
+      gateway.signal(SIGUSR2)
+      #expect(gateway.waitUntilSaid(" serves\n"))
+      let successor = try #require(
+        gateway.errors.firstMatch(of: /upgrade: process ([0-9]+) serves/).flatMap { Int32($0.1) })
+      // A process left over would keep Foundation's `Process` waiting.
+      defer { kill(successor, SIGKILL) }
+      for method in ["GET", "POST"] { #expect(try status(method) == 200) }
+      kill(successor, SIGTERM)
+      #expect(gateway.waitForEnd() == 0)
       #expect(!gateway.errors.contains("not permitted") && !gateway.errors.contains("not supported"))
     }
   }

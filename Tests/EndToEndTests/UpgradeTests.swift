@@ -34,6 +34,8 @@ import Testing
       #expect(eventually { Self.hasEnded(gateway.identifier) })
       let process = try #require(
         gateway.errors.firstMatch(of: /upgrade: process ([0-9]+) serves/).flatMap { Int32($0.1) })
+      // A process left over would keep Foundation's `Process` waiting.
+      defer { kill(process, SIGKILL) }
       var notifications: [String] = []
       while !notifications.contains("MAINPID=\(process)") { notifications += try manager.nextBesidesWatchdog() }
       #expect(!notifications.contains("STOPPING=1"))
@@ -119,13 +121,6 @@ private struct UpgradeRun {
     #expect(Set(audit.outcomes.compactMap { $0["outcome"] as? String }) == ["done"])
     #expect(try AuditRecords.findings(folder.statePath).isEmpty)
   }
-}
-
-/// A port on which nothing listens at the moment.
-private func freePort() throws -> UInt16 {
-  let socket = try ListeningSocket(backlog: 1)
-  defer { socket.stop() }
-  return socket.port
 }
 
 /// Threads that write until they are stopped.

@@ -90,3 +90,10 @@ private func bindToPort(
   guard result == 0 else { throw Errno.last }
   return UInt16(bigEndian: address.sin_port)
 }
+
+/// A port on which nothing listens at the moment, for gateways that need a fixed one.
+package func freePort() throws -> UInt16 {
+  let socket = try ListeningSocket(backlog: 1)
+  defer { socket.stop() }
+  return socket.port
+}
