@@ -12,6 +12,8 @@ package struct Signals: Sendable {
     _ = signal(SIGPIPE, SIG_IGN)
     // A file at its size limit (RLIMIT_FSIZE) shows as EFBIG.
     _ = signal(SIGXFSZ, SIG_IGN)
+    // Process 1 of a container becomes the parent of every orphan there, and would have to wait for each of them.
+    if isProcess1 { _ = signal(SIGCHLD, SIG_IGN) }
     change(SIG_BLOCK)
   }
 
@@ -64,8 +66,14 @@ package struct Signals: Sendable {
     }
   }
 
-  /// Restores the signals' default action: a second Ctrl-C ends a draining process.
-  package func unblock() { change(SIG_UNBLOCK) }
+  /// Lets the signals end the process: a second Ctrl-C ends a draining process.
+  package func unblock() {
+    // Linux drops a signal to process 1 whose action is the default one.
+    if isProcess1 { for number in numbers { _ = signal(number) { _exit(128 + $0) } } }
+    change(SIG_UNBLOCK)
+  }
+
+  private var isProcess1: Bool { getpid() == 1 }
 
   private func change(_ how: Int32) {
     var set = set

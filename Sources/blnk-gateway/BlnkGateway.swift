@@ -17,6 +17,11 @@ import System
       Console.log("error: a standard stream (descriptor 0, 1 or 2) is closed, and /dev/null cannot be opened: \(error)")
       exit(1)
     }
+    // Swift searches the stack for the arguments; without the file, not even the program's name is among them.
+    guard !CommandLine.arguments.isEmpty else {
+      Console.log("error: cannot read /proc/self/maps, which is needed to find the command's arguments; mount /proc")
+      exit(1)
+    }
     exit(run(Array(CommandLine.arguments.dropFirst())))
   }
 
