@@ -60,7 +60,7 @@ def check_script(entrypoint):
     script = entrypoint[2].replace("$$", "$")
     require(entrypoint[:2] == ["/bin/sh", "-euc"] and entrypoint[3:] == ["blnk"], f"entrypoint: {entrypoint}")
     show = "#!/bin/sh\necho \"$@ $BLNK_SERVER_SECRET_KEY $BLNK_DATA_SOURCE_DNS\"\n"
-    command = f"""
+    command = """
         blnk=$(mktemp -d) && trap 'rm -r "$blnk"' EXIT
         printf '%s' "$SHOW" >$blnk/blnk && chmod 755 $blnk/blnk
         echo k1 >$blnk/core-key && echo p2 >$blnk/postgres-password
