@@ -197,14 +197,7 @@ package final class Listener: Sendable {
   ///
   /// - Parameter setsModeLater: whether `SocketFile.grant` will set the mode; until then no one may connect.
   private static func listenUnix(_ path: String, setsModeLater: Bool) throws(Errno) -> FileDescriptor {
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { buffer in
-      guard path.utf8.count < buffer.count else { return false }
-      unsafe buffer.copyBytes(from: path.utf8)
-      return true
-    }
-    guard fits else { throw Errno(ENAMETOOLONG) }
+    var address = try unixAddress(path)
     // An empty path would bind an abstract address, which has no file (unix(7), "Address format").
     guard !path.isEmpty else { throw Errno(EADDRNOTAVAIL) }
     if try isStale(path, &address) { unsafe _ = unlink(path) }
@@ -296,4 +289,17 @@ package func peerAddress(of descriptor: Int32) -> SocketAddress? {
     unsafe getpeername(descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
   }
   return result == 0 ? SocketAddress(storage) : nil
+}
+
+/// The address of a Unix socket with a path of at most 107 bytes.
+func unixAddress(_ path: String) throws(Errno) -> sockaddr_un {
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { buffer in
+    guard path.utf8.count < buffer.count else { return false }
+    unsafe buffer.copyBytes(from: path.utf8)
+    return true
+  }
+  guard fits else { throw Errno(ENAMETOOLONG) }
+  return address
 }

@@ -1,5 +1,6 @@
 import Bytes
 import HTTP1
+import Policies
 import Reactor
 import System
 
@@ -30,17 +31,16 @@ final class GatewayClient {
   private let output = ByteBuffer(capacity: 16 << 10)
   private let input = ByteBuffer(capacity: 16 << 10)
 
-  private let secondsMax: Int
+  private let limit: BlockingSocket.TimeLimit
 
-  /// - Parameter secondsMax: the timeout of the connect and of each later system call.
-  init(_ address: SocketAddress, secondsMax: Int = 10) {
+  init(_ address: SocketAddress, within limit: BlockingSocket.TimeLimit = .eachCall(seconds: 10)) {
     self.address = address
-    self.secondsMax = secondsMax
+    self.limit = limit
   }
 
   /// Sends one request on a new connection.
   func send(_ request: String) throws(Errno) -> GatewayResponse {
-    let socket = try BlockingSocket(connectingTo: address, waitingAtMost: secondsMax)
+    let socket = try BlockingSocket(connectingTo: address, within: limit)
     input.removeAll()
     return try send(request, on: socket)
   }
@@ -61,7 +61,7 @@ final class GatewayClient {
       var responses: [GatewayResponse] = []
       var rest = requests[...]
       while !rest.isEmpty {
-        let socket = try BlockingSocket(connectingTo: address, waitingAtMost: secondsMax)
+        let socket = try BlockingSocket(connectingTo: address, within: limit)
         input.removeAll()
         var isOpen = true
         while isOpen, let request = rest.popFirst() {
@@ -122,5 +122,32 @@ final class GatewayClient {
 
 extension Errno {
   /// EPROTO: the response is not valid HTTP/1.1.
-  fileprivate static let protocolFault = Errno(71)
+  static let protocolFault = Errno(71)
+}
+
+extension SocketAddress {
+  /// Nil for port 0, where the actual port is unknown.
+  init?(_ address: ListenAddress) {
+    switch address {
+    case .unix(let path): self = .unix(path: path)
+    case .ip(_, port: 0): return nil
+    case .ip(let ip, let port):
+      // A wildcard address includes its family's loopback.
+      if ip.isIPv4 {
+        self = .ipv4(address: ip.ipv4 == 0 ? 0x7f00_0001 : ip.ipv4, port: port)
+      } else {
+        self = .ipv6(high: ip.high, low: ip.high == 0 && ip.low == 0 ? 1 : ip.low, port: port)
+      }
+    }
+  }
+}
+
+extension ListenAddress {
+  /// The value of `Host` in requests to it; a Unix socket has no host, and a gateway accepts any.
+  var hostField: String {
+    switch self {
+    case .ip: description
+    case .unix: "localhost"
+    }
+  }
 }

@@ -3,8 +3,9 @@ import Testing
 /// Help texts, on standard output.
 @Suite(.timeLimit(.minutes(10))) struct HelpTests {
   private static let commands = [
-    "init", "serve", "check", "explain", "demo", "sandbox", "token new", "token hash", "token list",
-    "token revoke", "token rotate", "audit verify", "audit show", "audit outcomes", "version",
+    "init", "serve", "check", "explain", "demo", "sandbox", "instance new", "client new", "token new",
+    "token hash", "token list", "token revoke", "token rotate", "audit verify", "audit show", "audit outcomes",
+    "version",
   ]
 
   @Test(arguments: commands)
@@ -26,6 +27,7 @@ import Testing
 
   @Test(arguments: [
     ["token", "--help"], ["token", "-h"], ["help", "token"], ["audit", "--help"], ["help", "audit"],
+    ["instance", "--help"], ["help", "client"],
   ])
   func `lists the commands of a group, and no others`(arguments: [String]) throws {
     let group = try #require(arguments.first { !$0.hasSuffix("-h") && !$0.hasSuffix("help") })

@@ -5,8 +5,8 @@ import Testing
   @Test(arguments: [
     (
       [],
-      "missing command; use one of init, serve, check, explain, demo, sandbox, token new, token hash, "
-        + "token list, token revoke, token rotate, audit verify, audit show, audit outcomes, version, or see --help"
+      "missing command; use one of init, serve, check, explain, demo, sandbox, instance new, client new, "
+        + "token new, token hash, token list, token revoke, token rotate, audit verify, audit show, audit outcomes, version, or see --help"
     ),
     (["serv"], #"unknown command "serv" (did you mean "serve"?); see --help"#),
     (
@@ -36,6 +36,14 @@ import Testing
     ),
     (["audit", "show", "x"], "audit show: needs either --balance ID or --identity ID; see --help"),
     (["audit", "outcomes", "-v"], #"audit outcomes: unexpected argument "-v"; see --help"#),
+    (["instance"], "use one of instance new, or see instance --help"),
+    (["instance", "new"], "instance new: missing ID; see --help"),
+    (
+      ["instance", "new", "a"],
+      "instance new: needs --core URL and one of --key-env, --key-file and --key-credential; see --help"
+    ),
+    (["client", "new", "a"], "client new: needs --instances LIST, such as inst_main or '*'; see --help"),
+    (["client", "new", "a", "b"], #"client new: unexpected argument "b"; it takes one ID; see --help"#),
     (["sandbox"], "sandbox: --listen ADDRESS and --key-file FILE are required; see --help"),
   ])
   func `rejects an invalid command line`(arguments: [String], message: String) throws {

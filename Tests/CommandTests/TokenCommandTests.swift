@@ -211,7 +211,7 @@ import Testing
     #expect(flock(number, LOCK_EX) == 0)
     let outcome = try run("new", "--client", "demo-app")
     #expect(outcome.exitCode == 1 && outcome.output.isEmpty)
-    #expect(outcome.errors.hasSuffix("another command is editing its tokens; try again\n"))
+    #expect(outcome.errors.hasSuffix("another command is editing this folder; try again\n"))
   }
 
   @Test(arguments: [

@@ -23,6 +23,16 @@ package final class FolderReading {
     for path in inventory.folders { _ = names(in: path) }
   }
 
+  /// A reading of the folder as it would be after an edit that is not written yet.
+  package convenience init(_ folder: PolicyFolder, after edit: FileEdit) {
+    self.init(folder)
+    files[edit.file] = .success(FileContent(bytes: edit.after, mode: 0o600))
+    bounds[edit.file] = JSONReader.byteCountMax
+    guard edit.before == nil, let slash = edit.file.lastIndex(of: "/") else { return }
+    let parent = String(edit.file[..<slash])
+    names[parent] = .some((namesInFolder(parent) ?? []) + [String(edit.file[edit.file.index(after: slash)...])])
+  }
+
   /// The content of a regular file when it was first read; follows links.
   ///
   /// - Parameter byteCountMax: only the value of the first call for a path counts.

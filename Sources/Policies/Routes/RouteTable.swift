@@ -7,7 +7,7 @@ package struct RouteTable: Sendable {
   /// In the order of their definition; `Admission.routeIndex` is an index in it.
   package let routes: [Route]
   /// Every scope that a route requires, at most 64.
-  let scopes: [Scope]
+  package let scopes: [Scope]
   let nodes: [Node]
   let edges: [Edge]
   /// The literals of all edges, one after the other.

@@ -51,6 +51,30 @@ struct JSONSplices {
     insert(",\(outer)\"\(key)\": \(list)", at: last.node.bytes.upperBound)
   }
 
+  /// Appends an entry to an object of entries, in the style of the last one: on one line, or with a line for each key.
+  mutating func append(_ entry: NewEntry, to parent: JSONMember) {
+    guard case .object(let entries) = parent.node.value else { preconditionFailure("\(parent.key) is not an object") }
+    if let last = entries.last {
+      let outer = gap(before: last.offset)
+      let hasLines = hasLineBreak(outer) && first(in: last).map { hasLineBreak(gap(before: $0.offset)) } ?? true
+      let member = entry.member(after: hasLines ? outer : nil, step: step(from: parent, to: outer))
+      return insert(",\(outer)\(member)", at: last.node.bytes.upperBound)
+    }
+    let inside = text(parent.node.bytes.lowerBound + 1..<parent.node.bytes.upperBound - 1)
+    let outer = gap(before: parent.offset)
+    guard hasLineBreak(outer), inside.isEmpty || hasLineBreak(inside) else {
+      return insert("\(inside)\(entry.member(after: nil, step: ""))", at: parent.node.bytes.lowerBound + 1)
+    }
+    let step = indent(outer).isEmpty ? "  " : indent(outer)
+    let member = entry.member(after: outer + step, step: step)
+    insert("\(outer)\(step)\(member)\(inside.isEmpty ? outer : "")", at: parent.node.bytes.lowerBound + 1)
+  }
+
+  private func first(in member: JSONMember) -> JSONMember? {
+    guard case .object(let members) = member.node.value else { return nil }
+    return members.first { _ in true }
+  }
+
   /// Inserts a member after another one of the same object, on the same line unless that one has its own line.
   mutating func insert(_ key: String, _ value: String, after member: JSONMember) {
     let outer = gap(before: member.offset)

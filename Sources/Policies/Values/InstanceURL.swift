@@ -24,11 +24,11 @@ package struct InstanceURL: Hashable, Sendable {
   }
 
   /// Why a text is not such a URL. Does not contain the text itself, which may include a password.
-  struct Fault: Error {
-    let message: String
+  package struct Fault: Error {
+    package let message: String
   }
 
-  init(_ text: String) throws(Fault) {
+  package init(_ text: String) throws(Fault) {
     guard !text.hasPrefix("unix:") else {
       throw Fault(message: "must start with http:// or https://; instances on Unix sockets are not supported")
     }

@@ -51,7 +51,8 @@ package struct Scope: Hashable, Sendable {
 
 private let nameBytesMax = 64
 
-let nameRule = "must be 1 to \(nameBytesMax) characters of A-Z a-z 0-9 _ - . and start with a letter or digit"
+/// The rule for names of instances and clients, as the predicate of a sentence.
+package let nameRule = "must be 1 to \(nameBytesMax) characters of A-Z a-z 0-9 _ - . and start with a letter or digit"
 
 private func isName(_ text: String) -> Bool {
   guard let first = text.utf8.first, isAlphanumeric(first), text.utf8.count <= nameBytesMax else { return false }

@@ -36,7 +36,7 @@ extension Command {
         "The token is shown only this once. To use it, add this entry to \"tokens\" of a client:\n\(new.entry)")
       return 0
     }
-    let session = try TokenEditSession(arguments, for: "token new")
+    let session = try PolicyEditSession(arguments, for: "token new")
     let client = try session.client(id)
     if let instance = arguments.value("--instance") { try client.requireInstance(instance, in: session.folder) }
     let edit = client.adding(new)

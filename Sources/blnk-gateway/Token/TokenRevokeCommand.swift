@@ -36,7 +36,7 @@ extension Command {
     noOperandsReason: "takes no arguments, because process lists and shell histories show them; see --help"
   ) { arguments throws(CommandFault) in
     let selection = try selection(arguments)
-    let session = try TokenEditSession(arguments, for: "token revoke")
+    let session = try PolicyEditSession(arguments, for: "token revoke")
     let (entry, description) = try find(selection, arguments.value("--client"), session)
     let file = RevokedFile(session.folder)
     guard file.findings.isEmpty else {
@@ -77,7 +77,7 @@ extension Command {
   ///
   /// If the clients' files are invalid, a whole digest or a client's id is accepted without finding it there.
   private static func find(
-    _ selection: Selection, _ id: String?, _ session: borrowing TokenEditSession
+    _ selection: Selection, _ id: String?, _ session: borrowing PolicyEditSession
   ) throws(CommandFault) -> (entry: RevokedEntry, description: String) {
     switch selection {
     case .prefix(let prefix):

@@ -44,7 +44,7 @@ extension Command {
     let prefix = try arguments.value("--digest").map { text throws(CommandFault) in
       try DigestPrefix(text, for: "token rotate")
     }
-    let session = try TokenEditSession(arguments, for: "token rotate")
+    let session = try PolicyEditSession(arguments, for: "token rotate")
     let client = try session.client(id)
     let now = UnixSeconds.now
     let match = try prefix?.onlyMatch(in: [client], for: "token rotate").token

@@ -1,8 +1,8 @@
 import Policies
 import System
 
-/// An edit of a policy folder's tokens. It locks the folder, so that concurrent edits wait.
-struct TokenEditSession: ~Copyable {
+/// An edit of a policy folder. It locks the folder, so that concurrent edits wait.
+struct PolicyEditSession: ~Copyable {
   private static let lockMilliseconds = 5_000
 
   private let command: String
@@ -28,7 +28,7 @@ struct TokenEditSession: ~Copyable {
     do throws(Errno) {
       return try FolderLock(folder.path, waitingMilliseconds: lockMilliseconds)
     } catch {
-      let reason = error == .wouldBlock ? "another command is editing its tokens; try again" : "\(error)"
+      let reason = error == .wouldBlock ? "another command is editing this folder; try again" : "\(error)"
       throw .failed("\(command): \(folder.path): \(reason)")
     }
   }
@@ -42,13 +42,54 @@ struct TokenEditSession: ~Copyable {
     return client
   }
 
+  /// The policy in the files. Fails if anything in the folder is invalid.
+  func policy() throws(CommandFault) -> Policy {
+    let result = Policy.load(folderWithoutKeys, now: .now)
+    let errors = result.findings.filter { $0.severity == .error }
+    guard let policy = result.policy, errors.isEmpty else {
+      for line in errors.lines { Console.log(line) }
+      throw .failed("\(command): \(folder.path) is invalid; nothing was written; correct it first")
+    }
+    return policy
+  }
+
+  /// Writes a new entry. Fails if the folder would be invalid with it; prints warnings and notes about it.
+  func write(_ entry: NewEntry) throws(CommandFault) -> FileEdit {
+    let edit: FileEdit
+    do throws(NewEntry.Fault) {
+      edit = try entry.edit(in: folder)
+    } catch {
+      throw .failed("\(command): \(error.message); nothing was written")
+    }
+    var policy = FolderPolicy()
+    let findings = policy.read(FolderReading(folderWithoutKeys, after: edit), now: .now).findings
+    let errors = findings.filter { $0.severity == .error }
+    guard errors.isEmpty else {
+      for line in errors.lines { Console.log(line) }
+      throw .failed("\(command): the policy would be invalid; nothing was written")
+    }
+    let own = findings.filter { $0.file == edit.file && "\($0.keyPath).".hasPrefix("\(entry.keyPath).") }
+    for line in own.lines { Console.log(line) }
+    try write(edit)
+    return edit
+  }
+
+  /// Keys are the gateway's: this process may lack its environment, credentials and permissions.
+  private var folderWithoutKeys: PolicyFolder {
+    var folder = folder
+    folder.readsKeys = false
+    return folder
+  }
+
   /// Unlocks the folder and waits until the edit is in force. Returns a sentence for the user about the result.
-  consuming func waitUntilInForce(_ edit: FileEdit) throws(CommandFault) -> String {
+  ///
+  /// - Parameter keyPath: of an entry in the file that must have no fault; nil: none.
+  consuming func waitUntilInForce(_ edit: FileEdit, keyPath: String? = nil) throws(CommandFault) -> String {
     let name = String(edit.file.dropFirst(folder.path.count + 1))
     let inForce = inForce
     // Unlocks the folder for other edits.
     _ = consume self
-    return try inForce.wait(for: name, edit.after)
+    return try inForce.wait(for: name, edit.after, keyPath: keyPath)
   }
 
   func write(_ edit: FileEdit) throws(CommandFault) {

@@ -31,9 +31,11 @@ struct InForceCheck {
   /// Waits until the file is in force with this content. Fails if a gateway runs but does not put it in force within
   /// `timeoutMilliseconds`.
   ///
-  /// - Parameter file: relative to the folder, such as `clients/acme.json`.
+  /// - Parameters:
+  ///   - file: relative to the folder, such as `clients/acme.json`.
+  ///   - keyPath: of an entry in it that must have no fault; nil: none.
   /// - Returns: a sentence for the user about the result.
-  func wait(for file: String, _ bytes: [UInt8]) throws(CommandFault) -> String {
+  func wait(for file: String, _ bytes: [UInt8], keyPath: String? = nil) throws(CommandFault) -> String {
     guard isEnabled else { return "The change takes effect at the gateway's next reload." }
     guard let settings, let address = SocketAddress(settings.address) else {
       return
@@ -46,7 +48,13 @@ struct InForceCheck {
       let now = SystemClock.milliseconds
       switch poll(address, settings) {
       case .report(let report):
-        if report.files[file] == digest { return "In force after \(now - start) ms, generation \(report.generation)." }
+        if report.files[file] == digest {
+          // A faulty instance does not keep its file from being in force.
+          if let fault = keyPath.flatMap(report.fault) {
+            throw .notInForce("\(command): the change is written, but the gateway reports a fault: \(fault)")
+          }
+          return "In force after \(now - start) ms, generation \(report.generation)."
+        }
         reason = report.reason(against: file)
       case .rejected(let message): throw .notInForce(message)
       case .unreachable(let fault):
@@ -72,10 +80,10 @@ struct InForceCheck {
 
   private func poll(_ address: SocketAddress, _ settings: AdminSettings) -> Answer {
     let token = settings.token.map { "Authorization: Bearer \(String(decoding: $0.reveal(), as: UTF8.self))\r\n" } ?? ""
-    let request = "GET /policy HTTP/1.1\r\nHost: \(settings.address)\r\nConnection: close\r\n\(token)\r\n"
+    let request = "GET /policy HTTP/1.1\r\nHost: \(settings.address.hostField)\r\nConnection: close\r\n\(token)\r\n"
     let response: GatewayResponse
     do throws(Errno) {
-      response = try GatewayClient(address, secondsMax: 2).send(request)
+      response = try GatewayClient(address, within: .eachCall(seconds: 2)).send(request)
     } catch {
       return .unreachable(error)
     }
@@ -92,25 +100,16 @@ struct InForceCheck {
 }
 
 extension PolicyReport {
+  /// The fault of an entry or of a key in it.
+  fileprivate func fault(of keyPath: String) -> String? {
+    faults.first { fault in fault.contains(": \(keyPath).") || fault.contains(": \(keyPath):") }
+  }
+
   fileprivate func reason(against file: String) -> String {
     if let fault = faults.first(where: { $0.contains(file) }) { return fault }
     if let refusal { return refusal }
     return
       "the gateway has another version of \(file) in force; make sure that it uses this folder, and send it SIGHUP if "
       + "\"watch\" is false"
-  }
-}
-
-extension SocketAddress {
-  /// Nil for a Unix socket, which is not supported, and for port 0, where the actual port is unknown.
-  fileprivate init?(_ address: ListenAddress) {
-    guard case .ip(let ip, let port) = address, port > 0 else { return nil }
-    // A wildcard address includes loopback.
-    let isAny = ip.high == 0 && (ip.low == 0 || ip.isIPv4 && ip.ipv4 == 0)
-    if ip.isIPv4 || isAny {
-      self = .ipv4(address: isAny ? 0x7f00_0001 : ip.ipv4, port: port)
-    } else {
-      self = .ipv6(high: ip.high, low: ip.low, port: port)
-    }
   }
 }
