@@ -6,7 +6,7 @@ import System
 /// Runs the command that the arguments name, and exits with its exit code.
 @main enum BlnkGateway {
   static let commands = [
-    Command.initialize, .serve, .check, .explain, .demo, .sandbox, .instanceNew, .clientNew, .tokenNew,
+    Command.initialize, .serve, .check, .explain, .health, .demo, .sandbox, .instanceNew, .clientNew, .tokenNew,
     .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .auditVerify, .auditShow, .auditOutcomes, .version,
   ]
 

@@ -3,7 +3,7 @@ import Testing
 /// Help texts, on standard output.
 @Suite(.timeLimit(.minutes(10))) struct HelpTests {
   private static let commands = [
-    "init", "serve", "check", "explain", "demo", "sandbox", "instance new", "client new", "token new",
+    "init", "serve", "check", "explain", "health", "demo", "sandbox", "instance new", "client new", "token new",
     "token hash", "token list", "token revoke", "token rotate", "audit verify", "audit show", "audit outcomes",
     "version",
   ]

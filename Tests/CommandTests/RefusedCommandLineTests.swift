@@ -5,7 +5,7 @@ import Testing
   @Test(arguments: [
     (
       [],
-      "missing command; use one of init, serve, check, explain, demo, sandbox, instance new, client new, "
+      "missing command; use one of init, serve, check, explain, health, demo, sandbox, instance new, client new, "
         + "token new, token hash, token list, token revoke, token rotate, audit verify, audit show, audit outcomes, version, or see --help"
     ),
     (["serv"], #"unknown command "serv" (did you mean "serve"?); see --help"#),
