@@ -5,6 +5,21 @@ import Glibc
 package enum Terminal {
   package static func isAt(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
+  /// Reads one line from the terminal on standard input, without its line feed; nil if the user ends the input (Ctrl-D).
+  ///
+  /// The terminal edits the line; the bytes after `bytesMax` are dropped.
+  package static func readLine(bytesMax: Int) -> [UInt8]? {
+    var line: [UInt8] = []
+    var byte: UInt8 = 0
+    while true {
+      let count = unsafe read(0, &byte, 1)
+      guard count == 1 || count < 0 && errno == EINTR else { return nil }
+      if count < 0 { continue }
+      if byte == UInt8(ascii: "\n") { return line }
+      if line.count < bytesMax { line.append(byte) }
+    }
+  }
+
   /// Reads one line from the terminal on standard input without echo; nil if the user cancels it (Ctrl-C, Ctrl-D).
   ///
   /// Keyboard signals are off meanwhile: a process that ended here would leave the terminal without echo.

@@ -39,6 +39,12 @@ enum Console {
     try? OutputFile.standardError.write(Array("\(line)\n".utf8).span)
   }
 
+  /// Asks for a line on the terminal; nil if the user ends the input.
+  static func ask(_ prompt: String) -> String? {
+    try? OutputFile.standardError.write(Array(prompt.utf8).span)
+    return Terminal.readLine(bytesMax: 4096).map { line in String(decoding: line, as: UTF8.self) }
+  }
+
   /// Styles the text on a terminal, unless NO_COLOR is set (no-color.org).
   static func styled(_ text: String, _ style: Style, on stream: Stream = .output) -> String {
     let environment = ProcessInfo.processInfo.environment
