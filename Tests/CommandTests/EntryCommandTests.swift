@@ -166,9 +166,13 @@ import Testing
     #expect(try files == before)
   }
 
-  @Test(arguments: ["routes.json", "clients.json", "instances.json", "gateway.json", "revoked.json"])
-  func `changes nothing in a folder that is invalid, and says what is`(name: String) throws {
-    try write("{", name)
+  /// Also if a running gateway would keep the last good content of the faulty file.
+  @Test(arguments: [
+    ("routes.json", "{"), ("clients.json", "{"), ("instances.json", "{"), ("gateway.json", "{"), ("revoked.json", "{"),
+    ("clients/x.json", "{"), ("instances/x.json", #"{"instances": {"x": {"url": "x", "key": {"env": "K"}}}}"#),
+  ])
+  func `changes nothing in a folder that is invalid, and says what is`(name: String, content: String) throws {
+    try write(content, name)
     let before = try files
     for command in [["instance", "new", "a"] + Self.instance, ["client", "new", "a", "--instances", "inst_demo"]] {
       let outcome = try Program.run(command + ["--policies", folder.path])

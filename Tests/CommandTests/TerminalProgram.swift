@@ -40,7 +40,8 @@ extension Program {
     try programEnd.close()
     try terminal.write(contentsOf: Data(keys.utf8))
     let hasEnded = eventually(every: 0.01) { !process.isRunning }
-    if !hasEnded { process.terminate() }
+    // It inherits the signal mask of the test's thread, which blocks SIGTERM.
+    if !hasEnded { kill(process.processIdentifier, SIGKILL) }
     process.waitUntilExit()
     // Another process that was started meanwhile may have the terminal open: reading must not wait for its end.
     _ = fcntl(main, F_SETFL, O_NONBLOCK)
