@@ -56,6 +56,26 @@ import Testing
     }
   }
 
+  @Test func `a folder of clients that is created, changed or deleted takes effect without a signal`() throws {
+    try withGateway(watch: true) { gateway, folder, ask in
+      let manager = FileManager.default
+      let made = folder.path + "/.made"
+      let clients = folder.path + "/clients"
+      try manager.createDirectory(atPath: made, withIntermediateDirectories: false)
+      let entry = #"{"clients": {"other": {"scopes": [], "instances": []}}}"#
+      try entry.write(toFile: made + "/other.json", atomically: true, encoding: .utf8)
+      // One event, like the rename with which Kubernetes replaces the files of a volume.
+      try manager.moveItem(atPath: made, toPath: clients)
+      #expect(gateway.waitUntilSaid("generation 2 in force"))
+      let changed = entry.replacing(#""scopes": []"#, with: #""scopes": ["proxy:read"]"#)
+      try changed.write(toFile: clients + "/other.json", atomically: true, encoding: .utf8)
+      #expect(gateway.waitUntilSaid("generation 3 in force"))
+      try manager.removeItem(atPath: clients)
+      #expect(gateway.waitUntilSaid("generation 4 in force"))
+      #expect(try ask() == 200)
+    }
+  }
+
   @Test func `reports each changed key that takes effect at the next start only, as the guide lists them`() throws {
     let keys = [
       "listen", "loops", "access_log", "limits.connections", "limits.connections_per_address",

@@ -40,10 +40,12 @@ extension FolderReading {
   /// `..2026_11_20…`; editors and `token` write temporary files with such names.
   private func filesInFolder(of name: String, log: FindingLog) -> [String] {
     let subfolder = String(name.dropLast(".json".utf8.count))
-    guard pathExists("\(folder.path)/\(subfolder)") else { return [] }
-    guard let names = names(in: "\(folder.path)/\(subfolder)") else {
-      log.append(
-        Finding(.error, file: "\(folder.path)/\(subfolder)", message: "is not a folder, or this user cannot read it"))
+    let path = "\(folder.path)/\(subfolder)"
+    // Also asked if there is no such folder, so that a comparison with a later reading shows that it was created.
+    guard let names = names(in: path) else {
+      if pathExists(path) {
+        log.append(Finding(.error, file: path, message: "is not a folder, or this user cannot read it"))
+      }
       return []
     }
     let files = names.filter { name in name.hasSuffix(".json") && !name.hasPrefix(".") }
