@@ -172,5 +172,6 @@ class Pod:
 
     def kill(self):
         if getattr(self, "process", None) and self.process.poll() is None:
-            self.process.kill()
+            # The program itself: it changed its user, so it does not die with its parent.
+            os.kill(self.pid, signal.SIGKILL)
             self.process.wait(timeout=10)

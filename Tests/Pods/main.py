@@ -129,6 +129,8 @@ def main():
     binary = Path(sys.argv[1])
     signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"fault: not done after {SECONDS_MAX} s"))
     signal.alarm(SECONDS_MAX)
+    # So that the pods end, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("fault: ended by SIGTERM"))
     raise_loopback()
     start, count = time.monotonic(), 0
     with tempfile.TemporaryDirectory(prefix="kubernetes-") as name:
