@@ -31,6 +31,15 @@ package var processorCount: Int {
   }
 }
 
+/// Keeps keys and tokens out of core dumps, and the memory and descriptors of this process from other processes of its
+/// user (prctl(2), PR_SET_DUMPABLE). A program that this process starts begins without this protection.
+package func disableDumps() throws(Errno) {
+  guard linux_set_dumpable(0) == 0 else { throw .last }
+}
+
+/// Whether the kernel may write a core dump of this process.
+package var canBeDumped: Bool { linux_dumpable() == 1 }
+
 /// Returns freed heap memory to the system, including pages between blocks in use (malloc_trim(3)).
 ///
 /// Takes a few milliseconds, during which other threads may block in malloc.

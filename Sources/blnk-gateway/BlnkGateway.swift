@@ -17,12 +17,7 @@ import System
       Console.log("error: a standard stream (descriptor 0, 1 or 2) is closed, and /dev/null cannot be opened: \(error)")
       exit(1)
     }
-    // Swift searches the stack for the arguments; without the file, not even the program's name is among them.
-    guard !CommandLine.arguments.isEmpty else {
-      Console.log("error: cannot read /proc/self/maps, which is needed to find the command's arguments; mount /proc")
-      exit(1)
-    }
-    exit(run(Array(CommandLine.arguments.dropFirst())))
+    exit(run(Array(CommandLineArguments.all.dropFirst())))
   }
 
   /// The exit code: 0 success, 1 failure or a negative answer, 2 invalid command line, 3 written but not in force.
@@ -109,20 +104,5 @@ import System
       2  the command line is invalid
       3  the change is written, but the running gateway has not applied it
     """
-  }
-}
-
-extension Command {
-  static let version = Command(
-    name: "version", summary: "print the version", usage: "[--json]",
-    description: "Prints the program's name and version number.",
-    options: [Option(name: "--json", value: nil, help: "print a JSON object")],
-    exitCodes: [0: "success"],
-    example: "blnk-gateway version --json"
-  ) { arguments throws(CommandFault) in
-    let number = gatewayVersion
-    try Console.print(
-      arguments.isSet("--json") ? #"{"name":"blnk-gateway","version":"\#(number)"}"# : "blnk-gateway \(number)")
-    return 0
   }
 }

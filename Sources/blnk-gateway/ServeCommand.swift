@@ -55,9 +55,11 @@ extension Command {
       blnk-gateway serve --policies policies --listen 127.0.0.1:8080
       """
   ) { arguments throws(CommandFault) in
+    // Before it reads a key.
+    do throws(Errno) { try disableDumps() } catch { throw .failed("cannot disable core dumps: \(error)") }
     // Before any thread starts: threads inherit the signal mask, and may read the environment.
     let service = try ServiceManager.fromEnvironment(log: Console.log)
-    let upgrade = Upgrade(program: CommandLine.arguments[0], log: Console.log)
+    let upgrade = Upgrade(log: Console.log)
     let signals = Signals(blocking: [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
     let ending = Signals(blocking: [SIGTERM, SIGINT])
     let listen = try arguments.address("--listen")

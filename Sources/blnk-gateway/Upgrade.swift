@@ -6,23 +6,13 @@ import System
 /// Replaces this process by a new one of the program at the same path, which takes over the listening sockets.
 struct Upgrade {
   /// Found at the start, since the working directory and $PATH are those of the user who started it; nil: not found.
-  private let program: String?
+  private let program = ProgramPath.current
   private let log: (String) -> Void
 
   /// For a policy with 100,000 clients, a start takes seconds.
   private static let startMillisecondsMax = 60_000
 
-  /// - Parameter program: as the command line names it.
-  init(program: String, log: @escaping (String) -> Void) {
-    self.log = log
-    let manager = FileManager.default
-    if program.contains("/") {
-      self.program = program.hasPrefix("/") ? program : manager.currentDirectoryPath + "/" + program
-    } else {
-      let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-      self.program = folders.map { "\($0)/\(program)" }.first { manager.isExecutableFile(atPath: $0) }
-    }
-  }
+  init(log: @escaping (String) -> Void) { self.log = log }
 
   /// Starts the new process and waits until it serves. Returns whether it does; otherwise nothing has changed.
   func replace(_ server: Server, _ service: ServiceManager) -> Bool {
@@ -31,7 +21,7 @@ struct Upgrade {
     let variables = service.variablesForSuccessor
     do throws(Errno) {
       let successor = try Successor(
-        program: program, arguments: Array(CommandLine.arguments.dropFirst()),
+        program: program, arguments: Array(CommandLineArguments.all.dropFirst()),
         environment: ProcessInfo.processInfo.environment.merging(variables) { $1 },
         sockets: server.socketsForSuccessor)
       let process = successor.identifier

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -29,3 +30,11 @@ static inline long linux_send(int socket, const void *bytes, size_t count, int f
 
 // ioctl(2) is variadic. For a socket FIONREAD is SIOCINQ: tcp(7).
 static inline int linux_bytes_waiting(int socket, int *count) { return ioctl(socket, FIONREAD, count); }
+
+// prctl(2) is variadic.
+static inline int linux_set_dumpable(int value) { return prctl(PR_SET_DUMPABLE, value, 0, 0, 0); }
+static inline int linux_dumpable(void) { return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0); }
+
+// The arguments of main. Swift's own CommandLine finds them with the help of /proc, and has none where that is missing.
+int linux_argument_count(void);
+const char *linux_argument(int index);

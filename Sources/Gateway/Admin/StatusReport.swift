@@ -102,6 +102,10 @@ private struct GatewayStatus: Encodable {
   }
 
   let version: String
+  let commit: String
+  let swift: String
+  /// The version that this process has loaded.
+  let libcurl: String
   let startedAt: String
   let uptimeSeconds: Int
   let draining: Bool
@@ -113,6 +117,9 @@ private struct GatewayStatus: Encodable {
 
   init(_ state: GatewayState) {
     version = gatewayVersion
+    commit = Build.commit
+    swift = Build.swift
+    libcurl = Build.libcurlRunning
     startedAt = timestamp(state.startedAt)
     uptimeSeconds = Int((SystemClock.wallMicroseconds - state.startedAt) / 1_000_000)
     draining = state.isDraining.load(ordering: .relaxed)

@@ -10,8 +10,14 @@ import Telemetry
 extension PrometheusText {
   /// Writes the metrics of the gateway as a whole.
   mutating func write(_ state: GatewayState) {
-    family("blnk_gateway_build_info", .gauge, "The running version; always 1.")
-    sample("blnk_gateway_build_info", [("version", Array(gatewayVersion.utf8))], value: 1)
+    let buildInfo = "blnk_gateway_build_info"
+    family(buildInfo, .gauge, "Version, commit, Swift version and loaded libcurl of this program; always 1.")
+    sample(
+      buildInfo,
+      [
+        ("version", Array(gatewayVersion.utf8)), ("commit", Array(Build.commit.utf8)),
+        ("swift", Array(Build.swift.utf8)), ("libcurl", Array(Build.libcurlRunning.utf8)),
+      ], value: 1)
     writeOwnTime(state)
     writeEndCodes(state)
     writeConnections(state)
@@ -117,25 +123,27 @@ extension PrometheusText {
   private mutating func write(_ process: ProcessReading, startedAt: Int64) {
     family("process_cpu_seconds_total", .counter, "User and system CPU time.")
     sample("process_cpu_seconds_total", nanoseconds: process.cpuNanoseconds)
-    single("process_open_fds", .gauge, "Open file descriptors.", process.openDescriptors)
+    if let count = process.openDescriptors { single("process_open_fds", .gauge, "Open file descriptors.", count) }
     single("process_max_fds", .gauge, "Maximum number of open file descriptors.", process.descriptorsMax)
-    single("process_resident_memory_bytes", .gauge, "Resident memory.", process.residentBytes)
+    if let bytes = process.residentBytes { single("process_resident_memory_bytes", .gauge, "Resident memory.", bytes) }
     family("process_start_time_seconds", .gauge, "Unix time at which the process started.")
     sample("process_start_time_seconds", nanoseconds: Int(startedAt) * 1_000)
   }
 }
 
-/// What the kernel reports about this process; 0 where it reports nothing.
+/// What the kernel reports about this process.
 private struct ProcessReading {
   let cpuNanoseconds = Int(SystemClock.processNanoseconds)
-  let openDescriptors: Int
+  /// Nil where `/proc` is not mounted.
+  let openDescriptors: Int?
   let descriptorsMax = DescriptorLimit.current ?? 0
-  let residentBytes: Int
+  /// Nil where `/proc` is not mounted.
+  let residentBytes: Int?
 
   init() {
-    openDescriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.count ?? 0
+    openDescriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.count
     // In pages: total, resident, … (proc(5)).
     let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
-    residentBytes = pages.count > 1 ? (Int(pages[1]) ?? 0) * Int(getpagesize()) : 0
+    residentBytes = pages.dropFirst().first.flatMap { Int($0) }.map { $0 * Int(getpagesize()) }
   }
 }

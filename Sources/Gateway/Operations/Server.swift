@@ -8,9 +8,6 @@ package import System
 import Telemetry
 import Upstream
 
-/// The version of this program, as `version`, the metrics and the status report it.
-package let gatewayVersion = "0.1.0"
-
 /// Why the gateway did not start: one line that names the cause and the remedy.
 package struct StartFault: Error, Sendable, CustomStringConvertible {
   package let description: String

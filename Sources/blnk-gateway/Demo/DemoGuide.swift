@@ -1,5 +1,4 @@
 import Digests
-import FoundationEssentials
 import Policies
 import Reactor
 import SandboxCore
@@ -69,8 +68,7 @@ struct DemoGuide {
   }
 
   private var programFolder: String {
-    let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    return program.map { String($0.prefix(upTo: $0.lastIndex(of: "/") ?? $0.startIndex)) } ?? "."
+    ProgramPath.current.map { String($0.prefix(upTo: $0.lastIndex(of: "/") ?? $0.startIndex)) } ?? "."
   }
 
   private func heading(_ text: String) -> String { Console.styled(text, .bold) }
