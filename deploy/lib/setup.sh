@@ -83,6 +83,6 @@ install_missing() {
     apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "${missing[@]}"
 }
 
-release() { swift build -c release --static-swift-stdlib; }
+release() { swift build -c release --static-swift-stdlib --disable-local-rpath; }
 
 build_release() { quietly "Building the release" release; }
