@@ -125,7 +125,7 @@ let package = Package(
         "Bytes", "Gateway", "Policies", "Reactor", "System", "Telemetry", "TestSupport", "TestValues", "Upstream",
       ],
       swiftSettings: strict),
-    tests(of: "System", uses: ["TestFolders", "TestSupport"]),
+    tests(of: "System", uses: ["CLinux", "TestFolders", "TestSupport"]),
     tests(
       of: "Telemetry", uses: ["Bytes", "Counters", "Digests", "System", "TestFolders", "TestSupport", "TestValues"]),
   ],

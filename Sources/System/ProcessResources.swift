@@ -37,9 +37,6 @@ package func disableDumps() throws(Errno) {
   guard linux_set_dumpable(0) == 0 else { throw .last }
 }
 
-/// Whether the kernel may write a core dump of this process.
-package var canBeDumped: Bool { linux_dumpable() == 1 }
-
 /// Returns freed heap memory to the system, including pages between blocks in use (malloc_trim(3)).
 ///
 /// Takes a few milliseconds, during which other threads may block in malloc.

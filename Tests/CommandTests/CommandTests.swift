@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Policies
 import TestFolders
 import Testing
@@ -121,11 +122,33 @@ import Testing
   }
 
   @Test func `version is for people and for scripts`() throws {
-    let number = try Program.run(["version"]).output.dropFirst("blnk-gateway ".count).dropLast()
-    #expect(number.split(separator: ".").count == 3)
+    let text = try Program.run(["version"]).output
+    let lines = try #require(
+      text.wholeMatch(
+        of: /blnk-gateway ([0-9]+\.[0-9]+\.[0-9]+)\ncommit (.+)\nSwift (.+)\nlibcurl ([0-9.]+), built with ([0-9.]+)\n/),
+      "\(text)")
     let json = try Program.run(["version", "--json"]).output
-    #expect(json == "{\"name\":\"blnk-gateway\",\"version\":\"\(number)\"}\n")
-    #expect(try Program.run(["--version"]).output == "blnk-gateway \(number)\n")
+    let (_, version, commit, swift, running, linked) = lines.output
+    #expect(
+      json == """
+        {"commit":"\(commit)","libcurl":{"linked":"\(linked)","running":"\(running)"},"name":"blnk-gateway",\
+        "swift":"\(swift)","version":"\(version)"}
+
+        """)
+    #expect(try Program.run(["--version"]).output == text)
+  }
+
+  /// Where `/proc` is missing, Swift's own CommandLine has no arguments.
+  @Test(.enabled(if: getuid() == 0, "only root can hide /proc")) func `commands run without /proc`() throws {
+    func run(_ command: String) throws -> Program.Outcome {
+      try Program.shell(
+        "exec unshare --mount sh -c 'mount -t tmpfs -o size=4k none /proc && \(command)' sh \(Program.path)")
+    }
+    #expect(try run("ls -A /proc").output == "")
+    #expect(try run("exec \"$1\" version --json").output == Program.run(["version", "--json"]).output)
+    // The relative path, as the demo shows it to the user.
+    let demo = try run("cd \"${1%/*}\" && exec ./blnk-gateway demo --once --policies \(Program.policies)")
+    #expect(demo.exitCode == 0, "\(demo.output.suffix(500))\(demo.errors.suffix(500))")
   }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Gateway
 import TestSupport
 import Testing
 
@@ -46,6 +47,8 @@ import Testing
       let body = try #require(try gateway.askAdmin("/status")).body
       let status = try #require(try JSONSerialization.jsonObject(with: Data(body)) as? [String: Any])
       #expect((status["policy"] as? [String: Any])?["generation"] as? Int == 2)
+      #expect(status["version"] as? String == gatewayVersion && status["commit"] as? String == Build.commit)
+      #expect(status["swift"] as? String == Build.swift && status["libcurl"] as? String == Build.libcurlRunning)
       #expect(status["draining"] as? Bool == false && status["uptime_seconds"] as? Int != nil)
       let instances = try #require(status["instances"] as? [[String: Any]])
       #expect(instances.count == 1 && instances[0]["id"] as? String == "one")

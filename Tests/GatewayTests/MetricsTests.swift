@@ -73,6 +73,18 @@ import Testing
     #expect(samples["blnk_gateway_upstream_connections{instance_id=\"one\",state=\"leased\"}"] == 0)
   }
 
+  @Test func `build_info names what the program was built from`() throws {
+    let gateway = try RunningGateway(upstreams: [("one", 1)], gateway: admin)
+    let labels = [
+      ("version", gatewayVersion), ("commit", Build.commit), ("swift", Build.swift), ("libcurl", Build.libcurlRunning),
+    ].map { name, value in "\(name)=\"\(value)\"" }.joined(separator: ",")
+    let samples = try samples(of: gateway)
+    #expect(samples["blnk_gateway_build_info{\(labels)}"] == 1)
+    #expect(Build.libcurlRunning.wholeMatch(of: /[0-9]+\.[0-9]+\.[0-9]+/) != nil)
+    // With /proc, which the tests have.
+    #expect((samples["process_open_fds"] ?? 0) > 0 && (samples["process_resident_memory_bytes"] ?? 0) > 1_000_000)
+  }
+
   @Test func `a caller's text never creates a series`() throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     let gateway = try RunningGateway(upstreams: [("one", core.port)], gateway: admin)
