@@ -3,7 +3,7 @@ import System
 import TestSupport
 import Testing
 
-/// Holds a gateway at its limits to the table "Memory" of `deploy/README.md`.
+/// Holds a gateway at its limits to the table "Memory" of `deploy/operations.md`.
 @Suite(.scopedFixtures, .serialized) struct MemoryBoundTests {
   private static let kibibytesOfProcess = 50 * 1_024
   private static let kibibytesOfLoop = 40 * 1_024
