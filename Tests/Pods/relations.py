@@ -187,10 +187,10 @@ def stays_available(objects):
 
 
 def fits_into_its_limits(objects):
-    """By the table in deploy/README.md, "Memory"."""
+    """By the table in deploy/operations.md, "Memory"."""
     settings = policy(objects, "gateway.json")
     limits = settings["limits"]
-    table = (TOP / "deploy/README.md").read_text().partition("\n## Memory\n")[2]
+    table = (TOP / "deploy/operations.md").read_text().partition("\n## Memory\n")[2]
 
     def row(name, unit):
         return int(re.search(rf"^\| {name}.*\| (?:[^|]*? )?(\d+) {unit}[^|]*\|$", table, re.MULTILINE)[1])
