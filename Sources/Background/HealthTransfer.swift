@@ -1,13 +1,32 @@
 import CLibcurl
+import Synchronization
+
+/// Tells running transfers to end.
+final class TransferStop: Sendable {
+  private let flag = Atomic<Bool>(false)
+
+  var isSet: Bool { flag.load(ordering: .relaxed) }
+
+  func set() { flag.store(true, ordering: .relaxed) }
+
+  static func isSet(behind pointer: UnsafeMutableRawPointer?) -> Bool {
+    guard let pointer = unsafe pointer else { return false }
+    return unsafe Unmanaged<TransferStop>.fromOpaque(pointer).takeUnretainedValue().isSet
+  }
+}
 
 /// One blocking `GET` with libcurl. The only unsafe code of this module: libcurl's handles are pointers.
 @safe struct HealthTransfer: ~Copyable {
   private let easy: UnsafeMutableRawPointer
   private var connectTo: UnsafeMutablePointer<curl_slist>?
+  /// libcurl has a pointer to it.
+  private let stop: TransferStop
 
-  init?(_ endpoint: HealthEndpoint) {
+  /// - Parameter stop: ends the transfer within about a second.
+  init?(_ endpoint: HealthEndpoint, _ stop: TransferStop) {
     guard let easy = unsafe curl_easy_init() else { return nil }
     unsafe self.easy = easy
+    self.stop = stop
     if let connect = endpoint.connectTo { unsafe connectTo = curl_slist_append(nil, connect) }
     configure(endpoint)
   }
@@ -37,6 +56,10 @@ import CLibcurl
     if let key = endpoint.key { set(CURLOPT_SSLKEY_BLOB, pem: key) }
     if unsafe connectTo != nil { unsafe _ = curl_easy_set_pointer(easy, CURLOPT_CONNECT_TO, connectTo) }
     unsafe _ = curl_easy_set_write(easy) { _, size, count, _ in size * count }
+    // Called at least once a second; a result other than 0 ends the transfer (CURLOPT_XFERINFOFUNCTION(3)).
+    unsafe _ = curl_easy_set_progress(
+      easy, { stop, _, _, _, _ in unsafe TransferStop.isSet(behind: stop) ? 1 : 0 },
+      Unmanaged.passUnretained(stop).toOpaque())
   }
 
   private func set(_ option: CURLoption, _ value: Int) { unsafe _ = curl_easy_set_long(easy, option, value) }

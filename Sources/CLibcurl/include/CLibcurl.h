@@ -23,6 +23,11 @@ static inline CURLcode curl_easy_set_opensocket(CURL *handle, curl_opensocket_ca
 static inline CURLcode curl_easy_set_write(CURL *handle, curl_write_callback callback) {
   return curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, callback);
 }
+static inline CURLcode curl_easy_set_progress(CURL *handle, curl_xferinfo_callback callback, void *data) {
+  curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(handle, CURLOPT_XFERINFODATA, data);
+  return curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, callback);
+}
 static inline CURLcode curl_easy_get_socket(CURL *handle, curl_socket_t *socket) {
   return curl_easy_getinfo(handle, CURLINFO_ACTIVESOCKET, socket);
 }

@@ -51,6 +51,12 @@ final class InstanceStates: Sendable {
     prober.probe(HealthEndpoint(policy.instances[Int(index)]), completion: report)
   }
 
+  /// Ends all health checks of all generations, at the end of the process.
+  func stopProbes() { prober.stop(withinMilliseconds: Self.stopMillisecondsMax) }
+
+  /// A transfer notices within a second that it has to end.
+  private static let stopMillisecondsMax = 1_500
+
   /// Starts the health checks that the policy configures. An instance without one is healthy from now on; earlier
   /// checks must have ended.
   ///

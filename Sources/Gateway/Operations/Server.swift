@@ -213,6 +213,10 @@ package final class Server: Sendable {
     let lastMoment = DispatchTime.now() + .seconds(1)
     let stuck = late.filter { $0.ended.wait(timeout: lastMoment) != .success }
     admin?.stop()
+    control.withLock { control in
+      for check in control.checks { check.end() }
+      control.generation.states.stopProbes()
+    }
     log?.close()
     // Last: cut exchanges also write their outcomes.
     audit?.close()
