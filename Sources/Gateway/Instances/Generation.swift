@@ -33,8 +33,12 @@ final class Generation: Sendable {
 
   /// Runs after the last exchange under this generation has ended. Its members are freed right after it returns.
   deinit {
-    DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(100)) { releaseFreedMemory() }
+    Self.releases.asyncAfter(deadline: .now() + .milliseconds(100)) { releaseFreedMemory() }
   }
+
+  /// Frees what is no longer in force. Not a global queue: Dispatch watches the threads of those through `/proc`, and ends
+  /// the process where that is missing.
+  static let releases = DispatchQueue(label: "releases")
 
   /// An instance has switched to another key.
   func keyChanged() { accepted?.changed(states) }

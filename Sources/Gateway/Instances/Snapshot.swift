@@ -26,7 +26,7 @@ final class Snapshot {
 
   deinit {
     // Freeing a large policy takes long: do it off the loop.
-    DispatchQueue.global().async { [generation, policy] in withExtendedLifetime((generation, policy)) {} }
+    Generation.releases.async { [generation, policy] in withExtendedLifetime((generation, policy)) {} }
   }
 
   /// The access to an instance, made at its first request.
