@@ -52,7 +52,8 @@ let package = Package(
     module("HTTP1", uses: ["Bytes"]),
     module("Dates"),
     module("Digests"),
-    module("Policies", uses: ["Dates", "Digests", "HTTP1"]),
+    module("OAuth", uses: ["Digests"]),
+    module("Policies", uses: ["Dates", "Digests", "HTTP1", "OAuth"]),
     module("Fronts", uses: ["Digests", "HTTP1", "Policies"]),
     module("Reactor", uses: ["Bytes", "CLinux", "System"]),
     module("System", uses: ["CBuild", "CLinux"]),
@@ -113,6 +114,7 @@ let package = Package(
         "Bytes", "Counters", "Digests", "HTTP1", "Policies", "Reactor", "System", "Telemetry", "TestFolders",
         "TestSupport", "TestValues", "Upstream",
       ]),
+    tests(of: "OAuth", uses: ["Digests", "TestValues"]),
     tests(of: "Policies", uses: ["Digests", "HTTP1", "TestFolders", "TestValues"], resources: [.copy("Fixtures")]),
     .target(
       name: "LoopSupport", dependencies: ["Bytes", "Reactor", "System", "TestFolders", "TestValues"],

@@ -1,23 +1,32 @@
 package import Digests
+import OAuth
 
 /// The immutable whole of the configuration: the gateway's settings, clients, instances and routes.
 package struct Policy: Sendable {
   package var settings: GatewaySettings
   /// In file order; `instanceIndex` is an index in it.
   package let instances: [Instance]
-  package let directory: InstanceDirectory
+  /// Of the ids of `instances`.
+  package let directory: NameDirectory
   /// In file order; `clientIndex` is an index in it.
   package let clients: ClientTable
   package let tokens: TokenTable
   package let routes: RouteTable
+  package let scopes: ScopeDirectory
   /// The files that it was read from.
   package let files: [PolicyFile]
   /// Derived from `instances`.
   package let hosts: HostDirectory
+  /// The clients that get tokens from the token endpoint: the position of each name in `signedClientIndices`.
+  let signedClients: NameDirectory
+  let signedClientIndices: [Int32]
+  /// The tokens and grants that `revoked.json` revokes.
+  let revokedIDs: Set<TokenID>
 
   init(
-    settings: GatewaySettings, instances: [Instance], directory: InstanceDirectory, clients: ClientTable,
-    tokens: TokenTable, routes: RouteTable, files: [PolicyFile]
+    settings: GatewaySettings, instances: [Instance], directory: NameDirectory, clients: ClientTable,
+    tokens: TokenTable, routes: RouteTable, scopes: ScopeDirectory, files: [PolicyFile],
+    revokedIDs: Set<TokenID> = []
   ) {
     self.settings = settings
     self.instances = instances
@@ -25,8 +34,12 @@ package struct Policy: Sendable {
     self.clients = clients
     self.tokens = tokens
     self.routes = routes
+    self.scopes = scopes
     self.files = files
+    self.revokedIDs = revokedIDs
     hosts = HostDirectory(instances.map(\.hosts))
+    signedClientIndices = settings.oauth == nil ? [] : clients.indicesWithOAuth
+    signedClients = NameDirectory(signedClientIndices.map { Array(clients.id(of: Int($0))) })
   }
 }
 
@@ -55,9 +68,11 @@ extension Policy {
   }
 
   /// A copy with these clients and tokens, and with the file that revokes some of them.
-  func with(_ clients: ClientTable, _ tokens: TokenTable, _ file: PolicyFile?) -> Policy {
+  func with(
+    _ clients: ClientTable, _ tokens: TokenTable, _ file: PolicyFile?, revokedIDs: Set<TokenID> = []
+  ) -> Policy {
     Policy(
       settings: settings, instances: instances, directory: directory, clients: clients, tokens: tokens, routes: routes,
-      files: files + (file.map { [$0] } ?? []))
+      scopes: scopes, files: files + (file.map { [$0] } ?? []), revokedIDs: revokedIDs)
   }
 }

@@ -23,8 +23,8 @@ struct Request {
 
   func admit(by policy: Policy = AdmitTests.policy) throws -> Admission {
     var trace = AdmissionTrace()
-    var digests = emptyDigests()
-    return try admit(from: near, by: policy, &digests, noting: &trace)
+    var caches = emptyCaches()
+    return try admit(from: near, by: policy, &caches, noting: &trace)
   }
 
   func rejection(by policy: Policy) -> Rejection? { rejection { try admit(by: policy) } }
@@ -39,14 +39,14 @@ struct Request {
   }
 
   func rejection(from peer: PeerAddress, by policy: Policy, noting trace: inout AdmissionTrace) -> Rejection? {
-    var digests = emptyDigests()
-    return rejection { try admit(from: peer, by: policy, &digests, noting: &trace) }
+    var caches = emptyCaches()
+    return rejection { try admit(from: peer, by: policy, &caches, noting: &trace) }
   }
 
   /// With digests that were kept from requests before, and maybe by another policy than then.
-  func rejection(_ digests: inout TokenDigests, by policy: Policy = AdmitTests.policy) -> Rejection? {
+  func rejection(_ caches: inout TokenCaches, by policy: Policy = AdmitTests.policy) -> Rejection? {
     var trace = AdmissionTrace()
-    return rejection { try admit(from: near, by: policy, &digests, noting: &trace) }
+    return rejection { try admit(from: near, by: policy, &caches, noting: &trace) }
   }
 
   private func rejection(_ admit: () throws -> Admission) -> Rejection? {
@@ -62,16 +62,16 @@ struct Request {
   }
 
   private func admit(from peer: PeerAddress, noting trace: inout AdmissionTrace) throws -> Admission {
-    var digests = emptyDigests()
-    return try admit(from: peer, by: AdmitTests.policy, &digests, noting: &trace)
+    var caches = emptyCaches()
+    return try admit(from: peer, by: AdmitTests.policy, &caches, noting: &trace)
   }
 
   private func admit(
-    from peer: PeerAddress, by policy: Policy, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
+    from peer: PeerAddress, by policy: Policy, _ caches: inout TokenCaches, noting trace: inout AdmissionTrace
   ) throws -> Admission {
     let parser = try parsed()
     let decision = try policy.admit(
-      parser.head, bytes.span, from: Caller(peer), at: admissionTime, &digests, noting: &trace)
+      parser.head, bytes.span, from: Caller(peer), at: admissionTime, &caches, noting: &trace)
     guard case .admitted(let admission) = decision else { throw Undecided() }
     return admission
   }
@@ -85,9 +85,9 @@ struct Request {
   private struct Undecided: Error {}
 }
 
-func emptyDigests() -> TokenDigests {
+func emptyCaches() -> TokenCaches {
   var random = SystemRandomNumberGenerator()
-  return TokenDigests(using: &random)
+  return TokenCaches(using: &random)
 }
 
 /// The state of the client `c-reader`.

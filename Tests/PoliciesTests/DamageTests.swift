@@ -15,7 +15,8 @@ import Testing
       let damaged = damage(text, using: &random)
       let log = FindingLog()
       var file = ClientsFile(
-        instances: [], declared: nil, scopes: [.read], revocations: Revocations(), now: UnixSeconds(0))
+        instances: [], declared: nil, scopes: [.read], directory: ScopeDirectory(scopes: [.read], aliases: []),
+        revocations: Revocations(), now: UnixSeconds(0))
       let (root, faults) = JSONReader.read(damaged)
       if let root { file.read(Field(root: root, file: "f", log: log)) }
       #expect(root != nil || !faults.isEmpty, "seed \(seed)")
@@ -27,7 +28,7 @@ import Testing
     var random = SplitMix(state: seed)
     let request = Request("GET /proxy/balances/a%40b?x=1&instance_id=inst%5fa", ["Authorization: Bearer reader"]).bytes
     var outcomes: Set<String> = []
-    var digests = emptyDigests()
+    var caches = emptyCaches()
     for _ in 0..<20_000 {
       let bytes = damage(request, using: &random)
       var parser = RequestHeadParser(limits: HeadLimits())
@@ -35,7 +36,7 @@ import Testing
       var trace = AdmissionTrace()
       do throws(Rejection) {
         let decision = try AdmitTests.policy.admit(
-          parser.head, bytes.span, from: Caller(near), at: UnixSeconds(0), &digests, noting: &trace)
+          parser.head, bytes.span, from: Caller(near), at: UnixSeconds(0), &caches, noting: &trace)
         guard case .admitted(let admission) = decision else { preconditionFailure("no token is pending") }
         #expect(bytes[admission.corePath].first == UInt8(ascii: "/"), "seed \(seed)")
         outcomes.insert("admitted")

@@ -53,8 +53,8 @@ import Testing
     func answer(_ tenant: String, token: String? = nil, by policy: Policy?) throws -> Rejection? {
       let request = Request(
         "GET /proxy/balances?instance_id=inst_\(tenant)", ["Authorization: Bearer \(token ?? tenant)"])
-      var digests = emptyDigests()
-      return request.rejection(&digests, by: try #require(policy))
+      var caches = emptyCaches()
+      return request.rejection(&caches, by: try #require(policy))
     }
   }
 

@@ -46,7 +46,8 @@ enum PolicyFileProperty {
     case UInt8(ascii: "r"): _ = RoutesFile().routes(root)
     default:
       var file = ClientsFile(
-        instances: [], declared: nil, scopes: [.read], revocations: Revocations(), now: UnixSeconds(0))
+        instances: [], declared: nil, scopes: [.read], directory: ScopeDirectory(scopes: [.read], aliases: []),
+        revocations: Revocations(), now: UnixSeconds(0))
       file.read(root)
     }
   }

@@ -11,9 +11,9 @@ import Testing
 
   private static func principal(_ request: Request) throws -> Principal {
     var trace = AdmissionTrace()
-    var digests = emptyDigests()
+    var caches = emptyCaches()
     return try policy.authenticate(
-      request.parsed().head, request.bytes.span, from: Caller(near), at: admissionTime, &digests, noting: &trace
+      request.parsed().head, request.bytes.span, from: Caller(near), at: admissionTime, &caches, noting: &trace
     ).requirePrincipal()
   }
 

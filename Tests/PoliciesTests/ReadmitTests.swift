@@ -40,7 +40,7 @@ import Testing
     of request: Request, at now: UnixSeconds = admissionTime, after change: (inout Files) -> Void
   ) throws -> Rejection? {
     var files = Files()
-    var digests = emptyDigests()
+    var caches = emptyCaches()
     let older = try files.policy()
     let parser = try request.parsed()
     let admission = try request.admit(by: older)
@@ -48,7 +48,7 @@ import Testing
     let newer = try files.policy()
     do throws(Rejection) {
       _ = try newer.readmit(
-        parser.head, request.bytes.span, from: Caller(near), at: now, &digests, sameAs: admission, by: older)
+        parser.head, request.bytes.span, from: Caller(near), at: now, &caches, sameAs: admission, by: older)
       return nil
     } catch {
       return error

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct TokenDigestTests {
   @Test func `gives the digest of tokens of every length that it keeps`() {
-    var digests = emptyDigests()
+    var random = SystemRandomNumberGenerator()
+    var digests = TokenDigests(using: &random)
     for count in 0...70 {
       let token = text(count, seed: 1)
       #expect(digests.digest(of: token.span) == nil)
@@ -45,7 +46,8 @@ import Testing
   }
 
   @Test func `begins small, and finds all tokens again when it has grown`() {
-    var digests = emptyDigests()
+    var random = SystemRandomNumberGenerator()
+    var digests = TokenDigests(using: &random)
     var sizes: [Int] = []
     let tokens = (0..<600).map { index in text(1 + index % 64, seed: UInt64(index)) }
     for (index, token) in tokens.enumerated() {
@@ -60,7 +62,8 @@ import Testing
   }
 
   @Test func `holds 1,024 tokens that take turns, and as many bytes as it says`() {
-    var digests = emptyDigests()
+    var random = SystemRandomNumberGenerator()
+    var digests = TokenDigests(using: &random)
     let tokens = (0..<1024).map { index in text(57, seed: UInt64(index)) }
     var missed = 0
     for round in 0..<3 {
@@ -101,33 +104,33 @@ import Testing
   private static let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer reader"])
 
   @Test func `keeps a token that the policy knows, and no other`() throws {
-    var digests = emptyDigests()
+    var caches = emptyCaches()
     for token in ["unknown", "not a token"] {
       let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer \(token)"])
-      #expect(request.rejection(&digests) != nil)
+      #expect(request.rejection(&caches) != nil)
     }
-    #expect(digests.tags.isEmpty && digests.words.isEmpty)
-    #expect(Self.request.rejection(&digests) == nil)
-    #expect(digests.digest(of: Array("reader".utf8).span) == SHA256.digest(of: Array("reader".utf8).span))
-    #expect(digests.digest(of: Array("unknown".utf8).span) == nil)
+    #expect(caches.digests.tags.isEmpty && caches.digests.words.isEmpty)
+    #expect(Self.request.rejection(&caches) == nil)
+    #expect(caches.digests.digest(of: Array("reader".utf8).span) == SHA256.digest(of: Array("reader".utf8).span))
+    #expect(caches.digests.digest(of: Array("unknown".utf8).span) == nil)
   }
 
   @Test func `admits with a kept digest just what it admits without`() throws {
-    var digests = emptyDigests()
+    var caches = emptyCaches()
     for _ in 0..<3 {
       for token in ["reader", "expired", "revoked", "none", "unknown"] {
         let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer \(token)"])
-        #expect(request.rejection(&digests) == request.rejection())
+        #expect(request.rejection(&caches) == request.rejection())
       }
     }
   }
 
   @Test(arguments: [(Reader.gone, Rejection.tokenUnknown), (.revoked, .tokenRevoked), (.expired, .tokenExpired)])
   func `rejects on the very next request what a new policy rejects`(reader: Reader, rejection: Rejection) {
-    var digests = emptyDigests()
-    #expect(Self.request.rejection(&digests) == nil)
-    #expect(Self.request.rejection(&digests, by: admissionPolicy(reader)) == rejection)
-    #expect(Self.request.rejection(&digests) == nil)
+    var caches = emptyCaches()
+    #expect(Self.request.rejection(&caches) == nil)
+    #expect(Self.request.rejection(&caches, by: admissionPolicy(reader)) == rejection)
+    #expect(Self.request.rejection(&caches) == nil)
   }
 }
 

@@ -90,7 +90,7 @@ import Testing
 
   @Test func `finds instances among many and no others`() throws {
     let ids = try (0..<1000).map { try #require(InstanceID("inst_\($0)")) }
-    let directory = InstanceDirectory(ids)
+    let directory = NameDirectory(ids.map(\.bytes))
     for (index, id) in ids.enumerated() {
       let bytes = Array("x\(id.text)y".utf8)
       #expect(directory.index(of: bytes.span.extracting(1..<bytes.count - 1)) == Int32(index))
@@ -98,14 +98,14 @@ import Testing
     }
     let long = [UInt8](repeating: 0x61, count: 65)
     #expect(directory.index(of: long.span.extracting(first: 65)) == nil && directory.index(of: Span()) == nil)
-    #expect(InstanceDirectory([]).index(of: long.span.extracting(first: 5)) == nil)
+    #expect(NameDirectory([]).index(of: long.span.extracting(first: 5)) == nil)
   }
 
   @Test func `tells ids of every length by every byte`() throws {
     let ids = try (1...InstanceID.byteCountMax).map { count in
       try #require(InstanceID(String(repeating: "a", count: count)))
     }
-    let directory = InstanceDirectory(ids)
+    let directory = NameDirectory(ids.map(\.bytes))
     for (index, id) in ids.enumerated() {
       #expect(directory.index(of: id.bytes.span) == Int32(index))
       for place in id.bytes.indices {

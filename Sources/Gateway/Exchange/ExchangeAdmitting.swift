@@ -25,9 +25,12 @@ extension Exchange {
     request.begin(head.framing, headCount: head.byteCount)
   }
 
-  /// Repeats admission once introspection has finished.
+  /// Repeats admission once introspection has finished, under the policy that is in force by then.
   func resumeAdmission(_ connection: DownstreamConnection) {
-    guard let input = connection.input, let snapshot = state.snapshot else { return }
+    guard let input = connection.input else { return }
+    let snapshot = worker.snapshot
+    state.snapshot = snapshot
+    state.generation = worker.generation
     admit(input, snapshot, connection)
   }
 
@@ -36,7 +39,7 @@ extension Exchange {
     do throws(Rejection) {
       let decision = try input.buffer.withBytes { bytes throws(Rejection) in
         try snapshot.policy.admit(
-          input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenDigests,
+          input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenCaches,
           noting: &state.trace)
       }
       switch decision {
@@ -131,7 +134,7 @@ extension Exchange {
     do throws(Rejection) {
       state.expiry = try input.buffer.withBytes { bytes throws(Rejection) in
         try current.policy.readmit(
-          input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenDigests,
+          input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenCaches,
           sameAs: admission, by: snapshot.policy)
       }
       state.generation = worker.generation

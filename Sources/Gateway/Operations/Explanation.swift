@@ -51,10 +51,10 @@ extension Policy {
       switch identity {
       case .token:
         var random = SystemRandomNumberGenerator()
-        var digests = TokenDigests(using: &random)
+        var caches = TokenCaches(using: &random)
         // Without an address: networks are not checked.
         principal = try authenticate(
-          parser.head, bytes.span, from: nil, at: now, &digests, noting: &trace
+          parser.head, bytes.span, from: nil, at: now, &caches, noting: &trace
         ).requirePrincipal()
       case .client(let id):
         guard let index = clients.firstIndex(where: { $0.id == id }) else { return nil }

@@ -81,7 +81,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   private var refused: [RefusedConnection] = []
   private let pools: PoolDirectory
   private var ids: RequestIDGenerator
-  var tokenDigests: TokenDigests
+  var tokenCaches: TokenCaches
   private var date = DateLine()
   private var localReplies = LocalReplyWriter()
   private var registration = Registration.none
@@ -125,7 +125,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     trusts = generation.policy.settings.listeners.map(\.trust)
     var random = SystemRandomNumberGenerator()
     ids = RequestIDGenerator(using: &random)
-    tokenDigests = TokenDigests(using: &random)
+    tokenCaches = TokenCaches(using: &random)
     let pools = PoolDirectory(
       loop: loop, loops: loops, connectionsMax: generation.policy.settings.limits.upstreamConnectionsMax,
       metrics: metrics, failedAddresses: failedAddresses, makeLink: makeLink)
@@ -291,6 +291,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     downstreamLimits = DownstreamLimits(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)
     inputs.removeAll()
+    tokenCaches.signed.forget()
   }
 
   private func drain() {

@@ -1,3 +1,5 @@
+package import OAuth
+
 /// An admitted request: its principal, route and instance. Ranges index the bytes of its head.
 package struct Admission: Sendable {
   package let principal: Principal
@@ -39,6 +41,8 @@ package struct AdmissionTrace: Equatable, Sendable {
   package internal(set) var routeIndex: Int32 = -1
   /// The first 4 bytes of the presented token's digest, even if the token is unknown; nil: no token.
   package internal(set) var tokenDigestPrefix: UInt32?
+  /// Of a token that the gateway has signed; nil: another token, or none.
+  package internal(set) var tokenID: TokenID?
 
   package init() {}
 }

@@ -8,14 +8,14 @@ extension Policy {
   ///
   /// - Parameters:
   ///   - bytes: the bytes that `head` was parsed from.
-  ///   - digests: caches the token's digest for the next request with the same token; has no part in the decision.
+  ///   - caches: of the loop that has the request.
   ///   - trace: reset, then filled in as far as admission gets.
   package func admit(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from caller: Caller, at now: UnixSeconds,
-    _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
+    _ caches: inout TokenCaches, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> AdmissionDecision {
     let reading = AddressReading(head, bytes)
-    switch try authenticate(head, bytes, reading, from: caller, at: now, &digests, noting: &trace) {
+    switch try authenticate(head, bytes, reading, from: caller, at: now, &caches, noting: &trace) {
     case .principal(let principal):
       return .admitted(try authorize(principal, head, bytes, reading, noting: &trace))
     case .pending(let token): return .pending(token)
@@ -30,9 +30,9 @@ extension Policy {
   /// - Parameter caller: nil skips the checks of the client's networks and certificates; for `explain` only.
   package func authenticate(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from caller: Caller?, at now: UnixSeconds,
-    _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
+    _ caches: inout TokenCaches, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Authentication {
-    try authenticate(head, bytes, AddressReading(head, bytes), from: caller, at: now, &digests, noting: &trace)
+    try authenticate(head, bytes, AddressReading(head, bytes), from: caller, at: now, &caches, noting: &trace)
   }
 
   /// The principal of a client without a token; for `explain` only.
@@ -58,13 +58,20 @@ extension Policy {
   @inline(__always)
   private func authenticate(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reading: AddressReading, from caller: Caller?,
-    at now: UnixSeconds, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
+    at now: UnixSeconds, _ caches: inout TokenCaches, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Authentication {
     trace = AdmissionTrace()
     let presented = try presentedToken(
       head, bytes, hasTokenInQuery: reading.parameters.hasToken,
       coreKeyConflicts: reading.addressing.coreKeyConflictsWithAuthorization)
-    let index = try tokenIndex(presented, bytes, &digests, noting: &trace)
+    if mayBeSigned(presented),
+      let principal = try signedPrincipal(bytes.extracting(presented), at: now, &caches.signed, noting: &trace)
+    {
+      guard !clients.isRevoked(Int(principal.clientIndex)) else { throw .tokenRevoked }
+      if let caller { try clients.check(caller, Int(principal.clientIndex)) }
+      return .principal(principal)
+    }
+    let index = try tokenIndex(presented, bytes, &caches.digests, noting: &trace)
     let entry = tokens.entries[Int(index)]
     let client = Int(entry.clientIndex)
     trace.tokenIndex = index

@@ -1,4 +1,5 @@
 package import Digests
+package import OAuth
 
 /// Who makes a request: the client, its effective scopes, and where its token comes from.
 package struct Principal: Equatable, Sendable {
@@ -15,6 +16,8 @@ package struct Principal: Equatable, Sendable {
 package enum TokenSource: Equatable, Sendable {
   /// The index in `Policy.tokens.entries`.
   case file(Int32)
+  /// Signed by the gateway's token endpoint.
+  case signed(TokenID)
   /// No token was presented: `explain` assumes the client.
   case assumed
 }

@@ -13,10 +13,10 @@ extension Policy {
   ///   - older: the policy that the indices in `admission` refer to.
   package func readmit(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from caller: Caller, at now: UnixSeconds,
-    _ digests: inout TokenDigests, sameAs admission: Admission, by older: Policy
+    _ caches: inout TokenCaches, sameAs admission: Admission, by older: Policy
   ) throws(Rejection) -> UnixSeconds? {
     var trace = AdmissionTrace()
-    switch try admit(head, bytes, from: caller, at: now, &digests, noting: &trace) {
+    switch try admit(head, bytes, from: caller, at: now, &caches, noting: &trace) {
     case .admitted(let current):
       let (client, formerClient) = (Int(current.clientIndex), Int(admission.clientIndex))
       guard clients.id(of: client) == older.clients.id(of: formerClient) else { throw .tokenUnknown }

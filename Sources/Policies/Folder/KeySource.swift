@@ -17,7 +17,11 @@ extension Field {
       return fail(
         #"must be {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}, never the key itself"#)
     }
-    guard let members = members(["env", "file", "credential"]) else { return nil }
+    return members(["env", "file", "credential"]).flatMap { members in secret(from: members, in: reading) }
+  }
+
+  /// The same for an object that may have other members, too.
+  func secret(from members: Members, in reading: FolderReading) -> Secret? {
     switch (members["env"], members["file"], members["credential"]) {
     case (let field?, nil, nil): return field.environmentKey(in: reading)
     case (nil, let field?, nil): return field.fileKey(in: reading)

@@ -94,14 +94,15 @@ private struct Loader {
     guard Set(definitions.map(\.scope)).count <= RouteTable.scopesMax else { return nil }
     let routes = RouteTable(definitions)
     let instancesFile = instances(&files)
-    let clientsFile = clients(instancesFile, routes, &files)
+    let scopes = ScopeDirectory(scopes: routes.scopes, aliases: settings.scopeAliases)
+    let clientsFile = clients(instancesFile, routes, scopes, &files)
     guard !log.preventsLoading else { return nil }
     let instances =
       instancesFile.instances
       + clientsFile.unknownInstances.map { Instance(misconfigured: $0, "the file that defines it cannot be read") }
     return Policy(
-      settings: settings, instances: instances.packed(), directory: InstanceDirectory(instances.map(\.id)),
-      clients: clientsFile.clients.packed(), tokens: TokenTable(clientsFile.tokens), routes: routes,
+      settings: settings, instances: instances.packed(), directory: NameDirectory(instances.map(\.id.bytes)),
+      clients: clientsFile.clients.packed(), tokens: TokenTable(clientsFile.tokens), routes: routes, scopes: scopes,
       files: files.packed())
   }
 
@@ -136,10 +137,12 @@ private struct Loader {
     return decoder
   }
 
-  private func clients(_ instances: InstancesFile, _ routes: RouteTable, _ files: inout [PolicyFile]) -> ClientsFile {
+  private func clients(
+    _ instances: InstancesFile, _ routes: RouteTable, _ scopes: ScopeDirectory, _ files: inout [PolicyFile]
+  ) -> ClientsFile {
     var decoder = ClientsFile(
-      instances: instances.instances, declared: instances.names, scopes: routes.scopes, revocations: revocations,
-      now: now)
+      instances: instances.instances, declared: instances.names, scopes: routes.scopes, directory: scopes,
+      revocations: revocations, now: now)
     for name in reading.fileNames(of: "clients.json", log: log) {
       let start = decoder.clients.count
       let checkpoint = decoder.checkpoint

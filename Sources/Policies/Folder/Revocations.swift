@@ -1,4 +1,5 @@
 package import Digests
+package import OAuth
 
 /// Revoked tokens and clients: `revoked.json`.
 ///
@@ -9,6 +10,8 @@ package struct Revocations: Equatable, Sendable {
 
   package private(set) var tokens: Set<Digest> = []
   package private(set) var clients: Set<String> = []
+  /// Ids of signed tokens and of grants.
+  package private(set) var tokenIDs: Set<TokenID> = []
   /// The digest of the file; nil: there is no file.
   private(set) var digest: Digest?
 
@@ -28,11 +31,19 @@ package struct Revocations: Equatable, Sendable {
     var revocations = Revocations()
     revocations.digest = reading.digest(of: fileName)
     guard let members = root.members(["revoked", schemaKey]),
-      let lists = members.required("revoked")?.members(["tokens", "clients"])
+      let lists = members.required("revoked")?.members(["tokens", "token_ids", "clients"])
     else { return nil }
     members.readSchema()
     for field in lists["tokens"]?.elements() ?? [] {
       if let digest = field.tokenDigest() { revocations.tokens.insert(digest) }
+    }
+    for field in lists["token_ids"]?.elements() ?? [] {
+      guard let text = field.string() else { continue }
+      guard let id = TokenID(hex: text) else {
+        field.error("must be 24 hex digits, as `token_id` in the access log")
+        continue
+      }
+      revocations.tokenIDs.insert(id)
     }
     for field in lists["clients"]?.elements() ?? [] {
       guard let name = field.string() else { continue }
@@ -42,7 +53,7 @@ package struct Revocations: Equatable, Sendable {
       }
       revocations.clients.insert(name)
     }
-    if revocations.tokens.count + revocations.clients.count > entriesMax {
+    if revocations.tokens.count + revocations.tokenIDs.count + revocations.clients.count > entriesMax {
       root.error("has more than \(entriesMax) entries; remove those of tokens and clients that no longer exist")
     }
     return revocations
@@ -73,11 +84,12 @@ extension Policy {
   /// A copy with these tokens and clients revoked.
   package func revoking(_ revocations: Revocations) -> Policy {
     let file = revocations.digest.map { PolicyFile(name: Revocations.fileName, digest: $0) }
-    guard !revocations.tokens.isEmpty || !revocations.clients.isEmpty else {
+    guard !revocations.tokens.isEmpty || !revocations.clients.isEmpty || !revocations.tokenIDs.isEmpty else {
       return file == nil ? self : with(clients, tokens, file)
     }
     let names = Set(revocations.clients.map { Array($0.utf8)[...] })
     return with(
-      names.isEmpty ? clients : clients.revoking { names.contains($0) }, tokens.revoking(revocations.tokens), file)
+      names.isEmpty ? clients : clients.revoking { names.contains($0) }, tokens.revoking(revocations.tokens), file,
+      revokedIDs: revocations.tokenIDs)
   }
 }

@@ -9,6 +9,10 @@ package struct Client: Sendable {
   package let isRevoked: Bool
   let callers: CallerGrant
   package let limits: ClientLimits
+  /// nil: it gets no tokens from the token endpoint.
+  var oauth: OAuthClient?
+  /// Signed tokens issued before are invalid; nil: none.
+  var tokensNotBefore: UnixSeconds?
 }
 
 /// The instances that a token is restricted to.

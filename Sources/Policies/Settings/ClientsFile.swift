@@ -9,6 +9,7 @@ struct ClientsFile {
   private let declaredInstances: Set<String>?
   private let suggestions: Suggestions
   private let scopes: [Scope]
+  private let scopeDirectory: ScopeDirectory
   private let now: UnixSeconds
   private let revocations: Revocations
   private(set) var clients = ClientTable()
@@ -23,7 +24,8 @@ struct ClientsFile {
   private var definedNames = DefinedNames()
 
   init(
-    instances: [Instance], declared: Set<String>?, scopes: [Scope], revocations: Revocations, now: UnixSeconds
+    instances: [Instance], declared: Set<String>?, scopes: [Scope], directory: ScopeDirectory,
+    revocations: Revocations, now: UnixSeconds
   ) {
     self.revocations = revocations
     declaredInstances = declared
@@ -31,6 +33,7 @@ struct ClientsFile {
     let pairs = instances.enumerated().map { index, instance in (instance.id.text, Int32(index)) }
     instanceIndices = Dictionary(pairs) { first, _ in first }
     self.scopes = scopes
+    scopeDirectory = directory
     self.now = now
   }
 
@@ -121,7 +124,7 @@ struct ClientsFile {
       id: client.id, name: client.name, scopes: client.scopes == .all ? .all : scopes, instances: instances,
       defaultInstance: client.defaultInstance.flatMap { currentIndex($0, from: last) }, isRevoked: client.isRevoked,
       callers: client.callers,
-      limits: client.limits)
+      limits: client.limits, oauth: client.oauth, tokensNotBefore: client.tokensNotBefore)
   }
 
   mutating func read(_ root: Field) {
@@ -142,7 +145,7 @@ struct ClientsFile {
     if id == nil { field.error("a client name \(nameRule)") }
     let known = [
       "name", "scopes", "instances", "default_instance", "tokens", "revoked", "networks", "certificates",
-      "limits",
+      "limits", "oauth", "tokens_not_before",
     ]
     guard let members = field.members(known) else { return nil }
     let scopes = members.required("scopes").flatMap(scopeSet)
@@ -160,11 +163,15 @@ struct ClientsFile {
       warnOfDefault(field, context)
     }
     bindings = context.bindings
+    let oauth = members["oauth"].flatMap { field in
+      OAuthClient(field, scopes: members["scopes"], now: now)
+    }
+    let tokensNotBefore = members["tokens_not_before"].flatMap { $0.isNull ? nil : $0.time() }
     let label = members["name"]?.label()
     guard let id, let scopes, let instances else { return nil }
     return Client(
       id: id, name: label ?? name, scopes: scopes, instances: instances, defaultInstance: defaultInstance,
-      isRevoked: isRevoked, callers: callers, limits: limits)
+      isRevoked: isRevoked, callers: callers, limits: limits, oauth: oauth, tokensNotBefore: tokensNotBefore)
   }
 
   private func scopeSet(_ field: Field) -> ScopeSet? {
@@ -181,11 +188,12 @@ struct ClientsFile {
         field.error(scopeRule)
         continue
       }
-      guard let bit = scopes.firstIndex(of: scope) else {
-        field.warning("no route requires this scope\(suggestion(for: text, among: scopes.map(\.text)))")
+      guard let allowed = scopeDirectory.set(of: scope) else {
+        field.warning("no route requires this scope\(suggestion(for: text, among: scopeDirectory.names))")
         continue
       }
-      set.insert(bit: bit)
+      if allowed.isEmpty { field.warning("no route requires a scope that this alias stands for") }
+      set.formUnion(allowed)
     }
     return set
   }
@@ -316,10 +324,7 @@ struct ClientsFile {
 
   private func expiry(_ field: Field) -> UnixSeconds? {
     if field.isNull { return nil }
-    guard let text = field.string() else { return nil }
-    guard let expiry = UnixSeconds(rfc3339: text) else {
-      return field.fail("must be an RFC 3339 time such as 2027-01-01T00:00:00Z")
-    }
+    guard let expiry = field.time() else { return nil }
     if expiry <= now { field.note("the token has expired") }
     return expiry
   }

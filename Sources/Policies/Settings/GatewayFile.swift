@@ -19,8 +19,7 @@ struct GatewayFile {
     var settings = GatewaySettings()
     let known = [
       "listen", "admin", "loops", "trusted_proxies", "access_log", "audit_log", "audit_key", "watch",
-      "health_on_listen",
-      "limits", "timeouts", schemaKey,
+      "health_on_listen", "scope_aliases", "oauth", "limits", "timeouts", schemaKey,
     ]
     guard let members = root.members(known) else { return settings }
     members.readSchema()
@@ -37,6 +36,8 @@ struct GatewayFile {
     if let field = members["audit_key"], !field.isNull { settings.auditKey = field.secret(in: reading) }
     members.read("watch", into: &settings.watchesFolder)
     members.read("health_on_listen", into: &settings.answersHealthOnListeners)
+    if let field = members["scope_aliases"] { settings.scopeAliases = scopeAliases(field) }
+    if let field = members["oauth"], !field.isNull { settings.oauth = OAuthSettings(field, in: reading) }
     if let field = members["limits"] { settings.limits = GatewayLimits(field) }
     if let field = members["timeouts"] { settings.timeouts = GatewayTimeouts(field) }
     checkAudit(members)
@@ -154,6 +155,30 @@ struct GatewayFile {
     let outer = canonical(folder)
     return canonical(path) == outer || canonical(path).hasPrefix(outer == "/" ? "/" : outer + "/")
   }
+
+  private func scopeAliases(_ field: Field) -> [ScopeAlias] {
+    guard let entries = field.entries() else { return [] }
+    guard entries.count <= Self.scopeAliasesMax else {
+      field.error("must have at most \(Self.scopeAliasesMax) aliases")
+      return []
+    }
+    let names = Set(entries.map(\.name))
+    return entries.compactMap { name, field in
+      let alias = Scope(name)
+      if alias == nil { field.error("an alias \(scopeRule)") }
+      guard let fields = field.elements() else { return nil }
+      if fields.isEmpty { field.error("must have at least one scope") }
+      let scopes = fields.compactMap { field -> Scope? in
+        guard let text = field.string() else { return nil }
+        guard let scope = Scope(text) else { return field.fail(scopeRule) }
+        guard !names.contains(text) else { return field.fail("is an alias itself; name the scopes of routes") }
+        return scope
+      }
+      return alias.map { ScopeAlias(name: $0, scopes: scopes) }
+    }
+  }
+
+  private static let scopeAliasesMax = 64
 
   private func checkAudit(_ members: Members) {
     if let log = members["audit_log"], !log.isNull, members["audit_key"].map(\.isNull) ?? true {

@@ -18,6 +18,10 @@ package struct GatewaySettings: Sendable {
   package var watchesFolder = true
   /// Whether the proxy listeners, too, answer `/livez` and `/readyz`.
   package var answersHealthOnListeners = false
+  /// Further names for scopes, in clients and in tokens.
+  package var scopeAliases: [ScopeAlias] = []
+  /// nil: no token endpoint.
+  package var oauth: OAuthSettings?
   package var limits = GatewayLimits()
   package var timeouts = GatewayTimeouts()
 }

@@ -32,6 +32,14 @@ package struct ClientTable: Sendable, RandomAccessCollection {
   /// The first one is the default, which most clients have; likewise in `limits`.
   private var callers: [CallerGrant] = [CallerGrant()]
   private var limits: [ClientLimits] = [ClientLimits()]
+  /// By client index, for the few that have one.
+  private var signed: [Int32: SignedGrant] = [:]
+
+  /// What concerns tokens that the gateway signs for a client.
+  private struct SignedGrant {
+    let oauth: OAuthClient?
+    let notBefore: UnixSeconds?
+  }
 
   /// Appends a client, and rows for the bindings of its tokens.
   mutating func append(_ client: Client, bindings: [TokenBinding] = []) {
@@ -46,6 +54,9 @@ package struct ClientTable: Sendable, RandomAccessCollection {
         instanceCount: granted.map { Int32($0.count) } ?? -1, instanceStart: UInt32(instances.count),
         callers: slot(of: client.callers, in: &callers), limits: slot(of: client.limits, in: &limits),
         key: client.id.key))
+    if client.oauth != nil || client.tokensNotBefore != nil {
+      signed[Int32(clientCount)] = SignedGrant(oauth: client.oauth, notBefore: client.tokensNotBefore)
+    }
     clientCount += 1
     texts += client.id.bytes
     texts += name
@@ -92,6 +103,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
   mutating func rollBack(to checkpoint: Checkpoint) {
     rows.removeSubrange(checkpoint.rows...)
     clientCount = checkpoint.rows
+    signed = signed.filter { $0.key < Int32(checkpoint.rows) }
     boundRows.removeSubrange(checkpoint.boundRows...)
     texts.removeSubrange(checkpoint.texts...)
     instances.removeSubrange(checkpoint.instances...)
@@ -119,7 +131,7 @@ package struct ClientTable: Sendable, RandomAccessCollection {
       id: ClientID(known: Array(id(of: index))), name: name(of: row), scopes: row.scopes,
       instances: instances(of: index).map(InstanceGrant.only) ?? .all,
       defaultInstance: defaultInstance(of: index), isRevoked: row.isRevoked, callers: callers[Int(row.callers)],
-      limits: limits(of: index))
+      limits: limits(of: index), oauth: oauth(of: index), tokensNotBefore: tokensNotBefore(of: index))
   }
 
   /// The index of the client of a row; differs from `row` if that is the row of a binding.
@@ -171,6 +183,15 @@ package struct ClientTable: Sendable, RandomAccessCollection {
   package func limitsSlot(of index: Int) -> Int { Int(rows[index].limits) }
 
   func isRevoked(_ index: Int) -> Bool { rows[index].isRevoked }
+
+  /// nil: it gets no tokens from the token endpoint.
+  func oauth(of index: Int) -> OAuthClient? { signed[Int32(index)]?.oauth }
+
+  /// Signed tokens issued before are invalid; nil: none.
+  func tokensNotBefore(of index: Int) -> UnixSeconds? { signed[Int32(index)]?.notBefore }
+
+  /// The clients that get tokens from the token endpoint, ascending.
+  var indicesWithOAuth: [Int32] { signed.filter { $0.value.oauth != nil }.keys.sorted() }
 
   func scopes(of index: Int) -> ScopeSet { rows[index].scopes }
 

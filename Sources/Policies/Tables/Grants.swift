@@ -10,6 +10,12 @@ package struct ScopeSet: Equatable, Sendable {
     bits |= 1 << UInt64(bit)
   }
 
+  mutating func formUnion(_ other: ScopeSet) { bits |= other.bits }
+
+  func intersection(_ other: ScopeSet) -> ScopeSet { ScopeSet(bits: bits & other.bits) }
+
+  var isEmpty: Bool { bits == 0 }
+
   func contains(bit: Int) -> Bool {
     bits &>> UInt64(truncatingIfNeeded: bit) & 1 == 1
   }

@@ -1,24 +1,24 @@
-/// Finds an instance by the bytes of its id: a hash table with open addressing in flat arrays, at most half full.
-package struct InstanceDirectory: Sendable {
+/// Finds the index of a name by its bytes: a hash table with open addressing in flat arrays, at most half full.
+package struct NameDirectory: Sendable {
   private struct Entry {
     /// The index of its first word.
     let start: UInt32
     let byteCount: UInt32
   }
 
-  /// The words of all ids, one after the other.
+  /// The words of all names, one after the other.
   private let words: [UInt64]
   private let entries: [Entry]
   /// An index in `entries` plus 1; 0: an empty slot.
   private let slots: [UInt32]
 
-  /// - Parameter ids: without duplicates.
-  init(_ ids: [InstanceID]) {
+  /// - Parameter names: without duplicates, each of 1 to 64 bytes.
+  init(_ names: [[UInt8]]) {
     var words: [UInt64] = []
     var entries: [Entry] = []
-    var slots = [UInt32](repeating: 0, count: slotCount(for: ids.count))
-    for id in ids {
-      guard let name = PackedBytes(id.bytes.span) else { preconditionFailure("the id is empty or too long") }
+    var slots = [UInt32](repeating: 0, count: slotCount(for: names.count))
+    for name in names {
+      guard let name = PackedBytes(name.span) else { preconditionFailure("the name is empty or too long") }
       entries.append(Entry(start: UInt32(words.count), byteCount: UInt32(name.byteCount)))
       for index in 0..<name.wordCount { words.append(name.words[index]) }
       var slot = hash(name) & (slots.count - 1)
@@ -30,7 +30,7 @@ package struct InstanceDirectory: Sendable {
     self.slots = slots
   }
 
-  /// The index in `Policy.instances` of the instance with this id; nil: none. The bytes need not be a valid id.
+  /// The index of this name in the list that the directory was made from; nil: none. The bytes may be any.
   package func index(of bytes: Span<UInt8>) -> Int32? {
     guard let name = PackedBytes(bytes) else { return nil }
     let slots = slots.span

@@ -1,0 +1,96 @@
+package import Digests
+
+/// The URL that an app opens to ask for an authorization code (RFC 6749 §4.1.1, RFC 7636 §4.3).
+package struct AuthorizationRequest: Sendable {
+  package let client: String
+  package let redirectURI: String
+  package let scope: ScopeText?
+  package let state: String?
+  /// nil: the app does not use PKCE.
+  package let challenge: Digest?
+
+  /// - Parameter url: with a query; what comes before it does not matter.
+  package init(url: String) throws(OAuthError) {
+    guard let question = url.firstIndex(of: "?") else {
+      throw OAuthError(.invalidRequest, "The URL has no query.")
+    }
+    let query = Array(url[url.index(after: question)...].prefix { $0 != "#" }.utf8)
+    guard query.count <= FormBody.bytesMax else { throw OAuthError(.invalidRequest, "The URL is too long.") }
+    let form: FormBody
+    do throws(FormFault) {
+      form = try FormBody(query.span)
+    } catch {
+      throw OAuthError(error)
+    }
+    guard form["response_type"] == "code" else {
+      throw OAuthError(.invalidRequest, "response_type must be code.")
+    }
+    guard let client = form["client_id"] else { throw OAuthError(.invalidRequest, "client_id is missing.") }
+    guard let redirectURI = form["redirect_uri"] else {
+      throw OAuthError(.invalidRequest, "redirect_uri is missing.")
+    }
+    if let text = form["scope"] {
+      guard let scope = ScopeText(text) else { throw OAuthError(.invalidScope, "scope is malformed.") }
+      self.scope = scope
+    } else {
+      scope = nil
+    }
+    self.client = client
+    self.redirectURI = redirectURI
+    state = form["state"]
+    challenge = try Self.challenge(form)
+  }
+
+  /// RFC 7636 §4.3: without a method the challenge is "plain", which shows the verifier to everyone who sees the URL.
+  private static func challenge(_ form: FormBody) throws(OAuthError) -> Digest? {
+    guard let text = form["code_challenge"] else {
+      guard form["code_challenge_method"] == nil else {
+        throw OAuthError(.invalidRequest, "code_challenge_method has no code_challenge.")
+      }
+      return nil
+    }
+    guard form["code_challenge_method"] == "S256" else {
+      throw OAuthError(.invalidRequest, "code_challenge_method must be S256.")
+    }
+    let characters = Array(text.utf8)
+    var bytes = InlineArray<32, UInt8>(repeating: 0)
+    var span = bytes.mutableSpan
+    guard Base64URL.byteCount(characters.count) == 32, Base64URL.decode(characters.span, into: &span) else {
+      throw OAuthError(.invalidRequest, "code_challenge must be a SHA-256 in base64url without padding.")
+    }
+    return Digest(bytes.span)
+  }
+
+  /// Where the app gets its code (RFC 6749 §4.1.2), with the issuer (RFC 9207).
+  package func callback(code: String, issuer: String) -> String {
+    var parameters = [("code", code)]
+    if let state { parameters.append(("state", state)) }
+    parameters.append(("iss", issuer))
+    let query = parameters.map { "\($0)=\(formEncoded($1))" }.joined(separator: "&")
+    return redirectURI + (redirectURI.contains("?") ? "&" : "?") + query
+  }
+}
+
+extension OAuthError {
+  package init(_ fault: FormFault) {
+    switch fault {
+    case .malformed: self.init(.invalidRequest, "The parameters are not form-encoded UTF-8.")
+    case .repeated: self.init(.invalidRequest, "A parameter is given more than once.")
+    case .tooManyParameters: self.init(.invalidRequest, "There are more than \(FormBody.parametersMax) parameters.")
+    }
+  }
+}
+
+/// Encodes everything but unreserved characters.
+private func formEncoded(_ text: String) -> String {
+  var encoded: [UInt8] = []
+  let digits = Array("0123456789ABCDEF".utf8)
+  for byte in text.utf8 {
+    if isUnreserved(byte) {
+      encoded.append(byte)
+    } else {
+      encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+    }
+  }
+  return String(decoding: encoded, as: UTF8.self)
+}

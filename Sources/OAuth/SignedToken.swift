@@ -1,0 +1,173 @@
+package import Digests
+
+/// What a signed token is good for.
+package enum SignedTokenKind: UInt8, Sendable, CaseIterable {
+  case access = 1
+  case refresh = 2
+  case code = 3
+
+  /// Scanners find tokens by it.
+  package var prefix: String {
+    switch self {
+    case .access: "blnk_at_"
+    case .refresh: "blnk_rt_"
+    case .code: "blnk_ac_"
+    }
+  }
+}
+
+/// 96 random bits that identify a token or a grant, in revocations and logs.
+package struct TokenID: Hashable, Sendable {
+  static let byteCount = 12
+
+  let high: UInt64
+  let low: UInt32
+
+  init(high: UInt64, low: UInt32) {
+    self.high = high
+    self.low = low
+  }
+
+  /// - Parameter generator: must be cryptographically secure, such as `SystemRandomNumberGenerator`.
+  package init(using generator: inout some RandomNumberGenerator) {
+    self.init(high: generator.next(), low: UInt32(truncatingIfNeeded: generator.next() as UInt64))
+  }
+
+  /// Reads 24 hexadecimal digits in lower case; nil for any other text.
+  package init?(hex text: String) {
+    let digits = Array(text.utf8)
+    guard digits.count == 2 * Self.byteCount, text == text.lowercased() else { return nil }
+    var value: (high: UInt64, low: UInt32) = (0, 0)
+    for (index, digit) in digits.enumerated() {
+      guard let nibble = hexValue(digit) else { return nil }
+      if index < 16 { value.high = value.high << 4 | UInt64(nibble) } else { value.low = value.low << 4 | UInt32(nibble) }
+    }
+    self.init(high: value.high, low: value.low)
+  }
+
+  /// 24 hexadecimal digits.
+  package var hex: String {
+    let (first, last) = (String(high, radix: 16), String(low, radix: 16))
+    return String(repeating: "0", count: 16 - first.utf8.count) + first
+      + String(repeating: "0", count: 8 - last.utf8.count) + last
+  }
+
+  /// The first four bytes, as logs show them.
+  package var prefix: UInt32 { UInt32(truncatingIfNeeded: high >> 32) }
+}
+
+/// What an authorization code is bound to, besides its client (RFC 6749 §4.1.3, RFC 7636 §4.6).
+package struct CodeBinding: Equatable, Sendable {
+  /// The SHA-256 of the redirect URI.
+  package let redirectURI: Digest
+  /// The S256 challenge; nil: the authorization request had none.
+  package let challenge: Digest?
+
+  package init(redirectURI: Digest, challenge: Digest?) {
+    self.redirectURI = redirectURI
+    self.challenge = challenge
+  }
+}
+
+/// The content of an access token, a refresh token or an authorization code.
+package struct TokenClaims: Equatable, Sendable {
+  package static let clientBytesMax = 64
+  package static let scopeBytesMax = 512
+
+  package let kind: SignedTokenKind
+  package let id: TokenID
+  /// What all tokens of one code share, so that they can be revoked together. The token's own id if there was no code.
+  package let grant: TokenID
+  /// At most `clientBytesMax` bytes.
+  package let client: String
+  /// Scope tokens, separated by single spaces; at most `scopeBytesMax` bytes.
+  package let scope: String
+  /// Seconds since 1970, until the year 2106.
+  package let issuedAt: Int64
+  package let lifetimeSeconds: Int
+  /// For codes only.
+  package let code: CodeBinding?
+
+  package init(
+    kind: SignedTokenKind, id: TokenID, grant: TokenID, client: String, scope: String, issuedAt: Int64,
+    lifetimeSeconds: Int, code: CodeBinding? = nil
+  ) {
+    precondition((code != nil) == (kind == .code))
+    self.kind = kind
+    self.id = id
+    self.grant = grant
+    self.client = client
+    self.scope = scope
+    self.issuedAt = issuedAt
+    self.lifetimeSeconds = lifetimeSeconds
+    self.code = code
+  }
+}
+
+/// The bytes of a token before the code that authenticates them, all numbers in big-endian order:
+///
+///     0       version 1 in the upper four bits, kind in the lower
+///     1..4    key number
+///     5..12   issuer and audience
+///     13..16  issued at, in seconds since 1970
+///     17..20  lifetime in seconds
+///     21..32  id
+///     33..44  grant
+///     45      length of the client's name, then the name
+///     then    length of the scope in two bytes, then the scope
+///     codes   SHA-256 of the redirect URI; 0, or 1 and the challenge
+enum TokenLayout {
+  static let version: UInt8 = 1
+  static let fixedBytes = 46
+  static let codeBytes = 32
+  static let codeBindingBytesMax = 65
+  static let payloadBytesMax =
+    fixedBytes + TokenClaims.clientBytesMax + 2 + TokenClaims.scopeBytesMax + codeBindingBytesMax
+  static let bytesMax = payloadBytesMax + codeBytes
+  /// Room for `bytesMax` bytes.
+  typealias Bytes = InlineArray<721, UInt8>
+  static let prefixBytes = 8
+}
+
+extension TokenAuthority {
+  /// The longest token that `sign` makes, in characters.
+  package static let tokenCharactersMax = TokenLayout.prefixBytes + (TokenLayout.bytesMax * 4 + 2) / 3
+
+  /// The text of a token: the prefix of its kind, and its bytes with an HMAC-SHA-256 in base64url.
+  package func sign(_ claims: TokenClaims) -> String {
+    var bytes: [UInt8] = [TokenLayout.version << 4 | claims.kind.rawValue]
+    append(signingKey.number, to: &bytes)
+    append(audience, to: &bytes)
+    append(UInt32(claims.issuedAt), to: &bytes)
+    append(UInt32(claims.lifetimeSeconds), to: &bytes)
+    for id in [claims.id, claims.grant] {
+      append(id.high, to: &bytes)
+      append(id.low, to: &bytes)
+    }
+    let (client, scope) = (Array(claims.client.utf8), Array(claims.scope.utf8))
+    precondition((1...TokenClaims.clientBytesMax).contains(client.count))
+    precondition(scope.count <= TokenClaims.scopeBytesMax)
+    bytes.append(UInt8(client.count))
+    bytes += client
+    append(UInt16(scope.count), to: &bytes)
+    bytes += scope
+    if let code = claims.code {
+      append(code.redirectURI, to: &bytes)
+      bytes.append(code.challenge == nil ? 0 : 1)
+      if let challenge = code.challenge { append(challenge, to: &bytes) }
+    }
+    append(self.code(of: bytes.span, keyIndex: 0), to: &bytes)
+    return claims.kind.prefix + String(decoding: Base64URL.encode(bytes.span), as: UTF8.self)
+  }
+}
+
+private func append(_ number: some FixedWidthInteger, to bytes: inout [UInt8]) {
+  for shift in stride(from: number.bitWidth - 8, through: 0, by: -8) {
+    bytes.append(UInt8(truncatingIfNeeded: number >> shift))
+  }
+}
+
+private func append(_ digest: Digest, to bytes: inout [UInt8]) {
+  let digest = digest.bytes
+  for index in digest.indices { bytes.append(digest[index]) }
+}

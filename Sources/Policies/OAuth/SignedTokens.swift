@@ -1,0 +1,130 @@
+import HTTP1
+package import OAuth
+
+/// What a loop knows about signed tokens: those it has verified under the current policy, and those that were revoked.
+///
+/// A token is in the cache only if it is valid apart from its expiry, so a hit needs no other check than that one. The
+/// owner calls `forget` whenever the policy or the revocations change. Made-up tokens never get in, so they neither
+/// evict others nor take memory.
+///
+/// Each loop has one, for up to 2,048 tokens in 470 KiB; it starts with 64.
+package struct SignedTokens: ~Copyable {
+  /// A verified token.
+  struct Entry {
+    let client: Int32
+    let scopes: ScopeSet
+    let expiry: Int64
+    let id: TokenID
+  }
+
+  /// Longer tokens are verified on each request.
+  static let characterCountMax = 8 * wordsMax
+  private static let wordsMax = 24
+  private static let slotsPerSet = 4
+  private static let setCountMin = 16
+  private static let setCountMax = 512
+
+  /// For each slot, the length of its token and some bits of its hash; 0: empty.
+  private var tags: [UInt32] = []
+  private var words: [UInt64] = []
+  private var entries: [Entry] = []
+  private let seed: (UInt64, UInt64)
+  private var evictions = 0
+  private var revoked: Set<TokenID> = []
+
+  /// - Parameter random: gives the seed.
+  package init(using random: inout some RandomNumberGenerator) {
+    seed = (random.next(), random.next())
+  }
+
+  /// Empties the cache, because the policy has changed.
+  package mutating func forget() {
+    tags = []
+    words = []
+    entries = []
+  }
+
+  /// Replaces the revoked tokens and grants.
+  package mutating func revoke(_ ids: Set<TokenID>) {
+    revoked = ids
+    forget()
+  }
+
+  func isRevoked(_ id: TokenID) -> Bool { !revoked.isEmpty && revoked.contains(id) }
+
+  /// The entry of a token; nil: it is not in the cache. Compares all bytes even after a difference.
+  func entry(of token: Span<UInt8>) -> Entry? {
+    guard !tags.isEmpty, token.count <= Self.characterCountMax else { return nil }
+    let hash = hash(token)
+    let tag = Self.tag(token, hash)
+    let first = firstSlot(hash)
+    for slot in first..<first &+ Self.slotsPerSet where tags[slot] == tag {
+      if isEqual(token, at: slot) { return entries[slot] }
+    }
+    return nil
+  }
+
+  mutating func insert(_ token: Span<UInt8>, _ entry: Entry) {
+    guard token.count <= Self.characterCountMax else { return }
+    if tags.isEmpty { allocate(sets: Self.setCountMin, filledWith: entry) }
+    let hash = hash(token)
+    let slot = claimSlot(for: hash, entry)
+    tags[slot] = Self.tag(token, hash)
+    entries[slot] = entry
+    for index in 0..<Self.wordsMax { words[slot * Self.wordsMax + index] = Self.word(of: token, index) }
+  }
+
+  private mutating func claimSlot(for hash: UInt64, _ entry: Entry) -> Int {
+    while true {
+      let first = firstSlot(hash)
+      for slot in first..<first + Self.slotsPerSet where tags[slot] == 0 { return slot }
+      guard tags.count < Self.setCountMax * Self.slotsPerSet else {
+        evictions &+= 1
+        return first + evictions & (Self.slotsPerSet - 1)
+      }
+      // Tokens come back at their next request: moving them would need their hashes.
+      allocate(sets: 2 * tags.count / Self.slotsPerSet, filledWith: entry)
+    }
+  }
+
+  private mutating func allocate(sets: Int, filledWith entry: Entry) {
+    tags = Array(repeating: 0, count: sets * Self.slotsPerSet)
+    words = Array(repeating: 0, count: tags.count * Self.wordsMax)
+    entries = Array(repeating: entry, count: tags.count)
+  }
+
+  @inline(__always)
+  private func firstSlot(_ hash: UInt64) -> Int {
+    Int(truncatingIfNeeded: hash) &* Self.slotsPerSet & (tags.count &- 1)
+  }
+
+  /// Of its last 32 characters, which are random to anyone without the key.
+  private func hash(_ token: Span<UInt8>) -> UInt64 {
+    let start = token.count &- 32
+    let first = (token.wholeWord(at: start) ^ seed.0).multipliedFullWidth(by: token.wholeWord(at: start &+ 8) ^ seed.1)
+    let mixed = first.high ^ first.low
+    let second = (token.wholeWord(at: start &+ 16) ^ mixed)
+      .multipliedFullWidth(by: token.wholeWord(at: start &+ 24) ^ seed.0)
+    return second.high ^ second.low
+  }
+
+  /// Never 0.
+  private static func tag(_ token: Span<UInt8>, _ hash: UInt64) -> UInt32 {
+    UInt32(truncatingIfNeeded: hash >> 32) & ~0xff | UInt32(truncatingIfNeeded: token.count)
+  }
+
+  private func isEqual(_ token: Span<UInt8>, at slot: Int) -> Bool {
+    let words = words.span.extracting(slot &* Self.wordsMax..<(slot &+ 1) &* Self.wordsMax)
+    var difference: UInt64 = 0
+    for index in 0..<(token.count &+ 7) / 8 { difference |= words[index] ^ Self.word(of: token, index) }
+    return difference == 0
+  }
+
+  /// Eight bytes of a token; the last word holds its last eight bytes, as in `PackedBytes`.
+  @inline(__always)
+  private static func word(of token: Span<UInt8>, _ index: Int) -> UInt64 {
+    let start = 8 &* index
+    if start &+ 8 <= token.count { return token.wholeWord(at: start) }
+    return start < token.count ? token.wholeWord(at: token.count &- 8) : 0
+  }
+}
