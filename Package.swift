@@ -63,8 +63,8 @@ let package = Package(
     module(
       "Gateway",
       uses: [
-        "Background", "Bytes", "Counters", "Dates", "Digests", "Fronts", "HTTP1", "Policies", "Reactor", "SmallServer",
-        "System",
+        "Background", "Bytes", "Counters", "Dates", "Digests", "Fronts", "HTTP1", "OAuth", "Policies", "Reactor",
+        "SmallServer", "System",
         "Telemetry", "Upstream",
       ]),
     module("SmallServer", uses: ["Bytes", "HTTP1", "Reactor", "System"]),

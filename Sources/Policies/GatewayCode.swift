@@ -5,7 +5,7 @@
 package enum GatewayCode: UInt8, CaseIterable, Sendable {
   // Rejected before an instance is involved; the caller can correct the request.
   case tokenRequired, authorizationMalformed, tokenInvalid, tokenExpired, tokenRevoked, networkForbidden,
-    certificateMismatch
+    certificateMismatch, oauthClientInvalid, oauthRefused
   case routeUnknown, methodNotAllowed, scopeInsufficient
   case instanceRequired, instanceMalformed, instanceForbidden, instanceUnknown
   case rateLimited, concurrencyLimited
@@ -13,7 +13,8 @@ package enum GatewayCode: UInt8, CaseIterable, Sendable {
   case requestMalformed, requestTimeout, bodyTooLarge, targetTooLong, expectationUnsupported, headersTooLarge
   case notImplemented, versionUnsupported
   // The gateway's own state.
-  case draining, overloaded, auditUnavailable, introspectionUnavailable, instanceReadOnly, instanceMisconfigured
+  case draining, overloaded, auditUnavailable, introspectionUnavailable, oauthUnavailable, instanceReadOnly,
+    instanceMisconfigured
   case upstreamBusy, upstreamUnavailable
   // The instance failed.
   case upstreamRefused, upstreamUnresolved, upstreamTLSFailed, upstreamConnectTimeout
@@ -67,7 +68,10 @@ extension GatewayCode {
     case .draining: "GATEWAY_DRAINING"
     case .overloaded: "GATEWAY_OVERLOADED"
     case .auditUnavailable: "GATEWAY_AUDIT_UNAVAILABLE"
+    case .oauthClientInvalid: "GATEWAY_OAUTH_CLIENT_INVALID"
+    case .oauthRefused: "GATEWAY_OAUTH_REFUSED"
     case .introspectionUnavailable: "GATEWAY_INTROSPECTION_UNAVAILABLE"
+    case .oauthUnavailable: "GATEWAY_OAUTH_UNAVAILABLE"
     case .instanceReadOnly: "GATEWAY_INSTANCE_READ_ONLY"
     case .instanceMisconfigured: "GATEWAY_INSTANCE_MISCONFIGURED"
     case .upstreamBusy: "GATEWAY_UPSTREAM_BUSY"
@@ -90,8 +94,8 @@ extension GatewayCode {
   /// The HTTP status (RFC 9110 §15); for codes without a reply, the closest one.
   package var status: Int {
     switch self {
-    case .authorizationMalformed, .instanceRequired, .instanceMalformed, .requestMalformed: 400
-    case .tokenRequired, .tokenInvalid, .tokenExpired, .tokenRevoked, .certificateMismatch: 401
+    case .authorizationMalformed, .instanceRequired, .instanceMalformed, .requestMalformed, .oauthRefused: 400
+    case .tokenRequired, .tokenInvalid, .tokenExpired, .tokenRevoked, .certificateMismatch, .oauthClientInvalid: 401
     case .networkForbidden, .scopeInsufficient, .instanceForbidden: 403
     case .routeUnknown, .instanceUnknown: 404
     case .methodNotAllowed: 405
@@ -106,7 +110,7 @@ extension GatewayCode {
     case .upstreamRefused, .upstreamUnresolved, .upstreamTLSFailed, .upstreamBroken, .upstreamMalformed,
       .upstreamKeyRejected, .responseCut:
       502
-    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly,
+    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly,
       .instanceMisconfigured, .upstreamBusy,
       .upstreamUnavailable:
       503
@@ -147,6 +151,9 @@ extension GatewayCode {
     case .draining: "The gateway is shutting down. The request was not sent."
     case .overloaded: "Connection limit reached. No request was sent."
     case .auditUnavailable: "The audit log is currently unavailable. The request was not sent."
+    case .oauthClientInvalid: "Client authentication failed."
+    case .oauthRefused: "The request for a token was refused."
+    case .oauthUnavailable: "Codes and revocations cannot be stored at the moment."
     case .introspectionUnavailable: "The access token cannot be verified at the moment. The request was not sent."
     case .instanceReadOnly: "The instance is in maintenance and does not accept writes."
     case .instanceMisconfigured: "The gateway's configuration of the instance is invalid. The request was not sent."
@@ -169,12 +176,14 @@ extension GatewayCode {
   /// The default `Retry-After` in seconds; nil: waiting alone does not help.
   package var retryAfterSeconds: Int? {
     switch self {
-    case .concurrencyLimited, .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .upstreamBusy: 1
+    case .concurrencyLimited, .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable,
+      .upstreamBusy:
+      1
     case .instanceReadOnly, .instanceMisconfigured: 30
     // Replaced by the exact time where it is known: a budget's reset, a breaker's pause.
     case .rateLimited, .upstreamUnavailable: 1
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
-      .certificateMismatch,
+      .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .requestMalformed, .requestTimeout, .bodyTooLarge, .targetTooLong, .expectationUnsupported,
       .headersTooLarge, .notImplemented, .versionUnsupported, .upstreamRefused, .upstreamUnresolved,
@@ -187,12 +196,12 @@ extension GatewayCode {
   package var source: FaultSource {
     switch self {
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
-      .certificateMismatch,
+      .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .clientLeft:
       .client
-    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly,
+    case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly,
       .instanceMisconfigured, .internalFault:
       .gateway
     case .upstreamBusy, .upstreamUnavailable, .upstreamRefused, .upstreamUnresolved, .upstreamTLSFailed,
@@ -210,11 +219,11 @@ extension GatewayCode {
       .upstreamMalformed, .upstreamTimeout:
       .failure
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
-      .certificateMismatch,
+      .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .draining,
-      .overloaded, .auditUnavailable, .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured,
+      .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly, .instanceMisconfigured,
       .upstreamBusy,
       .upstreamUnavailable, .upstreamKeyRejected, .responseCut, .clientLeft, .internalFault:
       .nothing
@@ -229,9 +238,9 @@ extension GatewayCode {
       .notImplemented, .versionUnsupported, .draining, .overloaded, .responseCut, .clientLeft, .internalFault:
       true
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
-      .certificateMismatch,
+      .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
-      .instanceUnknown, .rateLimited, .concurrencyLimited, .auditUnavailable, .introspectionUnavailable,
+      .instanceUnknown, .rateLimited, .concurrencyLimited, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable,
       .instanceReadOnly, .instanceMisconfigured, .upstreamBusy, .upstreamUnavailable, .upstreamRefused,
       .upstreamUnresolved,
       .upstreamTLSFailed, .upstreamConnectTimeout, .upstreamBroken, .upstreamMalformed, .upstreamTimeout,

@@ -48,6 +48,3 @@ extension PolicyFolder {
   }
 }
 
-extension UnixSeconds {
-  static var now: UnixSeconds { UnixSeconds(Int64(Date().timeIntervalSince1970)) }
-}

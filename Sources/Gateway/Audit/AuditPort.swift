@@ -37,6 +37,12 @@ final class AuditPort {
     channel.record(members)
   }
 
+  func record(_ grant: AuditGrant) {
+    members.removeAll(keepingCapacity: true)
+    grant.append(to: &members)
+    channel.record(grant: members)
+  }
+
   /// Delivers results to their exchanges. Call it whenever the loop is woken.
   func deliver() { completions.deliver { exchange, result in exchange.intentSettled(result) } }
 }

@@ -53,6 +53,7 @@ final class Exchange: ConnectionDelegate {
     switch action {
     case .none: break
     case .admit: resumeAdmission(connection)
+    case .answerForm: answerForm(connection)
     case .bufferBody: bufferBody(connection)
     case .declareIntent: declareIntent(connection)
     case .acquire(let fresh): acquire(fresh: fresh, connection)
@@ -91,10 +92,12 @@ final class Exchange: ConnectionDelegate {
     }
     switch state.machine.request {
     case .bufferingBody: bufferBody(connection)
+    case .collectingForm: collectForm(connection)
     case .awaitingBody: if connection.isReadable { handle(.sendResumed, connection) }
     case .sendBlocked, .sent, .sendFailed:
       if let upstream = state.upstream, upstream.isReadable { receiveResponse(from: upstream, connection) }
-    case .admitting, .awaitingIntrospection, .awaitingIntent, .queued, .connecting, .sending, .closed: break
+    case .admitting, .awaitingIntrospection, .awaitingGrant, .awaitingIntent, .queued, .connecting, .sending, .closed:
+      break
     }
   }
 
@@ -122,7 +125,8 @@ final class Exchange: ConnectionDelegate {
     case (.none, .sendBlocked) where upstream.isWritable: handle(.sendResumed, connection)
     case (.none, .sendBlocked), (.none, .awaitingBody), (.none, .sent), (.none, .sendFailed), (.relaying, _):
       receiveResponse(from: upstream, connection)
-    case (.none, .admitting), (.none, .awaitingIntrospection), (.none, .bufferingBody), (.none, .awaitingIntent),
+    case (.none, .admitting), (.none, .awaitingIntrospection), (.none, .collectingForm), (.none, .awaitingGrant),
+      (.none, .bufferingBody), (.none, .awaitingIntent),
       (.none, .queued), (.none, .connecting), (.none, .sending), (.none, .closed), (.blocked, _), (.replying, _),
       (.finished, _):
       break

@@ -12,9 +12,12 @@ extension Exchange {
     note(input.parser.head)
     let snapshot = worker.snapshot
     state.snapshot = snapshot
-    state.generation = worker.generation
+    state.epoch = worker.admissionEpoch
     if snapshot.policy.settings.answersHealthOnListeners, let probe = probePath(input) {
       return answer(probe, connection)
+    }
+    if let settings = snapshot.policy.settings.oauth, let path = oauthPath(input) {
+      return beginOAuth(path, settings, connection)
     }
     admit(input, snapshot, connection)
   }
@@ -30,7 +33,7 @@ extension Exchange {
     guard let input = connection.input else { return }
     let snapshot = worker.snapshot
     state.snapshot = snapshot
-    state.generation = worker.generation
+    state.epoch = worker.admissionEpoch
     admit(input, snapshot, connection)
   }
 
@@ -121,7 +124,7 @@ extension Exchange {
   /// - Returns: false if the request was rejected.
   @inline(__always)
   func readmitIfNeeded(_ connection: DownstreamConnection) -> Bool {
-    if state.generation == worker.generation, !isExpired { return true }
+    if state.epoch == worker.admissionEpoch, !isExpired { return true }
     return readmit(connection)
   }
 
@@ -137,7 +140,7 @@ extension Exchange {
           input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenCaches,
           sameAs: admission, by: snapshot.policy)
       }
-      state.generation = worker.generation
+      state.epoch = worker.admissionEpoch
       return true
     } catch {
       reject(LocalReply(error), connection)
@@ -150,5 +153,5 @@ extension Exchange {
     return expiry <= wallSeconds
   }
 
-  private var wallSeconds: UnixSeconds { UnixSeconds(loop.wallMicroseconds / 1_000_000) }
+  var wallSeconds: UnixSeconds { UnixSeconds(loop.wallMicroseconds / 1_000_000) }
 }

@@ -22,6 +22,7 @@ struct ExchangeClock {
   /// How long a request waits for the audit log, and for the introspection endpoint (milliseconds).
   private static let intentMillisecondsMax: Int64 = 5_000
   private static let introspectionMillisecondsMax: Int64 = 5_000
+  private static let grantMillisecondsMax: Int64 = 5_000
 
   init(at now: Int64, _ downstream: DownstreamLimits) {
     begun = now
@@ -72,6 +73,7 @@ struct ExchangeClock {
     let inTotal = instance.map { begun + Int64($0.totalMilliseconds) + downstreamMilliseconds } ?? .max
     switch wait {
     case .nothing: return .max
+    case .grant: return waitSince + Self.grantMillisecondsMax
     case .introspection: return waitSince + Self.introspectionMillisecondsMax
     case .intent: return min(inTotal, waitSince + Self.intentMillisecondsMax)
     case .queue: return min(inTotal, waitSince + Int64(instance?.queueMilliseconds ?? 0))
@@ -151,7 +153,8 @@ extension Wait {
   var isForDownstream: Bool {
     switch self {
     case .requestBody, .downstreamWritable: true
-    case .nothing, .introspection, .intent, .queue, .connect, .upstreamWritable, .responseHead, .responseBody: false
+    case .nothing, .introspection, .grant, .intent, .queue, .connect, .upstreamWritable, .responseHead, .responseBody:
+      false
     }
   }
 }

@@ -80,7 +80,7 @@ extension Exchange {
   }
 
   /// Skips the received part of the body; true if that is all of it, so that the next request can follow.
-  private func skipBody(of connection: DownstreamConnection) -> Bool {
+  func skipBody(of connection: DownstreamConnection) -> Bool {
     guard let input = connection.input?.buffer else { return false }
     return request.skipBody(in: input)
   }
@@ -98,6 +98,7 @@ extension Exchange {
     guard self.connection != nil else { return }
     noteEnding(ending)
     releaseUpstream(isReusable: isUpstreamReusable(ending))
+    if let ticket = state.grantTicket { worker.grants?.withdraw(ticket) }
     if let permit = state.permit.take() { permit.release(now: loop.nowNanoseconds) }
     // Moved out, so that an exchange in the free list retains no policy.
     finishRecord(connection, state.snapshot.take(), state.access.take())

@@ -16,6 +16,10 @@ struct ExchangeMachine: Equatable {
     case admitting
     /// Admission waits for the introspection endpoint.
     case awaitingIntrospection
+    /// A form for an endpoint of the gateway itself is read.
+    case collectingForm
+    /// A file has to be written before the form can be answered.
+    case awaitingGrant
     /// Part of the body is read before a connection is acquired, so that a slow sender does not hold one.
     case bufferingBody
     /// The audit log has the intent of a write. No byte is sent before the intent is durable.
@@ -63,6 +67,8 @@ struct ExchangeMachine: Equatable {
   enum Event: Equatable {
     // Admission
     case introspectionStarted, introspectionFinished
+    case formBegan, formCollected
+    case grantBegan, grantSettled
     case admitted(Plan)
     /// The gateway replies instead of relaying: a rejection, also when admission is repeated before the first byte; or
     /// the reply to a probe or to OPTIONS.
@@ -110,6 +116,7 @@ struct ExchangeMachine: Equatable {
     /// Nothing to do: the exchange waits, or the caller continues.
     case none
     case admit
+    case answerForm
     case bufferBody
     case declareIntent
     /// Ask the pool for a connection. `fresh`: not an idle one, because one of them was dead.
@@ -165,7 +172,8 @@ struct ExchangeMachine: Equatable {
     switch (response, request) {
     case (.none, .admitting), (.none, .sending), (.none, .closed), (.finished, _): .nothing
     case (.none, .awaitingIntrospection): .introspection
-    case (.none, .bufferingBody), (.none, .awaitingBody): .requestBody
+    case (.none, .bufferingBody), (.none, .awaitingBody), (.none, .collectingForm): .requestBody
+    case (.none, .awaitingGrant): .grant
     case (.none, .awaitingIntent): .intent
     case (.none, .queued): .queue
     case (.none, .connecting): .connect
@@ -285,6 +293,8 @@ enum Wait: Equatable, CaseIterable {
   /// Nothing: the work continues at once.
   case nothing
   case introspection
+  /// A file is written, for a code or a revocation.
+  case grant
   /// The audit log makes the intent durable.
   case intent
   case queue

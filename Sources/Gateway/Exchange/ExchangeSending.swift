@@ -159,12 +159,22 @@ extension Exchange {
 
   // MARK: The request's body
 
-  private enum FillResult {
+  enum FillResult {
     /// There are bytes to send.
     case bytes
     /// The input buffer holds no more of the body.
     case exhausted
     case rejected(Fault)
+  }
+
+  /// Moves more of a form from the input buffer to the request; `.bytes` once it is complete.
+  func collect(_ connection: DownstreamConnection) -> FillResult {
+    guard let input = connection.input else { return .exhausted }
+    do throws(Fault) {
+      return try request.collect(from: input.buffer) ? .bytes : .exhausted
+    } catch {
+      return .rejected(error)
+    }
   }
 
   /// Moves more of the body from the input buffer to the request.
@@ -177,7 +187,7 @@ extension Exchange {
     }
   }
 
-  private enum BodyReadResult {
+  enum BodyReadResult {
     case bytes
     /// Nothing has arrived.
     case none
@@ -186,7 +196,7 @@ extension Exchange {
   }
 
   /// Reads more of the body into the input buffer, in place of what was relayed already.
-  private func receiveBody(_ connection: DownstreamConnection) -> BodyReadResult {
+  func receiveBody(_ connection: DownstreamConnection) -> BodyReadResult {
     guard let input = connection.input else { return .none }
     request.dropRelayed(from: input.buffer, headCount: input.parser.head.byteCount)
     if state.head.expectsContinue, sendContinue(to: connection) == .suspended, state.machine.isFinished {

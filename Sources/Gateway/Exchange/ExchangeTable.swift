@@ -10,6 +10,10 @@ extension ExchangeMachine {
     // Admission
     case (.introspectionStarted, .admitting, .none): return enter(.awaitingIntrospection)
     case (.introspectionFinished, .awaitingIntrospection, .none): return enter(.admitting, .admit)
+    case (.formBegan, .admitting, .none): return enter(.collectingForm)
+    case (.formCollected, .collectingForm, .none): return enter(.admitting, .answerForm)
+    case (.grantBegan, .admitting, .none): return enter(.awaitingGrant)
+    case (.grantSettled, .awaitingGrant, .none): return enter(.admitting)
     case (.admitted(let plan), .admitting, .none): return admitted(plan)
     case (.answeredLocally, .admitting, .none): return answerLocally()
     // Admission is repeated before the intent, before acquiring a connection, and before the first byte.
@@ -37,7 +41,8 @@ extension ExchangeMachine {
     case (.sendResumed, .sendBlocked, .none), (.sendResumed, .awaitingBody, .none): return enter(.sending, .send)
     case (.requestSent, .sending, .none): return enter(.sent)
     case (.sendFailed, .sending, .none): return enter(.sendFailed, .readResponse)
-    case (.bodyRejected(let fault), .bufferingBody, .none), (.bodyRejected(let fault), .sending, .none):
+    case (.bodyRejected(let fault), .bufferingBody, .none), (.bodyRejected(let fault), .sending, .none),
+      (.bodyRejected(let fault), .collectingForm, .none):
       return fail(fault)
 
     // The response, which may arrive before the request is complete
@@ -72,7 +77,10 @@ extension ExchangeMachine {
 
     // Deadlines: the fault is with the side that is waited for.
     case (.deadlinePassed, .awaitingIntrospection, .none): return fail(.introspectionTimedOut)
-    case (.deadlinePassed, .bufferingBody, .none), (.deadlinePassed, .awaitingBody, .none): return fail(.bodyTimedOut)
+    case (.deadlinePassed, .bufferingBody, .none), (.deadlinePassed, .awaitingBody, .none),
+      (.deadlinePassed, .collectingForm, .none):
+      return fail(.bodyTimedOut)
+    case (.deadlinePassed, .awaitingGrant, .none): return fail(.grantTimedOut)
     case (.deadlinePassed, .awaitingIntent, .none): return fail(.auditTimedOut)
     case (.deadlinePassed, .queued, .none): return fail(.queueTimedOut)
     case (.deadlinePassed, .connecting, .none): return fail(.connect(.timedOut))

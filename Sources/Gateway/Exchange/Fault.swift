@@ -26,6 +26,7 @@ enum Fault: Error, Equatable, Sendable {
   case queueFull, queueTimedOut
   case auditUnavailable, auditTimedOut
   case introspectionTimedOut
+  case grantTimedOut
   // The request's body.
   case bodyTooLarge
   case bodyMalformed(ChunkFault)
@@ -58,6 +59,7 @@ extension Fault {
     case .queueFull, .queueTimedOut: .upstreamBusy
     case .auditUnavailable, .auditTimedOut: .auditUnavailable
     case .introspectionTimedOut: .introspectionUnavailable
+    case .grantTimedOut: .oauthUnavailable
     case .bodyTooLarge: .bodyTooLarge
     case .bodyMalformed: .requestMalformed
     case .bodyTimedOut: .requestTimeout
@@ -75,7 +77,8 @@ extension Fault {
   var source: FaultSource {
     switch self {
     case .closedDuringUpload, .downstreamStalled: .client
-    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .bodyTooLarge,
+    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .grantTimedOut,
+      .bodyTooLarge,
       .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
       .keyRefused, .closedInBody, .chunkMalformed, .responseStalled, .drainTimedOut,
       .illegalEvent:
@@ -88,7 +91,8 @@ extension Fault {
     switch self {
     case .closedDuringUpload, .downstreamStalled: .nothing
     case .closedInBody, .chunkMalformed, .responseStalled: .failure
-    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .bodyTooLarge,
+    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .grantTimedOut,
+      .bodyTooLarge,
       .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
       .keyRefused, .drainTimedOut, .illegalEvent:
       code.breaker
@@ -102,6 +106,7 @@ extension Fault {
     case .connect, .queueFull, .auditUnavailable, .bodyTooLarge, .keyRefused: nil
     case .queueTimedOut: "no connection became free within timeouts.queue_s"
     case .auditTimedOut: "the audit log did not make the intent durable in time"
+    case .grantTimedOut: "the folder of oauth.revocations could not be written in time"
     case .introspectionTimedOut: "the introspection endpoint did not answer in time"
     case .bodyMalformed(let fault): "request body: \(fault.text)"
     case .bodyTimedOut: "the client sent the request body too slowly"

@@ -46,6 +46,14 @@ struct RequestBody {
     }
   }
 
+  /// Appends the part of the body in `bytes`, from `offset` on, to `output`, which grows.
+  mutating func collect(_ bytes: Span<UInt8>, _ offset: inout Int, to output: ByteBuffer) throws(Fault) {
+    while let run = try next(bytes, &offset) {
+      output.reserve(run.count)
+      output.append(bytes.extracting(run))
+    }
+  }
+
   /// Skips the part of the body in `bytes`, from `offset` on: for a request that was rejected.
   mutating func skip(_ bytes: Span<UInt8>, _ offset: inout Int) throws(Fault) {
     while try next(bytes, &offset) != nil {}

@@ -108,6 +108,18 @@ final class RequestRelay {
     consumed = headCount
   }
 
+  /// Moves the received part of a body that is for the gateway itself into the buffer, without framing; true if it is
+  /// complete.
+  func collect(from input: ByteBuffer) throws(Fault) -> Bool {
+    try input.withBytes { bytes throws(Fault) in try body.collect(bytes, &consumed, to: buffer) }
+    return body.isComplete
+  }
+
+  /// Calls `use` with the collected body.
+  func withCollected<Result, Failure>(_ use: (Span<UInt8>) throws(Failure) -> Result) throws(Failure) -> Result {
+    try buffer.withBytes(use)
+  }
+
   /// Skips the received part of the body; true if that is all of it.
   func skipBody(in input: ByteBuffer) -> Bool {
     guard !body.isComplete else { return true }

@@ -1,5 +1,6 @@
 import HTTP1
 import Policies
+import System
 import Telemetry
 import Upstream
 
@@ -12,8 +13,8 @@ struct RequestState: ~Copyable {
 
   /// The snapshot that admitted the request.
   var snapshot: Snapshot?
-  /// The generation that admitted it last. If a newer one is in force, admission is repeated before anything is sent.
-  var generation = 0
+  /// The worker's epoch when it was last admitted. If that has changed, admission is repeated before anything is sent.
+  var epoch = 0
   var trace = AdmissionTrace()
   var admission: Admission?
   /// When its token expires, according to the last admission.
@@ -26,6 +27,11 @@ struct RequestState: ~Copyable {
   var upstream: UpstreamConnection?
   /// For the audit log; nil for reads, and without an audit log.
   var audited: AuditedWrite?
+
+  /// The endpoint of the gateway itself that the request is for; nil: it is for Core.
+  var oauthPath: OAuthPath?
+  /// The pending file of a grant.
+  var grantTicket: Ticket?
 
   /// Whether the downstream connection stays open after the response.
   var keepsAlive = false

@@ -28,6 +28,7 @@ package final class Server: Sendable {
   private let audit: AuditLog?
   private let control: Mutex<Control>
   private let reporter: Reporter
+  private let grants: GrantRegistry
   private let accepted: AcceptedKeys?
 
   /// Binds the listeners and starts the loops. The gateway then serves requests.
@@ -80,9 +81,14 @@ package final class Server: Sendable {
       policy.settings.admin.map { ListenAddress(admin.address, asked: $0.address) }
     }
     let failedAddresses = FailedAddresses()
+    let grants = GrantRegistry(
+      now: UnixSeconds.now.rawValue, announce: { ids in for worker in workers { worker.post(.revoke(ids)) } },
+      report: report)
+    grants.apply(policy.settings.oauth)
+    self.grants = grants
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", generation, gate, log, audit, failedAddresses, listeners: index == 0 ? listeners : [],
+        name: "loop-\(index)", generation, gate, log, audit, grants, failedAddresses, listeners: index == 0 ? listeners : [],
         sharedBy: handles, report: report)
     }
     self.log = log
@@ -113,6 +119,7 @@ package final class Server: Sendable {
       // These stay as they were at start, when they were fitted to the descriptors.
       policy.settings.limits.connectionsMax = old.limits.connectionsMax
       policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
+      grants.apply(policy.settings.oauth)
       let generation = Generation(policy, following: control.generation, accepted)
       for worker in workers { worker.post(.install(generation)) }
       state.installed(generation, faults)
@@ -218,6 +225,7 @@ package final class Server: Sendable {
       control.generation.states.stopProbes()
     }
     log?.close()
+    grants.stop()
     // Last: cut exchanges also write their outcomes.
     audit?.close()
     reporter.flush(within: 1)
@@ -312,7 +320,7 @@ private struct RunningWorker: Sendable {
 
   func start(
     name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
-    _ failedAddresses: FailedAddresses, listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
+    _ grants: GrantRegistry, _ failedAddresses: FailedAddresses, listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
     report: @escaping @Sendable (String) -> Void
   ) {
     let first = Handoff(generation)
@@ -321,6 +329,7 @@ private struct RunningWorker: Sendable {
         let worker = try Worker(
           handle: loop, loops: handles.count, generation: first.take(), mailbox: mailbox, gate: gate,
           log: log?.makeBuffer(), audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
+          grants: GrantPort(grants) { [loop] in loop.wake() },
           metrics: metrics, failedAddresses: failedAddresses, report: report)
         worker.run(listeners, sharedBy: handles)
         proof.end()

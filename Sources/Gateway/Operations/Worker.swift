@@ -2,6 +2,7 @@ import Bytes
 import Counters
 import Dispatch
 import HTTP1
+import OAuth
 import Policies
 import Reactor
 import Synchronization
@@ -20,6 +21,8 @@ final class Mailbox: Sendable {
     case drain
     /// Serve requests under this policy from now on.
     case install(Generation)
+    /// Admit no token with one of these ids, or of one of these grants.
+    case revoke(Set<TokenID>)
     /// Answer in this turn.
     case prove(TurnProof)
     /// Stop now, and cut exchanges in flight.
@@ -44,8 +47,9 @@ final class Mailbox: Sendable {
 final class Worker: EventHandler, EventLoopDelegate {
   let loop: EventLoop
   private(set) var snapshot: Snapshot
-  /// The snapshot's number, timeouts and limits.
-  private(set) var generation: Int
+  /// Changes whenever admission may decide otherwise than before: with a new policy or a revocation.
+  private(set) var admissionEpoch = 0
+  /// The snapshot's timeouts and limits.
   private(set) var timeouts: GatewayTimeouts
   private var downstreamLimits: DownstreamLimits
   /// The phases of a shutdown.
@@ -70,6 +74,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   let metrics: LoopMetrics
   /// nil: writes are not audited.
   let audit: AuditPort?
+  let grants: GrantPort?
   let report: @Sendable (String) -> Void
   private var headLimits: HeadLimits
   /// Of each listener. Like the listeners, they change only at a restart.
@@ -107,7 +112,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   ///   - makeLink: replaces libcurl in a simulation.
   init(
     handle: LoopHandle, loops: Int, generation: Generation, mailbox: Mailbox, gate: ConnectionGate,
-    log: AccessLogBuffer?, audit: AuditPort? = nil, metrics: LoopMetrics = LoopMetrics(),
+    log: AccessLogBuffer?, audit: AuditPort? = nil, grants: GrantPort? = nil, metrics: LoopMetrics = LoopMetrics(),
     failedAddresses: FailedAddresses = FailedAddresses(), kernel: (any Kernel)? = nil, makeLink: LinkMaker? = nil,
     report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
@@ -117,8 +122,8 @@ final class Worker: EventHandler, EventLoopDelegate {
     self.log = log
     self.metrics = metrics
     self.audit = audit
+    self.grants = grants
     self.report = report
-    self.generation = generation.number
     timeouts = generation.policy.settings.timeouts
     downstreamLimits = DownstreamLimits(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)
@@ -249,6 +254,7 @@ final class Worker: EventHandler, EventLoopDelegate {
 
   func woken() {
     audit?.deliver()
+    grants?.deliver()
     for message in mailbox.takeAll() {
       switch message {
       case .announceDrain:
@@ -260,6 +266,9 @@ final class Worker: EventHandler, EventLoopDelegate {
         closed.signal()
       case .drain: drain()
       case .install(let generation): install(generation)
+      case .revoke(let ids):
+        tokenCaches.signed.revoke(ids)
+        admissionEpoch += 1
       case .prove(let proof): proof.answer()
       case .stop: stop()
       }
@@ -286,7 +295,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     let pools = pools
     snapshot = Snapshot(generation, metrics) { pools.pool(for: $0) }
     pools.retainPools(of: generation.policy)
-    self.generation = generation.number
+    admissionEpoch += 1
     timeouts = generation.policy.settings.timeouts
     downstreamLimits = DownstreamLimits(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)

@@ -45,6 +45,9 @@ package struct AdmissionTrace: Equatable, Sendable {
   package internal(set) var tokenID: TokenID?
 
   package init() {}
+
+  /// - Parameter index: as `clientIndex`.
+  package mutating func noteClient(_ index: Int32) { clientIndex = index }
 }
 
 extension Policy {

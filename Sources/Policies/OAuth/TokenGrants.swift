@@ -30,7 +30,7 @@ package struct TokenGrant: Equatable, Sendable {
 /// What the token endpoint remembers about codes and tokens, over all loops.
 package protocol GrantMemory {
   /// Notes that a code is used; false: it was used before, so that its grant is revoked now (RFC 6749 §4.1.2).
-  func redeem(_ code: TokenID, expiresAt: Int64) throws(OAuthError) -> Bool
+  func redeem(_ code: TokenID, issuedAt: Int64, expiresAt: Int64) throws(OAuthError) -> Bool
   func isRevoked(_ id: TokenID) -> Bool
 }
 
@@ -138,7 +138,7 @@ private struct GrantDesk {
       throw OAuthError(.invalidGrant, "redirect_uri or code_verifier does not match the authorization request.")
     }
     let scope = try granted(split(code.scope))
-    guard try memory.redeem(code.id, expiresAt: code.expiresAt) else {
+    guard try memory.redeem(code.id, issuedAt: code.issuedAt, expiresAt: code.expiresAt) else {
       throw OAuthError(.invalidGrant, "The code was used before; the tokens that it gave are revoked.")
     }
     let refreshToken = settings.authority.sign(

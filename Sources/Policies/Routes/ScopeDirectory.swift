@@ -51,7 +51,7 @@ package struct ScopeDirectory: Sendable {
   }
 
   /// The names that a policy file may use.
-  var names: [String] { entries.map { String(decoding: $0.name, as: UTF8.self) } }
+  package var names: [String] { entries.map { String(decoding: $0.name, as: UTF8.self) } }
 }
 
 /// A further name for some scopes: an entry of `scope_aliases`.

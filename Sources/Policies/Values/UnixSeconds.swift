@@ -1,4 +1,5 @@
 import Dates
+import FoundationEssentials
 
 /// A time in whole seconds since 1970-01-01T00:00:00Z.
 package struct UnixSeconds: Hashable, Comparable, Sendable {
@@ -7,6 +8,8 @@ package struct UnixSeconds: Hashable, Comparable, Sendable {
   package init(_ rawValue: Int64) {
     self.rawValue = rawValue
   }
+
+  package static var now: UnixSeconds { UnixSeconds(Int64(Date().timeIntervalSince1970)) }
 
   package static func < (left: UnixSeconds, right: UnixSeconds) -> Bool {
     left.rawValue < right.rawValue

@@ -36,5 +36,10 @@ package final class AuditChannel: Sendable {
   /// Hands over the outcome of a write; call it exactly once for each accepted intent.
   ///
   /// - Parameter members: from `AuditOutcome.append`.
-  package func record(_ members: [UInt8]) { queue.append(outcome: members) }
+  package func record(_ members: [UInt8]) { queue.append(.outcome, members) }
+
+  /// Hands over what the token endpoint has done.
+  ///
+  /// - Parameter members: from `AuditGrant.append`.
+  package func record(grant members: [UInt8]) { queue.append(.grant, members) }
 }

@@ -9,6 +9,8 @@ package struct AuditEntry: Sendable {
     case intent
     /// The result of a write.
     case outcome
+    /// The token endpoint has granted, refused or revoked something.
+    case grant
     /// The writer ended normally.
     case end
   }
@@ -24,7 +26,7 @@ package struct AuditEntry: Sendable {
   package let reason: AuditReason?
   /// Of a `start`: whether a key was in use.
   package let isKeyed: Bool
-  /// Of an intent or an outcome: the request.
+  /// Of an intent, an outcome or a grant: the request.
   package let request: AuditRequestID?
   /// Of an outcome: its kind.
   package let outcome: AuditOutcome.Kind?
@@ -56,13 +58,13 @@ package struct AuditEntry: Sendable {
     self.time = time
     self.kind = kind
     switch kind {
-    case .intent, .outcome:
+    case .intent, .outcome, .grant:
       guard scan.skip(#","request_id":""#, line), let high = scan.hex(16, line), let low = scan.hex(16, line),
         scan.skip("\"", line)
       else { return nil }
       request = AuditRequestID(high: high, low: low)
       outcome = scan.skip(#","outcome":""#, line) ? scan.text(line).flatMap { AuditOutcome.Kind(line, $0) } : nil
-      guard kind == .intent || outcome != nil else { return nil }
+      guard kind != .outcome || outcome != nil else { return nil }
       (previous, reason, isKeyed) = (nil, nil, false)
     case .start:
       guard scan.skip(#","reason":""#, line), let word = scan.text(line), scan.skip(#","chain":""#, line),

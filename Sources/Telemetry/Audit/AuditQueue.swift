@@ -42,10 +42,11 @@ final class AuditQueue: Sendable {
     return isTaken
   }
 
-  func append(outcome members: [UInt8]) {
+  /// An outcome or a grant: it is written soon, and nobody waits for it.
+  func append(_ kind: AuditEntry.Kind, _ members: [UInt8]) {
     let (isTaken, isFirst) = waiting.withLock { waiting in
       guard !waiting.isClosed, waiting.batch.hasCapacityForOutcome else { return (false, false) }
-      waiting.batch.append(.outcome, members.span)
+      waiting.batch.append(kind, members.span)
       return (true, waiting.batch.items.count == 1)
     }
     if !isTaken { countLost(1) }

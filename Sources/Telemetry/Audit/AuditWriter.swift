@@ -78,8 +78,9 @@ struct AuditWriter: Sendable {
 
   private mutating func keepOutcomes(of batch: AuditBatch) {
     batch.forEach { item, members in
-      guard item.kind == .outcome else { return }
-      if backlog.hasCapacityForOutcome { backlog.append(.outcome, members) } else { lostOutcomes += 1 }
+      // A failed intent is not tried again: its write was refused.
+      guard item.kind != .intent else { return }
+      if backlog.hasCapacityForOutcome { backlog.append(item.kind, members) } else { lostOutcomes += 1 }
     }
   }
 

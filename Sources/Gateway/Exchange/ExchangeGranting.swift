@@ -1,0 +1,234 @@
+import Bytes
+import HTTP1
+import OAuth
+import Policies
+import Reactor
+import Telemetry
+
+/// Requests to the gateway's own OAuth endpoints.
+extension Exchange {
+  /// The path of an OAuth endpoint; nil for other requests.
+  @inline(never)
+  func oauthPath(_ input: RequestInput) -> OAuthPath? {
+    input.buffer.withBytes { bytes in OAuthPath(bytes, input.parser.head.path) }
+  }
+
+  /// Answers a request for a document, or starts to read a form.
+  func beginOAuth(_ path: OAuthPath, _ settings: OAuthSettings, _ connection: DownstreamConnection) {
+    state.oauthPath = path
+    guard path.takesForm else {
+      guard state.head.method.isRead else { return answer(.methodNotAllowed("GET, HEAD"), connection) }
+      let scopes = worker.snapshot.policy.scopes.names
+      switch path {
+      case .serverMetadata: return answer(.serverMetadata(settings, scopes: scopes), connection)
+      case .resourceMetadata: return answer(.resourceMetadata(settings, scopes: scopes), connection)
+      case .authorize, .token, .revoke: return answer(.authorize, connection)
+      }
+    }
+    guard state.head.method == .post else { return answer(.methodNotAllowed("POST"), connection) }
+    request.limitBody(to: FormBody.bytesMax)
+    handle(.formBegan, connection)
+    collectForm(connection)
+  }
+
+  /// Reads the form until it is complete.
+  func collectForm(_ connection: DownstreamConnection) {
+    while true {
+      switch collect(connection) {
+      case .bytes: return handle(.formCollected, connection)
+      case .rejected(let fault): return handle(.bodyRejected(fault), connection)
+      case .exhausted: break
+      }
+      switch receiveBody(connection) {
+      case .bytes: break
+      case .none: return suspend()
+      case .downstreamClosed: return
+      }
+    }
+  }
+
+  /// Decides about a complete form.
+  func answerForm(_ connection: DownstreamConnection) {
+    guard let input = connection.input, let grants = worker.grants else { return }
+    do throws(OAuthError) {
+      let form = try form(input)
+      let policy = worker.snapshot.policy
+      let client = try authenticate(form, input, policy, grants.registry, connection)
+      switch state.oauthPath {
+      case .token: try grant(form, to: client, policy, grants, connection)
+      case .revoke: try revoke(form, by: client, policy, grants, connection)
+      case .authorize, .serverMetadata, .resourceMetadata, nil: break
+      }
+    } catch {
+      refuse(error, connection)
+    }
+  }
+
+  /// The registry has written a file for this exchange, or has failed to. Ignored if the exchange no longer waits.
+  func grantSettled(_ reply: OAuthReply) {
+    state.grantTicket = nil
+    guard let connection, state.machine.request == .awaitingGrant else { return }
+    handle(.grantSettled, connection)
+    answer(reply, connection)
+  }
+
+  // MARK: Details
+
+  private func form(_ input: RequestInput) throws(OAuthError) -> FormBody {
+    guard input.buffer.withBytes({ bytes in input.parser.head.hasForm(bytes) }) else {
+      throw OAuthError(.invalidRequest, "Send a body of type application/x-www-form-urlencoded.")
+    }
+    do throws(FormFault) {
+      return try request.withCollected { bytes throws(FormFault) in try FormBody(bytes) }
+    } catch {
+      throw OAuthError(error)
+    }
+  }
+
+  private func authenticate(
+    _ form: FormBody, _ input: RequestInput, _ policy: Policy, _ registry: GrantRegistry,
+    _ connection: DownstreamConnection
+  ) throws(OAuthError) -> Int32 {
+    let credentials = try input.buffer.withBytes { bytes throws(OAuthError) in
+      guard let range = try input.parser.head.authorization() else {
+        return try ClientCredentials(authorization: nil, form: form)
+      }
+      return try ClientCredentials(authorization: bytes.extracting(range), form: form)
+    }
+    let caller = connection.peer.caller
+    let wait = registry.wait(caller.address, client: credentials.client, now: loop.now)
+    guard wait == 0 else {
+      var error = OAuthError(.slowDown, "Too many failed authentications. Retry later.")
+      error.retryAfterSeconds = Int((wait + 999) / 1_000)
+      throw error
+    }
+    do throws(OAuthError) {
+      let client = try policy.authenticate(credentials, from: caller, at: wallSeconds)
+      registry.authenticationSucceeded(caller.address, client: credentials.client)
+      state.trace.noteClient(client)
+      return client
+    } catch {
+      let isClient = policy.oauthClientIndex(credentials.client) != nil
+      registry.authenticationFailed(caller.address, client: credentials.client, isClient: isClient, now: loop.now)
+      throw error
+    }
+  }
+
+  private func grant(
+    _ form: FormBody, to client: Int32, _ policy: Policy, _ grants: GrantPort, _ connection: DownstreamConnection
+  ) throws(OAuthError) {
+    let request = try TokenRequest(form)
+    var generator = SystemRandomNumberGenerator()
+    let grant: TokenGrant
+    do throws(OAuthError) {
+      grant = try policy.grant(request, to: client, at: wallSeconds, memory: grants.registry, using: &generator)
+    } catch {
+      throw error
+    }
+    audit(.granted(grant), connection)
+    guard grant.kind == .authorizationCode, grants.registry.hasFolder else {
+      return answer(OAuthReply(grant), connection)
+    }
+    handle(.grantBegan, connection)
+    state.grantTicket = grants.settle(code: grant.grant, grant, for: self)
+    suspend()
+  }
+
+  private func revoke(
+    _ form: FormBody, by client: Int32, _ policy: Policy, _ grants: GrantPort, _ connection: DownstreamConnection
+  ) throws(OAuthError) {
+    guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is missing.") }
+    guard grants.registry.hasFolder else {
+      throw OAuthError(.unsupportedTokenType, "This gateway has no folder for revocations (oauth.revocations).")
+    }
+    guard let (id, expiry) = try policy.revocation(of: token, by: client, at: wallSeconds) else {
+      return answer(.revoked, connection)
+    }
+    audit(.revoked(id), connection)
+    handle(.grantBegan, connection)
+    state.grantTicket = grants.revoke(id, until: expiry, for: self)
+    suspend()
+  }
+
+  private func refuse(_ error: OAuthError, _ connection: DownstreamConnection) {
+    audit(.refused(error), connection)
+    state.code = error.code == .invalidClient ? .oauthClientInvalid : .oauthRefused
+    record.fault = error.description
+    answer(OAuthReply(error), connection)
+  }
+
+  private enum AuditedEvent {
+    case granted(TokenGrant)
+    case revoked(TokenID)
+    case refused(OAuthError)
+  }
+
+  private func audit(_ event: AuditedEvent, _ connection: DownstreamConnection) {
+    guard let port = worker.audit else { return }
+    var entry = AuditGrant(requestIDHigh: state.id.high, requestIDLow: state.id.low)
+    entry.peer = connection.peer.text
+    entry.via = connection.peer.via
+    let client = Int(state.trace.clientIndex)
+    if client >= 0 { entry.client = Array(worker.snapshot.policy.clients.id(of: client)) }
+    switch event {
+    case .granted(let grant):
+      entry.event = .granted
+      entry.grantType = grant.kind.rawValue
+      entry.scope = grant.scope
+      entry.tokenID = grant.accessTokenID.hex
+      entry.grantID = grant.grant.hex
+    case .revoked(let id):
+      entry.event = .revoked
+      entry.grantID = id.hex
+    case .refused(let error):
+      entry.event = .refused
+      entry.error = error.code.rawValue
+    }
+    port.record(entry)
+  }
+
+  private func answer(_ reply: OAuthReply, _ connection: DownstreamConnection) {
+    handle(.answeredLocally, connection)
+    record.status = reply.status
+    state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
+    reply.write(
+      to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
+      version: state.head.version, hasBody: !state.head.method.isHead)
+    schedule(.deliver)
+  }
+}
+
+extension OAuthReply {
+  fileprivate static func methodNotAllowed(_ methods: StaticString) -> OAuthReply {
+    OAuthReply(
+      status: 405, body: OAuthError(.invalidRequest, "The endpoint does not support this method.").body, allow: methods)
+  }
+}
+
+extension RequestHead {
+  /// Whether it announces an `application/x-www-form-urlencoded` body, once.
+  fileprivate borrowing func hasForm(_ bytes: Span<UInt8>) -> Bool {
+    var found: Range<Int>?
+    for index in fields.indices where fields[index].kind == .contentType {
+      guard found == nil else { return false }
+      found = fields[index].value
+    }
+    guard let found else { return false }
+    let expected = Array("application/x-www-form-urlencoded".utf8)
+    guard found.count >= expected.count else { return false }
+    for index in expected.indices where bytes[found.lowerBound + index] | 0x20 != expected[index] { return false }
+    // A parameter such as charset may follow.
+    let end = found.lowerBound + expected.count
+    return end == found.upperBound || [UInt8(ascii: ";"), UInt8(ascii: " ")].contains(bytes[end])
+  }
+
+  /// The value of the Authorization field; nil: there is none.
+  fileprivate borrowing func authorization() throws(OAuthError) -> Range<Int>? {
+    var found: Range<Int>?
+    for index in fields.indices where fields[index].kind == .authorization {
+      guard found == nil else { throw OAuthError(.invalidRequest, "Send one Authorization field.") }
+      found = fields[index].value
+    }
+    return found
+  }
+}
