@@ -17,7 +17,8 @@ final class GrantRegistry: GrantMemory, Sendable {
     var others: [TokenID: Int64] = [:]
     var usedCodes: [TokenID: Int64] = [:]
     var limits = AuthenticationLimits()
-    var isFolderFaulty = false
+    /// As reported.
+    var folderFaults: Set<String> = []
   }
 
   private let state = Mutex(State())
@@ -61,7 +62,6 @@ final class GrantRegistry: GrantMemory, Sendable {
     state.withLock { state in
       state.folderPath = path
       state.folder = folder
-      state.isFolderFaulty = path != nil && folder == nil
       state.others = [:]
     }
     refresh()
@@ -88,7 +88,14 @@ final class GrantRegistry: GrantMemory, Sendable {
   private func refresh() {
     guard let folder = state.withLock({ $0.folder }) else { return }
     let now = UnixSeconds.now.rawValue
-    let others = folder.read(now: now) { report($0) }
+    var faults: [String] = []
+    let others = folder.read(now: now) { faults.append($0) }
+    // The same fault again says nothing new.
+    let news = state.withLock { state in
+      defer { state.folderFaults = Set(faults) }
+      return faults.filter { !state.folderFaults.contains($0) }
+    }
+    for fault in news { report(fault) }
     folder.removeOldCodes(now: now)
     let isChanged = state.withLock { state in
       defer { state.others = others }

@@ -64,7 +64,7 @@ struct RevocationFolder: Sendable {
   private func read(_ name: String) throws(Fault) -> [TokenID: Int64] {
     let file = "\(path)/\(name)"
     let attributes = try? FileManager.default.attributesOfItem(atPath: file)
-    guard let size = attributes?[.size] as? Int, size <= Self.fileBytesMax,
+    guard let size = attributes?[.size] as? UInt64, size <= Self.fileBytesMax,
       let bytes = try? Data(contentsOf: URL(filePath: file))
     else { throw Fault(description: "cannot read \(file), or it has more than \(Self.fileBytesMax) bytes") }
     guard let entries = RevocationList(Array(bytes))?.entries else {
