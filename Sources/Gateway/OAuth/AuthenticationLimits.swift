@@ -3,7 +3,7 @@ import Policies
 /// Bounds failed client authentications: by address and, more loosely, by client.
 ///
 /// Each address has ten attempts, and regains one every 6 s. A client's failures from everywhere are limited to 100, and
-/// one more every second; but an address that has authenticated as that client before is not affected, so that a stranger
+/// one more every second; but an address that has authenticated as that client before is not affected, so that an unknown peer
 /// cannot lock a client out.
 struct AuthenticationLimits {
   /// Attempts left, as a time in the future: each failure adds its cost.

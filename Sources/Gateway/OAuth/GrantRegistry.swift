@@ -27,7 +27,7 @@ final class GrantRegistry: GrantMemory, Sendable {
   /// For files: never on a loop.
   private let queue = DispatchQueue(label: "oauth")
   private let timer: Mutex<(any DispatchSourceTimer)?>
-  /// Without a shared folder nobody knows which codes were used before this process.
+  /// Without a shared folder it is unknown which codes were used before this process.
   private let startedAt: Int64
 
   private static let codesMax = 100_000

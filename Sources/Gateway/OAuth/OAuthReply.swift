@@ -71,8 +71,11 @@ extension OAuthReply {
   /// RFC 8414 §3.2.
   static func serverMetadata(_ settings: OAuthSettings, scopes: [String]) -> OAuthReply {
     let issuer = settings.issuer
-    let revocation = settings.revocationsFolder == nil ? "" : #""revocation_endpoint":"\#(issuer)/oauth/revoke","#
-      + #""revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"#
+    let revocation =
+      settings.revocationsFolder == nil
+      ? ""
+      : #""revocation_endpoint":"\#(issuer)/oauth/revoke","#
+        + #""revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"#
     return OAuthReply(
       status: 200,
       body: #"{"issuer":"\#(issuer)","authorization_endpoint":"\#(issuer)/oauth/authorize","#

@@ -6,7 +6,7 @@ import System
 
 /// The folder in which gateways share what they have revoked, and which codes were used: `oauth.revocations`.
 ///
-/// Each process writes a file of its own, and reads those of all others. A file in `codes` for each used code makes its
+/// Each process writes its own file, and reads those of all others. A file in `codes` for each used code makes its
 /// use exclusive: creating it fails for everyone but the first.
 struct RevocationFolder: Sendable {
   private let path: String
@@ -63,12 +63,20 @@ struct RevocationFolder: Sendable {
 
   private func read(_ name: String) throws(Fault) -> [TokenID: Int64] {
     let file = "\(path)/\(name)"
-    let attributes = try? FileManager.default.attributesOfItem(atPath: file)
-    guard let size = attributes?[.size] as? UInt64, size <= Self.fileBytesMax,
-      let bytes = try? Data(contentsOf: URL(filePath: file))
-    else { throw Fault(description: "cannot read \(file), or it has more than \(Self.fileBytesMax) bytes") }
-    guard let entries = RevocationList(Array(bytes))?.entries else {
-      throw Fault(description: "\(file) is no list of revocations; its entries are not in force; repair or remove it")
+    var status = stat()
+    guard unsafe stat(file, &status) == 0 else { throw Fault(description: "cannot read \(file): \(Errno.last)") }
+    // Nothing else is opened: a pipe would wait for its writer.
+    guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= Self.fileBytesMax else {
+      throw Fault(description: "\(file) is not a file, or has more than \(Self.fileBytesMax) bytes; remove it")
+    }
+    let bytes: [UInt8]
+    do throws(Errno) {
+      bytes = try InputFile(path: file).read(Int(status.st_size))
+    } catch {
+      throw Fault(description: "cannot read \(file): \(error)")
+    }
+    guard let entries = RevocationList(bytes)?.entries else {
+      throw Fault(description: "\(file) is not a list of revocations; its entries are not in force; repair or remove it")
     }
     return entries
   }
