@@ -154,4 +154,21 @@ import Testing
       #expect(try stage.use(first.refresh) == (401, "GATEWAY_TOKEN_INVALID"))
     }
   }
+
+  @Test func `a code whose use cannot be stored is answered with 503 and works once the folder is repaired`() throws {
+    try withTemporaryFolder { folder in
+      let path = folder.path("shared")
+      let stage = try TokenStage(revocations: path)
+      let code = TokenStage.Code().text
+      try FileManager.default.moveItem(atPath: path, toPath: path + ".away")
+      let answer = try stage.redeem(code)
+      #expect(answer.refusal == "503 temporarily_unavailable" && answer.values("Cache-Control") == ["no-store"])
+      // Other grants need no folder.
+      #expect(try stage.use(try stage.token()).status == 200)
+      try FileManager.default.moveItem(atPath: path + ".away", toPath: path)
+      let tokens = try Self.tokens(try stage.redeem(code))
+      #expect(try stage.use(tokens.access).status == 200)
+      #expect(stage.gateway.errors.contains("oauth.revocations: cannot "))
+    }
+  }
 }

@@ -74,6 +74,28 @@ import Testing
     }
   }
 
+  @Test func `revocations at the same time on several loops are all in force on all of them`() throws {
+    try withTemporaryFolder { folder in
+      let stage = try TokenStage(revocations: folder.path, loops: 4)
+      let sockets = try (0..<16).map { _ in try TestSocket(port: stage.gateway.port) }
+      var readers = sockets.map { TestMessageReader($0) }
+      func statuses(_ requests: [String]) throws -> Set<Int> {
+        for (socket, request) in zip(sockets, requests) { try socket.send(request) }
+        return Set(try readers.indices.map { try readers[$0].next()?.status ?? 0 })
+      }
+      for _ in 0..<25 {
+        let tokens = try sockets.map { _ in try stage.token() }
+        let forms = tokens.map { TokenStage.request("/oauth/revoke", TokenStage.form([("token", $0)])) }
+        #expect(try statuses(forms) == [200])
+        for shift in 0..<4 {
+          let turned = Array(tokens[(4 * shift)...] + tokens[..<(4 * shift)])
+          #expect(
+            try statuses(turned.map { testRequest("GET", "/proxy/balances?instance_id=one", token: $0) }) == [401])
+        }
+      }
+    }
+  }
+
   @Test func `a slow upload that was admitted before a revocation does not reach Core`() throws {
     try withTemporaryFolder { folder in
       let stage = try TokenStage(revocations: folder.path)
@@ -117,7 +139,7 @@ import Testing
     }
   }
 
-  @Test func `a revocation that cannot be stored is answered with 503, and later ones are stored with it`() throws {
+  @Test func `a revocation that cannot be stored is answered with 503, in force here, and stored later`() throws {
     try withTemporaryFolder { folder in
       let path = folder.path("shared")
       let stage = try TokenStage(revocations: path)
@@ -132,9 +154,28 @@ import Testing
       // This gateway refuses the token already; the client has to ask again, for the other gateways.
       #expect(try stage.use(failed) == Self.revoked)
       try FileManager.default.moveItem(atPath: path + ".away", toPath: path)
-      #expect(try stage.revoke(later).status == 200)
+      #expect(stage.gateway.waitUntilSaid("oauth.revocations: all revocations are stored again"))
       try stage.restart(killing: true)
+      #expect(try stage.revoke(later).status == 200)
       for token in [before, failed, later] { #expect(try stage.use(token) == Self.revoked) }
+    }
+  }
+
+  @Test func `a folder that cannot be used at the start is used as soon as it can be`() throws {
+    try withTemporaryFolder { folder in
+      // A file where the folder should be.
+      try folder.write("", to: "shared")
+      let stage = try TokenStage(revocations: folder.path("shared"))
+      #expect(stage.gateway.waitUntilSaid("oauth.revocations: cannot use "))
+      let (token, code) = (try stage.token(), TokenStage.Code().text)
+      #expect(try stage.use(token).status == 200)
+      #expect(try stage.redeem(code).refusal == "503 temporarily_unavailable")
+      try FileManager.default.removeItem(atPath: folder.path("shared"))
+      let isRepaired = try eventually(every: 0.2) { try stage.redeem(code).status == 200 }
+      #expect(isRepaired)
+      #expect(try stage.revoke(token).status == 200)
+      try stage.restart(killing: true)
+      #expect(try stage.use(token) == Self.revoked)
     }
   }
 

@@ -70,6 +70,34 @@ import Testing
     }
   }
 
+  @Test func `another gateway's corrupt file is reported once, and what it revoked stays revoked`() throws {
+    try Self.withPair { first, second, folder in
+      let (byFirst, bySecond, kept) = (try first.token(), try second.token(), try first.token())
+      #expect(try first.revoke(byFirst).status == 200)
+      let name = try #require(try folder.entries.first { $0.hasSuffix(".json") })
+      let isSeen = try Self.soon { try second.use(byFirst) == Self.revoked }
+      #expect(isSeen)
+      let path = folder.path(name)
+      let good = try Data(contentsOf: URL(filePath: path))
+      try good.dropLast(5).write(to: URL(filePath: path))
+      try folder.write("not JSON", to: "stranger.json")
+      let report = "\(name) is not a list of revocations"
+      #expect(second.gateway.waitUntilSaid(report) && second.gateway.waitUntilSaid("stranger.json is not a list"))
+      #expect(try second.revoke(bySecond).status == 200)
+      let isSeenByFirst = try Self.soon { try first.use(bySecond) == Self.revoked }
+      #expect(isSeenByFirst)
+      Thread.sleep(forTimeInterval: 2.5)
+      for text in [report, "stranger.json is not a list"] {
+        #expect(second.gateway.errors.ranges(of: text).count == 1)
+      }
+      #expect(try second.use(byFirst) == Self.revoked && second.use(kept).status == 200)
+      try good.write(to: URL(filePath: path))
+      try FileManager.default.removeItem(atPath: folder.path("stranger.json"))
+      Thread.sleep(forTimeInterval: 1.5)
+      #expect(try second.use(byFirst) == Self.revoked)
+    }
+  }
+
   @Test func `a gateway with another key accepts nothing of theirs, but their revocations`() throws {
     try withTemporaryFolder { folder in
       let first = try TokenStage(revocations: folder.path)

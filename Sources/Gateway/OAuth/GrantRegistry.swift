@@ -16,12 +16,17 @@ final class GrantRegistry: GrantMemory, Sendable {
     /// By other processes, as their files say.
     var others: [TokenID: Int64] = [:]
     var usedCodes: [TokenID: Int64] = [:]
+    /// Whether `own` has to be written again, because the last attempt failed.
+    var isUnsaved = false
+    var filesSeen: [String: RevocationFolder.Seen] = [:]
+    var polls = 0
     var limits = AuthenticationLimits()
     /// As reported.
     var folderFaults: Set<String> = []
   }
 
   private let state = Mutex(State())
+  private let announcing = Mutex(())
   private let announce: @Sendable (Set<TokenID>) -> Void
   private let report: @Sendable (String) -> Void
   /// For files: never on a loop.
@@ -32,6 +37,8 @@ final class GrantRegistry: GrantMemory, Sendable {
 
   private static let codesMax = 100_000
   private static let pollSeconds = 1
+  /// Old files are removed once in so many polls.
+  private static let pollsPerCleaning = 60
   /// No token of a grant lives longer: the maxima of `refresh_token_s` and `access_token_s` together.
   static let grantSecondsMax: Int64 = 31_536_000 + 86_400
 
@@ -51,27 +58,22 @@ final class GrantRegistry: GrantMemory, Sendable {
   func apply(_ settings: OAuthSettings?) {
     let path = settings?.revocationsFolder
     guard state.withLock({ $0.folderPath }) != path else { return }
-    var folder: RevocationFolder?
-    if let path {
-      do throws(RevocationFolder.Fault) {
-        folder = try RevocationFolder(path)
-      } catch {
-        report("oauth.revocations: \(error); no token can be revoked and no code used until this is repaired")
-      }
-    }
     state.withLock { state in
       state.folderPath = path
-      state.folder = folder
+      state.folder = nil
       state.others = [:]
+      state.filesSeen = [:]
+      state.folderFaults = []
+      state.isUnsaved = !state.own.isEmpty
     }
     refresh()
     timer.withLock { timer in
       timer?.cancel()
       timer = nil
-      guard folder != nil else { return }
+      guard path != nil else { return }
       let source = DispatchSource.makeTimerSource(queue: queue)
       source.schedule(deadline: .now() + .seconds(Self.pollSeconds), repeating: .seconds(Self.pollSeconds))
-      source.setEventHandler { [weak self] in self?.refresh() }
+      source.setEventHandler { [weak self] in self?.poll() }
       source.activate()
       timer = source
     }
@@ -84,28 +86,61 @@ final class GrantRegistry: GrantMemory, Sendable {
     }
   }
 
-  /// Reads what other gateways have revoked.
+  /// On the queue.
+  private func poll() {
+    refresh()
+    let (folder, isUnsaved, polls) = state.withLock { state in
+      state.polls += 1
+      return (state.folder, state.isUnsaved, state.polls)
+    }
+    guard let folder else { return }
+    if isUnsaved, case .done = save() { report("oauth.revocations: all revocations are stored again") }
+    if polls % Self.pollsPerCleaning == 0 { folder.removeOld(now: UnixSeconds.now.rawValue) }
+  }
+
+  /// Reads what other gateways have revoked. If the folder could not be used so far, tries again.
   private func refresh() {
-    guard let folder = state.withLock({ $0.folder }) else { return }
     let now = UnixSeconds.now.rawValue
     var faults: [String] = []
-    let others = folder.read(now: now) { faults.append($0) }
+    var others: [TokenID: Int64] = [:]
+    if let folder = usableFolder(report: { faults.append($0) }) {
+      var seen = state.withLock { $0.filesSeen }
+      others = folder.read(now: now, seen: &seen) { faults.append($0) }
+      state.withLock { $0.filesSeen = seen }
+    }
     // The same fault again says nothing new.
     let news = state.withLock { state in
       defer { state.folderFaults = Set(faults) }
       return faults.filter { !state.folderFaults.contains($0) }
     }
     for fault in news { report(fault) }
-    folder.removeOldCodes(now: now)
     let isChanged = state.withLock { state in
-      defer { state.others = others }
-      return state.others != others
+      // What a file revoked stays revoked, even if the file can no longer be read.
+      let all = state.others.filter { $0.value > now }.merging(others, uniquingKeysWith: max)
+      defer { state.others = all }
+      return state.others != all
     }
     if isChanged { announceAll() }
   }
 
+  private func usableFolder(report: (String) -> Void) -> RevocationFolder? {
+    let (folder, path) = state.withLock { ($0.folder, $0.folderPath) }
+    guard folder == nil, let path else { return folder }
+    do throws(RevocationFolder.Fault) {
+      let folder = try RevocationFolder(path)
+      state.withLock { state in
+        if state.folderPath == path { state.folder = folder }
+      }
+      return folder
+    } catch {
+      report("oauth.revocations: \(error); no token can be revoked and no code used until this is repaired")
+      return nil
+    }
+  }
+
   private func announceAll() {
-    announce(state.withLock { Set($0.own.keys).union($0.others.keys) })
+    // One at a time: otherwise an older set could arrive after a newer one, and lift what that revoked.
+    announcing.withLock { _ in announce(state.withLock { Set($0.own.keys).union($0.others.keys) }) }
   }
 
   // MARK: GrantMemory
@@ -152,14 +187,22 @@ final class GrantRegistry: GrantMemory, Sendable {
   /// Makes the use of a code durable and exclusive among all gateways.
   func settle(code: TokenID, _ complete: @escaping @Sendable (Result) -> Void) {
     queue.async { [self] in
-      guard let folder = state.withLock({ $0.folder }) else { return complete(.failed("the folder cannot be used")) }
+      guard let folder = state.withLock({ $0.folder }) else {
+        return complete(failed(code, "the folder cannot be used"))
+      }
       do throws(RevocationFolder.Fault) {
         complete(try folder.redeem(code) ? .done : .codeUsed)
       } catch {
         report("oauth.revocations: \(error)")
-        complete(.failed(error.description))
+        complete(failed(code, error.description))
       }
     }
+  }
+
+  /// The code has given no tokens, so that it may be presented again.
+  private func failed(_ code: TokenID, _ reason: String) -> Result {
+    state.withLock { $0.usedCodes[code] = nil }
+    return .failed(reason)
   }
 
   /// Revokes a token or a grant: at once on all loops of this process, and durably for the other gateways.
@@ -175,19 +218,32 @@ final class GrantRegistry: GrantMemory, Sendable {
     }
     guard hasSpace else { return complete(.failed("the list of revocations is full")) }
     announceAll()
-    queue.async { [self] in
-      let (folder, entries) = state.withLock { state in
-        state.own = state.own.filter { $0.value > now }
-        return (state.folder, state.own)
+    queue.async { [self] in complete(save()) }
+  }
+
+  /// Writes this process's revocations. If that fails, `poll` tries again. On the queue.
+  private func save() -> Result {
+    let now = UnixSeconds.now.rawValue
+    let (folder, path, entries) = state.withLock { state in
+      state.own = state.own.filter { $0.value > now }
+      return (state.folder, state.folderPath, state.own)
+    }
+    // Without a folder they are in force until this process ends.
+    guard path != nil else { return .done }
+    do throws(RevocationFolder.Fault) {
+      guard let folder else { throw RevocationFolder.Fault(description: "the folder cannot be used") }
+      try folder.write(entries)
+      state.withLock { $0.isUnsaved = false }
+      return .done
+    } catch {
+      let isNew = state.withLock { state in
+        defer { state.isUnsaved = true }
+        return !state.isUnsaved
       }
-      guard let folder else { return complete(.failed("the folder cannot be used")) }
-      do throws(RevocationFolder.Fault) {
-        try folder.write(entries)
-        complete(.done)
-      } catch {
-        report("oauth.revocations: \(error)")
-        complete(.failed(error.description))
+      if isNew {
+        report("oauth.revocations: \(error); revocations are in force here, and stored when this is repaired")
       }
+      return .failed(error.description)
     }
   }
 

@@ -26,42 +26,89 @@ struct RevocationFolder: Sendable {
     var generator = SystemRandomNumberGenerator()
     let unique = TokenID(using: &generator).hex.prefix(8)
     ownName = "\(ProcessInfo.processInfo.hostName.filter { $0.isLetter || $0.isNumber || $0 == "-" })-\(unique).json"
-    do {
-      try FileManager.default.createDirectory(
-        atPath: path + "/codes", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch {
-      throw Fault(description: "cannot create \(path)/codes: \(error)")
-    }
-    guard unsafe access(path, R_OK | W_OK | X_OK) == 0, unsafe access(path + "/codes", R_OK | W_OK | X_OK) == 0 else {
-      throw Fault(description: "cannot write to \(path): \(Errno.last)")
+    let codes = path + "/codes"
+    // Also the folders above it. If one cannot be made, the check below fails.
+    for end in codes.indices.dropFirst() where codes[end] == "/" { unsafe _ = mkdir(String(codes[..<end]), 0o700) }
+    unsafe _ = mkdir(codes, 0o700)
+    for folder in [path, codes] {
+      guard unsafe access(folder, R_OK | W_OK | X_OK) == 0 else {
+        throw Fault(description: "cannot use \(folder): \(Errno.last)")
+      }
     }
   }
 
-  /// What all gateways have revoked, without what has expired.
+  /// A file that was read; it is read again when it has changed.
+  struct Seen: Equatable {
+    let inode: ino_t
+    let byteCount: Int
+    let modifiedSeconds: Int
+    let modifiedNanoseconds: Int
+
+    init(_ status: stat) {
+      inode = status.st_ino
+      byteCount = Int(status.st_size)
+      modifiedSeconds = Int(status.st_mtim.tv_sec)
+      modifiedNanoseconds = Int(status.st_mtim.tv_nsec)
+    }
+  }
+
+  /// What other processes have revoked, without what has expired, according to the files that are new or have changed.
   ///
-  /// - Parameter report: gets a line for each file that cannot be read.
-  func read(now: Int64, report: (String) -> Void) -> [TokenID: Int64] {
+  /// - Parameters:
+  ///   - seen: the files that were read before.
+  ///   - report: gets a line for each file that cannot be read.
+  func read(now: Int64, seen: inout [String: Seen], report: (String) -> Void) -> [TokenID: Int64] {
     var all: [TokenID: Int64] = [:]
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    for name in names.sorted() where name.hasSuffix(".json") && !name.hasPrefix(".") {
+    let names: [String]
+    do {
+      names = try FileManager.default.contentsOfDirectory(atPath: path)
+    } catch {
+      report("oauth.revocations: cannot list \(path); what was revoked before stays revoked")
+      return all
+    }
+    for name in names where name.hasSuffix(".json") && !name.hasPrefix(".") && name != ownName {
       do throws(Fault) {
-        let entries = try read(name)
-        for (id, expiry) in entries where expiry > now { all[id] = max(expiry, all[id] ?? 0) }
-        // Left by a process that has ended.
-        if name != ownName, !entries.isEmpty, entries.allSatisfy({ $0.value + Self.keptSeconds < now }) {
-          unsafe _ = unlink("\(path)/\(name)")
-        }
+        let status = try status(name)
+        guard seen[name] != Seen(status) else { continue }
+        // Also a damaged file is reported once, and not read until it changes.
+        seen[name] = Seen(status)
+        for (id, expiry) in try read(name, status) where expiry > now { all[id] = max(expiry, all[id] ?? 0) }
       } catch {
         report("oauth.revocations: \(error)")
       }
     }
+    let present = Set(names)
+    seen = seen.filter { present.contains($0.key) }
     return all
+  }
+
+  /// Removes the files of processes that have ended, once all their entries have expired, and the marks of codes that
+  /// have expired long ago.
+  func removeOld(now: Int64) {
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    where name.hasSuffix(".json") && !name.hasPrefix(".") && name != ownName {
+      do throws(Fault) {
+        let entries = try read(name, try status(name))
+        guard !entries.isEmpty, entries.allSatisfy({ $0.value + Self.keptSeconds < now }) else { continue }
+        unsafe _ = unlink("\(path)/\(name)")
+      } catch {
+        // Reported by `read`.
+        continue
+      }
+    }
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: path + "/codes")) ?? []
+    where TokenID(hex: name) != nil {
+      var status = stat()
+      let file = "\(path)/codes/\(name)"
+      guard unsafe stat(file, &status) == 0 else { continue }
+      if Int64(status.st_mtim.tv_sec) + Self.keptSeconds < now { unsafe _ = unlink(file) }
+    }
   }
 
   /// How long a file with expired entries only is kept, in case another gateway's clock is late.
   private static let keptSeconds: Int64 = 3_600
 
-  private func read(_ name: String) throws(Fault) -> [TokenID: Int64] {
+  private func status(_ name: String) throws(Fault) -> stat {
     let file = "\(path)/\(name)"
     var status = stat()
     guard unsafe stat(file, &status) == 0 else { throw Fault(description: "cannot read \(file): \(Errno.last)") }
@@ -69,6 +116,11 @@ struct RevocationFolder: Sendable {
     guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= Self.fileBytesMax else {
       throw Fault(description: "\(file) is not a file, or has more than \(Self.fileBytesMax) bytes; remove it")
     }
+    return status
+  }
+
+  private func read(_ name: String, _ status: stat) throws(Fault) -> [TokenID: Int64] {
+    let file = "\(path)/\(name)"
     let bytes: [UInt8]
     do throws(Errno) {
       bytes = try InputFile(path: file).read(Int(status.st_size))
@@ -76,7 +128,10 @@ struct RevocationFolder: Sendable {
       throw Fault(description: "cannot read \(file): \(error)")
     }
     guard let entries = RevocationList(bytes)?.entries else {
-      throw Fault(description: "\(file) is not a list of revocations; its entries are not in force; repair or remove it")
+      throw Fault(
+        description:
+          "\(file) is not a list of revocations; what it revoked before stays revoked, new entries are not in "
+          + "force; repair or remove it")
     }
     return entries
   }
@@ -101,21 +156,14 @@ struct RevocationFolder: Sendable {
     }
     close(number)
     let folder = unsafe open(path + "/codes", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard folder >= 0 else { throw Fault(description: "cannot open \(path)/codes: \(Errno.last)") }
-    let result = fsync(folder)
-    close(folder)
-    guard result == 0 else { throw Fault(description: "cannot make \(file) durable: \(Errno.last)") }
-    return true
-  }
-
-  /// Removes the marks of codes that have long expired.
-  func removeOldCodes(now: Int64) {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/codes")) ?? []
-    for name in names where TokenID(hex: name) != nil {
-      var status = stat()
-      let file = "\(path)/codes/\(name)"
-      guard unsafe stat(file, &status) == 0 else { continue }
-      if Int64(status.st_mtim.tv_sec) + Self.keptSeconds < now { unsafe _ = unlink(file) }
+    let result = folder >= 0 ? fsync(folder) : -1
+    let fault = Errno.last
+    if folder >= 0 { close(folder) }
+    guard result == 0 else {
+      // The client gets no tokens: its next attempt must not look like a second use.
+      unsafe _ = unlink(file)
+      throw Fault(description: "cannot make \(file) durable: \(fault)")
     }
+    return true
   }
 }
