@@ -42,6 +42,49 @@ import Testing
     #expect(try stage.post(Self.grant, fields: other, from: "203.0.113.2").status == 200)
   }
 
+  @Test func `each grant, refusal and revocation has an audit entry, and no secret is written anywhere`() throws {
+    try withTemporaryFolder { folder in
+      let stage = try TokenStage(revocations: folder.path)
+      let (code, unstored) = (TokenStage.Code().text, TokenStage.Code().text)
+      var secrets = [code, unstored, TokenStage.secret, TokenStage.otherSecret, TokenStage.firstKey.secret]
+      secrets += [TokenStage.basic(), TokenStage.Code.verifier].map { $0.replacing("Authorization: Basic ", with: "") }
+      let token = try stage.token()
+      let granted = try stage.redeem(code)
+      let refresh = try #require(granted.member("refresh_token"))
+      let renewed = try stage.refresh(refresh)
+      secrets += [token, refresh, granted.member("access_token") ?? "", renewed.member("access_token") ?? ""]
+      #expect(try stage.post([("grant_type", "password")]).status == 400)
+      #expect(try stage.post(Self.grant, fields: Self.wrong).status == 401)
+      #expect(try stage.revoke(token).status == 200)
+      #expect(try stage.redeem(code).status == 400)
+      #expect(try stage.refresh(refresh).status == 400)
+      #expect(try stage.revoke("unknown").status == 200)
+      // Neither what a token endpoint refuses nor what Core's routes refuse is logged with its token.
+      for token in [token, code, refresh] { #expect(try stage.use(token).status == 401) }
+      #expect(try stage.use(token, "POST").status == 401)
+      try FileManager.default.moveItem(atPath: folder.path, toPath: folder.path + ".away")
+      #expect(try stage.redeem(unstored).status == 503)
+      #expect(try stage.revoke(renewed.member("access_token") ?? "").status == 503)
+      try FileManager.default.moveItem(atPath: folder.path + ".away", toPath: folder.path)
+      stage.gateway.stop()
+      let entries = try stage.auditedGrants().map { entry in
+        ["event", "client", "grant_type", "error"].compactMap { entry[$0] as? String }.joined(separator: " ")
+      }
+      #expect(
+        entries == [
+          "granted app client_credentials", "granted app authorization_code", "granted app refresh_token",
+          "refused app unsupported_grant_type", "refused invalid_client", "revoked app",
+          "refused app invalid_grant", "refused app invalid_grant",
+          "refused app temporarily_unavailable", "refused app temporarily_unavailable",
+        ])
+      let audited = try stage.auditedGrants()
+      #expect(audited.allSatisfy { ($0["request_id"] as? String)?.count == 32 && $0["peer"] as? String == "127.0.0.1" })
+      #expect(try AuditRecords.findings(stage.folder.statePath).isEmpty)
+      try Self.expectAbsent(secrets, in: [stage.folder.statePath, folder.path], and: stage.gateway.errors)
+      #expect(try String(contentsOfFile: stage.folder.accessLogPath, encoding: .utf8).contains("/oauth/token"))
+    }
+  }
+
   /// Expects that no file below the folders, and not the text, has one of the secrets.
   private static func expectAbsent(_ secrets: [String], in folders: [String], and text: String) throws {
     var texts = [text]

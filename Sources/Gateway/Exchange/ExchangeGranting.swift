@@ -65,11 +65,15 @@ extension Exchange {
   }
 
   /// The registry has written a file for this exchange, or has failed to. Ignored if the exchange no longer waits.
-  func grantSettled(_ reply: OAuthReply) {
+  func grantSettled(_ outcome: GrantPort.Outcome) {
     state.grantTicket = nil
     guard let connection, state.machine.request == .awaitingGrant else { return }
     handle(.grantSettled, connection)
-    answer(reply, connection)
+    switch outcome {
+    case .granted(let grant): answer(OAuthReply(grant), connection)
+    case .revoked: answer(.revoked, connection)
+    case .refused(let error): answer(error, connection)
+    }
   }
 
   // MARK: Details
@@ -119,18 +123,14 @@ extension Exchange {
   ) throws(OAuthError) {
     let request = try TokenRequest(form)
     var generator = SystemRandomNumberGenerator()
-    let grant: TokenGrant
-    do throws(OAuthError) {
-      grant = try policy.grant(request, to: client, at: wallSeconds, memory: grants.registry, using: &generator)
-    } catch {
-      throw error
-    }
-    audit(.granted(grant), connection)
+    let grant = try policy.grant(request, to: client, at: wallSeconds, memory: grants.registry, using: &generator)
+    let audit = auditor(connection)
     guard grant.kind == .authorizationCode, grants.registry.hasFolder else {
+      audit(.granted(grant))
       return answer(OAuthReply(grant), connection)
     }
     handle(.grantBegan, connection)
-    state.grantTicket = grants.settle(code: grant.grant, grant, for: self)
+    state.grantTicket = grants.settle(code: grant.grant, grant, for: self, audit: audit)
     suspend()
   }
 
@@ -144,47 +144,55 @@ extension Exchange {
     guard let (id, expiry) = try policy.revocation(of: token, by: client, at: wallSeconds) else {
       return answer(.revoked, connection)
     }
-    audit(.revoked(id), connection)
     handle(.grantBegan, connection)
-    state.grantTicket = grants.revoke(id, until: expiry, for: self)
+    state.grantTicket = grants.revoke(id, until: expiry, for: self, audit: auditor(connection))
     suspend()
   }
 
   private func refuse(_ error: OAuthError, _ connection: DownstreamConnection) {
-    audit(.refused(error), connection)
-    state.code = error.code == .invalidClient ? .oauthClientInvalid : .oauthRefused
+    auditor(connection)(.refused(error))
+    answer(error, connection)
+  }
+
+  /// Records what becomes of this request, now or after its exchange has ended.
+  private func auditor(_ connection: DownstreamConnection) -> (GrantPort.Outcome) -> Void {
+    guard let port = worker.audit else { return { _ in } }
+    var request = AuditGrant(requestIDHigh: state.id.high, requestIDLow: state.id.low)
+    request.peer = connection.peer.text
+    request.via = connection.peer.via
+    let client = Int(state.trace.clientIndex)
+    if client >= 0 { request.client = Array(worker.snapshot.policy.clients.id(of: client)) }
+    return { [request] outcome in
+      var entry = request
+      switch outcome {
+      case .granted(let grant):
+        entry.event = .granted
+        entry.grantType = grant.kind.rawValue
+        entry.scope = grant.scope
+        entry.tokenID = grant.accessTokenID.hex
+        entry.grantID = grant.grant.hex
+      case .revoked(let id):
+        entry.event = .revoked
+        entry.grantID = id.hex
+      case .refused(let error):
+        entry.event = .refused
+        entry.error = error.code.rawValue
+      }
+      port.record(entry)
+    }
+  }
+
+  private func answer(_ error: OAuthError, _ connection: DownstreamConnection) {
+    state.code =
+      switch error.code {
+      case .invalidClient: .oauthClientInvalid
+      case .temporarilyUnavailable: .oauthUnavailable
+      case .invalidRequest, .invalidGrant, .unauthorizedClient, .unsupportedGrantType, .unsupportedTokenType,
+        .invalidScope, .slowDown:
+        .oauthRefused
+      }
     record.fault = error.description
     answer(OAuthReply(error), connection)
-  }
-
-  private enum AuditedEvent {
-    case granted(TokenGrant)
-    case revoked(TokenID)
-    case refused(OAuthError)
-  }
-
-  private func audit(_ event: AuditedEvent, _ connection: DownstreamConnection) {
-    guard let port = worker.audit else { return }
-    var entry = AuditGrant(requestIDHigh: state.id.high, requestIDLow: state.id.low)
-    entry.peer = connection.peer.text
-    entry.via = connection.peer.via
-    let client = Int(state.trace.clientIndex)
-    if client >= 0 { entry.client = Array(worker.snapshot.policy.clients.id(of: client)) }
-    switch event {
-    case .granted(let grant):
-      entry.event = .granted
-      entry.grantType = grant.kind.rawValue
-      entry.scope = grant.scope
-      entry.tokenID = grant.accessTokenID.hex
-      entry.grantID = grant.grant.hex
-    case .revoked(let id):
-      entry.event = .revoked
-      entry.grantID = id.hex
-    case .refused(let error):
-      entry.event = .refused
-      entry.error = error.code.rawValue
-    }
-    port.record(entry)
   }
 
   private func answer(_ reply: OAuthReply, _ connection: DownstreamConnection) {

@@ -6,53 +6,98 @@ import Telemetry
 
 /// Connects a loop to the grant registry: results that wait for files return to their exchanges.
 final class GrantPort {
+  /// What has become of a grant or a revocation.
+  enum Outcome: Sendable {
+    case granted(TokenGrant)
+    case revoked(TokenID)
+    case refused(OAuthError)
+  }
+
+  /// A file that is being written.
+  private final class Pending {
+    var ticket: Ticket?
+    /// nil: its client has left.
+    var exchange: Exchange?
+    /// Records the outcome, even if its client has left.
+    let audit: (Outcome) -> Void
+
+    init(_ exchange: Exchange, audit: @escaping (Outcome) -> Void) {
+      self.exchange = exchange
+      self.audit = audit
+    }
+  }
+
   let registry: GrantRegistry
-  private let completions: CompletionPort<Exchange, OAuthReply>
+  private let completions: CompletionPort<Pending, Outcome>
+  private var pending: [Pending] = []
 
   init(_ registry: GrantRegistry, wakeLoop: @escaping @Sendable () -> Void) {
     self.registry = registry
     completions = CompletionPort(CompletionQueue(wakeLoop: wakeLoop))
   }
 
-  /// Makes the use of a code durable; `exchange` gets the reply later.
-  func settle(code: TokenID, _ grant: TokenGrant, for exchange: Exchange) -> Ticket {
-    let (ticket, queue) = (completions.ticket(for: exchange), completions.queue)
+  /// Makes the use of a code durable; `exchange` gets the outcome later.
+  func settle(
+    code: TokenID, _ grant: TokenGrant, for exchange: Exchange, audit: @escaping (Outcome) -> Void
+  ) -> Ticket {
+    let (ticket, queue) = (ticket(for: exchange, audit: audit), completions.queue)
     let registry = registry
     registry.settle(code: code) { result in
       switch result {
-      case .done: queue.complete(ticket, OAuthReply(grant))
+      case .done: queue.complete(ticket, .granted(grant))
       case .codeUsed:
         // RFC 6749 §4.1.2: what the code gave should be revoked.
         registry.revoke(code, until: UnixSeconds.now.rawValue + GrantRegistry.grantSecondsMax) { _ in
           queue.complete(
             ticket,
-            OAuthReply(OAuthError(.invalidGrant, "The code was used before; the tokens that it gave are revoked.")))
+            .refused(OAuthError(.invalidGrant, "The code was used before; the tokens that it gave are revoked.")))
         }
-      case .failed: queue.complete(ticket, .unavailable)
+      case .failed: queue.complete(ticket, .refused(.codeNotStored))
       }
     }
     return ticket
   }
 
-  func revoke(_ id: TokenID, until expiry: Int64, for exchange: Exchange) -> Ticket {
-    let (ticket, queue) = (completions.ticket(for: exchange), completions.queue)
+  func revoke(
+    _ id: TokenID, until expiry: Int64, for exchange: Exchange, audit: @escaping (Outcome) -> Void
+  ) -> Ticket {
+    let (ticket, queue) = (ticket(for: exchange, audit: audit), completions.queue)
     registry.revoke(id, until: expiry) { result in
       switch result {
-      case .done: queue.complete(ticket, .revoked)
-      case .codeUsed, .failed: queue.complete(ticket, .unavailable)
+      case .done: queue.complete(ticket, .revoked(id))
+      case .codeUsed, .failed: queue.complete(ticket, .refused(.revocationNotStored))
       }
     }
     return ticket
   }
 
-  /// Withdraws interest in a reply.
-  func withdraw(_ ticket: Ticket) { completions.withdraw(ticket) }
+  private func ticket(for exchange: Exchange, audit: @escaping (Outcome) -> Void) -> Ticket {
+    let waiter = Pending(exchange, audit: audit)
+    let ticket = completions.ticket(for: waiter)
+    waiter.ticket = ticket
+    pending.append(waiter)
+    return ticket
+  }
 
-  /// Delivers replies to their exchanges. Call it whenever the loop is woken.
-  func deliver() { completions.deliver { exchange, reply in exchange.grantSettled(reply) } }
+  /// Withdraws an exchange's interest in an outcome.
+  func withdraw(_ ticket: Ticket) {
+    for waiter in pending where waiter.ticket == ticket { waiter.exchange = nil }
+  }
+
+  /// Delivers outcomes to their exchanges. Call it whenever the loop is woken.
+  func deliver() {
+    completions.deliver { waiter, outcome in
+      pending.removeAll { $0 === waiter }
+      waiter.audit(outcome)
+      waiter.exchange?.grantSettled(outcome)
+    }
+  }
 }
 
-extension OAuthReply {
-  static let unavailable = OAuthReply(
-    OAuthError(.temporarilyUnavailable, "Codes and revocations cannot be stored at the moment. Nothing has changed."))
+extension OAuthError {
+  fileprivate static let codeNotStored = OAuthError(
+    .temporarilyUnavailable, "The use of the code cannot be stored at the moment. Retry with the same code.")
+  fileprivate static let revocationNotStored = OAuthError(
+    .temporarilyUnavailable,
+    "The token is revoked at this gateway, but the revocation cannot be stored at the moment. Retry.")
 }
