@@ -80,19 +80,19 @@ import Testing
       let path = folder.path(name)
       let good = try Data(contentsOf: URL(filePath: path))
       try good.dropLast(5).write(to: URL(filePath: path))
-      try folder.write("not JSON", to: "stranger.json")
+      try folder.write("not JSON", to: "notes.json")
       let report = "\(name) is not a list of revocations"
-      #expect(second.gateway.waitUntilSaid(report) && second.gateway.waitUntilSaid("stranger.json is not a list"))
+      #expect(second.gateway.waitUntilSaid(report) && second.gateway.waitUntilSaid("notes.json is not a list"))
       #expect(try second.revoke(bySecond).status == 200)
       let isSeenByFirst = try Self.soon { try first.use(bySecond) == Self.revoked }
       #expect(isSeenByFirst)
       Thread.sleep(forTimeInterval: 2.5)
-      for text in [report, "stranger.json is not a list"] {
+      for text in [report, "notes.json is not a list"] {
         #expect(second.gateway.errors.ranges(of: text).count == 1)
       }
       #expect(try second.use(byFirst) == Self.revoked && second.use(kept).status == 200)
       try good.write(to: URL(filePath: path))
-      try FileManager.default.removeItem(atPath: folder.path("stranger.json"))
+      try FileManager.default.removeItem(atPath: folder.path("notes.json"))
       Thread.sleep(forTimeInterval: 1.5)
       #expect(try second.use(byFirst) == Self.revoked)
     }

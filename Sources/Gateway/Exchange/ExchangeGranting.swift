@@ -154,7 +154,7 @@ extension Exchange {
     answer(error, connection)
   }
 
-  /// Records what becomes of this request, now or after its exchange has ended.
+  /// Records the outcome of this request, now or after its exchange has ended.
   private func auditor(_ connection: DownstreamConnection) -> (GrantPort.Outcome) -> Void {
     guard let port = worker.audit else { return { _ in } }
     var request = AuditGrant(requestIDHigh: state.id.high, requestIDLow: state.id.low)

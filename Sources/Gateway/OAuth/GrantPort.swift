@@ -6,7 +6,7 @@ import Telemetry
 
 /// Connects a loop to the grant registry: results that wait for files return to their exchanges.
 final class GrantPort {
-  /// What has become of a grant or a revocation.
+  /// The outcome of a grant or a revocation.
   enum Outcome: Sendable {
     case granted(TokenGrant)
     case revoked(TokenID)

@@ -37,7 +37,7 @@ final class GrantRegistry: GrantMemory, Sendable {
 
   private static let codesMax = 100_000
   private static let pollSeconds = 1
-  /// Old files are removed once in so many polls.
+  /// Old files are removed in every sixtieth poll.
   private static let pollsPerCleaning = 60
   /// No token of a grant lives longer: the maxima of `refresh_token_s` and `access_token_s` together.
   static let grantSecondsMax: Int64 = 31_536_000 + 86_400
