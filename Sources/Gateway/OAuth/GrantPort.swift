@@ -95,9 +95,14 @@ final class GrantPort {
 }
 
 extension OAuthError {
-  fileprivate static let codeNotStored = OAuthError(
-    .temporarilyUnavailable, "The use of the code cannot be stored at the moment. Retry with the same code.")
-  fileprivate static let revocationNotStored = OAuthError(
-    .temporarilyUnavailable,
-    "The token is revoked at this gateway, but the revocation cannot be stored at the moment. Retry.")
+  fileprivate static let codeNotStored = notStored(
+    "The use of the code cannot be stored at the moment. Retry with the same code.")
+  fileprivate static let revocationNotStored = notStored(
+    "The revocation cannot be stored at the moment; gateways may still accept the token. Retry.")
+
+  private static func notStored(_ description: String) -> OAuthError {
+    var error = OAuthError(.temporarilyUnavailable, description)
+    error.retryAfterSeconds = 1
+    return error
+  }
 }
