@@ -11,10 +11,11 @@ package struct AuthorizationRequest: Sendable {
 
   /// - Parameter url: with a query; what comes before it does not matter.
   package init(url: String) throws(OAuthError) {
-    guard let question = url.firstIndex(of: "?") else {
+    let bytes = url.utf8
+    guard let question = bytes.firstIndex(of: UInt8(ascii: "?")) else {
       throw OAuthError(.invalidRequest, "The URL has no query.")
     }
-    let query = Array(url[url.index(after: question)...].prefix { $0 != "#" }.utf8)
+    let query = Array(bytes[bytes.index(after: question)...].prefix { $0 != UInt8(ascii: "#") })
     guard query.count <= FormBody.bytesMax else { throw OAuthError(.invalidRequest, "The URL is too long.") }
     let form: FormBody
     do throws(FormFault) {
@@ -28,6 +29,10 @@ package struct AuthorizationRequest: Sendable {
     guard let client = form["client_id"] else { throw OAuthError(.invalidRequest, "client_id is missing.") }
     guard let redirectURI = form["redirect_uri"] else {
       throw OAuthError(.invalidRequest, "redirect_uri is missing.")
+    }
+    // Strings are equal if Unicode holds them to be: U+212A is a K. Of ASCII texts, only the same ones are equal.
+    guard redirectURI.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
+      throw OAuthError(.invalidRequest, "redirect_uri must be a URI, in ASCII without spaces (RFC 3986).")
     }
     if let text = form["scope"] {
       guard let scope = ScopeText(text) else { throw OAuthError(.invalidScope, "scope is malformed.") }

@@ -1,6 +1,6 @@
 import Digests
 
-/// Why a body is no form.
+/// Why a body is not a form.
 package enum FormFault: Error, Equatable, Sendable {
   /// A percent sign without two hexadecimal digits, or a value that is not UTF-8 or has a control character.
   case malformed

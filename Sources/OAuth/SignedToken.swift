@@ -40,7 +40,11 @@ package struct TokenID: Hashable, Sendable {
     var value: (high: UInt64, low: UInt32) = (0, 0)
     for (index, digit) in digits.enumerated() {
       guard let nibble = hexValue(digit) else { return nil }
-      if index < 16 { value.high = value.high << 4 | UInt64(nibble) } else { value.low = value.low << 4 | UInt32(nibble) }
+      if index < 16 {
+        value.high = value.high << 4 | UInt64(nibble)
+      } else {
+        value.low = value.low << 4 | UInt32(nibble)
+      }
     }
     self.init(high: value.high, low: value.low)
   }

@@ -1,6 +1,6 @@
 import Digests
 
-/// Why a text is no token of this authority.
+/// Why a text is not a token of this authority.
 package enum TokenFault: Error, Equatable, Sendable {
   /// It has another form, another issuer or audience, or an unknown key. It may be a token of another server.
   case foreign

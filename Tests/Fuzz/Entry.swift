@@ -13,6 +13,10 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     case "policy-file": try PolicyFileProperty.check(bytes)
     case "proxy-header": try FrontProperties.proxyHeader(bytes)
     case "forwarded": try FrontProperties.forwarded(bytes)
+    case "form-body": try OAuthProperties.formBody(bytes)
+    case "signed-token": try OAuthProperties.signedToken(bytes)
+    case "basic-field": try OAuthProperties.basicField(bytes)
+    case "authorization-url": try OAuthProperties.authorizationURL(bytes)
     default: preconditionFailure("FUZZ_TARGET names no target")
     }
   } catch {

@@ -1,0 +1,21 @@
+import Foundation
+import Testing
+
+/// Runs the seeds and the findings of the fuzzers again.
+@Suite struct OAuthCorpusTests {
+  @Test func `the corpora of the fuzzers satisfy every property`() throws {
+    let properties: [(String, ([UInt8]) throws -> Void)] = [
+      ("form-body", OAuthProperties.formBody), ("signed-token", OAuthProperties.signedToken),
+      ("basic-field", OAuthProperties.basicField), ("authorization-url", OAuthProperties.authorizationURL),
+    ]
+    for (name, property) in properties {
+      let folder = URL(filePath: #filePath).appending(path: "../../Fuzz/corpus/\(name)").standardized
+      let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+      #expect(files.count > 3)
+      for file in files {
+        let bytes = Array(try Data(contentsOf: file))
+        #expect(throws: Never.self, "\(file.path)") { try property(bytes) }
+      }
+    }
+  }
+}
