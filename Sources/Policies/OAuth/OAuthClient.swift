@@ -37,7 +37,8 @@ extension OAuthClient {
     guard let secretFields = members.required("secrets")?.elements() else { return nil }
     if secretFields.count > Self.secretsMax { field.error("must have at most \(Self.secretsMax) secrets") }
     secrets = secretFields.prefix(Self.secretsMax).compactMap { field in OAuthClient.Secret(field, now: now) }
-    for (index, secret) in secrets.enumerated() where secrets[..<index].contains(where: { $0.digest == secret.digest }) {
+    for (index, secret) in secrets.enumerated() where secrets[..<index].contains(where: { $0.digest == secret.digest })
+    {
       field.error("two \"secrets\" are the same")
     }
     let uriFields = members["redirect_uris"]?.elements() ?? []
@@ -45,7 +46,19 @@ extension OAuthClient {
       field.error("must have at most \(Self.redirectURIsMax) \"redirect_uris\"")
     }
     redirectURIs = uriFields.compactMap { field in field.redirectURI() }
-    self.scopes = (scopes?.elements() ?? []).compactMap { field in field.string() }
+    if let scopes { self.scopes = Self.names(in: scopes) }
+  }
+}
+
+extension OAuthClient {
+  /// The strings of a list, each once. Its reader reports its faults.
+  private static func names(in list: Field) -> [String] {
+    guard case .array(let nodes) = list.node.value else { return [] }
+    var (names, known) = ([String](), Set<String>())
+    for node in nodes {
+      if case .string(let name) = node.value, known.insert(name).inserted { names.append(name) }
+    }
+    return names
   }
 }
 
@@ -81,7 +94,9 @@ extension Field {
     let scheme = bytes.prefix { byte in
       isAlphanumeric(byte) || [UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: ".")].contains(byte)
     }
-    let isAbsolute = !scheme.isEmpty && !isDecimalDigit(scheme[0]) && bytes.dropFirst(scheme.count).first == UInt8(ascii: ":")
+    // RFC 3986 §3.1: a scheme starts with a letter.
+    let startsWithLetter = scheme.first.map { isAlphanumeric($0) && !isDecimalDigit($0) } ?? false
+    let isAbsolute = startsWithLetter && bytes.dropFirst(scheme.count).first == UInt8(ascii: ":")
     guard bytes.count <= 2_048, isAbsolute, bytes.count > scheme.count + 1,
       bytes.allSatisfy({ (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "#") })
     else {
