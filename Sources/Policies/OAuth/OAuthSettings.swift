@@ -13,6 +13,8 @@ package struct OAuthSettings: Sendable {
   /// The folder in which gateways share revocations, absolute; nil: tokens cannot be revoked one by one.
   package var revocationsFolder: String?
 
+  static let accessTokenSecondsBounds = 60...86_400
+
   /// How long an authorization code is valid (RFC 6749 §4.1.2 recommends at most 10 minutes).
   package static let codeSeconds = 60
 }
@@ -26,7 +28,7 @@ extension OAuthSettings {
     let audience = members["audience"].map { $0.label(byteCountMax: Self.audienceBytesMax) } ?? issuer
     let keys = members.required("keys")?.tokenKeys(in: reading)
     var seconds = (access: 3_600, refresh: 2_592_000)
-    members.read("access_token_s", in: 60...86_400, into: &seconds.access)
+    members.read("access_token_s", in: Self.accessTokenSecondsBounds, into: &seconds.access)
     members.read("refresh_token_s", in: 3_600...31_536_000, into: &seconds.refresh)
     var folder: String?
     if let field = members["revocations"], !field.isNull {

@@ -99,9 +99,11 @@ extension Policy {
       guard verified.client == name(of: client) else {
         throw OAuthError(.unauthorizedClient, "The token was issued to another client.")
       }
-      guard kind == .refresh else { return (verified.id, verified.expiresAt) }
-      // Access tokens of the grant may be as young as now.
-      return (verified.grant, max(verified.expiresAt, now.rawValue + Int64(settings.accessTokenSeconds)))
+      guard kind == .refresh else { return (verified.id, verified.expiresAt + VerifiedToken.clockSkewSeconds) }
+      // Access tokens of the grant may be as young as now, may have got a longer lifetime under an earlier policy, and
+      // are valid for longer where a clock is behind.
+      let longest = now.rawValue + Int64(OAuthSettings.accessTokenSecondsBounds.upperBound)
+      return (verified.grant, max(verified.expiresAt, longest) + VerifiedToken.clockSkewSeconds)
     }
     return nil
   }
@@ -126,7 +128,7 @@ private struct GrantDesk {
   ) throws(OAuthError) -> TokenGrant {
     let scope = try granted(requested?.scopes ?? scopes)
     // RFC 6749 §4.4.3: a refresh token should not be included.
-    return grant(.clientCredentials, scope, id: TokenID(using: &generator), refreshToken: nil, using: &generator)
+    return grant(.clientCredentials, scope, id: nil, refreshToken: nil, using: &generator)
   }
 
   func redeem(
@@ -157,18 +159,20 @@ private struct GrantDesk {
     let token = try verified(text, as: .refresh, memory)
     let original = split(token.scope)
     // RFC 6749 §6: no scope that the grant does not have.
-    guard requested?.scopes.allSatisfy(original.contains) ?? true else {
+    guard original.contains("*") || requested?.scopes.allSatisfy(original.contains) ?? true else {
       throw OAuthError(.invalidScope, "scope exceeds the scope of the refresh token.")
     }
     let scope = try granted(requested?.scopes ?? original)
     return grant(.refreshToken, scope, id: token.grant, refreshToken: text, using: &generator)
   }
 
+  /// - Parameter grant: nil: there was no code, so that the access token's own id is the grant.
   private func grant(
-    _ kind: TokenGrant.Kind, _ scope: String, id grant: TokenID, refreshToken: String?,
+    _ kind: TokenGrant.Kind, _ scope: String, id grant: TokenID?, refreshToken: String?,
     using generator: inout some RandomNumberGenerator
   ) -> TokenGrant {
     let id = TokenID(using: &generator)
+    let grant = grant ?? id
     let token = settings.authority.sign(
       TokenClaims(
         kind: .access, id: id, grant: grant, client: name, scope: scope, issuedAt: now.rawValue,
@@ -194,10 +198,12 @@ private struct GrantDesk {
     return token
   }
 
-  /// Those of the scopes that the client has now.
+  /// Those of the scopes that the client has now; for `*`, all that it has.
   private func granted(_ wanted: [String]) throws(OAuthError) -> String {
     let isUnlimited = scopes.contains("*")
-    let granted = wanted.filter { scope in scopes.contains(scope) || isUnlimited && isKnown(scope) }
+    let granted =
+      wanted.contains("*")
+      ? scopes : wanted.filter { scope in scopes.contains(scope) || isUnlimited && isKnown(scope) }
     let text = granted.joined(separator: " ")
     guard !granted.isEmpty else { throw OAuthError(.invalidScope, "The client has none of the requested scopes.") }
     guard text.utf8.count <= TokenClaims.scopeBytesMax else {
