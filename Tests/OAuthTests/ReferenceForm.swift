@@ -17,15 +17,20 @@ enum ReferenceForm {
   }
 
   static func decoded(_ bytes: [UInt8]) -> String? {
-    // What is not ASCII is escaped first, because raw bytes and escapes may share a character.
-    let text = bytes.map { byte in
-      switch byte {
-      case UInt8(ascii: "+"): "%20"
-      case 0x80...: "%" + String(byte, radix: 16)
-      default: String(Unicode.Scalar(byte))
+    // By hand, because Foundation's own decoding of escapes repairs what is not UTF-8.
+    var rest = bytes.map { $0 == UInt8(ascii: "+") ? 0x20 : $0 }[...]
+    var raw: [UInt8] = []
+    while let byte = rest.popFirst() {
+      guard byte == UInt8(ascii: "%") else {
+        raw.append(byte)
+        continue
       }
-    }.joined()
-    guard let decoded = text.removingPercentEncoding else { return nil }
+      let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+      guard digits.count == 2, digits.allSatisfy(\.isHexDigit), let value = UInt8(digits, radix: 16) else { return nil }
+      raw.append(value)
+      rest = rest.dropFirst(2)
+    }
+    guard let decoded = String(bytes: raw, encoding: .utf8) else { return nil }
     return decoded.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f } ? decoded : nil
   }
 
