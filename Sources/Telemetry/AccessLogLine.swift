@@ -40,6 +40,11 @@ struct AccessLogLine {
         out.append(hex: prefix)
         out.append("\"")
       }
+      if let prefix = record.tokenIDPrefix {
+        out.append(#","token_id":""#)
+        out.append(hex: prefix)
+        out.append("\"")
+      }
       out.append(#","instance":""#, json: instance)
       out.append(#","method":""#, json: head.extracting(texts.method))
       out.append(#","route":""#, json: route)

@@ -9,6 +9,8 @@ package struct ExchangeRecord: ~Copyable {
 
   /// The first four bytes of the token's SHA-256, which distinguish the tokens of a client.
   package var tokenDigestPrefix: UInt32?
+  /// The first four bytes of the id of a token that the gateway has signed; then there is no digest.
+  package var tokenIDPrefix: UInt32?
 
   /// The code of a local reply; a literal.
   package var code: String?
@@ -38,7 +40,7 @@ package struct ExchangeRecord: ~Copyable {
   package mutating func begin(_ requestID: RequestID, startedAt: Int64) {
     self.requestID = requestID
     self.startedAt = startedAt
-    (status, tokenDigestPrefix) = (0, nil)
+    (status, tokenDigestPrefix, tokenIDPrefix) = (0, nil, nil)
     if code != nil { (code, outcome, fault) = (nil, nil, nil) }
     if fault != nil { fault = nil }
     (bytesIn, bytesOut, tries, pooled) = (0, 0, 0, nil)

@@ -1,3 +1,4 @@
+import OAuth
 import Policies
 import Telemetry
 
@@ -23,6 +24,7 @@ extension AuditIntent {
     client = Array(policy.clients.id(of: Int(trace.clientIndex)))
     if trace.tokenIndex >= 0 { tokenNote = Array(policy.tokens.note(of: trace.tokenIndex)) }
     tokenDigestPrefix = trace.tokenDigestPrefix
+    tokenIDPrefix = trace.tokenID?.prefix
     instance = Array(policy.instances[Int(trace.instanceIndex)].id.bytes)
   }
 }

@@ -1,5 +1,6 @@
 import Counters
 import HTTP1
+import OAuth
 import Policies
 import Reactor
 import Telemetry
@@ -21,6 +22,7 @@ extension Worker {
     // Not bound to a name, which would retain it; `write` reads it again.
     guard log != nil else { return }
     record.tokenDigestPrefix = state.trace.tokenDigestPrefix
+    record.tokenIDPrefix = state.trace.tokenID?.prefix
     // Not `??`, which retains and releases its result.
     if let snapshot {
       snapshot.write(&record, state.trace, of: connection, by: self)

@@ -1,3 +1,4 @@
+import Digests
 import HTTP1
 import OAuth
 
@@ -16,7 +17,7 @@ extension Policy {
     _ token: Span<UInt8>, at now: UnixSeconds, _ cache: inout SignedTokens, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Principal? {
     if let entry = cache.entry(of: token) { return try principal(of: entry, at: now, noting: &trace) }
-    guard let verified = try verified(token, at: now) else { return nil }
+    guard let verified = try verified(token, at: now, noting: &trace) else { return nil }
     trace.tokenID = verified.id
     let position = verified.withClient { name in signedClients.index(of: name) }
     guard let position else { throw .tokenUnknown }
@@ -36,15 +37,21 @@ extension Policy {
   }
 
   /// nil: it is a token of someone else.
-  private func verified(_ token: Span<UInt8>, at now: UnixSeconds) throws(Rejection) -> VerifiedToken? {
+  private func verified(
+    _ token: Span<UInt8>, at now: UnixSeconds, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> VerifiedToken? {
     guard let authority = settings.oauth?.authority else { return nil }
     do throws(TokenFault) {
       return try authority.verify(token, as: .access, at: now.rawValue)
     } catch {
       switch error {
       case .foreign: return nil
-      case .expired: throw .tokenExpired
-      case .forged, .wrongKind, .notYetValid: throw .tokenUnknown
+      case .expired:
+        trace.tokenID = (try? authority.verify(token, as: .access, at: nil))?.id
+        throw .tokenExpired
+      case .forged, .wrongKind, .notYetValid:
+        trace.tokenDigestPrefix = SHA256.digest(of: token).prefix
+        throw .tokenUnknown
       }
     }
   }

@@ -9,6 +9,8 @@ package struct AuditIntent {
   package var client: [UInt8] = []
   package var tokenNote: [UInt8] = []
   package var tokenDigestPrefix: UInt32?
+  /// The first four bytes of the id of a token that the gateway has signed; then there is no digest.
+  package var tokenIDPrefix: UInt32?
   package var instance: [UInt8] = []
   package var peer: [UInt8] = []
   /// The front that reported the peer.
@@ -42,6 +44,11 @@ package struct AuditIntent {
     if let tokenDigestPrefix {
       out.append(#","token_sha256":""#)
       out.append(hex: UInt64(tokenDigestPrefix), digits: 8)
+      out.append("\"")
+    }
+    if let tokenIDPrefix {
+      out.append(#","token_id":""#)
+      out.append(hex: UInt64(tokenIDPrefix), digits: 8)
       out.append("\"")
     }
     out.append(#","instance":""#, instance.span)

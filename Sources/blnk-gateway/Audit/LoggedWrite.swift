@@ -27,11 +27,11 @@ struct LoggedWrite {
     let names = (intent.named ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     let subjects = [targets.joined(separator: ", "), names.joined(separator: ", ")].filter { !$0.isEmpty }
     let token = intent.token.map { "token \"\($0)\" " } ?? "token "
-    let digest = intent.tokenSha256 ?? ""
+    let identifier = intent.tokenId.map { "id \($0)" } ?? "sha256 \(intent.tokenSha256 ?? "")"
     return """
       \(intent.time)  \(intent.operation)  \(subjects.joined(separator: " → "))
           \(outcome?.text ?? Self.missing(writers.state(of: writer)))
-          by \(intent.client), \(token)(sha256 \(digest)…), from \(intent.peer ?? "") to \(intent.instance)
+          by \(intent.client), \(token)(\(identifier)…), from \(intent.peer ?? "") to \(intent.instance)
           request \(intent.requestId), body \(intent.bodySha256.map { "sha256 \($0)" } ?? "streamed")
       """
   }
@@ -51,6 +51,7 @@ struct LoggedWrite {
     let client: String
     let token: String?
     let tokenSha256: String?
+    let tokenId: String?
     let instance: String
     let peer: String?
     let target: [String: String]?

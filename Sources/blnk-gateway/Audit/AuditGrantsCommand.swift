@@ -1,0 +1,85 @@
+import FoundationEssentials
+import Telemetry
+
+extension Command {
+  static let auditGrants = Command(
+    name: "audit grants", summary: "list what the token endpoint has granted, refused and revoked",
+    usage: "[--client ID] [--json] FILE...",
+    description: """
+      Prints a line for each request to the token endpoint and the revocation
+      endpoint, in the order of the log: when, which client, what it got or why not,
+      and from where. A token's id is the start of "token_id" in the access log and
+      in the intents of writes; "token_ids" of revoked.json takes either id.
+
+      The files may be given in any order; - is standard input. This command trusts
+      the log: use "audit verify" to check it.
+      """,
+    options: [
+      Option(name: "--client", value: "ID", help: "list only this client's entries"),
+      Option(name: "--json", value: nil, help: "print the entries as they are in the log, one JSON object per line"),
+    ],
+    exitCodes: [0: "success, even if there are no such entries", 1: "a file cannot be read"],
+    example: """
+      blnk-gateway audit grants --client shop audit.log.1 audit.log
+      blnk-gateway audit grants --json audit.log | jq -r 'select(.event == "refused") | .peer'
+      """,
+    takesOperands: true
+  ) { arguments throws(CommandFault) in
+    let files = try AuditFiles(arguments, of: "audit grants")
+    let client = arguments.value("--client")
+    var lines: [String] = []
+    try files.forEachLine { line, _ in
+      guard let entry = AuditEntry(line), entry.kind == .grant else { return }
+      let bytes: [UInt8] = line.bytes
+      let grant = LoggedGrant(line: bytes)
+      guard client == nil || grant?.client == client else { return }
+      let verbatim = String(decoding: bytes, as: UTF8.self)
+      lines.append(arguments.isSet("--json") ? verbatim : grant?.text ?? verbatim)
+    }
+    for line in lines { try Console.print(line) }
+    if lines.isEmpty {
+      let whose = client.map { " of the client \($0)" } ?? ""
+      Console.log("no grant\(whose) in \(files.names.joined(separator: ", "))")
+    }
+    return 0
+  }
+}
+
+/// An entry of the token endpoint in the audit log.
+private struct LoggedGrant: Decodable {
+  let time: String
+  let requestId: String
+  let event: String
+  let client: String?
+  let grantType: String?
+  let scope: String?
+  let tokenId: String?
+  let grantId: String?
+  let error: String?
+  let peer: String?
+  let via: String?
+
+  /// nil: the line has another form.
+  init?(line: [UInt8]) {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    guard let grant = try? decoder.decode(Self.self, from: Data(line)) else { return nil }
+    self = grant
+  }
+
+  var text: String {
+    let origin = "from \(peer ?? "an unknown address")\(via.map { " via \($0)" } ?? "")"
+    return "\(time)  \(what), \(origin), request \(requestId)"
+  }
+
+  private var what: String {
+    let client = client ?? "an unknown client"
+    switch event {
+    case "granted":
+      return "\(client) got the token \(tokenId ?? "") of the grant \(grantId ?? "") by \(grantType ?? ""), "
+        + "scope \(scope ?? "")"
+    case "revoked": return "\(client) revoked \(grantId ?? "")"
+    default: return "\(client) was refused: \(error ?? event)"
+    }
+  }
+}
