@@ -17,6 +17,8 @@ package struct Policy: Sendable {
   package let files: [PolicyFile]
   /// Derived from `instances`.
   package let hosts: HostDirectory
+  /// Derived from `settings`.
+  package let challenges: BearerChallenges
   /// The clients that get tokens from the token endpoint: the position of each name in `signedClientIndices`.
   let signedClients: NameDirectory
   let signedClientIndices: [Int32]
@@ -37,6 +39,7 @@ package struct Policy: Sendable {
     self.scopes = scopes
     self.files = files
     self.revokedIDs = revokedIDs
+    challenges = settings.oauth.map { BearerChallenges(issuer: $0.issuer) } ?? .plain
     hosts = HostDirectory(instances.map(\.hosts))
     signedClientIndices = settings.oauth == nil ? [] : clients.indicesWithOAuth
     signedClients = NameDirectory(signedClientIndices.map { Array(clients.id(of: Int($0))) })

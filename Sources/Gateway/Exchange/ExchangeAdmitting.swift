@@ -73,7 +73,7 @@ extension Exchange {
     _ rejection: Rejection, _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
   ) {
     guard input.buffer.withBytes({ bytes in input.parser.head.isServerWideOptions(bytes) }) else {
-      return reject(LocalReply(rejection), connection)
+      return reject(LocalReply(rejection, snapshot.policy.challenges), connection)
     }
     answerOptions(snapshot.policy.routes.methods, connection)
   }
@@ -143,7 +143,7 @@ extension Exchange {
       state.epoch = worker.admissionEpoch
       return true
     } catch {
-      reject(LocalReply(error), connection)
+      reject(LocalReply(error, current.policy.challenges), connection)
       return false
     }
   }

@@ -28,9 +28,12 @@ extension LocalReply {
       outcome: code.retryAfterSeconds == nil ? nil : .notSent, endsConnection: code.endsConnection)
   }
 
-  init(_ rejection: Rejection) {
+  init(_ rejection: Rejection) { self.init(rejection, .plain) }
+
+  init(_ rejection: Rejection, _ challenges: BearerChallenges) {
     self.init(
-      code: rejection.code, message: rejection.message, challenge: rejection.challenge, allow: rejection.allow,
+      code: rejection.code, message: rejection.message, challenge: rejection.challenge(challenges),
+      allow: rejection.allow,
       retryAfterSeconds: rejection.retryAfterSeconds, rate: rejection.rateBudget,
       outcome: rejection.saysNotSent ? .notSent : nil, endsConnection: rejection.closesConnection)
   }

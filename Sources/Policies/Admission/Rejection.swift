@@ -78,14 +78,13 @@ extension Rejection {
   }
 
   /// The value of `WWW-Authenticate`; nil: no such field.
-  package var challenge: String? {
+  package func challenge(_ challenges: BearerChallenges) -> String? {
     switch self {
     // RFC 6750 §3.1: no error code if the request has no credentials.
-    case .tokenRequired: #"Bearer realm="blnk""#
-    case .authorizationMalformed: #"Bearer realm="blnk", error="invalid_request""#
+    case .tokenRequired: challenges.noCredentials
+    case .authorizationMalformed: challenges.invalidRequest
     // RFC 8705 §3: a token with another certificate is an invalid token.
-    case .tokenUnknown, .tokenExpired, .tokenRevoked, .certificateMismatch:
-      #"Bearer realm="blnk", error="invalid_token""#
+    case .tokenUnknown, .tokenExpired, .tokenRevoked, .certificateMismatch: challenges.invalidToken
     case .scopeInsufficient(let scope): #"Bearer realm="blnk", error="insufficient_scope", scope="\#(scope.text)""#
     case .networkForbidden, .pathMalformed, .routeUnknown, .methodNotAllowed, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited,
