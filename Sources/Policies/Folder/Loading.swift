@@ -87,7 +87,8 @@ private struct Loader {
 
   func load() -> Policy? {
     let gatewayFile = GatewayFile(reading: reading, stateFolder: reading.folder.stateFolder)
-    let settings = optionalRoot(of: "gateway.json").map(gatewayFile.settings) ?? GatewaySettings()
+    let root = optionalRoot(of: "gateway.json")
+    let settings = root.map(gatewayFile.settings) ?? GatewaySettings()
     let definitions = optionalRoot(of: "routes.json").map(RoutesFile().routes) ?? defaultRoutes
     var files = ["gateway.json", "routes.json"].map { PolicyFile(name: $0, digest: reading.digest(of: $0)) }
     // The decoder has recorded an error if there are too many scopes for a table.
@@ -95,7 +96,8 @@ private struct Loader {
     let routes = RouteTable(definitions)
     let instancesFile = instances(&files)
     let scopes = ScopeDirectory(scopes: routes.scopes, aliases: settings.scopeAliases)
-    let clientsFile = clients(instancesFile, routes, scopes, &files)
+    if let root, let oauth = settings.oauth { check(oauth, against: instancesFile.instances, root) }
+    let clientsFile = clients(instancesFile, routes, scopes, hasTokenEndpoint: settings.oauth != nil, &files)
     guard !log.preventsLoading else { return nil }
     let instances =
       instancesFile.instances
@@ -104,6 +106,13 @@ private struct Loader {
       settings: settings, instances: instances.packed(), directory: NameDirectory(instances.map(\.id.bytes)),
       clients: clientsFile.clients.packed(), tokens: TokenTable(clientsFile.tokens), routes: routes, scopes: scopes,
       files: files.packed())
+  }
+
+  private func check(_ oauth: OAuthSettings, against instances: [Instance], _ root: Field) {
+    guard !oauth.keyDigests.isEmpty else { return }
+    for instance in instances {
+      for key in instance.keys { oauth.checkKeys(against: key, "the key of the instance \(instance.id.text)", root) }
+    }
   }
 
   /// The root of an optional file, which must not disappear once it was in force: its defaults would apply silently.
@@ -138,11 +147,12 @@ private struct Loader {
   }
 
   private func clients(
-    _ instances: InstancesFile, _ routes: RouteTable, _ scopes: ScopeDirectory, _ files: inout [PolicyFile]
+    _ instances: InstancesFile, _ routes: RouteTable, _ scopes: ScopeDirectory, hasTokenEndpoint: Bool,
+    _ files: inout [PolicyFile]
   ) -> ClientsFile {
     var decoder = ClientsFile(
       instances: instances.instances, declared: instances.names, scopes: routes.scopes, directory: scopes,
-      revocations: revocations, now: now)
+      revocations: revocations, hasTokenEndpoint: hasTokenEndpoint, now: now)
     for name in reading.fileNames(of: "clients.json", log: log) {
       let start = decoder.clients.count
       let checkpoint = decoder.checkpoint

@@ -40,7 +40,7 @@ package struct Revocations: Equatable, Sendable {
     for field in lists["token_ids"]?.elements() ?? [] {
       guard let text = field.string() else { continue }
       guard let id = TokenID(hex: text) else {
-        field.error("must be 24 hex digits, as `token_id` in the access log")
+        field.error("must be 24 hex digits, as `blnk-gateway audit grants` prints them")
         continue
       }
       revocations.tokenIDs.insert(id)

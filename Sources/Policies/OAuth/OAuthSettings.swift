@@ -12,6 +12,9 @@ package struct OAuthSettings: Sendable {
   package var refreshTokenSeconds = 2_592_000
   /// The folder in which gateways share revocations, absolute; nil: tokens cannot be revoked one by one.
   package var revocationsFolder: String?
+  /// Of the keys, in the order of the file, to tell whether one is used for something else, too; empty: keys were not
+  /// read.
+  var keyDigests: [Digest] = []
 
   static let accessTokenSecondsBounds = 60...86_400
 
@@ -26,18 +29,20 @@ extension OAuthSettings {
     guard let members = field.members(known) else { return nil }
     let issuer = members.required("issuer")?.issuer()
     let audience = members["audience"].map { $0.label(byteCountMax: Self.audienceBytesMax) } ?? issuer
-    let keys = members.required("keys")?.tokenKeys(in: reading)
+    var digests: [Digest] = []
+    let keys = members.required("keys")?.tokenKeys(in: reading, &digests)
     var seconds = (access: 3_600, refresh: 2_592_000)
     members.read("access_token_s", in: Self.accessTokenSecondsBounds, into: &seconds.access)
     members.read("refresh_token_s", in: 3_600...31_536_000, into: &seconds.refresh)
     var folder: String?
     if let field = members["revocations"], !field.isNull {
-      folder = field.label(byteCountMax: 4_096).map { resolved($0, in: reading.folder.path) }
+      folder = field.revocationsFolder(in: reading)
     }
     guard let issuer, let audience, let keys else { return nil }
     self.init(
       issuer: issuer, audience: audience, authority: TokenAuthority(issuer: issuer, audience: audience, keys: keys),
-      accessTokenSeconds: seconds.access, refreshTokenSeconds: seconds.refresh, revocationsFolder: folder)
+      accessTokenSeconds: seconds.access, refreshTokenSeconds: seconds.refresh, revocationsFolder: folder,
+      keyDigests: digests)
   }
 
   private static let audienceBytesMax = 1_024
@@ -61,12 +66,26 @@ extension Field {
     }
   }
 
-  fileprivate func tokenKeys(in reading: FolderReading) -> [TokenKey]? {
+  /// A path outside the policy folder: each revocation would cause a reload.
+  fileprivate func revocationsFolder(in reading: FolderReading) -> String? {
+    guard let text = label(byteCountMax: 4_096) else { return nil }
+    let path = resolved(text, in: reading.folder.path)
+    guard !isWithin(path, reading.folder.path) else {
+      return fail("must not be inside the policy folder; use a folder outside it")
+    }
+    if reading.folder.readsKeys, !folderExists(path) {
+      note("\(path) does not exist; the gateway creates it when it starts")
+    }
+    return path
+  }
+
+  /// - Parameter digests: gets those of the keys that were read.
+  fileprivate func tokenKeys(in reading: FolderReading, _ digests: inout [Digest]) -> [TokenKey]? {
     guard let fields = elements() else { return nil }
     guard (1...8).contains(fields.count) else { return fail("must have 1 to 8 keys") }
     var keys: [TokenKey] = []
     for field in fields {
-      guard let key = field.tokenKey(in: reading) else { return nil }
+      guard let key = field.tokenKey(in: reading, &digests) else { return nil }
       guard !keys.contains(where: { $0.clashes(with: key) }) else {
         return field.fail("the ids of keys must be different")
       }
@@ -75,7 +94,7 @@ extension Field {
     return keys
   }
 
-  private func tokenKey(in reading: FolderReading) -> TokenKey? {
+  private func tokenKey(in reading: FolderReading, _ digests: inout [Digest]) -> TokenKey? {
     guard let members = members(["id", "env", "file", "credential"]) else { return nil }
     let name = members.required("id").flatMap { field in field.label(byteCountMax: 64) }
     guard let secret = secret(from: members, in: reading), let name else { return nil }
@@ -89,6 +108,35 @@ extension Field {
         "the key has \(bytes.count) characters and needs at least \(TokenKey.byteCountMin); make one with "
           + "`openssl rand -hex 32`")
     }
+    if reading.folder.readsKeys {
+      let digest = SHA256.digest(of: bytes.span)
+      if digests.contains(digest) { error("is the same key as another one in \"keys\"; remove one of them") }
+      digests.append(digest)
+    }
     return TokenKey(name: name, secret: bytes.span)
   }
+}
+
+extension OAuthSettings {
+  /// Records an error for each key that is something else, too: those who know that secret could sign tokens.
+  ///
+  /// - Parameters:
+  ///   - other: another secret of the policy.
+  ///   - description: what the other is, such as `the admin token`.
+  ///   - root: that of `gateway.json`.
+  func checkKeys(against other: Secret, _ description: String, _ root: Field) {
+    guard let index = keyDigests.firstIndex(of: SHA256.digest(of: other.reveal().span)),
+      case .array(let keys)? = root.node["oauth"]?.node["keys"]?.node.value
+    else { return }
+    let field = Field(root: Array(keys)[index], file: root.file, log: root.log)
+    field.error(
+      "is the same as \(description), so those who know that could sign tokens; make a key for this purpose alone with "
+        + "`openssl rand -hex 32`")
+  }
+}
+
+/// Whether a path is a folder or leads into it.
+func isWithin(_ path: String, _ folder: String) -> Bool {
+  let outer = canonical(folder)
+  return canonical(path) == outer || canonical(path).hasPrefix(outer == "/" ? "/" : outer + "/")
 }

@@ -12,6 +12,7 @@ struct ClientsFile {
   private let scopeDirectory: ScopeDirectory
   private let now: UnixSeconds
   private let revocations: Revocations
+  private let hasTokenEndpoint: Bool
   private(set) var clients = ClientTable()
   var tokens: TokenList { bindingCount == 0 ? list : list.bound(after: clients.count) }
   private var list = TokenList()
@@ -25,8 +26,9 @@ struct ClientsFile {
 
   init(
     instances: [Instance], declared: Set<String>?, scopes: [Scope], directory: ScopeDirectory,
-    revocations: Revocations, now: UnixSeconds
+    revocations: Revocations, hasTokenEndpoint: Bool = true, now: UnixSeconds
   ) {
+    self.hasTokenEndpoint = hasTokenEndpoint
     self.revocations = revocations
     declaredInstances = declared
     suggestions = Suggestions(among: declared ?? [])
@@ -166,6 +168,7 @@ struct ClientsFile {
     let oauth = members["oauth"].flatMap { field in
       OAuthClient(field, scopes: members["scopes"], now: now)
     }
+    if !hasTokenEndpoint { members["oauth"]?.warning("has no effect without \"oauth\" in gateway.json") }
     let tokensNotBefore = members["tokens_not_before"].flatMap { $0.isNull ? nil : $0.time() }
     let label = members["name"]?.label()
     guard let id, let scopes, let instances else { return nil }

@@ -41,6 +41,8 @@ struct GatewayFile {
     if let field = members["limits"] { settings.limits = GatewayLimits(field) }
     if let field = members["timeouts"] { settings.timeouts = GatewayTimeouts(field) }
     checkAudit(members)
+    if let key = settings.auditKey { settings.oauth?.checkKeys(against: key, "\"audit_key\"", root) }
+    if let token = settings.admin?.token { settings.oauth?.checkKeys(against: token, "the admin token", root) }
     return settings
   }
 
@@ -149,11 +151,6 @@ struct GatewayFile {
       return field.fail("must not be inside the policy folder; use a path outside it or another --state folder")
     }
     return .file(path: path)
-  }
-
-  private func isWithin(_ path: String, _ folder: String) -> Bool {
-    let outer = canonical(folder)
-    return canonical(path) == outer || canonical(path).hasPrefix(outer == "/" ? "/" : outer + "/")
   }
 
   private func scopeAliases(_ field: Field) -> [ScopeAlias] {
