@@ -72,7 +72,7 @@ let package = Package(
     .executableTarget(
       name: "blnk-gateway",
       dependencies: [
-        "Bytes", "Digests", "Gateway", "HTTP1", "Policies", "Reactor", "SandboxCore", "System", "Telemetry",
+        "Bytes", "Digests", "Gateway", "HTTP1", "OAuth", "Policies", "Reactor", "SandboxCore", "System", "Telemetry",
       ],
       swiftSettings: strict,
       linkerSettings: lean),

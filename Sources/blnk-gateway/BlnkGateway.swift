@@ -6,8 +6,9 @@ import System
 /// Runs the command that the arguments name, and exits with its exit code.
 @main enum BlnkGateway {
   static let commands = [
-    Command.initialize, .serve, .check, .explain, .health, .demo, .sandbox, .instanceNew, .clientNew, .tokenNew,
-    .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .auditVerify, .auditShow, .auditOutcomes, .version,
+    Command.initialize, .serve, .check, .explain, .health, .demo, .sandbox, .instanceNew, .clientNew, .clientSecretNew,
+    .clientSecretRotate, .clientSecretRevoke, .tokenNew, .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .oauthCode,
+    .auditVerify, .auditShow, .auditOutcomes, .auditGrants, .version,
   ]
 
   static func main() {

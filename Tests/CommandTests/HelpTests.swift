@@ -3,8 +3,9 @@ import Testing
 /// Help texts, on standard output.
 @Suite(.timeLimit(.minutes(10))) struct HelpTests {
   private static let commands = [
-    "init", "serve", "check", "explain", "health", "demo", "sandbox", "instance new", "client new", "token new",
-    "token hash", "token list", "token revoke", "token rotate", "audit verify", "audit show", "audit outcomes",
+    "init", "serve", "check", "explain", "health", "demo", "sandbox", "instance new", "client new",
+    "client secret new", "client secret rotate", "client secret revoke", "token new", "token hash", "token list",
+    "token revoke", "token rotate", "oauth code", "audit verify", "audit show", "audit outcomes", "audit grants",
     "version",
   ]
 

@@ -6,7 +6,9 @@ import Testing
     (
       [],
       "missing command; use one of init, serve, check, explain, health, demo, sandbox, instance new, client new, "
-        + "token new, token hash, token list, token revoke, token rotate, audit verify, audit show, audit outcomes, version, or see --help"
+        + "client secret new, client secret rotate, client secret revoke, token new, token hash, token list, "
+        + "token revoke, token rotate, oauth code, audit verify, audit show, audit outcomes, audit grants, version, "
+        + "or see --help"
     ),
     (["serv"], #"unknown command "serv" (did you mean "serve"?); see --help"#),
     (
@@ -28,7 +30,7 @@ import Testing
       ["sandbox", "--listen", "127.0.0.1:0", "--key-file", "x", "--as", "0.16"],
       "sandbox: --as 0.16: must be 0.15 or documented"
     ),
-    (["audit"], "use one of audit verify, audit show, audit outcomes, or see audit --help"),
+    (["audit"], "use one of audit verify, audit show, audit outcomes, audit grants, or see audit --help"),
     (["audit", "verify"], "audit verify: missing log files: audit verify FILE...; see --help"),
     (
       ["audit", "verify", "--expect", "abc", "x"],

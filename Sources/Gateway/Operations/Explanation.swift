@@ -1,6 +1,7 @@
 import Bytes
 import Digests
 import HTTP1
+import OAuth
 package import Policies
 import Telemetry
 
@@ -46,12 +47,17 @@ extension Policy {
       return .unparsed(LocalReply(error))
     }
     var trace = AdmissionTrace()
+    let revoked = revokedIDs(for: identity, at: now)
+    var report: SignedTokenReport?
+    if case .token(let token) = identity { report = self.report(onSigned: token, revoked: revoked ?? [], at: now) }
+    report?.knowsRevocations = revoked != nil
     do throws(Rejection) {
       let principal: Principal
       switch identity {
       case .token:
         var random = SystemRandomNumberGenerator()
         var caches = TokenCaches(using: &random)
+        caches.signed.revoke(revoked ?? [])
         // Without an address: networks are not checked.
         principal = try authenticate(
           parser.head, bytes.span, from: nil, at: now, &caches, noting: &trace
@@ -61,10 +67,16 @@ extension Policy {
         principal = try assume(Int32(index), noting: &trace)
       }
       let admission = try authorize(principal, parser.head, bytes.span, noting: &trace)
-      return .relayed(self, trace, admission, destination(parser.head, bytes.span, admission))
+      return .relayed(self, trace, report, admission, destination(parser.head, bytes.span, admission))
     } catch {
-      return .rejected(self, trace, error)
+      return .rejected(self, trace, report, error)
     }
+  }
+
+  /// What was revoked at the token endpoint, as the running gateways have written it; nil: it cannot be read.
+  private func revokedIDs(for identity: Explanation.Identity, at now: UnixSeconds) -> Set<TokenID>? {
+    guard case .token = identity, let folder = settings.oauth?.revocationsFolder else { return [] }
+    return Gateway.revokedIDs(in: folder, now: now.rawValue)
   }
 
   /// The head of the request. The parser rejects an invalid method, target or token.
@@ -104,27 +116,32 @@ extension Explanation {
   }
 
   fileprivate static func relayed(
-    _ policy: Policy, _ trace: AdmissionTrace, _ admission: Admission, _ destination: String
+    _ policy: Policy, _ trace: AdmissionTrace, _ report: SignedTokenReport?, _ admission: Admission,
+    _ destination: String
   ) -> Explanation {
     let resolve = Step(name: "resolve", isPassed: true, text: policy.describeInstance(trace, named: admission.form))
     let limit = Step(name: "limit", isPassed: true, text: policy.describeLimits(on: admission))
-    let steps = passed(policy, trace).filter { $0.name != resolve.name } + [resolve, limit]
+    let steps = passed(policy, trace, report).filter { $0.name != resolve.name } + [resolve, limit]
     return Explanation(steps: steps, rejection: nil, destination: destination)
   }
 
-  fileprivate static func rejected(_ policy: Policy, _ trace: AdmissionTrace, _ rejection: Rejection) -> Explanation {
+  fileprivate static func rejected(
+    _ policy: Policy, _ trace: AdmissionTrace, _ report: SignedTokenReport?, _ rejection: Rejection
+  ) -> Explanation {
     let name = rejection.step
-    let before = passed(policy, trace).prefix { $0.name != name }
-    let step = Step(name: name, isPassed: false, text: policy.rule(behind: rejection, trace))
+    let before = passed(policy, trace, report).prefix { $0.name != name }
+    let step = Step(name: name, isPassed: false, text: policy.rule(behind: rejection, trace, report))
     return Explanation(
       steps: before + [step], rejection: (rejection.code.status, rejection.code.text), destination: nil)
   }
 
   /// The steps that the trace shows as passed, in order.
-  private static func passed(_ policy: Policy, _ trace: AdmissionTrace) -> [Step] {
+  private static func passed(
+    _ policy: Policy, _ trace: AdmissionTrace, _ report: SignedTokenReport?
+  ) -> [Step] {
     var steps = [Step(name: "parse", isPassed: true, text: "the request line is well formed")]
     if let client = policy.client(trace) {
-      let note = trace.tokenIndex < 0 ? "" : policy.describeToken(trace.tokenIndex)
+      let note = trace.tokenIndex < 0 ? report?.text ?? "" : policy.describeToken(trace.tokenIndex)
       steps.append(Step(name: "authenticate", isPassed: true, text: "client \(client.id.text)\(note)"))
     }
     if let route = policy.route(trace) {
@@ -207,15 +224,23 @@ extension Policy {
   private func isBinding(_ row: Int) -> Bool { row >= clients.count }
 
   /// The rejection's message, with the key in the policy files that decided.
-  fileprivate func rule(behind rejection: Rejection, _ trace: AdmissionTrace) -> String {
+  fileprivate func rule(
+    behind rejection: Rejection, _ trace: AdmissionTrace, _ report: SignedTokenReport?
+  ) -> String {
     let name = client(trace).map { "clients.\($0.id.text)" } ?? "clients"
     let holder = isBound(trace) ? "The token's entry in \(name).tokens" : name
+    if rejection.step == "authenticate", let refusal = report?.refusal(settings.oauth) {
+      return "\(rejection.message) \(refusal)"
+    }
     switch rejection {
     case .tokenUnknown: return "\(rejection.message) No \"tokens\" in \(name) has its digest."
     case .tokenExpired: return "\(rejection.message) \(name).tokens: \"expires\" has passed."
     case .tokenRevoked: return "\(rejection.message) \(name).revoked is true."
     case .networkForbidden: return "\(rejection.message) \(name).networks does not contain it."
     case .certificateMismatch: return "\(rejection.message) \(name).certificates does not contain the caller's."
+    case .scopeInsufficient(let scope) where report?.content.map { !$0.cut.contains(scope.text) } ?? false:
+      return "\(rejection.message) The token lacks \"\(scope.text)\": \(name).scopes must have it, and the app must "
+        + "request it at POST /oauth/token."
     case .scopeInsufficient(let scope): return "\(rejection.message) \(name).scopes lacks \"\(scope.text)\"."
     case .methodNotAllowed: return "\(rejection.message) Allowed: \(rejection.allow ?? "other methods")."
     case .instanceRequired: return "\(rejection.message) \(holder) has no \"default_instance\" either."

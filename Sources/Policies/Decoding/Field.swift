@@ -33,7 +33,9 @@ struct Field {
 
   var keyPath: String { node.path }
 
-  var isNull: Bool {
+  var isNull: Bool { Self.isNull(node) }
+
+  static func isNull(_ node: JSONNode) -> Bool {
     if case .null = node.value { return true }
     return false
   }

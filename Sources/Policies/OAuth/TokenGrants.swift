@@ -114,14 +114,14 @@ extension Policy {
 }
 
 /// Grants tokens to one client.
-private struct GrantDesk {
+struct GrantDesk {
   let policy: Policy
   let settings: OAuthSettings
   let client: Int32
   let now: UnixSeconds
 
   private var name: String { policy.name(of: client) }
-  private var scopes: [String] { policy.clients.oauth(of: Int(client))?.scopes ?? [] }
+  var scopes: [String] { policy.clients.oauth(of: Int(client))?.scopes ?? [] }
 
   func clientCredentials(
     _ requested: ScopeText?, using generator: inout some RandomNumberGenerator
@@ -199,7 +199,7 @@ private struct GrantDesk {
   }
 
   /// Those of the scopes that the client has now; for `*`, all that it has.
-  private func granted(_ wanted: [String]) throws(OAuthError) -> String {
+  func granted(_ wanted: [String]) throws(OAuthError) -> String {
     let isUnlimited = scopes.contains("*")
     let granted =
       wanted.contains("*")

@@ -28,6 +28,14 @@ package struct ClientEntries {
     return log.findings.isEmpty ? names : nil
   }
 
+  /// Whether `gateway.json` turns the token endpoint on; also true if it cannot be read.
+  package static func hasTokenEndpoint(in folder: PolicyFolder) -> Bool {
+    let log = FindingLog()
+    let root = FolderReading(folder).root(of: "gateway.json", log: log)
+    guard log.findings.isEmpty else { return true }
+    return root?.node["oauth"].map { member in !Field.isNull(member.node) } ?? false
+  }
+
   private mutating func read(_ name: String, _ reading: FolderReading) {
     guard let root = reading.root(of: name, whenAbsent: "create it with {\"clients\": {…}}", log: log),
       let bytes = try? reading.content(root.file, byteCountMax: JSONReader.byteCountMax).bytes
@@ -45,9 +53,12 @@ package struct ClientEntries {
     definedNames.insert(member.key, field, of: "client")
     let isRevoked = Members(object: field, members: members)["revoked"]?.bool() ?? false
     let fields = Members(object: field, members: members)["tokens"].map { tokens in tokens.elements() ?? [] } ?? []
+    let oauth = Members(object: field, members: members)["oauth"]
+    let secrets = oauth?.members(["secrets", "redirect_uris"])?.required("secrets")?.elements() ?? []
     clients.append(
       ClientEntry(
-        id: member.key, isRevoked: isRevoked, tokens: fields.compactMap(ListedToken.init),
+        id: member.key, isRevoked: isRevoked, tokens: fields.compactMap { field in ListedToken(field) },
+        secrets: secrets.compactMap { field in ListedToken(field, isClientSecret: true) },
         instances: field.node["instances"]?.node.texts, file: field.file, member: member, text: bytes))
   }
 }

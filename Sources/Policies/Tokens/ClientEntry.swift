@@ -1,8 +1,10 @@
-/// A client's entry in its file, for listing and editing its tokens.
+/// A client's entry in its file, for listing and editing its tokens and secrets.
 package struct ClientEntry {
   package let id: String
   package let isRevoked: Bool
   package let tokens: [ListedToken]
+  /// Its client secrets for the token endpoint.
+  package let secrets: [ListedToken]
   /// The names of the instances that it may use, or `*` alone; nil: the entry has no such list.
   package let instances: [String]?
   /// The file's path, as findings show it.
@@ -35,6 +37,27 @@ package struct ClientEntry {
     if old.expiry.map({ $0 > end }) ?? true { self.end(old, at: end, &splices) }
     return FileEdit(file: file, before: text, after: splices.result)
   }
+
+  /// The file with one more client secret, and with an end for those in `ending` that do not end earlier.
+  package func adding(secret: NewToken, ending: [ListedToken] = [], at end: UnixSeconds = .now) -> FileEdit {
+    var splices = JSONSplices(text)
+    if let oauth = member.node["oauth"], let list = oauth.node["secrets"] {
+      splices.append(secret.entry, to: list, in: oauth)
+    } else {
+      splices.appendList("secrets", of: secret.entry, inNew: "oauth", to: member)
+    }
+    for old in ending where old.expiry.map({ $0 > end }) ?? true { self.end(old, at: end, &splices) }
+    return FileEdit(file: file, before: text, after: splices.result)
+  }
+
+  /// The file without a client secret.
+  package func removing(secret: ListedToken) -> FileEdit {
+    var splices = JSONSplices(text)
+    if let list = member.node["oauth"]?.node["secrets"] { splices.remove(secret.object, from: list.node) }
+    return FileEdit(file: file, before: text, after: splices.result)
+  }
+
+  package static var secretsMax: Int { OAuthClient.secretsMax }
 
   private func add(_ token: NewToken, _ splices: inout JSONSplices) {
     if let tokens = member.node["tokens"] {

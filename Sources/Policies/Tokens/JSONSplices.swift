@@ -51,6 +51,41 @@ struct JSONSplices {
     insert(",\(outer)\"\(key)\": \(list)", at: last.node.bytes.upperBound)
   }
 
+  /// Appends a key with an object whose only member is a list of one element, in the style of the last member.
+  mutating func appendList(_ key: String, of element: String, inNew outerKey: String, to parent: JSONMember) {
+    guard case .object(let members) = parent.node.value, let last = members.last else {
+      preconditionFailure("\(parent.key) is not a non-empty object")
+    }
+    let outer = gap(before: last.offset)
+    guard hasLineBreak(outer) else {
+      return insert(
+        ",\(outer)\"\(outerKey)\": { \"\(key)\": [\(element)] }", at: last.node.bytes.upperBound)
+    }
+    let step = step(from: parent, to: outer)
+    let (inner, innermost) = (outer + step, outer + step + step)
+    insert(
+      ",\(outer)\"\(outerKey)\": {\(inner)\"\(key)\": [\(innermost)\(element)\(inner)]\(outer)}",
+      at: last.node.bytes.upperBound)
+  }
+
+  /// Removes an element of an array, with the comma and the whitespace that separate it from its neighbors.
+  mutating func remove(_ element: JSONNode, from array: JSONNode) {
+    guard case .array(let sequence) = array.value else { preconditionFailure("\(array.path) is not an array") }
+    let elements = Array(sequence)
+    guard let index = elements.firstIndex(where: { $0.index == element.index }) else {
+      preconditionFailure("\(element.path) is not in \(array.path)")
+    }
+    let range: Range<Int>
+    if index > 0 {
+      range = elements[index - 1].bytes.upperBound..<element.bytes.upperBound
+    } else if elements.count > 1 {
+      range = element.bytes.lowerBound..<elements[1].bytes.lowerBound
+    } else {
+      range = array.bytes.lowerBound + 1..<array.bytes.upperBound - 1
+    }
+    splices.append(Splice(range: range, text: ""))
+  }
+
   /// Appends an entry to an object of entries, in the style of the last one: on one line, or with a line for each key.
   mutating func append(_ entry: NewEntry, to parent: JSONMember) {
     guard case .object(let entries) = parent.node.value else { preconditionFailure("\(parent.key) is not an object") }

@@ -1,6 +1,6 @@
 package import Digests
 
-/// A token's entry in a client's entry: its digest and properties, never the token itself.
+/// The entry of a token or client secret in a client's entry: its digest and properties, never the secret itself.
 package struct ListedToken {
   package enum State: String {
     case active, expired
@@ -21,11 +21,12 @@ package struct ListedToken {
   let object: JSONNode
 
   /// nil, with an error recorded, if the entry is invalid.
-  init?(_ field: Field) {
-    guard let members = field.members(["sha256", "expires", "note", "instances", "default_instance"]),
+  init?(_ field: Field, isClientSecret: Bool = false) {
+    let bindings = isClientSecret ? [] : ["instances", "default_instance"]
+    guard let members = field.members(["sha256", "expires", "note"] + bindings),
       let digest = members.required("sha256")?.string().flatMap(Digest.init(hex:))
     else {
-      field.error("is not a valid token entry; run `blnk-gateway check`")
+      field.error("is not a valid \(isClientSecret ? "secret" : "token") entry; run `blnk-gateway check`")
       return nil
     }
     self.digest = digest
@@ -35,7 +36,7 @@ package struct ListedToken {
     }
     note = members["note"].flatMap { $0.label() }
     object = field.node
-    binding = ["instances", "default_instance"].compactMap { key in
+    binding = bindings.compactMap { key in
       members[key].map { field in
         ", \"\(key)\": \(String(decoding: field.node.document.bytes[field.node.bytes], as: UTF8.self))"
       }
@@ -59,7 +60,7 @@ extension JSONNode {
   }
 }
 
-/// The entry of a token that is not in any file yet.
+/// The entry of a token or client secret that is not in any file yet.
 package struct NewToken {
   let digest: Digest
   package let expiry: UnixSeconds?
@@ -80,7 +81,7 @@ package struct NewToken {
     if let instance { binding = ", \"instances\": [\"\(instance.text)\"]" }
   }
 
-  /// The entry for `"tokens"`.
+  /// The entry for `"tokens"`, or for `"secrets"` of `"oauth"`.
   package var entry: String {
     let expires = expiry.map { ", \"expires\": \"\($0)\"" } ?? ""
     let note = note.map { ", \"note\": \(jsonString($0))" } ?? ""

@@ -1,12 +1,16 @@
 package import Digests
 import HTTP1
 
-/// An access token as `token new` makes it; presented tokens may have any other form.
+/// An access token as `token new` makes it, or a client secret; presented tokens may have any other form.
 ///
-/// `blnk_at_`, 43 base62 characters of 256 random bits, and 6 of the CRC-32 of the text before. The checksum is for
+/// `blnk_at_` or `blnk_cs_`, 43 base62 characters of 256 random bits, and 6 of the CRC-32 of the text before. The checksum is for
 /// secret scanners and for typing errors only; admission compares digests.
 package struct Token: Sendable {
-  private static let prefix = "blnk_at_"
+  package enum Kind: String, Sendable {
+    case access = "blnk_at_"
+    case clientSecret = "blnk_cs_"
+  }
+
   private static let randomCharacters = 43
   private static let checksumCharacters = 6
 
@@ -14,9 +18,11 @@ package struct Token: Sendable {
   package let text: String
 
   /// A new token. `generator` must be cryptographically secure, such as `SystemRandomNumberGenerator`.
-  package static func mint(using generator: inout some RandomNumberGenerator) -> Token {
+  package static func mint(
+    _ kind: Kind = .access, using generator: inout some RandomNumberGenerator
+  ) -> Token {
     let words = (0..<4).map { _ in generator.next() as UInt64 }
-    let body = prefix + base62(words, count: randomCharacters)
+    let body = kind.rawValue + base62(words, count: randomCharacters)
     return Token(text: body + checksum(of: body))
   }
 
@@ -27,8 +33,9 @@ package struct Token: Sendable {
   package var digest: Digest { Self.digest(of: text) }
 
   /// Whether a text has the form of a minted token and the right checksum.
-  package static func hasValidChecksum(_ text: String) -> Bool {
+  package static func hasValidChecksum(_ text: String, _ kind: Kind = .access) -> Bool {
     let body = text.dropLast(checksumCharacters)
+    let prefix = kind.rawValue
     guard text.hasPrefix(prefix), body.utf8.count == prefix.utf8.count + randomCharacters,
       body.utf8.dropFirst(prefix.utf8.count).allSatisfy(isAlphanumeric)
     else { return false }

@@ -3,7 +3,7 @@ import Policies
 
 extension Command {
   static let tokenList = Command(
-    name: "token list", summary: "list the clients' tokens by their digests", usage: "[OPTIONS]",
+    name: "token list", summary: "list the clients' tokens and client secrets by their digests", usage: "[OPTIONS]",
     description: """
       Reads clients.json, clients/ and revoked.json.
 
@@ -12,6 +12,9 @@ extension Command {
       it has those of its client), and its note. The state is "active", "expired" or
       "revoked"; only active tokens are accepted. Tokens themselves are never shown:
       the files contain only their digests.
+
+      If clients have client secrets for the token endpoint, a second table lists
+      those. Tokens that the endpoint has issued are in no file.
       """,
     options: [
       .policies, Option(name: "--client", value: "ID", help: "list only this client's tokens"),
@@ -31,20 +34,31 @@ extension Command {
       throw .failed("token list: unknown client \"\(id)\" in \(folder.path)\(hint)")
     }
     let rows = clients.flatMap { client in client.tokens.map { token in TokenRow(client, token, revoked.revocations) } }
-    try arguments.isSet("--json") ? Console.print(Console.json(TokenReport(tokens: rows))) : print(rows)
+    let secrets = clients.flatMap { client in
+      client.secrets.map { secret in TokenRow(client, secret, revoked.revocations) }
+    }
+    guard !arguments.isSet("--json") else {
+      try Console.print(Console.json(TokenReport(tokens: rows, secrets: secrets)))
+      return 0
+    }
+    try print(
+      [["CLIENT", "DIGEST", "STATE", "EXPIRES", "INSTANCES", "DEFAULT", "NOTE"]]
+        + rows.map { row in
+          [
+            row.client, row.digest, row.state, row.expires ?? "never", row.instances?.joined(separator: ",") ?? "-",
+            row.defaultInstance ?? "-", row.note ?? "",
+          ]
+        })
+    guard !secrets.isEmpty else { return 0 }
+    try Console.print("")
+    try print(
+      [["CLIENT", "SECRET", "STATE", "EXPIRES", "NOTE"]]
+        + secrets.map { row in [row.client, row.digest, row.state, row.expires ?? "never", row.note ?? ""] })
     return 0
   }
 
-  private static func print(_ rows: [TokenRow]) throws(CommandFault) {
-    let lines =
-      [["CLIENT", "DIGEST", "STATE", "EXPIRES", "INSTANCES", "DEFAULT", "NOTE"]]
-      + rows.map { row in
-        [
-          row.client, row.digest, row.state, row.expires ?? "never", row.instances?.joined(separator: ",") ?? "-",
-          row.defaultInstance ?? "-", row.note ?? "",
-        ]
-      }
-    let widths = (0..<6).map { column in lines.map { $0[column].count }.max() ?? 0 }
+  private static func print(_ lines: [[String]]) throws(CommandFault) {
+    let widths = (0..<lines[0].count - 1).map { column in lines.map { $0[column].count }.max() ?? 0 }
     for line in lines {
       let cells = zip(line, widths).map { cell, width in cell.padded(to: width) } + line.suffix(1)
       try Console.print(cells.joined(separator: "  ").replacing(#/ +$/#, with: ""))
@@ -54,6 +68,8 @@ extension Command {
 
 private struct TokenReport: Encodable {
   let tokens: [TokenRow]
+  /// Client secrets for the token endpoint.
+  let secrets: [TokenRow]
 }
 
 private struct TokenRow: Encodable {

@@ -129,12 +129,14 @@ struct DigestPrefix {
   /// The digest, if all digits are given.
   var digest: Digest? { Digest(hex: text) }
 
+  func matches(_ digest: Digest) -> Bool { digest.hex.hasPrefix(text) }
+
   /// The token with this digest. Fails if there is none or more than one.
   func onlyMatch(
     in clients: [ClientEntry], for command: String
   ) throws(CommandFault) -> (client: ClientEntry, token: ListedToken) {
     let matches = clients.flatMap { client in
-      client.tokens.filter { $0.digest.hex.hasPrefix(text) }.map { token in (client: client, token: token) }
+      client.tokens.filter { self.matches($0.digest) }.map { token in (client: client, token: token) }
     }
     guard let first = matches.first else {
       throw .failed("\(command): no client has a token with this digest; see \"token list\"")
