@@ -75,7 +75,10 @@ import Testing
       changed[name] = recipe
       if files[name] == nil { files = changed }
       var folder = FolderFiles(changed.mapValues { $0 })
-      folder.environment = ["BLNK_MAIN_KEY": "secret"]
+      folder.environment = [
+        "BLNK_MAIN_KEY": "secret", "BLNK_TOKEN_KEY": String(repeating: "a", count: 32),
+        "BLNK_NEXT_TOKEN_KEY": String(repeating: "b", count: 32),
+      ]
       let result = try folder.load()
       // No client here has the token that a recipe revokes.
       let notes = result.findings.filter { $0.severity != .note }

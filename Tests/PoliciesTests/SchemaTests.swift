@@ -38,10 +38,12 @@ import Testing
   @Test func `the decoder takes and rejects the cases`() throws {
     #expect(cases.count { $0.acceptedBy != "schema" } >= 100)
     let credentials = try TemporaryFolder()
+    try credentials.write(String(repeating: "t", count: 32), to: "token-key")
     for name in ["core-key.1_A", String(repeating: "c", count: 255)] { try credentials.write("hunter2", to: name) }
     for testCase in cases {
       var files = FolderFiles(["\(testCase.file).json": testCase.text])
       files.environment["CREDENTIALS_DIRECTORY"] = credentials.path
+      files.environment["TOKEN_KEY"] = String(repeating: "k", count: 32)
       let result = try files.load()
       let errors = result.findings.filter { $0.severity == .error && $0.file == "policies/\(testCase.file).json" }
       let isAccepted = errors.isEmpty
