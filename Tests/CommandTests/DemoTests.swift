@@ -3,7 +3,7 @@ import TestFolders
 import Testing
 
 @Suite(.timeLimit(.minutes(10))) struct DemoTests {
-  private static let checkCount = 55
+  private static let checkCount = 61
 
   @Test func `demo --once passes all its checks, and leaves nothing behind`() throws {
     let temporary = try TemporaryFolder()
@@ -42,6 +42,7 @@ import Testing
     let (before, after) = (shell.output[..<revoked], shell.output[revoked...])
     for part in [
       #"{"message":"Balance identity updated successfully"}"#, "401 Unauthorized", "GATEWAY_TOKEN_REQUIRED",
+      " of its app, scope proxy:read proxy:write, issued at ", "GATEWAY_TOKEN_REVOKED",
       "GATEWAY_SCOPE_INSUFFICIENT", "GATEWAY_INSTANCE_FORBIDDEN", "GATEWAY_INSTANCE_REQUIRED",
       "rejected: 403 GATEWAY_SCOPE_INSUFFICIENT\n", "\nok\n", #""generation":1,"#, "\nblnk_gateway_requests_total{",
       "balances.link_identity  balance_id bln_", "    done, status 200; outcome written at ", " entries, intact\nhead ",

@@ -80,7 +80,7 @@ extension DemoRun {
     let rejections = [
       ExpectedReply(
         title: "A Core's key instead of a token", request: DemoRequest(bare, coreKey: "core-master-key"), status: 401,
-        code: "TOKEN_INVALID", challenge: #"Bearer realm="blnk", error="invalid_token""#),
+        code: "TOKEN_INVALID", challenge: Self.invalidToken),
       ExpectedReply(
         title: "No instance, and the client has no default instance",
         request: DemoRequest(bare, coreKey: demo.folder.app.text),

@@ -16,11 +16,16 @@ struct DemoFolder {
   let expired = mint()
   let revoked = mint()
   let elsewhere = mint()
+  /// The secret of a client that gets its tokens from the token endpoint.
+  let clientSecret = mint(.clientSecret)
+  static let oauthClient = "demo-oauth"
+  static let issuer = "https://gateway.example"
 
   var policies: String { "\(path)/policies" }
   var accessLog: String { "\(path)/access.log" }
   var auditLog: String { "\(path)/audit.log" }
   var auditKey: String { "\(path)/audit.key" }
+  private var tokenKey: String { "\(path)/token.key" }
 
   /// - Parameters:
   ///   - source: the folder to copy.
@@ -46,7 +51,7 @@ struct DemoFolder {
       for (index, core) in cores.enumerated() {
         try Data(core.key.utf8).write(to: URL(filePath: "\(path)/core-\(index).key"))
       }
-      try Data(randomKey().utf8).write(to: URL(filePath: auditKey))
+      for file in [auditKey, tokenKey] { try Data(randomKey().utf8).write(to: URL(filePath: file)) }
       try rewrite("instances.json", "instances") { instances in
         instances = Self.instances(instances, cores.map(\.url), closedURL: closedURL, silentURL: silentURL)
       }
@@ -55,6 +60,10 @@ struct DemoFolder {
         settings["access_log"] = .string(self.accessLog)
         settings["audit_log"] = .string(self.auditLog)
         settings["audit_key"] = ["file": .string(self.auditKey)]
+        settings["oauth"] = [
+          "issuer": .string(Self.issuer), "keys": [["id": "demo", "file": .string(self.tokenKey)]],
+          "revocations": .string("\(self.path)/revocations"),
+        ]
         settings["watch"] = true
         // So that the check of a slow request head does not take ten seconds.
         var timeouts = settings["timeouts"] ?? [:]
@@ -115,6 +124,10 @@ struct DemoFolder {
       "scopes": ["proxy:read", "proxy:write"], "instances": ["inst_demo"], "default_instance": "inst_demo",
       "tokens": [Self.entry(direct)],
     ]
+    clients[Self.oauthClient] = [
+      "scopes": ["proxy:read", "proxy:write"], "instances": ["inst_demo"],
+      "oauth": ["secrets": [Self.entry(clientSecret)]],
+    ]
     clients["demo-operator"] = ["scopes": ["*"], "instances": ["*"], "tokens": [Self.entry(operators)]]
     clients["demo-revoked"] = [
       "scopes": ["*"], "instances": ["inst_demo"], "revoked": true, "tokens": [Self.entry(revoked)],
@@ -150,9 +163,9 @@ struct DemoFolder {
     try Data(settings.bytes).write(to: url)
   }
 
-  private static func mint() -> Token {
+  private static func mint(_ kind: Token.Kind = .access) -> Token {
     var generator = SystemRandomNumberGenerator()
-    return Token.mint(using: &generator)
+    return Token.mint(kind, using: &generator)
   }
 }
 

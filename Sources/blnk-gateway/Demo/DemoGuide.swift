@@ -23,6 +23,7 @@ struct DemoGuide {
       TOKEN=\(demo.folder.app.text)   # reads and writes
       READER=\(demo.folder.reader.text)  # only reads
       DIRECT=\(demo.folder.direct.text)  # reads and writes inst_demo without naming it
+      SECRET=\(demo.folder.clientSecret.text)  # with which an app gets its own tokens
       DEMO=\(demo.folder.path.shellQuoted)
       export BLNK_GATEWAY_POLICIES=$DEMO/policies PATH=\(programFolder.shellQuoted):$PATH
       call() { curl -s -w '\\n' -H "Authorization: Bearer ${AS:-$TOKEN}" "$@"; }
@@ -39,6 +40,13 @@ struct DemoGuide {
       # $GATEWAY/instances/inst_demo or, for a client with a default instance, $GATEWAY.
       curl -s -w '\\n' "$GATEWAY/instances/inst_demo/balances/$BALANCE" -H "X-Blnk-Key: $TOKEN"
       curl -s -w '\\n' "$GATEWAY/balances/$BALANCE" -H "X-Blnk-Key: $DIRECT"
+
+      # Get a token as an app does (OAuth), call with it, and revoke it. The last call gets 401.
+      OAUTH=$(curl -s "$GATEWAY/oauth/token" -d grant_type=client_credentials -d client_id=\(DemoFolder.oauthClient) -d client_secret=$SECRET | id_of access_token)
+      AS=$OAUTH call "$GATEWAY/proxy/balances?instance_id=inst_demo"
+      echo $OAUTH | blnk-gateway explain --token-stdin --method GET --target '/proxy/balances?instance_id=inst_demo'
+      curl -s "$GATEWAY/oauth/revoke" -d token=$OAUTH -d client_id=\(DemoFolder.oauthClient) -d client_secret=$SECRET
+      AS=$OAUTH call -i "$GATEWAY/proxy/balances?instance_id=inst_demo"
 
       # Rejected: no token, no scope to write, a forbidden instance, no instance.
       curl -s -i -w '\\n' "$GATEWAY/proxy/balances?instance_id=inst_demo"

@@ -46,10 +46,15 @@ struct DemoRequest {
       tokens: [token])
   }
 
+  /// A form for the token endpoint.
+  init(_ line: String, form: String, secrets: [String]) {
+    self.init(line, fields: [("Content-Type", "application/x-www-form-urlencoded")], body: form, tokens: secrets)
+  }
+
   /// The request's lines, shortened: without fields that are always the same, and with tokens truncated.
   var displayLines: [String] {
     var text = bytes
-    for token in tokens where token.hasPrefix("blnk_at_") { text = text.replacing(token, with: "\(token.prefix(12))…") }
+    for token in tokens where token.hasPrefix("blnk_") { text = text.replacing(token, with: "\(token.prefix(12))…") }
     let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
     let omitted = ["Host: gateway", "Content-Type: application/json", "Accept-Encoding: gzip"]
     let head = parts[0].split(separator: "\r\n").map(String.init).filter { line in

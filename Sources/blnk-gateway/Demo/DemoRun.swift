@@ -14,6 +14,7 @@ final class DemoRun {
   func run() throws(CommandFault) -> Bool {
     try makeDocumentedCalls()
     try makeCallsForCore()
+    try makeTokenCalls()
     try makeCallsWithLocalReplies()
     try makeOperatorCalls()
     let total = passed + failed

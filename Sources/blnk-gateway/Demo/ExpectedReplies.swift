@@ -32,8 +32,10 @@ struct ExpectedReply {
 }
 
 extension DemoRun {
-  private static let invalidToken = #"Bearer realm="blnk", error="invalid_token""#
-  private static let invalidRequest = #"Bearer realm="blnk", error="invalid_request""#
+  static let invalidToken = #"Bearer realm="blnk", error="invalid_token""# + resourceMetadata
+  private static let invalidRequest = #"Bearer realm="blnk", error="invalid_request""# + resourceMetadata
+  private static let resourceMetadata =
+    #", resource_metadata="\#(DemoFolder.issuer)/.well-known/oauth-protected-resource""#
 
   /// In the order of the table in policies/README.md ("Replies").
   var rejections: [ExpectedReply] { credentials + permissions + malformed }
@@ -44,7 +46,7 @@ extension DemoRun {
     return [
       ExpectedReply(
         title: "No credentials", request: DemoRequest(target, token: nil), status: 401, code: "TOKEN_REQUIRED",
-        challenge: #"Bearer realm="blnk""#),
+        challenge: #"Bearer realm="blnk""# + Self.resourceMetadata),
       ExpectedReply(
         title: "An unknown token", request: DemoRequest(target, token: "blnk_at_unknown"), status: 401,
         code: "TOKEN_INVALID", challenge: Self.invalidToken),

@@ -56,7 +56,7 @@ extension DemoRun {
     demo.reload()
     let expected = ExpectedReply(
       title: "A revoked token", request: DemoRequest("GET /proxy/balances?instance_id=inst_demo", token: reader.text),
-      status: 401, code: "TOKEN_REVOKED", challenge: #"Bearer realm="blnk", error="invalid_token""#)
+      status: 401, code: "TOKEN_REVOKED", challenge: Self.invalidToken)
     try check(expected.mismatches(try call(expected.title, expected.request)))
   }
 }
