@@ -240,6 +240,42 @@ import Testing
     #expect(none.status == 2 && none.errors.contains("needs --authorize-url URL"))
   }
 
+  @Test func `token revoke takes an access token alone, and a refresh token with all of its grant`() throws {
+    func revoke(_ token: String, _ options: String...) throws -> (status: Int32, output: String, errors: String) {
+      let outcome = try Self.run(
+        ["token", "revoke", "--token-stdin", "--policies", folder.path] + options, input: token)
+      #expect(!outcome.errors.contains(token), "\(outcome)")
+      return outcome
+    }
+    let (first, second) = (try token(), try token())
+    let other = try revoke(first, "--client", "reader")
+    #expect(other.status == 1 && other.errors.contains("the token belongs to app, not reader"), "\(other)")
+    #expect(try call(first).status == 200)
+    let revoked = try revoke(first)
+    #expect(revoked.status == 0 && revoked.errors.contains("In force after"), "\(revoked)")
+    #expect(try call(first)["WWW-Authenticate"]?.contains("invalid_token") == true)
+    #expect(try call(second).status == 200)
+    #expect(try revoke(first).errors.contains("is already revoked"))
+
+    try register()
+    let redirect = "redirect_uri=https%3A%2F%2Fapp.example%2Fcb%3Fa%3D1"
+    let issued = try code("response_type=code&client_id=app&\(redirect)", ["--json"]).output
+    let code = try #require(issued.firstMatch(of: /"code":"([^"]+)"/)?.1)
+    let reply = try post("/oauth/token", "grant_type=authorization_code&code=\(code)&\(redirect)")
+    let (access, refresh) = (
+      try #require(reply.member("access_token")), try #require(reply.member("refresh_token"))
+    )
+    #expect(try call(access).status == 200)
+    let grant = try revoke(refresh)
+    #expect(grant.status == 0 && grant.errors.contains("app's grant "), "\(grant)")
+    #expect(try call(access).status == 401)
+    #expect(try post("/oauth/token", "grant_type=refresh_token&refresh_token=\(refresh)").status == 400)
+    #expect(try call(second).status == 200)
+
+    let forged = try revoke(second.dropLast(3) + "AAA")
+    #expect(forged.status == 1 && forged.errors.contains("not signed with a key of this policy"), "\(forged)")
+  }
+
   @Test func `the logs name a signed token by its id, and audit grants lists what was granted`() throws {
     let issued = try token()
     #expect(try call(issued, method: "POST").status == 200)

@@ -23,6 +23,8 @@ package struct SignedTokenReport: Sendable {
 
   /// What a token says that the gateway has signed.
   package struct Content: Sendable {
+    /// Whether it is an access token; else a refresh token or a code.
+    package let isAccess: Bool
     package let client: String
     package let scopes: [String]
     /// Those of `scopes` that the client no longer has, at least in part.
@@ -35,6 +37,11 @@ package struct SignedTokenReport: Sendable {
 
   package let fault: Fault?
   package let content: Content?
+  /// Whether a text has the form of a signed token. Those that `token new` makes are shorter.
+  package static func hasForm(_ token: String) -> Bool {
+    SignedTokenKind.allCases.contains { token.hasPrefix($0.prefix) } && token.utf8.count > PackedBytes.bytesMax
+  }
+
   /// Whether it is known what was revoked at the token endpoint.
   package var knowsRevocations = true
 }
@@ -47,14 +54,12 @@ extension Policy {
     onSigned token: String, revoked: Set<TokenID>, at now: UnixSeconds
   ) -> SignedTokenReport? {
     let bytes = Array(token.utf8)
-    let hasPrefix = SignedTokenKind.allCases.contains { token.hasPrefix($0.prefix) }
-    // Those that `token new` makes are shorter.
-    guard hasPrefix, bytes.count > PackedBytes.bytesMax else { return nil }
+    guard SignedTokenReport.hasForm(token) else { return nil }
     guard let authority = settings.oauth?.authority else { return SignedTokenReport(fault: .noEndpoint, content: nil) }
     for kind in SignedTokenKind.allCases {
       do throws(TokenFault) {
         let verified = try authority.verify(bytes.span, as: kind, at: nil)
-        let content = content(of: verified)
+        let content = content(of: verified, kind)
         let fault = kind == .access ? fault(of: content, revoked, at: now) : .wrongKind(kind)
         return SignedTokenReport(fault: fault, content: content)
       } catch {
@@ -69,7 +74,7 @@ extension Policy {
     return nil
   }
 
-  private func content(of token: borrowing VerifiedToken) -> SignedTokenReport.Content {
+  private func content(of token: borrowing VerifiedToken, _ kind: SignedTokenKind) -> SignedTokenReport.Content {
     let names = token.scope.split(separator: " ").map(String.init)
     let held = oauthClientIndex(token.client).map { clients.scopes(of: Int($0)) } ?? ScopeSet()
     let cut = names.filter { name in
@@ -77,7 +82,7 @@ extension Policy {
       return set.isEmpty || set.intersection(held) != set
     }
     return SignedTokenReport.Content(
-      client: token.client, scopes: names, cut: cut, id: token.id, grant: token.grant,
+      isAccess: kind == .access, client: token.client, scopes: names, cut: cut, id: token.id, grant: token.grant,
       issuedAt: UnixSeconds(token.issuedAt), expiresAt: UnixSeconds(token.expiresAt))
   }
 

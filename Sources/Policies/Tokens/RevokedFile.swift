@@ -1,4 +1,5 @@
 package import Digests
+package import OAuth
 
 /// `revoked.json`, for listing and adding entries; independent of the other files.
 package struct RevokedFile {
@@ -28,18 +29,12 @@ package struct RevokedFile {
   }
 
   private func new(_ entry: RevokedEntry) -> [UInt8] {
-    let (tokens, clients) = entry.key == "tokens" ? (entry.text, "") : ("", entry.text)
-    func list(_ text: String) -> String { text.isEmpty ? "[]" : "[\n      \(text)\n    ]" }
-    return Array(
-      """
-      {
-        "revoked": {
-          "tokens": \(list(tokens)),
-          "clients": \(list(clients))
-        }
-      }
-
-      """.utf8)
+    let keys = entry.key == "token_ids" ? ["tokens", "token_ids", "clients"] : ["tokens", "clients"]
+    let lists = keys.map { key in
+      let list = key == entry.key ? "[\n      \(entry.text)\n    ]" : "[]"
+      return "    \"\(key)\": \(list)"
+    }
+    return Array("{\n  \"revoked\": {\n\(lists.joined(separator: ",\n"))\n  }\n}\n".utf8)
   }
 
   /// nil: the file has no list to add to.
@@ -57,14 +52,17 @@ package struct RevokedFile {
   }
 }
 
-/// An entry of `revoked.json`: one token, or all present and future tokens of a client.
+/// An entry of `revoked.json`: one token, a token or grant of the token endpoint, or all present and future tokens of a
+/// client.
 package enum RevokedEntry {
   case token(Digest)
+  case signed(TokenID)
   case client(String)
 
   fileprivate var key: String {
     switch self {
     case .token: "tokens"
+    case .signed: "token_ids"
     case .client: "clients"
     }
   }
@@ -72,6 +70,7 @@ package enum RevokedEntry {
   fileprivate var text: String {
     switch self {
     case .token(let digest): "\"\(digest.hex)\""
+    case .signed(let id): "\"\(id.hex)\""
     case .client(let id): jsonString(id)
     }
   }

@@ -1,4 +1,5 @@
 import Digests
+import OAuth
 import Policies
 
 extension Command {
@@ -11,6 +12,10 @@ extension Command {
       64 digits.) Then it waits up to 5 s for the running gateway to apply the change.
       The token stays listed in the client's entry, so that logs can be understood
       later. To undo a revocation, remove it from revoked.json.
+
+      --token-stdin also takes a token of the token endpoint: an access token is
+      revoked alone, a refresh token or a code with all tokens that it gives. The
+      command then reads the keys of the policy, as "serve" does.
 
       Prints nothing on standard output. What was revoked, and whether it is in force,
       goes to standard error.
@@ -57,6 +62,8 @@ extension Command {
   private enum Selection {
     case prefix(DigestPrefix)
     case token(Digest)
+    /// A token of the token endpoint.
+    case signed(String)
     case client
   }
 
@@ -65,7 +72,9 @@ extension Command {
     case (let text?, false, false):
       let prefix = try DigestPrefix(text, for: "token revoke")
       return prefix.digest.map { .token($0) } ?? .prefix(prefix)
-    case (nil, true, false): return .token(Token.digest(of: try readToken(for: "token revoke")))
+    case (nil, true, false):
+      let text = try readToken(for: "token revoke")
+      return SignedTokenReport.hasForm(text) ? .signed(text) : .token(Token.digest(of: text))
     case (nil, false, true) where arguments.value("--client") != nil: return .client
     default:
       throw .usage(
@@ -95,6 +104,7 @@ extension Command {
         throw .failed("token revoke: the token belongs to \(owner?.id ?? ""), not \(id ?? ""); nothing was written")
       }
       return (.token(digest), "\(owner.map { "\($0.id)'s token" } ?? "the token") \(digest.hex.prefix(12))")
+    case .signed(let text): return try findSigned(text, id, session)
     case .client:
       let entries = ClientEntries(session.folder)
       let id = id ?? ""
@@ -104,10 +114,34 @@ extension Command {
   }
 }
 
+extension Command {
+  private static func findSigned(
+    _ text: String, _ client: String?, _ session: borrowing PolicyEditSession
+  ) throws(CommandFault) -> (entry: RevokedEntry, description: String) {
+    let result = session.folder.load()
+    guard let policy = result.policy else {
+      for line in result.findings.lines { Console.log(line) }
+      throw .failed("token revoke: \(session.folder.path): the policy is invalid, so the token's id cannot be read")
+    }
+    guard let token = policy.report(onSigned: text, revoked: [], at: .now)?.content else {
+      throw .failed(
+        "token revoke: the token was not signed with a key of this policy, so no gateway accepts it; see explain "
+          + "--token-stdin")
+    }
+    guard client == nil || client == token.client else {
+      throw .failed(
+        "token revoke: the token belongs to \(token.client), not \(client ?? ""); nothing was written")
+    }
+    guard token.isAccess else { return (.signed(token.grant), "\(token.client)'s grant \(token.grant.hex)") }
+    return (.signed(token.id), "\(token.client)'s token \(token.id.hex)")
+  }
+}
+
 extension Revocations {
   fileprivate func contains(_ entry: RevokedEntry) -> Bool {
     switch entry {
     case .token(let digest): tokens.contains(digest)
+    case .signed(let id): tokenIDs.contains(id)
     case .client(let id): clients.contains(id)
     }
   }
