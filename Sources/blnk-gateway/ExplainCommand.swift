@@ -13,6 +13,9 @@ extension Command {
       or "rejected:" with status and code. Networks are not checked, because they
       depend on the caller's address. Limits and the instance's circuit breaker are
       listed but not applied: their state is known only to the running gateway.
+
+      For a token of the token endpoint, also prints its id, scopes and expiry, or why
+      it is refused; this needs the keys of "oauth".
       """,
     options: [
       Option(
@@ -60,7 +63,12 @@ extension Command {
     case (let text?, false):
       guard let id = ClientID(text) else { throw .usage("explain: --client \(text): not a valid client id") }
       return .client(id)
-    case (nil, true): return .token(try readToken(for: "explain"))
+    case (nil, true):
+      let text = try readToken(for: "explain")
+      guard !SignedTokenReport.hasForm(text) || !arguments.isSet(Option.withoutKeys.name) else {
+        throw .usage("explain: a token of the token endpoint cannot be verified with --without-keys; omit that option")
+      }
+      return .token(text)
     case (nil, false), (.some, true): throw .usage("explain: needs either --client ID or --token-stdin; see --help")
     }
   }

@@ -53,7 +53,7 @@ import Testing
       ["check", "--policies", folder.path], environment: Program.keys.merging(["TOKEN_KEY": Self.key]) { $1 })
     #expect(
       outcome.exitCode == 1 && outcome.output.contains("oauth.keys[0]: is the same as the admin token"), "\(outcome)")
-    // Placeholders are all the same.
+    // All placeholders are equal.
     #expect(try check(both, more: audit, arguments: ["--without-keys"]).exitCode == 0)
   }
 

@@ -141,6 +141,11 @@ import Testing
       explained.contains(#/authenticate  ok  client app, token [0-9a-f]{8}… of its app, scope proxy:read, issued at 2/#)
     )
     #expect(explained.contains("\nrelayed: GET /balances "), "\(explained)")
+    let keyless = try Self.run(
+      [
+        "explain", "--token-stdin", "--method", "GET", "--target", "/", "--without-keys", "--policies", folder.path,
+      ], input: reading)
+    #expect(keyless.status == 2 && keyless.errors.contains("cannot be verified with --without-keys"), "\(keyless)")
     let writing = try explain(reading, method: "POST")
     #expect(writing.contains("authorize     no") && writing.contains("The token lacks \"proxy:write\""), "\(writing)")
 
