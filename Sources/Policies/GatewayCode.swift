@@ -223,7 +223,8 @@ extension GatewayCode {
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .draining,
-      .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly, .instanceMisconfigured,
+      .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly,
+      .instanceMisconfigured,
       .upstreamBusy,
       .upstreamUnavailable, .upstreamKeyRejected, .responseCut, .clientLeft, .internalFault:
       .nothing
@@ -240,7 +241,8 @@ extension GatewayCode {
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
       .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
-      .instanceUnknown, .rateLimited, .concurrencyLimited, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable,
+      .instanceUnknown, .rateLimited, .concurrencyLimited, .auditUnavailable, .introspectionUnavailable,
+      .oauthUnavailable,
       .instanceReadOnly, .instanceMisconfigured, .upstreamBusy, .upstreamUnavailable, .upstreamRefused,
       .upstreamUnresolved,
       .upstreamTLSFailed, .upstreamConnectTimeout, .upstreamBroken, .upstreamMalformed, .upstreamTimeout,

@@ -47,4 +47,3 @@ extension PolicyFolder {
     return LoadResult(policy: findings.contains(where: \.preventsLoading) ? nil : fitted.policy, findings: findings)
   }
 }
-

@@ -66,7 +66,7 @@ final class SampleMemory: GrantMemory, Sendable {
   }
   private let state = Mutex(State())
 
-  func redeem(_ code: TokenID, expiresAt: Int64) throws(OAuthError) -> Bool {
+  func redeem(_ code: TokenID, issuedAt: Int64, expiresAt: Int64) throws(OAuthError) -> Bool {
     let (isDown, isFirst) = state.withLock { state in
       if state.isDown { return (true, false) }
       let isFirst = state.used.insert(code).inserted

@@ -273,7 +273,7 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
     let none = try code("acme2", scope: "proxy:write", id: .sample(30), by: policy)
     #expect(fault { try redeem(none, to: "acme2", by: policy) }?.code == .invalidScope)
     // Not used up.
-    #expect(try memory.redeem(.sample(30), expiresAt: 0))
+    #expect(try memory.redeem(.sample(30), issuedAt: 0, expiresAt: 0))
   }
 
   // MARK: Refresh tokens

@@ -77,7 +77,8 @@ extension Fault {
   var source: FaultSource {
     switch self {
     case .closedDuringUpload, .downstreamStalled: .client
-    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .grantTimedOut,
+    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut,
+      .grantTimedOut,
       .bodyTooLarge,
       .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
       .keyRefused, .closedInBody, .chunkMalformed, .responseStalled, .drainTimedOut,
@@ -91,7 +92,8 @@ extension Fault {
     switch self {
     case .closedDuringUpload, .downstreamStalled: .nothing
     case .closedInBody, .chunkMalformed, .responseStalled: .failure
-    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut, .grantTimedOut,
+    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut,
+      .grantTimedOut,
       .bodyTooLarge,
       .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
       .keyRefused, .drainTimedOut, .illegalEvent:

@@ -88,7 +88,8 @@ package final class Server: Sendable {
     self.grants = grants
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", generation, gate, log, audit, grants, failedAddresses, listeners: index == 0 ? listeners : [],
+        name: "loop-\(index)", generation, gate, log, audit, grants, failedAddresses,
+        listeners: index == 0 ? listeners : [],
         sharedBy: handles, report: report)
     }
     self.log = log
@@ -320,7 +321,8 @@ private struct RunningWorker: Sendable {
 
   func start(
     name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
-    _ grants: GrantRegistry, _ failedAddresses: FailedAddresses, listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
+    _ grants: GrantRegistry, _ failedAddresses: FailedAddresses, listeners: [Reactor.Listener],
+    sharedBy handles: [LoopHandle],
     report: @escaping @Sendable (String) -> Void
   ) {
     let first = Handoff(generation)

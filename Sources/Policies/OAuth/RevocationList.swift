@@ -11,7 +11,8 @@ package struct RevocationList {
   /// nil: the text is another one.
   package init?(_ text: [UInt8]) {
     let (root, faults) = JSONReader.read(text)
-    guard faults.isEmpty, case .object(let members)? = root?.value, let list = Array(members).only, list.key == "revoked",
+    guard faults.isEmpty, case .object(let members)? = root?.value, let list = Array(members).only,
+      list.key == "revoked",
       case .array(let elements) = list.node.value
     else { return nil }
     var entries: [TokenID: Int64] = [:]

@@ -195,7 +195,7 @@ struct ClientsFile {
         field.warning("no route requires this scope\(suggestion(for: text, among: scopeDirectory.names))")
         continue
       }
-      if allowed.isEmpty { field.warning("no route requires a scope that this alias stands for") }
+      if allowed.isEmpty { field.warning("no route requires a scope that this alias represents") }
       set.formUnion(allowed)
     }
     return set

@@ -42,7 +42,7 @@ final class AuditQueue: Sendable {
     return isTaken
   }
 
-  /// An outcome or a grant: it is written soon, and nobody waits for it.
+  /// An outcome or a grant: it is written soon, and nothing waits for it.
   func append(_ kind: AuditEntry.Kind, _ members: [UInt8]) {
     let (isTaken, isFirst) = waiting.withLock { waiting in
       guard !waiting.isClosed, waiting.batch.hasCapacityForOutcome else { return (false, false) }
