@@ -40,7 +40,8 @@ extension UnsafeMutableRawPointer {
 
 /// The text with `***` in place of the bytes after each token prefix; nil if it has none.
 ///
-/// The prefix is `blnk_at_` in either case, possibly percent-encoded. The masked bytes are those of RFC 6750's b64token and
+/// The prefixes are `blnk_at_` (access tokens), `blnk_rt_` (refresh tokens), `blnk_ac_` (authorization codes) and `blnk_cs_`
+/// (client secrets), in either case, possibly percent-encoded. The masked bytes are those of RFC 6750's b64token and
 /// `%`, except the slash, which ends a path segment.
 func masked(_ text: Span<UInt8>) -> [UInt8]? {
   var out: [UInt8] = []
@@ -64,8 +65,8 @@ func masked(_ text: Span<UInt8>) -> [UInt8]? {
 
 /// The end of the token prefix at `start`; nil if there is none.
 private func endOfTokenPrefix(_ text: Span<UInt8>, from start: Int) -> Int? {
-  var index = start
-  for wanted in "blnk_at_".utf8 {
+  var (index, kind) = (start, UInt8(0))
+  for (place, wanted) in "blnk_??_".utf8.enumerated() {
     guard index < text.count else { return nil }
     var byte = text[index]
     if byte == UInt8(ascii: "%"), index + 2 < text.count, let high = hexValue(text[index + 1]),
@@ -74,10 +75,15 @@ private func endOfTokenPrefix(_ text: Span<UInt8>, from start: Int) -> Int? {
       byte = high << 4 | low
       index += 2
     }
-    guard byte == wanted || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) && byte | 0x20 == wanted else {
-      return nil
-    }
     index += 1
+    if (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) { byte |= 0x20 }
+    switch (place, kind, byte) {
+    case (5, _, UInt8(ascii: "a")), (5, _, UInt8(ascii: "r")), (5, _, UInt8(ascii: "c")): kind = byte
+    case (6, UInt8(ascii: "a"), UInt8(ascii: "t")), (6, UInt8(ascii: "a"), UInt8(ascii: "c")),
+      (6, UInt8(ascii: "r"), UInt8(ascii: "t")), (6, UInt8(ascii: "c"), UInt8(ascii: "s")):
+      continue
+    default: guard byte == wanted else { return nil }
+    }
   }
   return index
 }

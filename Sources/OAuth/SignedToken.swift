@@ -142,8 +142,9 @@ extension TokenAuthority {
     var bytes: [UInt8] = [TokenLayout.version << 4 | claims.kind.rawValue]
     append(signingKey.number, to: &bytes)
     append(audience, to: &bytes)
-    append(UInt32(claims.issuedAt), to: &bytes)
-    append(UInt32(claims.lifetimeSeconds), to: &bytes)
+    // Clamped: a clock that is wrong by decades must not end the process.
+    append(UInt32(clamping: claims.issuedAt), to: &bytes)
+    append(UInt32(clamping: claims.lifetimeSeconds), to: &bytes)
     for id in [claims.id, claims.grant] {
       append(id.high, to: &bytes)
       append(id.low, to: &bytes)

@@ -102,13 +102,25 @@ extension TokenAuthority {
     // From here on, the bytes are those that `sign` wrote.
     guard payload[0] & 15 == prefixed.rawValue else { throw .forged }
     let clientCount = Int(payload[45])
-    let scopeCount = Int(number(payload, at: TokenLayout.fixedBytes + clientCount, count: 2))
+    let scopeStart = TokenLayout.fixedBytes + clientCount + 2
+    // A program that signs tokens of another form under this key must not make this one trap.
+    guard scopeStart <= payload.count else { throw .forged }
+    let scopeCount = Int(number(payload, at: scopeStart - 2, count: 2))
+    guard Self.isComplete(payload, scopeStart + scopeCount, as: prefixed) else { throw .forged }
     let token = VerifiedToken(bytes: bytes, clientCount: clientCount, scopeCount: scopeCount)
     guard prefixed == kind else { throw .wrongKind }
     guard let now else { return token }
     guard now < token.expiresAt else { throw .expired }
     guard token.issuedAt <= now + VerifiedToken.clockSkewSeconds else { throw .notYetValid }
     return token
+  }
+
+  /// Whether a payload ends where it should, after the fields that each kind has.
+  private static func isComplete(_ payload: Span<UInt8>, _ end: Int, as kind: SignedTokenKind) -> Bool {
+    switch kind {
+    case .access, .refresh: end == payload.count
+    case .code: end + 33 == payload.count && payload[end + 32] == 0 || end + 65 == payload.count && payload[end + 32] == 1
+    }
   }
 
   /// The kind whose prefix this is.

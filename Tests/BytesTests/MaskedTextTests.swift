@@ -19,7 +19,9 @@ import Testing
   @Test(arguments: [
     ("blnk_at_a", "blnk_at_***"), ("/a/blnk_at_aB09-._~+=%2D/c", "/a/blnk_at_***/c"), ("BLNK_AT_x", "BLNK_AT_***"),
     ("blnk%5Fat%5fx", "blnk%5Fat%5f***"), ("%62lnk_at_x y", "%62lnk_at_*** y"), ("blnk_at_", "blnk_at_"),
-    ("blnk_at_/x", "blnk_at_/x"), ("blnk_at_a blnk_at_b", "blnk_at_*** blnk_at_***"), ("xblnk_at_a", "xblnk_at_***"),
+    ("blnk_at_/x", "blnk_at_/x"), ("/blnk_rt_a/", "/blnk_rt_***/"), ("blnk_ac_a", "blnk_ac_***"),
+    ("BLNK_%63s_a", "BLNK_%63s_***"), ("blnk_as_a", "blnk_as_a"), ("blnk_rc_a", "blnk_rc_a"), ("blnk_ct_a", "blnk_ct_a"),
+    ("blnk_at_a blnk_at_b", "blnk_at_*** blnk_at_***"), ("xblnk_at_a", "xblnk_at_***"),
     ("blnkblnk_at_a", "blnkblnk_at_***"), ("blnk-at-a", "blnk-at-a"), ("blnk_at", "blnk_at"), ("blnk%5", "blnk%5"),
     ("blnk\u{7f}at\u{7f}x", "blnk\\u007fat\\u007fx"), ("tokenize", "tokenize"), ("", ""), ("k", "k"),
     ("a\"k", "a\\\"k"),

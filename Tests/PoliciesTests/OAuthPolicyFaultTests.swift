@@ -83,7 +83,7 @@ import Testing
 
   @Test func `takes every valid setting`() throws {
     var folder = OAuthFolder()
-    folder.settings = #", "access_token_s": 86400, "refresh_token_s": 31536000, "revocations": "shared""#
+    folder.settings = #", "access_token_s": 86400, "refresh_token_s": 31536000, "revocations": "../shared""#
     folder.audience = "x"
     let settings = try #require(try folder.policy().settings.oauth)
     #expect(settings.accessTokenSeconds == 86_400 && settings.refreshTokenSeconds == 31_536_000)
