@@ -16,9 +16,7 @@ extension Exchange {
     if snapshot.policy.settings.answersHealthOnListeners, let probe = probePath(input) {
       return answer(probe, connection)
     }
-    if let settings = snapshot.policy.settings.oauth, let path = oauthPath(input) {
-      return beginOAuth(path, settings, connection)
-    }
+    if snapshot.policy.settings.hasTokenEndpoint, let path = oauthPath(input) { return beginOAuth(path, connection) }
     admit(input, snapshot, connection)
   }
 

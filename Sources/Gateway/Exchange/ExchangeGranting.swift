@@ -14,7 +14,8 @@ extension Exchange {
   }
 
   /// Answers a request for a document, or starts to read a form.
-  func beginOAuth(_ path: OAuthPath, _ settings: OAuthSettings, _ connection: DownstreamConnection) {
+  func beginOAuth(_ path: OAuthPath, _ connection: DownstreamConnection) {
+    guard let settings = worker.snapshot.policy.settings.oauth else { return }
     state.oauthPath = path
     guard path.takesForm else {
       guard state.head.method.isRead else { return answer(.methodNotAllowed("GET, HEAD"), connection) }

@@ -21,7 +21,11 @@ package struct GatewaySettings: Sendable {
   /// Further names for scopes, in clients and in tokens.
   package var scopeAliases: [ScopeAlias] = []
   /// nil: no token endpoint.
-  package var oauth: OAuthSettings?
+  package var oauth: OAuthSettings? {
+    didSet { hasTokenEndpoint = oauth != nil }
+  }
+  /// Asked for each request; comparing `oauth` with nil copies it.
+  package private(set) var hasTokenEndpoint = false
   package var limits = GatewayLimits()
   package var timeouts = GatewayTimeouts()
 }
