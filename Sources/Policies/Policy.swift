@@ -22,13 +22,15 @@ package struct Policy: Sendable {
   /// The clients that get tokens from the token endpoint: the position of each name in `signedClientIndices`.
   let signedClients: NameDirectory
   let signedClientIndices: [Int32]
+  /// The servers that are asked about other tokens; nil: none.
+  package let introspection: IntrospectionTable?
   /// The tokens and grants that `revoked.json` revokes.
   let revokedIDs: Set<TokenID>
 
   init(
     settings: GatewaySettings, instances: [Instance], directory: NameDirectory, clients: ClientTable,
     tokens: TokenTable, routes: RouteTable, scopes: ScopeDirectory, files: [PolicyFile],
-    revokedIDs: Set<TokenID> = []
+    revokedIDs: Set<TokenID> = [], revokedTokens: Set<Digest> = []
   ) {
     self.settings = settings
     self.instances = instances
@@ -42,6 +44,8 @@ package struct Policy: Sendable {
     challenges = settings.oauth.map { BearerChallenges(issuer: $0.issuer) } ?? .plain
     hosts = HostDirectory(instances.map(\.hosts))
     signedClientIndices = settings.oauth == nil ? [] : clients.indicesWithOAuth
+    introspection = IntrospectionTable(
+      settings.introspection, clients: clients, scopes: scopes, revoked: revokedTokens)
     signedClients = NameDirectory(signedClientIndices.map { Array(clients.id(of: Int($0))) })
   }
 }
@@ -72,10 +76,12 @@ extension Policy {
 
   /// A copy with these clients and tokens, and with the file that revokes some of them.
   func with(
-    _ clients: ClientTable, _ tokens: TokenTable, _ file: PolicyFile?, revokedIDs: Set<TokenID> = []
+    _ clients: ClientTable, _ tokens: TokenTable, _ file: PolicyFile?, revokedIDs: Set<TokenID> = [],
+    revokedTokens: Set<Digest> = []
   ) -> Policy {
     Policy(
       settings: settings, instances: instances, directory: directory, clients: clients, tokens: tokens, routes: routes,
-      scopes: scopes, files: files + (file.map { [$0] } ?? []), revokedIDs: revokedIDs)
+      scopes: scopes, files: files + (file.map { [$0] } ?? []), revokedIDs: revokedIDs,
+      revokedTokens: revokedTokens)
   }
 }

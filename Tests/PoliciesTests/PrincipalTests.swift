@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test func `a pending token is unknown where no introspection endpoint is asked`() {
-    let token = PendingToken(digest: SHA256.digest(of: Array("reader".utf8).span))
+    let token = PendingToken(key: SHA256.digest(of: Array("reader".utf8).span), provider: 0, token: 0..<6)
     #expect(throws: Rejection.tokenUnknown) { try Authentication.pending(token).requirePrincipal() }
   }
 

@@ -43,6 +43,10 @@ package struct AdmissionTrace: Equatable, Sendable {
   package internal(set) var tokenDigestPrefix: UInt32?
   /// Of a token that the gateway has signed; nil: another token, or none.
   package internal(set) var tokenID: TokenID?
+  /// The index in `IntrospectionTable.providers`, of a token in no policy file; -1: none.
+  package internal(set) var providerIndex: Int32 = -1
+  /// Why the token was refused although it is active; nil: it was not.
+  package internal(set) var answerRefusal: AnswerRefusal?
 
   package init() {}
 

@@ -72,6 +72,11 @@ extension Policy {
       return .principal(principal)
     }
     let index = try tokenIndex(presented, bytes, &caches.digests, noting: &trace)
+    guard index >= 0 else {
+      return try introspected(
+        presented, head, bytes, reading.addressing.corePath, from: caller, at: now, &caches.introspected, noting: &trace
+      )
+    }
     let entry = tokens.entries[Int(index)]
     let client = Int(entry.clientIndex)
     trace.tokenIndex = index
@@ -84,7 +89,7 @@ extension Policy {
         expiry: entry.expiry, clientIndex: entry.clientIndex, source: .file(index), scopes: clients.scopes(of: client)))
   }
 
-  /// The index of the presented token, if the policy knows it.
+  /// The index of the presented token; -1: it is in no policy file.
   private func tokenIndex(
     _ presented: Range<Int>, _ bytes: Span<UInt8>, _ digests: inout TokenDigests, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Int32 {
@@ -94,7 +99,7 @@ extension Policy {
     guard cached != nil || bytes.isToken68(presented) else { throw .authorizationMalformed }
     let digest = cached ?? SHA256.digest(of: token)
     trace.tokenDigestPrefix = digest.prefix
-    guard let index = tokens.index(of: digest) else { throw .tokenUnknown }
+    guard let index = tokens.index(of: digest) else { return -1 }
     if cached == nil { digests.insert(digest, of: token) }
     return index
   }

@@ -18,6 +18,8 @@ package enum TokenSource: Equatable, Sendable {
   case file(Int32)
   /// Signed by the gateway's token endpoint.
   case signed(TokenID)
+  /// Verified by an introspection endpoint: the index in `IntrospectionTable.providers`.
+  case introspected(Int32)
   /// No token was presented: `explain` assumes the client.
   case assumed
 }
@@ -37,8 +39,12 @@ package enum Authentication: Equatable, Sendable {
   }
 }
 
-/// A token that is in no policy file, identified by its digest.
+/// A token that is in no policy file, and the only provider that may be asked about it.
 package struct PendingToken: Equatable, Sendable {
-  /// The token's SHA-256.
-  package let digest: Digest
+  /// What the answer is cached under.
+  package let key: Digest
+  /// The index in `IntrospectionTable.providers`.
+  package let provider: Int32
+  /// The token, in the bytes of the request.
+  package let token: Range<Int>
 }

@@ -4,8 +4,9 @@ extension Policy {
   /// Repeats admission under this policy for a request that an older policy admitted. The request continues if it is
   /// admitted again for the same client and to the same instance.
   ///
-  /// Returns when the token expires under this policy. Never changes where an exchange goes. Rejects a token that only
-  /// an introspection endpoint can verify. Does not allocate.
+  /// Returns when the token expires under this policy. Never changes where an exchange goes. Asks no introspection
+  /// endpoint: the caller holds the answer that admitted the request in `caches`, and it is judged again; if the policy
+  /// has another provider for the token by now, the request is rejected.
   ///
   /// - Parameters:
   ///   - head: the admitted head, with its `bytes`.
@@ -25,7 +26,7 @@ extension Policy {
       // A request admitted as a read has no audit intent and may be retried, so it must not become a write.
       guard admission.isWrite || !current.isWrite else { throw .auditUnavailable }
       return current.principal.expiry
-    case .pending: throw .tokenUnknown
+    case .pending: throw .introspectionUnavailable
     }
   }
 }

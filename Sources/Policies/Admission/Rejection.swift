@@ -8,6 +8,8 @@ package enum Rejection: Error, Equatable, Sendable {
   case tokenExpired
   case tokenRevoked
   case networkForbidden
+  /// The token's introspection endpoint gives no usable answer.
+  case introspectionUnavailable
   /// The client requires a TLS certificate, and the caller has none or another one.
   case certificateMismatch
   case pathMalformed(PathFault)
@@ -49,6 +51,7 @@ extension Rejection {
     case .tokenRevoked: .tokenRevoked
     case .networkForbidden: .networkForbidden
     case .certificateMismatch: .certificateMismatch
+    case .introspectionUnavailable: .introspectionUnavailable
     case .pathMalformed: .requestMalformed
     case .routeUnknown: .routeUnknown
     case .methodNotAllowed: .methodNotAllowed
@@ -86,7 +89,8 @@ extension Rejection {
     // RFC 8705 §3: a token with another certificate is an invalid token.
     case .tokenUnknown, .tokenExpired, .tokenRevoked, .certificateMismatch: challenges.invalidToken
     case .scopeInsufficient(let scope): #"Bearer realm="blnk", error="insufficient_scope", scope="\#(scope.text)""#
-    case .networkForbidden, .pathMalformed, .routeUnknown, .methodNotAllowed, .instanceRequired, .instanceMalformed,
+    case .networkForbidden, .introspectionUnavailable, .pathMalformed, .routeUnknown, .methodNotAllowed,
+      .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited,
       .concurrencyLimited,
       .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
@@ -99,7 +103,7 @@ extension Rejection {
     switch self {
     case .methodNotAllowed(let methods): methods.allow
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
-      .certificateMismatch,
+      .certificateMismatch, .introspectionUnavailable,
       .pathMalformed, .routeUnknown, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited,
       .instanceUnavailable,
@@ -114,7 +118,7 @@ extension Rejection {
     case .rateLimited(let budget): budget.resetSeconds
     case .instanceUnavailable(let milliseconds): Int((milliseconds + 999) / 1_000)
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
-      .certificateMismatch,
+      .certificateMismatch, .introspectionUnavailable,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
       .concurrencyLimited, .instanceBusy,
@@ -129,7 +133,7 @@ extension Rejection {
     case .rateLimited(let budget): budget
     case .concurrencyLimited(let max): RateBudget(.concurrent, quota: max, windowSeconds: 1, resetSeconds: 1)
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
-      .certificateMismatch,
+      .certificateMismatch, .introspectionUnavailable,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
       .instanceUnavailable, .instanceBusy,
@@ -141,7 +145,8 @@ extension Rejection {
   /// Whether the reply has `"outcome": "not_sent"`.
   package var saysNotSent: Bool {
     switch self {
-    case .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .instanceUnavailable, .instanceBusy,
+    case .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .instanceUnavailable,
+      .instanceBusy,
       .auditUnavailable, .draining:
       true
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
@@ -157,7 +162,7 @@ extension Rejection {
     switch self {
     case .bodyTooLarge, .draining: true
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
-      .certificateMismatch,
+      .certificateMismatch, .introspectionUnavailable,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .rateLimited,
       .concurrencyLimited,

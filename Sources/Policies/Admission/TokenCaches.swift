@@ -3,6 +3,7 @@ package struct TokenCaches: ~Copyable {
   /// Digests of tokens in policy files; has no part in any decision.
   package var digests: TokenDigests
   package var signed: SignedTokens
+  package var introspected = IntrospectedTokens()
 
   /// - Parameter random: gives the seeds.
   package init(using random: inout some RandomNumberGenerator) {

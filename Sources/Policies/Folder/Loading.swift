@@ -48,6 +48,7 @@ package struct FolderPolicy: Sendable {
     guard let policy = loader.load() else { return LoadResult(policy: nil, findings: log.findings) }
     base = policy
     revocations.reportUnused(in: policy, reading, log: log)
+    policy.reportUnknownNames(ofIntrospection: "\(reading.folder.path)/gateway.json", log: log)
     return LoadResult(policy: policy.revoking(revocations), findings: log.findings)
   }
 

@@ -71,7 +71,8 @@ package struct Revocations: Equatable, Sendable {
           message: "there is no client \"\(name)\"\(suggestion(for: name, among: known))"))
     }
     let unknown = tokens.count { policy.tokens.index(of: $0) == nil }
-    if unknown > 0 {
+    // The other tokens may be those of an introspection provider.
+    if unknown > 0, policy.introspection == nil {
       log.append(
         Finding(
           .note, file: file, keyPath: "revoked.tokens",
@@ -90,6 +91,6 @@ extension Policy {
     let names = Set(revocations.clients.map { Array($0.utf8)[...] })
     return with(
       names.isEmpty ? clients : clients.revoking { names.contains($0) }, tokens.revoking(revocations.tokens), file,
-      revokedIDs: revocations.tokenIDs)
+      revokedIDs: revocations.tokenIDs, revokedTokens: revocations.tokens)
   }
 }

@@ -26,6 +26,8 @@ package struct GatewaySettings: Sendable {
   }
   /// Asked for each request; comparing `oauth` with nil copies it.
   package private(set) var hasTokenEndpoint = false
+  /// Other servers whose opaque tokens are accepted after asking them.
+  package var introspection: [IntrospectionProvider] = []
   package var limits = GatewayLimits()
   package var timeouts = GatewayTimeouts()
 }

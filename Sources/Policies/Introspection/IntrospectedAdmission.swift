@@ -1,0 +1,87 @@
+import Digests
+import HTTP1
+
+extension Policy {
+  /// Authenticates a token that is in no policy file and that the gateway has not signed.
+  ///
+  /// Everything but the answer itself is decided for each request.
+  @inline(never)
+  func introspected(
+    _ presented: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ corePath: Range<Int>,
+    from caller: Caller?, at now: UnixSeconds, _ cache: inout IntrospectedTokens, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> Authentication {
+    let token = bytes.extracting(presented)
+    guard let introspection, let index = introspection.provider(for: token) else { throw .tokenUnknown }
+    trace.providerIndex = index
+    guard introspection.revoked.isEmpty || !introspection.revoked.contains(SHA256.digest(of: token)) else {
+      throw .tokenRevoked
+    }
+    let key = introspection.key(of: token, askedAt: index)
+    let entry = introspection.entries[Int(index)]
+    let seconds =
+      mayWrite(head, bytes, corePath) ? entry.provider.cacheWriteSeconds : entry.provider.cacheSeconds
+    switch cache.result(of: key, at: now, secondsMax: seconds) {
+    case .active(let answer):
+      let principal = try principal(answer, entry, index, at: now, noting: &trace)
+      guard !clients.isRevoked(Int(principal.clientIndex)) else { throw .tokenRevoked }
+      if let caller { try clients.check(caller, Int(principal.clientIndex)) }
+      cache.use(answer, key)
+      return .principal(principal)
+    case .inactive: throw .tokenUnknown
+    case .unavailable: throw .introspectionUnavailable
+    case nil: return .pending(PendingToken(key: key, provider: index, token: presented))
+    }
+  }
+
+  // MARK: Details
+
+  private func principal(
+    _ answer: IntrospectionAnswer, _ entry: IntrospectionTable.Entry, _ index: Int32, at now: UnixSeconds,
+    noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> Principal {
+    let client: Int32
+    do throws(AnswerRefusal) {
+      try answer.check(entry.provider, at: now)
+      client = try self.client(of: answer, entry)
+      trace.clientIndex = client
+      try checkAge(of: answer, client)
+    } catch {
+      trace.answerRefusal = error
+      throw error.rejection
+    }
+    var granted = ScopeSet()
+    for scope in answer.scopes {
+      if let set = entry.scopes[scope] { granted.formUnion(set) }
+    }
+    return Principal(
+      expiry: answer.expiry.map { UnixSeconds($0) }, clientIndex: client, source: .introspected(index),
+      scopes: granted.intersection(clients.scopes(of: Int(client))))
+  }
+
+  private func checkAge(of answer: IntrospectionAnswer, _ client: Int32) throws(AnswerRefusal) {
+    guard let notBefore = clients.tokensNotBefore(of: Int(client)) else { return }
+    guard let issuedAt = answer.issuedAt, issuedAt >= notBefore.rawValue else { throw .tooOld }
+  }
+
+  /// A `sub` that equals the `client_id` is the server's client itself, and no user.
+  private func client(
+    of answer: IntrospectionAnswer, _ entry: IntrospectionTable.Entry
+  ) throws(AnswerRefusal) -> Int32 {
+    let byID = answer.clientID.flatMap { entry.byClientID[$0] }
+    let bySubject = answer.subject.flatMap { $0 == answer.clientID ? nil : entry.bySubject[$0] }
+    guard let byID else {
+      guard let bySubject else { throw .unknownClient }
+      return bySubject
+    }
+    guard bySubject == nil || bySubject == byID else { throw .ambiguousClient }
+    return byID
+  }
+
+  /// Whether the request is a write, as far as its route is known; without a route it is rejected anyway.
+  private func mayWrite(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ corePath: Range<Int>) -> Bool {
+    guard (try? checkPath(bytes, head.path)) != nil, let match = routes.match(bytes, corePath: corePath),
+      let route = try? routes.route(head.method, at: match)
+    else { return false }
+    return routes.routes[Int(route)].isWrite
+  }
+}
