@@ -63,3 +63,7 @@ static inline int curl_multi_take_result(CURLM *multi) {
 static inline CURLMcode curl_multi_run_all(CURLM *multi, int *running) {
   return curl_multi_socket_all(multi, running);
 }
+// Gets what arrives: the bytes, their size and count, and the pointer of CURLOPT_WRITEDATA.
+static inline CURLcode curl_easy_set_write_data(CURL *handle, void *data) {
+  return curl_easy_setopt(handle, CURLOPT_WRITEDATA, data);
+}
