@@ -111,7 +111,8 @@ let package = Package(
     tests(
       of: "Gateway",
       uses: [
-        "Bytes", "Counters", "Digests", "HTTP1", "Policies", "Reactor", "System", "Telemetry", "TestFolders",
+        "Bytes", "Counters", "Digests", "HTTP1", "LoopSupport", "Policies", "Reactor", "System", "Telemetry",
+        "TestFolders",
         "TestSupport", "TestValues", "Upstream",
       ]),
     tests(of: "OAuth", uses: ["Digests", "TestValues"]),

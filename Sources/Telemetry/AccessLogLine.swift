@@ -45,6 +45,7 @@ struct AccessLogLine {
         out.append(hex: prefix)
         out.append("\"")
       }
+      out.append(#","issuer":""#, record.issuer)
       out.append(#","instance":""#, json: instance)
       out.append(#","method":""#, json: head.extracting(texts.method))
       out.append(#","route":""#, json: route)

@@ -12,6 +12,8 @@ package struct ExchangeRecord: ~Copyable {
   /// The first four bytes of the id of a token that the gateway has signed; then there is no digest.
   package var tokenIDPrefix: UInt32?
 
+  /// The introspection provider of the token; nil: the token is the gateway's own, or unknown.
+  package var issuer: String?
   /// The code of a local reply; a literal.
   package var code: String?
   /// `not_sent` or `unknown` if the upstream failed; a literal.
@@ -43,6 +45,7 @@ package struct ExchangeRecord: ~Copyable {
     (status, tokenDigestPrefix, tokenIDPrefix) = (0, nil, nil)
     if code != nil { (code, outcome, fault) = (nil, nil, nil) }
     if fault != nil { fault = nil }
+    if issuer != nil { issuer = nil }
     (bytesIn, bytesOut, tries, pooled) = (0, 0, 0, nil)
     (total, firstByte, connect, queue) = (0, nil, nil, nil)
   }
@@ -51,8 +54,8 @@ package struct ExchangeRecord: ~Copyable {
   @inline(__always)
   var literalBytes: Int {
     // Most exchanges have none of these.
-    guard code != nil || outcome != nil || fault != nil else { return 0 }
-    return (code?.utf8.count ?? 0) + (outcome?.utf8.count ?? 0) + (fault?.utf8.count ?? 0)
+    guard code != nil || outcome != nil || fault != nil || issuer != nil else { return 0 }
+    return (issuer?.utf8.count ?? 0) + (code?.utf8.count ?? 0) + (outcome?.utf8.count ?? 0) + (fault?.utf8.count ?? 0)
   }
 }
 

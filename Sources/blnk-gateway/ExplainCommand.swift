@@ -7,7 +7,8 @@ extension Command {
     name: "explain", summary: "show whether a request would be relayed, and which rule decides",
     usage: "(--client ID | --token-stdin) --method METHOD --target TARGET [OPTIONS]",
     description: """
-      Runs the gateway's own admission code on the policy folder. Sends nothing.
+      Runs the gateway's own admission code on the policy folder. Sends nothing, except
+      that a token in no policy file is shown to its server of "introspection".
 
       Prints one line per step, then "relayed:" and the request that Core would get,
       or "rejected:" with status and code. Networks are not checked, because they
@@ -51,11 +52,20 @@ extension Command {
     }
     if let note = reading.skippedNote { Console.log(note.description) }
     let host = arguments.value("--host") ?? "gateway"
-    guard let explanation = policy.explain(identity, method: method, target: target, host: host, at: .now) else {
+    guard let explanation = explain(policy, identity, method: method, target: target, host: host, arguments) else {
       throw .failed("explain: unknown client \"\(arguments.value("--client") ?? "")\" in \(folder.path)")
     }
     try arguments.isSet("--json") ? Console.print(json(explanation)) : print(explanation)
     return explanation.rejection == nil || arguments.isSet("--exit-zero") ? 0 : 1
+  }
+
+  private static func explain(
+    _ policy: Policy, _ identity: Explanation.Identity, method: String, target: String, host: String,
+    _ arguments: Arguments
+  ) -> Explanation? {
+    // Without the secret no server would answer.
+    let ask = arguments.isSet("--without-keys") ? nil : introspectNow
+    return policy.explain(identity, method: method, target: target, host: host, at: .now, asking: ask)
   }
 
   private static func identity(_ arguments: Arguments) throws(CommandFault) -> Explanation.Identity {

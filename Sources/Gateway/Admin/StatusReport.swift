@@ -96,6 +96,24 @@ private struct GatewayStatus: Encodable {
     }
   }
 
+  struct Introspection: Encodable {
+    let provider: String
+    let breaker: String
+    let asked: Int
+    let hits: Int
+    let inactive: Int
+    let faults: Int
+
+    init(_ reading: IntrospectionReading) {
+      provider = reading.name
+      breaker = reading.breaker?.label ?? ""
+      asked = reading.asked
+      hits = reading.hits
+      inactive = reading.inactive
+      faults = reading.faults
+    }
+  }
+
   struct Failure: Encodable {
     let at: String
     let message: String
@@ -114,6 +132,8 @@ private struct GatewayStatus: Encodable {
   let policy: PolicyStatus
   let accessLogLinesLost: Int?
   let audit: Audit?
+  /// nil: no provider is configured.
+  let introspection: [Introspection]?
 
   init(_ state: GatewayState) {
     version = gatewayVersion
@@ -136,6 +156,8 @@ private struct GatewayStatus: Encodable {
       faults: Array(inForce.faults.prefix(Self.faultsMax)), faultCount: inForce.faults.count)
     accessLogLinesLost = state.log?.droppedLines
     audit = state.audit().map(Audit.init)
+    let providers = state.introspections().filter { $0.breaker != nil }.map(Introspection.init)
+    introspection = providers.isEmpty ? nil : providers
   }
 }
 

@@ -20,6 +20,8 @@ final class Exchange: ConnectionDelegate {
   /// The connection's registration.
   var registration = Registration.none
   var state: RequestState
+  /// nil for almost every request: not part of the state, so that it need not be reset.
+  var introspection: Introspection?
   /// Not part of the state, because resetting it in place saves 150 instructions per request.
   var record = ExchangeRecord(RequestID(high: 0, low: 0), startedAt: 0, status: 0)
 

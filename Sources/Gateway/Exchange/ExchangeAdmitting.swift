@@ -32,7 +32,7 @@ extension Exchange {
     let snapshot = worker.snapshot
     state.snapshot = snapshot
     state.epoch = worker.admissionEpoch
-    admit(input, snapshot, connection)
+    withHeldIntrospection { admit(input, snapshot, connection) }
   }
 
   /// Decides whether the request is relayed to its instance.
@@ -44,9 +44,7 @@ extension Exchange {
           noting: &state.trace)
       }
       switch decision {
-      case .pending:
-        handle(.introspectionStarted, connection)
-        suspend()
+      case .pending(let token): introspect(token, snapshot, connection)
       case .admitted(let admission):
         let access = snapshot.access(to: admission.instanceIndex)
         // Moving the access into the state last saves a retain and release: 50 instructions per request.
@@ -56,6 +54,7 @@ extension Exchange {
           state.access = access
           throw error
         }
+        if case .introspected(let provider) = admission.principal.source { holdIntrospection(provider, snapshot) }
         state.admission = admission
         state.expiry = admission.principal.expiry
         proceed(admission, access, input, connection)
@@ -70,6 +69,7 @@ extension Exchange {
   private func handleRejection(
     _ rejection: Rejection, _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
   ) {
+    if let refusal = state.trace.answerRefusal { record.fault = "introspection: \(refusal.text)" }
     guard input.buffer.withBytes({ bytes in input.parser.head.isServerWideOptions(bytes) }) else {
       return reject(LocalReply(rejection, snapshot.policy.challenges), connection)
     }
@@ -133,10 +133,12 @@ extension Exchange {
     }
     let current = worker.snapshot
     do throws(Rejection) {
-      state.expiry = try input.buffer.withBytes { bytes throws(Rejection) in
-        try current.policy.readmit(
-          input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenCaches,
-          sameAs: admission, by: snapshot.policy)
+      state.expiry = try withHeldIntrospection { () throws(Rejection) in
+        try input.buffer.withBytes { bytes throws(Rejection) in
+          try current.policy.readmit(
+            input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenCaches,
+            sameAs: admission, by: snapshot.policy)
+        }
       }
       state.epoch = worker.admissionEpoch
       return true

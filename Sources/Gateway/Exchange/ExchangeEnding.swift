@@ -99,6 +99,7 @@ extension Exchange {
     noteEnding(ending)
     releaseUpstream(isReusable: isUpstreamReusable(ending))
     if let ticket = state.grantTicket { worker.grants?.withdraw(ticket) }
+    if introspection != nil { endIntrospection() }
     if let permit = state.permit.take() { permit.release(now: loop.nowNanoseconds) }
     // Moved out, so that an exchange in the free list retains no policy.
     finishRecord(connection, state.snapshot.take(), state.access.take())

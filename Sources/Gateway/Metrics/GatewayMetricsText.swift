@@ -22,6 +22,7 @@ extension PrometheusText {
     writeEndCodes(state)
     writeConnections(state)
     writePolicy(state.policyInForce)
+    writeIntrospection(state)
     if let log = state.log {
       single(
         "blnk_gateway_access_log_lines_lost_total", .counter,
@@ -118,6 +119,30 @@ extension PrometheusText {
     let since = "blnk_gateway_config_last_reload_success_timestamp_seconds"
     family(since, .gauge, "Unix time at which the policy in force was loaded.")
     sample(since, nanoseconds: Int(policy.since) * 1_000)
+  }
+
+  private mutating func writeIntrospection(_ state: GatewayState) {
+    let readings = state.introspections()
+    guard !readings.isEmpty else { return }
+    let counts: [(String, String, (IntrospectionReading) -> Int)] = [
+      ("asked", "Questions sent to the introspection endpoint.", \.asked),
+      ("hits", "Requests that a remembered answer has admitted.", \.hits),
+      ("inactive", "Answers that the token is not active.", \.inactive),
+      ("faults", "Questions without a usable answer.", \.faults),
+    ]
+    for (key, help, count) in counts {
+      let name = "blnk_gateway_introspection_\(key)_total"
+      family(name, .counter, help)
+      for reading in readings { sample(name, reading.label, value: count(reading)) }
+    }
+    let breaker = "blnk_gateway_introspection_breaker_state"
+    family(breaker, .gauge, "Circuit breaker of the introspection endpoint: 0 closed, 1 probing, 2 open.")
+    for reading in readings {
+      if let phase = reading.breaker { sample(breaker, reading.label, value: phase.level) }
+    }
+    let latency = "blnk_gateway_introspection_duration_seconds"
+    family(latency, .histogram, "Time until the introspection endpoint has answered.")
+    for reading in readings { histogram(latency, reading.label, reading.latency) }
   }
 
   private mutating func write(_ process: ProcessReading, startedAt: Int64) {

@@ -13,6 +13,7 @@ final class GatewayState: Sendable {
   let startedAt = SystemClock.wallMicroseconds
   let loops: [Loop]
   let log: AccessLog?
+  let introspection = IntrospectionService()
   /// The state of the audit log; nil without one.
   let audit: @Sendable () -> AuditState?
   /// Set before draining begins, so that a load balancer has time to notice.
@@ -80,6 +81,21 @@ final class GatewayState: Sendable {
   }
 
   private static let turnNanosecondsMax: Int64 = 10_000_000_000
+
+  /// The introspection providers of this and earlier policies, sorted by name.
+  func introspections() -> [IntrospectionReading] {
+    var readings: [String: IntrospectionReading] = [:]
+    for provider in policyInForce.generation.policy.introspection?.providers ?? [] {
+      readings[provider.name] = IntrospectionReading(
+        name: provider.name, breaker: introspection.state(of: provider).breaker.breakerPhase)
+    }
+    for loop in loops {
+      for (name, metrics) in loop.metrics.introspections {
+        readings[name, default: IntrospectionReading(name: name)].add(metrics)
+      }
+    }
+    return readings.values.sorted { $0.name < $1.name }
+  }
 
   /// The instances of this and earlier policies, sorted by id.
   func instances() -> [InstanceReading] {
@@ -153,4 +169,31 @@ struct InstanceReading {
 
 extension RequestKind {
   fileprivate var order: String { String(decoding: route, as: UTF8.self) }
+}
+
+/// The metrics of one introspection provider, over all loops.
+struct IntrospectionReading {
+  let name: String
+  /// nil: the policy in force no longer has it.
+  var breaker: BreakerPhase?
+  private(set) var asked = 0
+  private(set) var hits = 0
+  private(set) var inactive = 0
+  private(set) var faults = 0
+  private(set) var latency = HistogramReading()
+
+  init(name: String, breaker: BreakerPhase? = nil) {
+    self.name = name
+    self.breaker = breaker
+  }
+
+  mutating func add(_ metrics: IntrospectionMetrics) {
+    asked += metrics.asked.current
+    hits += metrics.hits.current
+    inactive += metrics.inactive.current
+    faults += metrics.faults.current
+    latency += metrics.latency.reading
+  }
+
+  var label: PrometheusText.Labels { [("provider", Array(name.utf8))] }
 }

@@ -16,6 +16,7 @@ final class LoopMetrics: Sendable {
   let ownTime = Histogram()
   /// Exchanges that ended before an instance was resolved.
   let withoutInstance = InstanceMetrics()
+  private let byProvider = Mutex<[String: IntrospectionMetrics]>([:])
   private let byInstance = Mutex<[String: InstanceMetrics]>([:])
   /// Events that were illegal in an exchange's state: bugs.
   let internalFaults = Counter()
@@ -24,6 +25,13 @@ final class LoopMetrics: Sendable {
 
   /// The loop's metrics of an instance, made at the first call.
   func instance(_ id: String) -> InstanceMetrics { byInstance.withLock { $0.value(id, orElse: InstanceMetrics()) } }
+
+  /// The loop's metrics of an introspection provider, made at the first call.
+  func introspection(_ name: String) -> IntrospectionMetrics {
+    byProvider.withLock { $0.value(name, orElse: IntrospectionMetrics()) }
+  }
+
+  var introspections: [String: IntrospectionMetrics] { byProvider.withLock(\.self) }
 
   /// Counts an exchange that ended with this code, or a connection that was refused with it.
   func ended(with code: GatewayCode) { endsByCode[Int(code.rawValue)].count.add() }

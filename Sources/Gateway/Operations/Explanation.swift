@@ -1,3 +1,4 @@
+import Background
 import Bytes
 import Digests
 import HTTP1
@@ -36,8 +37,10 @@ extension Policy {
   ///   - method: for example `GET`.
   ///   - target: path and query, for example `/proxy/balances?instance_id=inst_demo`.
   ///   - host: the value of `Host`.
+  ///   - ask: asks an introspection provider about a token; nil: none is asked.
   package func explain(
-    _ identity: Explanation.Identity, method: String, target: String, host: String = "gateway", at now: UnixSeconds
+    _ identity: Explanation.Identity, method: String, target: String, host: String = "gateway", at now: UnixSeconds,
+    asking ask: ((IntrospectionProvider, _ token: [UInt8]) -> IntrospectionResult)? = nil
   ) -> Explanation? {
     let bytes = request(from: identity, method: method, target: target, host: host)
     var parser = RequestHeadParser(limits: HeadLimits(settings.limits))
@@ -51,6 +54,7 @@ extension Policy {
     var report: SignedTokenReport?
     if case .token(let token) = identity { report = self.report(onSigned: token, revoked: revoked ?? [], at: now) }
     report?.knowsRevocations = revoked != nil
+    var answer: Explanation.Step?
     do throws(Rejection) {
       let principal: Principal
       switch identity {
@@ -59,17 +63,28 @@ extension Policy {
         var caches = TokenCaches(using: &random)
         caches.signed.revoke(revoked ?? [])
         // Without an address: networks are not checked.
-        principal = try authenticate(
-          parser.head, bytes.span, from: nil, at: now, &caches, noting: &trace
-        ).requirePrincipal()
+        let first = try authenticate(parser.head, bytes.span, from: nil, at: now, &caches, noting: &trace)
+        if case .pending(let pending) = first, let introspection {
+          let provider = introspection.provider(pending.provider)
+          let result =
+            ask?(provider, pending.token.map { bytes[$0] })
+            ?? .unavailable(reason: "not asked: its secret was not read")
+          answer = Explanation.Step(result, of: provider)
+          caches.introspected.held = SettledIntrospection(key: pending.key, result)
+          principal = try authenticate(
+            parser.head, bytes.span, from: nil, at: now, &caches, noting: &trace
+          ).requirePrincipal()
+        } else {
+          principal = try first.requirePrincipal()
+        }
       case .client(let id):
         guard let index = clients.firstIndex(where: { $0.id == id }) else { return nil }
         principal = try assume(Int32(index), noting: &trace)
       }
       let admission = try authorize(principal, parser.head, bytes.span, noting: &trace)
-      return .relayed(self, trace, report, admission, destination(parser.head, bytes.span, admission))
+      return .relayed(self, trace, report, admission, destination(parser.head, bytes.span, admission), after: answer)
     } catch {
-      return .rejected(self, trace, report, error)
+      return .rejected(self, trace, report, error, after: answer)
     }
   }
 
@@ -117,29 +132,33 @@ extension Explanation {
 
   fileprivate static func relayed(
     _ policy: Policy, _ trace: AdmissionTrace, _ report: SignedTokenReport?, _ admission: Admission,
-    _ destination: String
+    _ destination: String, after answer: Step?
   ) -> Explanation {
     let resolve = Step(name: "resolve", isPassed: true, text: policy.describeInstance(trace, named: admission.form))
     let limit = Step(name: "limit", isPassed: true, text: policy.describeLimits(on: admission))
-    let steps = passed(policy, trace, report).filter { $0.name != resolve.name } + [resolve, limit]
+    let steps = passed(policy, trace, report, after: answer).filter { $0.name != resolve.name } + [resolve, limit]
     return Explanation(steps: steps, rejection: nil, destination: destination)
   }
 
   fileprivate static func rejected(
-    _ policy: Policy, _ trace: AdmissionTrace, _ report: SignedTokenReport?, _ rejection: Rejection
+    _ policy: Policy, _ trace: AdmissionTrace, _ report: SignedTokenReport?, _ rejection: Rejection,
+    after answer: Step?
   ) -> Explanation {
     let name = rejection.step
-    let before = passed(policy, trace, report).prefix { $0.name != name }
+    let before = passed(policy, trace, report, after: answer).prefix { $0.name != name }
     let step = Step(name: name, isPassed: false, text: policy.rule(behind: rejection, trace, report))
     return Explanation(
       steps: before + [step], rejection: (rejection.code.status, rejection.code.text), destination: nil)
   }
 
   /// The steps that the trace shows as passed, in order.
+  ///
+  /// - Parameter answer: of an introspection provider.
   private static func passed(
-    _ policy: Policy, _ trace: AdmissionTrace, _ report: SignedTokenReport?
+    _ policy: Policy, _ trace: AdmissionTrace, _ report: SignedTokenReport?, after answer: Step?
   ) -> [Step] {
     var steps = [Step(name: "parse", isPassed: true, text: "the request line is well formed")]
+    if let answer { steps.append(answer) }
     if let client = policy.client(trace) {
       let note = trace.tokenIndex < 0 ? report?.text ?? "" : policy.describeToken(trace.tokenIndex)
       steps.append(Step(name: "authenticate", isPassed: true, text: "client \(client.id.text)\(note)"))
@@ -163,7 +182,7 @@ extension Rejection {
   fileprivate var step: String {
     switch self {
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
-      .certificateMismatch:
+      .certificateMismatch, .introspectionUnavailable:
       "authenticate"
     case .pathMalformed, .routeUnknown, .methodNotAllowed: "route"
     case .scopeInsufficient: "authorize"
@@ -232,7 +251,10 @@ extension Policy {
     if rejection.step == "authenticate", let refusal = report?.refusal(settings.oauth) {
       return "\(rejection.message) \(refusal)"
     }
+    if let refusal = trace.answerRefusal { return "\(rejection.message) Reason: \(refusal.text)." }
     switch rejection {
+    case .tokenUnknown where trace.providerIndex >= 0:
+      return "\(rejection.message) No \"tokens\" has its digest, and its introspection provider does not vouch for it."
     case .tokenUnknown: return "\(rejection.message) No \"tokens\" in \(name) has its digest."
     case .tokenExpired: return "\(rejection.message) \(name).tokens: \"expires\" has passed."
     case .tokenRevoked: return "\(rejection.message) \(name).revoked is true."
@@ -250,9 +272,49 @@ extension Policy {
     case .instanceUnknown: return "\(rejection.message) instances.json has no such entry."
     case .instanceMisconfigured: return "\(rejection.message) See `blnk-gateway check`."
     case .instanceReadOnly: return "\(rejection.message) Its \"writes\" is false in instances.json."
-    case .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown, .instanceMalformed, .bodyTooLarge,
+    case .introspectionUnavailable, .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown,
+      .instanceMalformed, .bodyTooLarge,
       .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
       return rejection.message
+    }
+  }
+}
+
+// MARK: Introspection
+
+/// Asks an introspection provider on the calling thread.
+package func introspectNow(_ provider: IntrospectionProvider, _ token: [UInt8]) -> IntrospectionResult {
+  IntrospectionResult(IntrospectionClient.askNow(IntrospectionEndpoint(provider), token))
+}
+
+extension Explanation.Step {
+  /// The provider's answer, whose texts may contain anything.
+  fileprivate init(_ result: IntrospectionResult, of provider: IntrospectionProvider) {
+    name = "introspect"
+    switch result {
+    case .active(let answer):
+      isPassed = true
+      let texts: [(String, String?)] = [
+        ("client_id", answer.clientID), ("sub", answer.subject), ("iss", answer.issuer),
+        ("aud", answer.audiences?.joined(separator: " ")), ("scope", answer.scopes.joined(separator: " ")),
+        ("exp", answer.expiry.map { String($0) }), ("iat", answer.issuedAt.map { String($0) }),
+      ]
+      let known = texts.compactMap { key, text in text.map { "\(key) \"\(Self.escaped($0))\"" } }
+      text = "\(provider.name) answers active: \(known.joined(separator: ", "))"
+    case .inactive:
+      isPassed = false
+      let hint = provider.audience == nil ? "" : " (Keycloak 26.6.2 and later: also if \"client_id\" is not in its aud)"
+      text = "\(provider.name) answers that the token is not active\(hint)"
+    case .unavailable(let reason):
+      isPassed = false
+      text = "\(provider.name): \(reason)"
+    }
+  }
+
+  private static func escaped(_ text: String) -> String {
+    text.unicodeScalars.reduce(into: "") { result, scalar in
+      let isPlain = scalar.isASCII && scalar.value >= 0x20 && scalar.value != 0x7f && scalar != "\""
+      result += isPlain ? String(scalar) : scalar.escaped(asASCII: true)
     }
   }
 }

@@ -29,6 +29,7 @@ package final class Server: Sendable {
   private let control: Mutex<Control>
   private let reporter: Reporter
   private let grants: GrantRegistry
+  private let introspection: IntrospectionService
   private let accepted: AcceptedKeys?
 
   /// Binds the listeners and starts the loops. The gateway then serves requests.
@@ -86,9 +87,10 @@ package final class Server: Sendable {
       report: report)
     grants.apply(policy.settings.oauth)
     self.grants = grants
+    introspection = state.introspection
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", generation, gate, log, audit, grants, failedAddresses,
+        name: "loop-\(index)", generation, gate, log, audit, grants, state.introspection, failedAddresses,
         listeners: index == 0 ? listeners : [],
         sharedBy: handles, report: report)
     }
@@ -121,6 +123,7 @@ package final class Server: Sendable {
       policy.settings.limits.connectionsMax = old.limits.connectionsMax
       policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
       grants.apply(policy.settings.oauth)
+      introspection.retain(policy)
       let generation = Generation(policy, following: control.generation, accepted)
       for worker in workers { worker.post(.install(generation)) }
       state.installed(generation, faults)
@@ -321,8 +324,8 @@ private struct RunningWorker: Sendable {
 
   func start(
     name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
-    _ grants: GrantRegistry, _ failedAddresses: FailedAddresses, listeners: [Reactor.Listener],
-    sharedBy handles: [LoopHandle],
+    _ grants: GrantRegistry, _ introspection: IntrospectionService, _ failedAddresses: FailedAddresses,
+    listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
     report: @escaping @Sendable (String) -> Void
   ) {
     let first = Handoff(generation)
@@ -332,6 +335,7 @@ private struct RunningWorker: Sendable {
           handle: loop, loops: handles.count, generation: first.take(), mailbox: mailbox, gate: gate,
           log: log?.makeBuffer(), audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
           grants: GrantPort(grants) { [loop] in loop.wake() },
+          introspection: IntrospectionPort(introspection, metrics, report: report) { [loop] in loop.wake() },
           metrics: metrics, failedAddresses: failedAddresses, report: report)
         worker.run(listeners, sharedBy: handles)
         proof.end()

@@ -75,6 +75,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   /// nil: writes are not audited.
   let audit: AuditPort?
   let grants: GrantPort?
+  let introspection: IntrospectionPort?
   let report: @Sendable (String) -> Void
   private var headLimits: HeadLimits
   /// Of each listener. Like the listeners, they change only at a restart.
@@ -112,7 +113,8 @@ final class Worker: EventHandler, EventLoopDelegate {
   ///   - makeLink: replaces libcurl in a simulation.
   init(
     handle: LoopHandle, loops: Int, generation: Generation, mailbox: Mailbox, gate: ConnectionGate,
-    log: AccessLogBuffer?, audit: AuditPort? = nil, grants: GrantPort? = nil, metrics: LoopMetrics = LoopMetrics(),
+    log: AccessLogBuffer?, audit: AuditPort? = nil, grants: GrantPort? = nil,
+    introspection: IntrospectionPort? = nil, metrics: LoopMetrics = LoopMetrics(),
     failedAddresses: FailedAddresses = FailedAddresses(), kernel: (any Kernel)? = nil, makeLink: LinkMaker? = nil,
     report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
@@ -123,6 +125,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     self.metrics = metrics
     self.audit = audit
     self.grants = grants
+    self.introspection = introspection
     self.report = report
     timeouts = generation.policy.settings.timeouts
     downstreamLimits = DownstreamLimits(generation.policy.settings)
@@ -255,6 +258,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   func woken() {
     audit?.deliver()
     grants?.deliver()
+    deliverIntrospections()
     for message in mailbox.takeAll() {
       switch message {
       case .announceDrain:
@@ -272,6 +276,13 @@ final class Worker: EventHandler, EventLoopDelegate {
       case .prove(let proof): proof.answer()
       case .stop: stop()
       }
+    }
+  }
+
+  private func deliverIntrospections() {
+    introspection?.deliver(now: loop.nowNanoseconds) { settled, askedAt, provider in
+      let now = UnixSeconds(loop.wallMicroseconds / 1_000_000)
+      tokenCaches.introspected.insert(settled, askedAt: askedAt, at: now, secondsMax: provider.cacheSeconds)
     }
   }
 

@@ -112,6 +112,9 @@ extension Snapshot {
   ) {
     let (peer, via) = (connection.peer.text, connection.peer.via)
     let now = worker.loop.nowNanoseconds / 1_000
+    if trace.providerIndex >= 0, let table = policy.introspection {
+      record.issuer = table.provider(trace.providerIndex).name
+    }
     policy.withNames(of: trace) { client, token, instance, route, operation in
       connection.withRequestTexts { texts, head in
         worker.log?.append(

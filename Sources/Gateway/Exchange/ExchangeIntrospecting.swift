@@ -1,0 +1,72 @@
+import Bytes
+import Counters
+import Policies
+import Reactor
+import Telemetry
+
+/// Requests whose token only an introspection endpoint can verify.
+extension Exchange {
+  /// What an exchange knows about the introspection of its token.
+  enum Introspection {
+    case waiting(IntrospectionPort.Question)
+    /// The result that admits or rejects the request. Its endpoint is not asked again for this request.
+    case settled(SettledIntrospection)
+  }
+
+  /// Asks the endpoint, and waits.
+  @inline(never)
+  func introspect(_ pending: PendingToken, _ snapshot: Snapshot, _ connection: DownstreamConnection) {
+    guard let port = worker.introspection, let table = snapshot.policy.introspection, let input = connection.input
+    else { return reject(LocalReply(Rejection.tokenUnknown), connection) }
+    // Its provider was replaced while it waited.
+    if case .settled = introspection {
+      record.fault = "the token's introspection provider has changed during the request"
+      return reject(LocalReply(Rejection.introspectionUnavailable), connection)
+    }
+    let token = input.buffer.withBytes { bytes in pending.token.map { bytes[$0] } }
+    switch port.ask(
+      pending, token, table.provider(pending.provider), from: connection.peer.caller.address, at: wallSeconds,
+      now: loop.nowNanoseconds, for: self)
+    {
+    case .waiting(let question):
+      introspection = .waiting(question)
+      handle(.introspectionStarted, connection)
+      suspend()
+    case .unavailable(let reason):
+      record.fault = reason
+      reject(LocalReply(Rejection.introspectionUnavailable), connection)
+    }
+  }
+
+  /// The endpoint has answered, or has failed to. Ignored if the exchange no longer waits.
+  func introspectionSettled(_ settled: SettledIntrospection) {
+    guard state.machine.request == .awaitingIntrospection else { return }
+    introspection = .settled(settled)
+    if case .unavailable(let reason) = settled.result { record.fault = "introspection: \(reason)" }
+    schedule(.resumeAdmission)
+  }
+
+  /// Admits with the result that the exchange holds, if any.
+  func withHeldIntrospection<Result, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    if case .settled(let settled) = introspection { worker.tokenCaches.introspected.held = settled }
+    defer { worker.tokenCaches.introspected.held = nil }
+    return try body()
+  }
+
+  /// Holds the answer that has admitted the request, for admission before the first byte.
+  @inline(never)
+  func holdIntrospection(_ provider: Int32, _ snapshot: Snapshot) {
+    guard introspection == nil, let table = snapshot.policy.introspection else { return }
+    introspection = worker.tokenCaches.introspected.used.map(Introspection.settled)
+    worker.metrics.introspection(table.provider(provider).name).hits.add()
+  }
+
+  /// The exchange ends: nothing waits for the answer any more.
+  @inline(never)
+  func endIntrospection() {
+    if case .waiting(let question) = introspection { question.withdraw(self) }
+    introspection = nil
+  }
+}

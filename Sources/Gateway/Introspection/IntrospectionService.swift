@@ -1,0 +1,69 @@
+import Background
+import Digests
+import Policies
+import Synchronization
+import System
+import Upstream
+
+/// What all loops share about introspection providers: the threads that ask them, and their breakers.
+final class IntrospectionService: Sendable {
+  /// By definition: a changed one starts with an empty state.
+  private let states = Mutex<[Digest: IntrospectionState]>([:])
+
+  /// The state of a provider, made at the first call.
+  func state(of provider: IntrospectionProvider) -> IntrospectionState {
+    states.withLock { $0.value(provider.definition, orElse: IntrospectionState(provider)) }
+  }
+
+  /// Forgets providers that the policy does not have. Questions under way are still answered.
+  func retain(_ policy: Policy) {
+    let known = Set((policy.introspection?.providers ?? []).map(\.definition))
+    states.withLock { $0 = $0.filter { known.contains($0.key) } }
+  }
+}
+
+/// One provider's threads and breaker.
+final class IntrospectionState: Sendable {
+  let client: IntrospectionClient
+  let breaker = UpstreamState(BreakerBounds(failuresMax: 5, openMilliseconds: 1_000, openMillisecondsMax: 30_000))
+  private let reportDue = Atomic<Int64>(0)
+  private static let reportMilliseconds: Int64 = 10_000
+
+  init(_ provider: IntrospectionProvider) { client = IntrospectionClient(IntrospectionEndpoint(provider)) }
+
+  /// Whether a fault may be reported now: one every 10 s.
+  func mayReport(_ now: Int64) -> Bool {
+    let due = reportDue.load(ordering: .relaxed)
+    guard now >= due else { return false }
+    return reportDue.compareExchange(expected: due, desired: now + Self.reportMilliseconds, ordering: .relaxed)
+      .exchanged
+  }
+}
+
+extension IntrospectionEndpoint {
+  init(_ provider: IntrospectionProvider) {
+    self.init(
+      url: provider.url, clientID: Array(provider.clientID.utf8), clientSecret: provider.clientSecret.reveal())
+    caBundle = provider.caBundle?.bytes
+    timeoutMilliseconds = provider.timeoutMilliseconds
+    bytesMax = IntrospectionAnswer.bytesMax
+  }
+}
+
+extension IntrospectionResult {
+  /// Only a response with status 200 says anything about a token; everything else is a fault of the endpoint.
+  init(_ reply: IntrospectionReply) {
+    switch reply {
+    case .failed(let message): self = .unavailable(reason: message)
+    case .answered(status: 200, let body):
+      do throws(IntrospectionFault) {
+        self = try IntrospectionAnswer.read(body).map(IntrospectionResult.active) ?? .inactive
+      } catch {
+        self = .unavailable(reason: error.message)
+      }
+    case .answered(let status, _):
+      let hint = status == 401 || status == 403 ? ": check \"client_id\" and \"client_secret\"" : ""
+      self = .unavailable(reason: "the endpoint answered with status \(status)\(hint)")
+    }
+  }
+}

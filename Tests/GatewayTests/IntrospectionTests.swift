@@ -1,0 +1,361 @@
+import Foundation
+import LoopSupport
+import Synchronization
+import TestSupport
+import Testing
+
+/// Opaque tokens of other servers, over real sockets with a scripted introspection endpoint.
+@Suite(.scopedFixtures, .serialized) struct IntrospectionTests {
+  /// A gateway with the provider `corp`, whose endpoint answers as the test says.
+  private final class Stage: Sendable {
+    let core: ScriptedUpstream
+    let endpoint: ScriptedUpstream
+    let gateway: RunningGateway
+    private let answer: SharedAnswer
+
+    private final class SharedAnswer: Sendable {
+      let value = Mutex<@Sendable () -> ScriptedUpstream.Answer> { .bytes(ScriptedUpstream.json(#"{"active":false}"#)) }
+    }
+
+    init(
+      loops: Int = 1, url: String? = nil, provider: [String: any Sendable] = [:],
+      settings: [String: any Sendable] = [:]
+    ) throws {
+      let answer = SharedAnswer()
+      self.answer = answer
+      core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+      endpoint = try ScriptedUpstream { _ in answer.value.withLock(\.self)() }
+      let all = Self.settings(url ?? "http://127.0.0.1:\(endpoint.port)/introspect", provider)
+      gateway = try RunningGateway(
+        upstreams: [("one", core.port)], loops: loops,
+        gateway: ["admin": "127.0.0.1:0"].merging(all) { $1 }.merging(settings) { $1 })
+    }
+
+    static func settings(_ url: String, _ changes: [String: any Sendable] = [:]) -> [String: any Sendable] {
+      let provider: [String: any Sendable] = [
+        "url": url, "client_id": "gate way", "client_secret": ["env": "TEST_KEY"], "default": true,
+        "audience": "ledger", "scopes": ["ledger.read": ["proxy:read"], "ledger.write": ["proxy:write"]],
+        "clients": ["by_client_id": ["svc": "app"], "by_sub": ["alice": "reader"]], "timeout_s": 2,
+      ]
+      return ["introspection": ["corp": provider.merging(changes) { $1 }]]
+    }
+
+    func answers(_ answer: @escaping @Sendable () -> ScriptedUpstream.Answer) {
+      self.answer.value.withLock { $0 = answer }
+    }
+
+    func answers(_ json: String, status: String = "200 OK") {
+      answers { .bytes(ScriptedUpstream.json(json, status: status)) }
+    }
+
+    func ask(_ method: String = "GET", token: String = "opaque-1") throws -> TestMessage? {
+      try gateway.ask(method, IntrospectionTests.target, body: method == "POST" ? "{}" : nil, token: token)
+    }
+  }
+
+  static let target = "/proxy/balances?instance_id=one"
+  private static let active =
+    #"{"active":true,"client_id":"svc","aud":["ledger"],"scope":"ledger.read ledger.write","exp":4102444800}"#
+
+  // MARK: Answers
+
+  @Test func `an active token is admitted, and the endpoint is asked as RFC 7662 says`() throws {
+    let stage = try Stage()
+    stage.answers(Self.active)
+    #expect(try stage.ask(token: "a/b+c==")?.status == 200)
+    let question = try #require(stage.endpoint.requests.first?.message)
+    #expect(question.startLine == "POST /introspect HTTP/1.1")
+    #expect(question["Content-Type"] == "application/x-www-form-urlencoded")
+    #expect(question["Accept"] == "application/json")
+    // RFC 6749 §2.3.1: id and secret are form-encoded first.
+    let credentials = Data("gate%20way:\(TestPolicyFolder.key)".utf8).base64EncodedString()
+    #expect(question.values("Authorization") == ["Basic \(credentials)"])
+    #expect(question.bodyText == "token=a%2Fb%2Bc%3D%3D&token_type_hint=access_token")
+    let relayed = try #require(stage.core.requests.first?.message)
+    #expect(relayed["Authorization"] == nil && relayed["X-Blnk-Key"] == TestPolicyFolder.key)
+    let record = try #require(try stage.gateway.stopAndReadLog().first)
+    #expect(record["issuer"] as? String == "corp" && record["client"] as? String == "app")
+    #expect(record["status"] as? Int == 200 && record["code"] == nil && record["fault"] == nil)
+  }
+
+  @Test func `reads use a remembered answer, writes ask again, and another token is another question`() throws {
+    let stage = try Stage()
+    stage.answers(Self.active)
+    for _ in 0..<3 { #expect(try stage.ask()?.status == 200) }
+    #expect(stage.endpoint.requests.count == 1)
+    #expect(try stage.ask("POST")?.status == 200)
+    #expect(stage.endpoint.requests.count == 2)
+    #expect(try stage.ask(token: "opaque-2")?.status == 200)
+    #expect(stage.endpoint.requests.count == 3)
+    // The token was revoked there: a write learns it at once, and from then on reads do, too.
+    stage.answers(#"{"active":false}"#)
+    #expect(try stage.ask()?.status == 200)
+    #expect(try stage.ask("POST")?.status == 401)
+    let rejected = try stage.ask()
+    #expect(rejected?.status == 401 && rejected?.member("code") == "GATEWAY_TOKEN_INVALID")
+    #expect(rejected?["WWW-Authenticate"]?.contains("invalid_token") == true)
+    #expect(stage.endpoint.requests.count == 4)
+    // One connection serves all questions.
+    #expect(stage.endpoint.connectionCount == 1)
+  }
+
+  /// What Keycloak 26, Ory Hydra 2 and others answer, shortened.
+  @Test(arguments: [
+    (
+      #"{"exp":4102444800,"iat":1700000000,"jti":"x","iss":"https://kc/realms/r","aud":["ledger","account"],"#
+        + #""sub":"f:1:alice","typ":"Bearer","azp":"svc","acr":"1","realm_access":{"roles":["a"]},"#
+        + #""scope":"ledger.read profile","client_id":"svc","username":"s","token_type":"Bearer","active":true}"#, 200
+    ),
+    (
+      #"{"active":true,"scope":"ledger.read","client_id":"web","sub":"alice","exp":4102444800,"iat":1700000000,"#
+        + #""nbf":1700000000,"aud":["ledger"],"iss":"https://hydra/","token_type":"Bearer","token_use":"access_token"}"#,
+      200
+    ),
+    (
+      #"{"active":true,"scope":"ledger.read","client_id":"svc","exp":4102444800,"aud":["ledger"],"#
+        + #""token_type":"Bearer","token_use":"refresh_token"}"#, 401
+    ),
+    (#"{"exp":4102444800,"aud":"ledger","typ":"Refresh","client_id":"svc","scope":"ledger.read","active":true}"#, 401),
+    (#"{"active":true,"client_id":"svc","aud":"other","scope":"ledger.read"}"#, 401),
+    (#"{"active":true,"client_id":"svc","aud":"ledger","scope":"ledger.read","exp":1700000000}"#, 401),
+    (#"{"active":true,"client_id":"svc","aud":"ledger","scope":"other"}"#, 403),
+    (#"{"active":true,"client_id":"other","aud":"ledger","scope":"ledger.read"}"#, 401),
+    (#"{"active":false}"#, 401),
+  ])
+  func `what servers answer`(answer: String, status: Int) throws {
+    let stage = try Stage()
+    stage.answers(answer)
+    #expect(try stage.ask()?.status == status)
+    #expect(stage.core.requests.count == (status == 200 ? 1 : 0))
+  }
+
+  // MARK: Faults
+
+  private static let faults: [(String, @Sendable () -> ScriptedUpstream.Answer)] = [
+    ("status 500", { .bytes(ScriptedUpstream.json(active, status: "500 Oops")) }),
+    ("status 503", { .bytes(ScriptedUpstream.json(#"{"active":false}"#, status: "503 Busy")) }),
+    ("status 429", { .bytes(ScriptedUpstream.json(#"{"active":false}"#, status: "429 Slow down")) }),
+    ("check \"client_id\"", { .bytes(ScriptedUpstream.json(#"{"active":false}"#, status: "401 Who")) }),
+    ("status 404", { .bytes(ScriptedUpstream.json("{}", status: "404 Not Found")) }),
+    ("status 204", { .bytes(Array("HTTP/1.1 204 No Content\r\n\r\n".utf8)) }),
+    ("status 201", { .bytes(ScriptedUpstream.json(active, status: "201 Created")) }),
+    (
+      "status 302",
+      { .last(Array("HTTP/1.1 302 Found\r\nLocation: /introspect\r\nContent-Length: 0\r\n\r\n".utf8)) }
+    ),
+    ("without repeated keys", { .bytes(ScriptedUpstream.json("<html>")) }),
+    ("without repeated keys", { .bytes(ScriptedUpstream.json(#"{"active":true"#)) }),
+    ("without repeated keys", { .bytes(ScriptedUpstream.json(#"{"active":false,"active":true}"#)) }),
+    ("no \"active\"", { .bytes(ScriptedUpstream.json("{}")) }),
+    ("is not true or false", { .bytes(ScriptedUpstream.json(#"{"active":"true"}"#)) }),
+    ("longer than 64 KiB", { .bytes(ScriptedUpstream.json(active + String(repeating: " ", count: 70_000))) }),
+    ("no data", { .last([]) }),
+    ("when receiving data from the peer", { .reset([]) }),
+    ("partial file", { .last(Array("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"active\":true".utf8)) }),
+    ("Timeout was reached", { .stall([]) }),
+    ("Timeout was reached", { .stall(Array("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".utf8)) }),
+  ]
+
+  @Test(arguments: faults.indices)
+  func `a fault of the endpoint is 503 for this request only, never 401, and never relays`(index: Int) throws {
+    let stage = try Stage(provider: ["timeout_s": 0.3])
+    stage.answers(Self.faults[index].1)
+    for method in ["GET", "POST"] {
+      let reply = try #require(try stage.ask(method))
+      #expect(reply.status == 503 && reply.member("code") == "GATEWAY_INTROSPECTION_UNAVAILABLE")
+      #expect(reply.member("outcome") == "not_sent" && reply["Retry-After"] != nil)
+      #expect(reply["WWW-Authenticate"] == nil)
+    }
+    #expect(stage.core.requests.isEmpty)
+    stage.answers(Self.active)
+    #expect(try stage.ask()?.status == 200)
+    let records = try stage.gateway.stopAndReadLog()
+    let fault = try #require(records.first?["fault"] as? String)
+    #expect(fault.contains(Self.faults[index].0), "\(fault)")
+    #expect(records.first?["issuer"] as? String == "corp" && records.last?["fault"] == nil)
+    #expect(!stage.gateway.reported.contains("opaque-1") && stage.gateway.reported.contains("introspection corp"))
+  }
+
+  @Test func `an endpoint that refuses connections, has no name or the wrong certificate is 503`() throws {
+    var urls = ["https://introspection.invalid/i", "http://127.0.0.1:1/i"]
+    if let authority = TestAuthority.shared {
+      let server = try ScriptedTLSServer(authority, .answersEarly, "1.3")
+      urls.append("https://127.0.0.1:\(server.port)/i")
+      try Self.expectUnavailable(urls.last ?? "")
+      withExtendedLifetime(server) {}
+    }
+    for url in urls.prefix(2) { try Self.expectUnavailable(url) }
+  }
+
+  private static func expectUnavailable(_ url: String) throws {
+    let stage = try Stage(url: url)
+    let reply = try #require(try stage.ask())
+    #expect(reply.status == 503 && reply.member("code") == "GATEWAY_INTROSPECTION_UNAVAILABLE", "\(url)")
+    #expect(stage.core.requests.isEmpty && stage.endpoint.requests.isEmpty)
+    let fault = try #require(try stage.gateway.stopAndReadLog().first?["fault"] as? String)
+    #expect(
+      fault.contains(url.hasPrefix("http:") ? "connect" : url.contains("invalid") ? "resolve" : "SSL"), "\(fault)")
+  }
+
+  @Test func `after repeated faults the endpoint is left alone, and tried again after a while`() throws {
+    let stage = try Stage()
+    stage.answers("{}", status: "500 Oops")
+    for number in 0..<5 { #expect(try stage.ask(token: "t\(number)")?.status == 503) }
+    for number in 5..<9 { #expect(try stage.ask(token: "t\(number)")?.status == 503) }
+    #expect(stage.endpoint.requests.count == 5)
+    let status = try #require(try stage.gateway.askAdmin("/status")?.bodyText)
+    #expect(
+      status.contains(
+        #""introspection":[{"asked":5,"breaker":"open","faults":5,"hits":0,"inactive":0,"provider":"corp"}]"#),
+      "\(status)")
+    stage.answers(Self.active)
+    #expect(try eventually(every: 0.1) { try stage.ask(token: "t9")?.status == 200 })
+    #expect(try stage.ask(token: "t10")?.status == 200)
+  }
+
+  // MARK: Many at once
+
+  @Test func `64 requests with one token are one question, and none blocks other requests`() throws {
+    let stage = try Stage()
+    let mayAnswer = Flag()
+    stage.answers {
+      _ = eventually { mayAnswer.isSet }
+      return .bytes(ScriptedUpstream.json(Self.active))
+    }
+    let sockets = try (0..<64).map { _ in try stage.gateway.connect() }
+    for socket in sockets { try socket.send(testRequest("GET", Self.target, token: "opaque-1")) }
+    #expect(eventually { !stage.endpoint.requests.isEmpty })
+    #expect(try stage.ask(token: TestPolicyFolder.token)?.status == 200)
+    mayAnswer.set()
+    for socket in sockets {
+      var reader = TestMessageReader(socket)
+      #expect(try reader.next()?.status == 200)
+    }
+    #expect(stage.endpoint.requests.count == 1 && stage.core.requests.count == 65)
+  }
+
+  @Test func `clients that leave while they wait take nothing with them`() throws {
+    let stage = try Stage()
+    let mayAnswer = Flag()
+    stage.answers {
+      _ = eventually { mayAnswer.isSet }
+      return .bytes(ScriptedUpstream.json(Self.active))
+    }
+    var sockets = try (0..<8).map { _ in try stage.gateway.connect() }
+    for socket in sockets { try socket.send(testRequest("GET", Self.target, token: "opaque-1")) }
+    #expect(eventually { !stage.endpoint.requests.isEmpty })
+    for socket in sockets.dropFirst() { socket.resetOnClose() }
+    sockets = [sockets[0]]
+    #expect(eventually { stage.gateway.connectionCounts == [1] })
+    mayAnswer.set()
+    var reader = TestMessageReader(sockets[0])
+    #expect(try reader.next()?.status == 200)
+    #expect(stage.core.requests.count == 1 && stage.endpoint.requests.count == 1)
+    let codes = try stage.gateway.stopAndReadLog().map { $0["code"] as? String }
+    #expect(codes.count { $0 == "GATEWAY_CLIENT_LEFT" } == 7 && codes.count == 8, "\(codes)")
+  }
+
+  @Test func `made-up tokens of one address are asked about up to a limit`() throws {
+    let stage = try Stage()
+    for number in 0..<100 { #expect(try stage.ask(token: "made-up-\(number)")?.status == 401) }
+    var statuses: [Int] = []
+    for number in 100..<140 { statuses.append(try stage.ask(token: "made-up-\(number)")?.status ?? 0) }
+    // Two a second come back meanwhile.
+    #expect(statuses.count { $0 == 503 } >= 10, "\(statuses)")
+    #expect(stage.endpoint.requests.count < 135)
+    #expect(stage.core.requests.isEmpty)
+  }
+
+  @Test func `real tokens of one address are not limited`() throws {
+    let stage = try Stage()
+    stage.answers(Self.active)
+    for number in 0..<130 { #expect(try stage.ask(token: "real-\(number)")?.status == 200) }
+  }
+
+  // MARK: Changes of the policy
+
+  @Test func `an answer that arrives after a reload is judged by the new policy`() throws {
+    let stage = try Stage()
+    let mayAnswer = Flag()
+    stage.answers {
+      _ = eventually { mayAnswer.isSet }
+      return .bytes(ScriptedUpstream.json(Self.active))
+    }
+    let socket = try stage.gateway.connect()
+    try socket.send(testRequest("POST", Self.target, body: "{}", token: "opaque-1"))
+    #expect(eventually { !stage.endpoint.requests.isEmpty })
+    try stage.gateway.reload(client: ["revoked": true])
+    mayAnswer.set()
+    var reader = TestMessageReader(socket)
+    #expect(try reader.next()?.member("code") == "GATEWAY_TOKEN_REVOKED")
+    #expect(stage.core.requests.isEmpty)
+    try stage.gateway.reload()
+    #expect(try stage.ask()?.status == 200)
+    #expect(stage.endpoint.requests.count == 1)
+  }
+
+  @Test func `an answer of a provider that was replaced meanwhile admits nothing`() throws {
+    let stage = try Stage()
+    let mayAnswer = Flag()
+    stage.answers {
+      _ = eventually { mayAnswer.isSet }
+      return .bytes(ScriptedUpstream.json(Self.active))
+    }
+    let other = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(#"{"active":false}"#)) }
+    let socket = try stage.gateway.connect()
+    try socket.send(testRequest("GET", Self.target, token: "opaque-1"))
+    #expect(eventually { !stage.endpoint.requests.isEmpty })
+    try stage.gateway.reload(settings: Stage.settings("http://127.0.0.1:\(other.port)/i"))
+    mayAnswer.set()
+    var reader = TestMessageReader(socket)
+    #expect(try reader.next()?.member("code") == "GATEWAY_INTROSPECTION_UNAVAILABLE")
+    #expect(try stage.ask()?.status == 401)
+    #expect(stage.core.requests.isEmpty && other.requests.count == 1)
+  }
+
+  @Test func `admission is repeated before the first byte without another question`() throws {
+    let stage = try Stage(provider: ["cache_s": 0])
+    stage.answers(Self.active)
+    for isRevoked in [false, true] {
+      let socket = try stage.gateway.connect()
+      let head = testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: "opaque-1")
+      let asked = stage.endpoint.requests.count
+      try socket.send(head + "{")
+      #expect(eventually { stage.endpoint.requests.count == asked + 1 })
+      // The answer has arrived, and the body has not: admission is over, and nothing is sent.
+      Thread.sleep(forTimeInterval: 0.3)
+      try stage.gateway.reload(client: isRevoked ? ["revoked": true] : ["name": "changed"])
+      Thread.sleep(forTimeInterval: 0.1)
+      try socket.send(" } ")
+      var reader = TestMessageReader(socket)
+      let reply = try reader.next()
+      #expect(reply?.status == (isRevoked ? 401 : 200))
+      #expect(stage.endpoint.requests.count == asked + 1)
+    }
+    #expect(stage.core.requests.count == 1)
+  }
+
+  // MARK: Metrics
+
+  @Test func `metrics count by provider`() throws {
+    let stage = try Stage()
+    stage.answers(Self.active)
+    for _ in 0..<3 { #expect(try stage.ask()?.status == 200) }
+    stage.answers(#"{"active":false}"#)
+    #expect(try stage.ask(token: "other")?.status == 401)
+    let samples = try #require(try stage.gateway.askAdmin("/metrics")?.samples)
+    for (name, value) in [("asked", 2.0), ("hits", 2), ("inactive", 1), ("faults", 0)] {
+      #expect(samples["blnk_gateway_introspection_\(name)_total{provider=\"corp\"}"] == value, "\(name)")
+    }
+    #expect(samples["blnk_gateway_introspection_breaker_state{provider=\"corp\"}"] == 0)
+    #expect(samples["blnk_gateway_introspection_duration_seconds_count{provider=\"corp\"}"] == 2)
+  }
+
+  @Test func `without introspection nothing is asked and nothing is counted`() throws {
+    let stage = try Stage(settings: ["introspection": NSNull()])
+    #expect(try stage.ask()?.status == 401)
+    #expect(stage.endpoint.requests.isEmpty)
+    #expect(try stage.gateway.askAdmin("/metrics")?.bodyText.contains("introspection_asked") == false)
+    #expect(try stage.gateway.askAdmin("/status")?.bodyText.contains("introspection") == false)
+  }
+}
