@@ -30,7 +30,12 @@ struct SchemaKeys {
       keys[key] = Key(
         isRequired: required.contains(name), standard: value["default"].map(json), unit: value["x-unit"] as? String)
       let before = keys.count
-      for variant in variants(value) { read(variant, below: key + ".") }
+      for variant in variants(value) {
+        read(variant, below: key + ".")
+        // Its members have names of the operator's choice.
+        guard let entry = variant["additionalProperties"] as? [String: Any] else { continue }
+        for variant in variants(entry) { read(variant, below: key + ".*.") }
+      }
       if keys.count == before { leaves.insert(key) }
     }
   }
