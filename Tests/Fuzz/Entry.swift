@@ -11,6 +11,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     case "chunked-body": try Properties.chunkedBody(bytes)
     case "query": try Properties.query(bytes)
     case "policy-file": try PolicyFileProperty.check(bytes)
+    case "introspection-answer": try IntrospectionProperty.check(bytes)
     case "proxy-header": try FrontProperties.proxyHeader(bytes)
     case "forwarded": try FrontProperties.forwarded(bytes)
     case "form-body": try OAuthProperties.formBody(bytes)

@@ -1,5 +1,7 @@
 import Foundation
+import Gateway
 import LoopSupport
+import Policies
 import Synchronization
 import TestSupport
 import Testing
@@ -357,5 +359,32 @@ import Testing
     #expect(stage.endpoint.requests.isEmpty)
     #expect(try stage.gateway.askAdmin("/metrics")?.bodyText.contains("introspection_asked") == false)
     #expect(try stage.gateway.askAdmin("/status")?.bodyText.contains("introspection") == false)
+  }
+
+  // MARK: explain
+
+  @Test func `explain shows the answer, and decides as the gateway does`() throws {
+    let stage = try Stage()
+    let hostile = #"{"active":true,"client_id":"svc","sub":"a\u001b[31m","aud":"ledger","scope":"ledger.read"}"#
+    let answers = [
+      (Self.active, "client_id \"svc\""), (hostile, "sub \"a\\u{001B}[31m\""), (#"{"active":false}"#, "not active"),
+      (#"{"active":true,"client_id":"svc","aud":"x"}"#, "does not contain the provider's \"audience\""),
+      ("<html>", "not a JSON object"),
+    ]
+    for (index, (answer, text)) in answers.enumerated() {
+      stage.answers(answer)
+      let token = "opaque-\(index)"
+      let reply = try #require(try stage.ask(token: token))
+      let explanation = try #require(
+        stage.gateway.policy.explain(
+          .token(token), method: "GET", target: Self.target, at: .now, asking: introspectNow))
+      #expect((explanation.rejection?.status ?? 200) == reply.status, "\(answer)")
+      #expect(explanation.rejection?.code == reply.member("code"))
+      let steps = explanation.steps.map { "\($0.name): \($0.text)" }.joined(separator: "\n")
+      #expect(steps.contains(text) && steps.contains("introspect: corp"), "\(steps)")
+      #expect(!steps.utf8.contains(0x1b))
+    }
+    let unasked = stage.gateway.policy.explain(.token("t"), method: "GET", target: Self.target, at: .now)
+    #expect(unasked?.rejection?.code == "GATEWAY_INTROSPECTION_UNAVAILABLE")
   }
 }
