@@ -72,6 +72,8 @@ def notices_revocation(stage):
 
 def notices_expiry(stage):
     """a token is rejected once it has expired"""
+    stage.post("/short-lived", "web-shop")
+    expect(stage, "short-lived", 200)
     end = time.monotonic() + PATIENCE
     while stage.ask("short-lived")[0] != 401:
         if time.monotonic() > end:

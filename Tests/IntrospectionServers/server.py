@@ -23,11 +23,24 @@ django.setup()
 from django.contrib.auth import get_user_model  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.http import HttpResponse  # noqa: E402
 from django.urls import include, path  # noqa: E402
 from django.utils import timezone  # noqa: E402
+from django.views.decorators.csrf import csrf_exempt  # noqa: E402
 from oauth2_provider.models import AccessToken, Application  # noqa: E402
 
-urlpatterns = [path("o/", include("oauth2_provider.urls", namespace="oauth2_provider"))]
+
+
+def short_lived(_):
+    """A token that expires in a moment; the server's own endpoint has one lifetime for all."""
+    AccessToken.objects.create(
+        token="short-lived", scope="ledger.read", application=Application.objects.get(client_id="web-shop"),
+        expires=timezone.now() + timedelta(seconds=4))
+    return HttpResponse("{}")
+
+
+urlpatterns = [
+    path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")), path("short-lived", csrf_exempt(short_lived))]
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -48,9 +61,6 @@ def prepare():
         Application.objects.create(
             name=name, client_id=name, client_secret=f"secret:of {name}", client_type="confidential",
             authorization_grant_type=grant, user=user)
-    AccessToken.objects.create(
-        token="short-lived", scope="ledger.read", application=Application.objects.get(client_id="web-shop"),
-        expires=timezone.now() + timedelta(seconds=8))
 
 
 prepare()
