@@ -16,20 +16,23 @@ import Testing
     private let answer: SharedAnswer
 
     private final class SharedAnswer: Sendable {
-      let value = Mutex<@Sendable () -> ScriptedUpstream.Answer> { .bytes(ScriptedUpstream.json(#"{"active":false}"#)) }
+      /// The argument is the question's form.
+      let value = Mutex<@Sendable (String) -> ScriptedUpstream.Answer> { _ in
+        .bytes(ScriptedUpstream.json(#"{"active":false}"#))
+      }
     }
 
     init(
-      loops: Int = 1, url: String? = nil, provider: [String: any Sendable] = [:],
-      settings: [String: any Sendable] = [:]
+      loops: Int = 1, url: String? = nil, core: ScriptedUpstream? = nil, provider: [String: any Sendable] = [:],
+      instance: [String: any Sendable] = [:], settings: [String: any Sendable] = [:]
     ) throws {
       let answer = SharedAnswer()
       self.answer = answer
-      core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-      endpoint = try ScriptedUpstream { _ in answer.value.withLock(\.self)() }
+      self.core = try core ?? ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
+      endpoint = try ScriptedUpstream { request in answer.value.withLock(\.self)(request.message.bodyText) }
       let all = Self.settings(url ?? "http://127.0.0.1:\(endpoint.port)/introspect", provider)
       gateway = try RunningGateway(
-        upstreams: [("one", core.port)], loops: loops,
+        upstreams: [("one", self.core.port)], loops: loops, instance: instance,
         gateway: ["admin": "127.0.0.1:0"].merging(all) { $1 }.merging(settings) { $1 })
     }
 
@@ -42,13 +45,18 @@ import Testing
       return ["introspection": ["corp": provider.merging(changes) { $1 }]]
     }
 
-    func answers(_ answer: @escaping @Sendable () -> ScriptedUpstream.Answer) {
+    func answers(_ answer: @escaping @Sendable () -> ScriptedUpstream.Answer) { answers(toForm: { _ in answer() }) }
+
+    func answers(toForm answer: @escaping @Sendable (String) -> ScriptedUpstream.Answer) {
       self.answer.value.withLock { $0 = answer }
     }
 
     func answers(_ json: String, status: String = "200 OK") {
       answers { .bytes(ScriptedUpstream.json(json, status: status)) }
     }
+
+    /// The exchanges that wait for a connection to Core.
+    var waiting: Int { (try? gateway.askAdmin("/metrics")?.queued(for: "one")) ?? 0 }
 
     func ask(_ method: String = "GET", token: String = "opaque-1") throws -> TestMessage? {
       try gateway.ask(method, IntrospectionTests.target, body: method == "POST" ? "{}" : nil, token: token)
@@ -257,6 +265,59 @@ import Testing
     #expect(codes.count { $0 == "GATEWAY_CLIENT_LEFT" } == 7 && codes.count == 8, "\(codes)")
   }
 
+  @Test func `the answer about the token of a client that left is not taken for another's`() throws {
+    let stage = try Stage()
+    let (mayAnswerFirst, mayAnswerSecond) = (Flag(), Flag())
+    stage.answers(toForm: { form in
+      let isFirst = form.contains("token=first")
+      _ = eventually { (isFirst ? mayAnswerFirst : mayAnswerSecond).isSet }
+      return .bytes(ScriptedUpstream.json(isFirst ? #"{"active":false}"# : Self.active))
+    })
+    let left = try stage.gateway.connect()
+    try left.send(testRequest("GET", Self.target, token: "first"))
+    #expect(eventually { stage.endpoint.requests.count == 1 })
+    left.resetOnClose()
+    left.end()
+    #expect(eventually { stage.gateway.connectionCounts == [0] })
+    // Its objects serve the next request.
+    let socket = try stage.gateway.connect()
+    try socket.send(testRequest("GET", Self.target, token: "second"))
+    #expect(eventually { stage.endpoint.requests.count == 2 })
+    mayAnswerFirst.set()
+    #expect(try eventually { try stage.ask(token: "first")?.status == 401 })
+    mayAnswerSecond.set()
+    var reader = TestMessageReader(socket)
+    #expect(try reader.next()?.status == 200)
+  }
+
+  @Test func `a request that a remembered answer admitted keeps it while it waits for a connection`() throws {
+    let mayAnswer = Flag()
+    let core = try ScriptedUpstream { request in
+      if request.number == 0 { _ = eventually { mayAnswer.isSet } }
+      return .bytes(ScriptedUpstream.json("{}"))
+    }
+    let stage = try Stage(
+      core: core, provider: ["cache_s": 1],
+      instance: ["limits": ["connections": 1], "timeouts": ["queue_s": 20]])
+    stage.answers(Self.active)
+    let sockets = try (0..<2).map { _ in try stage.gateway.connect() }
+    for (index, socket) in sockets.enumerated() {
+      try socket.send(testRequest("GET", Self.target, token: "opaque-1"))
+      if index == 0 { #expect(eventually { core.requests.count == 1 }) }
+    }
+    #expect(eventually { stage.waiting == 1 })
+    // The answer is too old by now, and the policy is another.
+    Thread.sleep(forTimeInterval: 2.1)
+    let asked = stage.endpoint.requests.count
+    try stage.gateway.reload(client: ["name": "changed"])
+    mayAnswer.set()
+    for socket in sockets {
+      var reader = TestMessageReader(socket)
+      #expect(try reader.next()?.status == 200)
+    }
+    #expect(stage.endpoint.requests.count == asked && core.requests.count == 2)
+  }
+
   @Test func `made-up tokens of one address are asked about up to a limit`() throws {
     let stage = try Stage()
     for number in 0..<100 { #expect(try stage.ask(token: "made-up-\(number)")?.status == 401) }
@@ -367,7 +428,7 @@ import Testing
     let stage = try Stage()
     let hostile = #"{"active":true,"client_id":"svc","sub":"a\u001b[31m","aud":"ledger","scope":"ledger.read"}"#
     let answers = [
-      (Self.active, "client_id \"svc\""), (hostile, "sub \"a\\u{001B}[31m\""), (#"{"active":false}"#, "not active"),
+      (Self.active, "client_id \"svc\""), (hostile, "sub \"a\\u{1B}[31m\""), (#"{"active":false}"#, "not active"),
       (#"{"active":true,"client_id":"svc","aud":"x"}"#, "does not contain the provider's \"audience\""),
       ("<html>", "not a JSON object"),
     ]
