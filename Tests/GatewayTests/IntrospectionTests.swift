@@ -273,11 +273,11 @@ import Testing
       _ = eventually { (isFirst ? mayAnswerFirst : mayAnswerSecond).isSet }
       return .bytes(ScriptedUpstream.json(isFirst ? #"{"active":false}"# : Self.active))
     })
-    let left = try stage.gateway.connect()
-    try left.send(testRequest("GET", Self.target, token: "first"))
+    var left: TestSocket? = try stage.gateway.connect()
+    try left?.send(testRequest("GET", Self.target, token: "first"))
     #expect(eventually { stage.endpoint.requests.count == 1 })
-    left.resetOnClose()
-    left.end()
+    left?.resetOnClose()
+    left = nil
     #expect(eventually { stage.gateway.connectionCounts == [0] })
     // Its objects serve the next request.
     let socket = try stage.gateway.connect()

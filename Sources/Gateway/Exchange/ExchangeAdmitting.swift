@@ -69,7 +69,9 @@ extension Exchange {
   private func handleRejection(
     _ rejection: Rejection, _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
   ) {
-    if let refusal = state.trace.answerRefusal { record.fault = "introspection: \(refusal.text)" }
+    if state.trace.providerIndex >= 0, let refusal = worker.tokenCaches.introspected.refusal {
+      record.fault = "introspection: \(refusal.text)"
+    }
     guard input.buffer.withBytes({ bytes in input.parser.head.isServerWideOptions(bytes) }) else {
       return reject(LocalReply(rejection, snapshot.policy.challenges), connection)
     }

@@ -55,12 +55,12 @@ extension Policy {
     if case .token(let token) = identity { report = self.report(onSigned: token, revoked: revoked ?? [], at: now) }
     report?.knowsRevocations = revoked != nil
     var answer: Explanation.Step?
+    var random = SystemRandomNumberGenerator()
+    var caches = TokenCaches(using: &random)
     do throws(Rejection) {
       let principal: Principal
       switch identity {
       case .token:
-        var random = SystemRandomNumberGenerator()
-        var caches = TokenCaches(using: &random)
         caches.signed.revoke(revoked ?? [])
         // Without an address: networks are not checked.
         let first = try authenticate(parser.head, bytes.span, from: nil, at: now, &caches, noting: &trace)
@@ -84,7 +84,7 @@ extension Policy {
       let admission = try authorize(principal, parser.head, bytes.span, noting: &trace)
       return .relayed(self, trace, report, admission, destination(parser.head, bytes.span, admission), after: answer)
     } catch {
-      return .rejected(self, trace, report, error, after: answer)
+      return .rejected(self, trace, report, error, caches.introspected.refusal, after: answer)
     }
   }
 
@@ -142,11 +142,13 @@ extension Explanation {
 
   fileprivate static func rejected(
     _ policy: Policy, _ trace: AdmissionTrace, _ report: SignedTokenReport?, _ rejection: Rejection,
-    after answer: Step?
+    _ refusal: AnswerRefusal?, after answer: Step?
   ) -> Explanation {
     let name = rejection.step
     let before = passed(policy, trace, report, after: answer).prefix { $0.name != name }
-    let step = Step(name: name, isPassed: false, text: policy.rule(behind: rejection, trace, report))
+    let rule =
+      refusal.map { "\(rejection.message) Reason: \($0.text)." } ?? policy.rule(behind: rejection, trace, report)
+    let step = Step(name: name, isPassed: false, text: rule)
     return Explanation(
       steps: before + [step], rejection: (rejection.code.status, rejection.code.text), destination: nil)
   }
@@ -251,7 +253,6 @@ extension Policy {
     if rejection.step == "authenticate", let refusal = report?.refusal(settings.oauth) {
       return "\(rejection.message) \(refusal)"
     }
-    if let refusal = trace.answerRefusal { return "\(rejection.message) Reason: \(refusal.text)." }
     switch rejection {
     case .tokenUnknown where trace.providerIndex >= 0:
       return "\(rejection.message) No \"tokens\" has its digest, and its introspection provider does not vouch for it."

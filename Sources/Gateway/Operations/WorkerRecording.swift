@@ -112,9 +112,7 @@ extension Snapshot {
   ) {
     let (peer, via) = (connection.peer.text, connection.peer.via)
     let now = worker.loop.nowNanoseconds / 1_000
-    if trace.providerIndex >= 0, let table = policy.introspection {
-      record.issuer = table.provider(trace.providerIndex).name
-    }
+    if trace.providerIndex >= 0 { noteIssuer(&record, trace) }
     policy.withNames(of: trace) { client, token, instance, route, operation in
       connection.withRequestTexts { texts, head in
         worker.log?.append(
@@ -122,5 +120,10 @@ extension Snapshot {
           peer: peer.span, via: via.span, texts, in: head, now: now)
       }
     }
+  }
+
+  @inline(never)
+  private func noteIssuer(_ record: inout ExchangeRecord, _ trace: AdmissionTrace) {
+    record.issuer = policy.introspection?.provider(trace.providerIndex).name
   }
 }

@@ -45,8 +45,6 @@ package struct AdmissionTrace: Equatable, Sendable {
   package internal(set) var tokenID: TokenID?
   /// The index in `IntrospectionTable.providers`, of a token in no policy file; -1: none.
   package internal(set) var providerIndex: Int32 = -1
-  /// Why the token was refused although it is active; nil: it was not.
-  package internal(set) var answerRefusal: AnswerRefusal?
 
   package init() {}
 

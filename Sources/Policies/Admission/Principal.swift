@@ -45,6 +45,17 @@ package struct PendingToken: Equatable, Sendable {
   package let key: Digest
   /// The index in `IntrospectionTable.providers`.
   package let provider: Int32
+  // 32 bits each, so that it is not larger than a principal: that costs each request instructions.
+  private let tokenStart: Int32
+  private let tokenCount: Int32
+
+  package init(key: Digest, provider: Int32, token: Range<Int>) {
+    self.key = key
+    self.provider = provider
+    tokenStart = Int32(token.lowerBound)
+    tokenCount = Int32(token.count)
+  }
+
   /// The token, in the bytes of the request.
-  package let token: Range<Int>
+  package var token: Range<Int> { Int(tokenStart)..<Int(tokenStart) + Int(tokenCount) }
 }

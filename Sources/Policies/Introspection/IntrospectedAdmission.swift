@@ -13,6 +13,7 @@ extension Policy {
     let token = bytes.extracting(presented)
     guard let introspection, let index = introspection.provider(for: token) else { throw .tokenUnknown }
     trace.providerIndex = index
+    cache.refusal = nil
     guard introspection.revoked.isEmpty || !introspection.revoked.contains(SHA256.digest(of: token)) else {
       throw .tokenRevoked
     }
@@ -22,7 +23,7 @@ extension Policy {
       mayWrite(head, bytes, corePath) ? entry.provider.cacheWriteSeconds : entry.provider.cacheSeconds
     switch cache.result(of: key, at: now, secondsMax: seconds) {
     case .active(let answer):
-      let principal = try principal(answer, entry, index, at: now, noting: &trace)
+      let principal = try principal(answer, entry, index, at: now, &cache.refusal, noting: &trace)
       guard !clients.isRevoked(Int(principal.clientIndex)) else { throw .tokenRevoked }
       if let caller { try clients.check(caller, Int(principal.clientIndex)) }
       cache.use(answer, key)
@@ -37,7 +38,7 @@ extension Policy {
 
   private func principal(
     _ answer: IntrospectionAnswer, _ entry: IntrospectionTable.Entry, _ index: Int32, at now: UnixSeconds,
-    noting trace: inout AdmissionTrace
+    _ refusal: inout AnswerRefusal?, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Principal {
     let client: Int32
     do throws(AnswerRefusal) {
@@ -46,7 +47,7 @@ extension Policy {
       trace.clientIndex = client
       try checkAge(of: answer, client)
     } catch {
-      trace.answerRefusal = error
+      refusal = error
       throw error.rejection
     }
     var granted = ScopeSet()

@@ -49,6 +49,8 @@ package struct IntrospectedTokens: ~Copyable {
   package var held: SettledIntrospection?
   /// The answer that has admitted the last request with an introspected token.
   package private(set) var used: SettledIntrospection?
+  /// Why the last request with an introspected token was rejected although the token is active; nil: it was not.
+  package var refusal: AnswerRefusal?
 
   package init() {}
 
