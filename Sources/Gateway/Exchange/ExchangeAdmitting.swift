@@ -39,39 +39,72 @@ extension Exchange {
   private func admit(_ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection) {
     do throws(Rejection) {
       let decision = try input.buffer.withBytes { bytes throws(Rejection) in
-        try snapshot.policy.admit(
+        try snapshot.policy.admitKnown(
           input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenCaches,
           noting: &state.trace)
       }
       switch decision {
       case .pending(let token): introspect(token, snapshot, connection)
-      case .admitted(let admission):
-        let access = snapshot.access(to: admission.instanceIndex)
-        // Moving the access into the state last saves a retain and release: 50 instructions per request.
-        do throws(Rejection) {
-          try limit(admission, access, snapshot)
-        } catch {
-          state.access = access
-          throw error
-        }
-        if case .introspected(let provider) = admission.principal.source { holdIntrospection(provider, snapshot) }
-        state.admission = admission
-        state.expiry = admission.principal.expiry
-        proceed(admission, access, input, connection)
+      case .admitted(let admission): try accept(admission, snapshot, input, connection)
       }
     } catch {
       handleRejection(error, input, snapshot, connection)
     }
   }
 
-  /// Rejects the request, unless it is `OPTIONS *`, which the gateway answers itself.
+  /// The same for a token that another server knows.
+  @inline(never)
+  private func admitIntrospected(_ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection) {
+    do throws(Rejection) {
+      let decision = try input.buffer.withBytes { bytes throws(Rejection) in
+        try snapshot.policy.admitIntrospected(
+          input.parser.head, bytes, from: connection.peer.caller, at: wallSeconds, &worker.tokenCaches,
+          noting: &state.trace)
+      }
+      switch decision {
+      case .pending(let token): introspect(token, snapshot, connection)
+      case .admitted(let admission):
+        holdIntrospection(state.trace.providerIndex, snapshot)
+        try accept(admission, snapshot, input, connection)
+      }
+    } catch {
+      if let refusal = worker.tokenCaches.introspected.refusal { record.fault = "introspection: \(refusal.text)" }
+      rejectOrAnswerOptions(error, input, snapshot, connection)
+    }
+  }
+
+  /// Applies the limits to an admitted request, and prepares it.
+  @inline(__always)
+  private func accept(
+    _ admission: Admission, _ snapshot: Snapshot, _ input: RequestInput, _ connection: DownstreamConnection
+  ) throws(Rejection) {
+    let access = snapshot.access(to: admission.instanceIndex)
+    // Moving the access into the state last saves a retain and release: 50 instructions per request.
+    do throws(Rejection) {
+      try limit(admission, access, snapshot)
+    } catch {
+      state.access = access
+      throw error
+    }
+    state.admission = admission
+    state.expiry = admission.principal.expiry
+    proceed(admission, access, input, connection)
+  }
+
   @inline(never)
   private func handleRejection(
     _ rejection: Rejection, _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
   ) {
-    if state.trace.providerIndex >= 0, let refusal = worker.tokenCaches.introspected.refusal {
-      record.fault = "introspection: \(refusal.text)"
+    if rejection == .tokenUnknown, snapshot.policy.introspection != nil {
+      return admitIntrospected(input, snapshot, connection)
     }
+    rejectOrAnswerOptions(rejection, input, snapshot, connection)
+  }
+
+  /// Rejects the request, unless it is `OPTIONS *`, which the gateway answers itself.
+  private func rejectOrAnswerOptions(
+    _ rejection: Rejection, _ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection
+  ) {
     guard input.buffer.withBytes({ bytes in input.parser.head.isServerWideOptions(bytes) }) else {
       return reject(LocalReply(rejection, snapshot.policy.challenges), connection)
     }

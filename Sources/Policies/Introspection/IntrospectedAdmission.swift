@@ -1,15 +1,48 @@
 import Digests
-import HTTP1
+package import HTTP1
 
 extension Policy {
+  /// Decides whether a request goes to a Core, and to which one: `authenticate`, then `authorize`.
+  ///
+  /// - Parameters:
+  ///   - bytes: the bytes that `head` was parsed from.
+  ///   - caches: of the loop that has the request.
+  ///   - trace: reset, then filled in as far as admission gets.
+  package func admit(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from caller: Caller, at now: UnixSeconds,
+    _ caches: inout TokenCaches, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> AdmissionDecision {
+    do throws(Rejection) {
+      return try admitKnown(head, bytes, from: caller, at: now, &caches, noting: &trace)
+    } catch {
+      guard error == .tokenUnknown, introspection != nil else { throw error }
+      return try admitIntrospected(head, bytes, from: caller, at: now, &caches, noting: &trace)
+    }
+  }
+
+  /// The rest of `admit`, for a token that is unknown to `admitKnown`.
+  package func admitIntrospected(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from caller: Caller, at now: UnixSeconds,
+    _ caches: inout TokenCaches, noting trace: inout AdmissionTrace
+  ) throws(Rejection) -> AdmissionDecision {
+    let reading = AddressReading(head, bytes)
+    switch try introspected(head, bytes, reading, from: caller, at: now, &caches.introspected, noting: &trace) {
+    case .principal(let principal):
+      return .admitted(try authorize(principal, head, bytes, reading, noting: &trace))
+    case .pending(let token): return .pending(token)
+    }
+  }
+
   /// Authenticates a token that is in no policy file and that the gateway has not signed.
   ///
   /// Everything but the answer itself is decided for each request.
-  @inline(never)
   func introspected(
-    _ presented: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ corePath: Range<Int>,
-    from caller: Caller?, at now: UnixSeconds, _ cache: inout IntrospectedTokens, noting trace: inout AdmissionTrace
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reading: AddressReading, from caller: Caller?,
+    at now: UnixSeconds, _ cache: inout IntrospectedTokens, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Authentication {
+    let presented = try presentedToken(
+      head, bytes, hasTokenInQuery: reading.parameters.hasToken,
+      coreKeyConflicts: reading.addressing.coreKeyConflictsWithAuthorization)
     let token = bytes.extracting(presented)
     guard let introspection, let index = introspection.provider(for: token) else { throw .tokenUnknown }
     trace.providerIndex = index
@@ -20,7 +53,8 @@ extension Policy {
     let key = introspection.key(of: token, askedAt: index)
     let entry = introspection.entries[Int(index)]
     let seconds =
-      mayWrite(head, bytes, corePath) ? entry.provider.cacheWriteSeconds : entry.provider.cacheSeconds
+      mayWrite(head, bytes, reading.addressing.corePath)
+      ? entry.provider.cacheWriteSeconds : entry.provider.cacheSeconds
     switch cache.result(of: key, at: now, secondsMax: seconds) {
     case .active(let answer):
       let principal = try principal(answer, entry, index, at: now, &cache.refusal, noting: &trace)
