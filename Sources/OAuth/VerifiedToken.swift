@@ -119,7 +119,8 @@ extension TokenAuthority {
   private static func isComplete(_ payload: Span<UInt8>, _ end: Int, as kind: SignedTokenKind) -> Bool {
     switch kind {
     case .access, .refresh: end == payload.count
-    case .code: end + 33 == payload.count && payload[end + 32] == 0 || end + 65 == payload.count && payload[end + 32] == 1
+    case .code:
+      end + 33 == payload.count && payload[end + 32] == 0 || end + 65 == payload.count && payload[end + 32] == 1
     }
   }
 
