@@ -51,8 +51,11 @@ final class RunningProgram {
     for name in ["in", "out", "err"] { try folder.write(name == "in" ? input : "", to: name) }
     process.executableURL = url
     process.arguments = arguments
-    // Sanitizer options apply to programs under test, too.
-    let sanitizers = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
+    // Sanitizer options apply to programs under test, too, and so does the library that shows ThreadSanitizer Swift's
+    // mutexes.
+    let sanitizers = ProcessInfo.processInfo.environment.filter { key, _ in
+      key.hasSuffix("SAN_OPTIONS") || key == "LD_PRELOAD"
+    }
     process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { first, _ in first }
       .merging(sanitizers) { first, _ in first }.merging(["LSAN_OPTIONS": "detect_leaks=1"]) { first, _ in first }
     process.currentDirectoryURL = folder.url
