@@ -55,18 +55,21 @@ final class GrantRegistry: GrantMemory, Sendable {
   }
 
   /// Takes over the settings of a policy; reads the folder before it returns if that is a new one.
-  func apply(_ settings: OAuthSettings?) {
+  ///
+  /// - Returns: what of the folder could not be read: it may have revoked tokens that this gateway does not know.
+  @discardableResult
+  func apply(_ settings: OAuthSettings?) -> [String] {
     let path = settings?.revocationsFolder
-    guard state.withLock({ $0.folderPath }) != path else { return }
+    guard state.withLock({ $0.folderPath }) != path else { return [] }
     state.withLock { state in
       state.folderPath = path
       state.folder = nil
-      state.others = [:]
+      // What another folder has revoked stays revoked.
       state.filesSeen = [:]
       state.folderFaults = []
       state.isUnsaved = !state.own.isEmpty
     }
-    refresh()
+    let faults = refresh()
     timer.withLock { timer in
       timer?.cancel()
       timer = nil
@@ -77,6 +80,7 @@ final class GrantRegistry: GrantMemory, Sendable {
       source.activate()
       timer = source
     }
+    return faults
   }
 
   func stop() {
@@ -99,7 +103,10 @@ final class GrantRegistry: GrantMemory, Sendable {
   }
 
   /// Reads what other gateways have revoked. If the folder could not be used so far, tries again.
-  private func refresh() {
+  ///
+  /// - Returns: what of it could not be read.
+  @discardableResult
+  private func refresh() -> [String] {
     let now = UnixSeconds.now.rawValue
     var faults: [String] = []
     var others: [TokenID: Int64] = [:]
@@ -121,6 +128,7 @@ final class GrantRegistry: GrantMemory, Sendable {
       return state.others != all
     }
     if isChanged { announceAll() }
+    return faults
   }
 
   private func usableFolder(report: (String) -> Void) -> RevocationFolder? {

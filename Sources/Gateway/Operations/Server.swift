@@ -59,6 +59,15 @@ package final class Server: Sendable {
     let log = try Self.openLog(policy.settings.accessLog, report)
     let audit = try AuditLog(policy.settings, report)
     let workers = try Self.makeWorkers(loops)
+    let grants = GrantRegistry(
+      now: UnixSeconds.now.rawValue, announce: { ids in for worker in workers { worker.post(.revoke(ids)) } },
+      report: report)
+    let unread = grants.apply(policy.settings.oauth)
+    guard unread.isEmpty else {
+      throw StartFault(
+        description: "not everything that was revoked is known, and revoked tokens must not be accepted: repair the folder "
+          + "of \"oauth.revocations\" first")
+    }
     let accepted = stateFolder.map { AcceptedKeys(in: $0, report: report) }
     self.accepted = accepted
     let generation = Generation(policy, following: nil, accepted)
@@ -82,10 +91,6 @@ package final class Server: Sendable {
       policy.settings.admin.map { ListenAddress(admin.address, asked: $0.address) }
     }
     let failedAddresses = FailedAddresses()
-    let grants = GrantRegistry(
-      now: UnixSeconds.now.rawValue, announce: { ids in for worker in workers { worker.post(.revoke(ids)) } },
-      report: report)
-    grants.apply(policy.settings.oauth)
     self.grants = grants
     introspection = state.introspection
     for (index, worker) in workers.enumerated() {
