@@ -86,11 +86,14 @@ package final class IntrospectionClient: Sendable {
   }
 
   private func answerQuestions() {
-    guard let transfer = IntrospectionTransfer(endpoint) else { fatalError("out of memory") }
+    // Without memory for libcurl the questions fail, and the next thread tries again.
+    let transfer = IntrospectionTransfer(endpoint)
     while let question = next() {
       let isLate = DispatchTime.now() > question.askedAt + .milliseconds(Self.waitingMilliseconds)
       question.completion(
-        isLate ? .failed("the question waited too long behind others") : transfer.post(question.form))
+        isLate
+          ? .failed("the question waited too long behind others")
+          : transfer?.post(question.form) ?? .failed("out of memory"))
     }
   }
 
