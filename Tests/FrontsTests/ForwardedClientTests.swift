@@ -54,7 +54,9 @@ import Testing
       #expect(read.client == read.expected, "seed \(seed), \(String(decoding: lines, as: UTF8.self))")
       found[read.client.client, default: 0] += 1
     }
-    #expect(found[.unknown, default: 0] < 2_500 && found.count > 10, "the lines are too wild or too tame")
+    // A fixed seed decides it once: a random one may fall short by chance.
+    guard seed <= 2 else { return }
+    #expect(found[.unknown, default: 0] < 2_500 && found.count > 20, "the lines are too wild or too tame")
   }
 
   private static let peer = PeerAddress.ip(IPAddress(ipv4: 0x0a09_0909))
