@@ -65,8 +65,8 @@ package final class Server: Sendable {
     let unread = grants.apply(policy.settings.oauth)
     guard unread.isEmpty else {
       throw StartFault(
-        description: "not everything that was revoked is known, and revoked tokens must not be accepted: "
-          + "repair the folder of \"oauth.revocations\" first")
+        description: unread.joined(separator: "; ")
+          + "; without it, revoked tokens would be accepted: repair the folder of \"oauth.revocations\" first")
     }
     let accepted = stateFolder.map { AcceptedKeys(in: $0, report: report) }
     self.accepted = accepted
