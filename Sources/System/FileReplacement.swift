@@ -34,7 +34,7 @@ package struct FileReplacement {
       unsafe _ = unlink(temporary)
       throw error
     }
-    try syncFolder()
+    try synchronizeFolder(folder)
   }
 
   private func fill(_ bytes: [UInt8], like before: stat) throws(Errno) {
@@ -49,12 +49,5 @@ package struct FileReplacement {
     guard fchmod(file.number, before.st_mode & 0o7777) == 0 else { throw .last }
     try System.write(bytes.span, to: file.number)
     guard fsync(file.number) == 0 else { throw .last }
-  }
-
-  private func syncFolder() throws(Errno) {
-    let number = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard number >= 0 else { throw .last }
-    let folder = FileDescriptor(owning: number)
-    guard fsync(folder.number) == 0 else { throw .last }
   }
 }

@@ -18,7 +18,7 @@ final class GrantRegistry: GrantMemory, Sendable {
     var usedCodes: [TokenID: Int64] = [:]
     /// Whether `own` has to be written again, because the last attempt failed.
     var isUnsaved = false
-    var filesSeen: [String: RevocationFolder.Seen] = [:]
+    var filesSeen: [String: FileStatus] = [:]
     var polls = 0
     var limits = AuthenticationLimits()
     /// As reported.
