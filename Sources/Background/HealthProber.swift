@@ -31,31 +31,15 @@ package final class HealthProber: Sendable {
 
   private let work = Mutex(Work())
   private let clock = DispatchQueue(label: "health-clock")
-  private let stopping = TransferStop()
-  private let idle = DispatchSemaphore(value: 0)
+  private let transfers: BackgroundTransfers
 
-  package init() {}
-
-  /// Ends all probes, and waits until no thread is in libcurl; no more probes follow.
-  ///
-  /// For the end of the process, at which OpenSSL frees what a handshake on another thread would still use.
-  ///
-  /// - Returns: whether all have ended in time.
-  @discardableResult
-  package func stop(withinMilliseconds milliseconds: Int) -> Bool {
-    stopping.set()
-    let isIdle = work.withLock { work in
-      work.waiting = []
-      return work.threads == 0
-    }
-    return isIdle || idle.wait(timeout: .now() + .milliseconds(milliseconds)) == .success
-  }
+  package init(_ transfers: BackgroundTransfers) { self.transfers = transfers }
 
   /// Probes once.
   ///
   /// - Parameter completion: called on a background thread; true if the response's status was below 400.
   package func probe(_ endpoint: HealthEndpoint, completion: @escaping @Sendable (Bool) -> Void) {
-    enqueue { [stopping] in completion(HealthTransfer(endpoint, stopping)?.perform() ?? false) }
+    enqueue { [transfers] in completion(HealthTransfer(endpoint, transfers)?.perform() ?? false) }
   }
 
   /// Probes at a fixed interval until the returned schedule is ended or freed. A probe that is due while the previous
@@ -69,9 +53,9 @@ package final class HealthProber: Sendable {
     let timer = DispatchSource.makeTimerSource(queue: clock)
     timer.setEventHandler { [self] in
       guard check.begin() else { return }
-      enqueue { [stopping] in
+      enqueue { [transfers] in
         guard !check.hasEnded else { return }
-        check.finish(HealthTransfer(endpoint, stopping)?.perform() ?? false)
+        check.finish(HealthTransfer(endpoint, transfers)?.perform() ?? false)
       }
     }
     timer.schedule(deadline: .now(), repeating: .milliseconds(milliseconds))
@@ -81,7 +65,6 @@ package final class HealthProber: Sendable {
 
   private func enqueue(_ probe: @escaping Probe) {
     let needsThread = work.withLock { work in
-      guard !stopping.isSet else { return false }
       work.waiting.append(probe)
       guard work.threads < Self.probesMax else { return false }
       work.threads += 1
@@ -99,7 +82,6 @@ package final class HealthProber: Sendable {
     work.withLock { work in
       let probe = work.waiting.popFirst()
       if probe == nil { work.threads -= 1 }
-      if work.threads == 0, stopping.isSet { idle.signal() }
       return probe
     }
   }

@@ -51,10 +51,14 @@ package final class IntrospectionClient: Sendable {
   }
 
   private let endpoint: IntrospectionEndpoint
+  private let transfers: BackgroundTransfers
   private let work = Mutex(Work())
   private let arrived = DispatchSemaphore(value: 0)
 
-  package init(_ endpoint: IntrospectionEndpoint) { self.endpoint = endpoint }
+  package init(_ endpoint: IntrospectionEndpoint, _ transfers: BackgroundTransfers) {
+    self.endpoint = endpoint
+    self.transfers = transfers
+  }
 
   /// Asks about a token; false: too many questions are waiting, and `completion` is not called.
   ///
@@ -82,12 +86,12 @@ package final class IntrospectionClient: Sendable {
 
   /// Asks on the calling thread.
   package static func askNow(_ endpoint: IntrospectionEndpoint, _ token: [UInt8]) -> IntrospectionReply {
-    IntrospectionTransfer(endpoint)?.post(form(token)) ?? .failed("out of memory")
+    IntrospectionTransfer(endpoint, BackgroundTransfers())?.post(form(token)) ?? .failed("out of memory")
   }
 
   private func answerQuestions() {
     // Without memory for libcurl the questions fail, and the next thread tries again.
-    let transfer = IntrospectionTransfer(endpoint)
+    let transfer = IntrospectionTransfer(endpoint, transfers)
     while let question = next() {
       let isLate = DispatchTime.now() > question.askedAt + .milliseconds(Self.waitingMilliseconds)
       question.completion(

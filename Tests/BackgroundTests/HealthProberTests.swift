@@ -20,7 +20,7 @@ import Testing
 
   @Test func `probes that hang do not hold up others, and at most 16 run at once`() throws {
     let silent = try ScriptedUpstream { _ in .stall([]) }
-    let prober = HealthProber()
+    let prober = HealthProber(BackgroundTransfers())
     let results = Results()
     let hanging = endpoint(silent.port, milliseconds: 1_000 * TestSocket.patience)
     for _ in 1..<HealthProber.probesMax { prober.probe(hanging) { results.note($0) } }
@@ -43,7 +43,9 @@ import Testing
   @Test func `a schedule keeps probing, one probe at a time`() throws {
     let core = try ScriptedUpstream { _ in .last(ScriptedUpstream.json("{}")) }
     let results = Results()
-    let schedule = HealthProber().schedule(endpoint(core.port, milliseconds: 5_000), everyMilliseconds: 10) {
+    let schedule = HealthProber(BackgroundTransfers()).schedule(
+      endpoint(core.port, milliseconds: 5_000), everyMilliseconds: 10
+    ) {
       results.note($0)
     }
     #expect(eventually { results.all.count >= 5 } && results.all.allSatisfy { $0 })
@@ -52,7 +54,7 @@ import Testing
 
   @Test func `the result of a probe that is running when the schedule ends is not reported`() throws {
     let silent = try ScriptedUpstream { _ in .stall([]) }
-    let prober = HealthProber()
+    let prober = HealthProber(BackgroundTransfers())
     let results = Results()
     let schedule = prober.schedule(endpoint(silent.port, milliseconds: 20_000), everyMilliseconds: 10) {
       results.note($0)

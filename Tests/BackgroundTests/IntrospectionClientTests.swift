@@ -35,7 +35,7 @@ import Testing
       _ = eventually { mayAnswer.load(ordering: .relaxed) }
       return .bytes(ScriptedUpstream.json("{}"))
     }
-    let (client, replies) = (IntrospectionClient(Self.endpoint(server.port)), Replies())
+    let (client, replies) = (IntrospectionClient(Self.endpoint(server.port), BackgroundTransfers()), Replies())
     for _ in 0..<IntrospectionClient.threadsMax { #expect(client.ask([0x61]) { replies.add($0) }) }
     #expect(eventually { server.requests.count == IntrospectionClient.threadsMax })
     for _ in 0..<IntrospectionClient.waitingMax { #expect(client.ask([0x62]) { replies.add($0) }) }

@@ -1,3 +1,4 @@
+import Background
 import Dispatch
 import Policies
 import System
@@ -9,6 +10,8 @@ final class Generation: Sendable {
   let number: Int
   let policy: Policy
   let states: InstanceStates
+  /// Of the whole process; carried from one generation to the next.
+  let transfers: BackgroundTransfers
   /// Keeps the keys in use across restarts; nil: they are not kept.
   private let accepted: AcceptedKeys?
   /// Indexed by `ClientTable.limitsSlot`; nil for clients without limits.
@@ -19,7 +22,8 @@ final class Generation: Sendable {
     self.accepted = accepted
     number = (previous?.number ?? 0) + 1
     self.policy = policy
-    states = InstanceStates(policy, following: previous?.states, accepted)
+    transfers = previous?.transfers ?? BackgroundTransfers()
+    states = InstanceStates(policy, following: previous?.states, accepted, transfers)
     let now = SystemClock.nanoseconds
     let before = previous.map(Self.limitersByID) ?? [:]
     var limiters: [ClientLimiter?] = [nil]

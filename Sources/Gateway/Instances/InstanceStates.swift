@@ -14,9 +14,11 @@ final class InstanceStates: Sendable {
   ///   - previous: the states until now. An instance with the same URL keeps its health; if its keys and breaker
   ///     settings are also the same, it keeps its whole state.
   ///   - accepted: the keys in use before the start.
-  init(_ policy: Policy, following previous: InstanceStates?, _ accepted: AcceptedKeys? = nil) {
+  init(
+    _ policy: Policy, following previous: InstanceStates?, _ accepted: AcceptedKeys?, _ transfers: BackgroundTransfers
+  ) {
     self.policy = policy
-    prober = previous?.prober ?? HealthProber()
+    prober = previous?.prober ?? HealthProber(transfers)
     states = policy.instances.map { instance in
       guard let (old, state) = previous?.find(instance), old.url == instance.url else {
         return UpstreamState(BreakerBounds(instance.breaker), keyIndex: accepted?.index(of: instance) ?? 0)
@@ -50,12 +52,6 @@ final class InstanceStates: Sendable {
   func checkHealth(of index: Int32, report: @escaping @Sendable (Bool) -> Void) {
     prober.probe(HealthEndpoint(policy.instances[Int(index)]), completion: report)
   }
-
-  /// Ends all health checks of all generations, at the end of the process.
-  func stopProbes() { prober.stop(withinMilliseconds: Self.stopMillisecondsMax) }
-
-  /// A transfer notices within a second that it has to end.
-  private static let stopMillisecondsMax = 1_500
 
   /// Starts the health checks that the policy configures. An instance without one is healthy from now on; earlier
   /// checks must have ended.

@@ -9,10 +9,13 @@ import Upstream
 final class IntrospectionService: Sendable {
   /// By definition: a changed one starts with an empty state.
   private let states = Mutex<[Digest: IntrospectionState]>([:])
+  private let transfers: BackgroundTransfers
+
+  init(_ transfers: BackgroundTransfers) { self.transfers = transfers }
 
   /// The state of a provider, made at the first call.
   func state(of provider: IntrospectionProvider) -> IntrospectionState {
-    states.withLock { $0.value(provider.definition, orElse: IntrospectionState(provider)) }
+    states.withLock { $0.value(provider.definition, orElse: IntrospectionState(provider, transfers)) }
   }
 
   /// Forgets providers that the policy does not have. Questions under way are still answered.
@@ -29,7 +32,9 @@ final class IntrospectionState: Sendable {
   private let reportDue = Atomic<Int64>(0)
   private static let reportMilliseconds: Int64 = 10_000
 
-  init(_ provider: IntrospectionProvider) { client = IntrospectionClient(IntrospectionEndpoint(provider)) }
+  init(_ provider: IntrospectionProvider, _ transfers: BackgroundTransfers) {
+    client = IntrospectionClient(IntrospectionEndpoint(provider), transfers)
+  }
 
   /// Whether a fault may be reported now: one every 10 s.
   func mayReport(_ now: Int64) -> Bool {

@@ -13,7 +13,7 @@ final class GatewayState: Sendable {
   let startedAt = SystemClock.wallMicroseconds
   let loops: [Loop]
   let log: AccessLog?
-  let introspection = IntrospectionService()
+  let introspection: IntrospectionService
   /// The state of the audit log; nil without one.
   let audit: @Sendable () -> AuditState?
   /// Set before draining begins, so that a load balancer has time to notice.
@@ -29,6 +29,7 @@ final class GatewayState: Sendable {
     _ generation: Generation, faults: [String] = [], loops: [Loop], log: AccessLog?,
     audit: @escaping @Sendable () -> AuditState?
   ) {
+    introspection = IntrospectionService(generation.transfers)
     self.loops = loops
     self.log = log
     self.audit = audit

@@ -173,6 +173,9 @@ package final class Server: Sendable {
     return timeouts.drainDelayMilliseconds + timeouts.drainMilliseconds + Self.closingMillisecondsMax
   }
 
+  /// A transfer notices within a second that it has to end.
+  private static let transferEndMilliseconds = 1_500
+
   /// For cutting exchanges, and for closing the logs.
   private static let closingMillisecondsMax = 5_000
 
@@ -231,7 +234,7 @@ package final class Server: Sendable {
     admin?.stop()
     control.withLock { control in
       for check in control.checks { check.end() }
-      control.generation.states.stopProbes()
+      control.generation.transfers.stop(withinMilliseconds: Self.transferEndMilliseconds)
     }
     log?.close()
     grants.stop()
