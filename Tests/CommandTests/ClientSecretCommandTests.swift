@@ -82,7 +82,7 @@ import Testing
     _ = try run("new", "--client", "demo-app", "--note", "app", "--expires", "1h")
     _ = try run("new", "--client", "demo-app", "--note", "job")
     let before = try secrets()
-    let rotated = try run("rotate", "--client", "demo-app", "--keep", "2h")
+    let rotated = try run("rotate", "--client", "demo-app", "--grace", "2h")
     #expect(rotated.exitCode == 0 && rotated.output.hasPrefix("blnk_cs_"), "\(rotated.errors)")
     let after = try secrets()
     try #require(after.count == 3)
@@ -92,7 +92,7 @@ import Testing
     #expect(abs(end.rawValue - Int64(Date().timeIntervalSince1970) - 7200) < 60)
     #expect(after[2]["expires"] == nil && after[2]["note"] == "job")
     #expect(after[2]["digest"] == String(digest(rotated).prefix(12)))
-    let ended = try run("rotate", "--client", "demo-app", "--keep", "0s")
+    let ended = try run("rotate", "--client", "demo-app", "--grace", "0s")
     #expect(ended.exitCode == 0)
     #expect(try secrets().map { $0["state"] } == ["expired", "expired", "expired", "active"])
     let none = try run("rotate", "--client", "demo-reader")
@@ -124,7 +124,7 @@ import Testing
       (["revoke", "--client", "demo-app"], 2, "needs either --digest PREFIX or --note TEXT"),
       (["revoke", "--note", "x"], 2, "needs --client ID"), (["new"], 2, "needs --client ID"),
       (["new", "--client", "demo-ap"], 1, #"(did you mean "demo-app"?)"#),
-      (["rotate", "--client", "demo-app", "--keep", "soon"], 2, "--keep must be a number with a unit"),
+      (["rotate", "--client", "demo-app", "--grace", "soon"], 2, "--grace must be a number with a unit"),
     ] {
       let outcome = try Program.run(["client", "secret"] + arguments + ["--policies", folder.path])
       #expect(outcome.exitCode == Int32(code) && outcome.output.isEmpty, "\(arguments)")

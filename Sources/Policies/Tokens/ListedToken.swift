@@ -81,6 +81,9 @@ package struct NewToken {
     if let instance { binding = ", \"instances\": [\"\(instance.text)\"]" }
   }
 
+  /// The predicate of a sentence about it.
+  package var expiryText: String { expiry.map { "expires at \($0)" } ?? "never expires" }
+
   /// The entry for `"tokens"`, or for `"secrets"` of `"oauth"`.
   package var entry: String {
     let expires = expiry.map { ", \"expires\": \"\($0)\"" } ?? ""

@@ -21,10 +21,7 @@ extension Command {
       Option(name: "--default-instance", value: "ID", help: "where its calls go that name no instance"),
       Option(name: "--token", value: nil, help: "create and print a token"), .policies,
     ] + InForceCheck.options,
-    exitCodes: [
-      0: "success", 1: "nothing was written",
-      3: "the change is written, but the running gateway has not applied it",
-    ],
+    exitCodes: InForceCheck.exitCodes,
     example: "blnk-gateway client new shop --instances inst_main --default-instance inst_main --token",
     takesOperands: true
   ) { arguments throws(CommandFault) in

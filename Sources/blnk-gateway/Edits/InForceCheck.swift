@@ -12,6 +12,10 @@ struct InForceCheck {
       name: "--admin", value: "ADDRESS", help: "the gateway's admin endpoint (default: \"admin\" of gateway.json)"),
     Command.Option(name: "--no-wait", value: nil, help: "do not wait until the change is in force"),
   ]
+  static let exitCodes: KeyValuePairs<Int32, String> = [
+    0: "success", 1: "nothing was written",
+    3: "the change is written, but the running gateway has not applied it",
+  ]
   private static let timeoutMilliseconds: Int64 = 5_000
   private static let pollMilliseconds = 50
 

@@ -16,10 +16,7 @@ extension Command {
     options: [
       Option(name: "--client", value: "ID", help: "the client; its name is the client_id"), .policies, .note, .expires,
     ] + InForceCheck.options,
-    exitCodes: [
-      0: "success", 1: "nothing was written",
-      3: "the change is written, but the running gateway has not applied it",
-    ],
+    exitCodes: InForceCheck.exitCodes,
     example: "blnk-gateway client secret new --client shop --note app-server --expires 365d",
     noOperandsReason: "takes no arguments; name the client with --client ID"
   ) { arguments throws(CommandFault) in
@@ -36,8 +33,8 @@ extension Command {
     let edit = client.adding(secret: new)
     try session.write(edit)
     try Console.print(secret.text)
-    let expiry = new.expiry.map { "expires at \($0)" } ?? "never expires"
-    Console.log("A new client secret for \(id), shown only this once; it \(expiry). Its digest is in \(edit.file).")
+    Console.log(
+      "A new client secret for \(id), shown only this once; it \(new.expiryText). Its digest is in \(edit.file).")
     if !hasEndpoint {
       Console.log("warning: \(path)/gateway.json has no \"oauth\", so the gateway has no token endpoint yet")
     }

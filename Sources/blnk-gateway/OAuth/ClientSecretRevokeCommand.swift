@@ -22,10 +22,7 @@ extension Command {
         help: "remove the secret whose digest begins with these 4 to 64 digits, as in \"token list\""),
       Option(name: "--note", value: "TEXT", help: "remove the secret with exactly this note"), .policies,
     ] + InForceCheck.options,
-    exitCodes: [
-      0: "success", 1: "nothing was written",
-      3: "the change is written, but the running gateway has not applied it",
-    ],
+    exitCodes: InForceCheck.exitCodes,
     example: "blnk-gateway client secret revoke --client shop --digest 7fa1f13e",
     noOperandsReason: "takes no arguments; see --help"
   ) { arguments throws(CommandFault) in

@@ -20,10 +20,7 @@ extension Command {
           "bind the token to this instance, also as its default instance; without this option: as its client"
       ),
     ] + InForceCheck.options,
-    exitCodes: [
-      0: "success", 1: "nothing was written",
-      3: "the change is written, but the running gateway has not applied it",
-    ],
+    exitCodes: InForceCheck.exitCodes,
     example: "blnk-gateway token new --client demo-app --note laptop --expires 90d",
     noOperandsReason: "takes no arguments; see --help"
   ) { arguments throws(CommandFault) in

@@ -30,14 +30,11 @@ extension Command {
         help: "when the new one expires, as in \"token new\" (default: as the old one)"),
       .policies,
     ] + InForceCheck.options,
-    exitCodes: [
-      0: "success", 1: "nothing was written",
-      3: "the change is written, but the running gateway has not applied it",
-    ],
+    exitCodes: InForceCheck.exitCodes,
     example: "blnk-gateway token rotate --client demo-app --grace 7d",
     noOperandsReason: "takes no arguments; name the client with --client ID"
   ) { arguments throws(CommandFault) in
-    guard let id = arguments.value("--client") else { throw .usage("token rotate: needs --client ID; see --help") }
+    let id = try arguments.clientID(of: "token rotate")
     guard let grace = Lifetime(arguments.value("--grace") ?? graceDefault) else {
       throw .usage("token rotate: --grace \(Lifetime.rule)")
     }
@@ -60,9 +57,8 @@ extension Command {
     let edit = client.replacing(old, with: new, endingAt: end)
     try session.write(edit)
     try Console.print(token.text)
-    let newExpiry = new.expiry.map { "expires at \($0)" } ?? "never expires"
     Console.log(
-      "A new token for \(id), shown only this once; it \(newExpiry). "
+      "A new token for \(id), shown only this once; it \(new.expiryText). "
         + "The old one, \(old.digest.hex.prefix(12)), expires at \(end).")
     Console.log(try session.waitUntilInForce(edit))
     return 0
