@@ -22,7 +22,8 @@ let lean: [LinkerSetting] = [
   .unsafeFlags(
     [
       "-L\(Context.packageDirectory)/deploy/link", "-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs",
-      "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "now",
+      "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-O2",
+      "-Xlinker", "--icf=safe",
     ],
     .when(configuration: .release))
 ]
@@ -30,9 +31,13 @@ let lean: [LinkerSetting] = [
 /// DWARF 4, as Swift writes it: Debian 12's valgrind stops at the DWARF 5 of clang.
 let readableDebugInfo: [CSetting] = [.unsafeFlags(["-fdebug-default-version=4"])]
 
+/// For code off the loops, except where a request waits long for it: small instead of fast, because the release program must
+/// not exceed 16,000,000 bytes.
+let small = strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 /// One module of the gateway: a target and what it may use. Arrows point one way only.
-func module(_ name: String, uses: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: uses, swiftSettings: strict)
+func module(_ name: String, uses: [Target.Dependency] = [], settings: [SwiftSetting] = strict) -> Target {
+  .target(name: name, dependencies: uses, swiftSettings: settings)
 }
 
 func tests(of name: String, uses: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
@@ -56,31 +61,32 @@ let package = Package(
     module("Policies", uses: ["Dates", "Digests", "HTTP1", "OAuth"]),
     module("Fronts", uses: ["Digests", "HTTP1", "Policies"]),
     module("Reactor", uses: ["Bytes", "CLinux", "System"]),
-    module("System", uses: ["CBuild", "CLinux"]),
-    module("Telemetry", uses: ["Bytes", "Counters", "Dates", "Digests", "System"]),
+    module("System", uses: ["CBuild", "CLinux"], settings: small),
+    module("Telemetry", uses: ["Bytes", "Counters", "Dates", "System"]),
+    module("Audit", uses: ["Bytes", "Dates", "Digests", "System", "Telemetry"], settings: small),
     module("Upstream", uses: ["Bytes", "CLibcurl", "Counters", "HTTP1", "Reactor", "System"]),
-    module("Background", uses: ["CLibcurl"]),
+    module("Background", uses: ["CLibcurl"], settings: small),
     module(
       "Gateway",
       uses: [
-        "Background", "Bytes", "Counters", "Dates", "Digests", "Fronts", "HTTP1", "OAuth", "Policies", "Reactor",
-        "SmallServer", "System",
-        "Telemetry", "Upstream",
+        "Audit", "Background", "Bytes", "Counters", "Dates", "Digests", "Fronts", "HTTP1", "OAuth", "Policies",
+        "Reactor", "SmallServer", "System", "Telemetry", "Upstream",
       ]),
-    module("SmallServer", uses: ["Bytes", "HTTP1", "Reactor", "System"]),
-    module("SandboxCore", uses: ["Bytes", "Dates", "HTTP1", "Reactor", "SmallServer", "System"]),
+    module("SmallServer", uses: ["Bytes", "HTTP1", "Reactor", "System"], settings: small),
+    module("SandboxCore", uses: ["Bytes", "Dates", "HTTP1", "Reactor", "SmallServer", "System"], settings: small),
     .executableTarget(
       name: "blnk-gateway",
       dependencies: [
-        "Bytes", "Digests", "Gateway", "HTTP1", "OAuth", "Policies", "Reactor", "SandboxCore", "System", "Telemetry",
+        "Audit", "Bytes", "Digests", "Gateway", "HTTP1", "OAuth", "Policies", "Reactor", "SandboxCore", "System",
+        "Telemetry",
       ],
-      swiftSettings: strict,
+      swiftSettings: small,
       linkerSettings: lean),
     .target(name: "TestValues", dependencies: ["Bytes"], path: "Tests/TestValues", swiftSettings: strict),
     .target(name: "TestFolders", path: "Tests/TestFolders", swiftSettings: strict),
     .target(
       name: "TestSupport",
-      dependencies: ["Digests", "Gateway", "Policies", "System", "Telemetry", "TestFolders"],
+      dependencies: ["Audit", "Digests", "Gateway", "Policies", "System", "TestFolders"],
       path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(
@@ -89,7 +95,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["blnk-gateway", "Digests", "Policies", "System", "Telemetry", "TestFolders", "TestSupport"],
+      dependencies: [
+        "Audit", "blnk-gateway", "Digests", "Policies", "System", "Telemetry", "TestFolders", "TestSupport",
+      ],
       swiftSettings: strict),
     tests(of: "Background", uses: ["TestSupport"]),
     tests(of: "Dates"),
@@ -111,9 +119,8 @@ let package = Package(
     tests(
       of: "Gateway",
       uses: [
-        "Bytes", "Counters", "Digests", "HTTP1", "LoopSupport", "Policies", "Reactor", "System", "Telemetry",
-        "TestFolders",
-        "TestSupport", "TestValues", "Upstream",
+        "Audit", "Bytes", "Counters", "Digests", "HTTP1", "LoopSupport", "Policies", "Reactor", "System", "Telemetry",
+        "TestFolders", "TestSupport", "TestValues", "Upstream",
       ]),
     tests(of: "OAuth", uses: ["Digests", "TestValues"]),
     tests(of: "Policies", uses: ["Digests", "HTTP1", "TestFolders", "TestValues"], resources: [.copy("Fixtures")]),
@@ -132,8 +139,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     tests(of: "System", uses: ["CLinux", "TestFolders", "TestSupport"]),
-    tests(
-      of: "Telemetry", uses: ["Bytes", "Counters", "Digests", "System", "TestFolders", "TestSupport", "TestValues"]),
+    tests(of: "Telemetry", uses: ["Bytes", "Counters", "TestFolders", "TestSupport", "TestValues"]),
+    tests(of: "Audit", uses: ["Digests", "System", "Telemetry", "TestFolders", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

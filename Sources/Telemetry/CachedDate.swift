@@ -1,10 +1,12 @@
-import Bytes
+package import Bytes
 import Dates
 
 /// Writes wall-clock time in UTC as in RFC 3339; everything except the microseconds is computed once per second.
-struct CachedDate {
+package struct CachedDate {
   /// The capacity that `append` needs.
-  static let bytesMax = 32
+  package static let bytesMax = 32
+
+  package init() {}
 
   private var second = Int64.min
   /// `2026-11-20T17:06:09.` in words, the first byte of each lowest.
@@ -13,7 +15,7 @@ struct CachedDate {
 
   /// - Parameter time: microseconds since 1970; a negative time is written as 1970.
   @inline(__always)
-  mutating func append(_ time: Int64, to out: inout ByteWriter) {
+  package mutating func append(_ time: Int64, to out: inout ByteWriter) {
     let (second, fraction) = max(time, 0).quotientAndRemainder(dividingBy: 1_000_000)
     if second != self.second {
       self.second = second

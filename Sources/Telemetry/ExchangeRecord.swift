@@ -70,5 +70,5 @@ package struct RequestTexts {
 
   package init() {}
 
-  var byteCount: Int { method.count + path.count + clientRequestID.count + traceID.count }
+  package var byteCount: Int { method.count + path.count + clientRequestID.count + traceID.count }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import System
+import Audit
 import Telemetry
 import TestFolders
 import TestSupport

@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 @testable import Gateway
-@testable import Telemetry
+@testable import Audit
 
 /// What `/metrics` says after known traffic.
 @Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct MetricsTests {

@@ -1,3 +1,4 @@
+import Telemetry
 import Counters
 import Dates
 import FoundationEssentials
@@ -5,7 +6,7 @@ import Policies
 import Reactor
 import Synchronization
 import System
-import Telemetry
+import Audit
 import Upstream
 
 /// One response of `/status`: the gateway, then the instances in pieces, so that many instances need little memory.

@@ -1,5 +1,6 @@
 import OAuth
 import Policies
+import Audit
 import Telemetry
 
 extension AuditLog {

@@ -1,9 +1,10 @@
+import Telemetry
 import Bytes
 import HTTP1
 import OAuth
 import Policies
 import Reactor
-import Telemetry
+import Audit
 
 /// Requests to the gateway's own OAuth endpoints.
 extension Exchange {

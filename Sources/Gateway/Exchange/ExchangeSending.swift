@@ -1,8 +1,9 @@
+import Telemetry
 import Bytes
 import HTTP1
 import Policies
 import Reactor
-import Telemetry
+import Audit
 import Upstream
 
 /// Sends the request to Core.

@@ -5,6 +5,7 @@ import Policies
 import Reactor
 import Synchronization
 import System
+import Audit
 import Telemetry
 
 extension PrometheusText {

@@ -4,6 +4,7 @@ import Policies
 import Reactor
 import Synchronization
 import System
+import Audit
 import Telemetry
 import Upstream
 

@@ -5,6 +5,7 @@ import Reactor
 import SmallServer
 import Synchronization
 package import System
+import Audit
 import Telemetry
 import Upstream
 

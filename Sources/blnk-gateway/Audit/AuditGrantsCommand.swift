@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Telemetry
+import Audit
 
 extension Command {
   static let auditGrants = Command(

@@ -1,4 +1,4 @@
-import Telemetry
+import Audit
 
 extension Command {
   static let auditShow = Command(

@@ -1,6 +1,6 @@
 import Digests
 import System
-import Telemetry
+import Audit
 
 extension Command {
   static let auditVerify = Command(

@@ -2,7 +2,7 @@ import Digests
 import FoundationEssentials
 import Policies
 import System
-import Telemetry
+import Audit
 
 extension DemoRun {
   /// Uses what operators use: the admin endpoint, the audit log and the token commands.

@@ -61,7 +61,8 @@ extension Command {
     let widths = (0..<lines[0].count - 1).map { column in lines.map { $0[column].count }.max() ?? 0 }
     for line in lines {
       let cells = zip(line, widths).map { cell, width in cell.padded(to: width) } + line.suffix(1)
-      try Console.print(cells.joined(separator: "  ").replacing(#/ +$/#, with: ""))
+      let text = cells.joined(separator: "  ")
+      try Console.print(String(text.prefix(through: text.lastIndex { $0 != " " } ?? text.startIndex)))
     }
   }
 }

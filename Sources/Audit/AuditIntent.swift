@@ -1,4 +1,5 @@
 import Bytes
+package import Telemetry
 
 /// The audit entry of a write before it is sent. Texts are bytes as received; empty ones are left out.
 package struct AuditIntent {

@@ -1,7 +1,7 @@
 import Digests
 import Testing
 
-@testable import Telemetry
+@testable import Audit
 
 @Suite struct AuditVerifierTests {
   static let keys: [[UInt8]?] = [nil, Array("a key of the tests".utf8)]

@@ -6,6 +6,7 @@ import TestFolders
 import TestSupport
 import Testing
 
+@testable import Audit
 @testable import Telemetry
 
 @Suite struct AuditLogTests {

@@ -1,5 +1,6 @@
 import Bytes
 import Digests
+import Telemetry
 
 /// Writes the entries of one chain as lines, and keeps its last hash.
 struct AuditLine {
