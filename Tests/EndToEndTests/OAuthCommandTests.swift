@@ -230,9 +230,8 @@ import Testing
     // A rotation moves the file.
     try FileManager.default.moveItem(atPath: log, toPath: log + ".1")
     let missing = try code(parameters)
-    #expect(
-      missing.status == 1 && missing.output.isEmpty && missing.errors.contains("next to a running gateway"), "\(missing)"
-    )
+    #expect(missing.status == 1 && missing.output.isEmpty, "\(missing)")
+    #expect(missing.errors.contains("next to a running gateway"))
     gateway.signal(SIGUSR1)
     #expect(eventually { FileManager.default.fileExists(atPath: log) })
     _ = try issue()
