@@ -1,4 +1,4 @@
-/// The reason phrase of a status (RFC 9110 §15, RFC 6585); empty if neither defines one.
+/// The reason phrase of a status (RFC 9110 §15, RFC 6585, RFC 4918 §11.3); empty if none defines one.
 package func reasonPhrase(of status: Int) -> StaticString {
   switch status {
   case 100: "Continue"
@@ -38,6 +38,7 @@ package func reasonPhrase(of status: Int) -> StaticString {
   case 417: "Expectation Failed"
   case 421: "Misdirected Request"
   case 422: "Unprocessable Content"
+  case 423: "Locked"
   case 426: "Upgrade Required"
   case 428: "Precondition Required"
   case 429: "Too Many Requests"

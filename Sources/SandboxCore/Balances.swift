@@ -170,6 +170,7 @@ extension SandboxLedger {
     }
     try checkCapacity()
     balances.insert(balance, id: balance.id)
+    count(.created(id: balance.id))
     return .json(201, BalanceView(context: .created).json(balance))
   }
 

@@ -38,7 +38,12 @@ struct BodyShape {
 
   private func field(named key: String) -> (name: String, kind: Kind)? {
     fields.first { $0.name.hasSameBytes(as: key) }
-      ?? fields.first { $0.name.hasSameBytes(as: key.lowercased()) }
+      ?? fields.first { $0.name.hasSameBytes(as: Self.folded(key)) }
+  }
+
+  /// As Go folds names: it also equates `ſ` (U+017F) with `s`, and the Kelvin sign, which Swift lowercases, with `k`.
+  private static func folded(_ key: String) -> String {
+    String(String.UnicodeScalarView(key.lowercased().unicodeScalars.map { $0 == "\u{17F}" ? "s" : $0 }))
   }
 
   private func bind(_ value: JSONValue, to field: (name: String, kind: Kind)) throws(BindFault) -> JSONValue {

@@ -78,6 +78,7 @@ extension SandboxLedger {
     try checkCapacity()
     let identity = Identity(bound, id: id, createdAt: now())
     identities.insert(identity, id: id)
+    count(.created(id: id))
     return .json(201, identity.json(createdAt: identity.createdAt))
   }
 
@@ -86,12 +87,14 @@ extension SandboxLedger {
     guard var identity = identities[id] else { throw missingForWrite(id) }
     guard identity.update(bound) else { throw CoreError(400, "GEN_BAD_REQUEST", "No fields provided for update") }
     identities.update(id) { $0 = identity }
+    count(.changed(id: id))
     return .json(200, ["message": "Identity updated successfully"])
   }
 
   mutating func deleteIdentity(_ id: String) throws(CoreError) -> SandboxResponse {
     guard identities[id] != nil else { throw missingForWrite(id) }
     identities.remove(id)
+    count(.changed(id: id))
     return .json(200, ["message": "Identity deleted successfully"])
   }
 
@@ -106,7 +109,12 @@ extension SandboxLedger {
         400, "IDT_VALIDATION_ERROR", "identity_id suffix after 'idt_' must be a valid UUID", shape: .errorWithDetails)
     }
     guard identities[chosen] == nil else {
-      throw CoreError(409, "GEN_CONFLICT", "Identity with ID '\(chosen)' already exists", shape: .errorWithDetails)
+      throw switch dialect {
+      case .measured:
+        CoreError(400, "IDT_VALIDATION_ERROR", "Identity already exists: \(chosen)", shape: .errorWithDetails)
+      case .documented:
+        CoreError(409, "GEN_CONFLICT", "Identity with ID '\(chosen)' already exists", shape: .errorWithDetails)
+      }
     }
     return chosen
   }

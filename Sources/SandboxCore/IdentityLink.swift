@@ -9,6 +9,7 @@ extension SandboxLedger {
     case .documented: try checkLinkAsDocumented(id, identityID)
     }
     balances.update(id) { $0.identityID = identityID }
+    count(.changed(id: id))
     return .json(200, ["message": "Balance identity updated successfully"])
   }
 

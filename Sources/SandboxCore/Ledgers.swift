@@ -39,6 +39,7 @@ extension SandboxLedger {
     let ledger = try Ledger(body, id: makeID("ldg"), createdAt: now())
     try checkCapacity()
     ledgers.insert(ledger, id: ledger.id)
+    count(.created(id: ledger.id))
     return .json(201, ledger.json(createdAt: ledger.createdAt))
   }
 

@@ -13,6 +13,7 @@ extension SandboxLedger {
     identities.update(id) { $0.metaData = merged }
     balances.update(id) { $0.metaData = merged }
     transactions.update(id) { $0.metaData = merged }
+    count(.changed(id: id))
     return .json(200, ["meta_data": merged])
   }
 

@@ -1,23 +1,20 @@
 /// Creates transactions and applies them to balances.
 extension SandboxLedger {
-  mutating func createTransaction(_ body: [UInt8]) throws(CoreError) -> SandboxResponse {
+  /// - Parameter runsQueue: whether a queued transaction is stored and applied before the response; otherwise
+  ///   `runQueue` does it.
+  mutating func createTransaction(_ body: [UInt8], runsQueue: Bool) throws(CoreError) -> SandboxResponse {
     let idMaker = { [self] in makeID("txn") }
-    var transaction = try Transaction(body, id: makeID("txn"), createdAt: now(), makeID: idMaker)
-    try checkCapacity()
-    let isRepeat = transactions.newestFirst.contains { $0.reference == transaction.reference }
-    if transaction.skipsQueue {
-      guard !isRepeat else {
-        throw CoreError(
-          409, "TXN_DUPLICATE_REFERENCE", "reference \(transaction.reference) has already been used")
-      }
-      try post(&transaction)
-    } else if !isRepeat {
-      // Core's queue rejects a transaction later and silently. The sandbox processes it before it responds.
-      var queued = transaction
-      try? post(&queued)
-    }
-    transactions.insert(transaction, id: transaction.id)
-    return .json(201, TransactionView(context: .created).json(transaction))
+    let transaction = try Transaction(body, id: makeID("txn"), createdAt: now(), makeID: idMaker)
+    let parts = try parts(of: transaction)
+    try checkCapacity(adding: parts.count)
+    if transaction.skipsQueue { return created(try record(transaction, parts)) }
+    // Core responds before it looks at the reference and the balances: it drops a repeated transaction silently.
+    if runsQueue { run(queued: parts) } else { queue.append(parts) }
+    return created(transaction)
+  }
+
+  private func created(_ transaction: Transaction) -> SandboxResponse {
+    .json(201, TransactionView(context: .created).json(transaction))
   }
 
   func getTransaction(_ id: String) throws(CoreError) -> SandboxResponse {
@@ -26,34 +23,97 @@ extension SandboxLedger {
   }
 
   func getTransaction(reference: String) throws(CoreError) -> SandboxResponse {
-    guard let transaction = transactions.newestFirst.first(where: { $0.reference == reference }) else {
+    guard let id = transactionIDs[Array(reference.utf8)], let transaction = transactions[id] else {
       throw CoreError(
         404, "TXN_NOT_FOUND", "Transaction with reference '\(reference)' not found", shape: .errorWithDetails)
     }
     return .json(200, TransactionView(context: .byReference).json(transaction))
   }
 
-  /// Moves the whole amount or nothing.
-  private mutating func post(_ transaction: inout Transaction) throws(CoreError) {
-    let parts = try parts(of: transaction)
-    transaction.source = try balanceID(transaction.source, transaction.currency)
+  // MARK: Skipping the queue
+
+  /// Records a transaction, or the parts of a split payment. As in Core, a failed part does not undo those before it.
+  private mutating func record(_ transaction: Transaction, _ parts: [Transaction]) throws(CoreError) -> Transaction {
+    guard !transaction.destinations.isEmpty else { return try record(transaction) }
+    for (index, part) in parts.enumerated() {
+      do { _ = try record(part) } catch {
+        throw CoreError(error.status, error.code, "failed to record split transaction \(index): \(error.message)")
+      }
+    }
+    return transaction
+  }
+
+  private mutating func record(_ transaction: Transaction) throws(CoreError) -> Transaction {
+    guard !isUsed(transaction.reference) else {
+      throw CoreError(
+        409, "TXN_DUPLICATE_REFERENCE",
+        "transaction validation failed: reference \(transaction.reference) has already been used")
+    }
+    var recorded = transaction
+    recorded.source = try balanceID(transaction.source, transaction.currency)
+    try checkFunds(recorded)
+    recorded.destination = try balanceID(transaction.destination, transaction.currency)
+    move(recorded)
+    store(recorded)
+    return recorded
+  }
+
+  // MARK: Queue
+
+  /// Stores and applies the queued transactions that wait for it.
+  mutating func runQueue() {
+    let waiting = queue
+    queue = []
+    for parts in waiting { run(queued: parts) }
+  }
+
+  /// Stores all parts, and then applies them. Core ends silently at the first one that it cannot store.
+  private mutating func run(queued parts: [Transaction]) {
+    var stored: [Transaction] = []
+    for part in parts {
+      guard !isUsed(part.reference), let prepared = try? prepare(part) else { return }
+      store(prepared)
+      stored.append(prepared)
+    }
+    for part in stored where (try? checkFunds(part)) != nil { move(part) }
+  }
+
+  private mutating func prepare(_ transaction: Transaction) throws(CoreError) -> Transaction {
+    var prepared = transaction
+    prepared.source = try balanceID(transaction.source, transaction.currency)
+    prepared.destination = try balanceID(transaction.destination, transaction.currency)
+    let pair = "\(prepared.source)|\(prepared.destination)|\(prepared.currency)"
+    prepared.metaData = prepared.metaData.merging(["queue_lane": "normal", "queue_pair_key": .string(pair)])
+    return prepared
+  }
+
+  // MARK: Steps
+
+  private func isUsed(_ reference: String) -> Bool { transactionIDs[Array(reference.utf8)] != nil }
+
+  private mutating func store(_ transaction: Transaction) {
+    transactions.insert(transaction, id: transaction.id)
+    transactionIDs[Array(transaction.reference.utf8)] = transaction.id
+  }
+
+  private func checkFunds(_ transaction: Transaction) throws(CoreError) {
     let available = balances[transaction.source]?.amounts.balance ?? 0
     guard transaction.allowsOverdraft || available >= transaction.preciseAmount else {
       throw CoreError(
         400, "TXN_INSUFFICIENT_FUNDS", "failed to apply transaction to balances: insufficient funds in source balance")
     }
-    var targets: [(id: String, amount: Int128)] = []
-    for part in parts { targets.append((try balanceID(part.identifier, transaction.currency), part.amount)) }
-    if transaction.destinations.isEmpty { transaction.destination = targets[0].id }
-    let time = transaction.createdAt
-    for target in targets {
-      balances.update(transaction.source) { $0.move(debit: target.amount, at: time) }
-      balances.update(target.id) { $0.move(credit: target.amount, at: time) }
-    }
   }
 
-  private func parts(of transaction: Transaction) throws(CoreError) -> [(identifier: String, amount: Int128)] {
-    guard !transaction.destinations.isEmpty else { return [(transaction.destination, transaction.preciseAmount)] }
+  private mutating func move(_ transaction: Transaction) {
+    let time = transaction.createdAt
+    balances.update(transaction.source) { $0.move(debit: transaction.preciseAmount, at: time) }
+    balances.update(transaction.destination) { $0.move(credit: transaction.preciseAmount, at: time) }
+    count(.moved(reference: transaction.reference))
+  }
+
+  /// The transactions that Core stores for this one: itself, or one for each destination of a split payment.
+  private func parts(of transaction: Transaction) throws(CoreError) -> [Transaction] {
+    guard !transaction.destinations.isEmpty else { return [transaction] }
     let total = transaction.preciseAmount
     let fixed = transaction.destinations.map { destination -> Int128? in
       let text = destination.distribution
@@ -73,10 +133,10 @@ extension SandboxLedger {
       throw CoreError(400, "TXN_VALIDATION_ERROR", "the distributions are less than the amount")
     }
     // The first "left" takes the whole rest.
-    return zip(transaction.destinations, fixed).map { destination, amount in
-      guard destination.distribution == "left" else { return (destination.identifier, amount ?? 0) }
+    return zip(transaction.destinations, fixed).enumerated().map { index, share in
+      guard share.0.distribution == "left" else { return transaction.part(index, amount: share.1 ?? 0) }
       defer { left = 0 }
-      return (destination.identifier, left)
+      return transaction.part(index, amount: left)
     }
   }
 

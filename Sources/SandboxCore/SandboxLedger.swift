@@ -16,6 +16,12 @@ package struct SandboxLedger: Sendable {
   var identities = SandboxTable<Identity>()
   var balances = SandboxTable<Balance>()
   var transactions = SandboxTable<Transaction>()
+  /// The ids of the stored transactions by the bytes of their references.
+  var transactionIDs: [[UInt8]: String] = [:]
+  /// Queued transactions that are not stored yet, each with the parts that it has.
+  var queue: [[Transaction]] = []
+  /// How often each write was executed.
+  package private(set) var executions: [SandboxExecution: Int] = [:]
 
   /// - Parameters:
   ///   - key: the required value of `X-Blnk-Key`.
@@ -37,7 +43,9 @@ package struct SandboxLedger: Sendable {
     ledgers.insert(general, id: general.id)
   }
 
-  package mutating func answer(_ request: SandboxRequest) -> SandboxResponse {
+  /// - Parameter runsQueue: whether a queued transaction is stored and applied before the response; otherwise
+  ///   `runQueue` does it.
+  package mutating func answer(_ request: SandboxRequest, runsQueue: Bool = true) -> SandboxResponse {
     if request.method == "OPTIONS", request.target == "*" { return .serverOptions }
     guard let target = SandboxTarget(request.target) else { return .badTarget }
     let route = SandboxRoute(method: request.method, segments: target.segments, dialect)
@@ -45,7 +53,7 @@ package struct SandboxLedger: Sendable {
     do {
       if SandboxRoute.needsKey(target.segments) { try authenticate(request) }
       guard let route else { return .pageNotFound }
-      return try answer(route, target.query, request.body)
+      return try answer(route, target.query, request.body, runsQueue: runsQueue)
     } catch {
       return error.response
     }
@@ -73,7 +81,7 @@ package struct SandboxLedger: Sendable {
   }
 
   private mutating func answer(
-    _ route: SandboxRoute, _ query: SandboxQuery, _ body: [UInt8]
+    _ route: SandboxRoute, _ query: SandboxQuery, _ body: [UInt8], runsQueue: Bool
   ) throws(CoreError) -> SandboxResponse {
     switch route {
     case .root: .json(200, .string(Self.greeting))
@@ -102,7 +110,7 @@ package struct SandboxLedger: Sendable {
     case .balanceAt(let id): try getBalanceAt(id, query)
     case .balanceLineage(let id): try getLineage(id)
     case .updateMetadata(let id): try updateMetadata(id, body)
-    case .createTransaction: try createTransaction(body)
+    case .createTransaction: try createTransaction(body, runsQueue: runsQueue)
     case .getTransaction(let id): try getTransaction(id)
     case .transactionByReference(let reference): try getTransaction(reference: reference)
     }
@@ -112,18 +120,34 @@ package struct SandboxLedger: Sendable {
 
   func makeID(_ prefix: String) -> String { "\(prefix)_\(makeUUID())" }
 
-  func checkCapacity() throws(CoreError) {
-    guard ledgers.count + identities.count + balances.count + transactions.count < recordsMax else {
+  mutating func count(_ execution: SandboxExecution) { executions[execution, default: 0] += 1 }
+
+  func checkCapacity(adding added: Int = 1) throws(CoreError) {
+    let queued = queue.reduce(0) { $0 + $1.count }
+    let records = ledgers.count + identities.count + balances.count + transactions.count + queued
+    // Counts outlive deleted identities. A record has at most two counts.
+    guard records + added <= recordsMax, executions.count < 2 * recordsMax else {
       throw CoreError(500, "GEN_INTERNAL_ERROR", "the sandbox stores at most \(recordsMax) records")
     }
   }
+}
+
+/// A write that the sandbox counts, so that a test can tell how often it was executed.
+package enum SandboxExecution: Hashable, Sendable {
+  /// A ledger, identity or balance was created by a request.
+  case created(id: String)
+  /// A ledger, identity, balance or transaction was changed by a request: fields, tokens, link, metadata, deletion.
+  case changed(id: String)
+  /// An amount was moved under this reference. Each part of a split payment has its own: `ref-1`, or `ref_1` if queued.
+  case moved(reference: String)
 }
 
 /// What the sandbox follows where Core and its documents differ.
 package enum CoreDialect: String, CaseIterable, Sendable {
   /// The recorded responses of Core v0.15.
   case measured = "0.15"
-  /// Blnk's documents; so far, this affects only the errors of the call that links a balance to an identity.
+  /// Blnk's documents; this affects the errors of the call that links a balance to an identity, and a repeated
+  /// `identity_id`.
   case documented
 }
 

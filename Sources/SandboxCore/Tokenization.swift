@@ -49,6 +49,7 @@ extension SandboxLedger {
 
   mutating func tokenize(_ id: String, field: String) throws(CoreError) -> SandboxResponse {
     try tokenizeField(id, field)
+    count(.changed(id: id))
     return .json(200, ["message": "Field tokenized successfully"])
   }
 
@@ -59,6 +60,7 @@ extension SandboxLedger {
       throw CoreError(400, "GEN_VALIDATION_ERROR", "at least one field must be specified")
     }
     for field in fields { try tokenizeField(id, field) }
+    count(.changed(id: id))
     return .json(200, ["message": "Fields tokenized successfully"])
   }
 

@@ -8,16 +8,18 @@ struct Transaction {
     let transactionID: String
   }
 
-  let id: String
-  let preciseAmount: Int128
+  private(set) var id: String
+  private(set) var preciseAmount: Int128
   /// As Go formats the number.
-  let amount: String
+  private(set) var amount: String
   let precision: Int
-  /// An `@indicator` is resolved when the transaction is applied; a queued one keeps it.
+  /// An `@indicator` is resolved when the transaction is stored.
   var source: String
   var destination: String
-  let destinations: [Destination]
-  let reference: String
+  private(set) var destinations: [Destination]
+  private(set) var reference: String
+  /// The split payment that this transaction is a part of; otherwise empty.
+  private(set) var parentID = ""
   let currency: String
   let description: String
   let allowsOverdraft: Bool
@@ -55,6 +57,21 @@ struct Transaction {
     guard fieldErrors.isEmpty else { throw .invalid(fieldErrors, code: "TXN_VALIDATION_ERROR") }
   }
 
+  /// The transaction that Core stores for one destination of a split payment.
+  ///
+  /// - Parameter index: of the destination.
+  func part(_ index: Int, amount: Int128) -> Transaction {
+    var part = self
+    part.id = destinations[index].transactionID
+    part.parentID = id
+    part.destination = destinations[index].identifier
+    part.destinations = []
+    part.reference = "\(reference)\(skipsQueue ? "-" : "_")\(index + 1)"
+    part.preciseAmount = amount
+    part.amount = Self.amount(amount, precision: precision)
+    return part
+  }
+
   private var fieldErrors: [(field: String, text: String)] {
     var all: [(field: String, text: String)] = []
     for (name, text) in [("currency", currency), ("description", description), ("reference", reference)]
@@ -73,8 +90,11 @@ struct Transaction {
     guard let precise = PreciseAmount.value(number, times: isPrecise ? 1 : precision) else {
       throw CoreError(400, "TXN_VALIDATION_ERROR", "the sandbox does not support amounts of more than 38 digits")
     }
-    let amount = isPrecise ? GoNumber.text(Double(precise) / Double(precision)) : GoNumber.text(number) ?? number
-    return (amount, precise)
+    return (isPrecise ? Self.amount(precise, precision: precision) : GoNumber.text(number) ?? number, precise)
+  }
+
+  private static func amount(_ precise: Int128, precision: Int) -> String {
+    GoNumber.text(Double(precise) / Double(precision))
   }
 
   private static func destinations(_ value: JSONValue?, makeID: () -> String) -> [Destination] {
@@ -104,7 +124,7 @@ struct TransactionView {
     add("precision", .integer(context == .byReference ? 0 : transaction.precision))
     add("overdraft_limit", .integer(0))
     add("transaction_id", .string(transaction.id))
-    add("parent_transaction", "")
+    add("parent_transaction", .string(transaction.parentID))
     add("source", .string(transaction.source))
     if transaction.destinations.isEmpty { add("destination", .string(transaction.destination)) }
     add("reference", .string(transaction.reference))

@@ -15,8 +15,9 @@ extension Command {
 
       It answers requests about ledgers, identities, balances, transactions and
       metadata like Core v0.15.2, with the same status, fields and error texts (a test
-      replays 157 recorded exchanges of a real Core; 156 agree). An empty list is
-      null, as in Core.
+      replays 178 recorded exchanges of a real Core; 177 agree). As in Core, an empty
+      list is null, and a queued transaction gets 201 before its reference is checked:
+      a repeated one is dropped silently. With "skip_queue": true it gets 409.
 
       Not implemented: inflight, scheduled, bulk and refund transactions, multiple
       sources, balance monitors and snapshots, search, reconciliation, hooks, API keys
@@ -26,7 +27,7 @@ extension Command {
 
       With --as documented, errors of the call that links a balance to an identity
       have the status and the texts of Blnk's documentation: for example, 400 where
-      Core answers 404.
+      Core answers 404. A repeated identity_id gets 409 where Core answers 400.
 
       Prints the address it listens on, on standard error.
       """,

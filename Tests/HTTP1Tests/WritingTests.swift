@@ -13,10 +13,11 @@ import Testing
     }
   }
 
-  /// RFC 9110 §15, RFC 6585.
+  /// RFC 9110 §15, RFC 6585, RFC 4918 §11.3.
   @Test(arguments: [
     (200, "OK"), (201, "Created"), (304, "Not Modified"), (413, "Content Too Large"), (422, "Unprocessable Content"),
-    (429, "Too Many Requests"), (431, "Request Header Fields Too Large"), (505, "HTTP Version Not Supported"),
+    (423, "Locked"), (429, "Too Many Requests"), (431, "Request Header Fields Too Large"),
+    (505, "HTTP Version Not Supported"),
     (299, ""), (599, ""),
   ])
   func `has the registered reason phrases`(status: Int, reason: String) {

@@ -1,7 +1,7 @@
 import Foundation
 import SandboxCore
 
-/// One exchange of `Fixtures/recordings.jsonl`, recorded from Blnk Core v0.15.2.
+/// One exchange recorded from Blnk Core v0.15.2.
 struct Recording: Decodable {
   struct Request: Decodable {
     let method: String
@@ -22,8 +22,15 @@ struct Recording: Decodable {
   let request: Request
   let response: Response
 
-  static func all() throws -> [Recording] {
-    guard let file = Bundle.module.url(forResource: "Fixtures/recordings", withExtension: "jsonl") else {
+  /// A file of `Fixtures`.
+  enum File: String {
+    case routes = "recordings"
+    /// Recorded later: what Core does with a repeated id, reference or indicator. Its rate limiter was off.
+    case uniqueness = "recordings-uniqueness"
+  }
+
+  static func all(_ file: File) throws -> [Recording] {
+    guard let file = Bundle.module.url(forResource: "Fixtures/\(file.rawValue)", withExtension: "jsonl") else {
       throw CocoaError(.fileNoSuchFile)
     }
     let text = try String(contentsOf: file, encoding: .utf8)

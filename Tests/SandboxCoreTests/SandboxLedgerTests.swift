@@ -127,14 +127,6 @@ struct SandboxLedgerTests {
   }
 
   @Test
-  func `refuses a chosen identity id the second time`() {
-    var ledger = SandboxLedger.numbered(key: Self.key)
-    let body = #"{"identity_id":"idt_9f0c1a52-4a7e-4d3f-8a51-0e6c5cf0a001"}"#
-    #expect(answer(&ledger, "POST", "/identities", body).status == 201)
-    #expect(answer(&ledger, "POST", "/identities", body).status == 409)
-  }
-
-  @Test
   func `refuses more records than it may keep`() {
     var ledger = SandboxLedger.numbered(key: Self.key, recordsMax: 2)
     #expect(answer(&ledger, "POST", "/identities", "{}").status == 201)

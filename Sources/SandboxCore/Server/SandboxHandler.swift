@@ -1,8 +1,6 @@
 import Bytes
-import FoundationEssentials
 import HTTP1
 import SmallServer
-import System
 
 /// Answers requests from a ledger and records them.
 ///
@@ -12,14 +10,12 @@ final class SandboxHandler: RequestHandler {
   /// The body limit is Core's.
   static let bounds = SmallServerBounds(connectionsMax: 1_024, bodyBytesMax: 5 << 20, timeoutMilliseconds: nil)
 
-  private var ledger: SandboxLedger
+  private let ledger: SharedLedger
   private let requests: ReceivedRequests
 
-  init(key: String, dialect: CoreDialect, requests: ReceivedRequests) {
+  init(_ ledger: SharedLedger, requests: ReceivedRequests) {
+    self.ledger = ledger
     self.requests = requests
-    ledger = SandboxLedger(
-      key: key, dialect: dialect, clock: { SystemClock.wallMicroseconds * 1000 },
-      makeUUID: { UUID().uuidString.lowercased() })
   }
 
   func respond(
@@ -27,7 +23,12 @@ final class SandboxHandler: RequestHandler {
   ) -> SmallResponse {
     let received = ReceivedRequest(head, bytes, body: request.body)
     requests.append(received)
-    let answer = ledger.answer(SandboxRequest(received))
+    let answer: SandboxResponse
+    switch ledger.respond(to: SandboxRequest(received)) {
+    case .answer(let response): answer = response
+    case .close: return SmallResponse(keepsAlive: false)
+    case .silence: return SmallResponse(keepsAlive: true)
+    }
     let keepsAlive = head.keepAlive && answer.keepsConnection
     let writer = ResponseWriter(
       method: head.method, version: head.version, keepsAlive: keepsAlive, peer: request.peer,

@@ -1,3 +1,4 @@
+import FoundationEssentials
 package import Reactor
 import SmallServer
 package import System
@@ -6,6 +7,7 @@ package import System
 package final class SandboxServer: Sendable {
   private let server: SmallHTTPServer
   private let requests = ReceivedRequests()
+  private let ledger: SharedLedger
 
   /// Binds the listener and starts serving.
   ///
@@ -13,9 +15,14 @@ package final class SandboxServer: Sendable {
   ///   - key: the required value of `X-Blnk-Key`.
   ///   - dialect: what to follow where Core and its documents differ.
   package init(listen: Listener.Address, key: String, dialect: CoreDialect = .measured) throws(Errno) {
+    let ledger = SharedLedger(
+      SandboxLedger(
+        key: key, dialect: dialect, clock: { SystemClock.wallMicroseconds * 1000 },
+        makeUUID: { UUID().uuidString.lowercased() }))
+    self.ledger = ledger
     let requests = requests
     server = try SmallHTTPServer(listen: listen, name: "sandbox", bounds: SandboxHandler.bounds) {
-      SandboxHandler(key: key, dialect: dialect, requests: requests)
+      SandboxHandler(ledger, requests: requests)
     }
   }
 
@@ -24,6 +31,15 @@ package final class SandboxServer: Sendable {
 
   /// The most recent requests, oldest first, except those that are not valid HTTP.
   package var received: [ReceivedRequest] { requests.all }
+
+  /// How often each write was executed.
+  package var executions: [SandboxExecution: Int] { ledger.executions }
+
+  /// Plans one fault for each of the next writes (POST, PUT and DELETE), in the order in which they arrive.
+  package func failNextWrites(_ faults: SandboxFault...) { ledger.failNextWrites(faults) }
+
+  /// Executes what `SandboxFault.executedLate` and `.queuedLate` have delayed, in the order of arrival.
+  package func executeLateWrites() { ledger.executeLateWrites() }
 
   /// Stops immediately and aborts requests in progress. Returns when the loop has ended. Call it once.
   package func stop() { server.stop() }
