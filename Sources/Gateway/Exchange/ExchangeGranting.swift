@@ -53,9 +53,12 @@ extension Exchange {
   /// Decides about a complete form.
   func answerForm(_ connection: DownstreamConnection) {
     guard let input = connection.input, let grants = worker.grants else { return }
+    // The policy may have changed while the form was read. Its tables, and no others, know the client that is noted.
+    let snapshot = worker.snapshot
+    state.snapshot = snapshot
     do throws(OAuthError) {
       let form = try form(input)
-      let policy = worker.snapshot.policy
+      let policy = snapshot.policy
       let client = try authenticate(form, input, policy, grants.registry, connection)
       switch state.oauthPath {
       case .token: try grant(form, to: client, policy, grants, connection)
@@ -164,7 +167,7 @@ extension Exchange {
     request.peer = connection.peer.text
     request.via = connection.peer.via
     let client = Int(state.trace.clientIndex)
-    if client >= 0 { request.client = Array(worker.snapshot.policy.clients.id(of: client)) }
+    if client >= 0, let policy = state.snapshot?.policy { request.client = Array(policy.clients.id(of: client)) }
     return { [request] outcome in
       var entry = request
       switch outcome {
