@@ -31,6 +31,8 @@ final class GrantRegistry: GrantMemory, Sendable {
   private let report: @Sendable (String) -> Void
   /// For files: never on a loop.
   private let queue = DispatchQueue(label: "oauth")
+  /// What loops have asked to be written.
+  private let writing = DispatchGroup()
   private let timer: Mutex<(any DispatchSourceTimer)?>
   /// Without a shared folder it is unknown which codes were used before this process.
   private let startedAt: Int64
@@ -83,11 +85,17 @@ final class GrantRegistry: GrantMemory, Sendable {
     return faults
   }
 
-  func stop() {
+  /// Call it after the loops have ended and before the audit log ends: waits for what is being written, which gets its
+  /// audit entries then.
+  func stop(within seconds: Int = 5) {
     timer.withLock { timer in
       timer?.cancel()
       timer = nil
     }
+    guard writing.wait(timeout: .now() + .seconds(seconds)) != .success else { return }
+    report(
+      "oauth.revocations: the folder was not written within \(seconds) s of the shutdown; the audit log does not show "
+        + "whether the last codes were used and the last revocations were stored")
   }
 
   /// On the queue.
@@ -134,7 +142,7 @@ final class GrantRegistry: GrantMemory, Sendable {
   private func usableFolder(report: (String) -> Void) -> RevocationFolder? {
     let (folder, path) = state.withLock { ($0.folder, $0.folderPath) }
     guard folder == nil, let path else { return folder }
-    do throws(RevocationFolder.Fault) {
+    do throws(RevocationFault) {
       let folder = try RevocationFolder(path)
       state.withLock { state in
         if state.folderPath == path { state.folder = folder }
@@ -194,11 +202,11 @@ final class GrantRegistry: GrantMemory, Sendable {
 
   /// Makes the use of a code durable and exclusive among all gateways.
   func settle(code: TokenID, _ complete: @escaping @Sendable (Result) -> Void) {
-    queue.async { [self] in
+    queue.async(group: writing) { [self] in
       guard let folder = state.withLock({ $0.folder }) else {
         return complete(failed(code, "the folder cannot be used"))
       }
-      do throws(RevocationFolder.Fault) {
+      do throws(RevocationFault) {
         complete(try folder.redeem(code) ? .done : .codeUsed)
       } catch {
         report("oauth.revocations: \(error)")
@@ -215,18 +223,18 @@ final class GrantRegistry: GrantMemory, Sendable {
 
   /// Revokes a token or a grant: at once on all loops of this process, and durably for the other gateways.
   ///
-  /// Bound: `RevocationFolder.entriesMax` ids that have not expired.
+  /// Bound: `RevocationLists.entriesMax` ids that have not expired.
   func revoke(_ id: TokenID, until expiry: Int64, _ complete: @escaping @Sendable (Result) -> Void) {
     let now = UnixSeconds.now.rawValue
     let hasSpace = state.withLock { state in
-      if state.own.count >= RevocationFolder.entriesMax { state.own = state.own.filter { $0.value > now } }
-      guard state.own.count < RevocationFolder.entriesMax || state.own[id] != nil else { return false }
+      if state.own.count >= RevocationLists.entriesMax { state.own = state.own.filter { $0.value > now } }
+      guard state.own.count < RevocationLists.entriesMax || state.own[id] != nil else { return false }
       state.own[id] = max(expiry, state.own[id] ?? 0)
       return true
     }
     guard hasSpace else { return complete(.failed("the list of revocations is full")) }
     announceAll()
-    queue.async { [self] in complete(save()) }
+    queue.async(group: writing) { [self] in complete(save()) }
   }
 
   /// Writes this process's revocations. If that fails, `poll` tries again. On the queue.
@@ -238,8 +246,8 @@ final class GrantRegistry: GrantMemory, Sendable {
     }
     // Without a folder they are in force until this process ends.
     guard path != nil else { return .done }
-    do throws(RevocationFolder.Fault) {
-      guard let folder else { throw RevocationFolder.Fault(description: "the folder cannot be used") }
+    do throws(RevocationFault) {
+      guard let folder else { throw RevocationFault(description: "the folder cannot be used") }
       try folder.write(entries)
       state.withLock { $0.isUnsaved = false }
       return .done
