@@ -108,10 +108,11 @@ import Testing
       sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
       try withGateway(watch: false, settings: old) { gateway, folder, ask in
-        try #"{"listen": "127.0.0.1:0", "admin": null, "watch": false, \#(new)}"#
+        // The limit's report comes after all others.
+        try #"{"listen": "127.0.0.1:0", "admin": null, "watch": false, "limits": {"connections": 1001}, \#(new)}"#
           .write(toFile: folder.path + "/gateway.json", atomically: true, encoding: .utf8)
         gateway.signal(SIGHUP)
-        #expect(gateway.waitUntilSaid("generation 2 in force"), sourceLocation: sourceLocation)
+        #expect(gateway.waitUntilSaid("gateway.json: limits.connections: \(end)"), sourceLocation: sourceLocation)
         let told = gateway.errors.matches(of: /gateway\.json: (idempotency[a-z_.]*): (.*\n)/).filter { $0.2 == end }
         #expect(told.map { String($0.1) } == keys, sourceLocation: sourceLocation)
         #expect(try ask() == 200)
