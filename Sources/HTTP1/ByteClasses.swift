@@ -28,6 +28,7 @@ extension UInt8 {
   static let cr = UInt8(ascii: "\r")
   static let space = UInt8(ascii: " ")
   static let quote = UInt8(ascii: "\"")
+  static let comma = UInt8(ascii: ",")
   static let semicolon = UInt8(ascii: ";")
   static let equals = UInt8(ascii: "=")
   static let backslash = UInt8(ascii: "\\")

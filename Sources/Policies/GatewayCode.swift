@@ -9,6 +9,9 @@ package enum GatewayCode: UInt8, CaseIterable, Sendable {
   case routeUnknown, methodNotAllowed, scopeInsufficient
   case instanceRequired, instanceMalformed, instanceForbidden, instanceUnknown
   case rateLimited, concurrencyLimited
+  // Idempotency keys.
+  case idempotencyKeyRequired, idempotencyKeyMalformed, idempotencyKeyReused, idempotencyInProgress
+  case idempotencyResponseNotKept, outcomeUnknown, journalUnavailable
   // Malformed or unsupported HTTP.
   case requestMalformed, requestTimeout, bodyTooLarge, targetTooLong, expectationUnsupported, headersTooLarge
   case notImplemented, versionUnsupported
@@ -57,6 +60,13 @@ extension GatewayCode {
     case .instanceUnknown: "GATEWAY_INSTANCE_UNKNOWN"
     case .rateLimited: "GATEWAY_RATE_LIMITED"
     case .concurrencyLimited: "GATEWAY_CONCURRENCY_LIMITED"
+    case .idempotencyKeyRequired: "GATEWAY_IDEMPOTENCY_KEY_REQUIRED"
+    case .idempotencyKeyMalformed: "GATEWAY_IDEMPOTENCY_KEY_MALFORMED"
+    case .idempotencyKeyReused: "GATEWAY_IDEMPOTENCY_KEY_REUSED"
+    case .idempotencyInProgress: "GATEWAY_IDEMPOTENCY_IN_PROGRESS"
+    case .idempotencyResponseNotKept: "GATEWAY_IDEMPOTENCY_RESPONSE_NOT_KEPT"
+    case .outcomeUnknown: "GATEWAY_OUTCOME_UNKNOWN"
+    case .journalUnavailable: "GATEWAY_JOURNAL_UNAVAILABLE"
     case .requestMalformed: "GATEWAY_REQUEST_MALFORMED"
     case .requestTimeout: "GATEWAY_REQUEST_TIMEOUT"
     case .bodyTooLarge: "GATEWAY_BODY_TOO_LARGE"
@@ -94,15 +104,20 @@ extension GatewayCode {
   /// The HTTP status (RFC 9110 §15); for codes without a reply, the closest one.
   package var status: Int {
     switch self {
-    case .authorizationMalformed, .instanceRequired, .instanceMalformed, .requestMalformed, .oauthRefused: 400
+    case .authorizationMalformed, .instanceRequired, .instanceMalformed, .requestMalformed, .oauthRefused,
+      .idempotencyKeyRequired, .idempotencyKeyMalformed:
+      400
     case .tokenRequired, .tokenInvalid, .tokenExpired, .tokenRevoked, .certificateMismatch, .oauthClientInvalid: 401
     case .networkForbidden, .scopeInsufficient, .instanceForbidden: 403
     case .routeUnknown, .instanceUnknown: 404
     case .methodNotAllowed: 405
     case .requestTimeout, .clientLeft: 408
+    case .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown: 409
     case .bodyTooLarge: 413
     case .targetTooLong: 414
     case .expectationUnsupported: 417
+    // draft-ietf-httpapi-idempotency-key-header-07 §2.7.
+    case .idempotencyKeyReused: 422
     case .rateLimited, .concurrencyLimited: 429
     case .headersTooLarge: 431
     case .internalFault: 500
@@ -111,7 +126,7 @@ extension GatewayCode {
       .upstreamKeyRejected, .responseCut:
       502
     case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly,
-      .instanceMisconfigured, .upstreamBusy,
+      .instanceMisconfigured, .journalUnavailable, .upstreamBusy,
       .upstreamUnavailable:
       503
     case .upstreamConnectTimeout, .upstreamTimeout: 504
@@ -140,6 +155,22 @@ extension GatewayCode {
     case .instanceUnknown: "There is no instance with this id."
     case .rateLimited: "The client has exceeded its rate limit."
     case .concurrencyLimited: "The client has reached its limit of concurrent requests."
+    case .idempotencyKeyRequired:
+      "This route requires an Idempotency-Key. Send a new key with each write, and the same key when you retry it."
+    case .idempotencyKeyMalformed:
+      "The Idempotency-Key is malformed. Send it once, with 1 to 255 printable ASCII characters in double quotes."
+    case .idempotencyKeyReused:
+      "The idempotency key was used before with another method, path, query or body. Use a new key for a new request."
+    case .idempotencyInProgress:
+      "The earlier request with this idempotency key is still in progress. Retry to get its response."
+    case .idempotencyResponseNotKept:
+      "The earlier request with this idempotency key was answered, but the response was too large to keep. Read the "
+        + "result from Core; the request is not sent again."
+    case .outcomeUnknown:
+      "The earlier request with this idempotency key may have been executed, and is not sent again. Read the result from "
+        + "Core, or ask the operator to resolve the key."
+    case .journalUnavailable:
+      "The gateway cannot store the idempotency key at the moment. The request was not sent."
     case .requestMalformed: "The chunked encoding of the request body is malformed."
     case .requestTimeout: "The request did not arrive in time."
     case .bodyTooLarge: "The request body exceeds the size limit of this route."
@@ -177,7 +208,7 @@ extension GatewayCode {
   package var retryAfterSeconds: Int? {
     switch self {
     case .concurrencyLimited, .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable,
-      .upstreamBusy:
+      .idempotencyInProgress, .journalUnavailable, .upstreamBusy:
       1
     case .instanceReadOnly, .instanceMisconfigured: 30
     // Replaced by the exact time where it is known: a budget's reset, a breaker's pause.
@@ -185,7 +216,9 @@ extension GatewayCode {
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
       .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
-      .instanceUnknown, .requestMalformed, .requestTimeout, .bodyTooLarge, .targetTooLong, .expectationUnsupported,
+      .instanceUnknown, .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyResponseNotKept, .outcomeUnknown, .requestMalformed, .requestTimeout, .bodyTooLarge, .targetTooLong,
+      .expectationUnsupported,
       .headersTooLarge, .notImplemented, .versionUnsupported, .upstreamRefused, .upstreamUnresolved,
       .upstreamTLSFailed, .upstreamConnectTimeout, .upstreamBroken, .upstreamMalformed, .upstreamTimeout,
       .upstreamKeyRejected, .responseCut, .clientLeft, .internalFault:
@@ -193,16 +226,21 @@ extension GatewayCode {
     }
   }
 
+  /// Whether the default reply has `"outcome": "not_sent"`. A reply that invites a retry does, so that the client can
+  /// retry a write, except one about an earlier request, which was sent.
+  package var saysNotSent: Bool { retryAfterSeconds != nil && self != .idempotencyInProgress }
+
   package var source: FaultSource {
     switch self {
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
       .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
-      .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
+      .instanceUnknown, .rateLimited, .concurrencyLimited, .idempotencyKeyRequired, .idempotencyKeyMalformed,
+      .idempotencyKeyReused, .idempotencyInProgress, .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .clientLeft:
       .client
     case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly,
-      .instanceMisconfigured, .internalFault:
+      .instanceMisconfigured, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable, .internalFault:
       .gateway
     case .upstreamBusy, .upstreamUnavailable, .upstreamRefused, .upstreamUnresolved, .upstreamTLSFailed,
       .upstreamConnectTimeout, .upstreamBroken, .upstreamMalformed, .upstreamTimeout, .upstreamKeyRejected,
@@ -221,7 +259,9 @@ extension GatewayCode {
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
       .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
-      .instanceUnknown, .rateLimited, .concurrencyLimited, .requestMalformed, .requestTimeout, .bodyTooLarge,
+      .instanceUnknown, .rateLimited, .concurrencyLimited, .idempotencyKeyRequired, .idempotencyKeyMalformed,
+      .idempotencyKeyReused, .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable,
+      .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .draining,
       .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly,
       .instanceMisconfigured,
@@ -241,7 +281,9 @@ extension GatewayCode {
     case .tokenRequired, .authorizationMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked, .networkForbidden,
       .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
-      .instanceUnknown, .rateLimited, .concurrencyLimited, .auditUnavailable, .introspectionUnavailable,
+      .instanceUnknown, .rateLimited, .concurrencyLimited, .idempotencyKeyRequired, .idempotencyKeyMalformed,
+      .idempotencyKeyReused, .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable,
+      .auditUnavailable, .introspectionUnavailable,
       .oauthUnavailable,
       .instanceReadOnly, .instanceMisconfigured, .upstreamBusy, .upstreamUnavailable, .upstreamRefused,
       .upstreamUnresolved,

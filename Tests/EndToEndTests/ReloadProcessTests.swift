@@ -7,11 +7,12 @@ import Testing
   private static let target = "/proxy/balances?instance_id=one"
 
   private func withGateway(
-    watch: Bool, _ body: (GatewayProcess, TestPolicyFolder, () throws -> Int?) throws -> Void
+    watch: Bool, settings: [String: any Sendable] = [:],
+    _ body: (GatewayProcess, TestPolicyFolder, () throws -> Int?) throws -> Void
   ) throws {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     let folder = try TestPolicyFolder(
-      instances: [("one", "http://127.0.0.1:\(core.port)")], gateway: ["watch": watch])
+      instances: [("one", "http://127.0.0.1:\(core.port)")], gateway: settings.merging(["watch": watch]) { $1 })
     let gateway = try GatewayProcess(folder)
     let socket = try TestSocket(port: gateway.port)
     var reader = TestMessageReader(socket)
@@ -98,6 +99,31 @@ import Testing
     let guide = try String(contentsOfFile: "policies/README.md", encoding: .utf8)
     let sentence = try #require(guide.firstMatch(of: /change\s+to\s+one:\s(?<keys>[^:;]*);/)?.keys)
     #expect(sentence.matches(of: /`([^`]+)`/).map { String($0.1) } == keys)
+  }
+
+  @Test func `reports a journal of idempotency keys that is turned on or off, or gets another folder or ttl`() throws {
+    let end = "the change takes effect at the next start; the old value stays in force until then\n"
+    func reload(
+      from old: [String: any Sendable], to new: String, reports keys: [String],
+      sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+      try withGateway(watch: false, settings: old) { gateway, folder, ask in
+        // The limit's report comes after all others.
+        try #"{"listen": "127.0.0.1:0", "admin": null, "watch": false, "limits": {"connections": 1001}, \#(new)}"#
+          .write(toFile: folder.path + "/gateway.json", atomically: true, encoding: .utf8)
+        gateway.signal(SIGHUP)
+        #expect(gateway.waitUntilSaid("gateway.json: limits.connections: \(end)"), sourceLocation: sourceLocation)
+        let told = gateway.errors.matches(of: /gateway\.json: (idempotency[a-z_.]*): (.*\n)/).filter { $0.2 == end }
+        #expect(told.map { String($0.1) } == keys, sourceLocation: sourceLocation)
+        #expect(try ask() == 200)
+      }
+    }
+    let journal: [String: any Sendable] = ["idempotency": ["keys_max": 2000]]
+    try reload(from: [:], to: #""idempotency": {}"#, reports: ["idempotency"])
+    try reload(from: journal, to: #""idempotency": null"#, reports: ["idempotency"])
+    try reload(from: journal, to: #""idempotency": {"ttl_h": 25}"#, reports: ["idempotency.ttl_h"])
+    try reload(from: journal, to: #""idempotency": {"folder": "other"}"#, reports: ["idempotency.folder"])
+    try reload(from: journal, to: #""idempotency": {"keys_max": 3000}"#, reports: [])
   }
 
   @Test func `entries of the folder that are not files are reported, and delay nothing`() throws {

@@ -10,6 +10,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     case "response-head": try Properties.responseHead(bytes)
     case "chunked-body": try Properties.chunkedBody(bytes)
     case "query": try Properties.query(bytes)
+    case "idempotency-key": try Properties.idempotencyKey(bytes)
     case "policy-file": try PolicyFileProperty.check(bytes)
     case "introspection-answer": try IntrospectionProperty.check(bytes)
     case "proxy-header": try FrontProperties.proxyHeader(bytes)

@@ -16,10 +16,13 @@ import Upstream
     .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
     .pathMalformed(.dotSegment), .routeUnknown, .methodNotAllowed(allow: MethodSet(.get)), .instanceRequired,
     .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured,
+    .idempotencyKeyRequired, .idempotencyKeyReused, .idempotencyInProgress, .idempotencyResponseNotKept(status: 201),
+    .outcomeUnknown, .journalUnavailable,
   ]
 
   static let all: [LocalReply] =
-    rejections.map { LocalReply($0) } + GatewayCode.allCases.map { LocalReply($0) }
+    rejections.map { LocalReply($0) } + IdempotencyKeyFault.allCases.map { LocalReply(.idempotencyKeyMalformed($0)) }
+    + GatewayCode.allCases.map { LocalReply($0) }
     + GatewayCode.allCases.map {
       var reply = LocalReply($0)
       reply.outcome = .unknown
@@ -52,6 +55,17 @@ import Upstream
     let text = Self.text(of: LocalReply(.tokenInvalid), hasBody: false)
     #expect(text.hasSuffix("\r\n\r\n"))
     #expect(!text.contains("Content-Length: 0"))
+  }
+
+  @Test func `a reply that invites a retry says that the request was not sent, unless an earlier one is in progress`() {
+    for code in GatewayCode.allCases {
+      let isSaid = code.retryAfterSeconds != nil && code != .idempotencyInProgress
+      #expect(LocalReply(code).outcome == (isSaid ? .notSent : nil), "\(code)")
+    }
+    #expect(LocalReply(GatewayCode.idempotencyInProgress).retryAfterSeconds == 1)
+    for rejection in Self.rejections where rejection.code != .instanceMisconfigured {
+      #expect(LocalReply(rejection).outcome == LocalReply(rejection.code).outcome, "\(rejection)")
+    }
   }
 
   @Test func `every code has a unique text`() {

@@ -7,6 +7,7 @@ import Testing
     let properties: [(String, ([UInt8]) throws -> Void)] = [
       ("request-head", Properties.requestHead), ("response-head", Properties.responseHead),
       ("chunked-body", Properties.chunkedBody), ("query", Properties.query),
+      ("idempotency-key", Properties.idempotencyKey),
     ]
     for (name, property) in properties {
       let folder = URL(filePath: #filePath).appending(path: "../../Fuzz/corpus/\(name)").standardized

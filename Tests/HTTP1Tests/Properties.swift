@@ -56,6 +56,24 @@ enum Properties {
     try? checkPath(bytes.span, 0..<bytes.count)
   }
 
+  /// A key is read as the grammar has it, and as text it is the same key again, quoted and, if it can be, bare.
+  static func idempotencyKey(_ bytes: [UInt8]) throws {
+    let key = try? IdempotencyKey(bytes.span, bytes.indices)
+    let expected = ReferenceIdempotencyKey.read(bytes)
+    guard key?.text == expected else {
+      throw Broken(what: "\(text(bytes)) is \(key as Any), but the reference has \(expected as Any)")
+    }
+    guard let key else { return }
+    let quote = UInt8(ascii: "\""), backslash = UInt8(ascii: "\\")
+    let escaped = key.text.utf8.flatMap { $0 == quote || $0 == backslash ? [backslash, $0] : [$0] }
+    let quoted = [quote] + escaped + [quote]
+    guard try IdempotencyKey(quoted.span, quoted.indices) == key else { throw Broken(what: "quoting changes \(key)") }
+    let bare = Array(key.text.utf8)
+    guard (try? IdempotencyKey(bare.span, bare.indices)).map({ $0 == key }) ?? true || bare.first == quote else {
+      throw Broken(what: "the bare form of \(key) is another key")
+    }
+  }
+
   /// Every position in short input, some in long input.
   private static func cuts(_ bytes: [UInt8]) -> StrideTo<Int> {
     stride(from: 0, to: bytes.count, by: max(1, bytes.count / 64))

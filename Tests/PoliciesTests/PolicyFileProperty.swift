@@ -43,7 +43,7 @@ enum PolicyFileProperty {
     case UInt8(ascii: "i"):
       var file = InstancesFile(reading: reading)
       file.read(root)
-    case UInt8(ascii: "r"): _ = RoutesFile().routes(root)
+    case UInt8(ascii: "r"): _ = RoutesFile(idempotency: nil).routes(root)
     default:
       var file = ClientsFile(
         instances: [], declared: nil, scopes: [.read], directory: ScopeDirectory(scopes: [.read], aliases: []),

@@ -192,7 +192,8 @@ extension Rejection {
       .instanceMisconfigured:
       "resolve"
     case .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable,
-      .draining:
+      .draining, .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       "limit"
     }
   }
@@ -275,7 +276,9 @@ extension Policy {
     case .instanceReadOnly: return "\(rejection.message) Its \"writes\" is false in instances.json."
     case .introspectionUnavailable, .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown,
       .instanceMalformed, .bodyTooLarge,
-      .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
+      .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining,
+      .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused, .idempotencyInProgress,
+      .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       return rejection.message
     }
   }

@@ -22,10 +22,9 @@ struct LocalReply: Equatable {
 extension LocalReply {
   /// Makes the default reply of a code, for a request that was not sent.
   init(_ code: GatewayCode, message: String? = nil) {
-    // A reply that invites a retry also says that the request was not sent, so that the client can retry a write.
     self.init(
       code: code, message: message ?? code.message, retryAfterSeconds: code.retryAfterSeconds,
-      outcome: code.retryAfterSeconds == nil ? nil : .notSent, endsConnection: code.endsConnection)
+      outcome: code.saysNotSent ? .notSent : nil, endsConnection: code.endsConnection)
   }
 
   init(_ rejection: Rejection) { self.init(rejection, .plain) }

@@ -10,6 +10,8 @@ package struct Admission: Sendable {
   package let isWrite: Bool
   /// Whether the route has its own `times`; few do.
   package let hasOwnTimes: Bool
+  /// The route's.
+  package let keyRule: KeyRule
   package let form: Addressing.Form
   /// The path that Core gets after the instance's path prefix; starts with a slash.
   package let corePath: Range<Int>

@@ -127,8 +127,8 @@ extension Policy {
     if case .length(let count) = head.framing, count > bodyBytesMax { throw .bodyTooLarge }
     return Admission(
       principal: principal, instanceIndex: trace.instanceIndex, routeIndex: trace.routeIndex, isWrite: isWrite,
-      hasOwnTimes: routes.routes[route].hasOwnTimes, form: form, corePath: addressing.corePath, query: head.query,
-      instanceParameter: pair,
+      hasOwnTimes: routes.routes[route].hasOwnTimes, keyRule: routes.routes[route].keyRule, form: form,
+      corePath: addressing.corePath, query: head.query, instanceParameter: pair,
       bodyBytesMax: bodyBytesMax)
   }
 

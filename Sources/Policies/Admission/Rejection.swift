@@ -39,6 +39,19 @@ package enum Rejection: Error, Equatable, Sendable {
   /// The audit log cannot record the write.
   case auditUnavailable
   case draining
+  /// The route requires an idempotency key, and the request has none.
+  case idempotencyKeyRequired
+  case idempotencyKeyMalformed(IdempotencyKeyFault)
+  /// The key was used for another request.
+  case idempotencyKeyReused
+  /// The earlier request with the key is in flight.
+  case idempotencyInProgress
+  /// Core answered the earlier request with this status, and the response was too large to keep.
+  case idempotencyResponseNotKept(status: Int)
+  /// Core may have executed the earlier request.
+  case outcomeUnknown
+  /// The journal cannot take the key: it cannot write, or it is full.
+  case journalUnavailable
 }
 
 extension Rejection {
@@ -69,15 +82,34 @@ extension Rejection {
     case .instanceBusy: .upstreamBusy
     case .auditUnavailable: .auditUnavailable
     case .draining: .draining
+    case .idempotencyKeyRequired: .idempotencyKeyRequired
+    case .idempotencyKeyMalformed: .idempotencyKeyMalformed
+    case .idempotencyKeyReused: .idempotencyKeyReused
+    case .idempotencyInProgress: .idempotencyInProgress
+    case .idempotencyResponseNotKept: .idempotencyResponseNotKept
+    case .outcomeUnknown: .outcomeUnknown
+    case .journalUnavailable: .journalUnavailable
     }
   }
 
   /// One or two sentences for the caller's developer; needs no escaping in JSON.
   package var message: String {
-    if case .pathMalformed = self {
-      return "The path contains an empty or dot segment, or a byte or escape that is not allowed."
+    switch self {
+    case .pathMalformed: "The path contains an empty or dot segment, or a byte or escape that is not allowed."
+    case .idempotencyKeyMalformed(let fault):
+      "The Idempotency-Key is malformed: \(fault.text). Send one key of 1 to 255 printable ASCII characters in double "
+        + "quotes."
+    case .idempotencyResponseNotKept(let status):
+      "The earlier request with this idempotency key was answered with status \(status), but the response was too large "
+        + "to keep. Read the result from Core; the request is not sent again."
+    case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
+      .introspectionUnavailable, .certificateMismatch, .routeUnknown, .methodNotAllowed, .scopeInsufficient,
+      .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly,
+      .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy,
+      .auditUnavailable, .draining, .idempotencyKeyRequired, .idempotencyKeyReused, .idempotencyInProgress,
+      .outcomeUnknown, .journalUnavailable:
+      code.message
     }
-    return code.message
   }
 
   /// The value of `WWW-Authenticate`; nil: no such field.
@@ -93,7 +125,9 @@ extension Rejection {
       .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited,
       .concurrencyLimited,
-      .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining:
+      .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining, .idempotencyKeyRequired,
+      .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       nil
     }
   }
@@ -107,7 +141,9 @@ extension Rejection {
       .pathMalformed, .routeUnknown, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited,
       .instanceUnavailable,
-      .instanceBusy, .auditUnavailable, .draining:
+      .instanceBusy, .auditUnavailable, .draining, .idempotencyKeyRequired, .idempotencyKeyMalformed,
+      .idempotencyKeyReused,
+      .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       nil
     }
   }
@@ -122,7 +158,8 @@ extension Rejection {
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
       .concurrencyLimited, .instanceBusy,
-      .auditUnavailable, .draining:
+      .auditUnavailable, .draining, .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       code.retryAfterSeconds
     }
   }
@@ -137,7 +174,8 @@ extension Rejection {
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
       .instanceUnavailable, .instanceBusy,
-      .auditUnavailable, .draining:
+      .auditUnavailable, .draining, .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       nil
     }
   }
@@ -147,12 +185,14 @@ extension Rejection {
     switch self {
     case .introspectionUnavailable, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .instanceUnavailable,
       .instanceBusy,
-      .auditUnavailable, .draining:
+      .auditUnavailable, .draining, .journalUnavailable:
       true
     case .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
       .certificateMismatch,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
-      .instanceForbidden, .instanceUnknown, .rateLimited, .concurrencyLimited:
+      .instanceForbidden, .instanceUnknown, .rateLimited, .concurrencyLimited, .idempotencyKeyRequired,
+      .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown:
       false
     }
   }
@@ -166,7 +206,9 @@ extension Rejection {
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .rateLimited,
       .concurrencyLimited,
-      .instanceUnavailable, .instanceBusy, .auditUnavailable:
+      .instanceUnavailable, .instanceBusy, .auditUnavailable, .idempotencyKeyRequired, .idempotencyKeyMalformed,
+      .idempotencyKeyReused,
+      .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       false
     }
   }

@@ -90,7 +90,8 @@ private struct Loader {
     let gatewayFile = GatewayFile(reading: reading, stateFolder: reading.folder.stateFolder)
     let root = optionalRoot(of: "gateway.json")
     let settings = root.map(gatewayFile.settings) ?? GatewaySettings()
-    let definitions = optionalRoot(of: "routes.json").map(RoutesFile().routes) ?? defaultRoutes
+    let routesFile = RoutesFile(idempotency: settings.idempotency)
+    let definitions = optionalRoot(of: "routes.json").map(routesFile.routes) ?? defaultRoutes
     var files = ["gateway.json", "routes.json"].map { PolicyFile(name: $0, digest: reading.digest(of: $0)) }
     // The decoder has recorded an error if there are too many scopes for a table.
     guard Set(definitions.map(\.scope)).count <= RouteTable.scopesMax else { return nil }

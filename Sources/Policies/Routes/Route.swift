@@ -15,6 +15,8 @@ package struct Route: Sendable {
   package let isWrite: Bool
   /// Whether `times` is not nil; adjacent to `isWrite`, so that one load reads both.
   let hasOwnTimes: Bool
+  /// What an idempotency key means on it; without a journal, nothing.
+  package let keyRule: KeyRule
   /// nil: the gateway's limit.
   package let bodyBytesMax: Int?
   /// nil: the instance's.
@@ -42,6 +44,8 @@ struct RouteDefinition {
   let operation: String
   var bodyBytesMax: Int?
   var times: RouteTimes?
+  /// nil: the file does not state one.
+  var statedKeyRule: KeyRule?
 
   /// `proxy:write` makes a route a write, `proxy:read` a read (`POST /proxy/balances/filter`). With another scope, only
   /// GET is a read.

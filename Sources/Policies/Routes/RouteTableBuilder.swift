@@ -32,7 +32,7 @@ private struct RouteTableBuilder {
         method: definition.method, pattern: Array(definition.pattern.text.utf8),
         operation: Array(definition.operation.utf8),
         scope: definition.scope, scopeBit: bit(of: definition.scope), isWrite: definition.isWrite,
-        hasOwnTimes: definition.times != nil,
+        hasOwnTimes: definition.times != nil, keyRule: definition.keyRule,
         bodyBytesMax: definition.bodyBytesMax, times: definition.times))
     allow(definition.method, index, at: endpoint)
     if definition.method == .get { allow(.head, index, at: endpoint) }

@@ -4,6 +4,9 @@ import HTTP1
 struct RoutesFile {
   static let pathsMax = 4096
 
+  /// Of `gateway.json`; nil: idempotency keys have no effect.
+  var idempotency: IdempotencySettings?
+
   func routes(_ root: Field) -> [RouteDefinition] {
     guard let members = root.members(["routes", schemaKey]), let field = members.required("routes"),
       let entries = field.entries()
@@ -39,16 +42,40 @@ struct RoutesFile {
   }
 
   private func definition(_ pattern: RoutePattern, _ method: HTTP1.Method, _ field: Field) -> RouteDefinition? {
-    guard let members = field.members(["scope", "operation", "body_bytes", "first_byte_s", "total_s"]) else {
-      return nil
-    }
+    let known = ["scope", "operation", "body_bytes", "first_byte_s", "total_s", "idempotency"]
+    guard let members = field.members(known) else { return nil }
     let scope = members.required("scope").flatMap(scope)
     let operation = members.required("operation").flatMap(operation)
     let bodyBytesMax = members["body_bytes"]?.integer(in: bodyBytesBounds)
     let times = times(members)
     guard let scope, let operation else { return nil }
-    return RouteDefinition(
-      pattern: pattern, method: method, scope: scope, operation: operation, bodyBytesMax: bodyBytesMax, times: times)
+    let definition = RouteDefinition(
+      pattern: pattern, method: method, scope: scope, operation: operation, bodyBytesMax: bodyBytesMax, times: times,
+      statedKeyRule: members["idempotency"]?.keyRule())
+    if let field = members["idempotency"] {
+      checkKeyRule(definition, field)
+    } else if idempotency != nil, definition.takesKeys, !definition.pattern.canDetokenize, definition.isUpload {
+      field.note("ignores idempotency keys, as uploads do by default; set \"idempotency\" to say whether it should")
+    }
+    return definition
+  }
+
+  private func checkKeyRule(_ definition: RouteDefinition, _ field: Field) {
+    guard let rule = definition.statedKeyRule, rule != .off else { return }
+    if definition.pattern.canDetokenize {
+      field.error(
+        "must be \"off\": the path matches Core's detokenize calls, and the journal would keep the plain text that they "
+          + "return")
+    } else if !definition.takesKeys {
+      field.warning("has no effect on a read, which can be repeated without a key; remove it")
+    } else if idempotency == nil {
+      let message = "has no effect without \"idempotency\" in gateway.json; add it there"
+      if rule == .required { field.error(message) } else { field.warning(message) }
+    } else if definition.isUpload, let idempotency {
+      field.warning(
+        "a request with a key and a body of more than \(idempotency.bodyBytesMax) bytes (idempotency.body_bytes_max) "
+          + "gets 413")
+    }
   }
 
   /// Within the same bounds as an instance's `timeouts`.

@@ -19,7 +19,7 @@ struct GatewayFile {
     var settings = GatewaySettings()
     let known = [
       "listen", "admin", "loops", "trusted_proxies", "access_log", "audit_log", "audit_key", "watch",
-      "health_on_listen", "scope_aliases", "oauth", "introspection", "limits", "timeouts", schemaKey,
+      "health_on_listen", "scope_aliases", "oauth", "introspection", "idempotency", "limits", "timeouts", schemaKey,
     ]
     guard let members = root.members(known) else { return settings }
     members.readSchema()
@@ -40,6 +40,9 @@ struct GatewayFile {
     if let field = members["oauth"], !field.isNull { settings.oauth = OAuthSettings(field, in: reading) }
     if let field = members["introspection"], !field.isNull {
       settings.introspection = [IntrospectionProvider](field, in: reading)
+    }
+    if let field = members["idempotency"], !field.isNull {
+      settings.idempotency = IdempotencySettings(field, in: reading, stateFolder: stateFolder, besides: settings)
     }
     if let field = members["limits"] { settings.limits = GatewayLimits(field) }
     if let field = members["timeouts"] { settings.timeouts = GatewayTimeouts(field) }

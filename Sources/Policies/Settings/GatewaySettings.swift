@@ -28,6 +28,8 @@ package struct GatewaySettings: Sendable {
   package private(set) var hasTokenEndpoint = false
   /// Other servers whose opaque tokens are accepted after asking them.
   package var introspection: [IntrospectionProvider] = []
+  /// nil: idempotency keys have no effect.
+  package var idempotency: IdempotencySettings?
   package var limits = GatewayLimits()
   package var timeouts = GatewayTimeouts()
 }
