@@ -45,7 +45,7 @@ struct AuditBatch {
   /// Whether one more outcome may wait; further outcomes are lost and counted.
   var hasCapacityForOutcome: Bool { items.count < Self.itemsMax && bytes.count < Self.bytesMax }
 
-  private static let itemsMax = 65_536
+  static let itemsMax = 65_536
   private static let bytesMax = 32 << 20
   private static let keptBytesMax = 1 << 20
 }

@@ -38,6 +38,9 @@ package final class AuditChannel: Sendable {
   /// - Parameter members: from `AuditOutcome.append`.
   package func record(_ members: [UInt8]) { queue.append(.outcome, members) }
 
+  /// Whether a grant that is handed over now will be written, as far as can be known.
+  package var acceptsGrants: Bool { queue.acceptsGrants }
+
   /// Hands over what the token endpoint has done; callable on any thread.
   package func record(_ grant: AuditGrant) {
     var members: [UInt8] = []

@@ -23,6 +23,8 @@ package struct AuditGrant: Sendable {
   package var error = ""
   /// The user who ran the command.
   package var user = ""
+  /// Refusals of unknown callers that were left out before this one.
+  package var omitted = 0
   package var peer: [UInt8] = []
   package var via: [UInt8] = []
 
@@ -41,6 +43,7 @@ package struct AuditGrant: Sendable {
     append(#","token_id":""#, Array(tokenID.utf8), members)
     append(#","grant_id":""#, Array(grantID.utf8), members)
     append(#","error":""#, Array(error.utf8), members)
+    if omitted > 0 { members.append(text: #","omitted":\#(omitted)"#) }
     append(#","user":""#, Array(user.utf8), members)
     append(#","peer":""#, peer, members)
     append(#","via":""#, via, members)

@@ -24,6 +24,9 @@ final class AuditQueue: Sendable {
     set { isWritable.store(newValue, ordering: .relaxed) }
   }
 
+  /// Grants leave half of the places to outcomes.
+  var acceptsGrants: Bool { canWrite && waiting.withLock { $0.batch.items.count < AuditBatch.itemsMax / 2 } }
+
   var depth: Int { waiting.withLock { $0.batch.items.count } }
   var lostOutcomes: Int { lost.load(ordering: .relaxed) }
 

@@ -195,7 +195,7 @@ import Testing
       let stage = try Self.stage(folder, seconds: 7)
       let code = TokenStage.Code().text
       let answer = try stage.redeem(code)
-      #expect(answer.status == 503 && answer.member("code") == "GATEWAY_OAUTH_UNAVAILABLE")
+      #expect(answer.status == 503 && answer.member("error") == "temporarily_unavailable")
       let granted = try #require(try Self.audited(stage, 1).first)
       #expect(granted["event"] == "granted")
       #expect(try Self.usedCodes(folder) == [try #require(granted["grant_id"])])

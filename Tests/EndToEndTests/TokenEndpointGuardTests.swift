@@ -95,6 +95,66 @@ import Testing
     }
   }
 
+  @Test func `a policy that changes while a form arrives decides about it, and names its client in the logs`() throws {
+    let stage = try TokenStage()
+    let entries = try TokenStage.clientEntries()
+    /// The order in the file is that of the tables.
+    func write(_ names: [String]) throws {
+      let members = names.map { name in "\"\(name)\":\(entries[name] ?? entries["files-only"] ?? "")" }
+      try Data("{\"clients\":{\(members.joined(separator: ","))}}".utf8)
+        .write(to: URL(filePath: stage.folder.path + "/clients.json"))
+      try stage.reload()
+    }
+    let request = Array(TokenStage.request("/oauth/token", TokenStage.form(Self.grant)).utf8)
+    for (before, after) in [
+      (["app"], ["other", "expired", "revoked", "app"]), (["app", "other"], ["other", "app"]),
+    ] {
+      try write(before)
+      let socket = try TestSocket(port: stage.gateway.port)
+      var reader = TestMessageReader(socket)
+      try socket.send(Array(request.dropLast(3)))
+      // The head must have been read under the old policy.
+      Thread.sleep(forTimeInterval: 0.3)
+      try write(after)
+      try socket.send(Array(request.suffix(3)))
+      #expect(try reader.next()?.status == 200, "\(after)")
+    }
+    #expect(stage.gateway.stop() == 0)
+    let records = try stage.folder.records().filter { $0["path"] as? String == "/oauth/token" }
+    #expect(records.map { $0["client"] as? String } == ["app", "app"])
+    #expect(try stage.auditedGrants().map { $0["client"] as? String } == ["app", "app"])
+  }
+
+  @Test func `unknown callers write a few audit entries a second, whatever they send`() throws {
+    let stage = try TokenStage()
+    let socket = try TestSocket(port: stage.gateway.port)
+    var reader = TestMessageReader(socket)
+    for number in 0..<300 {
+      try socket.send(TokenStage.request("/oauth/token", "", fields: [], from: "198.51.100.\(number % 250)"))
+      #expect(try reader.next()?.status ?? 0 >= 400)
+    }
+    #expect(try stage.post(Self.grant).status == 200)
+    Thread.sleep(forTimeInterval: 1.2)
+    #expect(try stage.post([], fields: []).status >= 400)
+    stage.gateway.stop()
+    let entries = try stage.auditedGrants()
+    let refusals = entries.filter { $0["event"] as? String == "refused" }
+    #expect((20...60).contains(refusals.count), "\(refusals.count)")
+    #expect(entries.contains { $0["event"] as? String == "granted" })
+    let omitted = refusals.reduce(0) { $0 + ($1["omitted"] as? Int ?? 0) }
+    #expect(omitted + refusals.count == 301, "\(omitted) + \(refusals.count)")
+  }
+
+  @Test func `a client's rate limit counts its requests for tokens, too`() throws {
+    let limits: [String: any Sendable] = ["write": ["requests_per_second": 1, "burst": 3]]
+    let stage = try TokenStage(client: ["limits": limits])
+    for _ in 0..<3 { #expect(try stage.post(Self.grant).status == 200) }
+    let limited = try stage.post(Self.grant)
+    #expect(limited.refusal == "429 slow_down" && limited["Retry-After"] == "1")
+    let other = [TokenStage.basic("other", TokenStage.otherSecret)]
+    #expect(try stage.post(Self.grant, fields: other).status == 200)
+  }
+
   /// Expects that no file below the folders, and not the text, has one of the secrets.
   private static func expectAbsent(_ secrets: [String], in folders: [String], and text: String) throws {
     var texts = [text]

@@ -82,6 +82,12 @@ final class TokenStage {
     return ["clients": clients]
   }
 
+  /// The members of clients.json as JSON, by name.
+  static func clientEntries() throws -> [String: String] {
+    guard let all = clients([:])["clients"] as? [String: any Sendable] else { return [:] }
+    return try all.mapValues { String(decoding: try JSONSerialization.data(withJSONObject: $0), as: UTF8.self) }
+  }
+
   private static func write(_ value: [String: any Sendable], to folder: TestPolicyFolder, _ name: String) throws {
     try JSONSerialization.data(withJSONObject: value).write(to: URL(filePath: folder.path + "/" + name))
   }
@@ -105,7 +111,7 @@ final class TokenStage {
   func reload(
     client: [String: any Sendable] = [:], oauth: [String: any Sendable] = [:], revoked: [String: any Sendable]? = nil
   ) throws {
-    try Self.write(Self.clients(client), to: folder, "clients.json")
+    if !client.isEmpty { try Self.write(Self.clients(client), to: folder, "clients.json") }
     let endpoint = settings["oauth"] as? [String: any Sendable] ?? [:]
     try folder.writeSettings(changes: ["oauth": endpoint.merging(oauth) { $1 }])
     if let revoked { try Self.write(["revoked": revoked], to: folder, "revoked.json") }

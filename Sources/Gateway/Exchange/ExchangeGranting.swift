@@ -60,6 +60,7 @@ extension Exchange {
       let form = try form(input)
       let policy = snapshot.policy
       let client = try authenticate(form, input, policy, grants.registry, connection)
+      try limit(client, snapshot)
       switch state.oauthPath {
       case .token: try grant(form, to: client, policy, grants, connection)
       case .revoke: try revoke(form, by: client, policy, grants, connection)
@@ -155,17 +156,44 @@ extension Exchange {
     suspend()
   }
 
+  /// A request counts as one of the client's writes; and nothing is granted or revoked that the audit log would not show.
+  private func limit(_ client: Int32, _ snapshot: Snapshot) throws(OAuthError) {
+    if let audit = worker.audit, !audit.channel.acceptsGrants {
+      var error = OAuthError(.temporarilyUnavailable, "The audit log of the gateway cannot be written. Retry later.")
+      error.retryAfterSeconds = 1
+      throw error
+    }
+    guard let limiter = snapshot.generation.limiter(of: client) else { return }
+    do throws(Rejection) {
+      try limiter.enter(isWrite: true, now: loop.nowNanoseconds)
+      limiter.leave()
+    } catch {
+      var fault = OAuthError(.slowDown, "The client has used up its rate limit. Retry later.")
+      fault.retryAfterSeconds = error.retryAfterSeconds ?? 1
+      throw fault
+    }
+  }
+
   private func refuse(_ error: OAuthError, _ connection: DownstreamConnection) {
-    auditor(connection)(.refused(error))
+    if state.trace.clientIndex >= 0 {
+      auditor(connection)(.refused(error))
+    } else if error.code != .slowDown, let omitted = worker.refusals.take(now: loop.now) {
+      auditor(connection, omitted: omitted)(.refused(error))
+    }
     answer(error, connection)
   }
 
   /// Records the outcome of this request, on any thread, now or after its exchange has ended.
-  private func auditor(_ connection: DownstreamConnection) -> @Sendable (GrantPort.Outcome) -> Void {
+  ///
+  /// - Parameter omitted: the refusals of others that were left out.
+  private func auditor(
+    _ connection: DownstreamConnection, omitted: Int = 0
+  ) -> @Sendable (GrantPort.Outcome) -> Void {
     guard let channel = worker.audit?.channel else { return { _ in } }
     var request = AuditGrant(requestIDHigh: state.id.high, requestIDLow: state.id.low)
     request.peer = connection.peer.text
     request.via = connection.peer.via
+    request.omitted = omitted
     let client = Int(state.trace.clientIndex)
     if client >= 0, let policy = state.snapshot?.policy { request.client = Array(policy.clients.id(of: client)) }
     return { [request] outcome in

@@ -88,6 +88,8 @@ final class Worker: EventHandler, EventLoopDelegate {
   private let pools: PoolDirectory
   private var ids: RequestIDGenerator
   var tokenCaches: TokenCaches
+  /// Of the token endpoint, of unknown callers.
+  var refusals = RefusalSample()
   private var date = DateLine()
   private var localReplies = LocalReplyWriter()
   private var registration = Registration.none
