@@ -1,9 +1,11 @@
 import Bytes
 
-/// The audit entry of what the token endpoint has done. Texts that are empty are left out.
+/// The audit entry of what the token endpoint has done, or a command in its place. Texts that are empty are left out.
 package struct AuditGrant {
   package enum Event: String, Sendable {
     case granted, refused, revoked
+    /// An operator has issued an authorization code.
+    case issued
   }
 
   package let requestIDHigh: UInt64
@@ -19,6 +21,8 @@ package struct AuditGrant {
   package var grantID = ""
   /// The error of a refusal, as RFC 6749 §5.2 names it.
   package var error = ""
+  /// The user who ran the command.
+  package var user = ""
   package var peer: [UInt8] = []
   package var via: [UInt8] = []
 
@@ -37,6 +41,7 @@ package struct AuditGrant {
     append(#","token_id":""#, Array(tokenID.utf8), members)
     append(#","grant_id":""#, Array(grantID.utf8), members)
     append(#","error":""#, Array(error.utf8), members)
+    append(#","user":""#, Array(user.utf8), members)
     append(#","peer":""#, peer, members)
     append(#","via":""#, via, members)
     members.move(to: &out)

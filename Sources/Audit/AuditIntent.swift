@@ -12,6 +12,9 @@ package struct AuditIntent {
   package var tokenDigestPrefix: UInt32?
   /// The first four bytes of the id of a token that the gateway has signed; then there is no digest.
   package var tokenIDPrefix: UInt32?
+  /// The introspection provider of the token, and its `sub`, cut to `subjectBytesMax`.
+  package var issuer: [UInt8] = []
+  package var subject: [UInt8] = []
   package var instance: [UInt8] = []
   package var peer: [UInt8] = []
   /// The front that reported the peer.
@@ -22,6 +25,8 @@ package struct AuditIntent {
   package var named: [(key: [UInt8], value: [UInt8])] = []
   /// The body as received, without chunk framing; nil if it streams: the outcome then has it.
   package var body: AuditedBody?
+
+  package static let subjectBytesMax = 256
 
   package init(requestIDHigh: UInt64, requestIDLow: UInt64) {
     self.requestIDHigh = requestIDHigh
@@ -52,6 +57,8 @@ package struct AuditIntent {
       out.append(hex: UInt64(tokenIDPrefix), digits: 8)
       out.append("\"")
     }
+    out.append(#","issuer":""#, issuer.span)
+    out.append(#","sub":""#, subject.span)
     out.append(#","instance":""#, instance.span)
     out.append(#","peer":""#, peer.span)
     out.append(#","via":""#, via.span)

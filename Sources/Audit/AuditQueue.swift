@@ -1,6 +1,6 @@
 import Dispatch
-import System
 import Synchronization
+import System
 
 /// Shared by the loops and the audit thread: the waiting entries, and whether entries can be written.
 final class AuditQueue: Sendable {

@@ -57,6 +57,15 @@ struct AuditWriter: Sendable {
     }
   }
 
+  /// Writes the only entry of this process, and the end of the chain.
+  mutating func writeOnly(_ kind: AuditEntry.Kind, _ members: [UInt8], at time: Int64) throws(Errno) {
+    guard let file else { return }
+    out.removeAll(keepingCapacity: true)
+    line.append(kind, members.span, at: time, to: &out)
+    line.append(.end, Array(#","lost_outcomes":0"#.utf8).span, at: time, to: &out)
+    try put(out, into: file, entries: 2)
+  }
+
   /// Writes the last entry of the process.
   mutating func end(at time: Int64, lostOutcomes: Int) {
     guard let file else {
@@ -195,13 +204,14 @@ struct AuditWriter: Sendable {
   }
 }
 
-/// Why an audit log cannot be opened.
+/// Why an audit log cannot be opened or written.
 package struct AuditFault: Error, CustomStringConvertible {
   package let path: String
+  var action = "open"
   let error: Errno
 
   /// `cannot open /var/lib/x/audit.log: Permission denied`.
   package var description: String {
-    "cannot open \(path): \(error == .notRegularFile ? "it is not a regular file" : error.description)"
+    "cannot \(action) \(path): \(error == .notRegularFile ? "it is not a regular file" : error.description)"
   }
 }

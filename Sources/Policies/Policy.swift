@@ -41,7 +41,7 @@ package struct Policy: Sendable {
     self.scopes = scopes
     self.files = files
     self.revokedIDs = revokedIDs
-    challenges = settings.oauth.map { BearerChallenges(issuer: $0.issuer) } ?? .plain
+    challenges = settings.oauth.map { BearerChallenges($0) } ?? .plain
     hosts = HostDirectory(instances.map(\.hosts))
     signedClientIndices = settings.oauth == nil ? [] : clients.indicesWithOAuth
     introspection = IntrospectionTable(

@@ -1,6 +1,6 @@
+import Audit
 import Foundation
 import System
-import Audit
 import Telemetry
 import TestFolders
 import TestSupport

@@ -214,6 +214,45 @@ import Testing
     #expect(plain.errors.contains(#"gets the scope "proxy:read proxy:write""#))
   }
 
+  @Test func `each code is in the audit log before it is printed, while the gateway writes there, too`() throws {
+    try register()
+    let log = folder.statePath + "/audit.log"
+    let parameters = "response_type=code&client_id=app&redirect_uri=https%3A%2F%2Fapp.example%2Fcb%3Fa%3D1&state=s"
+    func issue() throws -> String {
+      let issued = try code(parameters, ["--json"])
+      #expect(issued.status == 0, "\(issued)")
+      return try #require(issued.output.firstMatch(of: /"code":"([^"]+)"/).map { String($0.1) })
+    }
+    let first = try issue()
+    let redirect = "redirect_uri=https%3A%2F%2Fapp.example%2Fcb%3Fa%3D1"
+    #expect(try post("/oauth/token", "grant_type=authorization_code&code=\(first)&\(redirect)").status == 200)
+    _ = try issue()
+    // A rotation moves the file.
+    try FileManager.default.moveItem(atPath: log, toPath: log + ".1")
+    let missing = try code(parameters)
+    #expect(missing.status == 1 && missing.output.isEmpty, "\(missing)")
+    #expect(missing.errors.contains("next to a running gateway"))
+    gateway.signal(SIGUSR1)
+    #expect(eventually { FileManager.default.fileExists(atPath: log) })
+    _ = try issue()
+    #expect(gateway.stop() == 0)
+
+    let entries = try ["audit.log.1", "audit.log"].flatMap { name in
+      try AuditRecords(folder.statePath, [name]).entries.filter { $0["kind"] as? String == "grant" }
+    }
+    // The gateway writes its own entries a moment later.
+    #expect(entries.filter { $0["event"] as? String == "issued" }.count == 3)
+    let granted = try #require(entries.first { $0["event"] as? String == "granted" })
+    #expect(entries[0]["grant_id"] as? String == granted["grant_id"] as? String)
+    #expect(entries[0]["user"] as? String == NSUserName() && entries[0]["scope"] as? String == "proxy:read proxy:write")
+    let grants = try Self.run(["audit", "grants", log + ".1", log])
+    let line = try #require(grants.output.split(separator: "\n").first)
+    #expect(line.contains("app was issued a code for the grant ") && line.contains(", from the user "), "\(line)")
+    #expect(try String(contentsOfFile: log + ".1", encoding: .utf8).contains(first.dropFirst(8)) == false)
+    let verified = try Self.run(["audit", "verify", log, log + ".1"])
+    #expect(verified.status == 0, "\(verified)")
+  }
+
   @Test func `oauth code refuses a URL that is not the app's, and says why`() throws {
     let good = "response_type=code&client_id=app&redirect_uri=https://app.example/cb?a=1"
     let early = try code(good)

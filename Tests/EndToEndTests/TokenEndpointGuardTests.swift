@@ -27,6 +27,16 @@ import Testing
     #expect(try stage.post(Self.grant, from: "198.51.100.1").status == 200)
   }
 
+  @Test func `all addresses of one IPv6 network count as one`() throws {
+    let stage = try TokenStage()
+    for number in 0..<10 {
+      let answer = try stage.post(Self.grant, fields: Self.wrong, from: "2001:db8:1:2:\(number)::1")
+      #expect(answer.refusal == "401 invalid_client")
+    }
+    #expect(try stage.post(Self.grant, from: "2001:db8:1:2:ffff::").refusal == "429 slow_down")
+    #expect(try stage.post(Self.grant, from: "2001:db8:1:3::1").status == 200)
+  }
+
   @Test func `guesses from many addresses slow a client down, except where it has authenticated before`() throws {
     let stage = try TokenStage()
     #expect(try stage.post(Self.grant, from: "203.0.113.1").status == 200)

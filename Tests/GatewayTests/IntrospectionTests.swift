@@ -109,6 +109,16 @@ import Testing
     #expect(stage.endpoint.connectionCount == 1)
   }
 
+  @Test func `the audit log names the provider and the user of a write`() throws {
+    let stage = try Stage(settings: ["audit_log": "audit.log"])
+    let user = String(repeating: "u", count: 300)
+    stage.answers(#"{"active":true,"client_id":"svc","sub":"\#(user)","aud":"ledger","scope":"ledger.write"}"#)
+    #expect(try stage.ask("POST")?.status == 200)
+    let intent = try #require(try AuditRecords(stage.gateway.statePath).intents.first)
+    #expect(intent["issuer"] as? String == "corp" && intent["sub"] as? String == String(user.prefix(256)))
+    #expect(intent["client"] as? String == "app")
+  }
+
   /// What Keycloak 26, Ory Hydra 2 and others answer, shortened.
   @Test(arguments: [
     (

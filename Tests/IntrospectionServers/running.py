@@ -1,24 +1,16 @@
 """The processes of Tests/introspection-servers: an OAuth server, the gateway, and a Core that counts requests."""
 
-import base64
 import http.client
 import http.server
 import json
 import os
 import re
-import ssl
 import subprocess
 import threading
 import time
-import urllib.parse
-from pathlib import Path
 
-SERVER = Path(__file__).parent / "server.py"
-PATIENCE = 30
-
-
-class Fault(Exception):
-    """A check does not hold, or something did not start."""
+from process import end
+from servers import SECONDS_MAX, Fault
 
 
 class Core(http.server.BaseHTTPRequestHandler):
@@ -43,20 +35,19 @@ class Core(http.server.BaseHTTPRequestHandler):
 class Stage:
     """Everything that runs; ends with the `with` statement."""
 
-    def __init__(self, folder, python, program):
-        self.folder, self.python, self.program = folder, python, program
-        self.server = self.gateway = None
-        self.server_port = 0
+    def __init__(self, folder, server, program):
+        self.folder, self.server, self.program = folder, server, program
+        self.gateway = None
         self.core = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Core)
         self.core.count = self.core.leaks = 0
         self.core.daemon_threads = True
 
     def __enter__(self):
         try:
+            threading.Thread(target=self.core.serve_forever, daemon=True).start()
             self.make_certificate("server")
             self.make_certificate("other")
-            threading.Thread(target=self.core.serve_forever, daemon=True).start()
-            self.start_server()
+            self.server.start()
             self.start_gateway()
         except BaseException:
             self.__exit__()
@@ -64,59 +55,15 @@ class Stage:
         return self
 
     def __exit__(self, *_):
-        self.end(self.gateway)
-        self.end(self.server)
+        self.stop_gateway()
+        self.server.stop()
         self.core.shutdown()
-
-    @staticmethod
-    def end(process):
-        if process is None or process.poll() is not None:
-            return
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
     def make_certificate(self, name):
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
              "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.folder / f"{name}.key",
              "-out", self.folder / f"{name}.pem"], check=True, capture_output=True)
-
-    # The OAuth server
-
-    def start_server(self):
-        with (self.folder / "server.log").open("ab") as log:
-            self.server = subprocess.Popen(
-                [self.python, "-B", SERVER, self.folder, str(self.server_port)], stdout=subprocess.PIPE, stderr=log)
-        line = self.server.stdout.readline()
-        if not line.strip().isdigit():
-            raise Fault(f"the OAuth server does not start: {(self.folder / 'server.log').read_text()[-2000:]}")
-        self.server_port = int(line)
-
-    def stop_server(self):
-        self.end(self.server)
-
-    def post(self, path, client, **form):
-        """A form to the OAuth server, as one of its clients; returns the status and the JSON."""
-        context = ssl.create_default_context(cafile=str(self.folder / "server.pem"))
-        connection = http.client.HTTPSConnection("127.0.0.1", self.server_port, context=context, timeout=PATIENCE)
-        name, secret = (urllib.parse.quote_plus(text) for text in (client, f"secret:of {client}"))
-        fields = {"Authorization": "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode(),
-                  "Content-Type": "application/x-www-form-urlencoded"}
-        connection.request("POST", path, urllib.parse.urlencode(form), fields)
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        return response.status, json.loads(body) if body else {}
-
-    def token(self, client, **form):
-        status, answer = self.post("/o/token/", client, **form)
-        if status != 200:
-            raise Fault(f"the OAuth server gave no token: {status} {answer}")
-        return answer
 
     # The gateway
 
@@ -126,8 +73,9 @@ class Stage:
         files = {
             "gateway.json": {
                 "listen": "127.0.0.1:0", "admin": None, "loops": 1, "watch": False, "access_log": "access.log",
-                "introspection": {"corp": {
-                    "url": f"https://127.0.0.1:{self.server_port}/o/introspect/", "client_id": "gate way",
+                "introspection": {self.server.name: {
+                    "url": f"https://127.0.0.1:{self.server.port}{self.server.introspect}",
+                    "client_id": self.server.gateway_client,
                     "client_secret": {"env": "INTROSPECTION_SECRET"}, "default": True, "audience": None,
                     "scopes": {"ledger.read": ["proxy:read"], "ledger.write": ["proxy:write"]},
                     "clients": {"by_client_id": {"web-shop": "shop", "web-app": "shop"}}, "cache_s": 3,
@@ -141,22 +89,27 @@ class Stage:
 
     @property
     def environment(self):
-        return {**os.environ, "CORE_KEY": "core-key", "INTROSPECTION_SECRET": "secret:of gate way"}
+        secret = self.server.secret_of(self.server.gateway_client)
+        return {**os.environ, "CORE_KEY": "core-key", "INTROSPECTION_SECRET": secret}
+
+    def stop_gateway(self):
+        if self.gateway is not None:
+            end(self.gateway)
 
     def start_gateway(self, **changes):
-        self.end(self.gateway)
+        self.stop_gateway()
         self.write_policy(**changes)
         state = self.folder / "state"
         state.mkdir(exist_ok=True)
-        log = self.folder / "gateway.log"
-        with log.open("wb") as out:
+        before = len(self.log)
+        with (self.folder / "gateway.log").open("ab") as log:
             self.gateway = subprocess.Popen(
                 [self.program, "serve", "--policies", self.folder / "policies", "--state", state],
-                stdout=subprocess.DEVNULL, stderr=out, env=self.environment)
-        end = time.monotonic() + PATIENCE
-        while not (found := re.search(r"listening on 127\.0\.0\.1:([0-9]+)", log.read_text())):
-            if self.gateway.poll() is not None or time.monotonic() > end:
-                raise Fault(f"the gateway does not start: {log.read_text()}")
+                stdout=subprocess.DEVNULL, stderr=log, env=self.environment)
+        deadline = time.monotonic() + SECONDS_MAX
+        while not (found := re.search(r"listening on 127\.0\.0\.1:([0-9]+)", self.log[before:])):
+            if self.gateway.poll() is not None or time.monotonic() > deadline:
+                raise Fault(f"the gateway does not start: {self.log[before:]}")
             time.sleep(0.05)
         self.port = int(found[1])
 
@@ -164,11 +117,11 @@ class Stage:
         """Runs a command of the gateway on its policy folder."""
         return subprocess.run(
             [self.program, *arguments, "--policies", self.folder / "policies"], input=text, capture_output=True,
-            text=True, env=self.environment, timeout=PATIENCE)
+            text=True, env=self.environment, timeout=SECONDS_MAX)
 
     def ask(self, token, method="GET"):
         """One request with a token; returns the status, the gateway's code and the headers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS_MAX)
         connection.request(
             method, "/proxy/balances?instance_id=one", "{}" if method == "POST" else None,
             {"Authorization": f"Bearer {token}"})
@@ -177,6 +130,8 @@ class Stage:
         connection.close()
         return response.status, found[1] if found else None, response.headers
 
-    def errors(self):
+    @property
+    def log(self):
+        """What the gateway has printed since the first start."""
         log = self.folder / "gateway.log"
-        return log.read_text()[-2000:] if log.exists() else ""
+        return log.read_text() if log.exists() else ""

@@ -1,6 +1,6 @@
+import Audit
 import Foundation
 import System
-import Audit
 
 /// The entries of audit files, read by Foundation, which shares no code with their writer.
 package struct AuditRecords {

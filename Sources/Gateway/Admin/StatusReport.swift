@@ -1,4 +1,4 @@
-import Telemetry
+import Audit
 import Counters
 import Dates
 import FoundationEssentials
@@ -6,7 +6,7 @@ import Policies
 import Reactor
 import Synchronization
 import System
-import Audit
+import Telemetry
 import Upstream
 
 /// One response of `/status`: the gateway, then the instances in pieces, so that many instances need little memory.

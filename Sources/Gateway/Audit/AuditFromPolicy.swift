@@ -1,6 +1,6 @@
+import Audit
 import OAuth
 import Policies
-import Audit
 import Telemetry
 
 extension AuditLog {

@@ -1,5 +1,5 @@
-import System
 import Audit
+import System
 import Telemetry
 
 /// Connects a loop to the audit thread: passes intents of exchanges on, and reports the results to the exchanges.

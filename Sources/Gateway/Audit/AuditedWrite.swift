@@ -1,7 +1,7 @@
+import Audit
 import HTTP1
 import Policies
 import System
-import Audit
 import Telemetry
 
 /// The audit state of one write.

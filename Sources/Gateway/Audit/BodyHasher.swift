@@ -1,5 +1,5 @@
-import Digests
 import Audit
+import Digests
 
 /// Hashes the body of an audited write while it is relayed, and keeps the bytes of a small one.
 final class BodyHasher {

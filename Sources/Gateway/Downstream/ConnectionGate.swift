@@ -62,8 +62,3 @@ final class ConnectionGate: Sendable {
     }
   }
 }
-
-extension IPAddress {
-  /// The address that counts as one host: for IPv6 its /64, which a single host gets (RFC 7421 §1).
-  fileprivate var hostAddress: IPAddress { isIPv4 ? self : IPAddress(high: high, low: 0) }
-}

@@ -1,9 +1,9 @@
-import Telemetry
+import Audit
 import Bytes
 import HTTP1
 import Policies
 import Reactor
-import Audit
+import Telemetry
 import Upstream
 
 /// Local replies, and the end of every exchange.
@@ -44,10 +44,14 @@ extension Exchange {
     state.code = reply.code
     state.keepsAlive =
       state.head.keepsAlive && !reply.endsConnection && !worker.isEnding && skipBody(of: connection)
-    worker.write(
-      reply, id: state.id, keepsAlive: state.keepsAlive, version: state.head.version,
-      hasBody: !state.head.method.isHead,
-      to: response.output)
+    if state.oauthPath == nil {
+      worker.write(
+        reply, id: state.id, keepsAlive: state.keepsAlive, version: state.head.version,
+        hasBody: !state.head.method.isHead,
+        to: response.output)
+    } else {
+      write(OAuthReply(reply))
+    }
     schedule(.deliver)
   }
 

@@ -1,17 +1,18 @@
-import Telemetry
+import Audit
 import Bytes
 import HTTP1
 import OAuth
 import Policies
 import Reactor
-import Audit
+import Telemetry
 
 /// Requests to the gateway's own OAuth endpoints.
 extension Exchange {
   /// The path of an OAuth endpoint; nil for other requests.
   @inline(never)
   func oauthPath(_ input: RequestInput) -> OAuthPath? {
-    input.buffer.withBytes { bytes in OAuthPath(bytes, input.parser.head.path) }
+    guard let oauth = worker.snapshot.policy.settings.oauth else { return nil }
+    return input.buffer.withBytes { bytes in OAuthPath(bytes, input.parser.head.path, issuerPath: oauth.issuerPath) }
   }
 
   /// Answers a request for a document, or starts to read a form.
@@ -201,10 +202,14 @@ extension Exchange {
     handle(.answeredLocally, connection)
     record.status = reply.status
     state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
+    write(reply)
+    schedule(.deliver)
+  }
+
+  func write(_ reply: OAuthReply) {
     reply.write(
       to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
       version: state.head.version, hasBody: !state.head.method.isHead)
-    schedule(.deliver)
   }
 }
 

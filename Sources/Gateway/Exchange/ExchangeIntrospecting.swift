@@ -1,3 +1,4 @@
+import Audit
 import Bytes
 import Counters
 import Policies
@@ -61,6 +62,15 @@ extension Exchange {
     guard introspection == nil, let table = snapshot.policy.introspection else { return }
     introspection = worker.tokenCaches.introspected.used.map(Introspection.settled)
     worker.metrics.introspection(table.provider(provider).name).hits.add()
+  }
+
+  /// Names the token's provider and its user.
+  func noteIntrospection(in intent: inout AuditIntent, _ policy: Policy) {
+    guard case .settled(let settled) = introspection, case .active(let answer) = settled.result,
+      let table = policy.introspection
+    else { return }
+    intent.issuer = Array(table.provider(state.trace.providerIndex).name.utf8)
+    intent.subject = Array((answer.subject ?? "").utf8.prefix(AuditIntent.subjectBytesMax))
   }
 
   /// The exchange ends: nothing waits for the answer any more.

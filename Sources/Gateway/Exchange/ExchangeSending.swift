@@ -1,9 +1,9 @@
-import Telemetry
+import Audit
 import Bytes
 import HTTP1
 import Policies
 import Reactor
-import Audit
+import Telemetry
 import Upstream
 
 /// Sends the request to Core.
@@ -35,6 +35,7 @@ extension Exchange {
       var intent = AuditIntent(state.id, state.trace, snapshot.policy)
       intent.peer = connection.peer.text
       intent.via = connection.peer.via
+      noteIntrospection(in: &intent, snapshot.policy)
       intent.target = auditedIDs(pattern: intent.routePattern, path: head, corePath: admission.corePath)
       isTaken = audited.declare(intent, texts, in: head, isWhole: request.body.isComplete, for: self)
     }

@@ -143,7 +143,8 @@ final class IntrospectionPort {
   }
 }
 
-/// Bounds questions about tokens that turn out not to be active, by address: each has 100, and regains two a second.
+/// Bounds questions about tokens that turn out not to be active, by address, or /64 of IPv6: each has 100, and
+/// regains two a second.
 ///
 /// A question counts from when it is asked, so that many at once are bounded, too; an answer that says `active` gives it
 /// back.
@@ -156,11 +157,12 @@ struct IntrospectionLimits {
   private var fullAt: [PeerAddress: Int64] = [:]
 
   func allows(_ address: PeerAddress, now: Int64) -> Bool {
-    guard let time = fullAt[address] else { return true }
+    guard let time = fullAt[address.host] else { return true }
     return time - now <= Self.millisecondsEach * (Self.burst - 1)
   }
 
   mutating func asked(_ address: PeerAddress, now: Int64) {
+    let address = address.host
     if fullAt.count >= Self.entriesMax { fullAt = fullAt.filter { $0.value > now } }
     // Full of addresses that ask: the oldest are forgotten, so that new ones are limited.
     if fullAt.count >= Self.entriesMax { fullAt.removeAll() }
@@ -168,7 +170,7 @@ struct IntrospectionLimits {
   }
 
   mutating func wasActive(_ address: PeerAddress) {
-    if let time = fullAt[address] { fullAt[address] = time - Self.millisecondsEach }
+    if let time = fullAt[address.host] { fullAt[address.host] = time - Self.millisecondsEach }
   }
 }
 

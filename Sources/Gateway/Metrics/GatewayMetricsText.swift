@@ -1,3 +1,4 @@
+import Audit
 import Counters
 import FoundationEssentials
 import Glibc
@@ -5,7 +6,6 @@ import Policies
 import Reactor
 import Synchronization
 import System
-import Audit
 import Telemetry
 
 extension PrometheusText {

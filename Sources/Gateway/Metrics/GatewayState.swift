@@ -1,10 +1,10 @@
+import Audit
 import Counters
 import HTTP1
 import Policies
 import Reactor
 import Synchronization
 import System
-import Audit
 import Telemetry
 import Upstream
 

@@ -2,7 +2,7 @@ import Policies
 
 /// Bounds failed client authentications: by address and, more loosely, by client.
 ///
-/// Each address has ten attempts, and regains one every 6 s. A client's failures from everywhere are limited to 100, and
+/// Each address, or /64 of IPv6, has ten attempts, and regains one every 6 s. A client's failures from everywhere are limited to 100, and
 /// one more every second; but an address that has authenticated as that client before is not affected, so that an unknown peer
 /// cannot lock a client out.
 struct AuthenticationLimits {
@@ -40,6 +40,7 @@ struct AuthenticationLimits {
 
   /// Milliseconds until the caller may authenticate as this client; 0: at once.
   func wait(_ address: PeerAddress, client: String, now: Int64) -> Int64 {
+    let address = address.host
     let byAddress = addresses[address]?.wait(Self.addressCost, now: now) ?? 0
     guard !known.contains(Pair(address: address, client: client)) else { return byAddress }
     return max(byAddress, clients[client]?.wait(Self.clientCost, now: now) ?? 0)
@@ -47,6 +48,7 @@ struct AuthenticationLimits {
 
   /// - Parameter isClient: whether there is such a client: names that an attacker makes up take no memory.
   mutating func failed(_ address: PeerAddress, client: String, isClient: Bool, now: Int64) {
+    let address = address.host
     if addresses.count >= Self.entriesMax { addresses = addresses.filter { $0.value.fullAt > now } }
     // Full of failing addresses: the oldest failures are forgotten, so that new ones are limited.
     if addresses.count >= Self.entriesMax { addresses.removeAll() }
@@ -56,6 +58,6 @@ struct AuthenticationLimits {
 
   mutating func succeeded(_ address: PeerAddress, client: String) {
     if known.count >= Self.entriesMax { known.removeAll() }
-    known.insert(Pair(address: address, client: client))
+    known.insert(Pair(address: address.host, client: client))
   }
 }

@@ -8,12 +8,24 @@ enum OAuthPath: String, CaseIterable {
   case serverMetadata = "/.well-known/oauth-authorization-server"
   case resourceMetadata = "/.well-known/oauth-protected-resource"
 
-  init?(_ bytes: Span<UInt8>, _ path: Range<Int>) {
+  /// - Parameter issuerPath: that of the issuer's URL, which follows that of its documents (RFC 8414 §3.1, RFC 9728 §3.1).
+  init?(_ bytes: Span<UInt8>, _ path: Range<Int>, issuerPath: Substring) {
     // Return before allocating: most paths are those of requests to Core.
-    guard path.count >= 12, path.count <= 40, bytes[path.lowerBound + 1] != UInt8(ascii: "p") else { return nil }
+    guard path.count >= 12, bytes[path.lowerBound + 1] != UInt8(ascii: "p"),
+      path.count <= Self.bytesMax + issuerPath.utf8.count
+    else { return nil }
     let text = String(decoding: (path.lowerBound..<path.upperBound).map { bytes[$0] }, as: UTF8.self)
-    self.init(rawValue: text)
+    if let path = OAuthPath(rawValue: text) {
+      self = path
+    } else if let document = Self.documents.first(where: { text == $0.rawValue + issuerPath }) {
+      self = document
+    } else {
+      return nil
+    }
   }
+
+  private static let documents = [serverMetadata, resourceMetadata]
+  private static let bytesMax = 40
 
   /// Whether it takes a form by POST; the others are read.
   var takesForm: Bool {

@@ -27,6 +27,14 @@ struct OAuthReply: Sendable {
     retryAfterSeconds = error.retryAfterSeconds
   }
 
+  /// A reply that any request may get, such as 413, in the form that OAuth clients read.
+  init(_ reply: LocalReply) {
+    let code: OAuthError.Code = reply.code.status < 500 ? .invalidRequest : .temporarilyUnavailable
+    status = reply.code.status
+    body = OAuthError(code, reply.message).body
+    retryAfterSeconds = reply.retryAfterSeconds
+  }
+
   /// RFC 7009 §2.2: the body is ignored.
   static let revoked = OAuthReply(status: 200, body: "{}")
 

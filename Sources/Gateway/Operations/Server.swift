@@ -1,3 +1,4 @@
+import Audit
 import Background
 import Dispatch
 package import Policies
@@ -5,7 +6,6 @@ import Reactor
 import SmallServer
 import Synchronization
 package import System
-import Audit
 import Telemetry
 import Upstream
 

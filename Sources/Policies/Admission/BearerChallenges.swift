@@ -7,9 +7,9 @@ package struct BearerChallenges: Equatable, Sendable {
   let invalidRequest: String
   let invalidToken: String
 
-  /// - Parameter issuer: of the token endpoint, whose metadata clients can discover (RFC 9728 §5.1).
-  init(issuer: String) {
-    self.init(parameters: #", resource_metadata="\#(issuer)/.well-known/oauth-protected-resource""#)
+  /// Names the metadata of the token endpoint (RFC 9728 §5.1).
+  init(_ settings: OAuthSettings) {
+    self.init(parameters: #", resource_metadata="\#(settings.metadataURL("oauth-protected-resource"))""#)
   }
 
   private init(parameters: String) {

@@ -3,6 +3,8 @@ package import OAuth
 
 /// An authorization code that an operator issues to an app, in place of a login page.
 package struct IssuedCode: Sendable {
+  /// Of the grant, whose tokens carry it.
+  package let grant: TokenID
   package let code: String
   package let scope: String
   package let expiresAt: UnixSeconds
@@ -43,7 +45,7 @@ extension Policy {
         code: CodeBinding(
           redirectURI: SHA256.digest(of: Array(request.redirectURI.utf8).span), challenge: request.challenge)))
     return IssuedCode(
-      code: code, scope: scope, expiresAt: UnixSeconds(now.rawValue + Int64(OAuthSettings.codeSeconds)),
+      grant: id, code: code, scope: scope, expiresAt: UnixSeconds(now.rawValue + Int64(OAuthSettings.codeSeconds)),
       callback: request.callback(code: code, issuer: settings.issuer))
   }
 

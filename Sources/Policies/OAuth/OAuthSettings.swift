@@ -5,6 +5,16 @@ package import OAuth
 package struct OAuthSettings: Sendable {
   /// An https URL without query and fragment (RFC 8414 §2), without a slash at its end.
   package let issuer: String
+  /// The path of `issuer`: empty or `/…`.
+  package var issuerPath: Substring {
+    let afterScheme = issuer.dropFirst("https://".count)
+    return afterScheme.firstIndex(of: "/").map { afterScheme[$0...] } ?? ""
+  }
+
+  /// The URL of a metadata document: its path comes before that of the issuer (RFC 8414 §3.1, RFC 9728 §3.1).
+  func metadataURL(_ name: String) -> String {
+    "\(issuer.dropLast(issuerPath.count))/.well-known/\(name)\(issuerPath)"
+  }
   /// Whom the tokens are for; default: the issuer.
   package let audience: String
   package let authority: TokenAuthority

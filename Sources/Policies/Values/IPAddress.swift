@@ -34,6 +34,17 @@ package enum PeerAddress: Hashable, Sendable {
   case unix
   /// A front names no address that can be believed; it is in no network.
   case unknown
+
+  /// The address that limits count.
+  package var host: PeerAddress {
+    guard case .ip(let address) = self else { return self }
+    return .ip(address.hostAddress)
+  }
+}
+
+extension IPAddress {
+  /// The address that counts as one host: for IPv6 its /64, which a single host gets (RFC 7421 §1).
+  package var hostAddress: IPAddress { isIPv4 ? self : IPAddress(high: high, low: 0) }
 }
 
 extension IPAddress: CustomStringConvertible {

@@ -1,6 +1,6 @@
+import Audit
 import FoundationEssentials
 import System
-import Audit
 
 /// The log files of an audit command, in the order in which they were written.
 struct AuditFiles {

@@ -1,15 +1,16 @@
-import FoundationEssentials
 import Audit
+import FoundationEssentials
 
 extension Command {
   static let auditGrants = Command(
-    name: "audit grants", summary: "list what the token endpoint has granted, refused and revoked",
+    name: "audit grants", summary: "list what was granted, refused and revoked through OAuth",
     usage: "[--client ID] [--json] FILE...",
     description: """
       Prints a line for each request to the token endpoint and the revocation
-      endpoint, in the order of the log: when, which client, what it got or why not,
-      and from where. A token's id is the start of "token_id" in the access log and
-      in the intents of writes; "token_ids" of revoked.json takes either id.
+      endpoint, and for each code that "oauth code" has issued, in the order of the
+      log: when, which client, what it got or why not, and from where. The start of a
+      token's id is "token_id" in the access log and in the intents of writes;
+      "token_ids" of revoked.json takes either id.
 
       The files may be given in any order; - is standard input. This command trusts
       the log: use "audit verify" to check it.
@@ -56,6 +57,7 @@ private struct LoggedGrant: Decodable {
   let tokenId: String?
   let grantId: String?
   let error: String?
+  let user: String?
   let peer: String?
   let via: String?
 
@@ -68,7 +70,8 @@ private struct LoggedGrant: Decodable {
   }
 
   var text: String {
-    let origin = "from \(peer ?? "an unknown address")\(via.map { " via \($0)" } ?? "")"
+    let origin =
+      user.map { "from the user \($0)" } ?? "from \(peer ?? "an unknown address")\(via.map { " via \($0)" } ?? "")"
     return "\(time)  \(what), \(origin), request \(requestId)"
   }
 
@@ -78,6 +81,7 @@ private struct LoggedGrant: Decodable {
     case "granted":
       return "\(client) got the token \(tokenId ?? "") of the grant \(grantId ?? "") by \(grantType ?? ""), "
         + "scope \(scope ?? "")"
+    case "issued": return "\(client) was issued a code for the grant \(grantId ?? ""), scope \(scope ?? "")"
     case "revoked": return "\(client) revoked \(grantId ?? "")"
     default: return "\(client) was refused: \(error ?? event)"
     }

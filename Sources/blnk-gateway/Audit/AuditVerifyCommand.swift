@@ -1,6 +1,6 @@
+import Audit
 import Digests
 import System
-import Audit
 
 extension Command {
   static let auditVerify = Command(

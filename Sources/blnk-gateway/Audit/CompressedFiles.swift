@@ -1,5 +1,5 @@
-import System
 import Audit
+import System
 
 /// Log files that a rotation has compressed. The commands cannot read them; the error message shows how to.
 struct CompressedFiles {

@@ -1,5 +1,5 @@
-import FoundationEssentials
 import Audit
+import FoundationEssentials
 
 /// A write in the audit log: its intent and, if there is one, its outcome.
 struct LoggedWrite {

@@ -1,8 +1,8 @@
+import Audit
 import Digests
 import FoundationEssentials
 import Policies
 import System
-import Audit
 
 extension DemoRun {
   /// Uses what operators use: the admin endpoint, the audit log and the token commands.

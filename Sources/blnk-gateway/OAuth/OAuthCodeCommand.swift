@@ -1,6 +1,8 @@
+import Audit
 import FoundationEssentials
 import OAuth
 import Policies
+import System
 
 extension Command {
   static let oauthCode = Command(
@@ -17,7 +19,8 @@ extension Command {
       code_challenge (PKCE).
 
       The code works once, for 60 s, and only for the app that has the client secret.
-      Reads the policy folder with its keys, as "serve" does, and changes nothing.
+      Reads the policy folder with its keys, as "serve" does, and records the code in
+      the audit log, if there is one, before it prints it.
 
       Prints the URL to open on standard output, everything else on standard error.
       """,
@@ -45,6 +48,7 @@ extension Command {
     }
     let request = try request(url)
     let issued = try issue(request, client, policy, folder)
+    try record(issued, client, policy.settings)
     let warnings = request.warnings
     for warning in warnings { Console.log("warning: \(warning)") }
     if arguments.isSet("--json") {
@@ -79,6 +83,27 @@ extension Command {
       return try policy.issueCode(for: request, client: client, at: .now, using: &generator)
     } catch {
       throw .failed("\(command): \(folder.path): \(error.message)")
+    }
+  }
+
+  /// Fails closed: a code that is not in the audit log is not printed.
+  private static func record(
+    _ issued: IssuedCode, _ client: String, _ settings: GatewaySettings
+  ) throws(CommandFault) {
+    guard case .file(let path) = settings.auditLog else { return }
+    var entry = AuditGrant(requestIDHigh: .random(in: 1...UInt64.max), requestIDLow: .random(in: 0...UInt64.max))
+    entry.event = .issued
+    entry.client = Array(client.utf8)
+    entry.grantType = "authorization_code"
+    entry.scope = issued.scope
+    entry.grantID = issued.grant.hex
+    entry.user = currentUserName
+    do throws(AuditFault) {
+      try AuditLog.append(entry, to: path, key: settings.auditKey?.reveal())
+    } catch {
+      throw .failed(
+        "\(command): audit_log: \(error); a code must be recorded there: run this command next to a running gateway, "
+          + "as a user who may write its audit log")
     }
   }
 

@@ -17,7 +17,8 @@ settings.configure(
                            "OPTIONS": {"timeout": 20}}},
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "oauth2_provider"],
-    OAUTH2_PROVIDER={"SCOPES": {"ledger.read": "read", "ledger.write": "write", "introspection": "introspect"}})
+    OAUTH2_PROVIDER={"SCOPES": {"ledger.read": "read", "ledger.write": "write", "ledger.audit": "audit",
+                                "introspection": "introspect"}})
 django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402

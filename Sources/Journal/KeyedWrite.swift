@@ -1,0 +1,99 @@
+package import Digests
+
+/// A write with an idempotency key, before it is sent.
+package struct KeyedWrite: Sendable {
+  package let client: String
+  package let instance: String
+  /// The key that the client chose: 1 to 255 characters.
+  package let key: String
+  /// Of method, target and body: what must be the same when the key is used again.
+  package let fingerprint: Digest
+  package let requestIDHigh: UInt64
+  package let requestIDLow: UInt64
+
+  package init(
+    client: String, instance: String, key: String, fingerprint: Digest, requestIDHigh: UInt64, requestIDLow: UInt64
+  ) {
+    self.client = client
+    self.instance = instance
+    self.key = key
+    self.fingerprint = fingerprint
+    self.requestIDHigh = requestIDHigh
+    self.requestIDLow = requestIDLow
+  }
+
+  /// What the key is stored under: SHA-256 of the three names, each after its length.
+  package var digest: Digest { Self.digest(client: client, instance: instance, key: key) }
+
+  package static func digest(client: String, instance: String, key: String) -> Digest {
+    var stream = SHA256Stream()
+    for name in [client, instance, key] {
+      let length = name.utf8.count
+      let bytes = [UInt8(truncatingIfNeeded: length >> 8), UInt8(truncatingIfNeeded: length)] + Array(name.utf8)
+      stream.update(bytes.span)
+    }
+    return stream.digest
+  }
+}
+
+/// How a keyed write ended.
+package enum KeyedOutcome: Sendable {
+  /// Core's whole response.
+  ///
+  /// - Parameter fields: complete field lines, each with its CRLF: those that a replay repeats.
+  case response(status: Int, fields: [UInt8], body: [UInt8])
+  /// Core's response was too large to keep.
+  case responseNotKept(status: Int)
+  /// Core has not executed it: the key is free again.
+  case notSent
+}
+
+/// The answer to a claim, at once.
+package enum ClaimResult: Sendable {
+  /// The key is this request's. The ticket's result is `durable` or `failed`; the request may be sent once it is durable.
+  case claimed
+  /// The key was used before. The ticket's result is `stored`, `notKept`, `unknown`, `reused` or `unreadable`.
+  case reading
+  /// The same request is in flight.
+  case inProgress
+  /// A different request with this key is in flight.
+  case reused
+  /// No claim: the request must not be sent.
+  case unavailable(JournalFullness)
+}
+
+/// Why a key cannot be claimed.
+package enum JournalFullness: String, Sendable, CaseIterable {
+  /// The disk has failed, or the thread is behind.
+  case cannotWrite
+  /// `keys_max`, `keys_per_client_max` or `disk_bytes_max` is reached.
+  case keys, keysOfClient, diskBytes
+}
+
+/// What the journal's thread answers to a ticket.
+package enum JournalResult: Sendable {
+  /// The claim, or the outcome, is on disk.
+  case durable
+  /// It may not be on disk.
+  case failed
+  /// Another request has used this key.
+  case reused
+  case stored(StoredResponse)
+  /// The outcome is known, but the response was too large to keep.
+  case notKept(status: Int, requestIDHigh: UInt64, requestIDLow: UInt64)
+  /// It is not known whether Core has executed the request.
+  case unknown(requestIDHigh: UInt64, requestIDLow: UInt64)
+  /// The stored response cannot be read.
+  case unreadable
+}
+
+/// The response to a write, as it was stored.
+package struct StoredResponse: Sendable, Equatable {
+  package let status: Int
+  /// Complete field lines.
+  package let fields: [UInt8]
+  package let body: [UInt8]
+  /// Of the request that Core has executed.
+  package let requestIDHigh: UInt64
+  package let requestIDLow: UInt64
+}
