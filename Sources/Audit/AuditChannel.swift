@@ -38,8 +38,10 @@ package final class AuditChannel: Sendable {
   /// - Parameter members: from `AuditOutcome.append`.
   package func record(_ members: [UInt8]) { queue.append(.outcome, members) }
 
-  /// Hands over what the token endpoint has done.
-  ///
-  /// - Parameter members: from `AuditGrant.append`.
-  package func record(grant members: [UInt8]) { queue.append(.grant, members) }
+  /// Hands over what the token endpoint has done; callable on any thread.
+  package func record(_ grant: AuditGrant) {
+    var members: [UInt8] = []
+    grant.append(to: &members)
+    queue.append(.grant, members)
+  }
 }

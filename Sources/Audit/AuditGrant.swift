@@ -1,7 +1,7 @@
 import Bytes
 
 /// The audit entry of what the token endpoint has done, or a command in its place. Texts that are empty are left out.
-package struct AuditGrant {
+package struct AuditGrant: Sendable {
   package enum Event: String, Sendable {
     case granted, refused, revoked
     /// An operator has issued an authorization code.
@@ -31,7 +31,7 @@ package struct AuditGrant {
     self.requestIDLow = requestIDLow
   }
 
-  package func append(to out: inout [UInt8]) {
+  func append(to out: inout [UInt8]) {
     let members = ByteBuffer(capacity: 1 << 10)
     members.appendRequestID(requestIDHigh, requestIDLow)
     members.append(text: #","event":"\#(event.rawValue)""#)

@@ -1,9 +1,14 @@
 package import Digests
 import OAuth
+import Synchronization
 
 /// The immutable whole of the configuration: the gateway's settings, clients, instances and routes.
 package struct Policy: Sendable {
-  package var settings: GatewaySettings
+  package var settings: GatewaySettings {
+    didSet { identity = PolicyIdentity() }
+  }
+  /// Differs from that of every other policy of this process.
+  private(set) var identity = PolicyIdentity()
   /// In file order; `instanceIndex` is an index in it.
   package let instances: [Instance]
   /// Of the ids of `instances`.
@@ -48,6 +53,15 @@ package struct Policy: Sendable {
       settings.introspection, clients: clients, scopes: scopes, revoked: revokedTokens)
     signedClients = NameDirectory(signedClientIndices.map { Array(clients.id(of: Int($0))) })
   }
+}
+
+/// Tells which policy a loop's memory is about.
+struct PolicyIdentity: Equatable, Sendable {
+  private let number: Int
+
+  private static let latest = Atomic<Int>(0)
+
+  init() { number = Self.latest.add(1, ordering: .relaxed).newValue }
 }
 
 /// A file of a policy folder whose content is in force.

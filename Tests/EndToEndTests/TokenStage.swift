@@ -31,9 +31,10 @@ final class TokenStage {
   ///   - revocations: the folder that gateways share; nil: none.
   ///   - settings: members of gateway.json.
   ///   - client: members of the client `app`.
+  ///   - wrapper: a command that executes the program, with its arguments; not after a restart.
   init(
     revocations: String? = nil, loops: Int = 1, oauth: [String: any Sendable] = [:],
-    settings: [String: any Sendable] = [:], client: [String: any Sendable] = [:]
+    settings: [String: any Sendable] = [:], client: [String: any Sendable] = [:], wrapper: [String] = []
   ) throws {
     core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
     self.revocations = revocations
@@ -41,7 +42,7 @@ final class TokenStage {
     folder = try TestPolicyFolder(
       instances: [("one", "http://127.0.0.1:\(core.port)")], loops: loops, gateway: self.settings)
     try Self.write(Self.clients(client), to: folder, "clients.json")
-    gateway = try GatewayProcess(folder, environment: Self.environment)
+    gateway = try GatewayProcess(folder, environment: Self.environment, wrapper: wrapper)
   }
 
   private static func settings(_ revocations: String?, _ oauth: [String: any Sendable]) -> [String: any Sendable] {

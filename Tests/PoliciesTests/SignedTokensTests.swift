@@ -10,6 +10,8 @@ extension TokenID {
 }
 
 @Suite struct SignedTokensTests {
+  private let policy = PolicyIdentity()
+
   private func entry(_ number: Int) -> SignedTokens.Entry {
     SignedTokens.Entry(client: Int32(number), scopes: .all, expiry: 1, id: .sample(UInt64(number)))
   }
@@ -24,9 +26,9 @@ extension TokenID {
     for count in 65...200 {
       var cache = SignedTokens(using: &random)
       let token = text(count, seed: UInt64(count))
-      #expect(cache.entry(of: token.span) == nil)
-      cache.insert(token.span, entry(count))
-      let found = cache.entry(of: token.span)
+      #expect(cache.entry(of: token.span, under: policy) == nil)
+      cache.insert(token.span, entry(count), under: policy)
+      let found = cache.entry(of: token.span, under: policy)
       #expect(
         found?.client == (count <= 192 ? Int32(count) : nil) && (found == nil || found?.id == .sample(UInt64(count))))
     }
@@ -38,15 +40,15 @@ extension TokenID {
       var zeros = NoRandomness()
       var cache = SignedTokens(using: &zeros)
       let token = [UInt8](repeating: 0, count: count)
-      cache.insert(token.span, entry(1))
-      #expect(cache.entry(of: token.span)?.client == 1)
+      cache.insert(token.span, entry(1), under: policy)
+      #expect(cache.entry(of: token.span, under: policy)?.client == 1)
       for place in token.indices {
         var other = token
         other[place] = 1
-        #expect(cache.entry(of: other.span) == nil, "\(count) bytes, byte \(place)")
+        #expect(cache.entry(of: other.span, under: policy) == nil, "\(count) bytes, byte \(place)")
       }
       for other in [token + [0], token + [1], Array(token.dropLast())] where other.count > 64 {
-        #expect(cache.entry(of: other.span) == nil)
+        #expect(cache.entry(of: other.span, under: policy) == nil)
       }
     }
   }
@@ -57,21 +59,34 @@ extension TokenID {
     var cache = SignedTokens(using: &random)
     let tokens = (0..<6_000).map { text(100 + $0 % 93, seed: seed &+ UInt64($0)) }
     for (number, token) in tokens.enumerated() {
-      cache.insert(token.span, entry(number))
-      #expect(cache.entry(of: token.span)?.client == Int32(number), "seed \(seed)")
+      cache.insert(token.span, entry(number), under: policy)
+      #expect(cache.entry(of: token.span, under: policy)?.client == Int32(number), "seed \(seed)")
     }
     var kept = 0
     for (number, token) in tokens.enumerated() {
-      guard let found = cache.entry(of: token.span) else { continue }
+      guard let found = cache.entry(of: token.span, under: policy) else { continue }
       kept += 1
       #expect(found.client == Int32(number), "seed \(seed)")
     }
     #expect((1_500...2_048).contains(kept), "seed \(seed)")
-    cache.forget()
-    #expect(tokens.allSatisfy { cache.entry(of: $0.span) == nil })
+    cache.revoke([])
+    #expect(tokens.allSatisfy { cache.entry(of: $0.span, under: policy) == nil })
     let token = tokens[0]
-    cache.insert(token.span, entry(0))
-    #expect(cache.entry(of: token.span)?.client == 0)
+    cache.insert(token.span, entry(0), under: policy)
+    #expect(cache.entry(of: token.span, under: policy)?.client == 0)
+  }
+
+  @Test func `knows under which policy it has verified tokens`() {
+    var random = SystemRandomNumberGenerator()
+    var cache = SignedTokens(using: &random)
+    let (one, two, other) = (text(100, seed: 1), text(100, seed: 2), PolicyIdentity())
+    cache.insert(one.span, entry(1), under: policy)
+    #expect(cache.entry(of: one.span, under: policy)?.client == 1)
+    #expect(cache.entry(of: one.span, under: other) == nil)
+    cache.insert(two.span, entry(2), under: other)
+    #expect(cache.entry(of: two.span, under: other)?.client == 2)
+    for policy in [policy, other] { #expect(cache.entry(of: one.span, under: policy) == nil) }
+    #expect(cache.entry(of: two.span, under: policy) == nil)
   }
 
   @Test func `tokens with the same hash evict each other, and are never taken for each other`() {
@@ -79,10 +94,10 @@ extension TokenID {
     var cache = SignedTokens(using: &zeros)
     let tokens = (0..<40).map { number in text(68, seed: UInt64(number)) + [UInt8](repeating: 0, count: 32) }
     for (number, token) in tokens.enumerated() {
-      cache.insert(token.span, entry(number))
+      cache.insert(token.span, entry(number), under: policy)
       var kept: [Int] = []
       for (other, token) in tokens.enumerated() {
-        guard let found = cache.entry(of: token.span) else { continue }
+        guard let found = cache.entry(of: token.span, under: policy) else { continue }
         #expect(found.client == Int32(other))
         kept.append(other)
       }

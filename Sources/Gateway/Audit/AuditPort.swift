@@ -4,7 +4,7 @@ import Telemetry
 
 /// Connects a loop to the audit thread: passes intents of exchanges on, and reports the results to the exchanges.
 final class AuditPort {
-  private let channel: AuditChannel
+  let channel: AuditChannel
   private let completions: CompletionPort<Exchange, IntentResult>
   private var members: [UInt8] = []
 
@@ -36,12 +36,6 @@ final class AuditPort {
     members.removeAll(keepingCapacity: true)
     outcome.append(to: &members)
     channel.record(members)
-  }
-
-  func record(_ grant: AuditGrant) {
-    members.removeAll(keepingCapacity: true)
-    grant.append(to: &members)
-    channel.record(grant: members)
   }
 
   /// Delivers results to their exchanges. Call it whenever the loop is woken.

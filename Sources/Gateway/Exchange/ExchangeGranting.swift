@@ -157,9 +157,9 @@ extension Exchange {
     answer(error, connection)
   }
 
-  /// Records the outcome of this request, now or after its exchange has ended.
-  private func auditor(_ connection: DownstreamConnection) -> (GrantPort.Outcome) -> Void {
-    guard let port = worker.audit else { return { _ in } }
+  /// Records the outcome of this request, on any thread, now or after its exchange has ended.
+  private func auditor(_ connection: DownstreamConnection) -> @Sendable (GrantPort.Outcome) -> Void {
+    guard let channel = worker.audit?.channel else { return { _ in } }
     var request = AuditGrant(requestIDHigh: state.id.high, requestIDLow: state.id.low)
     request.peer = connection.peer.text
     request.via = connection.peer.via
@@ -181,7 +181,7 @@ extension Exchange {
         entry.event = .refused
         entry.error = error.code.rawValue
       }
-      port.record(entry)
+      channel.record(entry)
     }
   }
 

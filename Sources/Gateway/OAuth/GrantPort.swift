@@ -13,23 +13,8 @@ final class GrantPort {
     case refused(OAuthError)
   }
 
-  /// A file that is being written.
-  private final class Pending {
-    var ticket: Ticket?
-    /// nil: its client has left.
-    var exchange: Exchange?
-    /// Records the outcome, even if its client has left.
-    let audit: (Outcome) -> Void
-
-    init(_ exchange: Exchange, audit: @escaping (Outcome) -> Void) {
-      self.exchange = exchange
-      self.audit = audit
-    }
-  }
-
   let registry: GrantRegistry
-  private let completions: CompletionPort<Pending, Outcome>
-  private var pending: [Pending] = []
+  private let completions: CompletionPort<Exchange, Outcome>
 
   init(_ registry: GrantRegistry, wakeLoop: @escaping @Sendable () -> Void) {
     self.registry = registry
@@ -37,61 +22,59 @@ final class GrantPort {
   }
 
   /// Makes the use of a code durable; `exchange` gets the outcome later.
+  ///
+  /// - Parameter audit: gets the outcome on another thread, even if the exchange has ended.
   func settle(
-    code: TokenID, _ grant: TokenGrant, for exchange: Exchange, audit: @escaping (Outcome) -> Void
+    code: TokenID, _ grant: TokenGrant, for exchange: Exchange, audit: @escaping @Sendable (Outcome) -> Void
   ) -> Ticket {
-    let (ticket, queue) = (ticket(for: exchange, audit: audit), completions.queue)
-    let registry = registry
+    let ticket = completions.ticket(for: exchange)
+    let (registry, settled) = (registry, settled(ticket, audit))
     registry.settle(code: code) { result in
       switch result {
-      case .done: queue.complete(ticket, .granted(grant))
+      case .done: settled(.granted(grant))
       case .codeUsed:
         // RFC 6749 §4.1.2: what the code gave should be revoked.
         registry.revoke(code, until: UnixSeconds.now.rawValue + GrantRegistry.grantSecondsMax) { _ in
-          queue.complete(
-            ticket,
+          settled(
             .refused(OAuthError(.invalidGrant, "The code was used before; the tokens that it gave are revoked.")))
         }
-      case .failed: queue.complete(ticket, .refused(.codeNotStored))
+      case .failed: settled(.refused(.codeNotStored))
       }
     }
     return ticket
   }
 
+  /// Revokes a token or a grant; the rest is as with `settle`.
   func revoke(
-    _ id: TokenID, until expiry: Int64, for exchange: Exchange, audit: @escaping (Outcome) -> Void
+    _ id: TokenID, until expiry: Int64, for exchange: Exchange, audit: @escaping @Sendable (Outcome) -> Void
   ) -> Ticket {
-    let (ticket, queue) = (ticket(for: exchange, audit: audit), completions.queue)
+    let ticket = completions.ticket(for: exchange)
+    let settled = settled(ticket, audit)
     registry.revoke(id, until: expiry) { result in
       switch result {
-      case .done: queue.complete(ticket, .revoked(id))
-      case .codeUsed, .failed: queue.complete(ticket, .refused(.revocationNotStored))
+      case .done: settled(.revoked(id))
+      case .codeUsed, .failed: settled(.refused(.revocationNotStored))
       }
     }
     return ticket
   }
 
-  private func ticket(for exchange: Exchange, audit: @escaping (Outcome) -> Void) -> Ticket {
-    let waiter = Pending(exchange, audit: audit)
-    let ticket = completions.ticket(for: waiter)
-    waiter.ticket = ticket
-    pending.append(waiter)
-    return ticket
+  /// Audits an outcome before a loop knows it: the client may have left, and the loop may have ended.
+  private func settled(
+    _ ticket: Ticket, _ audit: @escaping @Sendable (Outcome) -> Void
+  ) -> @Sendable (Outcome) -> Void {
+    let queue = completions.queue
+    return { outcome in
+      audit(outcome)
+      queue.complete(ticket, outcome)
+    }
   }
 
   /// Withdraws an exchange's interest in an outcome.
-  func withdraw(_ ticket: Ticket) {
-    for waiter in pending where waiter.ticket == ticket { waiter.exchange = nil }
-  }
+  func withdraw(_ ticket: Ticket) { completions.withdraw(ticket) }
 
   /// Delivers outcomes to their exchanges. Call it whenever the loop is woken.
-  func deliver() {
-    completions.deliver { waiter, outcome in
-      pending.removeAll { $0 === waiter }
-      waiter.audit(outcome)
-      waiter.exchange?.grantSettled(outcome)
-    }
-  }
+  func deliver() { completions.deliver { exchange, outcome in exchange.grantSettled(outcome) } }
 }
 
 extension OAuthError {

@@ -31,6 +31,8 @@ final class GrantRegistry: GrantMemory, Sendable {
   private let report: @Sendable (String) -> Void
   /// For files: never on a loop.
   private let queue = DispatchQueue(label: "oauth")
+  /// What loops have asked to be written.
+  private let writing = DispatchGroup()
   private let timer: Mutex<(any DispatchSourceTimer)?>
   /// Without a shared folder it is unknown which codes were used before this process.
   private let startedAt: Int64
@@ -83,11 +85,17 @@ final class GrantRegistry: GrantMemory, Sendable {
     return faults
   }
 
-  func stop() {
+  /// Call it after the loops have ended and before the audit log ends: waits for what is being written, which gets its
+  /// audit entries then.
+  func stop(within seconds: Int = 5) {
     timer.withLock { timer in
       timer?.cancel()
       timer = nil
     }
+    guard writing.wait(timeout: .now() + .seconds(seconds)) != .success else { return }
+    report(
+      "oauth.revocations: the folder was not written within \(seconds) s of the shutdown; the audit log does not show "
+        + "whether the last codes were used and the last revocations were stored")
   }
 
   /// On the queue.
@@ -194,7 +202,7 @@ final class GrantRegistry: GrantMemory, Sendable {
 
   /// Makes the use of a code durable and exclusive among all gateways.
   func settle(code: TokenID, _ complete: @escaping @Sendable (Result) -> Void) {
-    queue.async { [self] in
+    queue.async(group: writing) { [self] in
       guard let folder = state.withLock({ $0.folder }) else {
         return complete(failed(code, "the folder cannot be used"))
       }
@@ -226,7 +234,7 @@ final class GrantRegistry: GrantMemory, Sendable {
     }
     guard hasSpace else { return complete(.failed("the list of revocations is full")) }
     announceAll()
-    queue.async { [self] in complete(save()) }
+    queue.async(group: writing) { [self] in complete(save()) }
   }
 
   /// Writes this process's revocations. If that fails, `poll` tries again. On the queue.

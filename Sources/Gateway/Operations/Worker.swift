@@ -311,7 +311,6 @@ final class Worker: EventHandler, EventLoopDelegate {
     downstreamLimits = DownstreamLimits(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)
     inputs.removeAll()
-    tokenCaches.signed.forget()
   }
 
   private func drain() {

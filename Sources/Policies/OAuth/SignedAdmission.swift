@@ -16,7 +16,7 @@ extension Policy {
   func signedPrincipal(
     _ token: Span<UInt8>, at now: UnixSeconds, _ cache: inout SignedTokens, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Principal? {
-    if let entry = cache.entry(of: token) { return try principal(of: entry, at: now, noting: &trace) }
+    if let entry = cache.entry(of: token, under: identity) { return try principal(of: entry, at: now, noting: &trace) }
     guard let verified = try verified(token, at: now, noting: &trace) else { return nil }
     trace.tokenID = verified.id
     let position = verified.withClient { name in signedClients.index(of: name) }
@@ -32,7 +32,7 @@ extension Policy {
     let entry = SignedTokens.Entry(
       client: client, scopes: granted.intersection(clients.scopes(of: Int(client))), expiry: verified.expiresAt,
       id: verified.id)
-    cache.insert(token, entry)
+    cache.insert(token, entry, under: identity)
     return try principal(of: entry, at: now, noting: &trace)
   }
 

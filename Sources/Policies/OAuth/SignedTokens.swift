@@ -1,11 +1,11 @@
 import HTTP1
 package import OAuth
 
-/// What a loop knows about signed tokens: those it has verified under the current policy, and those that were revoked.
+/// What a loop knows about signed tokens: those it has verified under one policy, and those that were revoked.
 ///
-/// A token is in the cache only if it is valid apart from its expiry, so a hit needs no other check than that one. The
-/// owner calls `forget` whenever the policy or the revocations change. Made-up tokens never get in, so they neither
-/// evict others nor take memory.
+/// A token is in the cache only if it is valid apart from its expiry, so a hit needs no other check than that one. Under
+/// another policy, or after a revocation, the cache is empty. Made-up tokens never get in, so they neither evict others
+/// nor take memory.
 ///
 /// Each loop has one, for up to 2,048 tokens in 470 KiB; it starts with 64.
 package struct SignedTokens: ~Copyable {
@@ -28,6 +28,8 @@ package struct SignedTokens: ~Copyable {
   private var tags: [UInt32] = []
   private var words: [UInt64] = []
   private var entries: [Entry] = []
+  /// Under which the tokens were verified; nil: there are none.
+  private var policy: PolicyIdentity?
   private let seed: (UInt64, UInt64)
   private var evictions = 0
   private var revoked: Set<TokenID> = []
@@ -37,24 +39,25 @@ package struct SignedTokens: ~Copyable {
     seed = (random.next(), random.next())
   }
 
-  /// Empties the cache, because the policy has changed.
-  package mutating func forget() {
-    tags = []
-    words = []
-    entries = []
-  }
-
   /// Replaces the revoked tokens and grants.
   package mutating func revoke(_ ids: Set<TokenID>) {
     revoked = ids
     forget()
   }
 
+  private mutating func forget() {
+    policy = nil
+    tags = []
+    words = []
+    entries = []
+  }
+
   func isRevoked(_ id: TokenID) -> Bool { !revoked.isEmpty && revoked.contains(id) }
 
-  /// The entry of a token; nil: it is not in the cache. Compares all bytes even after a difference.
-  func entry(of token: Span<UInt8>) -> Entry? {
-    guard !tags.isEmpty, token.count <= Self.characterCountMax else { return nil }
+  /// The entry of a token; nil: it was not verified under this policy, or was evicted. Compares all bytes even after a
+  /// difference.
+  func entry(of token: Span<UInt8>, under policy: PolicyIdentity) -> Entry? {
+    guard policy == self.policy, token.count <= Self.characterCountMax else { return nil }
     let hash = hash(token)
     let tag = Self.tag(token, hash)
     let first = firstSlot(hash)
@@ -64,8 +67,12 @@ package struct SignedTokens: ~Copyable {
     return nil
   }
 
-  mutating func insert(_ token: Span<UInt8>, _ entry: Entry) {
+  mutating func insert(_ token: Span<UInt8>, _ entry: Entry, under policy: PolicyIdentity) {
     guard token.count <= Self.characterCountMax else { return }
+    if policy != self.policy {
+      forget()
+      self.policy = policy
+    }
     if tags.isEmpty { allocate(sets: Self.setCountMin, filledWith: entry) }
     let hash = hash(token)
     let slot = claimSlot(for: hash, entry)
