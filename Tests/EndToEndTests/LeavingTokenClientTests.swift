@@ -177,6 +177,19 @@ import Testing
     }
   }
 
+  @Test func `a shutdown waits 5 s for a folder that hangs, and says what the audit log lacks`() throws {
+    try withTemporaryFolder { folder in
+      let stage = try Self.stage(folder, seconds: 8)
+      try Self.leave(stage, folder, after: TokenStage.redemption(of: TokenStage.Code().text), .reset)
+      #expect(stage.gateway.stop() == 0)
+      let report =
+        "oauth.revocations: the folder was not written within 5 s of the shutdown; the audit log does not show"
+      #expect(stage.gateway.waitUntilSaid(report))
+      #expect(try Self.audited(stage, 0).isEmpty)
+      #expect(try AuditRecords.findings(stage.folder.statePath) == [])
+    }
+  }
+
   @Test func `a code whose use takes too long to store is answered with 503, is used, and audited as granted`() throws {
     try withTemporaryFolder { folder in
       let stage = try Self.stage(folder, seconds: 7)

@@ -35,6 +35,8 @@ import Testing
     "?response_type=code&client_id=a&redirect_uri=u&code_challenge=\(challenge)A&code_challenge_method=S256",
     "?response_type=code&client_id=a&redirect_uri=u&code_challenge=\(challenge)=&code_challenge_method=S256",
     "?response_type=code&client_id=a&redirect_uri=u&code_challenge=short&code_challenge_method=S256",
+    // In base64url, too, but of fewer bytes.
+    "?response_type=code&client_id=a&redirect_uri=u&code_challenge=E9Melhoa2OwvFrEMTJguCA&code_challenge_method=S256",
     "?response_type=code&client_id=a&redirect_uri=u&code_challenge=\(challenge.dropLast())N&code_challenge_method=S256",
     "?response_type=code&client_id=a&redirect_uri=u&code_challenge=\(challenge.dropLast())+&code_challenge_method=S256",
     "?response_type=code&client_id=a&redirect_uri=u&x=" + String(repeating: "x", count: 8_192),

@@ -224,6 +224,39 @@ func fault(of text: [UInt8], as kind: SignedTokenKind, at now: Int64, by authori
     for kind in UInt8(0)..<16 where kind != 1 { #expect(found { $0.kind = kind } == .forged) }
   }
 
+  /// Another program could use the same key.
+  @Test func `refuses a payload of another form, even if the key has signed it`() {
+    let access = ReferenceToken()
+    var code = ReferenceToken()
+    (code.prefix, code.kind) = ("blnk_ac_", 3)
+    let digest = [UInt8](repeating: 7, count: 32)
+    func found(_ token: ReferenceToken, _ payload: [UInt8]) -> TokenFault? {
+      fault(of: token.text(ofPayload: payload), as: token.kind == 3 ? .code : .access, by: authority())
+    }
+    #expect(found(access, access.payload) == nil)
+    #expect(found(code, code.payload + digest + [0]) == nil)
+    #expect(found(code, code.payload + digest + [1] + digest) == nil)
+    for extra in [[0], digest + [0], digest + [1] + digest] {
+      #expect(found(access, access.payload + extra) == .forged)
+    }
+    for binding in [[], [0], digest, digest + [1], digest + [2], digest + [0, 0], digest + [0] + digest] {
+      #expect(found(code, code.payload + binding) == .forged)
+    }
+    #expect(found(code, code.payload + digest + [2] + digest) == .forged)
+    #expect(found(code, code.payload + digest + [1] + digest + [0]) == .forged)
+    // Lengths of client and scope that lead elsewhere.
+    let (clientLength, scopeLength) = (45, 46 + access.client.count)
+    for (place, byte) in [
+      (clientLength, 0), (clientLength, 5), (clientLength, 255), (scopeLength, 1), (scopeLength, 255),
+    ] {
+      var payload = access.payload
+      payload[place] = UInt8(byte)
+      #expect(found(access, payload) == .forged, "byte \(place) = \(byte)")
+    }
+    // Shorter ones are of no length that a token has.
+    for count in 49..<access.payload.count { #expect(found(access, Array(access.payload[..<count])) == .forged) }
+  }
+
   @Test func `any gateway with the key accepts a token, whatever its other keys and their order`() {
     let (old, new) = (("k1", "0123456789abcdef0123456789abcdef"), ("k2", "another-key-with-more-than-32-bytes"))
     let (before, during, after, done) = (

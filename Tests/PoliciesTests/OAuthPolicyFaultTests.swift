@@ -81,6 +81,16 @@ import Testing
     #expect(try findings(gateway: Self.oauth(members)).contains("policies/gateway.json:1: \(expected)"))
   }
 
+  @Test func `a folder is within another one only by whole names`() {
+    for path in ["/a/policies", "/a/policies/", "/a/policies/x", "/a/x/../policies/y"] {
+      #expect(isWithin(path, "/a/policies"), "\(path)")
+    }
+    for path in ["/a/policies2", "/a/policies-x/y", "/a/policie", "/a", "/", "/b/policies", "/a/policies/../x"] {
+      #expect(!isWithin(path, "/a/policies"), "\(path)")
+    }
+    #expect(isWithin("/a", "/") && isWithin("/", "/"))
+  }
+
   @Test func `takes every valid setting`() throws {
     var folder = OAuthFolder()
     folder.settings = #", "access_token_s": 86400, "refresh_token_s": 31536000, "revocations": "../shared""#

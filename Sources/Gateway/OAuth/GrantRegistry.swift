@@ -142,7 +142,7 @@ final class GrantRegistry: GrantMemory, Sendable {
   private func usableFolder(report: (String) -> Void) -> RevocationFolder? {
     let (folder, path) = state.withLock { ($0.folder, $0.folderPath) }
     guard folder == nil, let path else { return folder }
-    do throws(RevocationFolder.Fault) {
+    do throws(RevocationFault) {
       let folder = try RevocationFolder(path)
       state.withLock { state in
         if state.folderPath == path { state.folder = folder }
@@ -206,7 +206,7 @@ final class GrantRegistry: GrantMemory, Sendable {
       guard let folder = state.withLock({ $0.folder }) else {
         return complete(failed(code, "the folder cannot be used"))
       }
-      do throws(RevocationFolder.Fault) {
+      do throws(RevocationFault) {
         complete(try folder.redeem(code) ? .done : .codeUsed)
       } catch {
         report("oauth.revocations: \(error)")
@@ -223,12 +223,12 @@ final class GrantRegistry: GrantMemory, Sendable {
 
   /// Revokes a token or a grant: at once on all loops of this process, and durably for the other gateways.
   ///
-  /// Bound: `RevocationFolder.entriesMax` ids that have not expired.
+  /// Bound: `RevocationLists.entriesMax` ids that have not expired.
   func revoke(_ id: TokenID, until expiry: Int64, _ complete: @escaping @Sendable (Result) -> Void) {
     let now = UnixSeconds.now.rawValue
     let hasSpace = state.withLock { state in
-      if state.own.count >= RevocationFolder.entriesMax { state.own = state.own.filter { $0.value > now } }
-      guard state.own.count < RevocationFolder.entriesMax || state.own[id] != nil else { return false }
+      if state.own.count >= RevocationLists.entriesMax { state.own = state.own.filter { $0.value > now } }
+      guard state.own.count < RevocationLists.entriesMax || state.own[id] != nil else { return false }
       state.own[id] = max(expiry, state.own[id] ?? 0)
       return true
     }
@@ -246,8 +246,8 @@ final class GrantRegistry: GrantMemory, Sendable {
     }
     // Without a folder they are in force until this process ends.
     guard path != nil else { return .done }
-    do throws(RevocationFolder.Fault) {
-      guard let folder else { throw RevocationFolder.Fault(description: "the folder cannot be used") }
+    do throws(RevocationFault) {
+      guard let folder else { throw RevocationFault(description: "the folder cannot be used") }
       try folder.write(entries)
       state.withLock { $0.isUnsaved = false }
       return .done

@@ -91,7 +91,7 @@ extension Policy {
   /// What was revoked at the token endpoint, as the running gateways have written it; nil: it cannot be read.
   private func revokedIDs(for identity: Explanation.Identity, at now: UnixSeconds) -> Set<TokenID>? {
     guard case .token = identity, let folder = settings.oauth?.revocationsFolder else { return [] }
-    return Gateway.revokedIDs(in: folder, now: now.rawValue)
+    return RevocationLists(folder).ids(now: now.rawValue)
   }
 
   /// The head of the request. The parser rejects an invalid method, target or token.
