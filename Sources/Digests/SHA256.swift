@@ -16,7 +16,7 @@ package enum SHA256 {
   @inline(__always)
   static func wholeBlock(of bytes: Span<UInt8>, at offset: Int) -> SHA256State.Block {
     let bytes = bytes.extracting(offset..<offset &+ 64)
-    // A literal, because zeros that are replaced by a loop take 120 instructions more.
+    // A literal, because zeros that are replaced by a loop take 100 instructions more.
     return [
       word(of: bytes, at: 0), word(of: bytes, at: 4), word(of: bytes, at: 8), word(of: bytes, at: 12),
       word(of: bytes, at: 16), word(of: bytes, at: 20), word(of: bytes, at: 24), word(of: bytes, at: 28),

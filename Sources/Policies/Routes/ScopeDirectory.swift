@@ -1,5 +1,3 @@
-import HTTP1
-
 /// What each scope of a client or a token allows: the scopes of routes by their own names, and aliases for some of them.
 package struct ScopeDirectory: Sendable {
   private struct Entry {
@@ -38,12 +36,12 @@ package struct ScopeDirectory: Sendable {
   /// not allocate.
   func set(ofList list: Span<UInt8>) -> ScopeSet {
     var (set, start) = (ScopeSet(), 0)
-    let entries = entries.span
     while start < list.count {
-      let end = list.first(UInt8(ascii: " "), in: start..<list.count) ?? list.count
+      var end = start
+      while end < list.count, list[end] != UInt8(ascii: " ") { end += 1 }
       let name = list.extracting(start..<end)
       if name.count == 1, name[0] == UInt8(ascii: "*") { return .all }
-      for index in entries.indices where entries[index].name.count == name.count {
+      for index in entries.indices {
         let known = entries[index].name
         if isEqual(name, known.span) { set.formUnion(entries[index].set) }
       }
@@ -64,13 +62,6 @@ package struct ScopeAlias: Equatable, Sendable {
 
 private func isEqual(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
   guard left.count == right.count else { return false }
-  var (left, right) = (left, right)
-  // Eight bytes at a time: scopes of the usual length take half the instructions.
-  while let word = left.firstWord {
-    guard word == right.firstWord else { return false }
-    left = left.extracting(droppingFirst: 8)
-    right = right.extracting(droppingFirst: 8)
-  }
   for index in left.indices where left[index] != right[index] { return false }
   return true
 }
