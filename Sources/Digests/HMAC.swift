@@ -1,7 +1,7 @@
 /// HMAC-SHA-256 (RFC 2104, RFC 4231) under one key, whose two blocks are hashed only once.
 package struct HMAC: Sendable {
-  private let inner: SHA256Stream
-  private let outer: SHA256Stream
+  private let inner: SHA256State
+  private let outer: SHA256State
 
   /// - Parameter key: any length; a key of more than 64 bytes is hashed first (RFC 2104 §2).
   package init(key: Span<UInt8>) {
@@ -17,22 +17,30 @@ package struct HMAC: Sendable {
   }
 
   /// A stream to append a message to.
-  package var message: SHA256Stream { inner }
+  package var message: SHA256Stream { SHA256Stream(inner, after: 64) }
 
   /// The authentication code of a message appended to a copy of `message`.
-  package func code(of message: SHA256Stream) -> Digest {
-    var outer = outer
-    let digest = message.digest.bytes
-    outer.update(digest.span)
-    return outer.digest
+  package func code(of message: SHA256Stream) -> Digest { code(message.final) }
+
+  /// The same for a message in one piece.
+  package func code(of message: Span<UInt8>) -> Digest {
+    var state = inner
+    state.finish(message, after: 64)
+    return code(state)
   }
 
-  private static func keyed(_ block: InlineArray<64, UInt8>, _ pad: UInt8) -> SHA256Stream {
+  private func code(_ inner: SHA256State) -> Digest {
+    var state = outer
+    state.compressLast(inner)
+    return state.digest
+  }
+
+  private static func keyed(_ block: InlineArray<64, UInt8>, _ pad: UInt8) -> SHA256State {
     var padded = block
     for index in padded.indices { padded[index] ^= pad }
-    var stream = SHA256Stream()
-    stream.update(padded.span)
-    return stream
+    var state = SHA256State()
+    state.compress(SHA256.wholeBlock(of: padded.span, at: 0))
+    return state
   }
 }
 

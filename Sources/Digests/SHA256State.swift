@@ -12,27 +12,29 @@ struct SHA256State {
   private var h7: UInt32 = 0x5be0_cd19
 
   mutating func compress(_ block: Block) {
-    let schedule = SHA256Schedule(block)
-    compress(schedule.words.span)
+    var schedule = SHA256Schedule(block)
+    round64(&schedule)
   }
+
+  mutating func compress(_ schedule: inout SHA256Schedule) { round64(&schedule) }
 
   /// FIPS 180-4 §6.2.2, steps 2 to 4, with choice and majority in forms that need fewer operations.
   ///
-  /// - Parameter schedule: 64 words.
-  mutating func compress(_ schedule: Span<UInt32>) {
-    precondition(schedule.count == 64)
+  /// - Parameter schedule: `inout` only so that the compiler does not copy it: 45 instructions.
+  @inline(__always)
+  private mutating func round64(_ schedule: inout SHA256Schedule) {
     var (a, b, c, d, e, f, g, h) = (h0, h1, h2, h3, h4, h5, h6, h7)
     var differing = b ^ c
     // After eight rounds each word is back in its variable; moving them in every round takes 14 instructions more.
     for first in stride(from: 0, to: 64, by: 8) {
-      Self.round(a, b, &d, e, f, g, &h, schedule[first], &differing)
-      Self.round(h, a, &c, d, e, f, &g, schedule[first &+ 1], &differing)
-      Self.round(g, h, &b, c, d, e, &f, schedule[first &+ 2], &differing)
-      Self.round(f, g, &a, b, c, d, &e, schedule[first &+ 3], &differing)
-      Self.round(e, f, &h, a, b, c, &d, schedule[first &+ 4], &differing)
-      Self.round(d, e, &g, h, a, b, &c, schedule[first &+ 5], &differing)
-      Self.round(c, d, &f, g, h, a, &b, schedule[first &+ 6], &differing)
-      Self.round(b, c, &e, f, g, h, &a, schedule[first &+ 7], &differing)
+      Self.round(a, b, &d, e, f, g, &h, schedule.words[first], &differing)
+      Self.round(h, a, &c, d, e, f, &g, schedule.words[first &+ 1], &differing)
+      Self.round(g, h, &b, c, d, e, &f, schedule.words[first &+ 2], &differing)
+      Self.round(f, g, &a, b, c, d, &e, schedule.words[first &+ 3], &differing)
+      Self.round(e, f, &h, a, b, c, &d, schedule.words[first &+ 4], &differing)
+      Self.round(d, e, &g, h, a, b, &c, schedule.words[first &+ 5], &differing)
+      Self.round(c, d, &f, g, h, a, &b, schedule.words[first &+ 6], &differing)
+      Self.round(b, c, &e, f, g, h, &a, schedule.words[first &+ 7], &differing)
     }
     h0 &+= a
     h1 &+= b
@@ -60,6 +62,14 @@ struct SHA256State {
     let majority = b ^ (differs & differing)
     differing = differs
     h &+= bigSigma0(a) &+ majority
+  }
+
+  /// Hashes the end of a message of 96 bytes: a digest, and the padding. Of an HMAC, the second step.
+  mutating func compressLast(_ digest: SHA256State) {
+    compress([
+      digest.h0, digest.h1, digest.h2, digest.h3, digest.h4, digest.h5, digest.h6, digest.h7,
+      0x8000_0000, 0, 0, 0, 0, 0, 0, 96 * 8,
+    ])
   }
 
   var digest: Digest {

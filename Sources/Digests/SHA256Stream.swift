@@ -7,6 +7,12 @@ package struct SHA256Stream: Sendable {
 
   package init() {}
 
+  /// - Parameter state: after `byteCount` bytes, in whole blocks.
+  init(_ state: SHA256State, after byteCount: UInt64) {
+    self.state = state
+    self.byteCount = byteCount
+  }
+
   package mutating func update(_ bytes: Span<UInt8>) {
     var offset = 0
     while offset < bytes.count {
@@ -22,16 +28,21 @@ package struct SHA256Stream: Sendable {
   }
 
   /// The digest of all bytes so far; more may follow.
-  package var digest: Digest {
-    var last = self
+  package var digest: Digest { final.digest }
+
+  /// The state after the padding.
+  var final: SHA256State {
+    var (state, block) = (state, block)
+    let used = Int(byteCount & 63)
     // FIPS 180-4 §5.1.1: one 1 bit, zeros, and the length in bits in the last 8 bytes of a block.
-    last.append(0x80)
-    while last.byteCount & 63 != 56 { last.append(0) }
-    let bitCount = byteCount << 3
-    for shift in stride(from: UInt64(56), through: 0, by: -8) {
-      last.append(UInt8(truncatingIfNeeded: bitCount >> shift))
+    block[used >> 2] |= 0x8000_0000 >> UInt32(8 &* (used & 3))
+    if used >= 56 {
+      state.compress(block)
+      block = SHA256State.Block(repeating: 0)
     }
-    return last.state.digest
+    block.setBitCount(ofBytes: Int(truncatingIfNeeded: byteCount))
+    state.compress(block)
+    return state
   }
 
   private mutating func append(_ byte: UInt8) {

@@ -172,10 +172,11 @@ extension Span<UInt8> {
 
   /// The first eight bytes, little-endian; nil if there are fewer.
   @inlinable @inline(__always)
-  var firstWord: UInt64? { count >= 8 ? wholeWord(at: 0) : nil }
+  package var firstWord: UInt64? { count >= 8 ? wholeWord(at: 0) : nil }
 
+  /// The first 32 bytes; nil if there are fewer.
   @inlinable @inline(__always)
-  var fourWords: (UInt64, UInt64, UInt64, UInt64)? {
+  package var fourWords: (UInt64, UInt64, UInt64, UInt64)? {
     count >= 32 ? (wholeWord(at: 0), wholeWord(at: 8), wholeWord(at: 16), wholeWord(at: 24)) : nil
   }
 

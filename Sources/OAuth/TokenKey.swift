@@ -45,8 +45,6 @@ package struct TokenAuthority: Sendable {
   }
 
   func code(of message: Span<UInt8>, keyIndex: Int) -> Digest {
-    var stream = keys[keyIndex].hmac.message
-    stream.update(message)
-    return keys[keyIndex].hmac.code(of: stream)
+    keys[keyIndex].hmac.code(of: message)
   }
 }

@@ -27,6 +27,9 @@ package struct Policy: Sendable {
   /// The clients that get tokens from the token endpoint: the position of each name in `signedClientIndices`.
   let signedClients: NameDirectory
   let signedClientIndices: [Int32]
+  /// For each of them, since when its tokens must have been issued, in seconds since 1970; least: whenever. Here as well as
+  /// in `clients`, because its dictionary takes 120 instructions.
+  let signedNotBefore: [Int64]
   /// The servers that are asked about other tokens; nil: none.
   package let introspection: IntrospectionTable?
   /// The tokens and grants that `revoked.json` revokes.
@@ -51,6 +54,7 @@ package struct Policy: Sendable {
     signedClientIndices = settings.oauth == nil ? [] : clients.indicesWithOAuth
     introspection = IntrospectionTable(
       settings.introspection, clients: clients, scopes: scopes, revoked: revokedTokens)
+    signedNotBefore = signedClientIndices.map { clients.tokensNotBefore(of: Int($0))?.rawValue ?? .min }
     signedClients = NameDirectory(signedClientIndices.map { Array(clients.id(of: Int($0))) })
   }
 }

@@ -20,6 +20,7 @@ from pathlib import Path
 import bounds
 import guard
 import table
+import tokens
 from comparisons import COMPARISONS, compare, compare_tls
 from process import Failure
 from stage import Stage, upstream
@@ -36,7 +37,9 @@ ROWS = {
     "post": comparison("post"),
     "instructions": bounds.instructions,
     "syscalls": bounds.system_calls,
+    "tokens": tokens.accepted,
     "refusals": comparison("refusals"),
+    "forged": tokens.forged,
     "body16k": comparison("body16k"),
     "body1m": comparison("body1m"),
     "connections": comparison("connections"),

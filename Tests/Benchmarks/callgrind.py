@@ -8,6 +8,13 @@ from stage import ENTRIES
 
 REQUESTS = 6000
 LOAD = ["--connections", 16, "--warm-up", 3, "--requests", REQUESTS]
+# A loop keeps 2,048 signed tokens in sets of four; with more clients than this, one set may be too small, by chance.
+SIGNED_CLIENTS = 64
+# How many instructions more than a token of a policy file a signed token may take. The three blocks of SHA-256 that verify
+# a new one take 7,470.
+SEEN_MORE_MAX, NEW_MORE_MAX = 300, 10_140
+# Less than any verification takes.
+VERIFICATION_MIN = 1000
 ALLOCATORS = {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "memalign"}
 
 
@@ -17,17 +24,16 @@ class Counts:
     allocations: float  # per request, of the loops only: not of the thread that writes the log
 
 
-def count(stage, entries=ENTRIES, wide=False):
+def count(stage, entries=ENTRIES, targets=None, settings=None):
     """Runs the gateway under callgrind and counts over requests in its steady state only.
 
-    The requests go to one instance, to which the warm-up opens all connections, so that the count includes no connect. With
-    `wide` they go to all instances, and the count includes a few connects.
+    The requests go to one instance, to which the warm-up opens all connections, so that the count includes no connect. If
+    `targets` go to more instances, the count includes a few connects.
     """
     output = stage.new_folder("callgrind")
     under = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "--instr-atstart=no"]
-    with stage.gateway(under=[*under, "--separate-threads=yes"], entries=entries) as proxy:
-        targets = proxy.data.targets if wide else proxy.data.narrow
-        with stage.gated_load(proxy, [*LOAD, "--targets", targets]) as go:
+    with stage.gateway(under=[*under, "--separate-threads=yes"], entries=entries, settings=settings) as proxy:
+        with stage.gated_load(proxy, [*LOAD, "--targets", targets or proxy.data.narrow]) as go:
             instrument(proxy, "on")
             go()
             instrument(proxy, "off")
@@ -39,6 +45,18 @@ def count(stage, entries=ENTRIES, wide=False):
         raise Failure(f"callgrind did not see the loops; it wrote {len(profiles)} profiles")
     allocations = sum(profile.allocations for profile in loops)
     return Counts(instructions / REQUESTS, allocations / REQUESTS)
+
+
+def count_signed(stage):
+    """The same with signed tokens: those that the gateway has seen, and another one in each request."""
+    signed = stage.signed(stage.data().narrow, SIGNED_CLIENTS)
+    seen, new = (count(stage, targets=targets, settings=signed.settings) for targets in (signed.seen, signed.new))
+    if new.instructions < seen.instructions + VERIFICATION_MIN:
+        raise Failure(
+            f"signed tokens take {seen.instructions:,.0f} instructions when seen before and {new.instructions:,.0f} when "
+            "new: the new ones were not all new; see NEW_TOKENS in signing.py"
+        )
+    return seen, new
 
 
 def instrument(proxy, switch):

@@ -47,22 +47,27 @@ TLS = Comparison(("--warm-up", 1.5), (Figure("CPU per request: HTTPS to the inst
 
 def compare(comparison, stage, rounds):
     with stage.gateway() as gateway, stage.haproxy() as haproxy, stage.nginx() as nginx:
-        return results(comparison, interleaved(comparison, stage, [gateway, haproxy, nginx], rounds))
+        return measured(comparison, stage, [gateway, haproxy, nginx], rounds)
 
 
 def compare_tls(stage, rounds):
     with stage.tls() as terminators, stage.gateway(tls=terminators) as gateway, stage.haproxy(tls=terminators) as haproxy:
-        return results(TLS, interleaved(TLS, stage, [gateway, haproxy], rounds))
+        return measured(TLS, stage, [gateway, haproxy], rounds)
 
 
-def interleaved(comparison, stage, proxies, rounds):
-    """The numbers that the load reports in each round, by the proxy's name."""
-    numbers = {proxy.name: [] for proxy in proxies}
-    for order in alternating(proxies, rounds):
-        for proxy in order:
-            targets = ("--targets", proxy.data.unknown_tokens) if comparison.has_unknown_tokens else ()
-            flags = (*rounds.load_flags, *comparison.flags, *targets)
-            numbers[proxy.name].append(stage.load(proxy, flags))
+def measured(comparison, stage, proxies, rounds):
+    file = "unknown_tokens" if comparison.has_unknown_tokens else "targets"
+    loads = {proxy.name: (proxy, getattr(proxy.data, file)) for proxy in proxies}
+    return results(comparison.figures, interleaved(stage, loads, comparison.flags, rounds))
+
+
+def interleaved(stage, loads, flags, rounds):
+    """The numbers that the load reports in each round, by its name; `loads` are proxies with files of targets."""
+    numbers = {name: [] for name in loads}
+    for order in alternating(list(loads), rounds):
+        for name in order:
+            proxy, targets = loads[name]
+            numbers[name].append(stage.load(proxy, (*rounds.load_flags, *flags, "--targets", targets)))
     return numbers
 
 
@@ -72,8 +77,9 @@ def alternating(things, rounds):
         yield things if number % 2 == 0 else things[::-1]
 
 
-def results(comparison, numbers):
-    for figure in comparison.figures:
+def results(figures, numbers):
+    """A row for each figure; `numbers` as `interleaved` returns them, of "gateway", "haproxy" and maybe "nginx"."""
+    for figure in figures:
         values = {name: [number[figure.key] for number in of_rounds] for name, of_rounds in numbers.items()}
         shown = {name: f"{statistics.median(of_rounds):.1f} µs" for name, of_rounds in values.items()}
         quotient = ratio(values["gateway"], values["haproxy"])

@@ -78,7 +78,7 @@ def instances(data, out, tls):
     return result
 
 
-def clients(data, known):
+def clients(data, known, has_oauth):
     result = {}
     for token, name, scopes, allowed in rows(data / "tokens.txt", 4):
         if scopes not in SCOPES:
@@ -91,6 +91,9 @@ def clients(data, known):
             name, {"name": name, "scopes": SCOPES[scopes], "instances": ids, "tokens": [], "limits": LIMITS}
         )
         client["tokens"].append({"sha256": digest})
+        if has_oauth:
+            # The benchmarks sign tokens themselves and need no secret.
+            client["oauth"] = {"secrets": [{"sha256": digest}]}
     return result
 
 
@@ -98,7 +101,7 @@ def write(out, data, settings, tls=None):
     """Writes the folder `out`; `settings` become gateway.json, with `tls` (see tls.py) the instances' URLs are HTTPS."""
     out.mkdir(parents=True, exist_ok=True)
     directory = instances(data, out, tls)
-    holders = clients(data, directory)
+    holders = clients(data, directory, "oauth" in settings)
     write_json(out / "gateway.json", settings)
     write_json(out / "instances.json", {"instances": directory})
     write_json(out / "clients.json", {"clients": holders})

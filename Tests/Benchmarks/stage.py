@@ -8,8 +8,10 @@ from pathlib import Path
 
 import data
 import haproxy
+import introspection
 import nginx
 import policies
+import signing
 import tls
 from process import Failure, free_port, running, tail, wait_for_port
 from verify import verify
@@ -58,9 +60,12 @@ class Stage:
         return tls.terminators(self.new_folder("tls"), self.upstream_ports, LOAD_CORES)
 
     @contextlib.contextmanager
-    def gateway(self, entries=ENTRIES, loops=1, cores=PROXY_CORES, tls=None, under=()):
-        """The gateway with access log, metrics and all limits on; `under` is a command that runs it, such as valgrind."""
-        folder, port = self.write_policies(entries, loops, tls)
+    def gateway(self, entries=ENTRIES, loops=1, cores=PROXY_CORES, tls=None, under=(), settings=None):
+        """The gateway with access log, metrics and all limits on.
+
+        `under` is a command that runs it, such as valgrind; `settings` are added to gateway.json.
+        """
+        folder, port = self.write_policies(entries, loops, tls, settings)
         state = self.new_folder("state")
         state.mkdir()
         command = [*under, *self.gateway_command(folder, state)]
@@ -70,7 +75,7 @@ class Stage:
     def gateway_command(self, policies, state):
         return [self.gateway_program, "serve", "--policies", policies, "--state", state]
 
-    def write_policies(self, entries, loops=1, tls=None):
+    def write_policies(self, entries, loops=1, tls=None, settings=None):
         folder, port = self.new_folder("policies"), free_port()
         policies.write(
             folder,
@@ -82,10 +87,18 @@ class Stage:
                 "access_log": "access.log",
                 "audit_log": None,
                 "watch": False,
+                **(settings or {}),
             },
             tls,
         )
         return folder, port
+
+    def signed(self, targets, clients_max=None):
+        """Targets with signed tokens, made from a file of `self.data()`; see signing.py."""
+        return signing.make(self.new_folder("signed"), self.data(), targets, clients_max)
+
+    def introspection_provider(self):
+        return introspection.provider(self.new_folder("introspection"), self.data())
 
     @contextlib.contextmanager
     def haproxy(self, tls=None):

@@ -63,6 +63,31 @@ import Testing
     }
   }
 
+  @Test func `refuses a wrong character at every place of a long text`() {
+    for count in 150...170 where count & 3 != 1 {
+      let text = [UInt8](repeating: UInt8(ascii: "A"), count: count)
+      #expect(decoded(text) == [UInt8](repeating: 0, count: count * 3 / 4))
+      for place in text.indices {
+        for character in "=+/. \0é".utf8 {
+          var wrong = text
+          wrong[place] = character
+          #expect(decoded(wrong) == nil, "\(count) characters, \(character) at \(place)")
+        }
+      }
+    }
+  }
+
+  @Test func `writes at most two bytes after those of the text`() {
+    for count in 0..<200 {
+      let bytes = (0..<count).map { UInt8(truncatingIfNeeded: 31 &* $0 &+ count) }
+      let text = Base64URL.encode(bytes.span)
+      var output = [UInt8](repeating: 0xee, count: count + 20)
+      var span = output.mutableSpan
+      #expect(Base64URL.decode(text.span, into: &span))
+      #expect(Array(output[..<count]) == bytes && output[(count + 2)...].allSatisfy { $0 == 0xee })
+    }
+  }
+
   private func decoded(_ text: String) -> [UInt8]? { decoded(Array(text.utf8)) }
 
   private func decoded(_ text: [UInt8]) -> [UInt8]? {

@@ -11,9 +11,7 @@ enum OAuthPath: String, CaseIterable {
   /// - Parameter issuerPath: that of the issuer's URL, which follows that of its documents (RFC 8414 §3.1, RFC 9728 §3.1).
   init?(_ bytes: Span<UInt8>, _ path: Range<Int>, issuerPath: Substring) {
     // Return before allocating: most paths are those of requests to Core.
-    guard path.count >= 12, bytes[path.lowerBound + 1] != UInt8(ascii: "p"),
-      path.count <= Self.bytesMax + issuerPath.utf8.count
-    else { return nil }
+    guard Self.mayBe(bytes, path), path.count <= Self.bytesMax + issuerPath.utf8.count else { return nil }
     let text = String(decoding: (path.lowerBound..<path.upperBound).map { bytes[$0] }, as: UTF8.self)
     if let path = OAuthPath(rawValue: text) {
       self = path
@@ -22,6 +20,14 @@ enum OAuthPath: String, CaseIterable {
     } else {
       return nil
     }
+  }
+
+  /// Whether a path is worth comparing: it starts with `/o` or `/.`.
+  @inline(__always)
+  static func mayBe(_ bytes: Span<UInt8>, _ path: Range<Int>) -> Bool {
+    guard path.count >= 12 else { return false }
+    let first = bytes[path.lowerBound + 1]
+    return first == UInt8(ascii: "o") || first == UInt8(ascii: ".")
   }
 
   private static let documents = [serverMetadata, resourceMetadata]

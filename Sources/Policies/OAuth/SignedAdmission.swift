@@ -17,32 +17,48 @@ extension Policy {
     _ token: Span<UInt8>, at now: UnixSeconds, _ cache: inout SignedTokens, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Principal? {
     if let entry = cache.entry(of: token, under: identity) { return try principal(of: entry, at: now, noting: &trace) }
-    guard let verified = try verified(token, at: now, noting: &trace) else { return nil }
-    trace.tokenID = verified.id
-    let position = verified.withClient { name in signedClients.index(of: name) }
-    guard let position else { throw .tokenUnknown }
+    guard let found = try verified(token, at: now, noting: &trace) else { return nil }
+    trace.tokenID = found.id
+    guard let position = found.client else { throw .tokenUnknown }
     let client = signedClientIndices[Int(position)]
     trace.clientIndex = client
-    let isTooOld = clients.tokensNotBefore(of: Int(client)).map { verified.issuedAt < $0.rawValue } ?? false
+    let isTooOld = found.issuedAt < signedNotBefore[Int(position)]
     let isRevoked =
-      cache.isRevoked(verified.id) || cache.isRevoked(verified.grant) || revokedIDs.contains(verified.id)
-      || revokedIDs.contains(verified.grant)
+      cache.isRevoked(found.id) || cache.isRevoked(found.grant) || isRevoked(found.id) || isRevoked(found.grant)
     guard !isTooOld, !isRevoked else { throw .tokenRevoked }
-    let granted = verified.withScope { list in scopes.set(ofList: list) }
     let entry = SignedTokens.Entry(
-      client: client, scopes: granted.intersection(clients.scopes(of: Int(client))), expiry: verified.expiresAt,
-      id: verified.id)
+      client: client, scopes: found.scopes.intersection(clients.scopes(of: Int(client))), expiry: found.expiresAt,
+      id: found.id)
     cache.insert(token, entry, under: identity)
     return try principal(of: entry, at: now, noting: &trace)
+  }
+
+  /// Asks first whether there are any: an empty set hashes, too.
+  private func isRevoked(_ id: TokenID) -> Bool { !revokedIDs.isEmpty && revokedIDs.contains(id) }
+
+  /// What admission needs of a verified token.
+  private struct Found {
+    let id: TokenID
+    let grant: TokenID
+    /// The position in `signedClientIndices`; nil: no such client gets tokens from the token endpoint.
+    let client: Int32?
+    let scopes: ScopeSet
+    let issuedAt: Int64
+    let expiresAt: Int64
   }
 
   /// nil: it is a token of someone else.
   private func verified(
     _ token: Span<UInt8>, at now: UnixSeconds, noting trace: inout AdmissionTrace
-  ) throws(Rejection) -> VerifiedToken? {
+  ) throws(Rejection) -> Found? {
     guard let authority = settings.oauth?.authority else { return nil }
     do throws(TokenFault) {
-      return try authority.verify(token, as: .access, at: now.rawValue)
+      return try authority.withVerified(token, as: .access, at: now.rawValue) { verified in
+        Found(
+          id: verified.id, grant: verified.grant, client: verified.withClient { name in signedClients.index(of: name) },
+          scopes: verified.withScope { list in scopes.set(ofList: list) }, issuedAt: verified.issuedAt,
+          expiresAt: verified.expiresAt)
+      }
     } catch {
       switch error {
       case .foreign: return nil

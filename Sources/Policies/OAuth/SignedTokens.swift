@@ -78,7 +78,7 @@ package struct SignedTokens: ~Copyable {
     let slot = claimSlot(for: hash, entry)
     tags[slot] = Self.tag(token, hash)
     entries[slot] = entry
-    for index in 0..<Self.wordsMax { words[slot * Self.wordsMax + index] = Self.word(of: token, index) }
+    store(token, at: slot)
   }
 
   private mutating func claimSlot(for hash: UInt64, _ entry: Entry) -> Int {
@@ -106,12 +106,12 @@ package struct SignedTokens: ~Copyable {
   }
 
   /// Of its last 32 characters, which are random to anyone without the key.
+  @inline(__always)
   private func hash(_ token: Span<UInt8>) -> UInt64 {
-    let start = token.count &- 32
-    let first = (token.wholeWord(at: start) ^ seed.0).multipliedFullWidth(by: token.wholeWord(at: start &+ 8) ^ seed.1)
+    guard let last = token.extracting(last: 32).fourWords else { return 0 }
+    let first = (last.0 ^ seed.0).multipliedFullWidth(by: last.1 ^ seed.1)
     let mixed = first.high ^ first.low
-    let second = (token.wholeWord(at: start &+ 16) ^ mixed)
-      .multipliedFullWidth(by: token.wholeWord(at: start &+ 24) ^ seed.0)
+    let second = (last.2 ^ mixed).multipliedFullWidth(by: last.3 ^ seed.0)
     return second.high ^ second.low
   }
 
@@ -120,18 +120,43 @@ package struct SignedTokens: ~Copyable {
     UInt32(truncatingIfNeeded: hash >> 32) & ~0xff | UInt32(truncatingIfNeeded: token.count)
   }
 
+  /// Takes four words at a time from the fronts of both spans: 6 instructions for each word instead of 57 with indices,
+  /// whose bounds are checked.
+  @inline(never)
   private func isEqual(_ token: Span<UInt8>, at slot: Int) -> Bool {
-    let words = words.span.extracting(slot &* Self.wordsMax..<(slot &+ 1) &* Self.wordsMax)
-    var difference: UInt64 = 0
-    for index in 0..<(token.count &+ 7) / 8 { difference |= words[index] ^ Self.word(of: token, index) }
+    var stored = words.span.extracting(slot &* Self.wordsMax..<(slot &+ 1) &* Self.wordsMax)
+    var (rest, difference) = (token, UInt64(0))
+    while let four = rest.fourWords {
+      let known = stored.extracting(0..<4)
+      difference |= (four.0 ^ known[0]) | (four.1 ^ known[1]) | (four.2 ^ known[2]) | (four.3 ^ known[3])
+      rest = rest.extracting(droppingFirst: 32)
+      stored = stored.extracting(droppingFirst: 4)
+    }
+    var index = 0
+    while let word = rest.firstWord {
+      difference |= word ^ stored[index]
+      rest = rest.extracting(droppingFirst: 8)
+      index &+= 1
+    }
+    if !rest.isEmpty { difference |= token.wholeWord(at: token.count &- 8) ^ stored[index] }
     return difference == 0
   }
 
-  /// Eight bytes of a token; the last word holds its last eight bytes, as in `PackedBytes`.
-  @inline(__always)
-  private static func word(of token: Span<UInt8>, _ index: Int) -> UInt64 {
-    let start = 8 &* index
-    if start &+ 8 <= token.count { return token.wholeWord(at: start) }
-    return start < token.count ? token.wholeWord(at: token.count &- 8) : 0
+  /// Eight bytes of a token in each word; the last word holds its last eight bytes, as in `PackedBytes`.
+  private mutating func store(_ token: Span<UInt8>, at slot: Int) {
+    var all = words.mutableSpan
+    var stored = all._mutatingExtracting(slot &* Self.wordsMax..<(slot &+ 1) &* Self.wordsMax)
+    var (rest, index) = (token, 0)
+    while let four = rest.fourWords {
+      (stored[index &+ 3], stored[index &+ 2], stored[index &+ 1], stored[index]) = (four.3, four.2, four.1, four.0)
+      rest = rest.extracting(droppingFirst: 32)
+      index &+= 4
+    }
+    while let word = rest.firstWord {
+      stored[index] = word
+      rest = rest.extracting(droppingFirst: 8)
+      index &+= 1
+    }
+    if !rest.isEmpty { stored[index] = token.wholeWord(at: token.count &- 8) }
   }
 }

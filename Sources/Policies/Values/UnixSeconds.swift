@@ -14,6 +14,11 @@ package struct UnixSeconds: Hashable, Comparable, Sendable {
   package static func < (left: UnixSeconds, right: UnixSeconds) -> Bool {
     left.rawValue < right.rawValue
   }
+
+  /// The standard library's calls `<` as a witness: 20 instructions more for each request with a token that expires.
+  package static func <= (left: UnixSeconds, right: UnixSeconds) -> Bool {
+    left.rawValue <= right.rawValue
+  }
 }
 
 extension UnixSeconds: CustomStringConvertible {

@@ -12,7 +12,7 @@ static const char usage[] =
     "microseconds per request of the process --pid, and latencies in microseconds.\n"
     "\n"
     "  --port PORT        where to\n"
-    "  --targets FILE     lines with a token and an instance, used in turn; at most 1024\n"
+    "  --targets FILE     lines with a token and an instance, used in turn\n"
     "  --connections N    at once (64)\n"
     "  --warm-up SECONDS  of load before the window that is measured (0.5)\n"
     "  --seconds SECONDS  how long that window is (2, at most 60)\n"

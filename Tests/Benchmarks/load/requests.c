@@ -20,19 +20,29 @@ static struct request make(const struct options *options, const char *token, con
   return request;
 }
 
+static void append(struct requests *requests, struct request request) {
+  // Full at each power of two.
+  if (!(requests->count & (requests->count - 1))) {
+    size_t capacity = requests->count ? 2 * (size_t)requests->count : 1;
+    requests->list = realloc(requests->list, capacity * sizeof request);
+    if (!requests->list) abort();
+  }
+  requests->list[requests->count++] = request;
+}
+
 struct requests requests_make(const struct options *options) {
   FILE *file = fopen(options->targets, "r");
   if (!file) {
     perror(options->targets);
     exit(1);
   }
-  char token[128], instance[128], *body = calloc(1, options->body_bytes + 1);
+  char token[256], instance[128], *body = calloc(1, options->body_bytes + 1);
   if (!body) abort();
   memset(body, ' ', options->body_bytes);
   if (options->body_bytes >= 2) body[0] = '{', body[options->body_bytes - 1] = '}';
   struct requests requests = {0};
-  while (requests.count < REQUESTS_MAX && fscanf(file, "%127s %127s", token, instance) == 2)
-    requests.list[requests.count++] = make(options, token, instance, body);
+  while (fscanf(file, "%255s %127s", token, instance) == 2)
+    append(&requests, make(options, token, instance, body));
   fclose(file);
   free(body);
   if (!requests.count) {

@@ -4,8 +4,6 @@
 
 #include "options.h"
 
-enum { REQUESTS_MAX = 1024 };
-
 struct request {
   char *bytes;
   size_t length;
@@ -13,7 +11,7 @@ struct request {
 
 struct requests {
   unsigned count;
-  struct request list[REQUESTS_MAX];
+  struct request *list;
 };
 
 // One for each line of the targets' file; ends the program when it cannot be read.
