@@ -60,6 +60,7 @@ extension Policy {
   /// The spans point into the tables: copying five names out would retain and release ten references.
   ///
   /// - Parameter body: `token` is the token's note, `route` the route's pattern.
+  @_optimize(speed)
   package func withNames(
     of trace: AdmissionTrace,
     _ body: (

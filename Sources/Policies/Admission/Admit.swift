@@ -11,6 +11,7 @@ extension Policy {
   ///   - bytes: the bytes that `head` was parsed from.
   ///   - caches: of the loop that has the request.
   ///   - trace: reset, then filled in as far as admission gets.
+  @_optimize(speed)
   package func admitKnown(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from caller: Caller, at now: UnixSeconds,
     _ caches: inout TokenCaches, noting trace: inout AdmissionTrace

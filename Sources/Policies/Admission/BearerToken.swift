@@ -8,6 +8,7 @@ import HTTP1
 ///
 /// - Parameter coreKeyConflicts: whether `X-Blnk-Key` next to `Authorization` is a second credential; if not, it is
 ///   ignored.
+@_optimize(speed)
 func presentedToken(
   _ head: borrowing RequestHead, _ bytes: Span<UInt8>, hasTokenInQuery: Bool, coreKeyConflicts: Bool
 ) throws(Rejection) -> Range<Int> {

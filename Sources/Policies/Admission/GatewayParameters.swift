@@ -33,6 +33,7 @@ struct GatewayParameters {
 
   // Inlining makes the loop above keep `instance` in registers, which costs 200 instructions per request.
   @inline(never)
+  @_optimize(speed)
   private mutating func read(_ pair: Range<Int>, _ bytes: Span<UInt8>) {
     switch QueryParameters.match(bytes, keyOf: pair, names.instanceID) {
     case .literal: readInstance(pair)

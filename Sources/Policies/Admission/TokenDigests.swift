@@ -31,6 +31,7 @@ package struct TokenDigests: ~Copyable {
   }
 
   /// The digest of a token; nil: not cached.
+  @_optimize(speed)
   func digest(of token: Span<UInt8>) -> Digest? {
     guard !tags.isEmpty, let packed = PackedBytes(token) else { return nil }
     let hash = packed.hash(seed)

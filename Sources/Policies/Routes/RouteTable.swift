@@ -61,6 +61,7 @@ package struct RouteTable: Sendable {
   }
 
   /// Visits each node at most once, so the operator's table bounds the work.
+  @_optimize(speed)
   private func find(_ bytes: Span<UInt8>, _ rest: Range<Int>, below node: Int) -> Int? {
     let segment = rest.lowerBound..<(bytes.first(UInt8(ascii: "/"), in: rest) ?? rest.upperBound)
     guard !segment.isEmpty else { return nil }

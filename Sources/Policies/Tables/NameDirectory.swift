@@ -31,6 +31,7 @@ package struct NameDirectory: Sendable {
   }
 
   /// The index of this name in the list that the directory was made from; nil: none. The bytes may be any.
+  @_optimize(speed)
   package func index(of bytes: Span<UInt8>) -> Int32? {
     guard let name = PackedBytes(bytes) else { return nil }
     let slots = slots.span
