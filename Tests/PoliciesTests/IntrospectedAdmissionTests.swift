@@ -173,6 +173,38 @@ import Testing
       try Self.outcome(Self.write, by: try files.policy(), &caches) == .rejected(.scopeInsufficient(.write)))
   }
 
+  /// U+212A (KELVIN SIGN) equals K to `String`, and a decomposed é a composed one; to the server they are other names.
+  @Test(arguments: [
+    (#""sub":"Kim""#, true), (#""sub":"\u212aim""#, false), (#""sub":"\u{212a}im""#, false), (#""sub":"kim""#, false),
+    (#""sub":"Jos\u00e9""#, true), (#""sub":"Jos\u{e9}""#, true), (#""sub":"Jose\u0301""#, false),
+    (#""client_id":"KeyApp""#, true), (#""client_id":"\u212aeyApp""#, false),
+    (#""sub":"Kim","aud":"\u212anox""#, false), (#""sub":"Kim","iss":"\u212a""#, false),
+    (#""sub":"Kim","scope":"\u212a.read""#, false),
+    // As text they would be equal, and the user counted as the server's client itself.
+    (#""client_id":"\u212aim","sub":"Kim""#, true),
+    (#""sub":"Kim","token_type":"to\u212aen""#, false), (#""sub":"Kim","typ":"access_to\u212aen""#, false),
+  ])
+  func `names are compared byte by byte, not by Unicode equivalence`(members: String, isAdmitted: Bool) throws {
+    var files = Files()
+    files.audience = #""Knox""#
+    files.scopes = #"{"K.read": ["proxy:read"]}"#
+    files.clients = #"{"by_client_id": {"KeyApp": "app"}, "by_sub": {"Kim": "alice", "Jos\u00e9": "alice"}}"#
+    files.corp = #", "issuer": "K""#
+    let policy = try files.policy()
+    var caches = emptyCaches()
+    var members = members.replacing("\\u{212a}", with: "\u{212a}").replacing("\\u{e9}", with: "\u{e9}")
+    for (key, value) in [("aud", "Knox"), ("iss", "K"), ("scope", "K.read")] where !members.contains("\"\(key)\"") {
+      members += #","\#(key)":"\#(value)""#
+    }
+    try Self.insert("{\"active\":true,\(members)}", by: policy, &caches)
+    let outcome = try Self.outcome(by: policy, &caches)
+    if case .admitted = outcome {
+      #expect(isAdmitted, "\(members)")
+    } else {
+      #expect(!isAdmitted, "\(members): \(outcome)")
+    }
+  }
+
   // MARK: What is decided on every request
 
   @Test func `a remembered answer is judged again by each policy and at each time`() throws {

@@ -70,7 +70,7 @@ extension Exchange {
       let table = policy.introspection
     else { return }
     intent.issuer = Array(table.provider(state.trace.providerIndex).name.utf8)
-    intent.subject = Array((answer.subject ?? "").utf8.prefix(AuditIntent.subjectBytesMax))
+    intent.subject = Array((answer.subject?.text ?? "").utf8.prefix(AuditIntent.subjectBytesMax))
   }
 
   /// The exchange ends: nothing waits for the answer any more.

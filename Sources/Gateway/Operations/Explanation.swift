@@ -299,8 +299,9 @@ extension Explanation.Step {
     case .active(let answer):
       isPassed = true
       let texts: [(String, String?)] = [
-        ("client_id", answer.clientID), ("sub", answer.subject), ("iss", answer.issuer),
-        ("aud", answer.audiences?.joined(separator: " ")), ("scope", answer.scopes.joined(separator: " ")),
+        ("client_id", answer.clientID?.text), ("sub", answer.subject?.text), ("iss", answer.issuer?.text),
+        ("aud", answer.audiences?.map(\.text).joined(separator: " ")),
+        ("scope", answer.scopes.map(\.text).joined(separator: " ")),
         ("exp", answer.expiry.map { String($0) }), ("iat", answer.issuedAt.map { String($0) }),
       ]
       let known = texts.compactMap { key, text in text.map { "\(key) \"\(Self.escaped($0))\"" } }

@@ -1,3 +1,4 @@
+import Bytes
 import Digests
 import OAuth
 
@@ -5,10 +6,10 @@ import OAuth
 package struct IntrospectionTable: Sendable {
   struct Entry {
     let provider: IntrospectionProvider
-    let scopes: [String: ScopeSet]
+    let scopes: [ByteText: ScopeSet]
     /// Client indices.
-    let byClientID: [String: Int32]
-    let bySubject: [String: Int32]
+    let byClientID: [ByteText: Int32]
+    let bySubject: [ByteText: Int32]
   }
 
   let entries: [Entry]
@@ -94,18 +95,18 @@ extension Policy {
         ("by_sub", provider.clientsBySubject, entry.bySubject),
       ]
       for (key, names, known) in maps {
-        for (name, client) in names.sorted(by: { $0.key < $1.key }) where known[name] == nil {
+        for (name, client) in names.sorted(by: { $0.key.text < $1.key.text }) where known[name] == nil {
           log.append(
             Finding(
-              .warning, file: file, keyPath: "\(path).clients.\(key).\(name)",
+              .warning, file: file, keyPath: "\(path).clients.\(key).\(name.text)",
               message: "there is no client \"\(client)\"; its tokens are rejected until clients.json has it"))
         }
       }
-      for (name, allowed) in provider.scopes.sorted(by: { $0.key < $1.key }) {
+      for (name, allowed) in provider.scopes.sorted(by: { $0.key.text < $1.key.text }) {
         for scope in allowed where scopes.set(of: scope) == nil {
           log.append(
             Finding(
-              .warning, file: file, keyPath: "\(path).scopes.\(name)",
+              .warning, file: file, keyPath: "\(path).scopes.\(name.text)",
               message: "no route has the scope \"\(scope.text)\"\(suggestion(for: scope.text, among: scopes.names))"))
         }
       }
