@@ -26,7 +26,7 @@ extension Exchange {
     }
     let token = input.buffer.withBytes { bytes in pending.token.map { bytes[$0] } }
     switch port.ask(
-      pending, token, table.provider(pending.provider), from: connection.peer.caller.address, at: wallSeconds,
+      pending, token, table.provider(pending.provider), from: connection.peer.caller, at: wallSeconds,
       now: loop.nowNanoseconds, for: self)
     {
     case .waiting(let question):

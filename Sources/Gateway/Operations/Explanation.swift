@@ -70,7 +70,7 @@ extension Policy {
             ask?(provider, pending.token.map { bytes[$0] })
             ?? .unavailable(reason: "not asked: its secret was not read")
           answer = Explanation.Step(result, of: provider)
-          caches.introspected.held = SettledIntrospection(key: pending.key, result)
+          caches.introspected.held = SettledIntrospection(key: pending.key, result, askedAt: now)
           principal = try authenticate(
             parser.head, bytes.span, from: nil, at: now, &caches, noting: &trace
           ).requirePrincipal()

@@ -55,6 +55,11 @@ package struct IntrospectionTable: Sendable {
 
   package func provider(_ index: Int32) -> IntrospectionProvider { entries[Int(index)].provider }
 
+  /// The index of a provider; nil: the table has none with its definition.
+  func index(of provider: IntrospectionProvider) -> Int32? {
+    entries.firstIndex { $0.provider.definition == provider.definition }.map(Int32.init)
+  }
+
   /// The only provider that may be asked about a token; nil: none.
   func provider(for token: Span<UInt8>) -> Int32? {
     guard token.count <= Self.tokenBytesMax, !Self.ownPrefixBytes.contains(where: { begins(token, with: $0) }) else {
