@@ -498,6 +498,72 @@ import Testing
     #expect(stage.core.requests.count == 1)
   }
 
+  @Test(arguments: [false, true])
+  func `a token that is revoked there while its upload is on the way sends nothing`(isAudited: Bool) throws {
+    let stage = try Stage(settings: isAudited ? ["audit_log": "audit.log"] : [:])
+    let cases: [(answer: String, status: Int, code: String?)] = [
+      (Self.active, 200, nil), (#"{"active":false}"#, 401, "GATEWAY_TOKEN_INVALID"),
+      ("<html>", 503, "GATEWAY_INTROSPECTION_UNAVAILABLE"),
+      (#"{"active":true,"client_id":"other","aud":"ledger"}"#, 401, "GATEWAY_TOKEN_INVALID"),
+    ]
+    for (index, expected) in cases.enumerated() {
+      stage.answers(Self.active)
+      let asked = stage.endpoint.requests.count
+      let socket = try stage.gateway.connect()
+      let token = "opaque-\(index)"
+      try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: token) + "{")
+      #expect(eventually { stage.endpoint.requests.count == asked + 1 })
+      Thread.sleep(forTimeInterval: 2.1)
+      stage.answers(expected.answer)
+      try socket.send(" } ")
+      var reader = TestMessageReader(socket)
+      let reply = try #require(try reader.next())
+      #expect(reply.status == expected.status && (expected.code == nil || reply.member("code") == expected.code))
+      #expect(expected.status == 200 || reply.member("outcome") == "not_sent" || expected.status == 401)
+      #expect(stage.endpoint.requests.count == asked + 2)
+    }
+    #expect(stage.core.requests.count == 1)
+    let records = try stage.gateway.stopAndReadLog()
+    #expect(
+      records.count == 4
+        && records[2]["fault"] as? String == "introspection: the answer is not a JSON object without repeated keys")
+  }
+
+  @Test func `an upload is not asked about again if it is fast, reads, or has cache_write_s left`() throws {
+    let stage = try Stage(provider: ["cache_write_s": 10])
+    stage.answers(Self.active)
+    let socket = try stage.gateway.connect()
+    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: "opaque-1") + "{")
+    #expect(eventually { stage.endpoint.requests.count == 1 })
+    Thread.sleep(forTimeInterval: 2.1)
+    try socket.send(" } ")
+    var reader = TestMessageReader(socket)
+    #expect(try reader.next()?.status == 200)
+    #expect(stage.endpoint.requests.count == 1)
+  }
+
+  @Test func `an upload whose client leaves during the second question ends`() throws {
+    let stage = try Stage()
+    stage.answers(Self.active)
+    var socket: TestSocket? = try stage.gateway.connect()
+    try socket?.send(testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: "opaque-1") + "{")
+    #expect(eventually { stage.endpoint.requests.count == 1 })
+    Thread.sleep(forTimeInterval: 2.1)
+    let mayAnswer = Flag()
+    stage.answers {
+      _ = eventually { mayAnswer.isSet }
+      return .bytes(ScriptedUpstream.json(Self.active))
+    }
+    try socket?.send(" } ")
+    #expect(eventually { stage.endpoint.requests.count == 2 })
+    socket?.resetOnClose()
+    socket = nil
+    #expect(eventually { stage.gateway.connectionCounts == [0] })
+    mayAnswer.set()
+    #expect(try stage.ask()?.status == 200)
+    #expect(stage.core.requests.count == 1)
+  }
+
   // MARK: Metrics
 
   @Test func `metrics count by provider`() throws {

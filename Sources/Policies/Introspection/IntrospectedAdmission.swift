@@ -94,6 +94,29 @@ extension Policy {
     }
   }
 
+  /// The question to repeat for a request that `settled` has admitted; nil: the answer still counts, or the policy has
+  /// another provider for the token, so that the answer admits nothing any more.
+  ///
+  /// Only a write asks again: while its body was on the way, the token may have been revoked.
+  package func questionToRepeat(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, after settled: SettledIntrospection, at now: UnixSeconds
+  ) -> PendingToken? {
+    let reading = AddressReading(head, bytes)
+    guard let introspection,
+      let presented = try? presentedToken(
+        head, bytes, hasTokenInQuery: reading.parameters.hasToken,
+        coreKeyConflicts: reading.addressing.coreKeyConflictsWithAuthorization),
+      let index = introspection.provider(for: bytes.extracting(presented))
+    else { return nil }
+    let key = introspection.key(of: bytes.extracting(presented), askedAt: index)
+    let seconds = max(Self.uploadSecondsMax, introspection.provider(index).cacheWriteSeconds)
+    guard key == settled.key, !settled.isFresh(at: now, secondsMax: seconds) else { return nil }
+    return PendingToken(key: key, provider: index, token: presented)
+  }
+
+  /// How old an answer may be when the body of its write has arrived, even if `cache_write_s` is less.
+  private static var uploadSecondsMax: Int { 2 }
+
   // MARK: Details
 
   private func principal(
