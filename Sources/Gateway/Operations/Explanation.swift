@@ -308,8 +308,9 @@ extension Explanation.Step {
       text = "\(provider.name) answers active: \(known.joined(separator: ", "))"
     case .inactive:
       isPassed = false
-      let hint = provider.audience == nil ? "" : " (Keycloak 26.6.2 and later: also if \"client_id\" is not in its aud)"
-      text = "\(provider.name) answers that the token is not active\(hint)"
+      text =
+        "\(provider.name) answers that the token is not active (servers may hide other clients' tokens: Keycloak 26.6.2 and "
+        + "later those without \"client_id\" in their aud; Glewlwyd all, without \"introspection-revocation-auth-scope\")"
     case .unavailable(let reason):
       isPassed = false
       text = "\(provider.name): \(reason)"
