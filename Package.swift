@@ -61,7 +61,7 @@ let package = Package(
     module("Dates"),
     module("Digests"),
     module("OAuth", uses: ["Digests"]),
-    module("Policies", uses: ["Dates", "Digests", "HTTP1", "OAuth"], settings: small),
+    module("Policies", uses: ["Bytes", "Dates", "Digests", "HTTP1", "OAuth"], settings: small),
     module("Fronts", uses: ["Digests", "HTTP1", "Policies"]),
     module("Reactor", uses: ["Bytes", "CLinux", "System"]),
     module("System", uses: ["CBuild", "CLinux"], settings: small),
@@ -127,7 +127,8 @@ let package = Package(
         "TestFolders", "TestSupport", "TestValues", "Upstream",
       ]),
     tests(of: "OAuth", uses: ["Digests", "TestValues"]),
-    tests(of: "Policies", uses: ["Digests", "HTTP1", "TestFolders", "TestValues"], resources: [.copy("Fixtures")]),
+    tests(
+      of: "Policies", uses: ["Bytes", "Digests", "HTTP1", "TestFolders", "TestValues"], resources: [.copy("Fixtures")]),
     .target(
       name: "LoopSupport", dependencies: ["Bytes", "Reactor", "System", "TestFolders", "TestValues"],
       path: "Tests/LoopSupport", swiftSettings: strict),

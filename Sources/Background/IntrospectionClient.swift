@@ -25,15 +25,16 @@ package enum IntrospectionReply: Sendable {
   case answered(status: Int, body: [UInt8])
   /// libcurl's message, or another that names no secret.
   case failed(String)
+  /// The endpoint was not asked, which says nothing about it.
+  case notAsked(String)
 }
 
 /// Asks one introspection endpoint off the loops, with blocking libcurl calls on background threads.
 ///
-/// Bound: `threadsMax` questions at once and `waitingMax` behind them. Each provider has its own client, so one that hangs
-/// holds up no other. Threads keep their connections, and end after `idleSeconds` without a question.
+/// Bound: `threadsMax` questions at once, and a `QuestionQueue` behind them. Each provider has its own client, so one that
+/// hangs holds up no other. Threads keep their connections, and end after `idleSeconds` without a question.
 package final class IntrospectionClient: Sendable {
   package static let threadsMax = 16
-  package static let waitingMax = 256
   private static let idleSeconds = 20
   /// No request waits longer for an answer.
   private static let waitingMilliseconds = 5_000
@@ -46,8 +47,9 @@ package final class IntrospectionClient: Sendable {
 
   private struct Work {
     var threads = 0
+    /// Threads that wait for `arrived` and were not signalled yet.
     var idle = 0
-    var waiting: [Question] = []
+    var queue = QuestionQueue<Question>(underWayMax: IntrospectionClient.threadsMax)
   }
 
   private let endpoint: IntrospectionEndpoint
@@ -62,27 +64,44 @@ package final class IntrospectionClient: Sendable {
 
   /// Asks about a token; false: too many questions are waiting, and `completion` is not called.
   ///
-  /// - Parameter completion: called once, on a background thread.
-  package func ask(_ token: [UInt8], completion: @escaping @Sendable (IntrospectionReply) -> Void) -> Bool {
+  /// - Parameters:
+  ///   - source: on whose behalf.
+  ///   - isKnown: whether the token was admitted before.
+  ///   - completion: called once, on a background thread or on the one of a later `ask`.
+  package func ask(
+    _ token: [UInt8], from source: QuestionSource, isKnown: Bool,
+    completion: @escaping @Sendable (IntrospectionReply) -> Void
+  ) -> Bool {
     let question = Question(form: Self.form(token), askedAt: .now(), completion: completion)
-    enum Decision { case full, taken, needsThread }
-    let decision: Decision = work.withLock { work in
-      guard work.waiting.count < Self.waitingMax else { return .full }
-      work.waiting.append(question)
-      guard work.waiting.count > work.idle, work.threads < Self.threadsMax else { return .taken }
+    enum WakeUp { case none, thread, newThread }
+    let (insertion, wakeUp) = work.withLock { work -> (QuestionQueue<Question>.Insertion, WakeUp) in
+      let insertion = work.queue.insert(question, from: source, isKnown: isKnown)
+      // Otherwise a thread takes it when it has finished another question.
+      guard work.queue.hasNext else { return (insertion, .none) }
+      if work.idle > 0 {
+        work.idle -= 1
+        return (insertion, .thread)
+      }
+      guard work.threads < Self.threadsMax else { return (insertion, .none) }
       work.threads += 1
-      return .needsThread
+      return (insertion, .newThread)
     }
-    switch decision {
+    switch wakeUp {
+    case .none: break
+    case .thread: arrived.signal()
+    // A new serial queue gets a thread however many others block.
+    case .newThread: DispatchQueue(label: "introspection").async { self.answerQuestions() }
+    }
+    switch insertion {
+    case .waiting: return true
+    case .replacing(let other):
+      other.completion(.notAsked(Self.fullMessage))
+      return true
     case .full: return false
-    case .taken: arrived.signal()
-    case .needsThread:
-      arrived.signal()
-      // A new serial queue gets a thread however many others block.
-      DispatchQueue(label: "introspection").async { self.answerQuestions() }
     }
-    return true
   }
+
+  package static let fullMessage = "too many questions are waiting"
 
   /// Asks on the calling thread.
   package static func askNow(_ endpoint: IntrospectionEndpoint, _ token: [UInt8]) -> IntrospectionReply {
@@ -92,34 +111,37 @@ package final class IntrospectionClient: Sendable {
   private func answerQuestions() {
     // Without memory for libcurl the questions fail, and the next thread tries again.
     let transfer = IntrospectionTransfer(endpoint, transfers)
-    while let question = next() {
-      let isLate = DispatchTime.now() > question.askedAt + .milliseconds(Self.waitingMilliseconds)
-      question.completion(
+    while let turn = next() {
+      let isLate = DispatchTime.now() > turn.question.askedAt + .milliseconds(Self.waitingMilliseconds)
+      turn.question.completion(
         isLate
-          ? .failed("the question waited too long behind others")
-          : transfer?.post(question.form) ?? .failed("out of memory"))
+          ? .notAsked("the question waited too long behind others")
+          : transfer?.post(turn.question.form) ?? .failed("out of memory"))
+      work.withLock { $0.queue.finished(isKnown: turn.isKnown) }
     }
   }
 
   /// The next question; nil: there is none for a while, and the calling thread ends.
-  private func next() -> Question? {
-    work.withLock { $0.idle += 1 }
+  private func next() -> QuestionQueue<Question>.Turn? {
     while true {
-      let result = arrived.wait(timeout: .now() + .seconds(Self.idleSeconds))
-      let (question, ends) = work.withLock { work -> (Question?, Bool) in
-        guard !work.waiting.isEmpty else {
-          // A signal without a question: another thread has taken it after its own timeout.
-          if result == .timedOut {
-            work.threads -= 1
-            work.idle -= 1
-          }
-          return (nil, result == .timedOut)
-        }
-        work.idle -= 1
-        return (work.waiting.removeFirst(), false)
+      let taken = work.withLock { work in
+        let turn = work.queue.next()
+        if turn == nil { work.idle += 1 }
+        return turn
       }
-      if let question { return question }
-      if ends { return nil }
+      if let taken { return taken }
+      while arrived.wait(timeout: .now() + .seconds(Self.idleSeconds)) == .timedOut {
+        let (ends, turn) = work.withLock { work -> (Bool, QuestionQueue<Question>.Turn?) in
+          // All idle threads were signalled, this one, too: its signal arrives at once.
+          guard work.idle > 0 else { return (false, nil) }
+          work.idle -= 1
+          let turn = work.queue.next()
+          if turn == nil { work.threads -= 1 }
+          return (turn == nil, turn)
+        }
+        if let turn { return turn }
+        if ends { return nil }
+      }
     }
   }
 

@@ -18,14 +18,18 @@ import Testing
     var health = HealthEndpoint(url: "http://127.0.0.1:\(server.port)/health")
     health.timeoutMilliseconds = 60_000
     let (client, prober) = (IntrospectionClient(endpoint, transfers), HealthProber(transfers))
-    #expect(client.ask([0x61]) { _ in ended.add(1, ordering: .relaxed) })
+    #expect(
+      client.ask([0x61], from: QuestionSource(high: 0, low: 0), isKnown: false) { _ in ended.add(1, ordering: .relaxed)
+      })
     prober.probe(health) { _ in ended.add(1, ordering: .relaxed) }
     #expect(eventually { transfers.runningCount == 2 })
     #expect(transfers.stop(withinMilliseconds: 5_000))
     #expect(transfers.runningCount == 0)
     #expect(eventually { ended.load(ordering: .relaxed) == 2 })
     // These end at once: the server would never answer.
-    #expect(client.ask([0x62]) { _ in ended.add(1, ordering: .relaxed) })
+    #expect(
+      client.ask([0x62], from: QuestionSource(high: 0, low: 0), isKnown: false) { _ in ended.add(1, ordering: .relaxed)
+      })
     prober.probe(health) { _ in ended.add(1, ordering: .relaxed) }
     #expect(eventually { ended.load(ordering: .relaxed) == 4 })
     #expect(transfers.stop(withinMilliseconds: 0))

@@ -14,13 +14,16 @@ import Testing
       let text =
         switch reply {
         case .answered(let status, let body): "\(status) \(String(decoding: body, as: UTF8.self))"
-        case .failed(let message): message
+        case .failed(let message), .notAsked(let message): message
         }
       all.withLock { $0.append(text) }
     }
 
     var count: Int { all.withLock { $0.count } }
   }
+
+  private static let near = QuestionSource(high: 0, low: 1)
+  private static let far = QuestionSource(high: 0, low: 2)
 
   private static func endpoint(_ port: UInt16, milliseconds: Int = 30_000) -> IntrospectionEndpoint {
     var endpoint = IntrospectionEndpoint(
@@ -29,24 +32,36 @@ import Testing
     return endpoint
   }
 
-  @Test func `16 questions run at once, 256 wait, and one more is refused; all are answered once`() throws {
+  @Test func `16 questions run at once, 4 of them about known tokens, 256 of each kind wait; all are answered once`()
+    throws
+  {
     let mayAnswer = Atomic<Bool>(false)
     let server = try ScriptedUpstream { _ in
       _ = eventually { mayAnswer.load(ordering: .relaxed) }
       return .bytes(ScriptedUpstream.json("{}"))
     }
     let (client, replies) = (IntrospectionClient(Self.endpoint(server.port), BackgroundTransfers()), Replies())
-    for _ in 0..<IntrospectionClient.threadsMax { #expect(client.ask([0x61]) { replies.add($0) }) }
+    let waitingMax = QuestionQueue<Int>.waitingMax
+    for _ in 0..<12 { #expect(client.ask([0x61], from: Self.near, isKnown: false) { replies.add($0) }) }
+    #expect(eventually { server.requests.count == 12 })
+    for _ in 0..<waitingMax { #expect(client.ask([0x62], from: Self.near, isKnown: false) { replies.add($0) }) }
+    #expect(!client.ask([0x63], from: Self.near, isKnown: false) { replies.add($0) })
+    // Four places, and a queue, are for known tokens.
+    for _ in 0..<4 { #expect(client.ask([0x64], from: Self.near, isKnown: true) { replies.add($0) }) }
     #expect(eventually { server.requests.count == IntrospectionClient.threadsMax })
-    for _ in 0..<IntrospectionClient.waitingMax { #expect(client.ask([0x62]) { replies.add($0) }) }
-    #expect(!client.ask([0x63]) { replies.add($0) })
+    for _ in 0..<waitingMax { #expect(client.ask([0x65], from: Self.near, isKnown: true) { replies.add($0) }) }
+    #expect(!client.ask([0x66], from: Self.near, isKnown: true) { replies.add($0) })
     #expect(server.connectionCount == IntrospectionClient.threadsMax)
+    // Another address has a share, and takes it from the one that has the most.
+    #expect(client.ask([0x67], from: Self.far, isKnown: false) { replies.add($0) })
+    #expect(eventually { replies.all.withLock(\.self) == [IntrospectionClient.fullMessage] })
     mayAnswer.store(true, ordering: .relaxed)
-    let all = IntrospectionClient.threadsMax + IntrospectionClient.waitingMax
-    #expect(eventually { replies.count == all })
-    #expect(replies.all.withLock { Set($0) } == ["200 {}"] && server.requests.count == all)
-    #expect(client.ask([0x64]) { replies.add($0) })
-    #expect(eventually { replies.count == all + 1 } && server.connectionCount == IntrospectionClient.threadsMax)
+    let all = IntrospectionClient.threadsMax + 2 * waitingMax
+    #expect(eventually { replies.count == all + 1 })
+    #expect(replies.all.withLock { Set($0) } == ["200 {}", IntrospectionClient.fullMessage])
+    #expect(server.requests.count == all)
+    #expect(client.ask([0x68], from: Self.near, isKnown: false) { replies.add($0) })
+    #expect(eventually { replies.count == all + 2 } && server.connectionCount == IntrospectionClient.threadsMax)
   }
 
   @Test func `id and secret are form-encoded before HTTP Basic encodes them`() throws {

@@ -11,7 +11,7 @@ import Upstream
 
   /// A phase that an exchange can be in, and the events that lead there.
   enum Phase: String, CaseIterable {
-    case admitting, awaitingIntrospection, bufferingBody, awaitingIntent, queued, connecting
+    case admitting, awaitingIntrospection, bufferingBody, repeatingIntrospection, awaitingIntent, queued, connecting
     case sending, sendingBegun, sendBlocked, awaitingBody, sent, sendFailed
     case relaying, relayingEarly, blocked, blockedEarly
     case replying, finished
@@ -21,6 +21,7 @@ import Upstream
       case .admitting: []
       case .awaitingIntrospection: [.introspectionStarted]
       case .bufferingBody: [.admitted(plan)]
+      case .repeatingIntrospection: Phase.bufferingBody.way + [.introspectionStarted]
       case .awaitingIntent: Phase.bufferingBody.way + [.bodyBuffered]
       case .connecting: Phase.awaitingIntent.way + [.intentDurable]
       case .queued: Phase.connecting.way + [.queued]
@@ -65,7 +66,8 @@ import Upstream
   }
 
   private static let beforeReply: [Phase] = [
-    .admitting, .awaitingIntrospection, .bufferingBody, .awaitingIntent, .queued, .connecting, .sending, .sendingBegun,
+    .admitting, .awaitingIntrospection, .bufferingBody, .repeatingIntrospection, .awaitingIntent, .queued, .connecting,
+    .sending, .sendingBegun,
     .sendBlocked, .awaitingBody, .sendFailed,
   ]
   private static let reply = (Machine.RequestPhase.closed, Machine.ResponsePhase.replying)
@@ -80,8 +82,12 @@ import Upstream
   ) { (phases, end, .finish(.cut(fault))) }
 
   static let rows: [Row] = [
-    Row(.introspectionStarted, ([.admitting], (.awaitingIntrospection, .none), .none)),
-    Row(.introspectionFinished, ([.awaitingIntrospection], (.admitting, .none), .admit)),
+    Row(
+      .introspectionStarted, ([.admitting], (.awaitingIntrospection, .none), .none),
+      ([.bufferingBody], (.repeatingIntrospection, .none), .none)),
+    Row(
+      .introspectionFinished, ([.awaitingIntrospection], (.admitting, .none), .admit),
+      ([.repeatingIntrospection], (.awaitingIntent, .none), .declareIntent)),
     Row(
       .admitted(Machine.Plan(isWrite: true, isAudited: true, hasBody: true)),
       ([.admitting], (.bufferingBody, .none), .bufferBody)),
@@ -134,7 +140,7 @@ import Upstream
       ([.sent], (.sent, .none), .none), ([.relaying], (.sent, .relaying), .none),
       ([.blocked], (.sent, .relaying), .readResponse)),
     Row(
-      .deadlinePassed, fails([.awaitingIntrospection], .introspectionTimedOut),
+      .deadlinePassed, fails([.awaitingIntrospection, .repeatingIntrospection], .introspectionTimedOut),
       fails([.bufferingBody, .awaitingBody], .bodyTimedOut),
       fails([.awaitingIntent], .auditTimedOut), fails([.queued], .queueTimedOut),
       fails([.connecting], .connect(.timedOut)), fails([.sendBlocked], .requestNotRead),
@@ -178,7 +184,7 @@ import Upstream
   @Test func `every phase waits for one side at most`() {
     let waits: [Phase: Wait] = [
       .admitting: .nothing, .awaitingIntrospection: .introspection, .bufferingBody: .requestBody,
-      .awaitingIntent: .intent,
+      .repeatingIntrospection: .introspection, .awaitingIntent: .intent,
       .queued: .queue, .connecting: .connect, .sending: .nothing, .sendingBegun: .nothing,
       .sendBlocked: .upstreamWritable, .awaitingBody: .requestBody, .sent: .responseHead,
       .sendFailed: .responseHead, .relaying: .responseBody, .relayingEarly: .responseBody,

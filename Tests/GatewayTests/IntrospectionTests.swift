@@ -58,6 +58,13 @@ import Testing
     /// The exchanges that wait for a connection to Core.
     var waiting: Int { (try? gateway.askAdmin("/metrics")?.queued(for: "one")) ?? 0 }
 
+    /// The questions that the endpoint did not get.
+    var unasked: Double {
+      get throws {
+        try gateway.askAdmin("/metrics")?.samples["blnk_gateway_introspection_unasked_total{provider=\"corp\"}"] ?? 0
+      }
+    }
+
     func ask(_ method: String = "GET", token: String = "opaque-1") throws -> TestMessage? {
       try gateway.ask(method, IntrospectionTests.target, body: method == "POST" ? "{}" : nil, token: token)
     }
@@ -339,6 +346,88 @@ import Testing
     #expect(stage.core.requests.isEmpty)
   }
 
+  @Test func `active tokens of no client are limited as made-up ones, and are not asked about again`() throws {
+    let stage = try Stage()
+    stage.answers(#"{"active":true,"client_id":"another-app","sub":"mallory","aud":"ledger","scope":"ledger.read"}"#)
+    for _ in 0..<3 { #expect(try stage.ask("POST", token: "foreign")?.status == 401) }
+    #expect(stage.endpoint.requests.count == 1)
+    var statuses: [Int] = []
+    for number in 0..<140 { statuses.append(try stage.ask(token: "foreign-\(number)")?.status ?? 0) }
+    #expect(statuses.count { $0 == 503 } >= 10 && statuses.count { $0 == 401 } >= 99, "\(statuses)")
+    #expect(stage.endpoint.requests.count < 135)
+  }
+
+  @Test func `unknown tokens from a client's address do not lock it out, on any loop`() throws {
+    let stage = try Stage(loops: 2, provider: ["cache_s": 0])
+    stage.answers(toForm: { form in
+      .bytes(ScriptedUpstream.json(form.hasPrefix("token=real") ? Self.active : #"{"active":false}"#))
+    })
+    #expect(try stage.ask("POST", token: "real")?.status == 200)
+    // One budget for all loops, each of which takes about half of the connections.
+    var asked = 0
+    for number in 0..<150 where try stage.ask(token: "made-up-\(number)")?.status == 401 { asked += 1 }
+    #expect((100..<140).contains(asked), "\(asked)")
+    for _ in 0..<20 {
+      #expect(try stage.ask("POST", token: "real")?.status == 200)
+      #expect(try stage.ask(token: "real")?.status == 200)
+    }
+    let limited = try #require(try stage.ask(token: "made-up"))
+    #expect(limited.status == 503 && limited.member("outcome") == "not_sent")
+    let samples = try #require(try stage.gateway.askAdmin("/metrics")?.samples)
+    #expect(samples["blnk_gateway_introspection_unasked_total{provider=\"corp\"}"] ?? 0 >= 10)
+    // A token that is revoked is unknown from then on.
+    stage.answers(#"{"active":false}"#)
+    #expect(try stage.ask("POST", token: "real")?.status == 401)
+    #expect(
+      try stage.gateway.stopAndReadLog().contains { ($0["fault"] as? String)?.contains("unknown tokens") == true })
+  }
+
+  @Test func `unknown tokens from many addresses leave a slow endpoint to clients`() throws {
+    let stage = try Stage(settings: [
+      "listen": ["address": "127.0.0.1:0", "trusts": "forwarded"], "trusted_proxies": ["127.0.0.1"],
+    ])
+    stage.answers(toForm: { form in
+      guard form.hasPrefix("token=made-up") else { return .bytes(ScriptedUpstream.json(Self.active)) }
+      Thread.sleep(forTimeInterval: 0.3)
+      return .bytes(ScriptedUpstream.json(#"{"active":false}"#))
+    })
+    func send(_ method: String, _ token: String, from address: String) throws -> TestSocket {
+      let (socket, fields) = (try stage.gateway.connect(), ["X-Forwarded-For: \(address)"])
+      try socket.send(
+        testRequest(method, Self.target, fields: fields, body: method == "POST" ? "{}" : nil, token: token))
+      return socket
+    }
+    func status(_ socket: TestSocket) throws -> Int? {
+      var reader = TestMessageReader(socket)
+      return try reader.next()?.status
+    }
+    #expect(try status(send("POST", "real", from: "192.0.2.1")) == 200)
+    // More than the endpoint's connections and the queue hold together: 6 s of work for 12 threads.
+    let others = try (0..<400).map { try send("GET", "made-up-\($0)", from: "203.0.113.\($0 % 5)") }
+    #expect(try eventually { try stage.unasked > 0 })
+    for _ in 0..<3 { #expect(try status(send("POST", "real", from: "192.0.2.1")) == 200) }
+    // A token that was never seen waits for its address's turn, and is not rejected.
+    #expect(try status(send("POST", "new", from: "192.0.2.2")) == 200)
+    #expect(stage.endpoint.requests.count < 200)
+    withExtendedLifetime(others) {}
+    let faults = try stage.gateway.stopAndReadLog().filter { $0["peer"] as? String == "192.0.2.2" }.map {
+      $0["fault"] as? String
+    }
+    #expect(faults == [nil], "\(faults) \(stage.gateway.reported)")
+  }
+
+  @Test func `tokens on which the endpoint fails open no breaker for clients`() throws {
+    let stage = try Stage()
+    stage.answers(toForm: { form in
+      .bytes(
+        form.hasPrefix("token=real") ? ScriptedUpstream.json(Self.active) : ScriptedUpstream.json("", status: "400 No"))
+    })
+    #expect(try stage.ask("POST", token: "real")?.status == 200)
+    for number in 0..<8 { #expect(try stage.ask(token: "strange-\(number)")?.status == 503) }
+    #expect(stage.endpoint.requests.count == 6)
+    for _ in 0..<3 { #expect(try stage.ask("POST", token: "real")?.status == 200) }
+  }
+
   @Test func `real tokens of one address are not limited`() throws {
     let stage = try Stage()
     stage.answers(Self.active)
@@ -363,8 +452,9 @@ import Testing
     #expect(try reader.next()?.member("code") == "GATEWAY_TOKEN_REVOKED")
     #expect(stage.core.requests.isEmpty)
     try stage.gateway.reload()
+    // The answer has admitted nothing, so it is not kept.
     #expect(try stage.ask()?.status == 200)
-    #expect(stage.endpoint.requests.count == 1)
+    #expect(stage.endpoint.requests.count == 2)
   }
 
   @Test func `an answer of a provider that was replaced meanwhile admits nothing`() throws {
@@ -408,6 +498,72 @@ import Testing
     #expect(stage.core.requests.count == 1)
   }
 
+  @Test(arguments: [false, true])
+  func `a token that is revoked there while its upload is on the way sends nothing`(isAudited: Bool) throws {
+    let stage = try Stage(settings: isAudited ? ["audit_log": "audit.log"] : [:])
+    let cases: [(answer: String, status: Int, code: String?)] = [
+      (Self.active, 200, nil), (#"{"active":false}"#, 401, "GATEWAY_TOKEN_INVALID"),
+      ("<html>", 503, "GATEWAY_INTROSPECTION_UNAVAILABLE"),
+      (#"{"active":true,"client_id":"other","aud":"ledger"}"#, 401, "GATEWAY_TOKEN_INVALID"),
+    ]
+    for (index, expected) in cases.enumerated() {
+      stage.answers(Self.active)
+      let asked = stage.endpoint.requests.count
+      let socket = try stage.gateway.connect()
+      let token = "opaque-\(index)"
+      try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: token) + "{")
+      #expect(eventually { stage.endpoint.requests.count == asked + 1 })
+      Thread.sleep(forTimeInterval: 2.1)
+      stage.answers(expected.answer)
+      try socket.send(" } ")
+      var reader = TestMessageReader(socket)
+      let reply = try #require(try reader.next())
+      #expect(reply.status == expected.status && (expected.code == nil || reply.member("code") == expected.code))
+      #expect(expected.status == 200 || reply.member("outcome") == "not_sent" || expected.status == 401)
+      #expect(stage.endpoint.requests.count == asked + 2)
+    }
+    #expect(stage.core.requests.count == 1)
+    let records = try stage.gateway.stopAndReadLog()
+    #expect(
+      records.count == 4
+        && records[2]["fault"] as? String == "introspection: the answer is not a JSON object without repeated keys")
+  }
+
+  @Test func `an upload is not asked about again if it is fast, reads, or has cache_write_s left`() throws {
+    let stage = try Stage(provider: ["cache_write_s": 10])
+    stage.answers(Self.active)
+    let socket = try stage.gateway.connect()
+    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: "opaque-1") + "{")
+    #expect(eventually { stage.endpoint.requests.count == 1 })
+    Thread.sleep(forTimeInterval: 2.1)
+    try socket.send(" } ")
+    var reader = TestMessageReader(socket)
+    #expect(try reader.next()?.status == 200)
+    #expect(stage.endpoint.requests.count == 1)
+  }
+
+  @Test func `an upload whose client leaves during the second question ends`() throws {
+    let stage = try Stage()
+    stage.answers(Self.active)
+    var socket: TestSocket? = try stage.gateway.connect()
+    try socket?.send(testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: "opaque-1") + "{")
+    #expect(eventually { stage.endpoint.requests.count == 1 })
+    Thread.sleep(forTimeInterval: 2.1)
+    let mayAnswer = Flag()
+    stage.answers {
+      _ = eventually { mayAnswer.isSet }
+      return .bytes(ScriptedUpstream.json(Self.active))
+    }
+    try socket?.send(" } ")
+    #expect(eventually { stage.endpoint.requests.count == 2 })
+    socket?.resetOnClose()
+    socket = nil
+    #expect(eventually { stage.gateway.connectionCounts == [0] })
+    mayAnswer.set()
+    #expect(try stage.ask()?.status == 200)
+    #expect(stage.core.requests.count == 1)
+  }
+
   // MARK: Metrics
 
   @Test func `metrics count by provider`() throws {
@@ -417,7 +573,7 @@ import Testing
     stage.answers(#"{"active":false}"#)
     #expect(try stage.ask(token: "other")?.status == 401)
     let samples = try #require(try stage.gateway.askAdmin("/metrics")?.samples)
-    for (name, value) in [("asked", 2.0), ("hits", 2), ("inactive", 1), ("faults", 0)] {
+    for (name, value) in [("asked", 2.0), ("hits", 2), ("inactive", 1), ("faults", 0), ("unasked", 0)] {
       #expect(samples["blnk_gateway_introspection_\(name)_total{provider=\"corp\"}"] == value, "\(name)")
     }
     #expect(samples["blnk_gateway_introspection_breaker_state{provider=\"corp\"}"] == 0)
@@ -438,7 +594,8 @@ import Testing
     let stage = try Stage()
     let hostile = #"{"active":true,"client_id":"svc","sub":"a\u001b[31m","aud":"ledger","scope":"ledger.read"}"#
     let answers = [
-      (Self.active, "client_id \"svc\""), (hostile, "sub \"a\\u{1B}[31m\""), (#"{"active":false}"#, "not active"),
+      (Self.active, "client_id \"svc\""), (hostile, "sub \"a\\u{1B}[31m\""),
+      (#"{"active":false}"#, "not active (servers may hide other clients' tokens: Keycloak 26.6.2"),
       (#"{"active":true,"client_id":"svc","aud":"x"}"#, "does not contain the provider's \"audience\""),
       ("<html>", "not a JSON object"),
     ]

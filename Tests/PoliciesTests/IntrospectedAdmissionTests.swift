@@ -77,9 +77,10 @@ import Testing
     let index = try #require(found)
     var result = IntrospectionResult.inactive
     if let answer { result = .active(try #require(try IntrospectionAnswer.read(Array(answer.utf8)))) }
+    let standing = policy.standing(result, by: table.provider(index), from: Caller(near), at: askedAt)
     caches.introspected.insert(
-      SettledIntrospection(key: table.key(of: bytes.span, askedAt: index), result), askedAt: askedAt, at: askedAt,
-      secondsMax: table.provider(index).cacheSeconds)
+      SettledIntrospection(key: table.key(of: bytes.span, askedAt: index), result, askedAt: askedAt), standing,
+      at: askedAt, secondsMax: table.provider(index).cacheSeconds)
   }
 
   private static let good = #"{"active":true,"client_id":"svc","aud":"gw","scope":"ledger.read ledger.write"}"#
@@ -173,6 +174,96 @@ import Testing
       try Self.outcome(Self.write, by: try files.policy(), &caches) == .rejected(.scopeInsufficient(.write)))
   }
 
+  /// U+212A (KELVIN SIGN) equals K to `String`, and a decomposed é a composed one; to the server they are other names.
+  @Test(arguments: [
+    (#""sub":"Kim""#, true), (#""sub":"\u212aim""#, false), (#""sub":"\u{212a}im""#, false), (#""sub":"kim""#, false),
+    (#""sub":"Jos\u00e9""#, true), (#""sub":"Jos\u{e9}""#, true), (#""sub":"Jose\u0301""#, false),
+    (#""client_id":"KeyApp""#, true), (#""client_id":"\u212aeyApp""#, false),
+    (#""sub":"Kim","aud":"\u212anox""#, false), (#""sub":"Kim","iss":"\u212a""#, false),
+    (#""sub":"Kim","scope":"\u212a.read""#, false),
+    // As text they would be equal, and the user counted as the server's client itself.
+    (#""client_id":"\u212aim","sub":"Kim""#, true),
+    (#""sub":"Kim","token_type":"to\u212aen""#, false), (#""sub":"Kim","typ":"access_to\u212aen""#, false),
+  ])
+  func `names are compared byte by byte, not by Unicode equivalence`(members: String, isAdmitted: Bool) throws {
+    var files = Files()
+    files.audience = #""Knox""#
+    files.scopes = #"{"K.read": ["proxy:read"]}"#
+    files.clients = #"{"by_client_id": {"KeyApp": "app"}, "by_sub": {"Kim": "alice", "Jos\u00e9": "alice"}}"#
+    files.corp = #", "issuer": "K""#
+    let policy = try files.policy()
+    var caches = emptyCaches()
+    var members = members.replacing("\\u{212a}", with: "\u{212a}").replacing("\\u{e9}", with: "\u{e9}")
+    for (key, value) in [("aud", "Knox"), ("iss", "K"), ("scope", "K.read")] where !members.contains("\"\(key)\"") {
+      members += #","\#(key)":"\#(value)""#
+    }
+    try Self.insert("{\"active\":true,\(members)}", by: policy, &caches)
+    let outcome = try Self.outcome(by: policy, &caches)
+    if case .admitted = outcome {
+      #expect(isAdmitted, "\(members)")
+    } else {
+      #expect(!isAdmitted, "\(members): \(outcome)")
+    }
+  }
+
+  // MARK: Tokens that are active and not a client's
+
+  @Test func `an active token of no client is refused for 10 s without another question, and admitted by none`() throws
+  {
+    var files = Files()
+    let foreign = #"{"active":true,"client_id":"other-app","aud":"gw","scope":"ledger.read"}"#
+    let policy = try files.policy()
+    var caches = emptyCaches()
+    try Self.insert(foreign, by: policy, &caches)
+    for line in [Self.read, Self.write] {
+      #expect(try Self.outcome(line, by: policy, &caches) == .rejected(.tokenUnknown))
+      #expect(caches.introspected.refusal == .unknownClient)
+    }
+    let later = UnixSeconds(admissionTime.rawValue + 10)
+    #expect(try Self.outcome(by: policy, &caches, at: later) == .pending(provider: "corp"))
+    // A policy that maps it since then asks: the answer was kept to refuse, and for no `cache_s`.
+    files.clients = #"{"by_client_id": {"other-app": "app"}}"#
+    #expect(try Self.outcome(by: try files.policy(), &caches) == .pending(provider: "corp"))
+  }
+
+  @Test func `an answer is judged by the policy in force, whatever is requested`() throws {
+    var files = Files()
+    func standing(_ answer: String?, from peer: PeerAddress = near) throws -> TokenStanding {
+      let provider = try #require(try Files().policy().introspection).provider(0)
+      var result = IntrospectionResult.inactive
+      if let answer { result = .active(try #require(try IntrospectionAnswer.read(Array(answer.utf8)))) }
+      return try files.policy().standing(result, by: provider, from: Caller(peer), at: admissionTime)
+    }
+    #expect(try standing(Self.good) == .admitted)
+    #expect(try standing(#"{"active":true,"client_id":"svc","aud":"gw"}"#) == .admitted)
+    #expect(try standing(nil) == .refused)
+    #expect(try standing(#"{"active":true,"client_id":"x","aud":"gw"}"#) == .refused)
+    #expect(try standing(#"{"active":true,"client_id":"svc","aud":"x"}"#) == .refused)
+    #expect(try standing(#"{"active":true,"client_id":"svc","aud":"gw","exp":1800000000}"#) == .refused)
+    files.app = #", "networks": ["192.0.2.0/24"]"#
+    #expect(try standing(Self.good) == .refused)
+    files.app = #", "revoked": true"#
+    #expect(try standing(Self.good) == .refused)
+    files = Files()
+    files.secret = "changed"
+    #expect(try standing(Self.good) == .unknown)
+    let fault = try Files().policy().standing(
+      .unavailable(reason: ""), by: try #require(try Files().policy().introspection).provider(0), from: Caller(near),
+      at: admissionTime)
+    #expect(fault == .unknown)
+  }
+
+  @Test func `why one token was refused is not said about another`() throws {
+    let policy = try Files().policy()
+    var caches = emptyCaches()
+    try Self.insert(#"{"active":true,"client_id":"svc","aud":"x"}"#, by: policy, &caches)
+    #expect(try Self.outcome(by: policy, &caches) == .rejected(.tokenUnknown))
+    #expect(caches.introspected.refusal == .wrongAudience)
+    // No server is asked about this one.
+    #expect(try Self.outcome(token: "other", by: policy, &caches) == .rejected(.tokenUnknown))
+    #expect(caches.introspected.refusal == nil && caches.introspected.used == nil)
+  }
+
   // MARK: What is decided on every request
 
   @Test func `a remembered answer is judged again by each policy and at each time`() throws {
@@ -263,7 +354,7 @@ import Testing
       try IntrospectionAnswer.read(
         Array(#"{"active":true,"client_id":"svc","aud":"gw","scope":"ledger.read","exp":1800000005}"#.utf8)))
     let key = table.key(of: Array("corp_abc".utf8).span, askedAt: 0)
-    caches.introspected.held = SettledIntrospection(key: key, .active(answer))
+    caches.introspected.held = SettledIntrospection(key: key, .active(answer), askedAt: admissionTime)
     let decision = try policy.admit(
       parser.head, request.bytes.span, from: Caller(near), at: admissionTime, &caches, noting: &trace)
     guard case .admitted(let admission) = decision else {

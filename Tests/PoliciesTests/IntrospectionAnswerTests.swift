@@ -1,3 +1,4 @@
+import Bytes
 import Testing
 
 @testable import Policies
@@ -14,8 +15,8 @@ import Testing
     var provider = IntrospectionProvider(
       name: "corp", url: "https://a.example/introspect", clientID: "gw", clientSecret: Secret(Array("s".utf8)),
       caBundle: nil)
-    provider.audience = audience
-    provider.issuer = issuer
+    provider.audience = audience.map { ByteText($0) }
+    provider.issuer = issuer.map { ByteText($0) }
     return provider
   }
 

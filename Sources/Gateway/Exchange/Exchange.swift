@@ -98,7 +98,8 @@ final class Exchange: ConnectionDelegate {
     case .awaitingBody: if connection.isReadable { handle(.sendResumed, connection) }
     case .sendBlocked, .sent, .sendFailed:
       if let upstream = state.upstream, upstream.isReadable { receiveResponse(from: upstream, connection) }
-    case .admitting, .awaitingIntrospection, .awaitingGrant, .awaitingIntent, .queued, .connecting, .sending, .closed:
+    case .admitting, .awaitingIntrospection, .repeatingIntrospection, .awaitingGrant, .awaitingIntent, .queued,
+      .connecting, .sending, .closed:
       break
     }
   }
@@ -127,7 +128,8 @@ final class Exchange: ConnectionDelegate {
     case (.none, .sendBlocked) where upstream.isWritable: handle(.sendResumed, connection)
     case (.none, .sendBlocked), (.none, .awaitingBody), (.none, .sent), (.none, .sendFailed), (.relaying, _):
       receiveResponse(from: upstream, connection)
-    case (.none, .admitting), (.none, .awaitingIntrospection), (.none, .collectingForm), (.none, .awaitingGrant),
+    case (.none, .admitting), (.none, .awaitingIntrospection), (.none, .repeatingIntrospection),
+      (.none, .collectingForm), (.none, .awaitingGrant),
       (.none, .bufferingBody), (.none, .awaitingIntent),
       (.none, .queued), (.none, .connecting), (.none, .sending), (.none, .closed), (.blocked, _), (.replying, _),
       (.finished, _):

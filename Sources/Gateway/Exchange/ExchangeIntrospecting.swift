@@ -1,6 +1,7 @@
 import Audit
 import Bytes
 import Counters
+import HTTP1
 import Policies
 import Reactor
 import Telemetry
@@ -26,7 +27,7 @@ extension Exchange {
     }
     let token = input.buffer.withBytes { bytes in pending.token.map { bytes[$0] } }
     switch port.ask(
-      pending, token, table.provider(pending.provider), from: connection.peer.caller.address, at: wallSeconds,
+      pending, token, table.provider(pending.provider), from: connection.peer.caller, at: wallSeconds,
       now: loop.nowNanoseconds, for: self)
     {
     case .waiting(let question):
@@ -41,10 +42,49 @@ extension Exchange {
 
   /// The endpoint has answered, or has failed to. Ignored if the exchange no longer waits.
   func introspectionSettled(_ settled: SettledIntrospection) {
-    guard state.machine.request == .awaitingIntrospection else { return }
+    switch state.machine.request {
+    case .awaitingIntrospection: break
+    case .repeatingIntrospection: state.epoch = RequestState.notAdmitted
+    default: return
+    }
     introspection = .settled(settled)
     if case .unavailable(let reason) = settled.result { record.fault = "introspection: \(reason)" }
     schedule(.resumeAdmission)
+  }
+
+  /// Asks again about the token of a write whose body took long to arrive, and waits: the token may have been revoked
+  /// meanwhile.
+  ///
+  /// - Returns: false if there is nothing to wait for.
+  @inline(never)
+  func introspectAgain(_ connection: DownstreamConnection) -> Bool {
+    let policy = worker.snapshot.policy
+    guard case .settled(let settled) = introspection, state.machine.plan.isWrite, let port = worker.introspection,
+      let table = policy.introspection, let input = connection.input
+    else { return false }
+    let question = input.buffer.withBytes { bytes in
+      policy.questionToRepeat(input.parser.head, bytes, after: settled, at: wallSeconds).map { pending in
+        (pending: pending, token: pending.token.map { bytes[$0] })
+      }
+    }
+    guard let (pending, token) = question else { return false }
+    switch port.ask(
+      pending, token, table.provider(pending.provider), from: connection.peer.caller, at: wallSeconds,
+      now: loop.nowNanoseconds, for: self)
+    {
+    case .waiting(let question):
+      introspection = .waiting(question)
+      handle(.introspectionStarted, connection)
+      suspend()
+      return true
+    case .unavailable(let reason):
+      // Admission, which is repeated next, rejects the request.
+      record.fault = reason
+      introspection = .settled(
+        SettledIntrospection(key: settled.key, .unavailable(reason: reason), askedAt: wallSeconds))
+      state.epoch = RequestState.notAdmitted
+      return false
+    }
   }
 
   /// Admits with the result that the exchange holds, if any.
@@ -70,7 +110,7 @@ extension Exchange {
       let table = policy.introspection
     else { return }
     intent.issuer = Array(table.provider(state.trace.providerIndex).name.utf8)
-    intent.subject = Array((answer.subject ?? "").utf8.prefix(AuditIntent.subjectBytesMax))
+    intent.subject = Array((answer.subject?.text ?? "").utf8.prefix(AuditIntent.subjectBytesMax))
   }
 
   /// The exchange ends: nothing waits for the answer any more.

@@ -16,6 +16,8 @@ struct ExchangeMachine: Equatable {
     case admitting
     /// Admission waits for the introspection endpoint.
     case awaitingIntrospection
+    /// A write's body took long to arrive: the introspection endpoint is asked again.
+    case repeatingIntrospection
     /// A form for an endpoint of the gateway itself is read.
     case collectingForm
     /// A file has to be written before the form can be answered.
@@ -171,7 +173,7 @@ struct ExchangeMachine: Equatable {
   var wait: Wait {
     switch (response, request) {
     case (.none, .admitting), (.none, .sending), (.none, .closed), (.finished, _): .nothing
-    case (.none, .awaitingIntrospection): .introspection
+    case (.none, .awaitingIntrospection), (.none, .repeatingIntrospection): .introspection
     case (.none, .bufferingBody), (.none, .awaitingBody), (.none, .collectingForm): .requestBody
     case (.none, .awaitingGrant): .grant
     case (.none, .awaitingIntent): .intent

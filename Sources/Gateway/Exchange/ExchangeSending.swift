@@ -14,7 +14,11 @@ extension Exchange {
   func bufferBody(_ connection: DownstreamConnection) {
     while true {
       switch fill(connection) {
-      case .bytes: if request.isBodyBuffered { return handle(.bodyBuffered, connection) }
+      case .bytes:
+        if request.isBodyBuffered {
+          if introspection != nil, introspectAgain(connection) { return }
+          return handle(.bodyBuffered, connection)
+        }
       case .rejected(let fault): return handle(.bodyRejected(fault), connection)
       case .exhausted: break
       }

@@ -23,6 +23,8 @@ extension ExchangeMachine {
 
     // Before the first byte
     case (.bodyBuffered, .bufferingBody, .none): return bodyBuffered()
+    case (.introspectionStarted, .bufferingBody, .none): return enter(.repeatingIntrospection)
+    case (.introspectionFinished, .repeatingIntrospection, .none): return bodyBuffered()
     case (.intentDurable, .awaitingIntent, .none): return enter(.connecting, .acquire(fresh: false))
     case (.intentFailed, .awaitingIntent, .none): return fail(.auditUnavailable)
     case (.queued, .connecting, .none): return enter(.queued)
@@ -76,7 +78,8 @@ extension ExchangeMachine {
       return downstreamClosed()
 
     // Deadlines: the fault is with the side that is waited for.
-    case (.deadlinePassed, .awaitingIntrospection, .none): return fail(.introspectionTimedOut)
+    case (.deadlinePassed, .awaitingIntrospection, .none), (.deadlinePassed, .repeatingIntrospection, .none):
+      return fail(.introspectionTimedOut)
     case (.deadlinePassed, .bufferingBody, .none), (.deadlinePassed, .awaitingBody, .none),
       (.deadlinePassed, .collectingForm, .none):
       return fail(.bodyTimedOut)

@@ -15,6 +15,8 @@ struct RequestState: ~Copyable {
   var snapshot: Snapshot?
   /// The worker's epoch when it was last admitted. If that has changed, admission is repeated before anything is sent.
   var epoch = 0
+  /// Equals no worker's epoch.
+  static var notAdmitted: Int { -1 }
   var trace = AdmissionTrace()
   var admission: Admission?
   /// When its token expires, according to the last admission.

@@ -11,9 +11,12 @@ final class IntrospectionPort {
   final class Question {
     let key: Digest
     let provider: IntrospectionProvider
+    /// Who asked first.
+    let caller: Caller
     fileprivate let state: IntrospectionState
     fileprivate let metrics: IntrospectionMetrics
-    fileprivate let address: PeerAddress
+    /// Whether the token was admitted before.
+    fileprivate let isKnown: Bool
     fileprivate let askedAt: UnixSeconds
     /// Monotonic nanoseconds.
     fileprivate let startedAt: Int64
@@ -21,13 +24,14 @@ final class IntrospectionPort {
 
     fileprivate init(
       _ key: Digest, _ provider: IntrospectionProvider, _ state: IntrospectionState, _ metrics: IntrospectionMetrics,
-      _ address: PeerAddress, askedAt: UnixSeconds, startedAt: Int64, for exchange: Exchange
+      _ caller: Caller, isKnown: Bool, askedAt: UnixSeconds, startedAt: Int64, for exchange: Exchange
     ) {
       self.key = key
       self.provider = provider
       self.state = state
       self.metrics = metrics
-      self.address = address
+      self.caller = caller
+      self.isKnown = isKnown
       self.askedAt = askedAt
       self.startedAt = startedAt
       waiters = [exchange]
@@ -44,9 +48,8 @@ final class IntrospectionPort {
   }
 
   private let service: IntrospectionService
-  private let completions: CompletionPort<Question, IntrospectionResult>
+  private let completions: CompletionPort<Question, IntrospectionReport>
   private var questions: [Digest: Question] = [:]
-  private var limits = IntrospectionLimits()
   private let metrics: LoopMetrics
   private let report: @Sendable (String) -> Void
 
@@ -64,10 +67,10 @@ final class IntrospectionPort {
   ///
   /// - Parameters:
   ///   - token: the token's bytes.
-  ///   - address: of the caller, for whom new questions are limited.
+  ///   - caller: for whom questions about tokens that were not admitted before are limited.
   ///   - now: monotonic nanoseconds.
   func ask(
-    _ pending: PendingToken, _ token: [UInt8], _ provider: IntrospectionProvider, from address: PeerAddress,
+    _ pending: PendingToken, _ token: [UInt8], _ provider: IntrospectionProvider, from caller: Caller,
     at wall: UnixSeconds, now: Int64, for exchange: Exchange
   ) -> Start {
     if let question = questions[pending.key] {
@@ -75,43 +78,53 @@ final class IntrospectionPort {
       return .waiting(question)
     }
     let milliseconds = now / 1_000_000
-    guard limits.allows(address, now: milliseconds) else {
-      return .unavailable(reason: "introspection \(provider.name): too many unknown tokens from this address")
-    }
     let state = service.state(of: provider)
     let counts = metrics.introspection(provider.name)
-    switch state.breaker.admit(isRead: true, now: milliseconds) {
-    case .pass, .probe: break
-    case .reject:
-      return .unavailable(reason: "introspection \(provider.name): not asked, after repeated faults of the endpoint")
+    let isKnown = state.wasAdmitted(pending.key, now: milliseconds)
+    guard isKnown || service.takeQuestion(caller.address, now: milliseconds) else {
+      counts.unasked.add()
+      return .unavailable(reason: "introspection \(provider.name): too many unknown tokens from this address")
     }
     let question = Question(
-      pending.key, provider, state, counts, address, askedAt: wall, startedAt: now, for: exchange)
-    let (ticket, queue) = (completions.ticket(for: question), completions.queue)
-    guard state.client.ask(token, completion: { queue.complete(ticket, IntrospectionResult($0)) }) else {
-      completions.withdraw(ticket)
-      state.breaker.probeEnded(now: milliseconds)
-      return .unavailable(reason: "introspection \(provider.name): too many questions are waiting")
+      pending.key, provider, state, counts, caller, isKnown: isKnown, askedAt: wall, startedAt: now, for: exchange)
+    if let reason = send(question, token, milliseconds) {
+      if !isKnown { service.giveBackQuestion(caller.address) }
+      counts.unasked.add()
+      return .unavailable(reason: "introspection \(provider.name): \(reason)")
     }
-    limits.asked(address, now: milliseconds)
     counts.asked.add()
     questions[pending.key] = question
     return .waiting(question)
+  }
+
+  /// Returns why the question is not asked; nil: it is.
+  private func send(_ question: Question, _ token: [UInt8], _ now: Int64) -> String? {
+    let breaker = question.state.breaker(isKnown: question.isKnown)
+    switch breaker.admit(isRead: true, now: now) {
+    case .pass, .probe: break
+    case .reject: return "not asked, after repeated faults of the endpoint"
+    }
+    let (ticket, queue) = (completions.ticket(for: question), completions.queue)
+    let isTaken = question.state.client.ask(
+      token, from: QuestionSource(question.caller.address), isKnown: question.isKnown
+    ) { reply in queue.complete(ticket, IntrospectionReport(reply)) }
+    guard !isTaken else { return nil }
+    completions.withdraw(ticket)
+    breaker.probeEnded(now: now)
+    return IntrospectionClient.fullMessage
   }
 
   /// Delivers answers to the exchanges that wait for them. Call it whenever the loop is woken.
   ///
   /// - Parameters:
   ///   - now: monotonic nanoseconds.
-  ///   - remember: puts an answer into the loop's cache.
-  func deliver(
-    now: Int64, _ remember: (_ settled: SettledIntrospection, _ askedAt: UnixSeconds, IntrospectionProvider) -> Void
-  ) {
-    completions.deliver { question, result in
+  ///   - judge: puts an answer into the loop's cache, and returns what it says about its token.
+  func deliver(now: Int64, _ judge: (SettledIntrospection, Question) -> TokenStanding) {
+    completions.deliver { question, report in
       questions[question.key] = nil
-      note(result, question, now)
-      let settled = SettledIntrospection(key: question.key, result)
-      remember(settled, question.askedAt, question.provider)
+      note(report, question, now)
+      let settled = SettledIntrospection(key: question.key, report.result, askedAt: question.askedAt)
+      note(judge(settled, question), question, now)
       for exchange in question.waiters { exchange.introspectionSettled(settled) }
       question.waiters = []
     }
@@ -120,22 +133,34 @@ final class IntrospectionPort {
   /// The number of questions under way.
   var questionCount: Int { questions.count }
 
-  private func note(_ result: IntrospectionResult, _ question: Question, _ now: Int64) {
+  private func note(_ standing: TokenStanding, _ question: Question, _ now: Int64) {
+    switch standing {
+    case .admitted:
+      question.state.admitted(question.key, now: now / 1_000_000)
+      if !question.isKnown { service.giveBackQuestion(question.caller.address) }
+    case .refused: question.state.refused(question.key)
+    case .unknown: break
+    }
+  }
+
+  private func note(_ report: IntrospectionReport, _ question: Question, _ now: Int64) {
+    let milliseconds = now / 1_000_000
+    let breaker = question.state.breaker(isKnown: question.isKnown)
+    guard report.wasAsked else {
+      question.metrics.unasked.add()
+      return breaker.probeEnded(now: milliseconds)
+    }
     question.metrics.latency.observe(now - question.startedAt)
-    switch result {
-    case .active:
-      question.state.breaker.succeeded()
-      limits.wasActive(question.address)
+    switch report.result {
+    case .active: breaker.succeeded()
     case .inactive:
-      question.state.breaker.succeeded()
+      breaker.succeeded()
       question.metrics.inactive.add()
     case .unavailable(let reason):
-      let milliseconds = now / 1_000_000
-      question.state.breaker.failed(now: milliseconds, jitter: .random(in: 0..<1))
+      breaker.failed(now: milliseconds, jitter: .random(in: 0..<1))
       question.metrics.faults.add()
-      limits.wasActive(question.address)
       if question.state.mayReport(milliseconds) {
-        report(
+        self.report(
           "introspection \(question.provider.name): \(question.provider.url): \(reason); requests with its tokens get 503"
         )
       }
@@ -143,40 +168,20 @@ final class IntrospectionPort {
   }
 }
 
-/// Bounds questions about tokens that turn out not to be active, by address, or /64 of IPv6: each has 100, and
-/// regains two a second.
-///
-/// A question counts from when it is asked, so that many at once are bounded, too; an answer that says `active` gives it
-/// back.
-struct IntrospectionLimits {
-  private static let burst: Int64 = 100
-  private static let millisecondsEach: Int64 = 500
-  private static let entriesMax = 10_000
-
-  /// Monotonic milliseconds when each address has all its questions again.
-  private var fullAt: [PeerAddress: Int64] = [:]
-
-  func allows(_ address: PeerAddress, now: Int64) -> Bool {
-    guard let time = fullAt[address.host] else { return true }
-    return time - now <= Self.millisecondsEach * (Self.burst - 1)
-  }
-
-  mutating func asked(_ address: PeerAddress, now: Int64) {
-    let address = address.host
-    if fullAt.count >= Self.entriesMax { fullAt = fullAt.filter { $0.value > now } }
-    // Full of addresses that ask: the oldest are forgotten, so that new ones are limited.
-    if fullAt.count >= Self.entriesMax { fullAt.removeAll() }
-    fullAt[address] = max(fullAt[address] ?? now, now) + Self.millisecondsEach
-  }
-
-  mutating func wasActive(_ address: PeerAddress) {
-    if let time = fullAt[address.host] { fullAt[address.host] = time - Self.millisecondsEach }
+extension QuestionSource {
+  /// Addresses that limits count as one are one source.
+  fileprivate init(_ address: PeerAddress) {
+    switch address.host {
+    case .ip(let address): self.init(high: address.high, low: address.low)
+    // Not an address of a host: the last of multicast.
+    case .unix, .unknown: self.init(high: .max, low: .max)
+    }
   }
 }
 
 /// One loop's counts about one provider: written by the loop alone.
 final class IntrospectionMetrics: Sendable {
-  /// Questions sent to the endpoint.
+  /// Questions for the endpoint.
   let asked = Counter()
   /// Requests that a remembered answer has admitted.
   let hits = Counter()
@@ -184,5 +189,7 @@ final class IntrospectionMetrics: Sendable {
   let inactive = Counter()
   /// Questions without a usable answer.
   let faults = Counter()
+  /// Questions that the endpoint did not get: because of a limit, a full queue, or the breaker.
+  let unasked = Counter()
   let latency = Histogram()
 }

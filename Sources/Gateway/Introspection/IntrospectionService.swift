@@ -5,13 +5,24 @@ import Synchronization
 import System
 import Upstream
 
-/// What all loops share about introspection providers: the threads that ask them, and their breakers.
+/// What all loops share about introspection providers: the threads that ask them, their breakers, and the limits of
+/// addresses.
 final class IntrospectionService: Sendable {
   /// By definition: a changed one starts with an empty state.
   private let states = Mutex<[Digest: IntrospectionState]>([:])
+  private let limits = Mutex(IntrospectionLimits())
   private let transfers: BackgroundTransfers
 
   init(_ transfers: BackgroundTransfers) { self.transfers = transfers }
+
+  /// Takes a question about an unknown token; false: the address has none left.
+  ///
+  /// - Parameter now: monotonic milliseconds, as for all functions here.
+  func takeQuestion(_ address: PeerAddress, now: Int64) -> Bool {
+    limits.withLock { $0.take(address, now: now) }
+  }
+
+  func giveBackQuestion(_ address: PeerAddress) { limits.withLock { $0.giveBack(address) } }
 
   /// The state of a provider, made at the first call.
   func state(of provider: IntrospectionProvider) -> IntrospectionState {
@@ -25,16 +36,34 @@ final class IntrospectionService: Sendable {
   }
 }
 
-/// One provider's threads and breaker.
+/// One provider's threads, breakers and admitted tokens.
 final class IntrospectionState: Sendable {
   let client: IntrospectionClient
-  let breaker = UpstreamState(BreakerBounds(failuresMax: 5, openMilliseconds: 1_000, openMillisecondsMax: 30_000))
+  private static let breakerBounds = BreakerBounds(
+    failuresMax: 5, openMilliseconds: 1_000, openMillisecondsMax: 30_000)
+  /// Two: unknown tokens on which the endpoint fails open no breaker for clients.
+  private let knownBreaker = UpstreamState(breakerBounds)
+  private let unknownBreaker = UpstreamState(breakerBounds)
+  private let admittedTokens = Mutex(AdmittedTokens())
   private let reportDue = Atomic<Int64>(0)
   private static let reportMilliseconds: Int64 = 10_000
 
   init(_ provider: IntrospectionProvider, _ transfers: BackgroundTransfers) {
     client = IntrospectionClient(IntrospectionEndpoint(provider), transfers)
   }
+
+  func breaker(isKnown: Bool) -> UpstreamState { isKnown ? knownBreaker : unknownBreaker }
+
+  /// The one that is not closed, if any.
+  var breakerPhase: BreakerPhase {
+    knownBreaker.breakerPhase == .closed ? unknownBreaker.breakerPhase : knownBreaker.breakerPhase
+  }
+
+  func wasAdmitted(_ key: Digest, now: Int64) -> Bool { admittedTokens.withLock { $0.contains(key, now: now) } }
+
+  func admitted(_ key: Digest, now: Int64) { admittedTokens.withLock { $0.insert(key, now: now) } }
+
+  func refused(_ key: Digest) { admittedTokens.withLock { $0.remove(key) } }
 
   /// Whether a fault may be reported now: one every 10 s.
   func mayReport(_ now: Int64) -> Bool {
@@ -55,11 +84,23 @@ extension IntrospectionEndpoint {
   }
 }
 
+/// A result, and whether it tells anything about the endpoint.
+struct IntrospectionReport: Sendable {
+  let result: IntrospectionResult
+  /// false: the question did not get through the queue.
+  let wasAsked: Bool
+
+  init(_ reply: IntrospectionReply) {
+    result = IntrospectionResult(reply)
+    if case .notAsked = reply { wasAsked = false } else { wasAsked = true }
+  }
+}
+
 extension IntrospectionResult {
   /// Only a response with status 200 says anything about a token; everything else is a fault of the endpoint.
   init(_ reply: IntrospectionReply) {
     switch reply {
-    case .failed(let message): self = .unavailable(reason: message)
+    case .failed(let message), .notAsked(let message): self = .unavailable(reason: message)
     case .answered(status: 200, let body):
       do throws(IntrospectionFault) {
         self = try IntrospectionAnswer.read(body).map(IntrospectionResult.active) ?? .inactive

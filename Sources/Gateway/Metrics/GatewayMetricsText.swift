@@ -130,6 +130,7 @@ extension PrometheusText {
       ("hits", "Requests that a remembered answer has admitted.", \.hits),
       ("inactive", "Answers that the token is not active.", \.inactive),
       ("faults", "Questions without a usable answer.", \.faults),
+      ("unasked", "Questions dropped because of a limit, a full queue or the breaker.", \.unasked),
     ]
     for (key, help, count) in counts {
       let name = "blnk_gateway_introspection_\(key)_total"

@@ -89,7 +89,7 @@ final class GatewayState: Sendable {
     var readings: [String: IntrospectionReading] = [:]
     for provider in policyInForce.generation.policy.introspection?.providers ?? [] {
       readings[provider.name] = IntrospectionReading(
-        name: provider.name, breaker: introspection.state(of: provider).breaker.breakerPhase)
+        name: provider.name, breaker: introspection.state(of: provider).breakerPhase)
     }
     for loop in loops {
       for (name, metrics) in loop.metrics.introspections {
@@ -182,6 +182,7 @@ struct IntrospectionReading {
   private(set) var hits = 0
   private(set) var inactive = 0
   private(set) var faults = 0
+  private(set) var unasked = 0
   private(set) var latency = HistogramReading()
 
   init(name: String, breaker: BreakerPhase? = nil) {
@@ -194,6 +195,7 @@ struct IntrospectionReading {
     hits += metrics.hits.current
     inactive += metrics.inactive.current
     faults += metrics.faults.current
+    unasked += metrics.unasked.current
     latency += metrics.latency.reading
   }
 

@@ -70,7 +70,7 @@ extension Policy {
             ask?(provider, pending.token.map { bytes[$0] })
             ?? .unavailable(reason: "not asked: its secret was not read")
           answer = Explanation.Step(result, of: provider)
-          caches.introspected.held = SettledIntrospection(key: pending.key, result)
+          caches.introspected.held = SettledIntrospection(key: pending.key, result, askedAt: now)
           principal = try authenticate(
             parser.head, bytes.span, from: nil, at: now, &caches, noting: &trace
           ).requirePrincipal()
@@ -299,16 +299,18 @@ extension Explanation.Step {
     case .active(let answer):
       isPassed = true
       let texts: [(String, String?)] = [
-        ("client_id", answer.clientID), ("sub", answer.subject), ("iss", answer.issuer),
-        ("aud", answer.audiences?.joined(separator: " ")), ("scope", answer.scopes.joined(separator: " ")),
+        ("client_id", answer.clientID?.text), ("sub", answer.subject?.text), ("iss", answer.issuer?.text),
+        ("aud", answer.audiences?.map(\.text).joined(separator: " ")),
+        ("scope", answer.scopes.map(\.text).joined(separator: " ")),
         ("exp", answer.expiry.map { String($0) }), ("iat", answer.issuedAt.map { String($0) }),
       ]
       let known = texts.compactMap { key, text in text.map { "\(key) \"\(Self.escaped($0))\"" } }
       text = "\(provider.name) answers active: \(known.joined(separator: ", "))"
     case .inactive:
       isPassed = false
-      let hint = provider.audience == nil ? "" : " (Keycloak 26.6.2 and later: also if \"client_id\" is not in its aud)"
-      text = "\(provider.name) answers that the token is not active\(hint)"
+      text =
+        "\(provider.name) answers that the token is not active (servers may hide other clients' tokens: Keycloak 26.6.2 and "
+        + "later those without \"client_id\" in their aud; Glewlwyd all, without \"introspection-revocation-auth-scope\")"
     case .unavailable(let reason):
       isPassed = false
       text = "\(provider.name): \(reason)"

@@ -282,9 +282,11 @@ final class Worker: EventHandler, EventLoopDelegate {
   }
 
   private func deliverIntrospections() {
-    introspection?.deliver(now: loop.nowNanoseconds) { settled, askedAt, provider in
-      let now = UnixSeconds(loop.wallMicroseconds / 1_000_000)
-      tokenCaches.introspected.insert(settled, askedAt: askedAt, at: now, secondsMax: provider.cacheSeconds)
+    introspection?.deliver(now: loop.nowNanoseconds) { settled, question in
+      let (now, provider) = (UnixSeconds(loop.wallMicroseconds / 1_000_000), question.provider)
+      let standing = snapshot.policy.standing(settled.result, by: provider, from: question.caller, at: now)
+      tokenCaches.introspected.insert(settled, standing, at: now, secondsMax: provider.cacheSeconds)
+      return standing
     }
   }
 

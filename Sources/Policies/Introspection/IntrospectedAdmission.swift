@@ -40,13 +40,13 @@ extension Policy {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reading: AddressReading, from caller: Caller?,
     at now: UnixSeconds, _ cache: inout IntrospectedTokens, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Authentication {
+    cache.beginAdmission()
     let presented = try presentedToken(
       head, bytes, hasTokenInQuery: reading.parameters.hasToken,
       coreKeyConflicts: reading.addressing.coreKeyConflictsWithAuthorization)
     let token = bytes.extracting(presented)
     guard let introspection, let index = introspection.provider(for: token) else { throw .tokenUnknown }
     trace.providerIndex = index
-    cache.refusal = nil
     guard introspection.revoked.isEmpty || !introspection.revoked.contains(SHA256.digest(of: token)) else {
       throw .tokenRevoked
     }
@@ -55,24 +55,73 @@ extension Policy {
     let seconds =
       mayWrite(head, bytes, reading.addressing.corePath)
       ? entry.provider.cacheWriteSeconds : entry.provider.cacheSeconds
-    switch cache.result(of: key, at: now, secondsMax: seconds) {
+    guard let settled = cache.result(of: key, at: now, secondsMax: seconds) else {
+      if let answer = cache.refusedAnswer(about: key, at: now) {
+        var attempt = trace
+        _ = try principal(answer, entry, index, from: caller, at: now, &cache.refusal, noting: &attempt)
+        // The policy has changed: the answer would admit the token now, and is too old for that.
+      }
+      return .pending(PendingToken(key: key, provider: index, token: presented))
+    }
+    switch settled.result {
     case .active(let answer):
-      let principal = try principal(answer, entry, index, at: now, &cache.refusal, noting: &trace)
-      guard !clients.isRevoked(Int(principal.clientIndex)) else { throw .tokenRevoked }
-      if let caller { try clients.check(caller, Int(principal.clientIndex)) }
-      cache.use(answer, key)
+      let principal = try principal(answer, entry, index, from: caller, at: now, &cache.refusal, noting: &trace)
+      cache.use(settled)
       return .principal(principal)
     case .inactive: throw .tokenUnknown
     case .unavailable: throw .introspectionUnavailable
-    case nil: return .pending(PendingToken(key: key, provider: index, token: presented))
     }
   }
+
+  /// What an answer that has just arrived says about its token, whatever is requested with it.
+  ///
+  /// - Parameters:
+  ///   - provider: which was asked, perhaps under an earlier policy.
+  ///   - caller: for whom it was asked.
+  package func standing(
+    _ result: IntrospectionResult, by provider: IntrospectionProvider, from caller: Caller, at now: UnixSeconds
+  ) -> TokenStanding {
+    switch result {
+    case .unavailable: return .unknown
+    case .inactive: return .refused
+    case .active(let answer):
+      guard let index = introspection?.index(of: provider), let entry = introspection?.entries[Int(index)] else {
+        return .unknown
+      }
+      var (refusal, trace) = (AnswerRefusal?.none, AdmissionTrace())
+      let principal = try? principal(answer, entry, index, from: caller, at: now, &refusal, noting: &trace)
+      return principal == nil ? .refused : .admitted
+    }
+  }
+
+  /// The question to repeat for a request that `settled` has admitted; nil: the answer still counts, or the policy has
+  /// another provider for the token, so that the answer admits nothing any more.
+  ///
+  /// Only a write asks again: while its body was on the way, the token may have been revoked.
+  package func questionToRepeat(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, after settled: SettledIntrospection, at now: UnixSeconds
+  ) -> PendingToken? {
+    let reading = AddressReading(head, bytes)
+    guard let introspection,
+      let presented = try? presentedToken(
+        head, bytes, hasTokenInQuery: reading.parameters.hasToken,
+        coreKeyConflicts: reading.addressing.coreKeyConflictsWithAuthorization),
+      let index = introspection.provider(for: bytes.extracting(presented))
+    else { return nil }
+    let key = introspection.key(of: bytes.extracting(presented), askedAt: index)
+    let seconds = max(Self.uploadSecondsMax, introspection.provider(index).cacheWriteSeconds)
+    guard key == settled.key, !settled.isFresh(at: now, secondsMax: seconds) else { return nil }
+    return PendingToken(key: key, provider: index, token: presented)
+  }
+
+  /// How old an answer may be when the body of its write has arrived, even if `cache_write_s` is less.
+  private static var uploadSecondsMax: Int { 2 }
 
   // MARK: Details
 
   private func principal(
-    _ answer: IntrospectionAnswer, _ entry: IntrospectionTable.Entry, _ index: Int32, at now: UnixSeconds,
-    _ refusal: inout AnswerRefusal?, noting trace: inout AdmissionTrace
+    _ answer: IntrospectionAnswer, _ entry: IntrospectionTable.Entry, _ index: Int32, from caller: Caller?,
+    at now: UnixSeconds, _ refusal: inout AnswerRefusal?, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Principal {
     let client: Int32
     do throws(AnswerRefusal) {
@@ -84,6 +133,8 @@ extension Policy {
       refusal = error
       throw error.rejection
     }
+    guard !clients.isRevoked(Int(client)) else { throw .tokenRevoked }
+    if let caller { try clients.check(caller, Int(client)) }
     var granted = ScopeSet()
     for scope in answer.scopes {
       if let set = entry.scopes[scope] { granted.formUnion(set) }

@@ -1,3 +1,5 @@
+package import Bytes
+
 /// Why an introspection endpoint's answer cannot be used. The message quotes nothing of the answer.
 package struct IntrospectionFault: Error, Equatable, Sendable {
   package let message: String
@@ -7,12 +9,12 @@ package struct IntrospectionFault: Error, Equatable, Sendable {
 ///
 /// Bound: `textBytesMax` bytes of text.
 package final class IntrospectionAnswer: Sendable {
-  package let clientID: String?
-  package let subject: String?
-  package let issuer: String?
+  package let clientID: ByteText?
+  package let subject: ByteText?
+  package let issuer: ByteText?
   /// nil: the answer has no `aud`.
-  package let audiences: [String]?
-  package let scopes: [String]
+  package let audiences: [ByteText]?
+  package let scopes: [ByteText]
   /// Seconds since 1970, like the other times.
   package let expiry: Int64?
   package let notBefore: Int64?
@@ -66,11 +68,11 @@ package final class IntrospectionAnswer: Sendable {
 /// The members read so far.
 private struct Reader {
   var isActive: Bool?
-  var clientID: String?
-  var subject: String?
-  var issuer: String?
-  var audiences: [String]?
-  var scopes: [String] = []
+  var clientID: ByteText?
+  var subject: ByteText?
+  var issuer: ByteText?
+  var audiences: [ByteText]?
+  var scopes: [ByteText] = []
   var expiry: Int64?
   var notBefore: Int64?
   var issuedAt: Int64?
@@ -82,15 +84,15 @@ private struct Reader {
   mutating func read(_ member: JSONMember) throws(IntrospectionFault) {
     let (key, value) = (member.key, member.node.value)
     if case .null = value, key != "active" { return }
-    switch key {
+    switch ByteText(key) {
     case "active":
       guard case .bool(let flag) = value else { throw Self.fault(key, "true or false") }
       isActive = flag
-    case "client_id": clientID = try text(value, key)
-    case "sub": subject = try text(value, key)
-    case "iss": issuer = try text(value, key)
+    case "client_id": clientID = ByteText(try text(value, key))
+    case "sub": subject = ByteText(try text(value, key))
+    case "iss": issuer = ByteText(try text(value, key))
     case "aud": audiences = try texts(value, key)
-    case "scope": scopes = try text(value, key).split(separator: " ").map(String.init)
+    case "scope": scopes = try text(value, key).split(separator: " ").map { ByteText(String($0)) }
     case "exp": expiry = try time(value, key, .down)
     case "nbf": notBefore = try time(value, key, .up)
     case "iat": issuedAt = try time(value, key, .down)
@@ -107,12 +109,12 @@ private struct Reader {
   }
 
   /// RFC 7519 §4.1.3: one string, or a list of strings.
-  private mutating func texts(_ value: JSONNode.Value, _ key: String) throws(IntrospectionFault) -> [String] {
-    guard case .array(let elements) = value else { return [try text(value, key)] }
-    var texts: [String] = []
+  private mutating func texts(_ value: JSONNode.Value, _ key: String) throws(IntrospectionFault) -> [ByteText] {
+    guard case .array(let elements) = value else { return [ByteText(try text(value, key))] }
+    var texts: [ByteText] = []
     for element in elements {
       guard case .string = element.value else { throw Self.fault(key, "a string or a list of strings") }
-      texts.append(try text(element.value, key))
+      texts.append(ByteText(try text(element.value, key)))
       // So that a list of empty strings is bounded, too.
       textBytes += 16
     }
@@ -183,6 +185,12 @@ extension IntrospectionAnswer {
   /// tokens and ID tokens can be active, too.
   private static func isAccessToken(_ use: String) -> Bool {
     let known = ["bearer", "access_token", "access-token", "access", "at+jwt", "application/at+jwt", "jwt"]
-    return known.contains(use.lowercased())
+    return known.contains { $0.utf8.elementsEqual(use.utf8.lazy.map(\.asciiLowercased)) }
+  }
+}
+
+extension UInt8 {
+  fileprivate var asciiLowercased: UInt8 {
+    (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) ? self | 0x20 : self
   }
 }

@@ -1,3 +1,4 @@
+package import Bytes
 package import Digests
 
 /// Another OAuth server whose opaque tokens the gateway accepts after asking it (RFC 7662): an entry of `introspection`
@@ -13,15 +14,15 @@ package struct IntrospectionProvider: Sendable {
   /// Whether tokens without a known prefix belong to this provider.
   package var isDefault = false
   /// Must be in `aud`; nil: not checked.
-  package var audience: String?
+  package var audience: ByteText?
   /// Must be `iss`; nil: not checked.
-  package var issuer: String?
+  package var issuer: ByteText?
   /// What each of the server's scopes allows.
-  package var scopes: [String: [Scope]] = [:]
+  package var scopes: [ByteText: [Scope]] = [:]
   /// Names of clients, by the `client_id` of a token.
-  package var clientsByID: [String: String] = [:]
+  package var clientsByID: [ByteText: String] = [:]
   /// Names of clients, by the `sub` of a token.
-  package var clientsBySubject: [String: String] = [:]
+  package var clientsBySubject: [ByteText: String] = [:]
   package var cacheSeconds = 10
   package var cacheWriteSeconds = 0
   package var caBundle: PEMFile?
@@ -102,7 +103,7 @@ extension IntrospectionProvider {
       audience.note("every active token of this server counts, whichever service it was issued for")
     } else {
       guard let text = audience.label(byteCountMax: 1_024) else { return nil }
-      self.audience = text
+      self.audience = ByteText(text)
     }
     if url.hasSuffix("/protocol/openid-connect/token/introspect") {
       members["url"]?.note(
@@ -111,7 +112,7 @@ extension IntrospectionProvider {
     }
     if let field = members["issuer"], !field.isNull {
       guard let text = field.label(byteCountMax: 1_024) else { return nil }
-      issuer = text
+      issuer = ByteText(text)
     }
     clientsByID = clients["by_client_id"]?.clientMap() ?? [:]
     clientsBySubject = clients["by_sub"]?.clientMap() ?? [:]
@@ -156,17 +157,17 @@ extension Field {
     }
   }
 
-  fileprivate func scopeMap() -> [String: [Scope]]? {
+  fileprivate func scopeMap() -> [ByteText: [Scope]]? {
     guard let entries = entries() else { return nil }
     guard (1...256).contains(entries.count) else { return fail("must map 1 to 256 scopes of the server") }
-    var map: [String: [Scope]] = [:]
+    var map: [ByteText: [Scope]] = [:]
     for (name, field) in entries {
       guard (1...256).contains(name.utf8.count), !name.contains(" ") else {
         field.error("the name of a scope must have 1 to 256 bytes and no space")
         continue
       }
       guard let fields = field.elements() else { continue }
-      map[name] = fields.compactMap { field in
+      map[ByteText(name)] = fields.compactMap { field in
         guard let text = field.string() else { return nil }
         return Scope(text) ?? field.fail(scopeRule)
       }
@@ -175,10 +176,10 @@ extension Field {
   }
 
   /// Values are names of entries in `clients.json`, which are read later.
-  fileprivate func clientMap() -> [String: String]? {
+  fileprivate func clientMap() -> [ByteText: String]? {
     guard let entries = entries() else { return nil }
     guard entries.count <= 10_000 else { return fail("must have at most 10000 entries") }
-    var map: [String: String] = [:]
+    var map: [ByteText: String] = [:]
     for (name, field) in entries {
       guard (1...1_024).contains(name.utf8.count) else {
         field.error("the key must have 1 to 1024 bytes")
@@ -189,7 +190,7 @@ extension Field {
         field.error("a client name \(nameRule)")
         continue
       }
-      map[name] = text
+      map[ByteText(name)] = text
     }
     return map
   }

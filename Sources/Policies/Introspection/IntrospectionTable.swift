@@ -1,3 +1,4 @@
+import Bytes
 import Digests
 import OAuth
 
@@ -5,10 +6,10 @@ import OAuth
 package struct IntrospectionTable: Sendable {
   struct Entry {
     let provider: IntrospectionProvider
-    let scopes: [String: ScopeSet]
+    let scopes: [ByteText: ScopeSet]
     /// Client indices.
-    let byClientID: [String: Int32]
-    let bySubject: [String: Int32]
+    let byClientID: [ByteText: Int32]
+    let bySubject: [ByteText: Int32]
   }
 
   let entries: [Entry]
@@ -54,6 +55,11 @@ package struct IntrospectionTable: Sendable {
 
   package func provider(_ index: Int32) -> IntrospectionProvider { entries[Int(index)].provider }
 
+  /// The index of a provider; nil: the table has none with its definition.
+  func index(of provider: IntrospectionProvider) -> Int32? {
+    entries.firstIndex { $0.provider.definition == provider.definition }.map(Int32.init)
+  }
+
   /// The only provider that may be asked about a token; nil: none.
   func provider(for token: Span<UInt8>) -> Int32? {
     guard token.count <= Self.tokenBytesMax, !Self.ownPrefixBytes.contains(where: { begins(token, with: $0) }) else {
@@ -94,18 +100,18 @@ extension Policy {
         ("by_sub", provider.clientsBySubject, entry.bySubject),
       ]
       for (key, names, known) in maps {
-        for (name, client) in names.sorted(by: { $0.key < $1.key }) where known[name] == nil {
+        for (name, client) in names.sorted(by: { $0.key.text < $1.key.text }) where known[name] == nil {
           log.append(
             Finding(
-              .warning, file: file, keyPath: "\(path).clients.\(key).\(name)",
+              .warning, file: file, keyPath: "\(path).clients.\(key).\(name.text)",
               message: "there is no client \"\(client)\"; its tokens are rejected until clients.json has it"))
         }
       }
-      for (name, allowed) in provider.scopes.sorted(by: { $0.key < $1.key }) {
+      for (name, allowed) in provider.scopes.sorted(by: { $0.key.text < $1.key.text }) {
         for scope in allowed where scopes.set(of: scope) == nil {
           log.append(
             Finding(
-              .warning, file: file, keyPath: "\(path).scopes.\(name)",
+              .warning, file: file, keyPath: "\(path).scopes.\(name.text)",
               message: "no route has the scope \"\(scope.text)\"\(suggestion(for: scope.text, among: scopes.names))"))
         }
       }

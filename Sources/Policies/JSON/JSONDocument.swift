@@ -31,15 +31,16 @@ final class JSONDocument {
     }
   }
 
-  /// Whether `string(at:)` equals `text`; makes no copy if the string has no escapes.
+  /// Whether `string(at:)` has the bytes of `text`; makes no copy if the string has no escapes.
   func string(at offset: Int, is text: some StringProtocol) -> Bool {
     var index = offset + 1
     for byte in text.utf8 {
-      guard bytes[index] != UInt8(ascii: "\\") else { return string(at: offset) == text }
+      guard bytes[index] != UInt8(ascii: "\\") else { return string(at: offset).utf8.elementsEqual(text.utf8) }
       guard bytes[index] == byte else { return false }
       index += 1
     }
-    return bytes[index] == UInt8(ascii: "\"") || bytes[index] == UInt8(ascii: "\\") && string(at: offset) == text
+    if bytes[index] == UInt8(ascii: "\"") { return true }
+    return bytes[index] == UInt8(ascii: "\\") && string(at: offset).utf8.elementsEqual(text.utf8)
   }
 
   /// Whether two keys are equal as strings, regardless of escapes and of Unicode composition.
