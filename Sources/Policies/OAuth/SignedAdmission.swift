@@ -31,7 +31,7 @@ extension Policy {
     let granted = verified.withScope { list in scopes.set(ofList: list) }
     let entry = SignedTokens.Entry(
       client: client, scopes: granted.intersection(clients.scopes(of: Int(client))), expiry: verified.expiresAt,
-      id: verified.id)
+      id: verified.id, grant: verified.grant)
     cache.insert(token, entry, under: identity)
     return try principal(of: entry, at: now, noting: &trace)
   }
