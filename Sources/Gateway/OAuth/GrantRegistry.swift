@@ -62,8 +62,8 @@ final class GrantRegistry: GrantMemory, Sendable {
   private static let pollSeconds = 1
   /// What is old is looked for in the first poll, and then every hour.
   private static let pollsPerCleaning = 3_600
-  /// Ids that loops forget in one poll.
-  private static let forgottenPerPollMax = 1_000
+  /// Ids that change while the locks are held, and that loops forget in one poll.
+  private static let changesPerLockMax = 1_000
   /// How long a revocation is kept after the last token that it revokes has expired: clocks may be wrong.
   private static let keptSeconds: Int64 = 172_800
   /// No token of a grant lives longer: the maxima of `refresh_token_s` and `access_token_s` together.
@@ -176,12 +176,20 @@ final class GrantRegistry: GrantMemory, Sendable {
   /// Revokes what a look into the folder has found. What a file has revoked stays revoked, even if the file can no longer
   /// be read.
   private func take(_ reading: RevocationFolder.Reading) {
+    let entries = Array(reading.entries)
+    // In parts, because loops may wait for the lock.
+    for start in stride(from: 0, to: entries.count, by: Self.changesPerLockMax) {
+      take(entries[start..<min(start + Self.changesPerLockMax, entries.count)])
+    }
+    state.withLock { $0.filesSeen = reading.seen }
+  }
+
+  private func take(_ entries: ArraySlice<(key: TokenID, value: Int64)>) {
     announcing.withLock { _ in
       let new = state.withLock { state in
-        state.filesSeen = reading.seen
         let limit = Self.limit(state.clock)
         var new: [TokenID] = []
-        for (id, expiry) in reading.entries where expiry >= limit {
+        for (id, expiry) in entries where expiry >= limit {
           if !state.isRevoked(id) { new.append(id) }
           state.others[id] = max(expiry, state.others[id] ?? 0)
         }
@@ -228,7 +236,7 @@ final class GrantRegistry: GrantMemory, Sendable {
       let (forgotten, emptyFiles) = state.withLock { state in
         var emptyFiles: [Int] = []
         let limit = Self.limit(state.clock)
-        let ids = state.expired.prefix(Self.forgottenPerPollMax)
+        let ids = state.expired.prefix(Self.changesPerLockMax)
         state.expired = state.expired.dropFirst(ids.count)
         let forgotten = ids.filter { id in
           if let file = state.own.forget(id, expiredBefore: limit) { emptyFiles.append(file) }
