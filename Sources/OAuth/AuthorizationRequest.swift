@@ -51,7 +51,8 @@ package struct AuthorizationRequest: Sendable {
 
   /// Scheme, host and port of a URL, in lower case and without the default port of https; empty: it has none.
   package static func origin(of url: String) -> String {
-    guard let colon = url.firstIndex(of: ":"), url[colon...].hasPrefix("://") else { return "" }
+    let end = url.firstIndex { ["/", "?", "#", "\\", ":"].contains($0) }
+    guard let colon = end, url[colon...].hasPrefix("://") else { return "" }
     let authority = url[colon...].dropFirst(3).prefix { !["/", "?", "#", "\\"].contains($0) }
     let origin = "\(url[..<colon])://\(authority)".lowercased()
     return origin.hasPrefix("https://") && origin.hasSuffix(":443") ? String(origin.dropLast(4)) : origin
