@@ -8,8 +8,10 @@ package struct AuthorizationRequest: Sendable {
   package let state: String?
   /// nil: the app does not use PKCE.
   package let challenge: Digest?
+  /// Scheme, host and port of the URL, in lower case; empty: it has none.
+  package let origin: String
 
-  /// - Parameter url: with a query; what comes before it does not matter.
+  /// - Parameter url: with a query; see `origin` for what comes before it.
   package init(url: String) throws(OAuthError) {
     let bytes = url.utf8
     guard let question = bytes.firstIndex(of: UInt8(ascii: "?")) else {
@@ -42,8 +44,18 @@ package struct AuthorizationRequest: Sendable {
     }
     self.client = client
     self.redirectURI = redirectURI
+    origin = Self.origin(of: url)
     state = form["state"]
     challenge = try Self.challenge(form)
+  }
+
+  /// Scheme, host and port of a URL, in lower case and without the default port of https; empty: it has none.
+  package static func origin(of url: String) -> String {
+    let end = url.firstIndex { ["/", "?", "#", "\\", ":"].contains($0) }
+    guard let colon = end, url[colon...].hasPrefix("://") else { return "" }
+    let authority = url[colon...].dropFirst(3).prefix { !["/", "?", "#", "\\"].contains($0) }
+    let origin = "\(url[..<colon])://\(authority)".lowercased()
+    return origin.hasPrefix("https://") && origin.hasSuffix(":443") ? String(origin.dropLast(4)) : origin
   }
 
   /// RFC 7636 §4.3: without a method the challenge is "plain", which shows the verifier to everyone who sees the URL.

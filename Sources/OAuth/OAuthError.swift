@@ -18,10 +18,19 @@ package struct OAuthError: Error, Equatable, Sendable {
   /// For the client's developer: ASCII without quotes, backslashes and control characters (RFC 6749 §5.2).
   package let description: String
   package var retryAfterSeconds: Int?
+  /// Of a code that was used before: what it gave must be revoked before this error is sent (RFC 6749 §4.1.2).
+  package var usedCode: TokenID?
 
   package init(_ code: Code, _ description: String) {
     self.code = code
     self.description = description
+  }
+
+  /// The code of this grant was used before.
+  package static func codeUsed(_ grant: TokenID) -> OAuthError {
+    var error = OAuthError(.invalidGrant, "The code was used before; the tokens that it gave are revoked.")
+    error.usedCode = grant
+    return error
   }
 
   package var status: Int {

@@ -19,6 +19,9 @@ package struct FileReplacement {
     temporary = "\(folder)/.\(name).\(getpid()).tmp"
   }
 
+  /// Whether it may be a temporary file that a killed process has left in the folder.
+  package static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(".tmp") }
+
   /// Writes a temporary file with the old file's owner and mode, makes it durable, and renames it. A fault leaves the old
   /// file unchanged. A new file gets the owner of its folder.
   package func write(_ bytes: [UInt8]) throws(Errno) {

@@ -13,6 +13,17 @@ package final class InputFile: Sendable {
     self.init(number: number, owned: FileDescriptor(owning: number))
   }
 
+  /// The whole of a regular file; nil: it is something else, such as a pipe, or has more than `byteCountMax` bytes.
+  ///
+  /// Opens without waiting, so that a pipe that takes the file's place meanwhile cannot block the caller.
+  package static func contents(ofRegularFile path: String, byteCountMax: Int) throws(Errno) -> [UInt8]? {
+    let number = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard number >= 0 else { throw .last }
+    let file = InputFile(number: number, owned: FileDescriptor(owning: number))
+    guard let count = file.byteCount, count <= byteCountMax else { return nil }
+    return try file.read(count)
+  }
+
   private init(number: Int32, owned: consuming FileDescriptor?) {
     self.number = number
     self.owned = owned

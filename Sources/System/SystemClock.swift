@@ -11,6 +11,12 @@ package enum SystemClock {
   /// Microseconds since 1970 in UTC (CLOCK_REALTIME), for logs and expiry only.
   package static var wallMicroseconds: Int64 { read(CLOCK_REALTIME) / 1_000 }
 
+  /// Seconds since 1970 in UTC. Someone may set this clock.
+  package static var wallSeconds: Int64 { read(CLOCK_REALTIME) / 1_000_000_000 }
+
+  /// Seconds since the machine started, with those of a suspension. No program can set this clock.
+  package static var bootSeconds: Int64 { read(CLOCK_BOOTTIME) / 1_000_000_000 }
+
   /// CPU time of this process.
   package static var processNanoseconds: Int64 { read(CLOCK_PROCESS_CPUTIME_ID) }
 

@@ -88,25 +88,44 @@ final class PolicyReloader {
     if onlyIfChanged, reading.stamp == inventory.stamp { return }
     service?.notifyReloading()
     defer { service?.notifyReady(server) }
-    let before = inForce.revocations
+    let before = inForce
     let result = read(reading)
     guard let policy = result.policy else {
       let error = result.findings.first(where: \.preventsLoading)?.description ?? "invalid"
-      if inForce.revocations != before, let revoked = inForce.lastGood {
-        server.reload(applyingOverrides(revoked))
-        log("\(folder.path): generation \(server.generation) in force, with new revocations only")
-      }
-      server.reloadFailed(error, faults: result.containedFaults.map(\.description))
-      return log("\(folder.path): the policy is invalid; generation \(server.generation) stays in force")
+      return reject(error, result, server, after: before)
     }
     let faults = result.containedFaults
-    let number = server.reload(policy, faults: faults.map(\.description))
+    let number: Int
+    do throws(ReloadFault) {
+      number = try server.reload(policy, faults: faults.map(\.description))
+    } catch {
+      inForce = before.withRevocations(of: inForce)
+      let message =
+        "\(error); under this policy, revoked tokens would be accepted: repair the folder of \"oauth.revocations\", then "
+        + "send SIGHUP"
+      log(message)
+      return reject(message, result, server, after: before)
+    }
     let rest =
       faults.isEmpty
       ? "" : "; the faulty parts (\(counted(faults.count, "error")) above) keep their last good content"
     log(
       "\(folder.path): generation \(number) in force: \(counted(policy.clients.count, "client")), "
         + "\(counted(policy.instances.count, "instance"))\(rest)")
+  }
+
+  /// Leaves the policy in force, except that new revocations apply.
+  private func reject(_ error: String, _ result: LoadResult, _ server: Server, after before: FolderPolicy) {
+    if inForce.revocations != before.revocations, let revoked = inForce.lastGood {
+      do throws(ReloadFault) {
+        try server.reload(applyingOverrides(revoked))
+        log("\(folder.path): generation \(server.generation) in force, with new revocations only")
+      } catch {
+        log("\(error); the new revocations of revoked.json are not in force")
+      }
+    }
+    server.reloadFailed(error, faults: result.containedFaults.map(\.description))
+    log("\(folder.path): the policy is invalid; generation \(server.generation) stays in force")
   }
 
   private func read(_ first: FolderReading) -> LoadResult {

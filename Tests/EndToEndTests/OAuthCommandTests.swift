@@ -276,8 +276,8 @@ import Testing
       #expect(outcome.errors.contains(message), "\(outcome.errors)")
     }
     let reader = try Self.run([
-      "oauth", "code", "--client", "reader", "--authorize-url", "x?" + good.replacing("=app", with: "=reader"),
-      "--policies", folder.path,
+      "oauth", "code", "--client", "reader", "--authorize-url",
+      "\(Self.issuer)/?" + good.replacing("=app", with: "=reader"), "--policies", folder.path,
     ])
     #expect(reader.status == 1 && reader.errors.contains(#"clients.reader has no "oauth""#), "\(reader)")
     let none = try Self.run(["oauth", "code", "--client", "app", "--policies", folder.path])

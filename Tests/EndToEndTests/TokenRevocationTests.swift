@@ -185,6 +185,43 @@ import Testing
     }
   }
 
+  @Test func `a reload is refused if it names a folder that cannot be read; new revocations apply anyway`()
+    throws
+  {
+    try withTemporaryFolder { folder in
+      let stage = try TokenStage(revocations: folder.path("one"))
+      let (first, second) = (try stage.token(), try stage.token())
+      var id = ""
+      let isAudited = try eventually {
+        id = try stage.auditedGrants().first?["token_id"] as? String ?? ""
+        return !id.isEmpty
+      }
+      #expect(isAudited)
+      try folder.makeFolder("two")
+      try folder.write(#"{"revoked":[{"id":"\#(id)","expires":4102444800}]} x"#, to: "two/bad.json")
+      try stage.change(client: ["scopes": ["proxy:write"]], oauth: ["revocations": folder.path("two")])
+      #expect(stage.gateway.waitUntilSaid("two/bad.json is not a list of revocations"))
+      #expect(stage.gateway.waitUntilSaid("repair the folder of \"oauth.revocations\", then send SIGHUP"))
+      #expect(stage.gateway.waitUntilSaid("the policy is invalid; generation 1 stays in force"))
+      #expect(try stage.use(first).status == 200)
+      try stage.change(
+        client: ["scopes": ["proxy:write"]], oauth: ["revocations": folder.path("two")], revoked: ["clients": ["app"]])
+      #expect(stage.gateway.waitUntilSaid("generation 2 in force, with new revocations only"))
+      #expect(try stage.use(first).status == 401)
+      try stage.change(
+        client: ["scopes": ["proxy:read"]], oauth: ["revocations": folder.path("two")],
+        revoked: ["clients": [] as [String]])
+      #expect(stage.gateway.waitUntilSaid("generation 3 in force, with new revocations only"))
+      #expect(try stage.use(first).status == 200 && stage.revoke(second).status == 200)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("one")).count == 2)
+      // Repaired: the list of the other folder is in force.
+      try folder.write(#"{"revoked":[{"id":"\#(id)","expires":4102444800}]}"#, to: "two/bad.json")
+      stage.gateway.signal(SIGHUP)
+      #expect(stage.gateway.waitUntilSaid("generation 4 in force: "))
+      #expect(try stage.use(first) == Self.revoked && stage.use(second) == Self.revoked)
+    }
+  }
+
   // MARK: Policy files
 
   @Test func `a live token loses a scope that its client loses, and gets it back`() throws {

@@ -43,6 +43,8 @@ final class TokenStage {
       instances: [("one", "http://127.0.0.1:\(core.port)")], loops: loops, gateway: self.settings)
     try Self.write(Self.clients(client), to: folder, "clients.json")
     gateway = try GatewayProcess(folder, environment: Self.environment, wrapper: wrapper)
+    // A code must be more than 10 s younger than the gateway's start: see `Code.age`.
+    if revocations == nil { Thread.sleep(forTimeInterval: 1.1) }
   }
 
   private static func settings(_ revocations: String?, _ oauth: [String: any Sendable]) -> [String: any Sendable] {
@@ -111,13 +113,20 @@ final class TokenStage {
   func reload(
     client: [String: any Sendable] = [:], oauth: [String: any Sendable] = [:], revoked: [String: any Sendable]? = nil
   ) throws {
+    try change(client: client, oauth: oauth, revoked: revoked)
+    generation += 1
+    guard gateway.waitUntilSaid("generation \(generation) in force") else { throw NotInForce() }
+  }
+
+  /// As `reload`, without waiting.
+  func change(
+    client: [String: any Sendable] = [:], oauth: [String: any Sendable] = [:], revoked: [String: any Sendable]? = nil
+  ) throws {
     if !client.isEmpty { try Self.write(Self.clients(client), to: folder, "clients.json") }
     let endpoint = settings["oauth"] as? [String: any Sendable] ?? [:]
     try folder.writeSettings(changes: ["oauth": endpoint.merging(oauth) { $1 }])
     if let revoked { try Self.write(["revoked": revoked], to: folder, "revoked.json") }
     gateway.signal(SIGHUP)
-    generation += 1
-    guard gateway.waitUntilSaid("generation \(generation) in force") else { throw NotInForce() }
   }
 
   struct NotInForce: Error {}
@@ -226,8 +235,9 @@ final class TokenStage {
     var scope = "proxy:read proxy:write"
     var redirectURI = callback
     var verifier: String? = Self.verifier
-    /// In seconds.
-    var age: Int64 = 0
+    /// In seconds. Gateways accept codes that are 10 s ahead of their clocks, and without a folder of revocations no others
+    /// soon after their start.
+    var age: Int64 = -10
     var lifetimeSeconds = 60
     var kind = SignedTokenKind.code
     var key = firstKey

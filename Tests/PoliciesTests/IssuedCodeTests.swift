@@ -20,13 +20,14 @@ import Testing
   }
 
   private static func request(
-    client: String = "acme", redirectURI: String = callback, more: String = ""
+    at start: String = "https://gateway.example/oauth/authorize", client: String = "acme",
+    redirectURI: String = callback, more: String = ""
   ) throws -> AuthorizationRequest {
     let encoded = redirectURI.utf8.map { byte in
       Array("?=&".utf8).contains(byte) ? "%\(String(byte, radix: 16))" : String(UnicodeScalar(byte))
     }
     return try AuthorizationRequest(
-      url: "https://gateway.example/oauth/authorize?response_type=code&client_id=\(client)&redirect_uri="
+      url: "\(start)?response_type=code&client_id=\(client)&redirect_uri="
         + encoded.joined() + more)
   }
 
@@ -53,6 +54,39 @@ import Testing
     } catch {
       return error.code
     }
+  }
+
+  @Test(arguments: [
+    "https://evil.example/oauth/authorize", "http://gateway.example/oauth/authorize",
+    "https://gateway.example.evil.example/oauth/authorize", "https://gateway.example@evil.example/",
+    "https://gateway.example:8443/oauth/authorize", "", "gateway.example/oauth/authorize",
+    "https://evil.example\\@gateway.example/", "https://evil.example/https://gateway.example/", "\u{202e}https://x",
+  ])
+  func `refuses the URL of another server, in printable ASCII and with the remedy`(start: String) throws {
+    let policy = try Self.policy()
+    let request = try Self.request(at: start)
+    let refusal = #expect(throws: CodeRefusal.self) { try Self.issue(request, by: policy) }
+    let message = try #require(refusal?.message)
+    #expect(message.contains("not with https://gateway.example, the origin of oauth.issuer"), "\(message)")
+    #expect(message.contains("set https://gateway.example/oauth/authorize as the app's authorization endpoint"))
+    #expect(message.utf8.allSatisfy { (0x20...0x7e).contains($0) })
+  }
+
+  @Test(arguments: [
+    "https://GATEWAY.example", "HTTPS://gateway.example:443/oauth/authorize", "https://gateway.example/x",
+  ])
+  func `the origin may be written in another way, and the path is that of any front`(start: String) throws {
+    let policy = try Self.policy()
+    #expect(try Self.issue(try Self.request(at: start), by: policy).scope == "proxy:read proxy:write")
+  }
+
+  @Test(arguments: ["%C2%9B31mX", "%E2%80%AEacme", "%E2%84%AA", "a%22b"])
+  func `shows an unknown client id in printable ASCII`(client: String) throws {
+    let policy = try Self.policy()
+    let request = try Self.request(client: client)
+    let refusal = #expect(throws: CodeRefusal.self) { try Self.issue(request, by: policy) }
+    let message = try #require(refusal?.message)
+    #expect(message.hasPrefix("the URL is from \"") && message.utf8.allSatisfy { (0x20...0x7e).contains($0) })
   }
 
   @Test func `a code is for its client, redirect URI and challenge, and valid for a minute`() throws {

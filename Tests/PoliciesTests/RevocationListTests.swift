@@ -15,6 +15,14 @@ import Testing
     #expect(Self.list(#"{"revoked": [{"id": "\#(Self.id)", "expires": 7}]}"#)?.values.map(\.self) == [7])
   }
 
+  @Test(arguments: ["9223372036854775807", "8589934593", "-1", "99999999999999999999", "-9223372036854775808"])
+  func `leaves out an entry with a time that no token has, and counts it`(time: String) throws {
+    let good = #"{"id": "\#(TokenID.sample(1).hex)", "expires": 8}"#
+    let text = #"{"revoked": [{"id": "\#(Self.id)", "expires": \#(time)}, \#(good)]}"#
+    let list = try #require(RevocationList(Array(text.utf8)))
+    #expect(list.entries == [.sample(1): 8] && list.absurdCount == 1)
+  }
+
   @Test(arguments: [
     "", "{", "[]", "null", "{}", #"{"revoked": {}}"#, #"{"Revoked": []}"#, #"{"revoked": [], "more": 1}"#,
     #"{"revoked": []} x"#, #"{"revoked": [1]}"#, #"{"revoked": [{}]}"#, #"{"revoked": [{"id": "\#(id)"}]}"#,

@@ -13,7 +13,8 @@ extension TokenID {
   private let policy = PolicyIdentity()
 
   private func entry(_ number: Int) -> SignedTokens.Entry {
-    SignedTokens.Entry(client: Int32(number), scopes: .all, expiry: 1, id: .sample(UInt64(number)))
+    SignedTokens.Entry(
+      client: Int32(number), scopes: .all, expiry: 1, id: .sample(UInt64(number)), grant: .sample(1_000))
   }
 
   private func text(_ count: Int, seed: UInt64) -> [UInt8] {
@@ -69,8 +70,9 @@ extension TokenID {
       #expect(found.client == Int32(number), "seed \(seed)")
     }
     #expect((1_500...2_048).contains(kept), "seed \(seed)")
-    cache.revoke([])
-    #expect(tokens.allSatisfy { cache.entry(of: $0.span, under: policy) == nil })
+    cache.revoke([.sample(1_000)])
+    for token in tokens { #expect(cache.entry(of: token.span, under: policy) == nil) }
+    cache.forgetRevoked([.sample(1_000)])
     let token = tokens[0]
     cache.insert(token.span, entry(0), under: policy)
     #expect(cache.entry(of: token.span, under: policy)?.client == 0)

@@ -234,7 +234,8 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
     let refresh = try #require(first.refreshToken)
     _ = try grant(.refreshToken(token: refresh, scope: nil), by: policy)
     #expect(!memory.isRevoked(.sample(20)))
-    #expect(fault { try redeem(text, by: policy) }?.code == .invalidGrant)
+    let second = fault { try redeem(text, by: policy) }
+    #expect(second == .codeUsed(.sample(20)) && second?.code == .invalidGrant && second?.usedCode == .sample(20))
     #expect(memory.isRevoked(.sample(20)))
     #expect(fault { try grant(.refreshToken(token: refresh, scope: nil), by: policy) }?.code == .invalidGrant)
     #expect(fault { try redeem(text, by: policy) }?.code == .invalidGrant)
@@ -366,14 +367,33 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
 
   // MARK: Revocation requests
 
+  private func revocation(of token: String, by client: Int32, _ policy: Policy) throws -> (
+    id: TokenID, expiresAt: Int64
+  )? {
+    try policy.revocation(of: token, by: client, at: admissionTime, expiredBy: admissionTime)
+  }
+
   @Test func `a revocation names the token, or the grant of a refresh token`() throws {
     let policy = try folder.policy()
     let client = try #require(policy.oauthClientIndex("acme"))
-    let access = try #require(try policy.revocation(of: try policy.signed(), by: client, at: admissionTime))
+    let access = try #require(try revocation(of: try policy.signed(), by: client, policy))
     #expect(access.id == .sample(1) && access.expiresAt == grantTime + 3_600 + 10)
     let token = try policy.signed(.refresh, lifetime: 2_592_000)
-    let refresh = try #require(try policy.revocation(of: token, by: client, at: admissionTime))
+    let refresh = try #require(try revocation(of: token, by: client, policy))
     #expect(refresh.id == .sample(2) && refresh.expiresAt == grantTime + 2_592_000 + 10)
+  }
+
+  @Test func `a token is revoked unless it has certainly expired, also one from the future`() throws {
+    let policy = try folder.policy()
+    let client = try #require(policy.oauthClientIndex("acme"))
+    let (token, later) = (try policy.signed(), UnixSeconds(grantTime + 40 * 86_400))
+    func id(_ token: String, _ now: UnixSeconds, _ confirmed: UnixSeconds) throws -> TokenID? {
+      try policy.revocation(of: token, by: client, at: now, expiredBy: confirmed)?.id
+    }
+    #expect(try id(token, later, UnixSeconds(grantTime + 3_599)) == .sample(1))
+    #expect(try id(token, later, UnixSeconds(grantTime + 3_600)) == nil)
+    let future = try policy.signed(issuedAt: grantTime + 3_600)
+    #expect(try id(future, admissionTime, admissionTime) == .sample(1))
   }
 
   /// Its access tokens may be from a time when they lived longer, and other gateways' clocks may be behind.
@@ -383,7 +403,7 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
     let policy = try folder.policy()
     let client = try #require(policy.oauthClientIndex("acme"))
     let token = try policy.signed(.refresh, lifetime: 3_600)
-    let refresh = try #require(try policy.revocation(of: token, by: client, at: admissionTime))
+    let refresh = try #require(try revocation(of: token, by: client, policy))
     #expect(refresh.expiresAt == grantTime + 86_400 + 10)
   }
 
@@ -394,10 +414,10 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
       "", "x", "blnk_at_x", try policy.signed(issuedAt: grantTime - 3_600), try code(by: policy),
       String(try policy.signed().dropLast(4)) + "AAAA",
     ] {
-      #expect(try policy.revocation(of: text, by: client, at: admissionTime) == nil)
+      #expect(try revocation(of: text, by: client, policy) == nil)
     }
     for text in [try policy.signed(client: "acme2"), try policy.signed(.refresh, client: "acme2")] {
-      #expect(fault { try policy.revocation(of: text, by: client, at: admissionTime) }?.code == .unauthorizedClient)
+      #expect(fault { try revocation(of: text, by: client, policy) }?.code == .unauthorizedClient)
     }
   }
 
@@ -409,7 +429,7 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
       fault {
         try policy.grant(.clientCredentials(scope: nil), to: 0, at: admissionTime, memory: memory, using: &generator)
       }?.code == .temporarilyUnavailable)
-    #expect(try policy.revocation(of: "x", by: 0, at: admissionTime) == nil)
+    #expect(try revocation(of: "x", by: 0, policy) == nil)
   }
 
   // MARK: Properties

@@ -68,7 +68,7 @@ package final class RunningGateway: Sendable {
     try folder.writeSettings(changes: settings)
     try folder.writeClients(app: client)
     try folder.writeInstances(changes: instance)
-    return server.reload(try Self.load(folder))
+    return try server.reload(try Self.load(folder))
   }
 
   /// The number of connections of each loop.

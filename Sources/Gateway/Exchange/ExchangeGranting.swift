@@ -4,6 +4,7 @@ import HTTP1
 import OAuth
 import Policies
 import Reactor
+import System
 import Telemetry
 
 /// Requests to the gateway's own OAuth endpoints.
@@ -113,20 +114,15 @@ extension Exchange {
       return try ClientCredentials(authorization: bytes.extracting(range), form: form)
     }
     let caller = connection.peer.caller
-    let wait = registry.wait(caller.address, client: credentials.client, now: loop.now)
-    guard wait == 0 else {
-      var error = OAuthError(.slowDown, "Too many failed authentications. Retry later.")
-      error.retryAfterSeconds = Int((wait + 999) / 1_000)
-      throw error
-    }
     do throws(OAuthError) {
       let client = try policy.authenticate(credentials, from: caller, at: wallSeconds)
-      registry.authenticationSucceeded(caller.address, client: credentials.client)
       state.trace.noteClient(client)
       return client
     } catch {
-      let isClient = policy.oauthClientIndex(credentials.client) != nil
-      registry.authenticationFailed(caller.address, client: credentials.client, isClient: isClient, now: loop.now)
+      let wait = registry.authenticationFailed(caller.address, now: loop.now)
+      guard wait > 0 else { throw error }
+      var error = OAuthError(.slowDown, "Too many failed authentications. Retry later.")
+      error.retryAfterSeconds = Int((wait + 999) / 1_000)
       throw error
     }
   }
@@ -135,16 +131,26 @@ extension Exchange {
     _ form: FormBody, to client: Int32, _ policy: Policy, _ grants: GrantPort, _ connection: DownstreamConnection
   ) throws(OAuthError) {
     let request = try TokenRequest(form)
+    if case .authorizationCode = request, worker.isEnding, !grants.registry.hasFolder {
+      // Its successor would not know that the code was used.
+      throw .shuttingDown
+    }
     var generator = SystemRandomNumberGenerator()
-    let grant = try policy.grant(request, to: client, at: wallSeconds, memory: grants.registry, using: &generator)
     let audit = auditor(connection)
+    let grant: TokenGrant
+    do throws(OAuthError) {
+      grant = try policy.grant(request, to: client, at: wallSeconds, memory: grants.registry, using: &generator)
+    } catch {
+      guard let code = error.usedCode else { throw error }
+      let name = String(decoding: policy.clients.id(of: Int(client)), as: UTF8.self)
+      guard let ticket = try grants.revokeGrant(ofUsed: code, of: name, for: self, audit: audit) else { throw error }
+      return wait(for: ticket, connection)
+    }
     guard grant.kind == .authorizationCode, grants.registry.hasFolder else {
       audit(.granted(grant))
       return answer(OAuthReply(grant), connection)
     }
-    handle(.grantBegan, connection)
-    state.grantTicket = grants.settle(code: grant.grant, grant, for: self, audit: audit)
-    suspend()
+    wait(for: grants.settle(code: grant.grant, grant, for: self, audit: audit), connection)
   }
 
   private func revoke(
@@ -154,11 +160,22 @@ extension Exchange {
     guard grants.registry.hasFolder else {
       throw OAuthError(.unsupportedTokenType, "This gateway has no folder for revocations (oauth.revocations).")
     }
-    guard let (id, expiry) = try policy.revocation(of: token, by: client, at: wallSeconds) else {
+    let revocation = try policy.revocation(
+      of: token, by: client, at: wallSeconds, expiredBy: UnixSeconds(grants.registry.confirmedNow))
+    guard let (id, expiry) = revocation else { return answer(.revoked, connection) }
+    let name = String(decoding: policy.clients.id(of: Int(client)), as: UTF8.self)
+    let audit = auditor(connection)
+    guard let ticket = try grants.revoke(id, until: expiry, by: name, for: self, audit: audit) else {
+      audit(.revoked(id))
       return answer(.revoked, connection)
     }
+    wait(for: ticket, connection)
+  }
+
+  /// `grantSettled` comes with the outcome.
+  private func wait(for ticket: Ticket, _ connection: DownstreamConnection) {
     handle(.grantBegan, connection)
-    state.grantTicket = grants.revoke(id, until: expiry, for: self, audit: auditor(connection))
+    state.grantTicket = ticket
     suspend()
   }
 
@@ -247,6 +264,14 @@ extension Exchange {
     reply.write(
       to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
       version: state.head.version, hasBody: !state.head.method.isHead)
+  }
+}
+
+extension OAuthError {
+  fileprivate static var shuttingDown: OAuthError {
+    var error = OAuthError(.temporarilyUnavailable, "This process of the gateway is shutting down. Retry.")
+    error.retryAfterSeconds = 1
+    return error
   }
 }
 

@@ -33,10 +33,13 @@ final class GrantPort {
       switch result {
       case .done: settled(.granted(grant))
       case .codeUsed:
-        // RFC 6749 §4.1.2: what the code gave should be revoked.
-        registry.revoke(code, until: UnixSeconds.now.rawValue + GrantRegistry.grantSecondsMax) { _ in
-          settled(
-            .refused(OAuthError(.invalidGrant, "The code was used before; the tokens that it gave are revoked.")))
+        let verdict = registry.revokeGrant(ofUsed: code, of: grant.client) { isStored in
+          settled(.refused(isStored ? .codeUsed(code) : .usedCodeNotRevoked))
+        }
+        switch verdict {
+        case .waits: break
+        case .stored: settled(.refused(.codeUsed(code)))
+        case .refused: settled(.refused(.usedCodeNotRevoked))
         }
       case .failed: settled(.refused(.codeNotStored))
       }
@@ -44,19 +47,39 @@ final class GrantPort {
     return ticket
   }
 
-  /// Revokes a token or a grant; the rest is as with `settle`.
-  func revoke(
-    _ id: TokenID, until expiry: Int64, for exchange: Exchange, audit: @escaping @Sendable (Outcome) -> Void
-  ) -> Ticket {
+  /// Revokes what a code gave that was used before; the rest is as with `settle`.
+  ///
+  /// - Returns: nil: it is revoked already.
+  func revokeGrant(
+    ofUsed code: TokenID, of client: String, for exchange: Exchange, audit: @escaping @Sendable (Outcome) -> Void
+  ) throws(OAuthError) -> Ticket? {
     let ticket = completions.ticket(for: exchange)
     let settled = settled(ticket, audit)
-    registry.revoke(id, until: expiry) { result in
-      switch result {
-      case .done: settled(.revoked(id))
-      case .codeUsed, .failed: settled(.refused(.revocationNotStored))
-      }
+    let verdict = registry.revokeGrant(ofUsed: code, of: client) { isStored in
+      settled(.refused(isStored ? .codeUsed(code) : .usedCodeNotRevoked))
     }
-    return ticket
+    guard verdict != .waits else { return ticket }
+    completions.withdraw(ticket)
+    guard case .refused = verdict else { return nil }
+    throw .usedCodeNotRevoked
+  }
+
+  /// Revokes a token or a grant for its client; the rest is as with `settle`.
+  ///
+  /// - Returns: nil: it is revoked already.
+  func revoke(
+    _ id: TokenID, until expiry: Int64, by client: String, for exchange: Exchange,
+    audit: @escaping @Sendable (Outcome) -> Void
+  ) throws(OAuthError) -> Ticket? {
+    let ticket = completions.ticket(for: exchange)
+    let settled = settled(ticket, audit)
+    let verdict = registry.revoke(id, until: expiry, .client(client)) { isStored in
+      settled(isStored ? .revoked(id) : .refused(.revocationNotStored))
+    }
+    guard verdict != .waits else { return ticket }
+    completions.withdraw(ticket)
+    guard case .refused(let refusal) = verdict else { return nil }
+    throw OAuthError(refusal)
   }
 
   /// Audits an outcome before a loop knows it: the client may have left, and the loop may have ended.
@@ -78,14 +101,33 @@ final class GrantPort {
 }
 
 extension OAuthError {
-  fileprivate static let codeNotStored = notStored(
+  fileprivate static let codeNotStored = retry(
     "The use of the code cannot be stored at the moment. Retry with the same code.")
-  fileprivate static let revocationNotStored = notStored(
+  fileprivate static let usedCodeNotRevoked = retry(
+    "The code was used before, and the tokens that it gave cannot be revoked everywhere at the moment. Retry.")
+  fileprivate static let revocationNotStored = retry(
     "The revocation cannot be stored at the moment; gateways may still accept the token. Retry.")
 
-  private static func notStored(_ description: String) -> OAuthError {
-    var error = OAuthError(.temporarilyUnavailable, description)
-    error.retryAfterSeconds = 1
+  fileprivate init(_ refusal: OwnRevocations.Refusal) {
+    self =
+      switch refusal {
+      case .busy: .retry("Too many revocations are under way; this token is not revoked. Retry.")
+      case .clientBusy:
+        .retry(
+          "The client has \(OwnRevocations.waitingPerClientMax) revocations under way; this token is not revoked. Retry.",
+          .slowDown)
+      case .full, .clientFull:
+        .retry(
+          "The list of revocations is full; the token is not revoked. Ask the operator of the gateway to revoke it.",
+          after: 3_600)
+      }
+  }
+
+  private static func retry(
+    _ description: String, _ code: Code = .temporarilyUnavailable, after seconds: Int = 1
+  ) -> OAuthError {
+    var error = OAuthError(code, description)
+    error.retryAfterSeconds = seconds
     return error
   }
 }

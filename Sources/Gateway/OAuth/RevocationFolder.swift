@@ -5,16 +5,21 @@ import System
 
 /// The folder in which gateways share what they have revoked, and which codes were used: `oauth.revocations`.
 ///
-/// Each process writes its own file, and reads those of all others. A file in `codes` for each used code makes its
+/// Each process writes its own files, and reads those of all others. A file in `codes` for each used code makes its
 /// use exclusive: creating it fails for everyone but the first.
+///
+/// Nothing removes the lists of other processes: one may run with a clock that says otherwise.
 struct RevocationFolder: Sendable {
+  let path: String
   private let folder: SharedFolder
   private let lists: RevocationLists
   private let codes: SharedFolder
-  private let ownName: String
+  /// Of this process's files, before their number.
+  private let ownPrefix: String
 
   /// Creates what is missing.
   init(_ path: String) throws(RevocationFault) {
+    self.path = path
     do throws(Errno) {
       codes = try SharedFolder(path + "/codes")
       folder = try SharedFolder(path)
@@ -24,62 +29,66 @@ struct RevocationFolder: Sendable {
     lists = RevocationLists(path)
     var generator = SystemRandomNumberGenerator()
     let unique = TokenID(using: &generator).hex.prefix(8)
-    ownName = "\(ProcessInfo.processInfo.hostName.filter { $0.isLetter || $0.isNumber || $0 == "-" })-\(unique).json"
+    let host = ProcessInfo.processInfo.hostName.filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+    ownPrefix = "\(host)-\(unique)-"
   }
 
-  /// What other processes have revoked, without what has expired, according to the files that are new or have changed.
-  ///
-  /// - Parameters:
-  ///   - seen: the files that were read before.
-  ///   - report: gets a line for each file that cannot be read.
-  func read(now: Int64, seen: inout [String: FileStatus], report: (String) -> Void) -> [TokenID: Int64] {
-    var all: [TokenID: Int64] = [:]
+  /// What a look into the folder has found.
+  struct Reading {
+    /// Of other processes, according to the files that are new or have changed; also what has expired.
+    var entries: [TokenID: Int64] = [:]
+    /// The files of others that were read.
+    var seen: [String: FileStatus] = [:]
+    /// The numbers of this process's files.
+    var ownFiles: Set<Int> = []
+    /// A line for each file that cannot be read, or cannot be read completely.
+    var faults: [String] = []
+    /// Whether the folder could be listed.
+    var isListed = true
+  }
+
+  /// - Parameter seen: the files that were read before.
+  func read(seen: [String: FileStatus]) -> Reading {
+    var reading = Reading()
     guard let names = lists.names else {
-      report("oauth.revocations: cannot list \(lists.path); what was revoked before stays revoked")
-      return all
+      reading.faults = ["oauth.revocations: cannot list \(path); what was revoked before stays revoked"]
+      (reading.seen, reading.isListed) = (seen, false)
+      return reading
     }
-    for name in names where name != ownName {
+    for name in names {
+      if name.hasPrefix(ownPrefix) {
+        if let number = Int(name.dropFirst(ownPrefix.count).dropLast(".json".count)) { reading.ownFiles.insert(number) }
+        continue
+      }
       do throws(RevocationFault) {
         let status = try lists.status(name)
-        guard seen[name] != status else { continue }
         // Also a damaged file is reported once, and not read until it changes.
-        seen[name] = status
-        for (id, expiry) in try lists.read(name, status) where expiry > now { all[id] = max(expiry, all[id] ?? 0) }
+        reading.seen[name] = status
+        guard seen[name] != status else { continue }
+        let list = try lists.read(name)
+        for (id, expiry) in list.entries { reading.entries[id] = max(expiry, reading.entries[id] ?? 0) }
+        if let fault = lists.fault(of: list, name) { throw fault }
       } catch {
-        report("oauth.revocations: \(error)")
+        reading.faults.append("oauth.revocations: \(error)")
       }
     }
-    let present = Set(names)
-    seen = seen.filter { present.contains($0.key) }
-    return all
+    return reading
   }
 
-  /// Removes the files of processes that have ended, once all their entries have expired, and the marks of codes that
-  /// have expired long ago.
-  func removeOld(now: Int64) {
-    for name in lists.names ?? [] where name != ownName {
-      // Faults are reported by `read`.
-      guard let entries = try? lists.read(name, lists.status(name)), !entries.isEmpty else { continue }
-      if entries.allSatisfy({ $0.value + Self.keptSeconds < now }) { folder.remove(name) }
-    }
-    for name in namesOfFiles(in: codes.path) ?? [] where TokenID(hex: name) != nil {
-      guard let status = try? FileStatus(path: codes.path(of: name)) else { continue }
-      if status.modifiedAt + Self.keptSeconds < now { codes.remove(name) }
-    }
-  }
-
-  /// How long a file with expired entries only is kept, in case another gateway's clock is late.
-  private static let keptSeconds: Int64 = 3_600
-
-  /// Writes this process's own revocations, durably.
-  func write(_ entries: [TokenID: Int64]) throws(RevocationFault) {
-    let file = folder.path(of: ownName)
+  /// Writes a file of this process's own revocations, durably.
+  func write(_ entries: [TokenID: Int64], number: Int) throws(RevocationFault) {
+    let file = folder.path(of: name(number))
     do throws(Errno) {
       try FileReplacement(file, newMode: 0o600).write(RevocationList(entries: entries).json)
     } catch {
       throw RevocationFault(description: "cannot write \(file): \(error)")
     }
   }
+
+  /// Removes a file of this process.
+  func remove(number: Int) { folder.remove(name(number)) }
+
+  private func name(_ number: Int) -> String { "\(ownPrefix)\(number).json" }
 
   /// Marks a code as used, durably; false: it was used before, here or at another gateway.
   func redeem(_ code: TokenID) throws(RevocationFault) -> Bool {
@@ -90,4 +99,34 @@ struct RevocationFolder: Sendable {
       throw RevocationFault(description: "cannot create \(codes.path(of: code.hex)): \(error)")
     }
   }
+
+  // MARK: Removing
+
+  /// Removes the marks of codes that expired long ago, and what writers of files have left behind that were killed.
+  ///
+  /// Both by the wall clock, and by the time since the first look: a clock that is wrong for a moment removes nothing.
+  ///
+  /// - Parameters:
+  ///   - now: seconds since 1970.
+  ///   - boot: seconds since the machine's start.
+  ///   - firstSeen: when earlier calls saw each file first, since the machine's start.
+  func removeOld(now: Int64, boot: Int64, firstSeen: inout [String: Int64]) {
+    var present: Set<String> = []
+    func remove(_ name: String, in folder: SharedFolder) {
+      let path = folder.path(of: name)
+      guard let status = try? FileStatus(path: path), status.isRegular else { return }
+      present.insert(path)
+      let since = firstSeen[path] ?? boot
+      firstSeen[path] = since
+      guard status.modifiedAt < now - Self.keptSeconds, boot - since >= Self.seenSeconds else { return }
+      folder.remove(name)
+    }
+    for name in namesOfFiles(in: codes.path) ?? [] where TokenID(hex: name) != nil { remove(name, in: codes) }
+    for name in namesOfFiles(in: path) ?? [] where FileReplacement.isTemporary(name) { remove(name, in: folder) }
+    firstSeen = firstSeen.filter { present.contains($0.key) }
+  }
+
+  /// A code is valid for a minute, and gateways' clocks may be wrong.
+  private static let keptSeconds: Int64 = 86_400
+  private static let seenSeconds: Int64 = 3_600
 }

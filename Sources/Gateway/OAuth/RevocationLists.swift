@@ -22,10 +22,8 @@ struct RevocationLists: Sendable {
   /// The names of the files; nil: the folder cannot be listed.
   var names: [String]? { namesOfFiles(in: path)?.filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") } }
 
-  /// The ids in all files, without those that may be forgotten by then; nil: a file, or the folder, cannot be read.
-  ///
-  /// - Parameter now: seconds since 1970.
-  func ids(now: Int64) -> Set<TokenID>? {
+  /// The ids in all files, expired ones included; nil: a file, or the folder, cannot be read.
+  var ids: Set<TokenID>? {
     do throws(Errno) {
       _ = try FileStatus(path: path)
     } catch {
@@ -35,43 +33,48 @@ struct RevocationLists: Sendable {
     guard let names else { return nil }
     var ids: Set<TokenID> = []
     for name in names {
-      guard let entries = try? read(name, status(name)) else { return nil }
-      for (id, expiry) in entries where expiry > now { ids.insert(id) }
+      guard let list = try? read(name), list.absurdCount == 0 else { return nil }
+      ids.formUnion(list.entries.keys)
     }
     return ids
   }
 
   func status(_ name: String) throws(RevocationFault) -> FileStatus {
-    let file = "\(path)/\(name)"
-    let status: FileStatus
     do throws(Errno) {
-      status = try FileStatus(path: file)
+      return try FileStatus(path: "\(path)/\(name)")
+    } catch {
+      throw RevocationFault(description: "cannot read \(printable(name)) in \(path): \(error)")
+    }
+  }
+
+  /// Reads a file. Does not wait for the writer of a pipe, and takes no more memory than the largest list.
+  func read(_ name: String) throws(RevocationFault) -> RevocationList {
+    let file = "\(path)/\(printable(name))"
+    let bytes: [UInt8]?
+    do throws(Errno) {
+      bytes = try InputFile.contents(ofRegularFile: "\(path)/\(name)", byteCountMax: Self.fileBytesMax)
     } catch {
       throw RevocationFault(description: "cannot read \(file): \(error)")
     }
-    // Nothing else is opened: a pipe would wait for its writer.
-    guard status.isRegular, status.byteCount <= Self.fileBytesMax else {
+    guard let bytes else {
       throw RevocationFault(
         description: "\(file) is not a file, or has more than \(Self.fileBytesMax) bytes; remove it")
     }
-    return status
-  }
-
-  func read(_ name: String, _ status: FileStatus) throws(RevocationFault) -> [TokenID: Int64] {
-    let file = "\(path)/\(name)"
-    let bytes: [UInt8]
-    do throws(Errno) {
-      bytes = try InputFile(path: file).read(status.byteCount)
-    } catch {
-      throw RevocationFault(description: "cannot read \(file): \(error)")
-    }
-    guard let entries = RevocationList(bytes)?.entries else {
+    guard let list = RevocationList(bytes) else {
       throw RevocationFault(
         description:
           "\(file) is not a list of revocations; what it revoked before stays revoked, new entries are not in "
           + "force; repair or remove it")
     }
-    return entries
+    return list
+  }
+
+  /// What is wrong with a list whose other entries are in force; nil: nothing.
+  func fault(of list: RevocationList, _ name: String) -> RevocationFault? {
+    guard list.absurdCount > 0 else { return nil }
+    return RevocationFault(
+      description: "\(path)/\(printable(name)): \(list.absurdCount) of its entries have an \"expires\" that no token "
+        + "has and are not in force; the others are; repair the file")
   }
 }
 

@@ -50,7 +50,7 @@ extension Policy {
       return .unparsed(LocalReply(error))
     }
     var trace = AdmissionTrace()
-    let revoked = revokedIDs(for: identity, at: now)
+    let revoked = revokedIDs(for: identity)
     var report: SignedTokenReport?
     if case .token(let token) = identity { report = self.report(onSigned: token, revoked: revoked ?? [], at: now) }
     report?.knowsRevocations = revoked != nil
@@ -89,9 +89,9 @@ extension Policy {
   }
 
   /// What was revoked at the token endpoint, as the running gateways have written it; nil: it cannot be read.
-  private func revokedIDs(for identity: Explanation.Identity, at now: UnixSeconds) -> Set<TokenID>? {
+  private func revokedIDs(for identity: Explanation.Identity) -> Set<TokenID>? {
     guard case .token = identity, let folder = settings.oauth?.revocationsFolder else { return [] }
-    return RevocationLists(folder).ids(now: now.rawValue)
+    return RevocationLists(folder).ids
   }
 
   /// The head of the request. The parser rejects an invalid method, target or token.
@@ -304,7 +304,7 @@ extension Explanation.Step {
         ("scope", answer.scopes.map(\.text).joined(separator: " ")),
         ("exp", answer.expiry.map { String($0) }), ("iat", answer.issuedAt.map { String($0) }),
       ]
-      let known = texts.compactMap { key, text in text.map { "\(key) \"\(Self.escaped($0))\"" } }
+      let known = texts.compactMap { key, text in text.map { "\(key) \"\(printable($0))\"" } }
       text = "\(provider.name) answers active: \(known.joined(separator: ", "))"
     case .inactive:
       isPassed = false
@@ -314,13 +314,6 @@ extension Explanation.Step {
     case .unavailable(let reason):
       isPassed = false
       text = "\(provider.name): \(reason)"
-    }
-  }
-
-  private static func escaped(_ text: String) -> String {
-    text.unicodeScalars.reduce(into: "") { result, scalar in
-      let isPlain = scalar.isASCII && scalar.value >= 0x20 && scalar.value != 0x7f && scalar != "\""
-      result += isPlain ? String(scalar) : scalar.escaped(asASCII: true)
     }
   }
 }

@@ -14,6 +14,11 @@ package struct StartFault: Error, Sendable, CustomStringConvertible {
   package let description: String
 }
 
+/// Why a policy was not put into force: one line that names the cause.
+package struct ReloadFault: Error, Sendable, CustomStringConvertible {
+  package let description: String
+}
+
 /// The running gateway: the threads of its loops, its listeners, its logs and the admin endpoint.
 package final class Server: Sendable {
   /// The listening addresses, with the ports that the system chose.
@@ -61,7 +66,7 @@ package final class Server: Sendable {
     let audit = try AuditLog(policy.settings, report)
     let workers = try Self.makeWorkers(loops)
     let grants = GrantRegistry(
-      now: UnixSeconds.now.rawValue, announce: { ids in for worker in workers { worker.post(.revoke(ids)) } },
+      announce: { change in for worker in workers { worker.post(.revocations(change)) } },
       report: report)
     let unread = grants.apply(policy.settings.oauth)
     guard unread.isEmpty else {
@@ -112,11 +117,15 @@ package final class Server: Sendable {
   /// Puts another policy into force. A request whose first byte has not been sent to Core is admitted again under the new
   /// policy; others in flight finish under the old one.
   ///
+  /// Throws, and leaves everything as it is, if what was revoked in another folder cannot be read.
+  ///
   /// - Parameter faults: the faults of individual files and instances, for `/status`.
   /// - Returns: the number of the new generation; the first one is 1.
   @discardableResult
-  package func reload(_ policy: Policy, faults: [String] = []) -> Int {
-    control.withLock { control in
+  package func reload(_ policy: Policy, faults: [String] = []) throws(ReloadFault) -> Int {
+    try control.withLock { control throws(ReloadFault) in
+      let unread = grants.apply(policy.settings.oauth)
+      guard unread.isEmpty else { throw ReloadFault(description: unread.joined(separator: "; ")) }
       let reporter = reporter
       let report: @Sendable (String) -> Void = { reporter.report($0) }
       let old = control.generation.policy.settings
@@ -129,7 +138,6 @@ package final class Server: Sendable {
       policy.settings.limits.connectionsMax = old.limits.connectionsMax
       policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
       policy.settings.keepJournal(of: old)
-      grants.apply(policy.settings.oauth)
       introspection.retain(policy)
       let generation = Generation(policy, following: control.generation, accepted)
       for worker in workers { worker.post(.install(generation)) }
@@ -199,6 +207,7 @@ package final class Server: Sendable {
   package func takeOver() {
     for listener in listeners { listener.takeOver() }
     adminListener?.takeOver()
+    grants.tookOver(now: UnixSeconds.now.rawValue)
   }
 
   /// Leaves the listening sockets to a successor that serves them already, and shuts down as `drain` does.

@@ -21,8 +21,8 @@ final class Mailbox: Sendable {
     case drain
     /// Serve requests under this policy from now on.
     case install(Generation)
-    /// Admit no token with one of these ids, or of one of these grants.
-    case revoke(Set<TokenID>)
+    /// What tokens and grants are revoked has changed.
+    case revocations(GrantRegistry.Change)
     /// Answer in this turn.
     case prove(TurnProof)
     /// Stop now, and cut exchanges in flight.
@@ -272,9 +272,10 @@ final class Worker: EventHandler, EventLoopDelegate {
         closed.signal()
       case .drain: drain()
       case .install(let generation): install(generation)
-      case .revoke(let ids):
+      case .revocations(.revoked(let ids)):
         tokenCaches.signed.revoke(ids)
         admissionEpoch += 1
+      case .revocations(.forgotten(let ids)): tokenCaches.signed.forgetRevoked(ids)
       case .prove(let proof): proof.answer()
       case .stop: stop()
       }

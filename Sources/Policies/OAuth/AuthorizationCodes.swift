@@ -28,10 +28,19 @@ extension Policy {
     guard let settings = settings.oauth else {
       throw CodeRefusal(message: "gateway.json has no \"oauth\", so the gateway has no token endpoint")
     }
+    let origin = AuthorizationRequest.origin(of: settings.issuer)
+    guard request.origin == origin else {
+      throw CodeRefusal(
+        message:
+          "the URL starts with \"\(printable(request.origin))\", not with \(origin), the origin of oauth.issuer, "
+          + "so the app has not opened it at this gateway; set \(settings.issuer)/oauth/authorize as the app's "
+          + "authorization endpoint, and copy the URL that it opens then")
+    }
     guard request.client == client else {
       throw CodeRefusal(
-        message: "the URL is from \"\(request.client)\" (client_id), not from \"\(client)\" (--client); check that it "
-          + "comes from the app that you mean")
+        message:
+          "the URL is from \"\(printable(request.client))\" (client_id), not from \"\(client)\" (--client); check "
+          + "that it comes from the app that you mean")
     }
     let index = try index(of: client)
     try checkRedirect(request, index)
@@ -70,14 +79,14 @@ extension Policy {
     guard !registered.contains(request.redirectURI) else { return }
     let list = registered.isEmpty ? "none" : registered.joined(separator: ", ")
     throw CodeRefusal(
-      message: "clients.\(request.client).oauth.redirect_uris does not contain \"\(request.redirectURI)\" exactly; "
-        + "registered: \(list); if the URI is the app's, add it")
+      message: "clients.\(request.client).oauth.redirect_uris does not contain "
+        + "\"\(printable(request.redirectURI))\" exactly; registered: \(list); if the URI is the app's, add it")
   }
 
   private func scope(_ requested: [String]?, _ client: String, _ desk: GrantDesk) throws(CodeRefusal) -> String {
     if let excess = requested?.first(where: { scope in (try? desk.granted([scope])) == nil }) {
       throw CodeRefusal(
-        message: "the URL asks for the scope \"\(excess)\", which clients.\(client).scopes does not contain"
+        message: "the URL asks for the scope \"\(printable(excess))\", which clients.\(client).scopes does not contain"
           + "\(suggestion(for: excess, among: desk.scopes)); it has: \(desk.scopes.joined(separator: ", "))")
     }
     do throws(OAuthError) {

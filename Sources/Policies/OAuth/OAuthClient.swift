@@ -23,13 +23,20 @@ package struct OAuthClient: Equatable, Sendable {
 extension OAuthClient {
   /// Whether one of its secrets has this digest and has not expired.
   ///
-  /// Compares with all of them, so that the time reveals nothing about which one matches.
+  /// Always makes as many comparisons as a client can have secrets, so that the time reveals neither which one matches
+  /// nor whether there is such a client.
   func accepts(_ digest: Digest, at now: UnixSeconds) -> Bool {
-    secrets.reduce(false) { accepts, secret in
+    var isAccepted = false
+    for index in 0..<Self.secretsMax {
+      let secret = index < secrets.count ? secrets[index] : Self.noSecret
       let isValid = secret.expiry.map { $0 > now } ?? true
-      return secret.digest == digest && isValid || accepts
+      let isEqual = secret.digest == digest
+      isAccepted = isEqual && isValid && index < secrets.count || isAccepted
     }
+    return isAccepted
   }
+
+  private static let noSecret = Secret(digest: SHA256.digest(of: [UInt8]().span), expiry: nil, note: nil)
 
   /// - Parameter scopes: the `scopes` of the same client.
   init?(_ field: Field, scopes: Field?, now: UnixSeconds) {

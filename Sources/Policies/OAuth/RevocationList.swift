@@ -5,6 +5,11 @@ package import OAuth
 package struct RevocationList {
   /// When each id may be forgotten, because the last token that it revokes has expired.
   package let entries: [TokenID: Int64]
+  /// How many entries have a time that no token can have. They are not in `entries`.
+  package private(set) var absurdCount = 0
+
+  /// The times that an entry may have: no token expires later, because it has 32 bits each for start and lifetime.
+  private static let times: ClosedRange<Int64> = 0...(1 << 33)
 
   package init(entries: [TokenID: Int64]) { self.entries = entries }
 
@@ -21,9 +26,14 @@ package struct RevocationList {
       let pair = Array(members)
       guard pair.count == 2, pair[0].key == "id", pair[1].key == "expires",
         case .string(let hex) = pair[0].node.value, let id = TokenID(hex: hex),
-        case .number(let number) = pair[1].node.value, let expiry = Int64(number)
+        case .number(let number) = pair[1].node.value,
+        number.utf8.allSatisfy({ isDecimalDigit($0) || $0 == UInt8(ascii: "-") })
       else { return nil }
-      entries[id] = expiry
+      guard let expiry = Int64(number), Self.times.contains(expiry) else {
+        absurdCount += 1
+        continue
+      }
+      entries[id] = max(expiry, entries[id] ?? 0)
     }
     self.entries = entries
   }

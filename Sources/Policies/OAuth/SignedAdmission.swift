@@ -28,7 +28,7 @@ extension Policy {
     guard !isTooOld, !isRevoked else { throw .tokenRevoked }
     let entry = SignedTokens.Entry(
       client: client, scopes: found.scopes.intersection(clients.scopes(of: Int(client))), expiry: found.expiresAt,
-      id: found.id)
+      id: found.id, grant: found.grant)
     cache.insert(token, entry, under: identity)
     return try principal(of: entry, at: now, noting: &trace)
   }

@@ -1,0 +1,27 @@
+import Policies
+import Testing
+
+@testable import Gateway
+
+@Suite struct AuthenticationLimitsTests {
+  private static func address(_ number: UInt32) -> PeerAddress { .ip(IPAddress(ipv4: number)) }
+
+  @Test func `an address fails ten times at once, then once every 6 s`() {
+    var limits = AuthenticationLimits()
+    for _ in 0..<10 { #expect(limits.failed(Self.address(1), now: 1_000) == 0) }
+    for _ in 0..<100 { #expect(limits.failed(Self.address(1), now: 1_000) == 6_000) }
+    #expect(limits.failed(Self.address(2), now: 1_000) == 0)
+    #expect(limits.failed(Self.address(1), now: 6_999) == 1)
+    #expect(limits.failed(Self.address(1), now: 7_000) == 0 && limits.failed(Self.address(1), now: 7_000) == 6_000)
+    for _ in 0..<10 { #expect(limits.failed(Self.address(1), now: 100_000) == 0) }
+    #expect(limits.failed(Self.address(1), now: 100_000) == 6_000)
+  }
+
+  @Test func `remembers 10,000 addresses, and the latest of more`() {
+    var limits = AuthenticationLimits()
+    for number in 0..<30_001 {
+      for _ in 0..<10 { #expect(limits.failed(Self.address(UInt32(number)), now: 0) == 0) }
+    }
+    #expect(limits.failed(Self.address(30_000), now: 0) > 0 && limits.failed(Self.address(1), now: 0) == 0)
+  }
+}
