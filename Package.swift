@@ -64,7 +64,7 @@ let package = Package(
     module("System", uses: ["CBuild", "CLinux"], settings: small),
     module("Telemetry", uses: ["Bytes", "Counters", "Dates", "System"]),
     module("Audit", uses: ["Bytes", "Dates", "Digests", "System", "Telemetry"], settings: small),
-    module("Journal", uses: ["Digests", "System"]),
+    module("Journal", uses: ["Dates", "Digests", "System"]),
     module("Upstream", uses: ["Bytes", "CLibcurl", "Counters", "HTTP1", "Reactor", "System"]),
     module("Background", uses: ["CLibcurl"], settings: small),
     module(
@@ -105,7 +105,7 @@ let package = Package(
     tests(of: "Digests"),
     tests(of: "Bytes", uses: ["TestValues"]),
     tests(of: "Counters"),
-    tests(of: "Fronts", uses: ["HTTP1", "Policies", "TestValues"], resources: [.copy("Fixtures")]),
+    tests(of: "Fronts", uses: ["Digests", "HTTP1", "Policies", "TestValues"], resources: [.copy("Fixtures")]),
     tests(of: "HTTP1", uses: ["Bytes", "TestValues"]),
     tests(of: "SmallServer", uses: ["Bytes", "HTTP1", "Reactor", "TestSupport"]),
     .testTarget(
@@ -142,6 +142,7 @@ let package = Package(
     tests(of: "System", uses: ["CLinux", "TestFolders", "TestSupport"]),
     tests(of: "Telemetry", uses: ["Bytes", "Counters", "TestFolders", "TestSupport", "TestValues"]),
     tests(of: "Audit", uses: ["Digests", "System", "Telemetry", "TestFolders", "TestSupport"]),
+    tests(of: "Journal", uses: ["Digests", "System", "TestFolders", "TestValues"]),
   ],
   swiftLanguageModes: [.v6]
 )
