@@ -186,7 +186,7 @@ package final class Journal: Sendable {
       warn(&warnings, worker)
     }
     worker.removeRetired()
-    withExtendedLifetime(lock) {}
+    lock.release()
     finished.signal()
   }
 
@@ -259,14 +259,16 @@ package final class Journal: Sendable {
 /// The folder of a journal, locked.
 final class JournalLock: Sendable {
   let folder: SharedFolder
-  private let lock: FolderLock
+  private let lock: Mutex<FolderLock?>
 
   init(_ path: String) throws(JournalFault) {
     do throws(Errno) {
       folder = try SharedFolder(path)
-      lock = try FolderLock(path, waitingMilliseconds: 0)
+      lock = Mutex(try FolderLock(path, waitingMilliseconds: 0))
     } catch {
       throw error == .wouldBlock ? .inUse(path) : .folder(path, error)
     }
   }
+
+  func release() { lock.withLock { $0 = nil } }
 }
