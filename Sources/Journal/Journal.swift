@@ -197,7 +197,9 @@ package final class Journal: Sendable {
   private func turn(_ worker: inout JournalWorker) {
     var work = JournalWork()
     keys.take(&work)
-    complete(worker.commit(work.writes))
+    let results = worker.commit(work.writes)
+    publish(worker)
+    complete(results)
     complete(worker.answer(work.reads))
     let completions = work.commands.map { worker.perform($0) }
     worker.removeRetired()

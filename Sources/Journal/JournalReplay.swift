@@ -63,7 +63,10 @@ struct JournalReplay {
       return Found(file: file, byteCount: byteCount, stem: stem, header: try SegmentHeader(start.span))
     } catch {
       switch error {
-      case .cutOff: return nil
+      case .cutOff:
+        // The header is durable before there are bodies.
+        guard bodyBytes(stem) == 0 else { throw .damaged(path, offset: byteCount, "its header is incomplete") }
+        return nil
       case .damaged: throw .damaged(path, offset: 0, "its header does not match its checksum")
       case .version(let version): throw .version(path, version)
       }
