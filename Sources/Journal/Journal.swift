@@ -43,8 +43,7 @@ package final class Journal: Sendable {
     let writer: JournalWriter
     do throws(Errno) {
       writer = try JournalWriter(
-        folder: lock.folder, after: replay.segments, epoch: replay.nextEpoch, clocks: clocks, faults: faults,
-        report: report)
+        folder: lock.folder, after: replay, clocks: clocks, faults: faults, report: report)
     } catch {
       throw .folder(settings.folder, error)
     }

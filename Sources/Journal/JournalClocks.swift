@@ -17,7 +17,7 @@ struct JournalClocks: Sendable {
 ///
 /// Within a boot of the system, CLOCK_BOOTTIME gives the age. For a record of another boot, the wall clock gives the age at
 /// the start of this run, and CLOCK_BOOTTIME gives the time since then. The wall clock may be wrong for a while, so the
-/// smallest age seen in this run counts.
+/// latest time that it gave in the other boot counts, and the earliest one of this boot.
 struct JournalAges: Sendable {
   private let boot: BootID
   private let startedAt: Int64
@@ -28,11 +28,12 @@ struct JournalAges: Sendable {
   /// The time after the start in which no record of another boot expires: the wall clock may not be set yet.
   static let settlingMicroseconds: Int64 = 600_000_000
 
-  init(_ clocks: JournalClocks) {
+  /// - Parameter earliestOffset: the smallest difference of wall clock and CLOCK_BOOTTIME seen in this boot; nil: none.
+  init(_ clocks: JournalClocks, earliestOffset: Int64? = nil) {
     boot = clocks.boot
     startedAt = clocks.bootMicroseconds()
     now = startedAt
-    earliestStart = clocks.wallMicroseconds()
+    earliestStart = min(clocks.wallMicroseconds(), earliestOffset.map { [startedAt] in $0 + startedAt } ?? .max)
   }
 
   /// Microseconds since the start of this run.

@@ -54,7 +54,7 @@ extension JournalWorker {
     _ stored: StoredRecord, in segment: JournalSegment, from location: KeyLocation
   ) -> Carried {
     let record = stored.record
-    let age = writer.ages.age(of: record.wallMicroseconds, record.bootMicroseconds, in: segment.header.boot) ?? 0
+    let age = writer.age(of: record, in: segment) ?? 0
     return Carried(
       entry: JournalEntry(
         kind: .carried, wallMicroseconds: record.wallMicroseconds, bootMicroseconds: writer.ages.now - age,

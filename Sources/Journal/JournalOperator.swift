@@ -65,8 +65,7 @@ extension JournalWorker {
     case .done(let status): (new.kind, new.status) = (.responseNotKept, status)
     case .notDone:
       writer.updateAges()
-      let record = stored.record
-      let age = writer.ages.age(of: record.wallMicroseconds, record.bootMicroseconds, in: segment.header.boot)
+      let age = writer.age(of: stored.record, in: segment)
       let seconds = Int((age ?? writer.ages.elapsed) / 1_000_000)
       guard seconds >= minimumAgeSeconds else { return .tooYoung(ageSeconds: seconds) }
     }

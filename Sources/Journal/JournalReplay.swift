@@ -8,6 +8,8 @@ struct JournalReplay {
   private(set) var scopes = JournalScopes()
   private(set) var segments: [JournalSegment] = []
 
+  private var clockOffsets: [BootID: [ClosedRange<Int64>]] = [:]
+
   private struct Found {
     let file: InputFile
     let byteCount: Int
@@ -23,6 +25,21 @@ struct JournalReplay {
       let next = found.indices.contains(position + 1) ? found[position + 1].header : nil
       try read(segment, id: UInt32(position + 1), next: next)
     }
+    correctTimes()
+  }
+
+  /// The wall clock may have been behind when a segment was written, and right later in the same boot.
+  private mutating func correctTimes() {
+    for index in segments.indices where segments[index].header.boot != BootID() {
+      let offsets = clockOffsets[segments[index].header.boot] ?? []
+      guard let latest = offsets.map(\.upperBound).max() else { continue }
+      segments[index].wallMicroseconds = segments[index].bootMicroseconds + latest
+    }
+  }
+
+  /// The smallest difference of the wall clock and CLOCK_BOOTTIME in a boot; nil if there is none.
+  func earliestOffset(of boot: BootID) -> Int64? {
+    boot == BootID() ? nil : clockOffsets[boot]?.map(\.lowerBound).min()
   }
 
   /// Follows all epochs of the folder.
@@ -90,7 +107,9 @@ struct JournalReplay {
       throw .damaged(
         path, offset: found.byteCount, "it ends here, but its writer made \(durableBytes) bytes durable")
     }
-    var reader = SegmentReader(found.file, path: path, byteCount: found.byteCount, durableBytes: durableBytes)
+    var reader = SegmentReader(
+      found.file, path: path, byteCount: found.byteCount, clockOffset: found.header.clockOffset,
+      durableBytes: durableBytes)
     var segment = JournalSegment(
       id: id, header: found.header, stem: found.stem, keyBytes: found.byteCount, bodyBytes: bodyBytes(found.stem),
       wallMicroseconds: found.header.wallMicroseconds, bootMicroseconds: found.header.bootMicroseconds)
@@ -104,10 +123,9 @@ struct JournalReplay {
       }
     }
     if let fault { throw fault }
-    if let batch = reader.lastBatch {
-      segment.wallMicroseconds = max(batch.wallMicroseconds, segment.wallMicroseconds)
-      segment.bootMicroseconds = batch.bootMicroseconds
-    }
+    if let batch = reader.lastBatch { segment.bootMicroseconds = batch.bootMicroseconds }
+    segment.wallMicroseconds = segment.bootMicroseconds + reader.clockOffsets.upperBound
+    clockOffsets[segment.header.boot, default: []].append(reader.clockOffsets)
     if reader.isCutOff {
       report("idempotency: \(path) ends in an incomplete write at byte \(reader.offset): it was never acted on")
     }

@@ -9,7 +9,7 @@ struct JournalSegment: Sendable {
   let stem: String
   var keyBytes: Int
   var bodyBytes: Int
-  /// When the last batch was written.
+  /// When the last batch was written; the wall time is the latest one that is possible.
   var wallMicroseconds: Int64
   var bootMicroseconds: Int64
   var hasRecords = false

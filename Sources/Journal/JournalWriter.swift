@@ -47,18 +47,18 @@ struct JournalWriter: Sendable {
 
   /// Creates a segment.
   init(
-    folder: SharedFolder, after segments: [JournalSegment], epoch: UInt64, clocks: JournalClocks,
-    faults: JournalFaults, report: @escaping @Sendable (String) -> Void
+    folder: SharedFolder, after replay: JournalReplay, clocks: JournalClocks, faults: JournalFaults,
+    report: @escaping @Sendable (String) -> Void
   ) throws(Errno) {
     self.folder = folder
     self.clocks = clocks
     self.faults = faults
     self.report = report
-    self.epoch = epoch
-    self.segments = segments
+    epoch = replay.nextEpoch
+    segments = replay.segments
     writer = UInt64.random(in: 1...UInt64.max)
-    ages = JournalAges(clocks)
-    nextID = (segments.map(\.id).max() ?? 0) + 1
+    ages = JournalAges(clocks, earliestOffset: replay.earliestOffset(of: clocks.boot))
+    nextID = (replay.segments.map(\.id).max() ?? 0) + 1
     try openSegment()
   }
 
@@ -70,6 +70,12 @@ struct JournalWriter: Sendable {
   /// The age of the newest record of a segment; nil if it is not certain yet.
   func age(of segment: JournalSegment) -> Int64? {
     ages.age(of: segment.wallMicroseconds, segment.bootMicroseconds, in: segment.header.boot)
+  }
+
+  /// The age of a record; nil if it is not certain yet.
+  func age(of record: JournalRecord, in segment: JournalSegment) -> Int64? {
+    let wall = segment.wallMicroseconds - (segment.bootMicroseconds - record.bootMicroseconds)
+    return ages.age(of: wall, record.bootMicroseconds, in: segment.header.boot)
   }
 
   func isCurrent(_ segment: JournalSegment) -> Bool { canWrite && segment.id == segments.last?.id }
@@ -115,7 +121,7 @@ struct JournalWriter: Sendable {
     }
     segments[last].bodyBytes += bodies.count
     segments[last].keyBytes += out.count
-    segments[last].wallMicroseconds = max(wall, segments[last].wallMicroseconds)
+    segments[last].wallMicroseconds = wall
     segments[last].bootMicroseconds = boot
     segments[last].hasRecords = true
     synchronizations += 1

@@ -25,6 +25,9 @@ struct SegmentHeader: Equatable, Sendable {
     let durableBytes: Int
   }
 
+  /// Of the wall clock to CLOCK_BOOTTIME.
+  var clockOffset: Int64 { wallMicroseconds - bootMicroseconds }
+
   enum Fault: Error, Equatable {
     /// The file ends in its header: its writer ended while it made the file.
     case cutOff
@@ -83,7 +86,7 @@ extension SegmentHeader {
 }
 
 /// Identifies a run of the system's kernel; zeros if it is not known.
-struct BootID: Equatable, Sendable {
+struct BootID: Hashable, Sendable {
   var high: UInt64 = 0
   var low: UInt64 = 0
 

@@ -15,14 +15,19 @@ struct SegmentReader {
   private var partStart = 0
   private(set) var offset = SegmentHeader.byteCount
   private(set) var lastBatch: BatchHeader?
+  /// Of the wall clock to CLOCK_BOOTTIME, in all batches.
+  private(set) var clockOffsets: ClosedRange<Int64>
   /// Whether the last batch is incomplete.
   private(set) var isCutOff = false
 
   private static let partBytes = 1 << 20
   private static let sectorBytes = 512
 
-  /// - Parameter durableBytes: from the header of the next segment of the same writer; nil if there is none.
-  init(_ file: InputFile, path: String, byteCount: Int, durableBytes: Int?) {
+  /// - Parameters:
+  ///   - clockOffset: of the segment's header.
+  ///   - durableBytes: from the header of the next segment of the same writer; nil if there is none.
+  init(_ file: InputFile, path: String, byteCount: Int, clockOffset: Int64, durableBytes: Int?) {
+    clockOffsets = clockOffset...clockOffset
     self.file = file
     self.path = path
     end = durableBytes ?? byteCount
@@ -58,6 +63,8 @@ struct SegmentReader {
     }
     offset += BatchHeader.byteCount
     lastBatch = batch
+    let clockOffset = batch.wallMicroseconds - batch.bootMicroseconds
+    clockOffsets = min(clockOffsets.lowerBound, clockOffset)...max(clockOffsets.upperBound, clockOffset)
     return batch
   }
 

@@ -112,6 +112,22 @@ enum Answer: Equatable {
   case unreadable
 }
 
+extension Answer: CustomStringConvertible {
+  var description: String {
+    switch self {
+    case .durable: "durable"
+    case .failed: "failed"
+    case .inProgress: "in progress"
+    case .reused: "reused"
+    case .unavailable(let why): "unavailable: \(why)"
+    case .stored(let response): "stored(\(response.requestIDLow), \(response.body.count) bytes)"
+    case .notKept(let status, let id): "not kept(\(id), \(status))"
+    case .unknown(let id): "unknown(\(id))"
+    case .unreadable: "unreadable"
+    }
+  }
+}
+
 extension Answer {
   init(_ result: JournalResult) {
     switch result {
