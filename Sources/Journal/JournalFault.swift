@@ -25,7 +25,8 @@ package enum JournalFault: Error, Equatable, CustomStringConvertible {
 
   private static func remedy(_ path: String) -> String {
     let bodies = path.hasSuffix(".keys") ? path.dropLast(5) + ".bodies" : path[...]
-    return "Restore the file from a backup, or move it and \(bodies) to another folder: the gateway then starts, but has "
+    return
+      "Restore the file from a backup, or move it and \(bodies) to another folder: the gateway then starts, but has "
       + "forgotten their keys, so that a request repeated with one of them may be executed again"
   }
 }

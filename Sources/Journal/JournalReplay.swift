@@ -33,7 +33,7 @@ struct JournalReplay {
     for index in segments.indices where segments[index].header.boot != BootID() {
       let offsets = clockOffsets[segments[index].header.boot] ?? []
       guard let latest = offsets.map(\.upperBound).max() else { continue }
-      segments[index].wallMicroseconds = segments[index].bootMicroseconds + latest
+      segments[index].wallMicroseconds = segments[index].bootMicroseconds &+ latest
     }
   }
 
@@ -124,7 +124,7 @@ struct JournalReplay {
     }
     if let fault { throw fault }
     if let batch = reader.lastBatch { segment.bootMicroseconds = batch.bootMicroseconds }
-    segment.wallMicroseconds = segment.bootMicroseconds + reader.clockOffsets.upperBound
+    segment.wallMicroseconds = segment.bootMicroseconds &+ reader.clockOffsets.upperBound
     clockOffsets[segment.header.boot, default: []].append(reader.clockOffsets)
     if reader.isCutOff {
       report("idempotency: \(path) ends in an incomplete write at byte \(reader.offset): it was never acted on")
@@ -155,10 +155,7 @@ struct JournalReplay {
     _ state: KeyIndex.State, _ record: JournalRecord, _ bytes: Span<UInt8>, _ location: KeyLocation
   ) -> Bool {
     let name = index.name(of: record.digest)
-    if let known = index[name] {
-      index.set(name, KeyIndex.Entry(state: state, location: location, scope: known.scope))
-      return true
-    }
+    if index.update(name, state, location) { return true }
     guard let scope = scopes.number(bytes, client: record.client, instance: record.instance) else { return false }
     index.set(name, KeyIndex.Entry(state: state, location: location, scope: scope))
     scopes.countKey(scope, 1)

@@ -40,7 +40,7 @@ struct JournalScopes: Sendable {
 
   mutating func countKey(_ scope: Int, _ change: Int) { clients[scopes[scope].client].keys += change }
 
-  /// The pairs with this client and instance; nil stands for all.
+  /// The pairs with this client and instance; nil means all.
   func matching(client: String?, instance: String?) -> Set<Int> {
     Set(
       scopes.indices.filter { scope in

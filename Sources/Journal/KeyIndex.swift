@@ -60,6 +60,23 @@ struct KeyIndex: Sendable {
   private struct Shard {
     var slots: [Slot] = []
     var count = 0
+
+    func position(of name: Name) -> Int? {
+      guard !slots.isEmpty else { return nil }
+      var position = KeyIndex.home(name.high, slots.count)
+      while !slots[position].isEmpty {
+        if slots[position].high == name.high, slots[position].low == name.low { return position }
+        position = position &+ 1 == slots.count ? 0 : position &+ 1
+      }
+      return nil
+    }
+
+    /// Puts a slot where there is none of its name.
+    mutating func put(_ slot: Slot) {
+      var position = KeyIndex.home(slot.high, slots.count)
+      while !slots[position].isEmpty { position = position &+ 1 == slots.count ? 0 : position &+ 1 }
+      slots[position] = slot
+    }
   }
 
   static let shardCount = 256
@@ -98,31 +115,44 @@ struct KeyIndex: Sendable {
 
   subscript(name: Name) -> Entry? {
     let shard = Self.shard(of: name)
-    return position(of: name, in: shard).flatMap { shards[shard].slots[$0].entry }
+    return shards[shard].position(of: name).flatMap { shards[shard].slots[$0].entry }
   }
 
   /// Adds a key or replaces its entry.
   mutating func set(_ name: Name, _ entry: Entry) {
     let shard = Self.shard(of: name)
-    if let position = position(of: name, in: shard) {
-      if let old = shards[shard].slots[position].entry { counts[Int(old.state.rawValue)] -= 1 }
-      shards[shard].slots[position].set(entry)
-      return counts[Int(entry.state.rawValue)] += 1
-    }
+    if let position = shards[shard].position(of: name) { return replace(position, in: shard, entry) }
     // At most 0.8 of the slots are in use.
     if (shards[shard].count + 1) * 5 > shards[shard].slots.count * 4 { grow(shard) }
     var slot = Slot(high: name.high, low: name.low)
     slot.set(entry)
-    Self.put(slot, into: &shards[shard].slots)
+    shards[shard].put(slot)
     shards[shard].count += 1
     counts[0] += 1
+    counts[Int(entry.state.rawValue)] += 1
+  }
+
+  /// Replaces state and location of a known key; false if the key is not known.
+  mutating func update(_ name: Name, _ state: State, _ location: KeyLocation) -> Bool {
+    let shard = Self.shard(of: name)
+    guard let position = shards[shard].position(of: name), var entry = shards[shard].slots[position].entry else {
+      return false
+    }
+    (entry.state, entry.location) = (state, location)
+    replace(position, in: shard, entry)
+    return true
+  }
+
+  private mutating func replace(_ position: Int, in shard: Int, _ entry: Entry) {
+    if let old = shards[shard].slots[position].entry { counts[Int(old.state.rawValue)] -= 1 }
+    shards[shard].slots[position].set(entry)
     counts[Int(entry.state.rawValue)] += 1
   }
 
   @discardableResult
   mutating func remove(_ name: Name) -> Entry? {
     let shard = Self.shard(of: name)
-    guard let position = position(of: name, in: shard) else { return nil }
+    guard let position = shards[shard].position(of: name) else { return nil }
     return remove(at: position, in: shard)
   }
 
@@ -138,33 +168,15 @@ struct KeyIndex: Sendable {
   private static func shard(of name: Name) -> Int { Int(name.high >> 56) }
 
   /// The slot where the search for a name starts.
-  private static func home(_ high: UInt64, _ count: Int) -> Int {
+  fileprivate static func home(_ high: UInt64, _ count: Int) -> Int {
     Int((high << 8).multipliedFullWidth(by: UInt64(count)).high)
-  }
-
-  private func position(of name: Name, in shard: Int) -> Int? {
-    let slots = shards[shard].slots
-    guard !slots.isEmpty else { return nil }
-    var position = Self.home(name.high, slots.count)
-    while !slots[position].isEmpty {
-      if slots[position].high == name.high, slots[position].low == name.low { return position }
-      position = position &+ 1 == slots.count ? 0 : position &+ 1
-    }
-    return nil
-  }
-
-  private static func put(_ slot: Slot, into slots: inout [Slot]) {
-    var position = home(slot.high, slots.count)
-    while !slots[position].isEmpty { position = position + 1 == slots.count ? 0 : position + 1 }
-    slots[position] = slot
   }
 
   private mutating func grow(_ shard: Int) {
     let old = shards[shard].slots
     let count = max(old.count + Self.slotsMin, old.count * 5 / 4)
-    var slots = [Slot](repeating: Slot(), count: count)
-    for slot in old where !slot.isEmpty { Self.put(slot, into: &slots) }
-    shards[shard].slots = slots
+    shards[shard].slots = [Slot](repeating: Slot(), count: count)
+    for slot in old where !slot.isEmpty { shards[shard].put(slot) }
   }
 
   /// Empties a slot, and moves back each later slot that would no longer be found.

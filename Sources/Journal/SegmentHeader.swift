@@ -26,7 +26,7 @@ struct SegmentHeader: Equatable, Sendable {
   }
 
   /// Of the wall clock to CLOCK_BOOTTIME.
-  var clockOffset: Int64 { wallMicroseconds - bootMicroseconds }
+  var clockOffset: Int64 { wallMicroseconds &- bootMicroseconds }
 
   enum Fault: Error, Equatable {
     /// The file ends in its header: its writer ended while it made the file.

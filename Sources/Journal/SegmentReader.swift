@@ -63,7 +63,7 @@ struct SegmentReader {
     }
     offset += BatchHeader.byteCount
     lastBatch = batch
-    let clockOffset = batch.wallMicroseconds - batch.bootMicroseconds
+    let clockOffset = batch.wallMicroseconds &- batch.bootMicroseconds
     clockOffsets = min(clockOffsets.lowerBound, clockOffset)...max(clockOffsets.upperBound, clockOffset)
     return batch
   }

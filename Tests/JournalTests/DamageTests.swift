@@ -8,7 +8,7 @@ import Testing
 
 /// What a process answers after its files were cut or changed.
 @Suite struct DamageTests {
-  /// One key in each state, each in a batch of its own, the last one stored.
+  /// One key in each state, each in its own batch, the last one stored.
   private static let writes = ["unknown", "stored", "not kept", "free", "last"].map { KeyedWrite(key: $0) }
 
   private func filled() throws -> (JournalFolder, keys: String, bodies: String) {
@@ -52,7 +52,8 @@ import Testing
     let answers = try answers(folder)
     #expect(answers == Self.intact)
     // The last batch: its header, and a record with fields.
-    let record = JournalRecord.fixedBytes + "clientinstancelast".utf8.count + 44 + "Content-Type: text/plain\r\n".utf8.count
+    let record =
+      JournalRecord.fixedBytes + "clientinstancelast".utf8.count + 44 + "Content-Type: text/plain\r\n".utf8.count
     let batch = BatchHeader.byteCount + record
     #expect(BatchHeader(all.span.extracting((all.count - batch)...)) != nil)
     for end in all.count - batch..<all.count {

@@ -202,7 +202,9 @@ import Testing
     let ages = { (clocks: JournalClocks) in JournalAges(clocks) }
     let clocks = JournalClocks(wallMicroseconds: { 50_000_000 }, bootMicroseconds: { 9_000_000_000 }, boot: BootID())
     #expect(ages(clocks).age(of: 10_000_000, 8_999_000_000, in: BootID()) == nil)
-    #expect(BootID(Array("f3a1c0de-0000-4000-8000-00000000000a\n".utf8)) == BootID(high: 0xf3a1_c0de_0000_4000, low: 0x8000_0000_0000_000a))
+    #expect(
+      BootID(Array("f3a1c0de-0000-4000-8000-00000000000a\n".utf8))
+        == BootID(high: 0xf3a1_c0de_0000_4000, low: 0x8000_0000_0000_000a))
     #expect(BootID(Array("?".utf8)) == BootID())
   }
 

@@ -25,7 +25,9 @@ import Testing
     return running.journal.state.canWrite
   }
 
-  private static let faults: [(JournalFaults.Step, Int)] = [(.append, 0), (.append, 30), (.append, 100), (.synchronize, 0)]
+  private static let faults: [(JournalFaults.Step, Int)] = [
+    (.append, 0), (.append, 30), (.append, 100), (.synchronize, 0),
+  ]
 
   @Test(arguments: 0..<4)
   func `a claim that may not be durable does not count, and known keys still answer`(number: Int) throws {

@@ -13,7 +13,9 @@ import Testing
   private func filled() throws -> (JournalFolder, RunningJournal) {
     let folder = try JournalFolder()
     let running = try folder.open()
-    for write in [write("stored"), write("not kept"), write("unknown"), write("in flight"), write("1", "b"), write("1", "b", "y")] {
+    for write in [
+      write("stored"), write("not kept"), write("unknown"), write("in flight"), write("1", "b"), write("1", "b", "y"),
+    ] {
       #expect(running.claim(write) == .durable)
     }
     #expect(running.record(.created("body"), write("stored")) == .durable)

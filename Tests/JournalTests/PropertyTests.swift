@@ -168,7 +168,8 @@ private struct PropertyRun {
     history.append("forget \(write.key) : \(result.map { "\($0)" } ?? "")")
     switch result {
     case .forgotten: model.set(write.key, .free, at: time)
-    case .inFlight: #expect(model[write.key].now.contains { if case .inFlight = $0 { true } else { false } }, "seed \(seed)")
+    case .inFlight:
+      #expect(model[write.key].now.contains { if case .inFlight = $0 { true } else { false } }, "seed \(seed)")
     case .missing: #expect(model[write.key].now.contains(.free), "seed \(seed)")
     case .failed, nil: Issue.record("seed \(seed): not forgotten")
     }
@@ -265,11 +266,12 @@ private struct PropertyRun {
     for _ in 0..<2 {
       for number in 0..<24 {
         nextID += 1
-        // A fingerprint of its own, except that it must show stored responses: the model's.
+        // With the model's fingerprint, so that it shows stored responses.
         let body = model[("\(number)")].now.compactMap(\.write).first?.fingerprint.words.0 ?? 0
         claim(
           KeyedWrite(
-            client: "client \(number % 3)", instance: "instance \(number % 2)", key: "\(number)", body: body, id: nextID))
+            client: "client \(number % 3)", instance: "instance \(number % 2)", key: "\(number)", body: body, id: nextID
+          ))
       }
       try restart { $0.stop() }
     }
