@@ -1,6 +1,6 @@
 import Dispatch
 import Synchronization
-import System
+package import System
 
 /// The durable journal of idempotency keys: a thread that makes claims and outcomes durable, and reads stored responses.
 package final class Journal: Sendable {
@@ -10,6 +10,8 @@ package final class Journal: Sendable {
   }
 
   private let folder: SharedFolder
+  private let lock: JournalLock
+  private let writer: UInt64
   private let keys: JournalKeys
   private let clocks: JournalClocks
   private let channels = Mutex<[JournalChannel]>([])
@@ -28,18 +30,34 @@ package final class Journal: Sendable {
   package convenience init(
     _ settings: JournalSettings, report: @escaping @Sendable (String) -> Void
   ) throws(JournalFault) {
-    try self.init(settings, clocks: JournalClocks(), faults: JournalFaults(), report: report)
+    try self.init(
+      settings, lock: try JournalLock(settings.folder), inherited: nil, clocks: JournalClocks(),
+      faults: JournalFaults(), report: report)
+  }
+
+  /// The same for a process that takes the place of another one, which still has requests in flight.
+  ///
+  /// - Parameters:
+  ///   - lock: a duplicate of the descriptor in the other process's `JournalHandover`.
+  ///   - inherited: its keys. Claims of them are in progress until the other process has written their outcome.
+  package convenience init(
+    _ settings: JournalSettings, lock: consuming FileDescriptor, inherited: InheritedKeys,
+    report: @escaping @Sendable (String) -> Void
+  ) throws(JournalFault) {
+    try self.init(
+      settings, lock: try JournalLock(settings.folder, inherited: lock), inherited: inherited, clocks: JournalClocks(),
+      faults: JournalFaults(), report: report)
   }
 
   init(
-    _ settings: JournalSettings, clocks: JournalClocks, faults: JournalFaults,
-    report: @escaping @Sendable (String) -> Void
+    _ settings: JournalSettings, lock: JournalLock, inherited: InheritedKeys?, clocks: JournalClocks,
+    faults: JournalFaults, report: @escaping @Sendable (String) -> Void
   ) throws(JournalFault) {
-    let lock = try JournalLock(settings.folder)
-    let replay = try JournalReplay(lock.folder, report: report)
+    let replay = try JournalReplay(lock.folder, inherited: inherited, report: report)
     var table = JournalTable(settings)
     table.index = replay.index
     table.scopes = replay.scopes
+    table.inherited = replay.inherited?.keys ?? [:]
     let writer: JournalWriter
     do throws(Errno) {
       writer = try JournalWriter(
@@ -51,8 +69,12 @@ package final class Journal: Sendable {
     folder = lock.folder
     keys = JournalKeys(table)
     self.clocks = clocks
-    let worker = JournalWorker(keys: keys, writer: writer, ttlSeconds: settings.ttlSeconds, report: report)
-    let handed = Handoff((worker, lock))
+    let parent = inherited.map { JournalParent(writer: $0.writer, offsets: replay.parentOffsets) }
+    let worker = JournalWorker(
+      keys: keys, writer: writer, parent: parent, ttlSeconds: settings.ttlSeconds, report: report)
+    self.lock = lock
+    self.writer = writer.writer
+    let handed = Handoff(worker)
     publish(worker)
     startThread(named: "journal") { [self] in run(handed.take()) }
   }
@@ -159,17 +181,63 @@ package final class Journal: Sendable {
 
   private func command(_ command: JournalCommand, isClosed: () -> Void) {
     let isAccepted = keys.addWork { table in
-      if !table.isClosed { table.work.commands.append(command) }
-      return !table.isClosed
+      let isAccepted = !table.isClosed && !table.isHandedOver
+      if isAccepted { table.work.commands.append(command) }
+      return isAccepted
     }
     if !isAccepted { isClosed() }
   }
 
+  // MARK: Upgrades
+
+  /// Stops accepting claims of unseen keys, which a newer process takes from now on. Known keys still answer, outcomes are
+  /// still recorded, and operators' changes fail.
+  ///
+  /// - Returns: nil if the thread does not respond in time, or the journal is closed or handed over; nothing has changed
+  ///   then.
+  package func handOver(within seconds: Double = 5) -> JournalHandover? {
+    let reached = DispatchSemaphore(value: 0)
+    let isAccepted = keys.addWork { table in
+      guard !table.isClosed, !table.isHandedOver else { return false }
+      table.isHandedOver = true
+      table.work.commands.append(.barrier { reached.signal() })
+      return true
+    }
+    guard isAccepted else { return nil }
+    guard reached.wait(timeout: .now() + seconds) == .success, let lock = lock.duplicate() else {
+      keys.withLock { $0.isHandedOver = false }
+      return nil
+    }
+    let inFlight = keys.withLock { table in table.inFlight.mapValues { InheritedKeys.Key($0.write) } }
+    return JournalHandover(lock: lock, keys: InheritedKeys(writer: writer, inFlight))
+  }
+
+  /// Accepts claims again, after the newer process has ended without taking over.
+  ///
+  /// - Returns: false if that process may have recorded keys: this one must not accept claims, and needs a restart.
+  package func takeBack() -> Bool {
+    guard let names = try? folder.entries() else { return false }
+    let segments = published.withLock { $0.segments }
+    let known = Set(segments.map(\.keysName))
+    for name in names where name.hasSuffix(".keys") && !known.contains(name) {
+      guard let status = try? FileStatus(path: folder.path(of: name)), status.byteCount <= SegmentHeader.byteCount
+      else {
+        return false
+      }
+    }
+    keys.withLock { $0.isHandedOver = false }
+    return true
+  }
+
+  /// The process that handed over to this one has ended: its keys without an outcome are unknown.
+  package func predecessorEnded() {
+    keys.addWork { table in table.work.commands.append(.parentEnded) }
+  }
+
   // MARK: The thread
 
-  private func run(_ handed: consuming (JournalWorker, JournalLock)) {
-    let lock = handed.1
-    var worker = handed.0
+  private func run(_ handed: consuming JournalWorker) {
+    var worker = handed
     var warnings = JournalWarnings()
     var recoversAt: Int64 = 0
     var isLast = false
@@ -199,6 +267,7 @@ package final class Journal: Sendable {
     let results = worker.commit(work.writes)
     publish(worker)
     complete(results)
+    if work.mustFollowParent { worker.followParent() }
     complete(worker.answer(work.reads))
     let completions = work.commands.map { worker.perform($0) }
     worker.removeRetired()
@@ -268,6 +337,24 @@ final class JournalLock: Sendable {
       lock = Mutex(try FolderLock(path, waitingMilliseconds: 0))
     } catch {
       throw error == .wouldBlock ? .inUse(path) : .folder(path, error)
+    }
+  }
+
+  /// Takes over the lock of the process that hands over to this one.
+  init(_ path: String, inherited descriptor: consuming FileDescriptor) throws(JournalFault) {
+    do throws(Errno) {
+      folder = try SharedFolder(path)
+      lock = Mutex(try FolderLock(path, inherited: descriptor))
+    } catch {
+      throw error == .wouldBlock ? .inUse(path) : .folder(path, error)
+    }
+  }
+
+  /// Nil if it is released, or this process has too many open files.
+  func duplicate() -> HandedLock? {
+    lock.withLock { lock in
+      guard let descriptor = try? lock?.duplicate() else { return nil }
+      return HandedLock(descriptor)
     }
   }
 

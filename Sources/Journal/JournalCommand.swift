@@ -62,4 +62,7 @@ enum JournalCommand: Sendable {
     @Sendable (ResolveResult) -> Void)
   case forget(client: String, instance: String, key: String, @Sendable (ForgetResult) -> Void)
   case forgetInstance(String, @Sendable (ForgetResult) -> Void)
+  /// Ends a turn.
+  case barrier(@Sendable () -> Void)
+  case parentEnded
 }

@@ -16,6 +16,10 @@ extension JournalWorker {
     case .forget(let client, let instance, let key, let completion):
       let result = forget(client, instance, key)
       return { completion(result) }
+    case .barrier(let completion): return completion
+    case .parentEnded:
+      endParent()
+      return {}
     case .forgetInstance(let instance, let completion):
       let result = forget(instance)
       return { completion(result) }

@@ -17,8 +17,16 @@ struct JournalReplay {
     let header: SegmentHeader
   }
 
-  init(_ folder: SharedFolder, report: @escaping @Sendable (String) -> Void) throws(JournalFault) {
+  /// The keys in flight in the process that hands over to this one, without those whose outcome is known.
+  private(set) var inherited: InheritedKeys?
+  /// How far its segments were read, by their stems.
+  private(set) var parentOffsets: [String: Int] = [:]
+
+  init(
+    _ folder: SharedFolder, inherited: InheritedKeys?, report: @escaping @Sendable (String) -> Void
+  ) throws(JournalFault) {
     self.folder = folder
+    self.inherited = inherited
     self.report = report
     let found = try openSegments()
     for (position, segment) in found.enumerated() {
@@ -55,13 +63,22 @@ struct JournalReplay {
     let known = Set(names)
     for name in names where name.hasSuffix(".keys") {
       let stem = String(name.dropLast(5))
-      if let segment = try open(stem) { found.append(segment) } else { removeFiles(of: stem) }
+      if let segment = try open(stem) {
+        found.append(segment)
+      } else if inherited == nil {
+        removeFiles(of: stem)
+      }
     }
+    // While the parent runs, it may be making a segment.
+    guard inherited == nil else { return Self.sorted(found) }
     for name in names where name.hasSuffix(".bodies") && !known.contains("\(name.dropLast(7)).keys") {
       folder.remove(name)
     }
-    found.sort { ($0.header.epoch, $0.header.number, $0.stem) < ($1.header.epoch, $1.header.number, $1.stem) }
-    return found
+    return Self.sorted(found)
+  }
+
+  private static func sorted(_ found: [Found]) -> [Found] {
+    found.sorted { ($0.header.epoch, $0.header.number, $0.stem) < ($1.header.epoch, $1.header.number, $1.stem) }
   }
 
   /// Nil if the file ends in its header.
@@ -126,7 +143,9 @@ struct JournalReplay {
     if let batch = reader.lastBatch { segment.bootMicroseconds = batch.bootMicroseconds }
     segment.wallMicroseconds = segment.bootMicroseconds &+ reader.clockOffsets.upperBound
     clockOffsets[segment.header.boot, default: []].append(reader.clockOffsets)
-    if reader.isCutOff {
+    if segment.header.writer == inherited?.writer {
+      parentOffsets[segment.stem] = reader.wholeEnd
+    } else if reader.isCutOff {
       report("idempotency: \(path) ends in an incomplete write at byte \(reader.offset): it was never acted on")
     }
     segments.append(segment)
@@ -140,6 +159,7 @@ struct JournalReplay {
 
   /// False if the record's names have no number.
   private mutating func apply(_ record: JournalRecord, _ bytes: Span<UInt8>, _ location: KeyLocation) -> Bool {
+    if inherited != nil, record.kind != .claim, record.kind != .carried { inherited?.settle(record) }
     switch record.kind {
     case .claim, .carried: return set(.unknown, record, bytes, location)
     case .response: return set(.stored, record, bytes, location)

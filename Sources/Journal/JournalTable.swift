@@ -39,6 +39,8 @@ struct JournalTable: Sendable {
   var isClosed = false
   /// A newer process takes the claims.
   var isHandedOver = false
+  /// Keys in flight in the process that handed over to this one.
+  var inherited: [Digest: InheritedKeys.Key] = [:]
 
   init(_ settings: JournalSettings) { self.settings = settings }
 
@@ -51,6 +53,10 @@ struct JournalTable: Sendable {
   ) -> ClaimResult {
     guard !isClosed else { return .unavailable(.cannotWrite) }
     if let other = inFlight[digest] { return other.write.fingerprint == write.fingerprint ? .inProgress : .reused }
+    if let key = inherited[digest] {
+      work.mustFollowParent = true
+      return key.fingerprint == write.fingerprint ? .inProgress : .reused
+    }
     if let entry = index[index.name(of: digest)] {
       guard work.hasCapacityForRead else { return .unavailable(.cannotWrite) }
       work.reads.append(JournalWork.Read(write: write, digest: digest, entry: entry, waiter: waiter))
@@ -90,6 +96,18 @@ struct JournalTable: Sendable {
       return
     }
     leaveUnknown(digest, key)
+  }
+
+  /// Records that the parent process wrote about a key in flight.
+  mutating func apply(_ record: ParentRecord) {
+    guard let key = inherited[record.digest], key.isOf(record.requestIDHigh, record.requestIDLow) else { return }
+    let name = index.name(of: record.digest)
+    if record.kind != .claim, record.kind != .carried { inherited[record.digest] = nil }
+    guard let state = record.kind.indexState else { return remove(name) }
+    if index.update(name, state, record.location) { return }
+    guard let scope = scopes.number(client: record.client, instance: record.instance) else { return }
+    index.set(name, KeyIndex.Entry(state: state, location: record.location, scope: scope))
+    scopes.countKey(scope, 1)
   }
 
   // MARK: The thread

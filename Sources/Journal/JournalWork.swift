@@ -29,11 +29,13 @@ struct JournalWork: Sendable {
   var writes: [Write] = []
   var reads: [Read] = []
   var commands: [JournalCommand] = []
+  /// A key was claimed that is in flight in the process that handed over to this one.
+  var mustFollowParent = false
   private(set) var claims = 0
   private(set) var claimBytes = 0
   private(set) var outcomeBytes = 0
 
-  var isEmpty: Bool { writes.isEmpty && reads.isEmpty && commands.isEmpty }
+  var isEmpty: Bool { writes.isEmpty && reads.isEmpty && commands.isEmpty && !mustFollowParent }
   var depth: Int { writes.count + reads.count + commands.count }
   var hasCapacityForClaim: Bool { claims < Self.itemsMax }
   var hasCapacityForRead: Bool { reads.count < Self.itemsMax }

@@ -14,6 +14,8 @@ struct JournalWorker: Sendable {
   let ttlMicroseconds: Int64
   /// Segments that are no longer in the table. Reads that were accepted before may still need them, until the next turn.
   var retired: [JournalSegment] = []
+  /// What the process that handed over to this one writes; nil if there is none, or it has ended.
+  var parent: JournalParent?
   private var lastExpiry: Int64 = 0
   private var lastUnreadableReport: Int64?
   /// Segments whose keys cannot be carried forward, which was reported.
@@ -22,8 +24,10 @@ struct JournalWorker: Sendable {
   private static let expiryMicroseconds: Int64 = 60_000_000
 
   init(
-    keys: JournalKeys, writer: JournalWriter, ttlSeconds: Int, report: @escaping @Sendable (String) -> Void
+    keys: JournalKeys, writer: JournalWriter, parent: JournalParent?, ttlSeconds: Int,
+    report: @escaping @Sendable (String) -> Void
   ) {
+    self.parent = parent
     self.keys = keys
     self.writer = writer
     self.report = report
@@ -132,6 +136,8 @@ struct JournalWorker: Sendable {
   mutating func expireIfDue() {
     let now = writer.clocks.bootMicroseconds()
     guard now - lastExpiry >= Self.expiryMicroseconds || lastExpiry == 0 else { return }
+    // Two processes use the folder, and neither knows all keys.
+    guard parent == nil, !keys.withLock({ $0.isHandedOver }) else { return }
     lastExpiry = now
     expire()
   }

@@ -22,7 +22,7 @@ struct JournalWriter: Sendable {
   let clocks: JournalClocks
   let faults: JournalFaults
   private let report: @Sendable (String) -> Void
-  private let writer: UInt64
+  let writer: UInt64
   private let epoch: UInt64
   private(set) var ages: JournalAges
   /// In the order in which they were written. The last one is the current one, if there is a current one.
@@ -81,6 +81,30 @@ struct JournalWriter: Sendable {
   func isCurrent(_ segment: JournalSegment) -> Bool { canWrite && segment.id == segments.last?.id }
 
   func segment(_ id: UInt32) -> JournalSegment? { segments.first { $0.id == id } }
+
+  // MARK: The parent's segments
+
+  /// Adds a segment that the parent process has made, before the segments of this process.
+  mutating func add(parentSegment header: SegmentHeader, stem: String) {
+    let position = segments.firstIndex { $0.header.epoch > header.epoch } ?? segments.count
+    segments.insert(
+      JournalSegment(
+        id: nextID, header: header, stem: stem, keyBytes: SegmentHeader.byteCount, bodyBytes: 0,
+        wallMicroseconds: header.wallMicroseconds, bootMicroseconds: header.bootMicroseconds),
+      at: position)
+    nextID += 1
+  }
+
+  /// The parent process has written more to a segment.
+  mutating func extend(_ stem: String, keyBytes: Int, bodyBytes: Int, _ batch: BatchHeader?) {
+    guard let index = segments.firstIndex(where: { $0.stem == stem }) else { return }
+    segments[index].keyBytes = keyBytes
+    segments[index].bodyBytes = bodyBytes
+    guard let batch else { return }
+    segments[index].hasRecords = true
+    segments[index].wallMicroseconds = batch.wallMicroseconds
+    segments[index].bootMicroseconds = batch.bootMicroseconds
+  }
 
   // MARK: Records
 

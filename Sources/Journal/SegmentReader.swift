@@ -13,7 +13,9 @@ struct SegmentReader {
   private var part: [UInt8] = []
   /// Where `part` starts in the file.
   private var partStart = 0
-  private(set) var offset = SegmentHeader.byteCount
+  private(set) var offset: Int
+  /// The end of the last batch that is whole.
+  private(set) var wholeEnd: Int
   private(set) var lastBatch: BatchHeader?
   /// Of the wall clock to CLOCK_BOOTTIME, in all batches.
   private(set) var clockOffsets: ClosedRange<Int64>
@@ -26,7 +28,13 @@ struct SegmentReader {
   /// - Parameters:
   ///   - clockOffset: of the segment's header.
   ///   - durableBytes: from the header of the next segment of the same writer; nil if there is none.
-  init(_ file: InputFile, path: String, byteCount: Int, clockOffset: Int64, durableBytes: Int?) {
+  ///   - start: where a batch starts.
+  init(
+    _ file: InputFile, path: String, byteCount: Int, clockOffset: Int64, durableBytes: Int?,
+    start: Int = SegmentHeader.byteCount
+  ) {
+    offset = start
+    wholeEnd = start
     clockOffsets = clockOffset...clockOffset
     self.file = file
     self.path = path
@@ -45,6 +53,7 @@ struct SegmentReader {
       while offset < batchEnd {
         guard try forNextRecord(before: batchEnd, body) else { return }
       }
+      wholeEnd = offset
     }
   }
 

@@ -26,10 +26,14 @@ final class JournalFolder {
   }
 
   func open() throws -> RunningJournal {
+    try open(JournalLock(settings.folder), nil)
+  }
+
+  func open(_ lock: JournalLock, _ inherited: InheritedKeys?) throws -> RunningJournal {
     let (faults, reports) = (faults, reports)
     return try RunningJournal(
       Journal(
-        settings, clocks: clocks.clocks,
+        settings, lock: lock, inherited: inherited, clocks: clocks.clocks,
         faults: JournalFaults { step, name in faults.fault(step, name) },
         report: { text in reports.add(text) }), in: self)
   }
