@@ -58,6 +58,7 @@ package final class Journal: Sendable {
     table.index = replay.index
     table.scopes = replay.scopes
     table.inherited = replay.inherited?.keys ?? [:]
+    table.hasParent = inherited != nil
     let writer: JournalWriter
     do throws(Errno) {
       writer = try JournalWriter(
@@ -193,12 +194,12 @@ package final class Journal: Sendable {
   /// Stops accepting claims of unseen keys, which a newer process takes from now on. Known keys still answer, outcomes are
   /// still recorded, and operators' changes fail.
   ///
-  /// - Returns: nil if the thread does not respond in time, or the journal is closed or handed over; nothing has changed
-  ///   then.
+  /// - Returns: nil if the thread does not respond in time, the journal is closed or handed over, or the process before
+  ///   this one has not ended; nothing has changed then.
   package func handOver(within seconds: Double = 5) -> JournalHandover? {
     let reached = DispatchSemaphore(value: 0)
     let isAccepted = keys.addWork { table in
-      guard !table.isClosed, !table.isHandedOver else { return false }
+      guard !table.isClosed, !table.isHandedOver, !table.hasParent else { return false }
       table.isHandedOver = true
       table.work.commands.append(.barrier { reached.signal() })
       return true
@@ -334,6 +335,8 @@ final class JournalLock: Sendable {
   init(_ path: String) throws(JournalFault) {
     do throws(Errno) {
       folder = try SharedFolder(path)
+      // It may be new.
+      try folder.synchronizeParent()
       lock = Mutex(try FolderLock(path, waitingMilliseconds: 0))
     } catch {
       throw error == .wouldBlock ? .inUse(path) : .folder(path, error)

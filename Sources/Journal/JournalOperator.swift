@@ -29,21 +29,25 @@ extension JournalWorker {
   private enum Place: Sendable {
     case missing
     case inFlight(JournalTable.InFlight)
+    /// In flight in the process that handed over to this one.
+    case inherited(KeyIndex.Entry?)
     case known(KeyIndex.Entry)
   }
 
   private func find(_ digest: Digest) -> Place {
     keys.withLock { table in
       if let key = table.inFlight[digest] { return .inFlight(key) }
-      return table.index[table.index.name(of: digest)].map { .known($0) } ?? .missing
+      let entry = table.index[table.index.name(of: digest)]
+      if table.inherited[digest] != nil { return .inherited(entry) }
+      return entry.map { .known($0) } ?? .missing
     }
   }
 
   private mutating func show(_ digest: Digest) -> ShowResult {
     switch find(digest) {
-    case .missing: return .missing
+    case .missing, .inherited(nil): return .missing
     case .inFlight(let key): return .found(JournalKey(key))
-    case .known(let entry):
+    case .known(let entry), .inherited(let entry?):
       var reader = RecordReader(writer.folder, writer.faults)
       if let (_, stored) = record(of: digest, entry, &reader) { return .found(JournalKey(stored)) }
       return .found(keys.withLock { table in JournalKey(unreadable: entry, table.scopes) })
@@ -55,9 +59,11 @@ extension JournalWorker {
   private mutating func resolve(
     _ digest: Digest, _ resolution: KeyResolution, _ minimumAgeSeconds: Int
   ) -> ResolveResult {
-    guard case .known(let entry) = find(digest) else {
-      if case .inFlight = find(digest) { return .inFlight }
-      return .missing
+    let entry: KeyIndex.Entry
+    switch find(digest) {
+    case .missing: return .missing
+    case .inFlight, .inherited: return .inFlight
+    case .known(let found): entry = found
     }
     guard entry.state == .unknown else { return .notUnknown }
     var reader = RecordReader(writer.folder, writer.faults)
@@ -88,7 +94,7 @@ extension JournalWorker {
     let digest = KeyedWrite.digest(client: client, instance: instance, key: key)
     switch find(digest) {
     case .missing: return .missing
-    case .inFlight: return .inFlight
+    case .inFlight, .inherited: return .inFlight
     case .known: break
     }
     let write = KeyedWrite(
@@ -104,6 +110,8 @@ extension JournalWorker {
 
   /// Forgets the keys of an instance except those in flight, whose claims are copied after the record of this.
   private mutating func forget(_ instance: String) -> ForgetResult {
+    // The records of their outcomes are in earlier segments than this one's.
+    guard keys.withLock({ $0.inherited.isEmpty }) else { return .inFlight }
     writer.updateAges()
     let (inFlight, scopes) = keys.withLock { table in
       let scopes = table.scopes.matching(client: nil, instance: instance)

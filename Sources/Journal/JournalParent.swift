@@ -49,7 +49,10 @@ extension JournalWorker {
   mutating func endParent() {
     followParent()
     parent = nil
-    keys.withLock { table in table.inherited = [:] }
+    keys.withLock { table in
+      table.inherited = [:]
+      table.hasParent = false
+    }
   }
 
   private func parentSegments(_ parent: UInt64) throws(JournalFault) -> [(stem: String, header: SegmentHeader)] {

@@ -39,7 +39,9 @@ struct JournalTable: Sendable {
   var isClosed = false
   /// A newer process takes the claims.
   var isHandedOver = false
-  /// Keys in flight in the process that handed over to this one.
+  /// Whether the process that handed over to this one is running.
+  var hasParent = false
+  /// Its keys in flight.
   var inherited: [Digest: InheritedKeys.Key] = [:]
 
   init(_ settings: JournalSettings) { self.settings = settings }

@@ -54,6 +54,9 @@ package struct SharedFolder: Sendable {
   /// Makes the names in it durable (fsync(2)).
   package func synchronize() throws(Errno) { try synchronizeFolder(path) }
 
+  /// Makes its own name durable.
+  package func synchronizeParent() throws(Errno) { try synchronizeFolder("\(path)/..") }
+
   package func remove(_ name: String) { unsafe _ = unlink(path(of: name)) }
 }
 

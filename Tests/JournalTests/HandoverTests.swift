@@ -153,10 +153,18 @@ import Testing
     #expect(parent.claim(KeyedWrite(key: "other")) == .unavailable(.cannotWrite))
   }
 
-  @Test func `operators change nothing in the parent`() throws {
+  @Test func `operators change nothing in the parent, and in the child no key in flight there`() throws {
     let folder = try JournalFolder()
     let parent = try openParent(folder)
-    _ = try #require(parent.journal.handOver())
+    let child = try openChild(folder, try #require(parent.journal.handOver()))
+    #expect(child.forget(flying[0]) == .inFlight)
+    #expect(child.resolve(flying[0], .notDone) == .inFlight)
+    #expect(child.forget(instance: "instance") == .inFlight)
+    #expect(child.journal.handOver() == nil)
+    #expect(child.forget(stored) == .forgotten(1))
+    child.journal.predecessorEnded()
+    #expect(child.resolve(flying[0], .notDone) == .resolved)
+    #expect(child.forget(instance: "instance") == .forgotten(3))
     #expect(parent.forget(stored) == .failed)
     #expect(parent.forget(instance: "instance") == .failed)
   }
