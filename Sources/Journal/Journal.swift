@@ -332,12 +332,15 @@ final class JournalLock: Sendable {
   let folder: SharedFolder
   private let lock: Mutex<FolderLock?>
 
+  /// A process that the last holder has just started has its descriptors until it executes its program.
+  private static let waitMilliseconds = 500
+
   init(_ path: String) throws(JournalFault) {
     do throws(Errno) {
       folder = try SharedFolder(path)
       // It may be new.
       try folder.synchronizeParent()
-      lock = Mutex(try FolderLock(path, waitingMilliseconds: 0))
+      lock = Mutex(try FolderLock(path, waitingMilliseconds: Self.waitMilliseconds))
     } catch {
       throw error == .wouldBlock ? .inUse(path) : .folder(path, error)
     }

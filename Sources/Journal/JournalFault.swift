@@ -14,6 +14,7 @@ package enum JournalFault: Error, Equatable, CustomStringConvertible {
     case .folder(let path, let error): "idempotency: cannot use the folder \(path): \(error)"
     case .inUse(let path):
       "idempotency: another gateway uses the folder \(path): give each gateway a folder, or stop the other one"
+    case .file(let path, .notRegularFile): "idempotency: cannot read \(path): it is not a regular file"
     case .file(let path, let error): "idempotency: cannot read \(path): \(error)"
     case .version(let path, let version):
       "idempotency: \(path) has format version \(version), which this gateway cannot read: a newer gateway wrote it. "

@@ -86,9 +86,11 @@ struct JournalReplay {
     let path = folder.path(of: "\(stem).keys")
     let (file, byteCount, start): (InputFile, Int, [UInt8])
     do throws(Errno) {
+      // Opening a pipe would block.
+      let status = try FileStatus(path: path)
+      guard status.isRegular else { throw Errno.notRegularFile }
+      byteCount = status.byteCount
       file = try InputFile(path: path)
-      guard let size = file.byteCount else { throw Errno.notRegularFile }
-      byteCount = size
       start = try file.read(SegmentHeader.byteCount, at: 0)
     } catch {
       throw .file(path, error)

@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import Glibc
 import System
 import TestFolders
 import Testing
@@ -183,6 +184,17 @@ import Testing
     let second = try folder.open()
     #expect(second.claim(Self.writes[0]) == .unknown(1))
     #expect(second.claim(Self.writes[1]) == .unknown(1))
+  }
+
+  @Test func `rejects a segment that is not a regular file, or cannot be opened`() throws {
+    let (folder, keys, _) = try filled()
+    try FileManager.default.removeItem(atPath: keys)
+    #expect(unsafe mkfifo(keys, 0o600) == 0)
+    let fault = #expect(throws: JournalFault.self) { _ = try folder.open() }
+    #expect(fault?.description == "idempotency: cannot read \(keys): it is not a regular file")
+    try FileManager.default.removeItem(atPath: keys)
+    try FileManager.default.createSymbolicLink(atPath: keys, withDestinationPath: "missing")
+    #expect(throws: JournalFault.file(keys, .noSuchFile)) { _ = try folder.open() }
   }
 
   @Test func `rejects a segment of a newer format`() throws {

@@ -52,6 +52,8 @@ import Testing
       #expect(child.claim(again(write)) == .inProgress)
       #expect(child.claim(KeyedWrite(key: write.key, body: 5)) == .reused)
     }
+    // Each of these claims makes the child read what the parent has written.
+    child.settle()
     #expect(parent.record(.created("late"), flying[0]) == .durable)
     #expect(parent.record(.notSent, flying[1]) == .durable)
     #expect(child.claim(again(flying[0])) == .inProgress)

@@ -31,6 +31,36 @@ import Testing
     if keyCount >= 100_000 { #expect(bytes <= 40) }
   }
 
+  @Test func `a keyed write takes two batches, and parallel claims share them`() throws {
+    let folder = try JournalFolder()
+    let running = try folder.open()
+    var times: [Int64] = []
+    for number in 0..<200 {
+      let start = SystemClock.nanoseconds
+      let write = KeyedWrite(key: "\(number)")
+      #expect(running.claim(write) == .durable)
+      #expect(running.record(.created("x"), write) == .durable)
+      times.append(SystemClock.nanoseconds - start)
+    }
+    #expect(running.journal.state.synchronizations == 400)
+    print("claim and outcome: median \(Double(times.sorted()[100]) / 1e6) ms")
+    let (entered, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    folder.faults.set { step, _ in
+      if step == .append {
+        entered.signal()
+        gate.wait()
+      }
+      return nil
+    }
+    #expect(running.claimsWithoutWaiting(KeyedWrite(key: "first")))
+    entered.wait()
+    for number in 0..<1_000 { #expect(running.claimsWithoutWaiting(KeyedWrite(key: "parallel \(number)"))) }
+    folder.faults.set(nil)
+    gate.signal()
+    running.settle()
+    #expect(running.journal.state.synchronizations == 402)
+  }
+
   /// Writes claims, and outcomes for all but every tenth, as a gateway does, into one segment.
   private func write(_ count: Int, in folder: JournalFolder) throws {
     let header = SegmentHeader(
