@@ -1,3 +1,5 @@
+import Digests
+
 /// The TLVs after the addresses of a version 2 header: a type, a length in 2 bytes, and a value of that length.
 ///
 /// They must fill the block exactly. Only CRC32C (§2.2.3) and SSL (§2.2.6) are read, and neither may be repeated.

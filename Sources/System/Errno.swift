@@ -13,6 +13,7 @@ package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
   package static let interrupted = Errno(EINTR)
   package static let fileExists = Errno(EEXIST)
   package static let noSuchFile = Errno(ENOENT)
+  package static let inputOutput = Errno(EIO)
   package static let notPermitted = Errno(EPERM)
   package static let addressInUse = Errno(EADDRINUSE)
   package static let tooManyOpenFiles = Errno(EMFILE)

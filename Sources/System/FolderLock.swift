@@ -14,6 +14,28 @@ package struct FolderLock: ~Copyable {
     folder = opened
   }
 
+  /// Takes over the lock of another process, which has passed a duplicate of its descriptor.
+  ///
+  /// - Throws: `Errno.wouldBlock` if the descriptor does not have the lock, or is not of the folder.
+  package init(_ path: String, inherited descriptor: consuming FileDescriptor) throws(Errno) {
+    let number = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard number >= 0 else { throw .last }
+    let opened = FileDescriptor(owning: number)
+    guard let expected = DescriptorIdentity(of: opened.number),
+      DescriptorIdentity(of: descriptor.number) == expected
+    else { throw .wouldBlock }
+    // The lock belongs to what both processes have open, so that this succeeds while either has it.
+    try Self.lock(descriptor.number, until: 0)
+    folder = descriptor
+  }
+
+  /// Another descriptor of the same lock, which ends with the last one.
+  package func duplicate() throws(Errno) -> FileDescriptor {
+    let number = fcntl(folder.number, F_DUPFD_CLOEXEC, 0)
+    guard number >= 0 else { throw .last }
+    return FileDescriptor(owning: number)
+  }
+
   private static func lock(_ number: Int32, until deadline: Int64) throws(Errno) {
     while flock(number, LOCK_EX | LOCK_NB) != 0 {
       guard errno == EWOULDBLOCK || errno == EINTR else { throw .last }

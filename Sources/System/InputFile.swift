@@ -52,6 +52,22 @@ package final class InputFile: Sendable {
     return bytes
   }
 
+  /// Reads `count` bytes of a regular file from an offset (pread(2)), fewer only at the end of the file.
+  package func read(_ count: Int, at offset: Int) throws(Errno) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+      let length = unsafe bytes.withUnsafeMutableBytes { buffer in
+        unsafe pread(number, buffer.baseAddress?.advanced(by: filled), count - filled, off_t(offset + filled))
+      }
+      guard length >= 0 || errno == EINTR else { throw .last }
+      guard length != 0 else { break }
+      filled += max(length, 0)
+    }
+    bytes.removeLast(count - filled)
+    return bytes
+  }
+
   /// Sets the offset of the next read in a regular file.
   package func seek(to offset: Int) throws(Errno) {
     guard lseek(number, off_t(offset), SEEK_SET) >= 0 else { throw .last }

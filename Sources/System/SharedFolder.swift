@@ -34,6 +34,29 @@ package struct SharedFolder: Sendable {
     }
   }
 
+  /// The names of its entries, in no order, without `.` and `..`.
+  package func entries() throws(Errno) -> [String] {
+    guard let folder = unsafe opendir(path) else { throw .last }
+    defer { unsafe closedir(folder) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = unsafe readdir(folder) else { break }
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
+        unsafe name.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    guard errno == 0 else { throw .last }
+    return names
+  }
+
+  /// Makes the names in it durable (fsync(2)).
+  package func synchronize() throws(Errno) { try synchronizeFolder(path) }
+
+  /// Makes its own name durable.
+  package func synchronizeParent() throws(Errno) { try synchronizeFolder("\(path)/..") }
+
   package func remove(_ name: String) { unsafe _ = unlink(path(of: name)) }
 }
 

@@ -11,6 +11,10 @@ package enum SystemClock {
   /// Microseconds since 1970 in UTC (CLOCK_REALTIME), for logs and expiry only.
   package static var wallMicroseconds: Int64 { read(CLOCK_REALTIME) / 1_000 }
 
+  /// Microseconds since the system started, including time in suspend (CLOCK_BOOTTIME): for ages that must not depend on
+  /// the wall clock.
+  package static var bootMicroseconds: Int64 { read(CLOCK_BOOTTIME) / 1_000 }
+
   /// Seconds since 1970 in UTC. Someone may set this clock.
   package static var wallSeconds: Int64 { read(CLOCK_REALTIME) / 1_000_000_000 }
 

@@ -19,6 +19,38 @@ struct FileTests {
     }
   }
 
+  @Test func `reads from any offset, and lists the names of a folder`() throws {
+    try withTemporaryFolder { folder in
+      try folder.write("0123456789", to: "file")
+      try folder.write("", to: ".other")
+      let file = try InputFile(path: folder.path("file"))
+      #expect(try file.read(4, at: 3) == Array("3456".utf8))
+      #expect(try file.read(20, at: 8) == Array("89".utf8))
+      #expect(try file.read(1, at: 10) == [])
+      // The offset of other reads does not move.
+      #expect(try file.read(2) == Array("01".utf8))
+      #expect(try SharedFolder(folder.path).entries().sorted() == [".other", "file"])
+    }
+  }
+
+  @Test func `passes the lock of a folder on with a duplicate of its descriptor`() throws {
+    try withTemporaryFolder { folder in
+      let number: Int32
+      do {
+        let lock = try FolderLock(folder.path, waitingMilliseconds: 0)
+        number = try lock.duplicate().release()
+      }
+      #expect(throws: Errno.wouldBlock) { _ = try FolderLock(folder.path, waitingMilliseconds: 0) }
+      do {
+        let lock = try FolderLock(folder.path, inherited: FileDescriptor(owning: number))
+        #expect(throws: Errno.wouldBlock) { _ = try FolderLock(folder.path, waitingMilliseconds: 0) }
+        _ = lock
+      }
+      // A process that another test starts has its descriptors for a moment.
+      _ = try FolderLock(folder.path, waitingMilliseconds: 2_000)
+    }
+  }
+
   @Test func `reads a pipe, which has no size, until the requested count is complete`() throws {
     try withTemporaryFolder { folder in
       let path = folder.path("pipe")

@@ -1,0 +1,368 @@
+import Dispatch
+import Synchronization
+package import System
+
+/// The durable journal of idempotency keys: a thread that makes claims and outcomes durable, and reads stored responses.
+package final class Journal: Sendable {
+  private struct Published {
+    var state = JournalState()
+    var segments: [JournalSegment] = []
+  }
+
+  private let folder: SharedFolder
+  private let lock: JournalLock
+  private let writer: UInt64
+  private let keys: JournalKeys
+  private let clocks: JournalClocks
+  private let channels = Mutex<[JournalChannel]>([])
+  private let published = Mutex(Published())
+  private let isClosing = Atomic<Bool>(false)
+  private let isStopping = Atomic<Bool>(false)
+  private let finished = DispatchSemaphore(value: 0)
+
+  /// The interval between attempts to create a segment while there is none.
+  private static let recoverySeconds = 1.0
+  private static let idleSeconds = 60.0
+
+  /// Locks the folder, reads its segments, creates a new one, and starts the thread.
+  ///
+  /// - Parameter report: called on the journal's thread, and during this call, with faults and warnings.
+  package convenience init(
+    _ settings: JournalSettings, report: @escaping @Sendable (String) -> Void
+  ) throws(JournalFault) {
+    try self.init(
+      settings, lock: try JournalLock(settings.folder), inherited: nil, clocks: JournalClocks(),
+      faults: JournalFaults(), report: report)
+  }
+
+  /// The same for a process that takes the place of another one, which still has requests in flight.
+  ///
+  /// - Parameters:
+  ///   - lock: a duplicate of the descriptor in the other process's `JournalHandover`.
+  ///   - inherited: its keys. Claims of them are in progress until the other process has written their outcome.
+  package convenience init(
+    _ settings: JournalSettings, lock: consuming FileDescriptor, inherited: InheritedKeys,
+    report: @escaping @Sendable (String) -> Void
+  ) throws(JournalFault) {
+    try self.init(
+      settings, lock: try JournalLock(settings.folder, inherited: lock), inherited: inherited, clocks: JournalClocks(),
+      faults: JournalFaults(), report: report)
+  }
+
+  init(
+    _ settings: JournalSettings, lock: JournalLock, inherited: InheritedKeys?, clocks: JournalClocks,
+    faults: JournalFaults, report: @escaping @Sendable (String) -> Void
+  ) throws(JournalFault) {
+    let replay = try JournalReplay(lock.folder, inherited: inherited, report: report)
+    var table = JournalTable(settings)
+    table.index = replay.index
+    table.scopes = replay.scopes
+    table.inherited = replay.inherited?.keys ?? [:]
+    table.hasParent = inherited != nil
+    let writer: JournalWriter
+    do throws(Errno) {
+      writer = try JournalWriter(
+        folder: lock.folder, after: replay, clocks: clocks, faults: faults, report: report)
+    } catch {
+      throw .folder(settings.folder, error)
+    }
+    table.diskBytes = writer.diskBytes
+    folder = lock.folder
+    keys = JournalKeys(table)
+    self.clocks = clocks
+    let parent = inherited.map { JournalParent(writer: $0.writer, offsets: replay.parentOffsets) }
+    let worker = JournalWorker(
+      keys: keys, writer: writer, parent: parent, ttlSeconds: settings.ttlSeconds, report: report)
+    self.lock = lock
+    self.writer = writer.writer
+    let handed = Handoff(worker)
+    publish(worker)
+    startThread(named: "journal") { [self] in run(handed.take()) }
+  }
+
+  /// Makes a loop's channel to this journal.
+  ///
+  /// - Parameter wakeLoop: called on the journal's thread when there are results.
+  package func makeChannel(wakeLoop: @escaping @Sendable () -> Void) -> JournalChannel {
+    channels.withLock { channels in
+      let channel = JournalChannel(number: channels.count, keys: keys, clocks: clocks, wakeLoop: wakeLoop)
+      channels.append(channel)
+      return channel
+    }
+  }
+
+  /// Uses new limits; the folder and the TTL stay as they are.
+  package func apply(_ settings: JournalSettings) {
+    keys.withLock { table in
+      table.settings.keysMax = settings.keysMax
+      table.settings.keysPerClientMax = settings.keysPerClientMax
+      table.settings.diskBytesMax = settings.diskBytesMax
+    }
+    keys.wakeUp()
+  }
+
+  /// The current state; callable on any thread.
+  package var state: JournalState {
+    let state = published.withLock { $0.state }
+    return keys.withLock { table in
+      var state = state
+      state.keys = table.keyCount
+      state.inFlight = table.inFlight.count
+      state.unknown = table.index.count(.unknown)
+      state.diskBytes = table.diskBytes
+      state.keysPercent = JournalWarnings.percent(table.keyCount, table.settings.keysMax)
+      state.diskPercent = JournalWarnings.percent(table.diskBytes, table.settings.diskBytesMax)
+      let clientKeys = table.scopes.clients.map(\.keys).max() ?? 0
+      state.clientPercent = JournalWarnings.percent(clientKeys, table.settings.keysPerClientMax)
+      state.canWrite = table.canWrite
+      state.queueDepth = table.work.depth
+      return state
+    }
+  }
+
+  /// Makes the remaining outcomes durable; false if this took too long. Call it after the loops have ended. Keys without
+  /// an outcome are unknown to the next process.
+  @discardableResult
+  package func close(within seconds: Double = 5) -> Bool {
+    keys.withLock { $0.isClosed = true }
+    isClosing.store(true, ordering: .releasing)
+    keys.wakeUp()
+    return finished.wait(timeout: .now() + seconds) == .success
+  }
+
+  // MARK: Operators
+
+  /// Lists keys of a client and an instance, of all if nil, in the order in which they were recorded.
+  ///
+  /// - Parameters:
+  ///   - states: all except `unreadable`, which shows only when a record is read.
+  ///   - completion: called on a thread of this call, with at most `limit` keys, and whether these are all.
+  package func list(
+    client: String?, instance: String?, states: Set<JournalKey.State>, limit: Int,
+    completion: @escaping @Sendable ([JournalKey], _ isComplete: Bool) -> Void
+  ) {
+    let list = JournalList(client: client, instance: instance, states: states, limit: max(0, limit))
+    startThread(named: "journal-list") { [self] in
+      let segments = published.withLock { $0.segments }
+      let (found, isComplete) = list.run(keys, segments, folder)
+      completion(found, isComplete)
+    }
+  }
+
+  /// - Parameter completion: called on the journal's thread, as in the following functions.
+  package func show(
+    client: String, instance: String, key: String, completion: @escaping @Sendable (ShowResult) -> Void
+  ) {
+    command(.show(client: client, instance: instance, key: key, completion)) { completion(.missing) }
+  }
+
+  /// Resolves an unknown key, durably.
+  ///
+  /// - Parameter minimumAge: in seconds, for `notDone` only: a younger request may still be executed.
+  package func resolve(
+    client: String, instance: String, key: String, as resolution: KeyResolution, minimumAge: Int,
+    completion: @escaping @Sendable (ResolveResult) -> Void
+  ) {
+    let command = JournalCommand.resolve(
+      client: client, instance: instance, key: key, resolution, minimumAgeSeconds: minimumAge, completion)
+    self.command(command) { completion(.failed) }
+  }
+
+  /// Frees a key that is not in flight, durably. A repeated request with it is executed again.
+  package func forget(
+    client: String, instance: String, key: String, completion: @escaping @Sendable (ForgetResult) -> Void
+  ) {
+    command(.forget(client: client, instance: instance, key: key, completion)) { completion(.failed) }
+  }
+
+  /// Frees all keys of an instance that are not in flight, durably: after its Core was restored from a backup.
+  package func forget(instance: String, completion: @escaping @Sendable (ForgetResult) -> Void) {
+    command(.forgetInstance(instance, completion)) { completion(.failed) }
+  }
+
+  private func command(_ command: JournalCommand, isClosed: () -> Void) {
+    let isAccepted = keys.addWork { table in
+      let isAccepted = !table.isClosed && !table.isHandedOver
+      if isAccepted { table.work.commands.append(command) }
+      return isAccepted
+    }
+    if !isAccepted { isClosed() }
+  }
+
+  // MARK: Upgrades
+
+  /// Stops accepting claims of unseen keys, which a newer process takes from now on. Known keys still answer, outcomes are
+  /// still recorded, and operators' changes fail.
+  ///
+  /// - Returns: nil if the thread does not respond in time, the journal is closed or handed over, or the process before
+  ///   this one has not ended; nothing has changed then.
+  package func handOver(within seconds: Double = 5) -> JournalHandover? {
+    let reached = DispatchSemaphore(value: 0)
+    let isAccepted = keys.addWork { table in
+      guard !table.isClosed, !table.isHandedOver, !table.hasParent else { return false }
+      table.isHandedOver = true
+      table.work.commands.append(.barrier { reached.signal() })
+      return true
+    }
+    guard isAccepted else { return nil }
+    guard reached.wait(timeout: .now() + seconds) == .success, let lock = lock.duplicate() else {
+      keys.withLock { $0.isHandedOver = false }
+      return nil
+    }
+    let inFlight = keys.withLock { table in table.inFlight.mapValues { InheritedKeys.Key($0.write) } }
+    return JournalHandover(lock: lock, keys: InheritedKeys(writer: writer, inFlight))
+  }
+
+  /// Accepts claims again, after the newer process has ended without taking over.
+  ///
+  /// - Returns: false if that process may have recorded keys: this one must not accept claims, and needs a restart.
+  package func takeBack() -> Bool {
+    guard let names = try? folder.entries() else { return false }
+    let segments = published.withLock { $0.segments }
+    let known = Set(segments.map(\.keysName))
+    for name in names where name.hasSuffix(".keys") && !known.contains(name) {
+      guard let status = try? FileStatus(path: folder.path(of: name)), status.byteCount <= SegmentHeader.byteCount
+      else {
+        return false
+      }
+    }
+    keys.withLock { $0.isHandedOver = false }
+    return true
+  }
+
+  /// The process that handed over to this one has ended: its keys without an outcome are unknown.
+  package func predecessorEnded() {
+    keys.addWork { table in table.work.commands.append(.parentEnded) }
+  }
+
+  // MARK: The thread
+
+  private func run(_ handed: consuming JournalWorker) {
+    var worker = handed
+    var warnings = JournalWarnings()
+    var recoversAt: Int64 = 0
+    var isLast = false
+    while !isLast {
+      if !isClosing.load(ordering: .acquiring) { keys.wait(atMost: waitSeconds(worker)) }
+      guard !isStopping.load(ordering: .acquiring) else { break }
+      isLast = isClosing.load(ordering: .acquiring)
+      if !worker.writer.canWrite, isLast || SystemClock.nanoseconds >= recoversAt {
+        worker.writer.recover()
+        recoversAt = SystemClock.nanoseconds + Int64(Self.recoverySeconds * 1e9)
+      }
+      turn(&worker)
+      warn(&warnings, worker)
+    }
+    worker.removeRetired()
+    lock.release()
+    finished.signal()
+  }
+
+  private func waitSeconds(_ worker: JournalWorker) -> Double {
+    worker.writer.canWrite && worker.retired.isEmpty ? Self.idleSeconds : Self.recoverySeconds
+  }
+
+  private func turn(_ worker: inout JournalWorker) {
+    var work = JournalWork()
+    keys.take(&work)
+    let results = worker.commit(work.writes)
+    publish(worker)
+    complete(results)
+    if work.mustFollowParent { worker.followParent() }
+    complete(worker.answer(work.reads))
+    let completions = work.commands.map { worker.perform($0) }
+    worker.removeRetired()
+    worker.expireIfDue()
+    publish(worker)
+    for completion in completions { completion() }
+  }
+
+  private func complete(_ results: [JournalWorker.Completion]) {
+    guard !results.isEmpty else { return }
+    let channels = channels.withLock { $0 }
+    var completions = [[CompletionQueue<JournalResult>.Completion]](repeating: [], count: channels.count)
+    for result in results {
+      completions[result.waiter.channel].append(CompletionQueue.Completion(result.waiter.ticket, result.result))
+    }
+    for (channel, completions) in zip(channels, completions) { channel.completions.complete(completions) }
+  }
+
+  private func publish(_ worker: JournalWorker) {
+    let writer = worker.writer
+    keys.withLock { table in
+      table.canWrite = writer.canWrite
+      table.diskBytes = writer.diskBytes
+    }
+    published.withLock { published in
+      published.state.segments = writer.segments.count
+      published.state.synchronizations = writer.synchronizations
+      published.state.failures = writer.failures
+      published.state.lastFault = writer.lastFault
+      published.segments = writer.segments
+    }
+  }
+
+  private func warn(_ warnings: inout JournalWarnings, _ worker: JournalWorker) {
+    let (next, texts) = keys.withLock { [warnings] table in
+      var next = warnings
+      let texts = next.update(&table)
+      return (next, texts)
+    }
+    warnings = next
+    for text in texts { worker.report(text) }
+  }
+
+  // MARK: Tests
+
+  /// Ends the thread without writing anything more, as a crash does, and releases the lock.
+  func stop() {
+    isStopping.store(true, ordering: .releasing)
+    keys.wakeUp()
+    finished.wait()
+  }
+
+  /// Makes the thread do a turn.
+  func wakeUp() { keys.wakeUp() }
+
+  var indexBytes: Int { keys.withLock { $0.index.slotBytes } }
+}
+
+/// The folder of a journal, locked.
+final class JournalLock: Sendable {
+  let folder: SharedFolder
+  private let lock: Mutex<FolderLock?>
+
+  /// A process that the last holder has just started has its descriptors until it executes its program.
+  private static let waitMilliseconds = 500
+
+  init(_ path: String) throws(JournalFault) {
+    do throws(Errno) {
+      folder = try SharedFolder(path)
+      // It may be new.
+      try folder.synchronizeParent()
+      lock = Mutex(try FolderLock(path, waitingMilliseconds: Self.waitMilliseconds))
+    } catch {
+      throw error == .wouldBlock ? .inUse(path) : .folder(path, error)
+    }
+  }
+
+  /// Takes over the lock of the process that hands over to this one.
+  init(_ path: String, inherited descriptor: consuming FileDescriptor) throws(JournalFault) {
+    do throws(Errno) {
+      folder = try SharedFolder(path)
+      lock = Mutex(try FolderLock(path, inherited: descriptor))
+    } catch {
+      throw error == .wouldBlock ? .inUse(path) : .folder(path, error)
+    }
+  }
+
+  /// Nil if it is released, or this process has too many open files.
+  func duplicate() -> HandedLock? {
+    lock.withLock { lock in
+      guard let descriptor = try? lock?.duplicate() else { return nil }
+      return HandedLock(descriptor)
+    }
+  }
+
+  func release() { lock.withLock { $0 = nil } }
+}

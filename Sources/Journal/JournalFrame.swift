@@ -1,0 +1,78 @@
+import Digests
+
+/// What every record starts with: the length of the rest, and the checksum of that length and the rest.
+enum JournalFrame {
+  static let byteCount = 8
+  /// More than the longest record: names and fields of 64 KiB each.
+  static let payloadBytesMax = 1 << 20
+
+  /// Appends a record that `body` writes the payload of.
+  static func append(to out: inout [UInt8], _ body: (inout [UInt8]) -> Void) {
+    let start = out.count
+    out.append(littleEndian: UInt64(0))
+    body(&out)
+    out.set(littleEndian: UInt32(out.count - start - byteCount), at: start)
+    out.set(littleEndian: checksum(out.span.extracting(start...)), at: start + 4)
+  }
+
+  /// The number of bytes of the record that starts here; nil if no record has this length.
+  static func length(_ bytes: Span<UInt8>) -> Int? {
+    let payload = Int(bytes.littleEndian(UInt32.self, at: 0))
+    return payload > payloadBytesMax || payload == 0 ? nil : byteCount + payload
+  }
+
+  /// Whether the checksum of a whole record is right.
+  static func isIntact(_ record: Span<UInt8>) -> Bool {
+    record.littleEndian(UInt32.self, at: 4) == checksum(record)
+  }
+
+  private static func checksum(_ record: Span<UInt8>) -> UInt32 {
+    var crc = CRC32C()
+    crc.update(record.extracting(..<4))
+    crc.update(record.extracting(byteCount...))
+    return crc.value
+  }
+}
+
+/// What every write to a segment starts with. It gives the length of the write, so that a write that was cut off differs
+/// from one that was changed.
+struct BatchHeader: Equatable {
+  static let kind: UInt8 = 1
+  /// With its frame.
+  static let byteCount = 40
+
+  /// The number of bytes of records that follow.
+  let recordBytes: Int
+  /// Where in the file this header is.
+  let offset: Int
+  let wallMicroseconds: Int64
+  let bootMicroseconds: Int64
+
+  init(recordBytes: Int, offset: Int, wallMicroseconds: Int64, bootMicroseconds: Int64) {
+    self.recordBytes = recordBytes
+    self.offset = offset
+    self.wallMicroseconds = wallMicroseconds
+    self.bootMicroseconds = bootMicroseconds
+  }
+
+  /// Nil if these bytes are not an intact header.
+  init?(_ bytes: Span<UInt8>) {
+    guard bytes.count >= Self.byteCount, JournalFrame.length(bytes) == Self.byteCount, bytes[8] == Self.kind,
+      JournalFrame.isIntact(bytes.extracting(..<Self.byteCount))
+    else { return nil }
+    recordBytes = Int(bytes.littleEndian(UInt32.self, at: 12))
+    offset = Int(clamping: bytes.littleEndian(UInt64.self, at: 16))
+    wallMicroseconds = bytes.signed(at: 24)
+    bootMicroseconds = bytes.signed(at: 32)
+  }
+
+  func append(to out: inout [UInt8]) {
+    JournalFrame.append(to: &out) { out in
+      out += [Self.kind, 0, 0, 0]
+      out.append(littleEndian: UInt32(recordBytes))
+      out.append(littleEndian: UInt64(offset))
+      out.append(littleEndian: wallMicroseconds)
+      out.append(littleEndian: bootMicroseconds)
+    }
+  }
+}

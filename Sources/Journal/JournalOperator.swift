@@ -1,0 +1,185 @@
+import Digests
+import System
+
+/// The commands of operators, on the journal's thread.
+extension JournalWorker {
+  /// Does a command, and returns the call of its completion.
+  mutating func perform(_ command: JournalCommand) -> @Sendable () -> Void {
+    switch command {
+    case .show(let client, let instance, let key, let completion):
+      let result = show(KeyedWrite.digest(client: client, instance: instance, key: key))
+      return { completion(result) }
+    case .resolve(let client, let instance, let key, let resolution, let minimumAge, let completion):
+      let digest = KeyedWrite.digest(client: client, instance: instance, key: key)
+      let result = resolve(digest, resolution, minimumAge)
+      return { completion(result) }
+    case .forget(let client, let instance, let key, let completion):
+      let result = forget(client, instance, key)
+      return { completion(result) }
+    case .barrier(let completion): return completion
+    case .parentEnded:
+      endParent()
+      return {}
+    case .forgetInstance(let instance, let completion):
+      let result = forget(instance)
+      return { completion(result) }
+    }
+  }
+
+  private enum Place: Sendable {
+    case missing
+    case inFlight(JournalTable.InFlight)
+    /// In flight in the process that handed over to this one.
+    case inherited(KeyIndex.Entry?)
+    case known(KeyIndex.Entry)
+  }
+
+  private func find(_ digest: Digest) -> Place {
+    keys.withLock { table in
+      if let key = table.inFlight[digest] { return .inFlight(key) }
+      let entry = table.index[table.index.name(of: digest)]
+      if table.inherited[digest] != nil { return .inherited(entry) }
+      return entry.map { .known($0) } ?? .missing
+    }
+  }
+
+  private mutating func show(_ digest: Digest) -> ShowResult {
+    switch find(digest) {
+    case .missing, .inherited(nil): return .missing
+    case .inFlight(let key): return .found(JournalKey(key))
+    case .known(let entry), .inherited(let entry?):
+      var reader = RecordReader(writer.folder, writer.faults)
+      if let (_, stored) = record(of: digest, entry, &reader) { return .found(JournalKey(stored)) }
+      return .found(keys.withLock { table in JournalKey(unreadable: entry, table.scopes) })
+    }
+  }
+
+  // MARK: Resolve
+
+  private mutating func resolve(
+    _ digest: Digest, _ resolution: KeyResolution, _ minimumAgeSeconds: Int
+  ) -> ResolveResult {
+    let entry: KeyIndex.Entry
+    switch find(digest) {
+    case .missing: return .missing
+    case .inFlight, .inherited: return .inFlight
+    case .known(let found): entry = found
+    }
+    guard entry.state == .unknown else { return .notUnknown }
+    var reader = RecordReader(writer.folder, writer.faults)
+    guard let (segment, stored) = record(of: digest, entry, &reader) else { return .unreadable }
+    var new = JournalEntry(
+      kind: .released, wallMicroseconds: writer.clocks.wallMicroseconds(),
+      bootMicroseconds: writer.clocks.bootMicroseconds(), digest: digest, write: stored.write)
+    switch resolution {
+    case .done(let status): (new.kind, new.status) = (.responseNotKept, status)
+    case .notDone:
+      writer.updateAges()
+      let age = writer.age(of: stored.record, in: segment)
+      let seconds = Int((age ?? writer.ages.elapsed) / 1_000_000)
+      guard seconds >= minimumAgeSeconds else { return .tooYoung(ageSeconds: seconds) }
+    }
+    guard let location = write([new])?.first else { return .failed }
+    keys.withLock { table in
+      let name = table.index.name(of: digest)
+      if resolution == .notDone { return table.remove(name) }
+      table.index.set(name, KeyIndex.Entry(state: .notKept, location: location, scope: entry.scope))
+    }
+    return .resolved
+  }
+
+  // MARK: Forget
+
+  private mutating func forget(_ client: String, _ instance: String, _ key: String) -> ForgetResult {
+    let digest = KeyedWrite.digest(client: client, instance: instance, key: key)
+    switch find(digest) {
+    case .missing: return .missing
+    case .inFlight, .inherited: return .inFlight
+    case .known: break
+    }
+    let write = KeyedWrite(
+      client: client, instance: instance, key: key, fingerprint: Digest(words: (0, 0, 0, 0)), requestIDHigh: 0,
+      requestIDLow: 0)
+    let entry = JournalEntry(
+      kind: .forgotten, wallMicroseconds: writer.clocks.wallMicroseconds(),
+      bootMicroseconds: writer.clocks.bootMicroseconds(), digest: digest, write: write)
+    guard self.write([entry]) != nil else { return .failed }
+    keys.withLock { table in table.remove(table.index.name(of: digest)) }
+    return .forgotten(1)
+  }
+
+  /// Forgets the keys of an instance except those in flight, whose claims are copied after the record of this.
+  private mutating func forget(_ instance: String) -> ForgetResult {
+    // The records of their outcomes are in earlier segments than this one's.
+    guard keys.withLock({ $0.inherited.isEmpty }) else { return .inFlight }
+    writer.updateAges()
+    let (inFlight, scopes) = keys.withLock { table in
+      let scopes = table.scopes.matching(client: nil, instance: instance)
+      return (table.inFlight.filter { scopes.contains($0.value.scope) }, scopes)
+    }
+    let carried = inFlight.compactMap { digest, key in self.carried(digest, key) }
+    let none = Digest(words: (0, 0, 0, 0))
+    let write = KeyedWrite(
+      client: "", instance: instance, key: "", fingerprint: none, requestIDHigh: 0, requestIDLow: 0)
+    let entry = JournalEntry(
+      kind: .instanceForgotten, wallMicroseconds: writer.clocks.wallMicroseconds(),
+      bootMicroseconds: writer.clocks.bootMicroseconds(), digest: none, write: write)
+    guard let locations = self.write([entry] + carried.map(\.entry)) else { return .failed }
+    let kept = keys.withLock { table in
+      for (carried, location) in zip(carried, locations.dropFirst()) {
+        table.relocate(carried.entry.digest, from: carried.from, to: location)
+      }
+      return Set(inFlight.keys.map { table.index.name(of: $0) })
+    }
+    return .forgotten(remove(scopes, except: kept))
+  }
+
+  private func remove(_ scopes: Set<Int>, except kept: Set<KeyIndex.Name>) -> Int {
+    (0..<KeyIndex.shardCount).reduce(0) { count, shard in
+      count
+        + keys.withLock { table in
+          var names: [KeyIndex.Name] = []
+          table.index.forEach(inShard: shard) { name, entry in
+            if scopes.contains(entry.scope), !kept.contains(name) { names.append(name) }
+          }
+          for name in names { table.remove(name) }
+          return names.count
+        }
+    }
+  }
+
+  /// Writes records; nil if they may not be durable.
+  private mutating func write(_ entries: [JournalEntry]) -> [KeyLocation]? {
+    do throws(Errno) { return try writer.write(entries.map { JournalWriter.Pending(entry: $0) }) } catch { return nil }
+  }
+}
+
+extension JournalKey {
+  init(_ key: JournalTable.InFlight) {
+    self.init(
+      client: key.write.client, instance: key.write.instance, key: key.write.key, state: .inFlight, status: nil,
+      bodyBytes: 0, requestIDHigh: key.write.requestIDHigh, requestIDLow: key.write.requestIDLow,
+      wallMicroseconds: key.wallMicroseconds)
+  }
+
+  init(_ stored: StoredRecord) {
+    let record = stored.record
+    let (state, status): (State, Int?) =
+      switch record.kind {
+      case .response: (.stored, record.status)
+      case .responseNotKept: (.notKept, record.status)
+      case .claim, .carried: (.unknown, nil)
+      case .released, .forgotten, .instanceForgotten: (.unreadable, nil)
+      }
+    self.init(
+      client: stored.write.client, instance: stored.write.instance, key: stored.write.key, state: state,
+      status: status, bodyBytes: record.body.byteCount, requestIDHigh: record.requestIDHigh,
+      requestIDLow: record.requestIDLow, wallMicroseconds: record.wallMicroseconds)
+  }
+
+  init(unreadable entry: KeyIndex.Entry, _ scopes: JournalScopes) {
+    self.init(
+      client: scopes.client(of: entry.scope), instance: scopes.instance(of: entry.scope), key: "",
+      state: .unreadable, status: nil, bodyBytes: 0, requestIDHigh: 0, requestIDLow: 0, wallMicroseconds: 0)
+  }
+}

@@ -1,0 +1,96 @@
+import Digests
+import System
+
+/// The process that has handed over to this one, and still writes the outcomes of its requests.
+struct JournalParent: Sendable {
+  let writer: UInt64
+  /// How far its segments were read, by their stems.
+  var offsets: [String: Int]
+}
+
+/// What a record of the parent says about a key.
+struct ParentRecord: Sendable {
+  let kind: JournalRecord.Kind
+  let digest: Digest
+  let requestIDHigh: UInt64
+  let requestIDLow: UInt64
+  let client: String
+  let instance: String
+  let location: KeyLocation
+}
+
+extension JournalRecord.Kind {
+  /// Nil for records that free the key.
+  var indexState: KeyIndex.State? {
+    switch self {
+    case .claim, .carried: .unknown
+    case .response: .stored
+    case .responseNotKept: .notKept
+    case .released, .forgotten, .instanceForgotten: nil
+    }
+  }
+}
+
+extension JournalWorker {
+  /// Reads what the parent has written since the last time.
+  mutating func followParent() {
+    guard let parent else { return }
+    do throws(JournalFault) {
+      for (stem, header) in try parentSegments(parent.writer) {
+        if parent.offsets[stem] == nil { writer.add(parentSegment: header, stem: stem) }
+        try follow(stem, header)
+      }
+    } catch {
+      report("\(error); the keys that were in flight before the upgrade stay claimed")
+    }
+  }
+
+  /// The parent has ended: its keys without an outcome are unknown.
+  mutating func endParent() {
+    followParent()
+    parent = nil
+    keys.withLock { table in
+      table.inherited = [:]
+      table.hasParent = false
+    }
+  }
+
+  private func parentSegments(_ parent: UInt64) throws(JournalFault) -> [(stem: String, header: SegmentHeader)] {
+    let names: [String]
+    do throws(Errno) { names = try writer.folder.entries() } catch { throw .folder(writer.folder.path, error) }
+    var found: [(stem: String, header: SegmentHeader)] = []
+    for name in names where name.hasSuffix(".keys") {
+      // A segment that is being made has no header yet.
+      guard let file = try? InputFile(path: writer.folder.path(of: name)),
+        let bytes = try? file.read(SegmentHeader.byteCount, at: 0), let header = try? SegmentHeader(bytes.span),
+        header.writer == parent
+      else { continue }
+      found.append((String(name.dropLast(5)), header))
+    }
+    return found.sorted { $0.header.number < $1.header.number }
+  }
+
+  private mutating func follow(_ stem: String, _ header: SegmentHeader) throws(JournalFault) {
+    let path = writer.folder.path(of: "\(stem).keys")
+    guard let file = try? InputFile(path: path), let byteCount = file.byteCount,
+      let segment = writer.segments.first(where: { $0.stem == stem })
+    else { return }
+    let start = parent?.offsets[stem] ?? SegmentHeader.byteCount
+    var reader = SegmentReader(
+      file, path: path, byteCount: byteCount, clockOffset: header.clockOffset, durableBytes: nil, start: start)
+    var records: [ParentRecord] = []
+    try reader.forEach { record, bytes, offset, _ in
+      records.append(
+        ParentRecord(
+          kind: record.kind, digest: record.digest, requestIDHigh: record.requestIDHigh,
+          requestIDLow: record.requestIDLow, client: bytes.text(record.client), instance: bytes.text(record.instance),
+          location: KeyLocation(segment: segment.id, offset: UInt32(clamping: offset))))
+    }
+    let bodyBytes = (try? FileStatus(path: writer.folder.path(of: "\(stem).bodies")))?.byteCount ?? 0
+    writer.extend(stem, keyBytes: byteCount, bodyBytes: bodyBytes, reader.lastBatch)
+    parent?.offsets[stem] = reader.wholeEnd
+    keys.withLock { [records] table in
+      for record in records { table.apply(record) }
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import Digests
+
+/// A record of one key, or of one instance whose keys are forgotten. Every record has all that is needed without the
+/// records before it, because those may be in segments that were removed.
+struct JournalRecord {
+  enum Kind: UInt8 {
+    /// The request may be sent.
+    case claim = 2
+    case response
+    case responseNotKept
+    /// The key is free again: Core has not executed the request.
+    case released
+    /// The key was forgotten by an operator.
+    case forgotten
+    /// All keys of the instance were forgotten, except those in the records that follow.
+    case instanceForgotten
+    /// A claim without an outcome, copied from a segment that is being removed.
+    case carried
+  }
+
+  /// What is before the names, with the frame.
+  static let fixedBytes = 114
+  private static let bodyReferenceBytes = 44
+
+  var kind: Kind
+  var status = 0
+  /// When the key was claimed or the outcome recorded.
+  var wallMicroseconds: Int64
+  /// The same by CLOCK_BOOTTIME of the segment's boot.
+  var bootMicroseconds: Int64
+  var digest: Digest
+  var fingerprint: Digest
+  var requestIDHigh: UInt64
+  var requestIDLow: UInt64
+  /// Positions in the record.
+  var client = 0..<0
+  var instance = 0..<0
+  var key = 0..<0
+  var fields = 0..<0
+  var body = BodyReference()
+
+  /// Where a body is in the bodies file, and its digest.
+  struct BodyReference: Equatable {
+    var offset = 0
+    var byteCount = 0
+    var digest = Digest(words: (0, 0, 0, 0))
+  }
+}
+
+extension JournalRecord {
+  /// Reads a whole record whose checksum is right; nil if it is malformed.
+  @inline(__always)
+  init?(_ bytes: Span<UInt8>) {
+    guard bytes.count >= Self.fixedBytes, let kind = Kind(rawValue: bytes[8]), bytes[9] == 0 else { return nil }
+    self.kind = kind
+    status = Int(bytes.littleEndian(UInt16.self, at: 10))
+    wallMicroseconds = bytes.signed(at: 12)
+    bootMicroseconds = bytes.signed(at: 20)
+    digest = bytes.digest(at: 28)
+    fingerprint = bytes.digest(at: 60)
+    requestIDHigh = bytes.littleEndian(UInt64.self, at: 92)
+    requestIDLow = bytes.littleEndian(UInt64.self, at: 100)
+    client = Self.fixedBytes..<Self.fixedBytes + Int(bytes.littleEndian(UInt16.self, at: 108))
+    instance = client.upperBound..<client.upperBound + Int(bytes.littleEndian(UInt16.self, at: 110))
+    key = instance.upperBound..<instance.upperBound + Int(bytes.littleEndian(UInt16.self, at: 112))
+    guard kind == .response else {
+      guard bytes.count == key.upperBound else { return nil }
+      return
+    }
+    let fieldsStart = key.upperBound + Self.bodyReferenceBytes
+    guard bytes.count >= fieldsStart else { return nil }
+    fields = fieldsStart..<bytes.count
+    body.offset = Int(clamping: bytes.littleEndian(UInt64.self, at: key.upperBound))
+    body.byteCount = Int(bytes.littleEndian(UInt32.self, at: key.upperBound + 8))
+    body.digest = bytes.digest(at: key.upperBound + 12)
+  }
+}
+
+/// A record to be written.
+struct JournalEntry {
+  var kind: JournalRecord.Kind
+  var status = 0
+  var wallMicroseconds: Int64
+  var bootMicroseconds: Int64
+  var digest: Digest
+  var write: KeyedWrite
+  /// Of a response.
+  var fields: [UInt8] = []
+  var body = JournalRecord.BodyReference()
+
+  func append(to out: inout [UInt8]) {
+    JournalFrame.append(to: &out) { out in
+      out += [kind.rawValue, 0]
+      out.append(littleEndian: UInt16(truncatingIfNeeded: status))
+      out.append(littleEndian: wallMicroseconds)
+      out.append(littleEndian: bootMicroseconds)
+      out.append(digest)
+      out.append(write.fingerprint)
+      out.append(littleEndian: write.requestIDHigh)
+      out.append(littleEndian: write.requestIDLow)
+      let names = [write.client, write.instance, write.key]
+      for name in names { out.append(littleEndian: UInt16(name.utf8.count)) }
+      for name in names { out += name.utf8 }
+      guard kind == .response else { return }
+      out.append(littleEndian: UInt64(body.offset))
+      out.append(littleEndian: UInt32(body.byteCount))
+      out.append(body.digest)
+      out += fields
+    }
+  }
+}
+
+extension KeyedWrite {
+  /// The longest name that is stored.
+  static let nameBytesMax = 4_096
+
+  /// Whether the names fit into a record.
+  var isStorable: Bool { [client, instance, key].allSatisfy { $0.utf8.count <= Self.nameBytesMax } }
+}

@@ -1,0 +1,76 @@
+/// The pairs of client and instance that have keys, by number, and how many keys each client has.
+///
+/// Both names come from policies, so there are few; they are kept until the process ends.
+struct JournalScopes: Sendable {
+  private struct Scope {
+    let client: Int
+    let instance: String
+  }
+
+  struct Client {
+    let name: String
+    var keys = 0
+    var hasWarning = false
+  }
+
+  private var scopes: [Scope] = []
+  private var numbers: [[UInt8]: Int] = [:]
+  private var clientNumbers: [String: Int] = [:]
+  private(set) var clients: [Client] = []
+  private var last: (name: [UInt8], number: Int) = ([], -1)
+
+  /// The number of a pair; nil if there are too many.
+  mutating func number(client: String, instance: String) -> Int? {
+    let name = Self.name(client.utf8.count, Array(client.utf8) + Array(instance.utf8))
+    return numbers[name] ?? add(name, client, instance)
+  }
+
+  /// The same for names in a record.
+  mutating func number(_ bytes: Span<UInt8>, client: Range<Int>, instance: Range<Int>) -> Int? {
+    if isLast(bytes, client, instance) { return last.number }
+    let name = Self.name(client.count, bytes.array(client.lowerBound..<instance.upperBound))
+    let number = numbers[name] ?? add(name, bytes.text(client), bytes.text(instance))
+    if let number { last = (name, number) }
+    return number
+  }
+
+  func client(of scope: Int) -> String { clients[scopes[scope].client].name }
+  func instance(of scope: Int) -> String { scopes[scope].instance }
+  func keysOfClient(_ scope: Int) -> Int { clients[scopes[scope].client].keys }
+
+  mutating func countKey(_ scope: Int, _ change: Int) { clients[scopes[scope].client].keys += change }
+
+  /// The pairs with this client and instance; nil means all.
+  func matching(client: String?, instance: String?) -> Set<Int> {
+    Set(
+      scopes.indices.filter { scope in
+        (client == nil || self.client(of: scope) == client) && (instance == nil || scopes[scope].instance == instance)
+      })
+  }
+
+  mutating func setWarning(_ client: Int, _ hasWarning: Bool) { clients[client].hasWarning = hasWarning }
+
+  private mutating func add(_ name: [UInt8], _ client: String, _ instance: String) -> Int? {
+    guard scopes.count < KeyIndex.scopesMax else { return nil }
+    let number = clientNumbers[client] ?? clients.count
+    if number == clients.count {
+      clientNumbers[client] = number
+      clients.append(Client(name: client))
+    }
+    scopes.append(Scope(client: number, instance: instance))
+    numbers[name] = scopes.count - 1
+    return scopes.count - 1
+  }
+
+  private static func name(_ clientBytes: Int, _ names: [UInt8]) -> [UInt8] {
+    [UInt8(truncatingIfNeeded: clientBytes), UInt8(truncatingIfNeeded: clientBytes >> 8)] + names
+  }
+
+  private func isLast(_ bytes: Span<UInt8>, _ client: Range<Int>, _ instance: Range<Int>) -> Bool {
+    let count = client.count + instance.count
+    guard last.number >= 0, last.name.count == count + 2, Int(last.name[0]) | Int(last.name[1]) << 8 == client.count
+    else { return false }
+    for index in 0..<count where last.name[index + 2] != bytes[client.lowerBound + index] { return false }
+    return true
+  }
+}

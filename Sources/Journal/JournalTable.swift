@@ -1,0 +1,190 @@
+import Digests
+import System
+
+/// The keys, their limits and the waiting work: what the loops and the journal's thread share under one lock.
+///
+/// A key is in `inFlight` from its claim to its outcome, and in `index` while it has a record and is not in flight.
+struct JournalTable: Sendable {
+  struct InFlight: Sendable {
+    enum Phase {
+      /// The claim is not on disk yet.
+      case claiming
+      case claimed
+      /// The outcome waits for the thread.
+      case recording
+    }
+
+    let write: KeyedWrite
+    let scope: Int
+    let wallMicroseconds: Int64
+    var phase = Phase.claiming
+    /// Of the claim; nil while it is not on disk.
+    var location: KeyLocation?
+    /// The outcome will never be known.
+    var isAbandoned = false
+
+    func isOf(_ other: KeyedWrite) -> Bool {
+      write.requestIDHigh == other.requestIDHigh && write.requestIDLow == other.requestIDLow
+    }
+  }
+
+  var index = KeyIndex()
+  var scopes = JournalScopes()
+  private(set) var inFlight: [Digest: InFlight] = [:]
+  var settings: JournalSettings
+  var work = JournalWork()
+  var diskBytes = 0
+  /// Whether the thread has a segment to write to.
+  var canWrite = true
+  var isClosed = false
+  /// A newer process takes the claims.
+  var isHandedOver = false
+  /// Whether the process that handed over to this one is running.
+  var hasParent = false
+  /// Its keys in flight.
+  var inherited: [Digest: InheritedKeys.Key] = [:]
+
+  init(_ settings: JournalSettings) { self.settings = settings }
+
+  var keyCount: Int { index.count + inFlight.count }
+
+  // MARK: Loops
+
+  mutating func claim(
+    _ write: KeyedWrite, _ digest: Digest, _ waiter: JournalWork.Waiter, at wallMicroseconds: Int64
+  ) -> ClaimResult {
+    guard !isClosed else { return .unavailable(.cannotWrite) }
+    if let other = inFlight[digest] { return other.write.fingerprint == write.fingerprint ? .inProgress : .reused }
+    if let key = inherited[digest] {
+      work.mustFollowParent = true
+      return key.fingerprint == write.fingerprint ? .inProgress : .reused
+    }
+    if let entry = index[index.name(of: digest)] {
+      guard work.hasCapacityForRead else { return .unavailable(.cannotWrite) }
+      work.reads.append(JournalWork.Read(write: write, digest: digest, entry: entry, waiter: waiter))
+      return .reading
+    }
+    guard canWrite, !isHandedOver, work.hasCapacityForClaim, write.isStorable,
+      let scope = scopes.number(client: write.client, instance: write.instance)
+    else { return .unavailable(.cannotWrite) }
+    guard keyCount < settings.keysMax else { return .unavailable(.keys) }
+    guard scopes.keysOfClient(scope) < settings.keysPerClientMax else { return .unavailable(.keysOfClient) }
+    guard diskBytes + work.claimBytes + work.outcomeBytes < settings.diskBytesMax else {
+      return .unavailable(.diskBytes)
+    }
+    inFlight[digest] = InFlight(write: write, scope: scope, wallMicroseconds: wallMicroseconds)
+    scopes.countKey(scope, 1)
+    work.append(claim: write, digest, waiter)
+    return .claimed
+  }
+
+  /// False if the outcome cannot be recorded: the key is then what `outcomeFailed` makes it.
+  mutating func record(
+    _ outcome: KeyedOutcome, of write: KeyedWrite, _ digest: Digest, _ waiter: JournalWork.Waiter?
+  ) -> Bool {
+    guard let key = inFlight[digest], key.isOf(write), key.phase != .recording, !key.isAbandoned else { return false }
+    guard canWrite, !isClosed, work.append(outcome, of: write, digest, waiter) else {
+      outcomeFailed(outcome, of: write, digest)
+      return false
+    }
+    inFlight[digest]?.phase = .recording
+    return true
+  }
+
+  mutating func abandon(_ write: KeyedWrite, _ digest: Digest) {
+    guard let key = inFlight[digest], key.isOf(write), key.phase != .recording else { return }
+    guard key.phase == .claimed else {
+      inFlight[digest]?.isAbandoned = true
+      return
+    }
+    leaveUnknown(digest, key)
+  }
+
+  /// Records that the parent process wrote about a key in flight.
+  mutating func apply(_ record: ParentRecord) {
+    guard let key = inherited[record.digest], key.isOf(record.requestIDHigh, record.requestIDLow) else { return }
+    let name = index.name(of: record.digest)
+    if record.kind != .claim, record.kind != .carried { inherited[record.digest] = nil }
+    guard let state = record.kind.indexState else { return remove(name) }
+    if index.update(name, state, record.location) { return }
+    guard let scope = scopes.number(client: record.client, instance: record.instance) else { return }
+    index.set(name, KeyIndex.Entry(state: state, location: record.location, scope: scope))
+    scopes.countKey(scope, 1)
+  }
+
+  // MARK: The thread
+
+  mutating func take(_ taken: inout JournalWork) { swap(&work, &taken) }
+
+  mutating func claimIsDurable(_ write: KeyedWrite, _ digest: Digest, at location: KeyLocation) {
+    guard var key = inFlight[digest], key.isOf(write) else { return }
+    key.location = location
+    if key.phase == .claiming { key.phase = .claimed }
+    inFlight[digest] = key
+    if key.isAbandoned { leaveUnknown(digest, key) }
+  }
+
+  /// The key does not count as claimed.
+  mutating func claimFailed(_ write: KeyedWrite, _ digest: Digest) {
+    guard let key = inFlight[digest], key.isOf(write) else { return }
+    free(digest, key)
+  }
+
+  /// Whether the outcome still belongs to a claim: the claim may have failed after the outcome was accepted.
+  func awaitsOutcome(of write: KeyedWrite, _ digest: Digest) -> Bool { inFlight[digest]?.isOf(write) ?? false }
+
+  mutating func outcomeIsDurable(
+    _ outcome: KeyedOutcome, of write: KeyedWrite, _ digest: Digest, at location: KeyLocation
+  ) {
+    guard let key = inFlight[digest], key.isOf(write) else { return }
+    switch outcome {
+    case .response: settle(digest, key, .stored, location)
+    case .responseNotKept: settle(digest, key, .notKept, location)
+    case .notSent: free(digest, key)
+    }
+  }
+
+  mutating func outcomeFailed(_ outcome: KeyedOutcome, of write: KeyedWrite, _ digest: Digest) {
+    guard let key = inFlight[digest], key.isOf(write) else { return }
+    switch outcome {
+    case .response, .responseNotKept: leaveUnknown(digest, key)
+    case .notSent: free(digest, key)
+    }
+  }
+
+  /// Removes a key that is not in flight.
+  mutating func remove(_ name: KeyIndex.Name) {
+    if let entry = index.remove(name) { scopes.countKey(entry.scope, -1) }
+  }
+
+  /// A copy of a claim is durable at another location.
+  mutating func relocate(_ digest: Digest, from old: KeyLocation, to location: KeyLocation) {
+    if inFlight[digest]?.location == old { inFlight[digest]?.location = location }
+    let name = index.name(of: digest)
+    guard var entry = index[name], entry.state == .unknown, entry.location == old else { return }
+    entry.location = location
+    index.set(name, entry)
+  }
+
+  private mutating func leaveUnknown(_ digest: Digest, _ key: InFlight) {
+    // Without a location, the claim failed or will fail: `claimIsDurable` follows otherwise.
+    guard let location = key.location else {
+      inFlight[digest]?.isAbandoned = true
+      inFlight[digest]?.phase = .claiming
+      return
+    }
+    settle(digest, key, .unknown, location)
+  }
+
+  private mutating func settle(
+    _ digest: Digest, _ key: InFlight, _ state: KeyIndex.State, _ location: KeyLocation
+  ) {
+    inFlight[digest] = nil
+    index.set(index.name(of: digest), KeyIndex.Entry(state: state, location: location, scope: key.scope))
+  }
+
+  private mutating func free(_ digest: Digest, _ key: InFlight) {
+    inFlight[digest] = nil
+    scopes.countKey(key.scope, -1)
+  }
+}

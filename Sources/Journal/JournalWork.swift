@@ -1,0 +1,58 @@
+import Digests
+import System
+
+/// What waits for the journal's thread.
+struct JournalWork: Sendable {
+  struct Waiter: Sendable {
+    let channel: Int
+    let ticket: Ticket
+  }
+
+  enum Write: Sendable {
+    case claim(KeyedWrite, Digest, Waiter)
+    case outcome(KeyedOutcome, KeyedWrite, Digest, Waiter?)
+  }
+
+  /// A claim of a key whose record is on disk.
+  struct Read: Sendable {
+    let write: KeyedWrite
+    let digest: Digest
+    let entry: KeyIndex.Entry
+    let waiter: Waiter
+  }
+
+  /// Claims and reads beyond this are not accepted: the thread is behind, and the requests would time out.
+  static let itemsMax = 4_096
+  /// Of outcomes, beyond which they are not accepted.
+  static let outcomeBytesMax = 64 << 20
+
+  var writes: [Write] = []
+  var reads: [Read] = []
+  var commands: [JournalCommand] = []
+  /// A key was claimed that is in flight in the process that handed over to this one.
+  var mustFollowParent = false
+  private(set) var claims = 0
+  private(set) var claimBytes = 0
+  private(set) var outcomeBytes = 0
+
+  var isEmpty: Bool { writes.isEmpty && reads.isEmpty && commands.isEmpty && !mustFollowParent }
+  var depth: Int { writes.count + reads.count + commands.count }
+  var hasCapacityForClaim: Bool { claims < Self.itemsMax }
+  var hasCapacityForRead: Bool { reads.count < Self.itemsMax }
+
+  mutating func append(claim write: KeyedWrite, _ digest: Digest, _ waiter: Waiter) {
+    writes.append(.claim(write, digest, waiter))
+    claims += 1
+    claimBytes += JournalRecord.fixedBytes + write.client.utf8.count + write.instance.utf8.count + write.key.utf8.count
+  }
+
+  /// False if too many bytes wait.
+  mutating func append(
+    _ outcome: KeyedOutcome, of write: KeyedWrite, _ digest: Digest, _ waiter: Waiter?
+  ) -> Bool {
+    guard outcomeBytes < Self.outcomeBytesMax else { return false }
+    if case .response(_, let fields, let body) = outcome { outcomeBytes += fields.count + body.count }
+    writes.append(.outcome(outcome, write, digest, waiter))
+    return true
+  }
+}

@@ -1,0 +1,22 @@
+import Digests
+
+/// A record read from its segment, with its names as text.
+struct StoredRecord {
+  let record: JournalRecord
+  let write: KeyedWrite
+  let fields: [UInt8]
+
+  /// Nil if these bytes do not start with an intact record of a key.
+  init?(_ bytes: Span<UInt8>) {
+    guard bytes.count >= JournalFrame.byteCount, let count = JournalFrame.length(bytes), count <= bytes.count else {
+      return nil
+    }
+    let bytes = bytes.extracting(..<count)
+    guard JournalFrame.isIntact(bytes), let record = JournalRecord(bytes) else { return nil }
+    self.record = record
+    write = KeyedWrite(
+      client: bytes.text(record.client), instance: bytes.text(record.instance), key: bytes.text(record.key),
+      fingerprint: record.fingerprint, requestIDHigh: record.requestIDHigh, requestIDLow: record.requestIDLow)
+    fields = bytes.array(record.fields)
+  }
+}

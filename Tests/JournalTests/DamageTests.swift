@@ -1,0 +1,212 @@
+import Digests
+import Foundation
+import Glibc
+import System
+import TestFolders
+import Testing
+
+@testable import Journal
+
+/// What a process answers after its files were cut or changed.
+@Suite struct DamageTests {
+  /// One key in each state, each in its own batch, the last one stored.
+  private static let writes = ["unknown", "stored", "not kept", "free", "last"].map { KeyedWrite(key: $0) }
+
+  private func filled() throws -> (JournalFolder, keys: String, bodies: String) {
+    let folder = try JournalFolder()
+    let running = try folder.open()
+    for write in Self.writes.dropLast() { #expect(running.claim(write) == .durable) }
+    #expect(running.record(.created("body"), Self.writes[1]) == .durable)
+    #expect(running.record(.responseNotKept(status: 200), Self.writes[2]) == .durable)
+    #expect(running.record(.notSent, Self.writes[3]) == .durable)
+    #expect(running.claim(Self.writes[4]) == .durable)
+    #expect(running.record(.created("last body"), Self.writes[4]) == .durable)
+    running.stop()
+    return (folder, folder.path(try folder.names(".keys")[0]), folder.path(try folder.names(".bodies")[0]))
+  }
+
+  /// Asks for each key in turn, with the request that claimed it.
+  private func answers(_ folder: JournalFolder) throws -> [Answer] {
+    let running = try folder.open()
+    defer { running.stop() }
+    return Self.writes.map { running.claim($0) }
+  }
+
+  private func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: path))) }
+
+  /// Writes the segment's files, and removes those of later processes.
+  private func set(_ folder: JournalFolder, _ path: String, _ bytes: [UInt8]) throws {
+    let stem = String(try #require(path.split(separator: "/").last).prefix { $0 != "." })
+    for name in try folder.names("") where !name.hasPrefix(stem) {
+      try FileManager.default.removeItem(atPath: folder.path(name))
+    }
+    try Data(bytes).write(to: URL(filePath: path))
+  }
+
+  private static let intact: [Answer] = [
+    .unknown(1), .created("body"), .notKept(status: 200, 1), .durable, .created("last body"),
+  ]
+
+  @Test func `ignores a last record that is cut off at any byte`() throws {
+    let (folder, keys, _) = try filled()
+    let all = try bytes(keys)
+    let answers = try answers(folder)
+    #expect(answers == Self.intact)
+    // The last batch: its header, and a record with fields.
+    let record =
+      JournalRecord.fixedBytes + "clientinstancelast".utf8.count + 44 + "Content-Type: text/plain\r\n".utf8.count
+    let batch = BatchHeader.byteCount + record
+    #expect(BatchHeader(all.span.extracting((all.count - batch)...)) != nil)
+    for end in all.count - batch..<all.count {
+      try set(folder, keys, Array(all[..<end]))
+      #expect(try self.answers(folder) == Self.intact.dropLast() + [.unknown(1)], "cut at \(end) of \(all.count)")
+    }
+  }
+
+  @Test func `a segment cut off anywhere frees no key whose record is left`() throws {
+    let (folder, keys, _) = try filled()
+    let all = try bytes(keys)
+    for end in stride(from: 0, to: all.count, by: 5) {
+      try set(folder, keys, Array(all[..<end]))
+      guard end >= SegmentHeader.byteCount else {
+        #expect(throws: JournalFault.self, "cut at \(end)") { _ = try folder.open() }
+        continue
+      }
+      let answers = try answers(folder)
+      // Claims are in order, so the keys that are left are the first ones.
+      let known = answers.prefix { $0 != .durable }.count
+      #expect(known >= (end < 600 ? 0 : 1), "cut at \(end)")
+      for (answer, intact) in zip(answers, Self.intact) {
+        #expect(answer == intact || [.unknown(1), .durable].contains(answer), "cut at \(end): \(answer)")
+      }
+    }
+  }
+
+  @Test func `rejects every flipped byte of the keys, with file, offset and remedy`() throws {
+    let (folder, keys, _) = try filled()
+    let all = try bytes(keys)
+    for step in 0..<3 * all.count {
+      let index = step / 3
+      var changed = all
+      changed[index] ^= [1, 0x80, 0xff][step % 3]
+      try set(folder, keys, changed)
+      let fault = #expect(throws: JournalFault.self, "byte \(index)") { _ = try folder.open() }
+      guard let fault else { continue }
+      let text = fault.description
+      #expect(text.contains(keys) && text.contains("move it and"), "\(text)")
+      if case .damaged(_, let offset, _) = fault { #expect(offset <= index && index < offset + 400) }
+    }
+  }
+
+  @Test func `a flipped byte of the bodies makes only its response unreadable, and frees no key`() throws {
+    let (folder, _, bodies) = try filled()
+    let all = try bytes(bodies)
+    #expect(all.count == "bodylast body".utf8.count)
+    for index in all.indices {
+      var changed = all
+      changed[index] ^= 0x20
+      try set(folder, bodies, changed)
+      var expected = Self.intact
+      expected[index < 4 ? 1 : 4] = .unreadable
+      #expect(try answers(folder) == expected, "byte \(index)")
+    }
+    #expect(folder.reports.texts.contains { $0.contains("cannot read \(bodies)") })
+    for end in 0..<4 {
+      try set(folder, bodies, Array(all[..<end]))
+      #expect(try answers(folder) == [.unknown(1), .unreadable, .notKept(status: 200, 1), .durable, .unreadable])
+    }
+  }
+
+  @Test func `without its bodies file, a segment's responses are unreadable`() throws {
+    let (folder, _, bodies) = try filled()
+    try FileManager.default.removeItem(atPath: bodies)
+    #expect(try answers(folder) == [.unknown(1), .unreadable, .notKept(status: 200, 1), .durable, .unreadable])
+  }
+
+  @Test func `accepts zeros after the last batch, or in place of its end`() throws {
+    let (folder, keys, bodies) = try filled()
+    let all = try bytes(keys)
+    try set(folder, keys, all + [UInt8](repeating: 0, count: 4_096))
+    #expect(try answers(folder) == Self.intact)
+    // A file system that had extended the file, and written only its first part.
+    let end = all.count - 100
+    try set(folder, keys, Array(all[..<end]) + [UInt8](repeating: 0, count: 4_196))
+    #expect(try answers(folder) == Self.intact.dropLast() + [.unknown(1)])
+    try set(folder, keys, [UInt8](repeating: 0, count: 4_096))
+    #expect(throws: JournalFault.self) { _ = try folder.open() }
+    try set(folder, bodies, [])
+    try set(folder, keys, [UInt8](repeating: 0, count: 4_096))
+    #expect(try answers(folder) == [Answer](repeating: .durable, count: 5))
+  }
+
+  @Test func `rejects a record that was changed while the gateway runs, and does not free its key`() throws {
+    let (folder, keys, _) = try filled()
+    let all = try bytes(keys)
+    let running = try folder.open()
+    defer { running.stop() }
+    for index in SegmentHeader.byteCount..<all.count {
+      let handle = try FileHandle(forUpdating: URL(filePath: keys))
+      try handle.seek(toOffset: UInt64(index))
+      try handle.write(contentsOf: Data([all[index] ^ 0x10]))
+      // The free key would be claimed.
+      for write in Self.writes where write.key != "free" {
+        let answer = running.claim(write)
+        let intact = Self.intact[Self.writes.firstIndex { $0.key == write.key } ?? 0]
+        #expect(answer == .unreadable || answer == intact, "byte \(index)")
+      }
+      try handle.seek(toOffset: UInt64(index))
+      try handle.write(contentsOf: Data([all[index]]))
+      try handle.close()
+    }
+    try Data().write(to: URL(filePath: keys))
+    #expect(running.claim(Self.writes[0]) == .unreadable)
+    try FileManager.default.removeItem(atPath: keys)
+    #expect(running.claim(Self.writes[1]) == .unreadable)
+  }
+
+  @Test func `rejects a segment that lost its end before the next one of its process was made`() throws {
+    let folder = try JournalFolder()
+    let running = try folder.open()
+    #expect(running.claim(Self.writes[0]) == .durable)
+    folder.clocks.advance(seconds: 3_601)
+    #expect(running.claim(Self.writes[1]) == .durable)
+    running.stop()
+    #expect(try folder.names(".keys").count == 2)
+    let first = folder.path(try folder.names(".keys")[0])
+    let all = try bytes(first)
+    for end in SegmentHeader.byteCount..<all.count {
+      try Data(all[..<end]).write(to: URL(filePath: first))
+      let fault = #expect(throws: JournalFault.self, "cut at \(end)") { _ = try folder.open() }
+      #expect(fault?.description.contains(first) == true)
+    }
+    // What follows the durable part was never promised.
+    try Data(all + [1, 2, 3]).write(to: URL(filePath: first))
+    let second = try folder.open()
+    #expect(second.claim(Self.writes[0]) == .unknown(1))
+    #expect(second.claim(Self.writes[1]) == .unknown(1))
+  }
+
+  @Test func `rejects a segment that is not a regular file, or cannot be opened`() throws {
+    let (folder, keys, _) = try filled()
+    try FileManager.default.removeItem(atPath: keys)
+    #expect(unsafe mkfifo(keys, 0o600) == 0)
+    let fault = #expect(throws: JournalFault.self) { _ = try folder.open() }
+    #expect(fault?.description == "idempotency: cannot read \(keys): it is not a regular file")
+    try FileManager.default.removeItem(atPath: keys)
+    try FileManager.default.createSymbolicLink(atPath: keys, withDestinationPath: "missing")
+    #expect(throws: JournalFault.file(keys, .noSuchFile)) { _ = try folder.open() }
+  }
+
+  @Test func `rejects a segment of a newer format`() throws {
+    let (folder, keys, _) = try filled()
+    var changed = try bytes(keys)
+    changed.set(littleEndian: UInt32(2), at: 8)
+    var crc = CRC32C()
+    crc.update(changed.span.extracting(..<12))
+    crc.update(changed.span.extracting(16..<SegmentHeader.byteCount))
+    changed.set(littleEndian: crc.value, at: 12)
+    try set(folder, keys, changed)
+    let fault = #expect(throws: JournalFault.self) { _ = try folder.open() }
+    #expect(fault == .version(keys, 2))
+  }
+}

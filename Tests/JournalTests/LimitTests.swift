@@ -1,0 +1,96 @@
+import TestFolders
+import Testing
+
+@testable import Journal
+
+@Suite struct LimitTests {
+  private func write(_ number: Int, _ client: String = "client") -> KeyedWrite {
+    KeyedWrite(client: client, key: "\(number)")
+  }
+
+  @Test func `rejects keys beyond the limit, and evicts none`() throws {
+    let folder = try JournalFolder(keysMax: 10)
+    let running = try folder.open()
+    for number in 0..<10 { #expect(running.claim(write(number)) == .durable) }
+    #expect(running.claim(write(10)) == .unavailable(.keys))
+    #expect(running.record(.created("x"), write(0)) == .durable)
+    #expect(running.claim(write(10)) == .unavailable(.keys))
+    #expect(running.claim(write(0)) == .created("x"))
+    #expect(running.journal.state.keysPercent == 100)
+    #expect(running.record(.notSent, write(1)) == .durable)
+    #expect(running.claim(write(10)) == .durable)
+    running.stop()
+    let second = try folder.open()
+    #expect(second.claim(write(11)) == .unavailable(.keys))
+    folder.settings.keysMax = 11
+    second.journal.apply(folder.settings)
+    #expect(second.claim(write(11)) == .durable)
+  }
+
+  @Test func `limits each client, over all of its instances`() throws {
+    let folder = try JournalFolder(keysPerClientMax: 4)
+    let running = try folder.open()
+    for number in 0..<4 {
+      #expect(running.claim(KeyedWrite(client: "a", instance: "\(number % 2)", key: "\(number)")) == .durable)
+    }
+    #expect(running.claim(KeyedWrite(client: "a", instance: "2", key: "x")) == .unavailable(.keysOfClient))
+    #expect(running.claim(write(0, "b")) == .durable)
+    running.stop()
+    let second = try folder.open()
+    #expect(second.claim(KeyedWrite(client: "a", instance: "2", key: "x")) == .unavailable(.keysOfClient))
+    #expect(second.claim(write(1, "b")) == .durable)
+    #expect(second.journal.state.clientPercent == 100)
+    #expect(second.forget(KeyedWrite(client: "a", instance: "0", key: "0")) == .forgotten(1))
+    #expect(second.claim(KeyedWrite(client: "a", instance: "2", key: "x")) == .durable)
+  }
+
+  @Test func `limits the bytes on disk, and still takes outcomes`() throws {
+    let folder = try JournalFolder(diskBytesMax: 4_096)
+    let running = try folder.open()
+    var count = 0
+    while count < 100, running.claim(write(count)) == .durable { count += 1 }
+    #expect((5..<40).contains(count))
+    #expect(running.claim(write(count)) == .unavailable(.diskBytes))
+    #expect(running.record(.created("x"), write(0)) == .durable)
+    running.settle()
+    #expect(running.journal.state.diskPercent >= 100)
+    running.stop()
+    #expect(try folder.open().claim(write(count)) == .unavailable(.diskBytes))
+  }
+
+  @Test func `rejects names that no record can hold`() throws {
+    let running = try JournalFolder().open()
+    let long = String(repeating: "k", count: KeyedWrite.nameBytesMax)
+    #expect(running.claim(KeyedWrite(key: long)) == .durable)
+    #expect(running.record(.created("x"), KeyedWrite(key: long)) == .durable)
+    #expect(running.claim(KeyedWrite(key: long)) == .created("x"))
+    #expect(running.claim(KeyedWrite(key: long + "k")) == .unavailable(.cannotWrite))
+  }
+
+  @Test func `warns once when a limit is 80 % used, and again after it was below 75 %`() throws {
+    let folder = try JournalFolder(keysMax: 100, keysPerClientMax: 20, diskBytesMax: 1 << 30)
+    let running = try folder.open()
+    func warnings(_ limit: String) -> Int {
+      running.settle()
+      return folder.reports.texts.filter { $0.contains("idempotency.\(limit) = ") }.count
+    }
+    for number in 0..<15 { #expect(running.claim(write(number)) == .durable) }
+    #expect(warnings("keys_per_client_max") == 0)
+    for number in 15..<20 { #expect(running.claim(write(number)) == .durable) }
+    #expect(warnings("keys_per_client_max") == 1)
+    #expect(folder.reports.texts.contains { $0.contains("client client,") })
+    for number in 0..<6 { #expect(running.record(.notSent, write(number)) == .durable) }
+    #expect(warnings("keys_per_client_max") == 1)
+    for number in 0..<6 { #expect(running.claim(write(number)) == .durable) }
+    #expect(warnings("keys_per_client_max") == 2)
+    #expect(warnings("keys_max") == 0)
+    for client in 0..<6 {
+      for number in 0..<10 { #expect(running.claim(write(number, "\(client)")) == .durable) }
+    }
+    #expect(warnings("keys_max") == 1)
+    #expect(warnings("disk_bytes_max") == 0)
+    folder.settings.diskBytesMax = running.journal.state.diskBytes
+    running.journal.apply(folder.settings)
+    #expect(warnings("disk_bytes_max") == 1)
+  }
+}
