@@ -11,12 +11,13 @@ struct AuditBatch {
     let kind: AuditEntry.Kind
     /// The number of bytes in `bytes` that belong to this entry.
     let byteCount: Int
-    /// The exchange that waits for the entry; nil for outcomes.
+    /// What waits for the entry; nil for outcomes.
     let waiter: Waiter?
   }
 
   private(set) var bytes: [UInt8] = []
   private(set) var items: [Item] = []
+  /// Entries that something waits for.
   private(set) var intents = 0
 
   var isEmpty: Bool { items.isEmpty }
@@ -24,7 +25,7 @@ struct AuditBatch {
   mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, for waiter: Waiter? = nil) {
     for index in members.indices { bytes.append(members[index]) }
     items.append(Item(kind: kind, byteCount: members.count, waiter: waiter))
-    if kind == .intent { intents += 1 }
+    if waiter != nil { intents += 1 }
   }
 
   /// Calls `body` with each item and its members.

@@ -30,7 +30,7 @@ package final class AuditChannel: Sendable {
   ///   - members: from `AuditIntent.append`.
   ///   - ticket: the ticket of its result.
   package func declare(_ members: [UInt8], ticket: Ticket) -> Bool {
-    queue.append(intent: members, channel: number, ticket: ticket)
+    queue.append(durably: .intent, members, channel: number, ticket: ticket)
   }
 
   /// Hands over the outcome of a write; call it exactly once for each accepted intent.
@@ -46,5 +46,12 @@ package final class AuditChannel: Sendable {
     var members: [UInt8] = []
     grant.append(to: &members)
     queue.append(.grant, members)
+  }
+
+  /// Hands over a command that was carried out, to be made durable; false if it is not accepted.
+  package func declare(_ command: AuditCommand, ticket: Ticket) -> Bool {
+    var members: [UInt8] = []
+    command.append(to: &members)
+    return queue.append(durably: .command, members, channel: number, ticket: ticket)
   }
 }

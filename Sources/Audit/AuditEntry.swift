@@ -11,6 +11,8 @@ package struct AuditEntry: Sendable {
     case outcome
     /// The token endpoint has granted, refused or revoked something.
     case grant
+    /// The gateway has carried out an operator's command.
+    case command
     /// The writer ended normally.
     case end
   }
@@ -58,7 +60,7 @@ package struct AuditEntry: Sendable {
     self.time = time
     self.kind = kind
     switch kind {
-    case .intent, .outcome, .grant:
+    case .intent, .outcome, .grant, .command:
       guard scan.skip(#","request_id":""#, line), let high = scan.hex(16, line), let low = scan.hex(16, line),
         scan.skip("\"", line)
       else { return nil }

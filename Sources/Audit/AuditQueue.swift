@@ -32,13 +32,13 @@ final class AuditQueue: Sendable {
 
   func countLost(_ outcomes: Int) { lost.add(outcomes, ordering: .relaxed) }
 
-  /// False if the intent is not accepted: its request must not be sent.
-  func append(intent members: [UInt8], channel: Int, ticket: Ticket) -> Bool {
+  /// For an intent, or an entry whose writer waits until it is durable; false if it is not accepted.
+  func append(durably kind: AuditEntry.Kind, _ members: [UInt8], channel: Int, ticket: Ticket) -> Bool {
     guard canWrite else { return false }
     let (isTaken, isFirst) = waiting.withLock { waiting in
       guard !waiting.isClosed, waiting.batch.intents < Self.intentsMax, waiting.batch.bytes.count < Self.bytesMax
       else { return (false, false) }
-      waiting.batch.append(.intent, members.span, for: AuditBatch.Waiter(channel: channel, ticket: ticket))
+      waiting.batch.append(kind, members.span, for: AuditBatch.Waiter(channel: channel, ticket: ticket))
       return (true, waiting.batch.intents == 1)
     }
     if isFirst { wakeSignal.signal() }

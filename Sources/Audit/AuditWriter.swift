@@ -88,7 +88,7 @@ struct AuditWriter: Sendable {
   private mutating func keepOutcomes(of batch: AuditBatch) {
     batch.forEach { item, members in
       // A failed intent is not tried again: its write was refused.
-      guard item.kind != .intent else { return }
+      guard item.waiter == nil else { return }
       if backlog.hasCapacityForOutcome { backlog.append(item.kind, members) } else { lostOutcomes += 1 }
     }
   }

@@ -30,6 +30,15 @@ public struct RequestID: Equatable, Sendable {
     ]
   }
 
+  /// The 32 digits.
+  package var text: String {
+    var text: [UInt8] = []
+    let digits = ByteBuffer(capacity: 32)
+    digits.append(self)
+    digits.move(to: &text)
+    return String(decoding: text, as: UTF8.self)
+  }
+
   public static func == (left: RequestID, right: RequestID) -> Bool {
     left.high == right.high && left.low == right.low
   }

@@ -1,32 +1,43 @@
 import Bytes
 import Digests
 import HTTP1
+import OAuth
 import Policies
 import SmallServer
 import Synchronization
 
-/// Serves the admin endpoint: `/livez`, `/readyz`, `/metrics`, `/status` and `/policy`; GET and HEAD only.
+/// Serves the admin endpoint: `/livez`, `/readyz`, `/metrics`, `/status`, `/policy` and `/idempotency`; GET and HEAD, and
+/// POST for the last.
 final class AdminHandler: RequestHandler {
-  /// Callers are probes, scrapers and operators: few, and without request bodies.
+  /// Callers are probes, scrapers and operators: few, and with short forms at most.
   static let bounds = SmallServerBounds(
-    connectionsMax: 16, reservedConnectionsMax: 2, bodyBytesMax: 0, timeoutMilliseconds: 5_000)
+    connectionsMax: 16, reservedConnectionsMax: 2, bodyBytesMax: FormBody.bytesMax, timeoutMilliseconds: 5_000)
 
   private let state: GatewayState
   /// The digest of the token that guards pages about clients and instances; nil: no token is required.
   private let token: Digest?
+  /// Whether the permissions of a socket file decide who may connect.
+  private let isLocalSocket: Bool
   private let hosts: AdminHosts
+  private let journal: AdminJournal?
   private var date = DateLine()
 
   init(_ state: GatewayState, _ settings: AdminSettings) {
     self.state = state
+    isLocalSocket = if case .unix = settings.address { true } else { false }
     token = settings.token.map { SHA256.digest(of: $0.reveal().span) }
     hosts = AdminHosts(settings)
+    journal = state.journal.map { journal in
+      AdminJournal(journal: journal, audit: state.auditLog.map(CommandAudit.init)) {
+        state.policyInForce.generation.policy
+      }
+    }
   }
 
   func respond(
     to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
   ) -> SmallResponse {
-    let page = page(head, bytes, isReserved: request.isReserved)
+    let page = page(head, bytes, request)
     var response = AdminResponse(page.content, dateLine: date.line(at: request.seconds))
     response.adapt(to: head, mayPersist: !request.isReserved && !state.isDraining.load(ordering: .relaxed))
     response.write(to: output)
@@ -37,7 +48,7 @@ final class AdminHandler: RequestHandler {
     let content: AdminContent =
       switch fault {
       case .head(let fault): .plain(LocalReply(fault).code.status, LocalReply(fault).message)
-      case .body(.tooLarge): .plain(413, "The admin endpoint accepts no request body.")
+      case .body(.tooLarge): .plain(413, "The request body has more than \(FormBody.bytesMax) bytes.")
       case .body(.malformed(let fault)): .plain(400, "The request body is malformed: \(fault.text).")
       }
     AdminResponse(content, dateLine: date.line(at: seconds), hasBody: !isHead).write(to: output)
@@ -45,19 +56,24 @@ final class AdminHandler: RequestHandler {
 
   /// The content of the response and, if it is streamed, its parts.
   ///
-  /// - Parameter isReserved: whether only probes are answered, so that scrapes that use up all connections do not make
-  ///   the gateway look dead.
+  /// On a reserved connection, only probes are answered, so that scrapes that use up all others do not make the gateway look
+  /// dead.
   private func page(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, isReserved: Bool
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest
   ) -> (content: AdminContent, parts: AdminParts?) {
     if let message = hosts.rejection(of: head, bytes) { return (.plain(421, message), nil) }
     guard let path = AdminPath(bytes, head.path) else {
-      return (.plain(404, "Not found: the admin endpoint serves /livez, /readyz, /metrics, /status and /policy."), nil)
+      return (
+        .plain(
+          404, "Not found: the admin endpoint serves /livez, /readyz, /metrics, /status, /policy and /idempotency."),
+        nil
+      )
     }
-    guard head.method == .get || head.method == .head else {
-      return (.plain(405, "Method not allowed: use GET.", field: ("Allow", "GET, HEAD")), nil)
+    guard head.method == .get || head.method == .head || path == .idempotency && head.method == .post else {
+      let allow = path == .idempotency ? "GET, HEAD, POST" : "GET, HEAD"
+      return (.plain(405, "Method not allowed: use one of \(allow).", field: ("Allow", allow)), nil)
     }
-    guard !path.isGuarded || !isReserved else {
+    guard !path.isGuarded || !request.isReserved else {
       let line =
         "All \(Self.bounds.connectionsMax) connections of the admin endpoint are in use. Retry, or close slow ones."
       return (.plain(503, line, field: ("Retry-After", "1")), nil)
@@ -81,6 +97,33 @@ final class AdminHandler: RequestHandler {
     case .policy:
       var report: [UInt8]? = PolicyReport(state).json
       return (.streamed("application/json"), { report.take() })
+    case .idempotency: return idempotency(head, bytes, request)
+    }
+  }
+
+  private func idempotency(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest
+  ) -> (content: AdminContent, parts: AdminParts?) {
+    guard let journal else {
+      return (.plain(404, "This gateway has no journal: gateway.json has no \"idempotency\"."), nil)
+    }
+    guard head.method == .post else {
+      let query = head.query.map { range in range.map { bytes[$0] } } ?? []
+      return content(journal.list(query))
+    }
+    // A browser on this machine can send a form to a local address without a token.
+    guard token != nil || isLocalSocket else {
+      return (.plain(403, "Changes need an admin token, or an \"admin\" on a Unix socket."), nil)
+    }
+    return content(journal.change(request.body))
+  }
+
+  private func content(_ answer: AdminJournal.Answer) -> (content: AdminContent, parts: AdminParts?) {
+    switch answer {
+    case .line(let status, let line): return (.plain(status, line), nil)
+    case .json(let bytes):
+      var body: [UInt8]? = bytes
+      return (.streamed("application/json"), { body.take() })
     }
   }
 
@@ -121,10 +164,11 @@ enum AdminPath: String, CaseIterable {
   case metrics = "/metrics"
   case status = "/status"
   case policy = "/policy"
+  case idempotency = "/idempotency"
 
   init?(_ bytes: Span<UInt8>, _ path: Range<Int>) {
     // Return before allocating: most paths are those of requests to Core.
-    guard path.count <= 8 else { return nil }
+    guard path.count <= 8 || path.count == 12 else { return nil }
     let text = String(decoding: (path.lowerBound..<path.upperBound).map { bytes[$0] }, as: UTF8.self)
     self.init(rawValue: text)
   }
@@ -133,7 +177,7 @@ enum AdminPath: String, CaseIterable {
   var isGuarded: Bool {
     switch self {
     case .livez, .readyz: false
-    case .metrics, .status, .policy: true
+    case .metrics, .status, .policy, .idempotency: true
     }
   }
 }

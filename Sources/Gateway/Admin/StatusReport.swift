@@ -2,6 +2,7 @@ import Audit
 import Counters
 import Dates
 import FoundationEssentials
+import Journal
 import Policies
 import Reactor
 import Synchronization
@@ -97,6 +98,26 @@ private struct GatewayStatus: Encodable {
     }
   }
 
+  struct Idempotency: Encodable {
+    let keys: Int
+    let inFlight: Int
+    let unknown: Int
+    let diskBytes: Int
+    let failures: Int
+    let lastFault: String?
+    let writable: Bool
+
+    init(_ state: JournalState) {
+      keys = state.keys
+      inFlight = state.inFlight
+      unknown = state.unknown
+      diskBytes = state.diskBytes
+      failures = state.failures
+      lastFault = state.lastFault.isEmpty ? nil : state.lastFault
+      writable = state.canWrite
+    }
+  }
+
   struct Introspection: Encodable {
     let provider: String
     let breaker: String
@@ -133,6 +154,7 @@ private struct GatewayStatus: Encodable {
   let policy: PolicyStatus
   let accessLogLinesLost: Int?
   let audit: Audit?
+  let idempotency: Idempotency?
   /// nil: no provider is configured.
   let introspection: [Introspection]?
 
@@ -157,6 +179,7 @@ private struct GatewayStatus: Encodable {
       faults: Array(inForce.faults.prefix(Self.faultsMax)), faultCount: inForce.faults.count)
     accessLogLinesLost = state.log?.droppedLines
     audit = state.audit().map(Audit.init)
+    idempotency = state.journal.map { Idempotency($0.state) }
     let providers = state.introspections().filter { $0.breaker != nil }.map(Introspection.init)
     introspection = providers.isEmpty ? nil : providers
   }
@@ -198,7 +221,7 @@ private struct InstanceStatus: Encodable {
 }
 
 /// RFC 3339 with milliseconds.
-private func timestamp(_ microseconds: Int64) -> String {
+func timestamp(_ microseconds: Int64) -> String {
   let (second, fraction) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
   let milliseconds = String(1_000 + fraction / 1_000).dropFirst()
   return CivilTime(secondsSince1970: second).rfc3339.dropLast() + ".\(milliseconds)Z"

@@ -20,9 +20,9 @@ final class AuditedWrite {
   /// Whether the outcome carries the hash of the body, because the intent does not.
   private var streams = false
 
-  init(_ framing: BodyFraming, port: AuditPort) {
+  init(_ hasher: BodyHasher, port: AuditPort) {
     self.port = port
-    hasher = BodyHasher(declared: framing.declaredLength)
+    self.hasher = hasher
   }
 
   /// Passes the intent on; false if the log does not accept it.
@@ -58,16 +58,6 @@ final class AuditedWrite {
       AuditOutcome(
         requestIDHigh: id.high, requestIDLow: id.low, kind: kind, status: status, code: code,
         body: streams ? hasher.body(isWhole: bodyIsWhole) : nil))
-  }
-}
-
-extension BodyFraming {
-  fileprivate var declaredLength: Int? {
-    switch self {
-    case .length(let count): count
-    case .none: 0
-    case .chunked, .untilClose: nil
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 import Audit
 import Digests
+import HTTP1
 
 /// Hashes the body of an audited write while it is relayed, and keeps the bytes of a small one.
 final class BodyHasher {
@@ -12,6 +13,14 @@ final class BodyHasher {
   private(set) var bytes: [UInt8] = []
   private var stream = SHA256Stream()
   private var byteCount = 0
+
+  convenience init(_ framing: BodyFraming) {
+    switch framing {
+    case .length(let count): self.init(declared: count)
+    case .none: self.init(declared: 0)
+    case .chunked, .untilClose: self.init(declared: nil)
+    }
+  }
 
   /// - Parameter declared: the length in the head; nil: none.
   init(declared: Int?) {

@@ -57,12 +57,17 @@ final class Exchange: ConnectionDelegate {
     case .admit: resumeAdmission(connection)
     case .answerForm: answerForm(connection)
     case .bufferBody: bufferBody(connection)
+    case .claimKey: claimKey(connection)
     case .declareIntent: declareIntent(connection)
     case .acquire(let fresh): acquire(fresh: fresh, connection)
     case .replaceConnection: replaceConnection(connection)
     case .send: schedule(.send)
     case .readResponse: resumeReceiving(connection)
+    case .keep(let verdict): keep(verdict)
+    case .recordOutcome: recordOutcome(connection)
     case .relay(let verdict): beginRelaying(verdict)
+    case .relayKept: relayKept(connection)
+    case .deliver: schedule(.deliver)
     case .answerLocally: break
     case .reply(let fault): reply(fault, connection)
     case .finish(let ending): finish(ending, connection)
@@ -90,7 +95,7 @@ final class Exchange: ConnectionDelegate {
       // The rest of a 100 (Continue) that did not fit into the socket's buffer.
       if response.isWaiting, flush(to: connection) == .suspended { return }
     case .blocked, .replying: return deliver(connection)
-    case .relaying, .finished: return
+    case .keeping, .recording, .releasing, .relaying, .finished: return
     }
     switch state.machine.request {
     case .bufferingBody: bufferBody(connection)
@@ -98,8 +103,8 @@ final class Exchange: ConnectionDelegate {
     case .awaitingBody: if connection.isReadable { handle(.sendResumed, connection) }
     case .sendBlocked, .sent, .sendFailed:
       if let upstream = state.upstream, upstream.isReadable { receiveResponse(from: upstream, connection) }
-    case .admitting, .awaitingIntrospection, .repeatingIntrospection, .awaitingGrant, .awaitingIntent, .queued,
-      .connecting, .sending, .closed:
+    case .admitting, .awaitingIntrospection, .repeatingIntrospection, .awaitingGrant, .awaitingKey, .awaitingIntent,
+      .queued, .connecting, .sending, .closed:
       break
     }
   }
@@ -126,11 +131,12 @@ final class Exchange: ConnectionDelegate {
     guard let connection else { return }
     switch (state.machine.response, state.machine.request) {
     case (.none, .sendBlocked) where upstream.isWritable: handle(.sendResumed, connection)
-    case (.none, .sendBlocked), (.none, .awaitingBody), (.none, .sent), (.none, .sendFailed), (.relaying, _):
+    case (.none, .sendBlocked), (.none, .awaitingBody), (.none, .sent), (.none, .sendFailed), (.keeping, _),
+      (.relaying, _):
       receiveResponse(from: upstream, connection)
     case (.none, .admitting), (.none, .awaitingIntrospection), (.none, .repeatingIntrospection),
-      (.none, .collectingForm), (.none, .awaitingGrant),
-      (.none, .bufferingBody), (.none, .awaitingIntent),
+      (.none, .collectingForm), (.none, .awaitingGrant), (.none, .bufferingBody), (.none, .awaitingKey),
+      (.none, .awaitingIntent), (.recording, _), (.releasing, _),
       (.none, .queued), (.none, .connecting), (.none, .sending), (.none, .closed), (.blocked, _), (.replying, _),
       (.finished, _):
       break

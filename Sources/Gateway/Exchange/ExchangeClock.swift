@@ -19,7 +19,8 @@ struct ExchangeClock {
   private var instance: InstanceTimeouts?
   private var upload: UploadCredit
 
-  /// How long a request waits for the audit log, and for the introspection endpoint (milliseconds).
+  /// How long a request waits for the journal, the audit log, and the introspection endpoint (milliseconds).
+  private static let keyMillisecondsMax: Int64 = 5_000
   private static let intentMillisecondsMax: Int64 = 5_000
   private static let introspectionMillisecondsMax: Int64 = 5_000
   private static let grantMillisecondsMax: Int64 = 5_000
@@ -75,6 +76,8 @@ struct ExchangeClock {
     case .nothing: return .max
     case .grant: return waitSince + Self.grantMillisecondsMax
     case .introspection: return waitSince + Self.introspectionMillisecondsMax
+    // Core may have executed the request: its total time does not end this wait.
+    case .key: return waitSince + Self.keyMillisecondsMax
     case .intent: return min(inTotal, waitSince + Self.intentMillisecondsMax)
     case .queue: return min(inTotal, waitSince + Int64(instance?.queueMilliseconds ?? 0))
     // The connection itself enforces `connect_s`.
@@ -153,7 +156,8 @@ extension Wait {
   var isForDownstream: Bool {
     switch self {
     case .requestBody, .downstreamWritable: true
-    case .nothing, .introspection, .grant, .intent, .queue, .connect, .upstreamWritable, .responseHead, .responseBody:
+    case .nothing, .introspection, .grant, .key, .intent, .queue, .connect, .upstreamWritable, .responseHead,
+      .responseBody:
       false
     }
   }

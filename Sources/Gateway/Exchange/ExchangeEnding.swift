@@ -13,7 +13,7 @@ extension Exchange {
   /// Rejects the request. No byte of the current try was sent.
   func reject(_ reply: LocalReply, _ connection: DownstreamConnection) {
     handle(.answeredLocally, connection)
-    guard state.machine.response == .replying else { return }
+    guard state.machine.response == .replying || state.machine.response == .releasing else { return }
     // A connection on which no byte of this request was sent is still reusable.
     releaseUpstream(isReusable: !state.machine.tryHasBegun)
     response.restart()
@@ -52,6 +52,10 @@ extension Exchange {
     } else {
       write(OAuthReply(reply))
     }
+    guard state.machine.holdsKey else { return schedule(.deliver) }
+    if state.machine.response == .releasing { return releaseKey(connection) }
+    // Core may have executed the request. A retry learns that from now on.
+    state.keyed?.end(wasSent: true)
     schedule(.deliver)
   }
 
@@ -103,6 +107,7 @@ extension Exchange {
     guard self.connection != nil else { return }
     noteEnding(ending)
     releaseUpstream(isReusable: isUpstreamReusable(ending))
+    if let keyed = state.keyed.take() { keyed.end(wasSent: state.machine.outcome == .unknown) }
     if let ticket = state.grantTicket { worker.grants?.withdraw(ticket) }
     if introspection != nil { endIntrospection() }
     if let permit = state.permit.take() { permit.release(now: loop.nowNanoseconds) }

@@ -9,6 +9,7 @@ import Upstream
 /// - A read is retried at most once, and only after a dead pooled connection or a refused key.
 /// - The outcome is `notSent` only if that is true of every try.
 /// - A fault that began downstream never counts against the instance.
+/// - Nothing of a keyed write's response is sent before the journal has it, or has failed.
 struct ExchangeMachine: Equatable {
   /// The request on its way to Core.
   enum RequestPhase: Equatable, CaseIterable {
@@ -24,6 +25,8 @@ struct ExchangeMachine: Equatable {
     case awaitingGrant
     /// Part of the body is read before a connection is acquired, so that a slow sender does not hold one.
     case bufferingBody
+    /// The journal looks up the key of a write, or makes its claim durable; the audit log may have the intent.
+    case awaitingKey
     /// The audit log has the intent of a write. No byte is sent before the intent is durable.
     case awaitingIntent
     /// In the queue of the pool.
@@ -46,6 +49,12 @@ struct ExchangeMachine: Equatable {
   /// The response on its way downstream.
   enum ResponsePhase: Equatable, CaseIterable {
     case none
+    /// Core's response to a keyed write is read, and nothing of it is relayed yet.
+    case keeping
+    /// The journal makes the outcome of a keyed write durable; then the response is relayed.
+    case recording
+    /// The journal frees the key of a write that was not sent; then the local reply is written.
+    case releasing
     /// Core's response is relayed.
     case relaying
     /// As `relaying`, but downstream has to read before more can be written.
@@ -63,6 +72,8 @@ struct ExchangeMachine: Equatable {
     var isRetryable = false
     /// The audit log needs the intent before any byte is sent.
     var isAudited = false
+    /// It has an idempotency key.
+    var isKeyed = false
     var hasBody = false
   }
 
@@ -77,6 +88,8 @@ struct ExchangeMachine: Equatable {
     case answeredLocally
     // Before the first byte
     case bodyBuffered
+    /// The key is this request's, once the journal has made that durable.
+    case keyClaimed, keyDurable, keyUnavailable
     case intentDurable, intentFailed
     case queued
     case queueFull
@@ -97,6 +110,10 @@ struct ExchangeMachine: Equatable {
     // The response
     case keyRefused(hasAnother: Bool)
     case responseBegan(status: Int)
+    /// The response of a keyed write is complete, or too large to keep.
+    case responseKept
+    /// The journal has the outcome of a keyed write, or has failed.
+    case outcomeSettled
     /// The head, or the chunks of the body, are malformed.
     case responseMalformed(Fault)
     /// The connection ended or failed before the response was complete. Over TLS, an end without close_notify is a
@@ -120,6 +137,7 @@ struct ExchangeMachine: Equatable {
     case admit
     case answerForm
     case bufferBody
+    case claimKey
     case declareIntent
     /// Ask the pool for a connection. `fresh`: not an idle one, because one of them was dead.
     case acquire(fresh: Bool)
@@ -127,7 +145,14 @@ struct ExchangeMachine: Equatable {
     case replaceConnection
     case send
     case readResponse
+    case keep(BreakerVerdict)
+    /// Pass the outcome of a keyed write to the journal.
+    case recordOutcome
     case relay(BreakerVerdict)
+    /// Relay the response that the journal has.
+    case relayKept
+    /// Write the local reply.
+    case deliver
     /// Nothing to do: the code that reported `answeredLocally` writes the reply.
     case answerLocally
     /// Drop the upstream connection, and reply with the fault and the outcome.
@@ -159,6 +184,9 @@ struct ExchangeMachine: Equatable {
   private(set) var tryHasBegun = false
   /// Whether sending has waited for the body while it held a connection.
   private var bodyHasStalled = false
+  /// Whether the request has a claim on its key that the journal has not settled.
+  private(set) var holdsKey = false
+  private var intentIsDurable = false
 
   init() {}
 
@@ -176,12 +204,14 @@ struct ExchangeMachine: Equatable {
     case (.none, .awaitingIntrospection), (.none, .repeatingIntrospection): .introspection
     case (.none, .bufferingBody), (.none, .awaitingBody), (.none, .collectingForm): .requestBody
     case (.none, .awaitingGrant): .grant
+    case (.none, .awaitingKey): .key
     case (.none, .awaitingIntent): .intent
     case (.none, .queued): .queue
     case (.none, .connecting): .connect
     case (.none, .sendBlocked): .upstreamWritable
     case (.none, .sent), (.none, .sendFailed): .responseHead
-    case (.relaying, _): .responseBody
+    case (.recording, _), (.releasing, _): .key
+    case (.relaying, _), (.keeping, _): .responseBody
     case (.blocked, _), (.replying, _): .downstreamWritable
     }
   }
@@ -206,7 +236,36 @@ extension ExchangeMachine {
   }
 
   mutating func bodyBuffered() -> Action {
-    plan.isAudited ? enter(.awaitingIntent, .declareIntent) : enter(.connecting, .acquire(fresh: false))
+    if plan.isKeyed { return enter(.awaitingKey, .claimKey) }
+    return plan.isAudited ? enter(.awaitingIntent, .declareIntent) : enter(.connecting, .acquire(fresh: false))
+  }
+
+  /// The audit log gets the intent at once, so that both become durable at the same time.
+  mutating func keyClaimed() -> Action {
+    holdsKey = true
+    return plan.isAudited ? .declareIntent : .none
+  }
+
+  mutating func keyDurable() -> Action {
+    guard holdsKey else { return .illegalEvent }
+    return plan.isAudited && !intentIsDurable
+      ? enter(.awaitingIntent) : enter(.connecting, .acquire(fresh: false))
+  }
+
+  mutating func keyUnavailable() -> Action {
+    holdsKey = false
+    return fail(.journalUnavailable)
+  }
+
+  /// The journal does not answer, so the reply does not wait for it again.
+  mutating func keyTimedOut() -> Action {
+    holdsKey = false
+    return fail(.journalTimedOut)
+  }
+
+  mutating func intentDurable() -> Action {
+    intentIsDurable = true
+    return request == .awaitingKey ? .none : enter(.connecting, .acquire(fresh: false))
   }
 
   mutating func leased(pooled: Bool) -> Action {
@@ -237,15 +296,24 @@ extension ExchangeMachine {
 
   mutating func answerLocally() -> Action {
     guard request != .sending || !tryHasBegun else { return .illegalEvent }
-    (request, response) = (.closed, .replying)
+    (request, response) = (.closed, replyPhase)
     return .answerLocally
   }
+
+  /// A key whose request was not sent is free again before the client learns that.
+  private var replyPhase: ResponsePhase { holdsKey && outcome == .notSent ? .releasing : .replying }
 
   mutating func responseBegan(status: Int) -> Action {
     guard tryHasBegun else { return .illegalEvent }
     if request != .sent { request = .closed }
     // 502 to 504 mean that the instance is unhealthy.
-    return enter(.relaying, .relay((502...504).contains(status) ? .failure : .success))
+    let verdict: BreakerVerdict = (502...504).contains(status) ? .failure : .success
+    return holdsKey ? enter(.keeping, .keep(verdict)) : enter(.relaying, .relay(verdict))
+  }
+
+  mutating func outcomeSettled() -> Action {
+    holdsKey = false
+    return response == .releasing ? enter(.replying, .deliver) : enter(.relaying, .relayKept)
   }
 
   /// Core checks the key before it does any work: this try has executed nothing.
@@ -264,7 +332,9 @@ extension ExchangeMachine {
 
   /// A write that Core has completely continues, so that the record can say what Core did.
   mutating func downstreamClosed() -> Action {
-    guard plan.isWrite, request == .sent, response != .replying else { return finish(.downstreamClosed(after: nil)) }
+    guard plan.isWrite, request == .sent, response != .replying, response != .releasing else {
+      return finish(.downstreamClosed(after: nil))
+    }
     downstreamIsClosed = true
     return response == .blocked ? enter(.relaying, .readResponse) : .none
   }
@@ -272,7 +342,7 @@ extension ExchangeMachine {
   /// Replies with a fault.
   mutating func fail(_ fault: Fault) -> Action {
     guard !downstreamIsClosed else { return finish(.downstreamClosed(after: fault)) }
-    (request, response) = (.closed, .replying)
+    (request, response) = (.closed, replyPhase)
     return .reply(fault)
   }
 
@@ -297,6 +367,8 @@ enum Wait: Equatable, CaseIterable {
   case introspection
   /// A file is written, for a code or a revocation.
   case grant
+  /// The journal looks up a key, or makes a claim or an outcome durable.
+  case key
   /// The audit log makes the intent durable.
   case intent
   case queue

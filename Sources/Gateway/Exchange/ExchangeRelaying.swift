@@ -33,6 +33,7 @@ extension Exchange {
       case .wouldBlock:
         guard state.machine.request != .sendFailed else { return upstreamClosed(connection) }
       case .ended:
+        if state.machine.response == .keeping, response.keptInputEnded() { return handle(.responseKept, connection) }
         guard state.machine.isRelaying, response.upstreamClosed() else { return upstreamClosed(connection) }
       case .failed:
         record.fault = upstream.transferFault
@@ -52,8 +53,9 @@ extension Exchange {
   }
 
   private func readReceived(_ connection: DownstreamConnection) -> ReadResult {
-    guard state.machine.isRelaying else { return readHead(connection) }
-    return relayBody(connection)
+    if state.machine.isRelaying { return relayBody(connection) }
+    if state.machine.response == .keeping { return keepReceived(connection) ? .readMore : .stop }
+    return readHead(connection)
   }
 
   private func readHead(_ connection: DownstreamConnection) -> ReadResult {
@@ -71,10 +73,16 @@ extension Exchange {
     case .somethingElse: break
     }
     handle(.responseBegan(status: response.parser.head.status), connection)
-    guard state.machine.isRelaying, relayBody(connection) == .readMore else { return .stop }
+    if state.machine.response == .keeping { return keepReceived(connection) ? .readMore : .stop }
+    relayReceived(connection)
+    return .stop
+  }
+
+  /// Relays what has been received of the body.
+  func relayReceived(_ connection: DownstreamConnection) {
+    guard state.machine.isRelaying, relayBody(connection) == .readMore else { return }
     // After the reads of other exchanges.
     schedule(.deliver)
-    return .stop
   }
 
   private func relayBody(_ connection: DownstreamConnection) -> ReadResult {
@@ -159,7 +167,7 @@ extension Exchange {
     switch state.machine.response {
     case .relaying, .blocked: response.body.isComplete && !state.keepsAlive
     case .replying: !state.keepsAlive
-    case .none, .finished: false
+    case .none, .keeping, .recording, .releasing, .finished: false
     }
   }
 
@@ -172,7 +180,7 @@ extension Exchange {
       let sentBefore = response.sentCount
       guard flush(to: connection) == .done else { return }
       finishDelivery(.replyDelivered, hasSent: response.sentCount > sentBefore, connection)
-    case .none, .finished: break
+    case .none, .keeping, .recording, .releasing, .finished: break
     }
   }
 

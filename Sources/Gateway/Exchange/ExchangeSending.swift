@@ -50,7 +50,7 @@ extension Exchange {
   /// The audit log has made the intent durable, or has failed to. Ignored if the exchange no longer waits for it.
   func intentSettled(_ result: IntentResult) {
     state.audited?.settled()
-    guard let connection, state.machine.request == .awaitingIntent else { return }
+    guard let connection, [.awaitingKey, .awaitingIntent].contains(state.machine.request) else { return }
     switch result {
     case .durable: handle(.intentDurable, connection)
     case .failed: handle(.intentFailed, connection)

@@ -2,8 +2,8 @@ import Upstream
 
 /// The life of a request: each event, the phases in which it is legal, the next phase, and the action.
 ///
-/// Most requests take this path: `admitting → [bufferingBody] → [awaitingIntent] → connecting → sending → sent`, then
-/// `relaying → finished` for the response.
+/// Most requests take this path: `admitting → [bufferingBody] → [awaitingKey] → [awaitingIntent] → connecting → sending →
+/// sent`, then `[keeping → recording →] relaying → finished` for the response.
 extension ExchangeMachine {
   mutating func apply(_ event: Event) -> Action {
     switch (event, request, response) {
@@ -17,16 +17,21 @@ extension ExchangeMachine {
     case (.admitted(let plan), .admitting, .none): return admitted(plan)
     case (.answeredLocally, .admitting, .none): return answerLocally()
     // Admission is repeated before the intent, before acquiring a connection, and before the first byte.
-    case (.answeredLocally, .awaitingIntent, .none), (.answeredLocally, .connecting, .none),
-      (.answeredLocally, .sending, .none):
+    case (.answeredLocally, .awaitingKey, .none), (.answeredLocally, .awaitingIntent, .none),
+      (.answeredLocally, .connecting, .none), (.answeredLocally, .sending, .none):
       return answerLocally()
 
     // Before the first byte
     case (.bodyBuffered, .bufferingBody, .none): return bodyBuffered()
     case (.introspectionStarted, .bufferingBody, .none): return enter(.repeatingIntrospection)
     case (.introspectionFinished, .repeatingIntrospection, .none): return bodyBuffered()
-    case (.intentDurable, .awaitingIntent, .none): return enter(.connecting, .acquire(fresh: false))
-    case (.intentFailed, .awaitingIntent, .none): return fail(.auditUnavailable)
+    case (.keyClaimed, .awaitingKey, .none) where !holdsKey: return keyClaimed()
+    case (.keyDurable, .awaitingKey, .none): return keyDurable()
+    case (.keyUnavailable, .awaitingKey, .none): return keyUnavailable()
+    case (.intentDurable, .awaitingKey, .none) where holdsKey, (.intentDurable, .awaitingIntent, .none):
+      return intentDurable()
+    case (.intentFailed, .awaitingKey, .none) where holdsKey, (.intentFailed, .awaitingIntent, .none):
+      return fail(.auditUnavailable)
     case (.queued, .connecting, .none): return enter(.queued)
     case (.queueFull, .connecting, .none), (.queueFull, .queued, .none): return fail(.queueFull)
     // During `replaceConnection` the connect begins while the phase is still `connecting`.
@@ -61,6 +66,11 @@ extension ExchangeMachine {
       (.upstreamClosed(let receivedBytes), .sendBlocked, .none),
       (.upstreamClosed(let receivedBytes), .sendFailed, .none):
       return upstreamClosed(receivedBytes: receivedBytes)
+    // A keyed write: nothing of the response is on the wire.
+    case (.responseKept, _, .keeping): return enter(.recording, .recordOutcome)
+    case (.outcomeSettled, _, .recording), (.outcomeSettled, .closed, .releasing): return outcomeSettled()
+    case (.responseMalformed(let fault), _, .keeping): return fail(fault)
+    case (.upstreamClosed, _, .keeping): return fail(.closedBeforeEnd)
     // From here on a fault cuts the response: its head may be on the wire.
     case (.responseMalformed(let fault), _, .relaying): return cut(fault)
     case (.upstreamClosed, _, .relaying): return cut(.closedInBody)
@@ -73,7 +83,8 @@ extension ExchangeMachine {
     case (.replyDelivered, .closed, .replying): return finish(.complete(requestSent: false))
 
     // Downstream
-    case (.downstreamClosed, _, .none), (.downstreamClosed, _, .relaying), (.downstreamClosed, _, .blocked),
+    case (.downstreamClosed, _, .none), (.downstreamClosed, _, .keeping), (.downstreamClosed, _, .recording),
+      (.downstreamClosed, _, .releasing), (.downstreamClosed, _, .relaying), (.downstreamClosed, _, .blocked),
       (.downstreamClosed, _, .replying):
       return downstreamClosed()
 
@@ -84,16 +95,21 @@ extension ExchangeMachine {
       (.deadlinePassed, .collectingForm, .none):
       return fail(.bodyTimedOut)
     case (.deadlinePassed, .awaitingGrant, .none): return fail(.grantTimedOut)
+    case (.deadlinePassed, .awaitingKey, .none): return keyTimedOut()
     case (.deadlinePassed, .awaitingIntent, .none): return fail(.auditTimedOut)
     case (.deadlinePassed, .queued, .none): return fail(.queueTimedOut)
     case (.deadlinePassed, .connecting, .none): return fail(.connect(.timedOut))
     case (.deadlinePassed, .sendBlocked, .none): return fail(.requestNotRead)
     case (.deadlinePassed, .sent, .none), (.deadlinePassed, .sendFailed, .none): return fail(.responseTimedOut)
+    case (.deadlinePassed, _, .keeping): return fail(.responseTimedOut)
+    // The client gets its reply without the journal.
+    case (.deadlinePassed, _, .recording), (.deadlinePassed, .closed, .releasing): return outcomeSettled()
     case (.deadlinePassed, _, .relaying): return cut(.responseStalled)
     case (.deadlinePassed, _, .blocked), (.deadlinePassed, .closed, .replying): return cut(.downstreamStalled)
 
     // Shutdown, after the drain has timed out
-    case (.aborted, _, .none), (.aborted, _, .relaying), (.aborted, _, .blocked), (.aborted, _, .replying):
+    case (.aborted, _, .none), (.aborted, _, .keeping), (.aborted, _, .recording), (.aborted, _, .releasing),
+      (.aborted, _, .relaying), (.aborted, _, .blocked), (.aborted, _, .replying):
       return cut(.drainTimedOut)
 
     default: return .illegalEvent

@@ -54,7 +54,7 @@ extension Wait {
   fileprivate var isForUpstream: Bool {
     switch self {
     case .connect, .upstreamWritable, .responseHead, .responseBody: true
-    case .nothing, .introspection, .grant, .intent, .queue, .requestBody, .downstreamWritable: false
+    case .nothing, .introspection, .grant, .key, .intent, .queue, .requestBody, .downstreamWritable: false
     }
   }
 }

@@ -25,6 +25,8 @@ enum Fault: Error, Equatable, Sendable {
   /// No connection was free, and the queue was full or the wait in it too long.
   case queueFull, queueTimedOut
   case auditUnavailable, auditTimedOut
+  /// The journal has no place for the key, or does not answer.
+  case journalUnavailable, journalTimedOut
   case introspectionTimedOut
   case grantTimedOut
   // The request's body.
@@ -39,6 +41,8 @@ enum Fault: Error, Equatable, Sendable {
   case requestNotRead, responseTimedOut
   case headMalformed(ResponseFault)
   case keyRefused
+  /// It closed in the middle of a response that the journal would have kept.
+  case closedBeforeEnd
   // While the response was being relayed; it is then cut off.
   case closedInBody
   case chunkMalformed(ChunkFault)
@@ -58,12 +62,13 @@ extension Fault {
     case .connect(let kind): kind.code
     case .queueFull, .queueTimedOut: .upstreamBusy
     case .auditUnavailable, .auditTimedOut: .auditUnavailable
+    case .journalUnavailable, .journalTimedOut: .journalUnavailable
     case .introspectionTimedOut: .introspectionUnavailable
     case .grantTimedOut: .oauthUnavailable
     case .bodyTooLarge: .bodyTooLarge
     case .bodyMalformed: .requestMalformed
     case .bodyTimedOut: .requestTimeout
-    case .closedWithoutResponse, .closedDuringUpload: .upstreamBroken
+    case .closedWithoutResponse, .closedDuringUpload, .closedBeforeEnd: .upstreamBroken
     case .requestNotRead, .responseTimedOut: .upstreamTimeout
     case .headMalformed: .upstreamMalformed
     case .keyRefused: .upstreamKeyRejected
@@ -77,9 +82,8 @@ extension Fault {
   var source: FaultSource {
     switch self {
     case .closedDuringUpload, .downstreamStalled: .client
-    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut,
-      .grantTimedOut,
-      .bodyTooLarge,
+    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .journalUnavailable,
+      .journalTimedOut, .introspectionTimedOut, .grantTimedOut, .bodyTooLarge, .closedBeforeEnd,
       .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
       .keyRefused, .closedInBody, .chunkMalformed, .responseStalled, .drainTimedOut,
       .illegalEvent:
@@ -92,9 +96,8 @@ extension Fault {
     switch self {
     case .closedDuringUpload, .downstreamStalled: .nothing
     case .closedInBody, .chunkMalformed, .responseStalled: .failure
-    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .introspectionTimedOut,
-      .grantTimedOut,
-      .bodyTooLarge,
+    case .connect, .queueFull, .queueTimedOut, .auditUnavailable, .auditTimedOut, .journalUnavailable,
+      .journalTimedOut, .introspectionTimedOut, .grantTimedOut, .bodyTooLarge, .closedBeforeEnd,
       .bodyMalformed, .bodyTimedOut, .closedWithoutResponse, .requestNotRead, .responseTimedOut, .headMalformed,
       .keyRefused, .drainTimedOut, .illegalEvent:
       code.breaker
@@ -105,8 +108,9 @@ extension Fault {
   /// error.
   var cause: String? {
     switch self {
-    case .connect, .queueFull, .auditUnavailable, .bodyTooLarge, .keyRefused: nil
+    case .connect, .queueFull, .auditUnavailable, .journalUnavailable, .bodyTooLarge, .keyRefused: nil
     case .queueTimedOut: "no connection became free within timeouts.queue_s"
+    case .journalTimedOut: "the journal of idempotency keys did not answer in time"
     case .auditTimedOut: "the audit log did not make the intent durable in time"
     case .grantTimedOut: "the folder of oauth.revocations could not be written in time"
     case .introspectionTimedOut: "the introspection endpoint did not answer in time"
@@ -117,7 +121,7 @@ extension Fault {
     case .requestNotRead: "the instance did not read the request in time"
     case .responseTimedOut: "the instance did not respond in time"
     case .headMalformed(let fault): "response head: \(fault.text)"
-    case .closedInBody: "the instance closed the connection in the middle of the response"
+    case .closedInBody, .closedBeforeEnd: "the instance closed the connection in the middle of the response"
     case .chunkMalformed(let fault): "response body: \(fault.text)"
     case .responseStalled: "the instance paused for too long in the middle of the response"
     case .downstreamStalled: "the client read the response too slowly"

@@ -27,6 +27,8 @@ struct RequestState: ~Copyable {
   /// Which of the instance's keys the request was written with.
   var keyIndex = 0
   var upstream: UpstreamConnection?
+  /// For the journal; nil for reads, and without an idempotency key.
+  var keyed: KeyedRequest?
   /// For the audit log; nil for reads, and without an audit log.
   var audited: AuditedWrite?
 

@@ -26,6 +26,8 @@ final class ResponseRelay {
   let output: ByteBuffer
   private var outputSent = 0
   private var direct = 0..<0
+  /// The body, if the journal keeps it.
+  private var kept: KeptBody?
 
   /// - Parameter buffers: provides the storage while a response is in flight.
   init(buffers: BufferPool) {
@@ -130,6 +132,29 @@ final class ResponseRelay {
     parser.reset()
   }
 
+  // MARK: Keeping
+
+  /// Starts to keep the body. What is received stays in the buffer, to be relayed later.
+  func beginKeeping(bytesMax: Int) {
+    kept = KeptBody(parser.head.framing, from: parser.head.byteCount, bytesMax: bytesMax)
+  }
+
+  /// Reads what has been received; true once the body is complete, or too large to keep.
+  func keepReceived() throws(ChunkFault) -> Bool {
+    try buffer.withBytes { bytes throws(ChunkFault) in try kept?.read(bytes) ?? true }
+  }
+
+  /// Handles the end of the upstream connection; true if it completes the body.
+  func keptInputEnded() -> Bool { kept?.inputEnded() ?? false }
+
+  /// The body; nil if it is too large to keep.
+  var keptBody: [UInt8]? { kept?.body }
+
+  /// The fields that a replay repeats.
+  func keptFields(_ access: InstanceAccess, _ form: Addressing.Form) -> [UInt8] {
+    buffer.withBytes { bytes in KeptFields.lines(of: parser.head, bytes, access, form) }
+  }
+
   // MARK: Writing
 
   /// Whether bytes are waiting to be written downstream.
@@ -181,6 +206,7 @@ final class ResponseRelay {
     hasBytes = false
     sentCount = 0
     body = ResponseBody(.none, downstream: .http11)
+    if kept != nil { kept = nil }
     parser.reset()
   }
 

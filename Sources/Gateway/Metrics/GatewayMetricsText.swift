@@ -2,6 +2,7 @@ import Audit
 import Counters
 import FoundationEssentials
 import Glibc
+import Journal
 import Policies
 import Reactor
 import Synchronization
@@ -29,11 +30,37 @@ extension PrometheusText {
         "blnk_gateway_access_log_lines_lost_total", .counter,
         "Access log lines lost because the reader or the disk did not keep up.", log.droppedLines)
     }
+    if let journal = state.journal { write(journal.state) }
     if let audit = state.audit() { write(audit) }
     single(
       "blnk_gateway_draining", .gauge, "1 while the gateway shuts down.",
       state.isDraining.load(ordering: .relaxed) ? 1 : 0)
     write(ProcessReading(), startedAt: state.startedAt)
+  }
+
+  private mutating func write(_ journal: JournalState) {
+    family("blnk_gateway_idempotency_keys", .gauge, "Idempotency keys in the journal, by state.")
+    let others = max(0, journal.keys - journal.inFlight - journal.unknown)
+    for (state, count) in [("in_flight", journal.inFlight), ("unknown", journal.unknown), ("settled", others)] {
+      sample("blnk_gateway_idempotency_keys", [("state", Array(state.utf8))], value: count)
+    }
+    family(
+      "blnk_gateway_idempotency_used_percent", .gauge,
+      "How much of each limit of the journal is used; of keys_per_client_max, by the client that has most.")
+    for (limit, percent) in [
+      ("keys_max", journal.keysPercent), ("disk_bytes_max", journal.diskPercent),
+      ("keys_per_client_max", journal.clientPercent),
+    ] {
+      sample("blnk_gateway_idempotency_used_percent", [("limit", Array(limit.utf8))], value: percent)
+    }
+    single("blnk_gateway_idempotency_disk_bytes", .gauge, "Bytes of the journal's files.", journal.diskBytes)
+    single(
+      "blnk_gateway_idempotency_failures_total", .counter,
+      "Journal files abandoned after an error, and failed attempts to create one.", journal.failures)
+    single(
+      "blnk_gateway_idempotency_writable", .gauge,
+      "0 while writes with a new idempotency key are rejected because the journal cannot be written.",
+      journal.canWrite ? 1 : 0)
   }
 
   /// The hash of the head is not a label, because it changes with every entry; `/status` shows it.

@@ -1,6 +1,7 @@
 import Audit
 import Counters
 import HTTP1
+import Journal
 import Policies
 import Reactor
 import Synchronization
@@ -15,6 +16,10 @@ final class GatewayState: Sendable {
   let loops: [Loop]
   let log: AccessLog?
   let introspection: IntrospectionService
+  /// The journal of idempotency keys; nil without one.
+  let journal: Journal?
+  /// For operators' commands; nil without an audit log.
+  let auditLog: AuditLog?
   /// The state of the audit log; nil without one.
   let audit: @Sendable () -> AuditState?
   /// Set before draining begins, so that a load balancer has time to notice.
@@ -27,12 +32,14 @@ final class GatewayState: Sendable {
   }
 
   init(
-    _ generation: Generation, faults: [String] = [], loops: [Loop], log: AccessLog?,
-    audit: @escaping @Sendable () -> AuditState?
+    _ generation: Generation, faults: [String] = [], loops: [Loop], log: AccessLog?, journal: Journal? = nil,
+    auditLog: AuditLog? = nil, audit: @escaping @Sendable () -> AuditState?
   ) {
     introspection = IntrospectionService(generation.transfers)
     self.loops = loops
     self.log = log
+    self.journal = journal
+    self.auditLog = auditLog
     self.audit = audit
     inForce = Mutex(PolicyInForce(generation: generation, faults: faults, since: SystemClock.wallMicroseconds))
   }

@@ -1,6 +1,7 @@
 import Audit
 import Background
 import Dispatch
+import Journal
 package import Policies
 import Reactor
 import SmallServer
@@ -31,6 +32,7 @@ package final class Server: Sendable {
   private let admin: SmallHTTPServer?
   private let listeners: [Reactor.Listener]
   private let adminListener: Reactor.Listener?
+  private let journal: Journal?
   private let audit: AuditLog?
   private let control: Mutex<Control>
   private let reporter: Reporter
@@ -64,6 +66,7 @@ package final class Server: Sendable {
     addresses = zip(listeners, policy.settings.listeners).map { ListenAddress($0.localAddress, asked: $1.address) }
     let log = try Self.openLog(policy.settings.accessLog, report)
     let audit = try AuditLog(policy.settings, report)
+    let journal = try Journal(policy.settings, report)
     let workers = try Self.makeWorkers(loops)
     let grants = GrantRegistry(
       announce: { change in for worker in workers { worker.post(.revocations(change)) } },
@@ -80,7 +83,8 @@ package final class Server: Sendable {
     let handles = workers.map(\.loop)
     let state = GatewayState(
       generation, faults: faults,
-      loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log,
+      loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log, journal: journal,
+      auditLog: audit,
       audit: { audit?.state })
     let adminListener = try policy.settings.admin.map { settings throws(StartFault) in
       try Self.bindAdmin(settings, inherited.admin)
@@ -101,11 +105,12 @@ package final class Server: Sendable {
     introspection = state.introspection
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", generation, gate, log, audit, grants, state.introspection, failedAddresses,
+        name: "loop-\(index)", generation, gate, log, journal, audit, grants, state.introspection, failedAddresses,
         listeners: index == 0 ? listeners : [],
         sharedBy: handles, report: report)
     }
     self.log = log
+    self.journal = journal
     self.audit = audit
     self.workers = workers
     control = Mutex(Control(generation: generation, checks: generation.states.beginChecks(report: report)))
@@ -138,6 +143,7 @@ package final class Server: Sendable {
       policy.settings.limits.connectionsMax = old.limits.connectionsMax
       policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
       policy.settings.keepJournal(of: old)
+      if let settings = policy.settings.idempotency { journal?.apply(JournalSettings(settings)) }
       introspection.retain(policy)
       let generation = Generation(policy, following: control.generation, accepted)
       for worker in workers { worker.post(.install(generation)) }
@@ -250,6 +256,7 @@ package final class Server: Sendable {
     log?.close()
     grants.stop()
     // Last: cut exchanges also write their outcomes.
+    journal?.close()
     audit?.close()
     reporter.flush(within: 1)
     // A late loop is a failure only if it has cut an exchange; idle connections do not count.
@@ -342,7 +349,8 @@ private struct RunningWorker: Sendable {
   let listenersClosed = DispatchSemaphore(value: 0)
 
   func start(
-    name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ audit: AuditLog?,
+    name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ journal: Journal?,
+    _ audit: AuditLog?,
     _ grants: GrantRegistry, _ introspection: IntrospectionService, _ failedAddresses: FailedAddresses,
     listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
     report: @escaping @Sendable (String) -> Void
@@ -352,7 +360,8 @@ private struct RunningWorker: Sendable {
       do throws(Errno) {
         let worker = try Worker(
           handle: loop, loops: handles.count, generation: first.take(), mailbox: mailbox, gate: gate,
-          log: log?.makeBuffer(), audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
+          log: log?.makeBuffer(), journal: journal.map { JournalPort($0.makeChannel { [loop] in loop.wake() }) },
+          audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
           grants: GrantPort(grants) { [loop] in loop.wake() },
           introspection: IntrospectionPort(introspection, metrics, report: report) { [loop] in loop.wake() },
           metrics: metrics, failedAddresses: failedAddresses, report: report)

@@ -72,6 +72,8 @@ final class Worker: EventHandler, EventLoopDelegate {
   private let gate: ConnectionGate
   let log: AccessLogBuffer?
   let metrics: LoopMetrics
+  /// nil: writes have no idempotency keys.
+  let journal: JournalPort?
   /// nil: writes are not audited.
   let audit: AuditPort?
   let grants: GrantPort?
@@ -115,7 +117,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   ///   - makeLink: replaces libcurl in a simulation.
   init(
     handle: LoopHandle, loops: Int, generation: Generation, mailbox: Mailbox, gate: ConnectionGate,
-    log: AccessLogBuffer?, audit: AuditPort? = nil, grants: GrantPort? = nil,
+    log: AccessLogBuffer?, journal: JournalPort? = nil, audit: AuditPort? = nil, grants: GrantPort? = nil,
     introspection: IntrospectionPort? = nil, metrics: LoopMetrics = LoopMetrics(),
     failedAddresses: FailedAddresses = FailedAddresses(), kernel: (any Kernel)? = nil, makeLink: LinkMaker? = nil,
     report: @escaping @Sendable (String) -> Void
@@ -125,6 +127,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     self.gate = gate
     self.log = log
     self.metrics = metrics
+    self.journal = journal
     self.audit = audit
     self.grants = grants
     self.introspection = introspection
@@ -258,6 +261,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   }
 
   func woken() {
+    journal?.deliver()
     audit?.deliver()
     grants?.deliver()
     deliverIntrospections()

@@ -6,7 +6,7 @@ import Telemetry
 /// A reply of the gateway itself: to a rejected request or a refused connection, or after a fault.
 struct LocalReply: Equatable {
   let code: GatewayCode
-  let message: String
+  var message: String
   /// The value of WWW-Authenticate.
   var challenge: String?
   /// The value of Allow.

@@ -1,0 +1,195 @@
+import Audit
+import Bytes
+import Digests
+import HTTP1
+import Journal
+import Policies
+import Reactor
+import Telemetry
+import Upstream
+
+/// Writes with an idempotency key: the journal has the claim before the first byte is sent, and the response before the
+/// client gets it.
+extension Exchange {
+  // MARK: Before the first byte
+
+  /// Claims the key, once the body is complete.
+  func claimKey(_ connection: DownstreamConnection) {
+    guard readmitIfNeeded(connection) else { return }
+    guard let keyed = state.keyed, let write = keyedWrite(keyed.key, keyed.hasher, connection) else {
+      return handle(.keyUnavailable, connection)
+    }
+    switch keyed.claim(write, for: self) {
+    case .claimed:
+      handle(.keyClaimed, connection)
+      // The intent may have been refused.
+      if state.machine.request == .awaitingKey { suspend() }
+    case .reading: suspend()
+    case .inProgress: reject(LocalReply(Rejection.idempotencyInProgress), connection)
+    case .reused: reject(LocalReply(Rejection.idempotencyKeyReused), connection)
+    case .unavailable(let fullness):
+      record.fault = fullness.text
+      handle(.keyUnavailable, connection)
+    }
+  }
+
+  /// The write as the journal knows it: its names, and the fingerprint of method, target and body.
+  private func keyedWrite(_ key: String, _ hasher: BodyHasher, _ connection: DownstreamConnection) -> KeyedWrite? {
+    guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot else {
+      return nil
+    }
+    let policy = snapshot.policy
+    let body = hasher.body(isWhole: true).digest
+    let separator = [UInt8(ascii: " ")]
+    var stream = SHA256Stream()
+    input.buffer.withBytes { bytes in
+      stream.update(bytes.extracting(input.parser.head.methodRange))
+      stream.update(separator.span)
+      stream.update(bytes.extracting(input.parser.head.target))
+      stream.update(separator.span)
+    }
+    stream.update(Array(body.hex.utf8).span)
+    return KeyedWrite(
+      client: String(decoding: policy.clients.id(of: Int(admission.clientIndex)), as: UTF8.self),
+      instance: policy.instances[Int(admission.instanceIndex)].id.text, key: key, fingerprint: stream.digest,
+      requestIDHigh: state.id.high, requestIDLow: state.id.low)
+  }
+
+  /// The journal has answered a ticket. Ignored if the exchange no longer waits for it.
+  func journalSettled(_ result: JournalResult) {
+    guard let connection, let keyed = state.keyed else { return }
+    switch (state.machine.request, state.machine.response) {
+    case (.awaitingKey, .none): keySettled(result, keyed, connection)
+    case (_, .recording), (_, .releasing): handle(.outcomeSettled, connection)
+    default: break
+    }
+  }
+
+  private func keySettled(_ result: JournalResult, _ keyed: KeyedRequest, _ connection: DownstreamConnection) {
+    if case .durable = result {
+      keyed.claimSettled(isClaimed: true)
+      handle(.keyDurable, connection)
+      if state.machine.request == .awaitingIntent { suspend() }
+      return
+    }
+    keyed.claimSettled(isClaimed: false)
+    switch result {
+    case .durable: break
+    case .failed: handle(.keyUnavailable, connection)
+    case .unreadable:
+      record.fault = "the journal cannot read what it has stored for this key"
+      handle(.keyUnavailable, connection)
+    case .reused: reject(LocalReply(Rejection.idempotencyKeyReused), connection)
+    case .stored(let response): replay(response, connection)
+    case .notKept(let status, let high, let low):
+      reject(.notKept(status: status, by: RequestID(high: high, low: low)), connection)
+    case .unknown(let high, let low): reject(.outcomeUnknown(of: RequestID(high: high, low: low)), connection)
+    }
+  }
+
+  /// Answers with the response to the earlier request.
+  private func replay(_ stored: StoredResponse, _ connection: DownstreamConnection) {
+    handle(.answeredLocally, connection)
+    record.status = stored.status
+    record.outcome = "replayed"
+    state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
+    stored.write(
+      to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
+      version: state.head.version, hasBody: !state.head.method.isHead)
+    schedule(.deliver)
+  }
+
+  // MARK: The response
+
+  /// Starts to read Core's response whole.
+  func keep(_ verdict: BreakerVerdict) {
+    guard let access = state.access, let keyed = state.keyed else { return }
+    report(verdict, to: access)
+    record.status = response.parser.head.status
+    state.times.responseBegan = loop.nowNanoseconds
+    response.beginKeeping(bytesMax: keyed.responseBytesMax)
+  }
+
+  /// Reads more of the response; true if Core has to send more of it.
+  func keepReceived(_ connection: DownstreamConnection) -> Bool {
+    do throws(ChunkFault) {
+      guard try response.keepReceived() else { return true }
+      handle(.responseKept, connection)
+    } catch {
+      handle(.responseMalformed(.chunkMalformed(error)), connection)
+    }
+    return false
+  }
+
+  /// Passes the outcome to the journal; the response is relayed afterwards, whatever the journal says.
+  func recordOutcome(_ connection: DownstreamConnection) {
+    guard state.keyed?.record(outcomeOfResponse(), for: self) == true else {
+      return handle(.outcomeSettled, connection)
+    }
+    suspend()
+  }
+
+  private func outcomeOfResponse() -> KeyedOutcome {
+    let status = response.parser.head.status
+    // Core has not started: it was busy with the same accounts, or the request came too early.
+    if status == 429 || status == 423 && isSingleTransaction { return .notSent }
+    guard let body = response.keptBody, let access = state.access, let form = state.admission?.form else {
+      return .responseNotKept(status: status)
+    }
+    return .response(status: status, fields: response.keptFields(access, form), body: body)
+  }
+
+  /// Core locks the accounts of a single transaction before it does anything else; of a batch it may have executed a part.
+  private var isSingleTransaction: Bool {
+    guard state.head.method == .post, let input = connection?.input, let admission = state.admission else {
+      return false
+    }
+    return input.buffer.withBytes { bytes in
+      let path = admission.corePath.map { bytes[$0] }
+      return path == Array("/transactions".utf8)
+    }
+  }
+
+  /// A local reply to a write that was not sent waits until its key is free.
+  func releaseKey(_ connection: DownstreamConnection) {
+    guard state.keyed?.record(.notSent, for: self) == true else { return handle(.outcomeSettled, connection) }
+    suspend()
+  }
+
+  /// Relays the response that the journal has, or has failed to keep.
+  func relayKept(_ connection: DownstreamConnection) {
+    state.keyed?.end(wasSent: true)
+    beginRelaying(.nothing)
+    relayReceived(connection)
+  }
+}
+
+extension JournalFullness {
+  /// For the operator.
+  fileprivate var text: String {
+    switch self {
+    case .cannotWrite: "the journal of idempotency keys cannot be written"
+    case .keys: "the journal of idempotency keys is full: idempotency.keys_max"
+    case .keysOfClient: "the client has too many idempotency keys: idempotency.keys_per_client_max"
+    case .diskBytes: "the journal of idempotency keys is full: idempotency.disk_bytes_max"
+    }
+  }
+}
+
+extension LocalReply {
+  fileprivate static func notKept(status: Int, by id: RequestID) -> LocalReply {
+    var reply = LocalReply(Rejection.idempotencyResponseNotKept(status: status))
+    reply.message =
+      "Request \(id.text) with this key was answered with \(status), and its response was too large to keep. "
+      + "This request was not sent."
+    return reply
+  }
+
+  fileprivate static func outcomeUnknown(of id: RequestID) -> LocalReply {
+    var reply = LocalReply(Rejection.outcomeUnknown)
+    reply.message =
+      "It is not known whether Core has executed request \(id.text) with this key. Ask Core for its result, or "
+      + "the gateway's operator to resolve the key. This request was not sent."
+    return reply
+  }
+}

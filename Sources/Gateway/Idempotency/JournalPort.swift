@@ -1,0 +1,48 @@
+import Journal
+import System
+
+/// Connects a loop to the journal's thread: passes claims and outcomes of exchanges on, and the results to the exchanges.
+final class JournalPort {
+  private let channel: JournalChannel
+  private let completions: CompletionPort<Exchange, JournalResult>
+
+  init(_ channel: JournalChannel) {
+    self.channel = channel
+    completions = CompletionPort(channel.completions)
+  }
+
+  /// Claims a key. After `claimed` and `reading`, the exchange gets the result of the ticket.
+  func claim(_ write: KeyedWrite, for exchange: Exchange) -> (ClaimResult, Ticket) {
+    let ticket = completions.ticket(for: exchange)
+    let result = channel.claim(write, ticket: ticket)
+    switch result {
+    case .claimed, .reading: break
+    case .inProgress, .reused, .unavailable: completions.withdraw(ticket)
+    }
+    return (result, ticket)
+  }
+
+  /// Passes an outcome on; nil: it was not accepted, and there will be no result.
+  ///
+  /// - Parameter exchange: gets the result; nil: nothing waits for it.
+  func record(_ outcome: KeyedOutcome, of write: KeyedWrite, for exchange: Exchange?) -> Ticket? {
+    guard let exchange else {
+      _ = channel.record(outcome, of: write, ticket: nil)
+      return nil
+    }
+    let ticket = completions.ticket(for: exchange)
+    guard channel.record(outcome, of: write, ticket: ticket) else {
+      completions.withdraw(ticket)
+      return nil
+    }
+    return ticket
+  }
+
+  /// The outcome of this write will never be known.
+  func abandon(_ write: KeyedWrite) { channel.abandon(write) }
+
+  func withdraw(_ ticket: Ticket) { completions.withdraw(ticket) }
+
+  /// Delivers results to their exchanges. Call it whenever the loop is woken.
+  func deliver() { completions.deliver { exchange, result in exchange.journalSettled(result) } }
+}

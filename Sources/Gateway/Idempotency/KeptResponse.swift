@@ -1,0 +1,73 @@
+import Bytes
+import HTTP1
+import Policies
+
+/// Reads the body of a response that the journal keeps, from the bytes that will be relayed later.
+struct KeptBody {
+  /// nil: it is too large.
+  private(set) var body: [UInt8]? = []
+  private var reader: BodyReader
+  private var offset: Int
+  /// Bounds the bytes with their framing: chunks may be tiny.
+  private let receivedBytesMax: Int
+
+  /// - Parameter offset: where the body begins.
+  init(_ framing: BodyFraming, from offset: Int, bytesMax: Int) {
+    reader = BodyReader(framing, bytesMax: bytesMax)
+    self.offset = offset
+    receivedBytesMax = offset + 4 * bytesMax
+  }
+
+  /// - Parameter received: the head, and all that has been received of the body.
+  /// - Returns: true once the body is complete or too large.
+  mutating func read(_ received: Span<UInt8>) throws(ChunkFault) -> Bool {
+    guard var bytes = body.take() else { return true }
+    do throws(BodyFault) {
+      let isComplete = try reader.read(received, &offset, into: &bytes)
+      guard received.count <= receivedBytesMax else { return true }
+      body = bytes
+      return isComplete
+    } catch {
+      switch error {
+      case .tooLarge: return true
+      case .malformed(let fault): throw fault
+      }
+    }
+  }
+
+  /// The upstream connection has ended; true if that completes the body.
+  mutating func inputEnded() -> Bool { reader.inputEnded() }
+}
+
+/// The fields that a replayed response repeats: those that describe its content, and those that tell browsers how to
+/// treat it. Others belong to the moment, or to the connection.
+enum KeptFields {
+  private static let names: Set<String> = [
+    "cache-control", "content-disposition", "content-language", "content-security-policy", "content-type", "etag",
+    "last-modified", "link", "location", "referrer-policy", "vary", "x-content-type-options", "x-frame-options",
+  ]
+
+  /// Complete field lines, with `Location` as this request gets it.
+  static func lines(
+    of head: borrowing ResponseHead, _ bytes: Span<UInt8>, _ access: InstanceAccess, _ form: Addressing.Form
+  ) -> [UInt8] {
+    let lines = ByteBuffer(capacity: 1 << 10)
+    for index in head.fields.indices {
+      let field = head.fields[index]
+      guard !field.isNamedByConnection else { continue }
+      let name = String(decoding: field.name.map { bytes[$0] }, as: UTF8.self).lowercased()
+      guard names.contains(name) else { continue }
+      lines.append(bytes, field.name)
+      lines.append(": ")
+      if case .location = field.kind {
+        access.location(form).write(bytes, field.value, to: lines)
+      } else {
+        lines.append(bytes, field.value)
+      }
+      lines.append("\r\n")
+    }
+    var result: [UInt8] = []
+    lines.move(to: &result)
+    return result
+  }
+}

@@ -1,0 +1,91 @@
+import Digests
+import Journal
+import System
+
+/// The journal's side of one write with an idempotency key.
+final class KeyedRequest {
+  private enum Phase {
+    /// No claim yet, or it is settled.
+    case idle
+    /// The journal reads what it has about the key, which is not this request's.
+    case reading(Ticket)
+    /// The journal makes the claim durable.
+    case claiming(KeyedWrite, Ticket)
+    /// The key is this request's.
+    case claimed(KeyedWrite)
+    /// The journal makes the outcome durable.
+    case recording(Ticket)
+  }
+
+  let key: String
+  /// Hashes the body, for the fingerprint.
+  let hasher: BodyHasher
+  let bodyBytesMax: Int
+  let responseBytesMax: Int
+  private let port: JournalPort
+  private var phase = Phase.idle
+
+  init(_ key: String, _ hasher: BodyHasher, bodyBytesMax: Int, responseBytesMax: Int, port: JournalPort) {
+    self.key = key
+    self.hasher = hasher
+    self.bodyBytesMax = bodyBytesMax
+    self.responseBytesMax = responseBytesMax
+    self.port = port
+  }
+
+  func claim(_ write: KeyedWrite, for exchange: Exchange) -> ClaimResult {
+    let (result, ticket) = port.claim(write, for: exchange)
+    switch result {
+    case .claimed: phase = .claiming(write, ticket)
+    case .reading: phase = .reading(ticket)
+    case .inProgress, .reused, .unavailable: break
+    }
+    return result
+  }
+
+  /// The journal has answered.
+  ///
+  /// - Parameter isClaimed: whether the key is this request's.
+  func claimSettled(isClaimed: Bool) {
+    if case .claiming(let write, _) = phase, isClaimed { phase = .claimed(write) } else { phase = .idle }
+  }
+
+  /// Passes the outcome on; false if there is nothing to wait for.
+  func record(_ outcome: KeyedOutcome, for exchange: Exchange) -> Bool {
+    switch phase {
+    case .claimed(let write):
+      guard let ticket = port.record(outcome, of: write, for: exchange) else {
+        phase = .idle
+        return false
+      }
+      phase = .recording(ticket)
+      return true
+    case .claiming: end(wasSent: false)
+    case .idle, .reading, .recording: break
+    }
+    return false
+  }
+
+  /// The exchange ends, or does not wait for the journal any longer.
+  ///
+  /// - Parameter wasSent: whether Core may have executed the request; if not, the key becomes free.
+  func end(wasSent: Bool) {
+    switch phase {
+    case .idle: return
+    case .reading(let ticket), .recording(let ticket): port.withdraw(ticket)
+    case .claiming(let write, let ticket):
+      port.withdraw(ticket)
+      settle(write, wasSent)
+    case .claimed(let write): settle(write, wasSent)
+    }
+    phase = .idle
+  }
+
+  private func settle(_ write: KeyedWrite, _ wasSent: Bool) {
+    if wasSent {
+      port.abandon(write)
+    } else {
+      _ = port.record(.notSent, of: write, for: nil)
+    }
+  }
+}
