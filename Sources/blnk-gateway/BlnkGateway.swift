@@ -8,7 +8,8 @@ import System
   static let commands = [
     Command.initialize, .serve, .check, .explain, .health, .demo, .sandbox, .instanceNew, .clientNew, .clientSecretNew,
     .clientSecretRotate, .clientSecretRevoke, .tokenNew, .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .oauthCode,
-    .auditVerify, .auditShow, .auditOutcomes, .auditGrants, .version,
+    .idempotencyList, .idempotencyShow, .idempotencyResolve, .idempotencyForget, .auditVerify, .auditShow,
+    .auditOutcomes, .auditGrants, .version,
   ]
 
   static func main() {

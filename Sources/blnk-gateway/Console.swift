@@ -25,6 +25,16 @@ enum Console {
     }
   }
 
+  /// Prints rows with aligned columns; the last column may have any width.
+  static func print(table rows: [[String]]) throws(CommandFault) {
+    let widths = (0..<rows[0].count - 1).map { column in rows.map { $0[column].count }.max() ?? 0 }
+    for row in rows {
+      let cells = zip(row, widths).map { cell, width in cell.padded(to: width) } + row.suffix(1)
+      let text = cells.joined(separator: "  ")
+      try print(String(text.prefix(through: text.lastIndex { $0 != " " } ?? text.startIndex)))
+    }
+  }
+
   /// A report as JSON, with sorted keys in snake case.
   static func json(_ report: some Encodable) -> String {
     let encoder = JSONEncoder()

@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func `says so if a file or the folder cannot be read`() throws {
+  @Test(.timeLimit(.minutes(10))) func `says so if a file or the folder cannot be read`() throws {
     try withTemporaryFolder { folder in
       try Self.write([Self.ids[0]: 101], to: "one.json", in: folder)
       for text in ["", "{", "{\"revoked\":[{}]}", #"{"revoked":[{"id":"\#(Self.ids[0].hex)","expires":-1}]}"#] {

@@ -42,7 +42,7 @@ extension Command {
         } else {
           pending[request] = nil
         }
-      case .start, .grant, .end: break
+      case .start, .grant, .command, .end: break
       }
     }
     let listed = pending.values.sorted { $0.index < $1.index }.map(\.write)

@@ -41,8 +41,8 @@ extension Command {
       try Console.print(Console.json(TokenReport(tokens: rows, secrets: secrets)))
       return 0
     }
-    try print(
-      [["CLIENT", "DIGEST", "STATE", "EXPIRES", "INSTANCES", "DEFAULT", "NOTE"]]
+    try Console.print(
+      table: [["CLIENT", "DIGEST", "STATE", "EXPIRES", "INSTANCES", "DEFAULT", "NOTE"]]
         + rows.map { row in
           [
             row.client, row.digest, row.state, row.expires ?? "never", row.instances?.joined(separator: ",") ?? "-",
@@ -51,19 +51,10 @@ extension Command {
         })
     guard !secrets.isEmpty else { return 0 }
     try Console.print("")
-    try print(
-      [["CLIENT", "SECRET", "STATE", "EXPIRES", "NOTE"]]
+    try Console.print(
+      table: [["CLIENT", "SECRET", "STATE", "EXPIRES", "NOTE"]]
         + secrets.map { row in [row.client, row.digest, row.state, row.expires ?? "never", row.note ?? ""] })
     return 0
-  }
-
-  private static func print(_ lines: [[String]]) throws(CommandFault) {
-    let widths = (0..<lines[0].count - 1).map { column in lines.map { $0[column].count }.max() ?? 0 }
-    for line in lines {
-      let cells = zip(line, widths).map { cell, width in cell.padded(to: width) } + line.suffix(1)
-      let text = cells.joined(separator: "  ")
-      try Console.print(String(text.prefix(through: text.lastIndex { $0 != " " } ?? text.startIndex)))
-    }
   }
 }
 
