@@ -132,22 +132,27 @@ extension Exchange {
     plan.isRetryable = !admission.isWrite && state.head.method.isRead && request.isHeadOnly
     plan.hasBody = !request.body.isComplete
     request.limitBody(to: admission.bodyBytesMax)
-    if let keyed = state.keyed {
-      request.limitBody(to: min(admission.bodyBytesMax, keyed.bodyBytesMax))
-      request.hash(with: keyed.hasher)
-      plan.isKeyed = true
-    }
-    if admission.isWrite, let audit = worker.audit {
-      let audited = AuditedWrite(state.keyed?.hasher ?? BodyHasher(input.parser.head.framing), port: audit)
-      request.hash(with: audited.hasher)
-      state.audited = audited
-      plan.isAudited = true
-    }
+    if admission.isWrite { prepareWrite(admission, input, &plan) }
     state.clock.apply(access.timeouts)
     if admission.hasOwnTimes { applyRouteTimes(admission) }
     writeRequestHead(input, admission, access, connection)
     state.access = consume access
     handle(.admitted(plan), connection)
+  }
+
+  /// Prepares what the journal and the audit log need of a write.
+  @inline(__always)
+  private func prepareWrite(_ admission: Admission, _ input: RequestInput, _ plan: inout ExchangeMachine.Plan) {
+    if let keyed = state.keyed {
+      request.limitBody(to: min(admission.bodyBytesMax, keyed.bodyBytesMax))
+      request.hash(with: keyed.hasher)
+      plan.isKeyed = true
+    }
+    guard let audit = worker.audit else { return }
+    let audited = AuditedWrite(state.keyed?.hasher ?? BodyHasher(input.parser.head.framing), port: audit)
+    request.hash(with: audited.hasher)
+    state.audited = audited
+    plan.isAudited = true
   }
 
   /// Reads the key of a write.

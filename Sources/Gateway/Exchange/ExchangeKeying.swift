@@ -10,11 +10,28 @@ import Upstream
 
 /// Writes with an idempotency key: the journal has the claim before the first byte is sent, and the response before the
 /// client gets it.
+///
+/// None of it is inlined, so that other requests do not pay for it.
 extension Exchange {
+  /// The actions that only these writes have.
+  @inline(never)
+  func performKeyed(_ action: ExchangeMachine.Action, _ connection: DownstreamConnection) {
+    switch action {
+    case .claimKey: claimKey(connection)
+    case .keep(let verdict): keep(verdict)
+    case .recordOutcome: recordOutcome(connection)
+    case .relayKept: relayKept(connection)
+    case .deliver: schedule(.deliver)
+    case .none, .admit, .answerForm, .bufferBody, .declareIntent, .acquire, .replaceConnection, .send, .readResponse,
+      .relay, .answerLocally, .reply, .finish, .illegalEvent:
+      preconditionFailure("not an action of keyed writes")
+    }
+  }
+
   // MARK: Before the first byte
 
   /// Claims the key, once the body is complete.
-  func claimKey(_ connection: DownstreamConnection) {
+  private func claimKey(_ connection: DownstreamConnection) {
     guard readmitIfNeeded(connection) else { return }
     guard let keyed = state.keyed, let write = keyedWrite(keyed.key, keyed.hasher, connection) else {
       return handle(.keyUnavailable, connection)
@@ -56,6 +73,7 @@ extension Exchange {
   }
 
   /// The journal has answered a ticket. Ignored if the exchange no longer waits for it.
+  @inline(never)
   func journalSettled(_ result: JournalResult) {
     guard let connection, let keyed = state.keyed else { return }
     switch (state.machine.request, state.machine.response) {
@@ -102,7 +120,7 @@ extension Exchange {
   // MARK: The response
 
   /// Starts to read Core's response whole.
-  func keep(_ verdict: BreakerVerdict) {
+  private func keep(_ verdict: BreakerVerdict) {
     guard let access = state.access, let keyed = state.keyed else { return }
     report(verdict, to: access)
     record.status = response.parser.head.status
@@ -111,6 +129,7 @@ extension Exchange {
   }
 
   /// Reads more of the response; true if Core has to send more of it.
+  @inline(never)
   func keepReceived(_ connection: DownstreamConnection) -> Bool {
     do throws(ChunkFault) {
       guard try response.keepReceived() else { return true }
@@ -122,7 +141,7 @@ extension Exchange {
   }
 
   /// Passes the outcome to the journal; the response is relayed afterwards, whatever the journal says.
-  func recordOutcome(_ connection: DownstreamConnection) {
+  private func recordOutcome(_ connection: DownstreamConnection) {
     guard state.keyed?.record(outcomeOfResponse(), for: self) == true else {
       return handle(.outcomeSettled, connection)
     }
@@ -151,13 +170,14 @@ extension Exchange {
   }
 
   /// A local reply to a write that was not sent waits until its key is free.
+  @inline(never)
   func releaseKey(_ connection: DownstreamConnection) {
     guard state.keyed?.record(.notSent, for: self) == true else { return handle(.outcomeSettled, connection) }
     suspend()
   }
 
   /// Relays the response that the journal has, or has failed to keep.
-  func relayKept(_ connection: DownstreamConnection) {
+  private func relayKept(_ connection: DownstreamConnection) {
     state.keyed?.end(wasSent: true)
     beginRelaying(.nothing)
     relayReceived(connection)

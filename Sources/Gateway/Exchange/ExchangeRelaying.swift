@@ -79,6 +79,7 @@ extension Exchange {
   }
 
   /// Relays what has been received of the body.
+  @inline(__always)
   func relayReceived(_ connection: DownstreamConnection) {
     guard state.machine.isRelaying, relayBody(connection) == .readMore else { return }
     // After the reads of other exchanges.

@@ -13,6 +13,7 @@ extension Policy {
   ///
   /// Its scopes are cut to those that its client has now.
   @inline(never)
+  @_optimize(speed)
   func signedPrincipal(
     _ token: Span<UInt8>, at now: UnixSeconds, _ cache: inout SignedTokens, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Principal? {
@@ -48,6 +49,7 @@ extension Policy {
   }
 
   /// nil: it is a token of someone else.
+  @_optimize(speed)
   private func verified(
     _ token: Span<UInt8>, at now: UnixSeconds, noting trace: inout AdmissionTrace
   ) throws(Rejection) -> Found? {

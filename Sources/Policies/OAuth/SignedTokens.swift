@@ -74,6 +74,7 @@ package struct SignedTokens: ~Copyable {
 
   /// The entry of a token; nil: it was not verified under this policy, was revoked, or was evicted. Compares all bytes
   /// even after a difference.
+  @_optimize(speed)
   mutating func entry(of token: Span<UInt8>, under policy: PolicyIdentity) -> Entry? {
     guard policy == self.policy, token.count <= Self.characterCountMax else { return nil }
     let hash = hash(token)
@@ -94,6 +95,7 @@ package struct SignedTokens: ~Copyable {
     return true
   }
 
+  @_optimize(speed)
   mutating func insert(_ token: Span<UInt8>, _ entry: Entry, under policy: PolicyIdentity) {
     guard token.count <= Self.characterCountMax else { return }
     if policy != self.policy {
@@ -135,6 +137,7 @@ package struct SignedTokens: ~Copyable {
 
   /// Of its last 32 characters, which are random to anyone without the key.
   @inline(__always)
+  @_optimize(speed)
   private func hash(_ token: Span<UInt8>) -> UInt64 {
     guard let last = token.extracting(last: 32).fourWords else { return 0 }
     let first = (last.0 ^ seed.0).multipliedFullWidth(by: last.1 ^ seed.1)
@@ -151,6 +154,7 @@ package struct SignedTokens: ~Copyable {
   /// Takes four words at a time from the fronts of both spans: 6 instructions for each word instead of 57 with indices,
   /// whose bounds are checked.
   @inline(never)
+  @_optimize(speed)
   private func isEqual(_ token: Span<UInt8>, at slot: Int) -> Bool {
     var stored = words.span.extracting(slot &* Self.wordsMax..<(slot &+ 1) &* Self.wordsMax)
     var (rest, difference) = (token, UInt64(0))
@@ -171,6 +175,7 @@ package struct SignedTokens: ~Copyable {
   }
 
   /// Eight bytes of a token in each word; the last word holds its last eight bytes, as in `PackedBytes`.
+  @_optimize(speed)
   private mutating func store(_ token: Span<UInt8>, at slot: Int) {
     var all = words.mutableSpan
     var stored = all._mutatingExtracting(slot &* Self.wordsMax..<(slot &+ 1) &* Self.wordsMax)
