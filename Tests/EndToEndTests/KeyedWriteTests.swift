@@ -90,6 +90,25 @@ import Testing
     #expect(repeated.bodyText == KeyedStage.created && stage.executions == 1)
   }
 
+  @Test func `a compressed response is replayed with its encoding, and one with too many fields is not kept`() throws {
+    let stage = try KeyedStage(isAudited: false)
+    let body = "\u{1f}packed"
+    stage.answers { _ in
+      .bytes(
+        Array(
+          "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding\r\nContent-Length: 7\r\n\r\n\(body)".utf8)
+      )
+    }
+    #expect(try stage.write("a")["Content-Encoding"] == "gzip")
+    let repeated = try stage.write("a")
+    #expect(repeated.verdict == "200 replayed" && repeated.bodyText == body)
+    #expect(repeated["Content-Encoding"] == "gzip" && repeated["Vary"] == "Accept-Encoding")
+    let links = String(repeating: "Link: </\(String(repeating: "x", count: 900))>\r\n", count: 10)
+    stage.answers { _ in .bytes(Array("HTTP/1.1 200 OK\r\n\(links)Content-Length: 2\r\n\r\n{}".utf8)) }
+    #expect(try stage.write("b").values("Link").count == 10)
+    #expect(try stage.write("b").verdict == "409 GATEWAY_IDEMPOTENCY_RESPONSE_NOT_KEPT" && stage.executions == 2)
+  }
+
   // MARK: The key is free again
 
   @Test func `the key is free again after 429`() throws {

@@ -155,7 +155,9 @@ extension Exchange {
     guard let body = response.keptBody, let access = state.access, let form = state.admission?.form else {
       return .responseNotKept(status: status)
     }
-    return .response(status: status, fields: response.keptFields(access, form), body: body)
+    let fields = response.keptFields(access, form)
+    guard fields.count <= KeptFields.byteCountMax else { return .responseNotKept(status: status) }
+    return .response(status: status, fields: fields, body: body)
   }
 
   /// Core locks the accounts of a single transaction before it does anything else; of a batch it may have executed a part.

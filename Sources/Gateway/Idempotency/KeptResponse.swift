@@ -43,9 +43,13 @@ struct KeptBody {
 /// treat it. Others belong to the moment, or to the connection.
 enum KeptFields {
   private static let names: Set<String> = [
-    "cache-control", "content-disposition", "content-language", "content-security-policy", "content-type", "etag",
-    "last-modified", "link", "location", "referrer-policy", "vary", "x-content-type-options", "x-frame-options",
+    "cache-control", "content-disposition", "content-encoding", "content-language", "content-location",
+    "content-security-policy", "content-type", "etag", "last-modified", "link", "location", "referrer-policy", "vary",
+    "x-content-type-options", "x-frame-options",
   ]
+
+  /// A response with longer lines is not kept.
+  static let byteCountMax = 8 << 10
 
   /// Complete field lines, with `Location` as this request gets it.
   static func lines(
