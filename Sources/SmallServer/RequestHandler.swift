@@ -11,12 +11,19 @@ package protocol RequestHandler: AnyObject {
     to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
   ) -> SmallResponse
 
+  /// The bound on the body of this request; nil: that of the server.
+  func bodyBytesMax(of head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Int?
+
   /// Writes the response to a malformed or oversized request; the connection closes after it.
   ///
   /// - Parameters:
   ///   - isHead: whether it is a HEAD, whose response has no content (RFC 9110 §9.3.2).
   ///   - seconds: seconds since 1970.
   func reject(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer)
+}
+
+extension RequestHandler {
+  package func bodyBytesMax(of head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Int? { nil }
 }
 
 /// What accompanies the head of a request.

@@ -137,12 +137,16 @@ final class SmallConnection: EventHandler {
 
   // MARK: Reading
 
+  private var bodyBytesMax: Int {
+    input.withBytes { bytes in owner.handler.bodyBytesMax(of: parser.head, bytes) } ?? owner.bounds.bodyBytesMax
+  }
+
   /// Returns whether the phase has changed.
   private func readHead() -> Bool {
     while true {
       do throws(HeadFault) {
         if try input.withBytes({ bytes throws(HeadFault) in try parser.parse(bytes) }) {
-          reader = BodyReader(parser.head.framing, bytesMax: owner.bounds.bodyBytesMax)
+          reader = BodyReader(parser.head.framing, bytesMax: bodyBytesMax)
           phase = .readingBody
           if parser.head.expectsContinue { sendContinue() }
           return true

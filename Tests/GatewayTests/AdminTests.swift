@@ -28,7 +28,7 @@ import Testing
       for path in ["/", "/metrics/", "/METRICS", "//metrics", "/proxy/balances?instance_id=one", "/%6detrics"] {
         #expect(try gateway.askAdmin(path)?.status == 404, "\(path)")
       }
-      #expect(try gateway.askAdmin("/livez", fields: ["Content-Length: 8193"])?.status == 413)
+      #expect(try gateway.askAdmin("/livez", fields: ["Content-Length: 1"])?.status == 413)
     }
   }
 

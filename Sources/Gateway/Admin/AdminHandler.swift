@@ -9,9 +9,9 @@ import Synchronization
 /// Serves the admin endpoint: `/livez`, `/readyz`, `/metrics`, `/status`, `/policy` and `/idempotency`; GET and HEAD, and
 /// POST for the last.
 final class AdminHandler: RequestHandler {
-  /// Callers are probes, scrapers and operators: few, and with short forms at most.
+  /// Callers are probes, scrapers and operators: few, and without request bodies, except for forms that change keys.
   static let bounds = SmallServerBounds(
-    connectionsMax: 16, reservedConnectionsMax: 2, bodyBytesMax: FormBody.bytesMax, timeoutMilliseconds: 5_000)
+    connectionsMax: 16, reservedConnectionsMax: 2, bodyBytesMax: 0, timeoutMilliseconds: 5_000)
 
   private let state: GatewayState
   /// The digest of the token that guards pages about clients and instances; nil: no token is required.
@@ -44,11 +44,19 @@ final class AdminHandler: RequestHandler {
     return response.streaming(page.parts)
   }
 
+  func bodyBytesMax(of head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Int? {
+    head.method == .post && AdminPath(bytes, head.path) == .idempotency ? FormBody.bytesMax : nil
+  }
+
   func reject(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
     let content: AdminContent =
       switch fault {
       case .head(let fault): .plain(LocalReply(fault).code.status, LocalReply(fault).message)
-      case .body(.tooLarge): .plain(413, "The request body has more than \(FormBody.bytesMax) bytes.")
+      case .body(.tooLarge):
+        .plain(
+          413,
+          "The admin endpoint accepts no request body, except for a form of at most \(FormBody.bytesMax) bytes at /idempotency."
+        )
       case .body(.malformed(let fault)): .plain(400, "The request body is malformed: \(fault.text).")
       }
     AdminResponse(content, dateLine: date.line(at: seconds), hasBody: !isHead).write(to: output)
