@@ -19,6 +19,10 @@ package final class Journal: Sendable {
   private let isClosing = Atomic<Bool>(false)
   private let isStopping = Atomic<Bool>(false)
   private let finished = DispatchSemaphore(value: 0)
+  /// One after the other: while a disk hangs, operators who ask again must not add threads.
+  private let lists = DispatchQueue(label: "journal-list")
+  private let listCount = Atomic<Int>(0)
+  private static let listsMax = 4
 
   /// The interval between attempts to create a segment while there is none.
   private static let recoverySeconds = 1.0
@@ -136,24 +140,31 @@ package final class Journal: Sendable {
   ///
   /// - Parameters:
   ///   - states: all except `unreadable`, which shows only when a record is read.
-  ///   - completion: called on a thread of this call, with at most `limit` keys, and whether these are all.
+  ///   - completion: called on another thread, with at most `limit` keys, and whether these are all.
+  /// - Returns: false if too many lists are being made; then there is no completion.
   package func list(
     client: String?, instance: String?, states: Set<JournalKey.State>, limit: Int,
     completion: @escaping @Sendable ([JournalKey], _ isComplete: Bool) -> Void
-  ) {
+  ) -> Bool {
+    guard listCount.add(1, ordering: .relaxed).newValue <= Self.listsMax else {
+      listCount.subtract(1, ordering: .relaxed)
+      return false
+    }
     let list = JournalList(client: client, instance: instance, states: states, limit: max(0, limit))
-    startThread(named: "journal-list") { [self] in
+    lists.async { [self] in
       let segments = published.withLock { $0.segments }
       let (found, isComplete) = list.run(keys, segments, folder)
       completion(found, isComplete)
+      listCount.subtract(1, ordering: .relaxed)
     }
+    return true
   }
 
   /// - Parameter completion: called on the journal's thread, as in the following functions.
   package func show(
     client: String, instance: String, key: String, completion: @escaping @Sendable (ShowResult) -> Void
   ) {
-    command(.show(client: client, instance: instance, key: key, completion)) { completion(.missing) }
+    command(.show(client: client, instance: instance, key: key, completion)) { completion(.unavailable) }
   }
 
   /// Resolves an unknown key, durably.

@@ -52,6 +52,8 @@ package enum ForgetResult: Sendable, Equatable {
 package enum ShowResult: Sendable, Equatable {
   case found(JournalKey)
   case missing
+  /// The journal is closed, or a newer process has it.
+  case unavailable
 }
 
 /// What an operator wants from the journal's thread.

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import TestFolders
 import Testing
@@ -52,6 +53,22 @@ import Testing
     running.stop()
     let second = try folder.open()
     #expect(names(second, nil, nil, [.unknown]) == ["a/x/in flight", "a/x/unknown", "b/x/1"])
+  }
+
+  @Test func `makes few lists at once, so that operators who ask again add no threads`() throws {
+    let (_, running) = try filled()
+    let (asked, hold) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    func list() -> Bool {
+      running.journal.list(client: nil, instance: nil, states: [.unknown], limit: 1) { _, _ in
+        asked.signal()
+        hold.wait()
+      }
+    }
+    #expect((0..<4).allSatisfy { _ in list() } && !list())
+    asked.wait()
+    #expect(!list())
+    for _ in 0..<4 { hold.signal() }
+    for _ in 0..<3 { asked.wait() }
   }
 
   @Test func `shows a key without its response`() throws {

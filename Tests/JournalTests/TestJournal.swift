@@ -246,7 +246,7 @@ final class RunningJournal {
     limit: Int = 1_000
   ) -> (keys: [JournalKey], isComplete: Bool)? {
     let found: Listed? = completed { completion in
-      journal.list(client: client, instance: instance, states: states, limit: limit) { keys, isComplete in
+      _ = journal.list(client: client, instance: instance, states: states, limit: limit) { keys, isComplete in
         completion(Listed(keys: keys, isComplete: isComplete))
       }
     }

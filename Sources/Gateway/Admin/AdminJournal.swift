@@ -46,12 +46,13 @@ struct AdminJournal {
       }
       states = Set(named)
     }
-    let found: ([JournalKey], Bool)? = Self.waiting { complete in
-      journal.list(client: query["client"], instance: query["instance"], states: states, limit: limit) { keys, isAll in
-        complete((keys, isAll))
-      }
+    let found: ([JournalKey], Bool)?? = Self.waiting { complete in
+      let isAsked = journal.list(
+        client: query["client"], instance: query["instance"], states: states, limit: limit
+      ) { keys, isAll in complete((keys, isAll)) }
+      if !isAsked { complete(nil) }
     }
-    guard let (keys, isComplete) = found else { return Self.noAnswer }
+    guard let found, let (keys, isComplete) = found else { return Self.noAnswer }
     return .json(Self.encoded(JournalKeyList(keys: keys.map(JournalKeyList.Key.init), complete: isComplete)))
   }
 
@@ -65,6 +66,7 @@ struct AdminJournal {
     switch result {
     case .found(let key): return .json(Self.encoded(JournalKeyList(keys: [JournalKeyList.Key(key)], complete: true)))
     case .missing: return .line(404, "The journal has no such key: it is free.")
+    case .unavailable: return .line(503, "The gateway is ending; ask the one that takes its place.")
     case nil: return Self.noAnswer
     }
   }
