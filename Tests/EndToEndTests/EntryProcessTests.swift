@@ -3,23 +3,6 @@ import TestFolders
 import TestSupport
 import Testing
 
-/// Runs the built program to its end, in an empty environment.
-func runCommand(_ arguments: [String]) throws -> (status: Int32, output: String, errors: String) {
-  let process = Process()
-  process.executableURL = URL(filePath: try BuiltProgram.path())
-  process.arguments = arguments
-  process.environment = [:]
-  let (output, errors) = (Pipe(), Pipe())
-  process.standardInput = FileHandle.nullDevice
-  process.standardOutput = output
-  process.standardError = errors
-  try process.run()
-  let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-  let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-  process.waitUntilExit()
-  return (process.terminationStatus, printed, said)
-}
-
 /// `instance new` and `client new` with a running gateway, whose admin endpoint is a Unix socket.
 @Suite(.scopedFixtures, .serialized) struct EntryProcessTests {
   private let core: ScriptedUpstream

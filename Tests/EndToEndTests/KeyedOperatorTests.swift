@@ -18,19 +18,8 @@ import Testing
   private static func run(
     _ stage: KeyedStage, _ arguments: [String]
   ) throws -> (status: Int32, output: String, errors: String) {
-    let process = Process()
-    process.executableURL = URL(filePath: try BuiltProgram.path())
-    process.arguments = ["idempotency"] + arguments + ["--policies", stage.folder.path]
-    process.environment = ["TEST_KEY": TestPolicyFolder.key, "TEST_TOKEN": "secret-of-admin"]
-    let (output, errors) = (Pipe(), Pipe())
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = output
-    process.standardError = errors
-    try process.run()
-    let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    return (process.terminationStatus, printed, said)
+    try runCommand(
+      ["idempotency"] + arguments + ["--policies", stage.folder.path], environment: ["TEST_KEY": TestPolicyFolder.key])
   }
 
   private static func names(_ key: String) -> [String] { ["--client", "app", "--instance", "one", "--key", key] }

@@ -35,30 +35,10 @@ import Testing
       ])
     gateway = try GatewayProcess(folder)
     #expect(gateway.waitUntilSaid("admin endpoint on unix:"))
-    let made = try Self.run(
+    let made = try runCommand(
       ["client", "secret", "new", "--client", "app", "--note", "test", "--policies", folder.path])
     #expect(made.status == 0 && made.errors.contains(#/In force after [0-9]+ ms/#), "\(made)")
     secret = String(made.output.dropLast())
-  }
-
-  private static func run(
-    _ arguments: [String], input: String = ""
-  ) throws -> (status: Int32, output: String, errors: String) {
-    let folder = try TemporaryFolder()
-    try folder.write(input, to: "in")
-    let process = Process()
-    process.executableURL = URL(filePath: try BuiltProgram.path())
-    process.arguments = arguments
-    process.environment = [:]
-    let (output, errors) = (Pipe(), Pipe())
-    process.standardInput = try FileHandle(forReadingFrom: folder.url.appending(path: "in"))
-    process.standardOutput = output
-    process.standardError = errors
-    try process.run()
-    let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    return (process.terminationStatus, printed, said)
   }
 
   private func post(_ path: String, _ form: String, secret: String? = nil) throws -> TestMessage {
@@ -86,7 +66,7 @@ import Testing
   }
 
   private func explain(_ token: String, method: String = "GET") throws -> String {
-    let outcome = try Self.run(
+    let outcome = try runCommand(
       [
         "explain", "--token-stdin", "--method", method, "--target", "/proxy/balances?instance_id=one", "--exit-zero",
         "--policies", folder.path, "--state", folder.statePath,
@@ -98,7 +78,7 @@ import Testing
   private func code(_ parameters: String, _ options: [String] = []) throws -> (
     status: Int32, output: String, errors: String
   ) {
-    try Self.run(
+    try runCommand(
       [
         "oauth", "code", "--client", "app", "--authorize-url", "\(Self.issuer)/oauth/authorize?\(parameters)",
         "--policies", folder.path, "--state", folder.statePath,
@@ -115,9 +95,9 @@ import Testing
 
   @Test func `a new secret gets tokens at once, and a removed one does not`() throws {
     #expect(try call(token()).status == 200)
-    let list = try Self.run(["token", "list", "--client", "app", "--policies", folder.path])
+    let list = try runCommand(["token", "list", "--client", "app", "--policies", folder.path])
     #expect(list.output.contains("\n\nCLIENT  SECRET "), "\(list)")
-    let rotated = try Self.run(["client", "secret", "rotate", "--client", "app", "--policies", folder.path])
+    let rotated = try runCommand(["client", "secret", "rotate", "--client", "app", "--policies", folder.path])
     #expect(rotated.status == 0 && rotated.errors.contains("In force after"), "\(rotated)")
     let second = String(rotated.output.dropLast())
     for secret in [secret, second] {
@@ -125,7 +105,7 @@ import Testing
     }
     let left = try token()
     let digest = try #require(rotated.errors.firstMatch(of: /These expire: ([0-9a-f]{12}) at/)?.1)
-    let removed = try Self.run([
+    let removed = try runCommand([
       "client", "secret", "revoke", "--client", "app", "--digest", String(digest), "--policies", folder.path,
     ])
     #expect(removed.status == 0 && removed.errors.contains("In force after"), "\(removed)")
@@ -141,7 +121,7 @@ import Testing
       explained.contains(#/authenticate  ok  client app, token [0-9a-f]{8}… of its app, scope proxy:read, issued at 2/#)
     )
     #expect(explained.contains("\nrelayed: GET /balances "), "\(explained)")
-    let keyless = try Self.run(
+    let keyless = try runCommand(
       [
         "explain", "--token-stdin", "--method", "GET", "--target", "/", "--without-keys", "--policies", folder.path,
       ], input: reading)
@@ -245,11 +225,11 @@ import Testing
     let granted = try #require(entries.first { $0["event"] as? String == "granted" })
     #expect(entries[0]["grant_id"] as? String == granted["grant_id"] as? String)
     #expect(entries[0]["user"] as? String == NSUserName() && entries[0]["scope"] as? String == "proxy:read proxy:write")
-    let grants = try Self.run(["audit", "grants", log + ".1", log])
+    let grants = try runCommand(["audit", "grants", log + ".1", log])
     let line = try #require(grants.output.split(separator: "\n").first)
     #expect(line.contains("app was issued a code for the grant ") && line.contains(", from the user "), "\(line)")
     #expect(try String(contentsOfFile: log + ".1", encoding: .utf8).contains(first.dropFirst(8)) == false)
-    let verified = try Self.run(["audit", "verify", log, log + ".1"])
+    let verified = try runCommand(["audit", "verify", log, log + ".1"])
     #expect(verified.status == 0, "\(verified)")
   }
 
@@ -275,18 +255,18 @@ import Testing
       #expect(outcome.status == 1 && outcome.output.isEmpty, "\(parameters)")
       #expect(outcome.errors.contains(message), "\(outcome.errors)")
     }
-    let reader = try Self.run([
+    let reader = try runCommand([
       "oauth", "code", "--client", "reader", "--authorize-url",
       "\(Self.issuer)/?" + good.replacing("=app", with: "=reader"), "--policies", folder.path,
     ])
     #expect(reader.status == 1 && reader.errors.contains(#"clients.reader has no "oauth""#), "\(reader)")
-    let none = try Self.run(["oauth", "code", "--client", "app", "--policies", folder.path])
+    let none = try runCommand(["oauth", "code", "--client", "app", "--policies", folder.path])
     #expect(none.status == 2 && none.errors.contains("needs --authorize-url URL"))
   }
 
   @Test func `token revoke takes an access token alone, and a refresh token with all of its grant`() throws {
     func revoke(_ token: String, _ options: String...) throws -> (status: Int32, output: String, errors: String) {
-      let outcome = try Self.run(
+      let outcome = try runCommand(
         ["token", "revoke", "--token-stdin", "--policies", folder.path] + options, input: token)
       #expect(!outcome.errors.contains(token), "\(outcome)")
       return outcome
@@ -327,7 +307,7 @@ import Testing
     #expect(try post("/oauth/revoke", "token=\(issued)").status == 200)
     #expect(gateway.stop() == 0)
     let log = folder.statePath + "/audit.log"
-    let grants = try Self.run(["audit", "grants", log])
+    let grants = try runCommand(["audit", "grants", log])
     let lines = grants.output.split(separator: "\n")
     try #require(grants.status == 0 && lines.count == 3, "\(grants)")
     let granted = try #require(
@@ -338,10 +318,10 @@ import Testing
     let id = String(granted.1)
     #expect(lines[1].contains("  an unknown client was refused: invalid_client, from 127.0.0.1, "), "\(lines[1])")
     #expect(lines[2].contains("  app revoked \(id), from 127.0.0.1, "), "\(lines[2])")
-    let own = try Self.run(["audit", "grants", "--client", "app", "--json", log])
+    let own = try runCommand(["audit", "grants", "--client", "app", "--json", log])
     #expect(own.output.split(separator: "\n").count == 2 && own.output.hasPrefix(#"{"writer":""#), "\(own)")
     #expect(own.output.contains(#""token_id":"\#(id)""#))
-    let none = try Self.run(["audit", "grants", "--client", "other", log])
+    let none = try runCommand(["audit", "grants", "--client", "other", log])
     #expect(none.status == 0 && none.output.isEmpty && none.errors.contains("no grant of the client other in "))
 
     let intent = try #require(try AuditRecords(folder.statePath).intents.first)
@@ -349,7 +329,7 @@ import Testing
     let record = try #require(try folder.records().first { $0["method"] as? String == "POST" && $0["route"] != nil })
     #expect(record["token_id"] as? String == String(id.prefix(8)) && record["token_sha256"] == nil, "\(record)")
     #expect(try String(contentsOfFile: folder.accessLogPath, encoding: .utf8).contains("blnk_at_") == false)
-    let outcomes = try Self.run(["audit", "verify", log])
+    let outcomes = try runCommand(["audit", "verify", log])
     #expect(outcomes.status == 0, "\(outcomes)")
   }
 

@@ -93,13 +93,13 @@ import Testing
 
   @Test func `takes every valid setting`() throws {
     var folder = OAuthFolder()
-    folder.settings = #", "access_token_s": 86400, "refresh_token_s": 31536000, "revocations": "../shared""#
+    folder.settings = #", "access_token_s": 86400, "refresh_token_s": 31536000, "revocations": "../revocations""#
     folder.audience = "x"
     let settings = try #require(try folder.policy().settings.oauth)
     #expect(settings.accessTokenSeconds == 86_400 && settings.refreshTokenSeconds == 31_536_000)
     #expect(settings.issuer == "https://gateway.example" && settings.audience == "x")
     #expect(
-      settings.revocationsFolder?.hasSuffix("/shared") == true && settings.revocationsFolder?.hasPrefix("/") == true)
+      settings.revocationsFolder?.hasSuffix("/revocations") == true && settings.revocationsFolder?.hasPrefix("/") == true)
     folder = OAuthFolder()
     folder.settings = #", "revocations": null"#
     folder.issuer = "https://gateway.example/tenant"
