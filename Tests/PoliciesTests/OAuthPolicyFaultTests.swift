@@ -98,8 +98,8 @@ import Testing
     let settings = try #require(try folder.policy().settings.oauth)
     #expect(settings.accessTokenSeconds == 86_400 && settings.refreshTokenSeconds == 31_536_000)
     #expect(settings.issuer == "https://gateway.example" && settings.audience == "x")
-    #expect(
-      settings.revocationsFolder?.hasSuffix("/revocations") == true && settings.revocationsFolder?.hasPrefix("/") == true)
+    let folderPath = try #require(settings.revocationsFolder)
+    #expect(folderPath.hasSuffix("/revocations") && folderPath.hasPrefix("/"))
     folder = OAuthFolder()
     folder.settings = #", "revocations": null"#
     folder.issuer = "https://gateway.example/tenant"

@@ -13,10 +13,10 @@ extension Exchange {
     let snapshot = worker.snapshot
     state.snapshot = snapshot
     state.epoch = worker.admissionEpoch
-    if snapshot.policy.settings.answersHealthOnListeners, let probe = probePath(input) {
+    if snapshot.policy.hot.answersHealthOnListeners, let probe = probePath(input) {
       return answer(probe, connection)
     }
-    if snapshot.policy.settings.hasTokenEndpoint, let path = oauthPath(input) { return beginOAuth(path, connection) }
+    if snapshot.policy.hot.hasTokenEndpoint, let path = oauthPath(input) { return beginOAuth(path, connection) }
     admit(input, snapshot, connection)
   }
 

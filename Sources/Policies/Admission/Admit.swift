@@ -124,7 +124,7 @@ extension Policy {
       addressing.instance, pair, head, bytes, for: Int(principal.clientIndex), &form, noting: &trace)
     let isWrite = routes.routes[route].isWrite
     if instances[instance].isRestricted { try checkRestrictions(of: instances[instance], isWrite: isWrite) }
-    let bodyBytesMax = routes.routes[route].bodyBytesMax ?? settings.limits.bodyBytesMax
+    let bodyBytesMax = routes.routes[route].bodyBytesMax ?? hot.bodyBytesMax
     if case .length(let count) = head.framing, count > bodyBytesMax { throw .bodyTooLarge }
     return Admission(
       principal: principal, instanceIndex: trace.instanceIndex, routeIndex: trace.routeIndex, isWrite: isWrite,

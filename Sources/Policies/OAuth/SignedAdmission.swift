@@ -6,7 +6,7 @@ extension Policy {
   /// Whether a presented token may be one that the gateway has signed. Those that `token new` makes are shorter.
   @inline(__always)
   func mayBeSigned(_ presented: Range<Int>) -> Bool {
-    presented.count > PackedBytes.bytesMax && settings.hasTokenEndpoint
+    presented.count > PackedBytes.bytesMax && hot.hasTokenEndpoint
   }
 
   /// The principal of a token that the gateway has signed; nil: the token is another one, and policy files may know it.
