@@ -16,7 +16,10 @@ package enum TokenFault: Error, Equatable, Sendable {
 /// A token whose authentication code was verified. Holds its bytes in place, so that verifying allocates nothing.
 package struct VerifiedToken: ~Copyable {
   private var bytes = TokenLayout.Bytes(repeating: 0)
-  private var scopeCount = 0
+  private var clientRange = 0..<0
+  /// Empty if `knownScopes` has the scope.
+  private var scopeRange = 0..<0
+  private var knownScopes: Int?
   // Stored, because a getter gets a copy of all bytes: 100 instructions.
   package private(set) var id = TokenID(high: 0, low: 0)
   package private(set) var grant = TokenID(high: 0, low: 0)
@@ -32,7 +35,7 @@ package struct VerifiedToken: ~Copyable {
     guard text.count > prefixBytes, text.count <= TokenAuthority.tokenCharactersMax,
       let prefixed = TokenAuthority.kind(ofPrefix: text.extracting(first: prefixBytes)),
       let count = Base64URL.byteCount(text.count - prefixBytes),
-      count >= TokenLayout.fixedBytes + 1 + 2 + TokenLayout.codeBytes
+      count >= TokenLayout.payloadBytesMin + TokenLayout.codeBytes
     else { throw .foreign }
     var output = bytes.mutableSpan
     guard Base64URL.decode(text.extracting(droppingFirst: prefixBytes), into: &output) else { throw .foreign }
@@ -43,16 +46,10 @@ package struct VerifiedToken: ~Copyable {
     let expected = authority.code(of: bytes.span.extracting(first: payloadCount), keyIndex: key)
     guard expected == Digest(bytes.span, at: payloadCount) else { throw .forged }
     // From here on, the bytes are those that `sign` wrote.
-    guard bytes[0] & 15 == prefixed.rawValue else { throw .forged }
-    let scopeStart = TokenLayout.fixedBytes + Int(bytes[45]) + 2
-    // A program that signs tokens of another form under this key must not make this one trap.
-    guard scopeStart <= payloadCount else { throw .forged }
-    scopeCount = Int(bytes[scopeStart - 2]) << 8 | Int(bytes[scopeStart - 1])
-    let payload = bytes.span.extracting(first: payloadCount)
-    guard TokenAuthority.isComplete(payload, scopeStart + scopeCount, as: prefixed) else { throw .forged }
-    guard prefixed == kind else { throw .wrongKind }
+    guard bytes[0] & TokenLayout.kindBits == prefixed.rawValue else { throw .forged }
     id = TokenID(high: bytes.number(at: 21), low: bytes.number(at: 29))
-    grant = TokenID(high: bytes.number(at: 33), low: bytes.number(at: 41))
+    try findFields(payloadCount, as: prefixed)
+    guard prefixed == kind else { throw .wrongKind }
     issuedAt = Int64(bytes.number(at: 13) as UInt32)
     expiresAt = issuedAt + Int64(bytes.number(at: 17) as UInt32)
     guard let now else { return }
@@ -60,7 +57,31 @@ package struct VerifiedToken: ~Copyable {
     guard issuedAt <= now + VerifiedToken.clockSkewSeconds else { throw .notYetValid }
   }
 
-  private var clientCount: Int { Int(bytes[45]) }
+  /// A program that signs tokens of another form under this key must not make this one trap.
+  @inline(__always)
+  private mutating func findFields(_ payloadCount: Int, as kind: SignedTokenKind) throws(TokenFault) {
+    var start = TokenLayout.fixedBytes
+    if bytes[0] & TokenLayout.hasGrant == 0 {
+      grant = id
+    } else {
+      grant = TokenID(high: bytes.number(at: start), low: bytes.number(at: start + 8))
+      start += TokenID.byteCount
+    }
+    clientRange = start + 1..<start + 1 + Int(bytes[start])
+    let afterClient = clientRange.upperBound
+    guard afterClient < payloadCount else { throw .forged }
+    if bytes[0] & TokenLayout.hasScopeText == 0 {
+      guard Int(bytes[afterClient]) < KnownScopes.texts.count else { throw .forged }
+      knownScopes = Int(bytes[afterClient])
+      scopeRange = afterClient + 1..<afterClient + 1
+    } else {
+      let count = Int(bytes[afterClient]) << 8 | Int(bytes[afterClient + 1])
+      scopeRange = afterClient + 2..<afterClient + 2 + count
+    }
+    let payload = bytes.span.extracting(first: payloadCount)
+    guard TokenAuthority.isComplete(payload, scopeRange.upperBound, as: kind) else { throw .forged }
+  }
+
   /// How far ahead another gateway's clock may be.
   package static let clockSkewSeconds: Int64 = 10
 
@@ -73,18 +94,19 @@ package struct VerifiedToken: ~Copyable {
   /// - Parameter body: gets scope tokens, separated by single spaces.
   @inline(__always)
   package mutating func withScope<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
-    body(bytes.span.extracting(scopeRange))
-  }
-
-  private var clientRange: Range<Int> { TokenLayout.fixedBytes..<TokenLayout.fixedBytes + clientCount }
-
-  private var scopeRange: Range<Int> {
-    let start = clientRange.upperBound + 2
-    return start..<start + scopeCount
+    if let knownScopes {
+      let text = KnownScopes.texts[knownScopes]
+      return body(text.span)
+    }
+    return body(bytes.span.extracting(scopeRange))
   }
 
   package var client: String { text(clientRange) }
-  package var scope: String { text(scopeRange) }
+
+  package var scope: String {
+    if let knownScopes { return String(decoding: KnownScopes.texts[knownScopes], as: UTF8.self) }
+    return text(scopeRange)
+  }
 
   private func text(_ range: Range<Int>) -> String {
     var text: [UInt8] = []
@@ -94,7 +116,7 @@ package struct VerifiedToken: ~Copyable {
 
   /// What it is bound to, if it is a code.
   package var code: CodeBinding? {
-    guard bytes[0] & 15 == SignedTokenKind.code.rawValue else { return nil }
+    guard bytes[0] & TokenLayout.kindBits == SignedTokenKind.code.rawValue else { return nil }
     let start = scopeRange.upperBound
     let challenge = bytes[start + 32] == 1 ? Digest(bytes.span, at: start + 33) : nil
     return CodeBinding(redirectURI: Digest(bytes.span, at: start), challenge: challenge)

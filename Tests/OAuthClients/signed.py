@@ -8,6 +8,7 @@ import os
 import struct
 import time
 
+KNOWN_SCOPES = ["proxy:read", "proxy:write", "*", "data:read", "data:write"]
 PREFIXES = {1: "blnk_at_", 2: "blnk_rt_", 3: "blnk_ac_"}
 ACCESS, CODE = 1, 3
 
@@ -23,9 +24,12 @@ def signed(kind, *, key, key_name, issuer, client, scope, lifetime, redirect_uri
     """
     digest = lambda text: hashlib.sha256(text.encode()).digest()
     token_id = os.urandom(12)
-    payload = bytes([1 << 4 | kind]) + digest(key_name)[:4] + digest(f"{issuer}\0{issuer}")[:8]
-    payload += struct.pack(">II", int(time.time()), lifetime) + token_id + token_id
-    payload += bytes([len(client)]) + client.encode() + struct.pack(">H", len(scope)) + scope.encode()
+    known = sum(1 << KNOWN_SCOPES.index(name) for name in scope.split() if name in KNOWN_SCOPES)
+    is_known = scope == " ".join(name for bit, name in enumerate(KNOWN_SCOPES) if known >> bit & 1)
+    payload = bytes([2 << 4 | (0 if is_known else 4) | kind]) + digest(key_name)[:4] + digest(f"{issuer}\0{issuer}")[:8]
+    payload += struct.pack(">II", int(time.time()), lifetime) + token_id
+    payload += bytes([len(client)]) + client.encode()
+    payload += bytes([known]) if is_known else struct.pack(">H", len(scope)) + scope.encode()
     if kind == CODE:
         payload += digest(redirect_uri)
         payload += b"\0" if challenge is None else b"\1" + base64.urlsafe_b64decode(challenge + "=")

@@ -11,7 +11,7 @@ func referenceBase64URL(_ bytes: [UInt8]) -> [UInt8] {
 /// Signed tokens, written independently of the module: HMAC as in RFC 2104, base64 by Foundation.
 struct ReferenceToken {
   var prefix = "blnk_at_"
-  var version: UInt8 = 1
+  var version: UInt8 = 2
   var kind: UInt8 = 1
   var keyName = "k1"
   var secret = Array("0123456789abcdef0123456789abcdef".utf8)
@@ -20,19 +20,25 @@ struct ReferenceToken {
   var issuedAt: UInt32 = 1_800_000_000
   var lifetime: UInt32 = 3_600
   var id = Array(UInt8(0)..<12)
-  var grant = Array(UInt8(0xa0)..<0xac)
+  /// nil: the id.
+  var grant: [UInt8]? = Array(UInt8(0xa0)..<0xac)
   var client = Array("acme".utf8)
   var scope = Array("proxy:read proxy:write".utf8)
   var binding: [UInt8] = []
 
   var payload: [UInt8] {
-    var bytes = [version << 4 | kind]
+    let known = ["proxy:read", "proxy:write", "*", "data:read", "data:write"]
+    let names = scope.isEmpty ? [] : String(decoding: scope, as: UTF8.self).components(separatedBy: " ")
+    let places = names.map { known.firstIndex(of: $0) ?? known.count }
+    let isKnown = places == places.sorted() && Set(places).count == places.count && !places.contains(known.count)
+    var bytes = [version << 4 | (grant == nil ? 0 : 8) | (isKnown ? 0 : 4) | kind]
     bytes += sha256(Array(keyName.utf8))[..<4]
     bytes += sha256(Array("\(issuer)\0\(audience)".utf8))[..<8]
     for number in [issuedAt, lifetime] { bytes += withBigEndian(number) }
-    bytes += id + grant + [UInt8(client.count)] + client
-    bytes += [UInt8(scope.count / 256), UInt8(scope.count % 256)] + scope + binding
-    return bytes
+    bytes += id + (grant ?? []) + [UInt8(client.count)] + client
+    bytes +=
+      isKnown ? [places.reduce(0) { $0 + 1 << $1 }] : [UInt8(scope.count / 256), UInt8(scope.count % 256)] + scope
+    return bytes + binding
   }
 
   var text: String { text(ofPayload: payload) }

@@ -40,10 +40,11 @@ func fault(of text: [UInt8], as kind: SignedTokenKind, at now: Int64, by authori
 
   static func claims(
     _ kind: SignedTokenKind = .access, client: String = "acme", scope: String = "proxy:read proxy:write",
-    lifetime: Int = 3_600, code: CodeBinding? = nil
+    lifetime: Int = 3_600, hasGrant: Bool = true, code: CodeBinding? = nil
   ) -> TokenClaims {
     TokenClaims(
-      kind: kind, id: id, grant: grant, client: client, scope: scope, issuedAt: issuedAt, lifetimeSeconds: lifetime,
+      kind: kind, id: id, grant: hasGrant ? grant : id, client: client, scope: scope, issuedAt: issuedAt,
+      lifetimeSeconds: lifetime,
       code: code)
   }
 
@@ -51,25 +52,35 @@ func fault(of text: [UInt8], as kind: SignedTokenKind, at now: Int64, by authori
   static let golden: [(TokenClaims, String)] = [
     (
       claims(),
-      "blnk_at_EWq58eubJZAPtUhKw2tJ0gAAAA4QAAECAwQFBgcICQoLoKGio6SlpqeoqaqrBGFjbWUAFnByb3h5OnJlYWQgcHJveHk6d3JpdG"
-        + "VQ0sQoUweWoChBzpLxixq4zDGM-CoO4JkU-pSStTLCyA"
+      "blnk_at_KWq58eubJZAPtUhKw2tJ0gAAAA4QAAECAwQFBgcICQoLoKGio6SlpqeoqaqrBGFjbWUD6O4lWuApXlyTlPzdaJo7UdiR"
+        + "aPLdB8TNiTj4pomkRok"
+    ),
+    (
+      claims(hasGrant: false),
+      "blnk_at_IWq58eubJZAPtUhKw2tJ0gAAAA4QAAECAwQFBgcICQoLBGFjbWUDkQ7PBdlxrry0NwTe63_Tpg2J-_fFVgGQioVbSL82"
+        + "hcc"
+    ),
+    (
+      claims(scope: "proxy:write proxy:read"),
+      "blnk_at_LWq58eubJZAPtUhKw2tJ0gAAAA4QAAECAwQFBgcICQoLoKGio6SlpqeoqaqrBGFjbWUAFnByb3h5OndyaXRlIHByb3h5"
+        + "OnJlYWT5teNzD5GxgMJW-44sFj5fRPK9zIxUDWsZtUdz0-MdDA"
     ),
     (
       claims(.refresh, scope: "*", lifetime: 2_592_000),
-      "blnk_rt_Emq58eubJZAPtUhKw2tJ0gAAJ40AAAECAwQFBgcICQoLoKGio6SlpqeoqaqrBGFjbWUAASrCucWGpNeOiDATnolroaBU4xmGJg"
-        + "X5VQcOxT1g9xQfig"
+      "blnk_rt_Kmq58eubJZAPtUhKw2tJ0gAAJ40AAAECAwQFBgcICQoLoKGio6SlpqeoqaqrBGFjbWUE3Yasvqdh3QyqV07ENOlbRuB6"
+        + "wGLLxdGgMVcANz31iPk"
     ),
     (
       claims(
         .code, scope: "proxy:read", lifetime: 60, code: CodeBinding(redirectURI: redirectURI, challenge: challenge)),
-      "blnk_ac_E2q58eubJZAPtUhKw2tJ0gAAAAA8AAECAwQFBgcICQoLoKGio6SlpqeoqaqrBGFjbWUACnByb3h5OnJlYWSbhJ20g6637XNuPV"
-        + "NXzshPdyrnEK4B8EMWZpRrOFRnlwET0x6WGhrY7C8WsQxMmC4Idqh4rW3xRFZu4YlKy3D5w6CyyKFKPKW7h2Mik3e9XP7gO9Mp0b3Elwcm"
-        + "TifGG2CQ"
+      "blnk_ac_K2q58eubJZAPtUhKw2tJ0gAAAAA8AAECAwQFBgcICQoLoKGio6SlpqeoqaqrBGFjbWUBm4SdtIOut-1zbj1TV87IT3cq"
+        + "5xCuAfBDFmaUazhUZ5cBE9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cNylB98ZNfmMn2ONFs5emm2FxjHiclKqRfDVWcn"
+        + "RfJHIw"
     ),
     (
       claims(.code, scope: "proxy:read", lifetime: 60, code: CodeBinding(redirectURI: redirectURI, challenge: nil)),
-      "blnk_ac_E2q58eubJZAPtUhKw2tJ0gAAAAA8AAECAwQFBgcICQoLoKGio6SlpqeoqaqrBGFjbWUACnByb3h5OnJlYWSbhJ20g6637XNuPV"
-        + "NXzshPdyrnEK4B8EMWZpRrOFRnlwAJCzDrCeiGIP0r1zKW2H1E9X1HgdKMUVjSeI6tXHJs8g"
+      "blnk_ac_K2q58eubJZAPtUhKw2tJ0gAAAAA8AAECAwQFBgcICQoLoKGio6SlpqeoqaqrBGFjbWUBm4SdtIOut-1zbj1TV87IT3cq"
+        + "5xCuAfBDFmaUazhUZ5cAC4TzE7x7KKWynygmaox3cY4QEbNh_uAdHXTypZxHOF4"
     ),
   ]
 
@@ -166,7 +177,7 @@ func fault(of text: [UInt8], as kind: SignedTokenKind, at now: Int64, by authori
   @Test func `refuses a second text for the same bytes`() {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
     var spare = 0
-    for (client, unused) in [("abc", 2), ("ab", 4), ("abcd", 0)] {
+    for (client, unused) in [("abcd", 2), ("abc", 4), ("abcde", 0)] {
       let text = Array(authority().sign(Self.claims(client: client, scope: "")).utf8)
       guard unused > 0 else {
         #expect(text.count & 3 == 0)
@@ -220,8 +231,8 @@ func fault(of text: [UInt8], as kind: SignedTokenKind, at now: Int64, by authori
     #expect(found { $0.audience = "https://other.example" } == .foreign)
     // Issuer and audience joined in another way.
     #expect(found { ($0.issuer, $0.audience) = ("https://gateway.examplehttps://gateway.example", "") } == .foreign)
-    for version in UInt8(0)..<16 where version != 1 { #expect(found { $0.version = version } == .foreign) }
-    for kind in UInt8(0)..<16 where kind != 1 { #expect(found { $0.kind = kind } == .forged) }
+    for version in UInt8(0)..<16 where version != 2 { #expect(found { $0.version = version } == .foreign) }
+    for kind in UInt8(0)..<4 where kind != 1 { #expect(found { $0.kind = kind } == .forged) }
   }
 
   /// Another program could use the same key.
@@ -244,17 +255,28 @@ func fault(of text: [UInt8], as kind: SignedTokenKind, at now: Int64, by authori
     }
     #expect(found(code, code.payload + digest + [2] + digest) == .forged)
     #expect(found(code, code.payload + digest + [1] + digest + [0]) == .forged)
-    // Lengths of client and scope that lead elsewhere.
-    let (clientLength, scopeLength) = (45, 46 + access.client.count)
-    for (place, byte) in [
-      (clientLength, 0), (clientLength, 5), (clientLength, 255), (scopeLength, 1), (scopeLength, 255),
+    // Lengths of client and scope that lead elsewhere, sets with unknown scopes, and other flags.
+    var text = access
+    text.scope = Array("proxy:write proxy:read".utf8)
+    #expect(found(text, text.payload) == nil)
+    let (clientLength, scope) = (45, 46 + access.client.count)
+    for (token, changes) in [
+      (access, [(clientLength, 0), (clientLength, 5), (clientLength, 255), (scope, 32), (scope, 255)]),
+      (text, [(clientLength, 0), (clientLength, 5), (clientLength, 255), (scope, 1), (scope, 255), (scope + 1, 0)]),
+      (access, [(0, 0x21), (0, 0x2d)]), (text, [(0, 0x25), (0, 0x29)]),
     ] {
-      var payload = access.payload
-      payload[place] = UInt8(byte)
-      #expect(found(access, payload) == .forged, "byte \(place) = \(byte)")
+      for (place, byte) in changes {
+        var payload = token.payload
+        payload[place] = UInt8(byte)
+        #expect(found(token, payload) == .forged, "byte \(place) = \(byte)")
+      }
     }
-    // Shorter ones are of no length that a token has.
-    for count in 49..<access.payload.count { #expect(found(access, Array(access.payload[..<count])) == .forged) }
+    // Cut ones, of any length that a token may have.
+    for token in [access, text] {
+      for count in 35..<token.payload.count {
+        #expect(found(token, Array(token.payload[..<count])) == .forged)
+      }
+    }
   }
 
   @Test func `any gateway with the key accepts a token, whatever its other keys and their order`() {

@@ -9,10 +9,17 @@ func randomClaims(using generator: inout some RandomNumberGenerator) -> TokenCla
   }
   func digest() -> Digest { Digest(words: (generator.next(), generator.next(), generator.next(), generator.next())) }
   let kind = SignedTokenKind.allCases.randomElement(using: &generator) ?? .access
+  let id = TokenID(using: &generator)
+  let grant = Bool.random(using: &generator) ? TokenID(using: &generator) : id
+  let names = ["proxy:read", "proxy:write", "*", "data:read", "data:write"]
+  // Mostly sets in their order; sometimes in another one, or with a name twice.
+  let known = (0..<2).flatMap { _ in names.filter { _ in UInt8.random(in: 0..<4, using: &generator) == 0 } }
+  let scope =
+    Bool.random(using: &generator)
+    ? known.joined(separator: " ") : text(Int.random(in: 0...512, using: &generator))
   let challenge = Bool.random(using: &generator) ? digest() : nil
   return TokenClaims(
-    kind: kind, id: TokenID(using: &generator), grant: TokenID(using: &generator),
-    client: text(Int.random(in: 1...64, using: &generator)), scope: text(Int.random(in: 0...512, using: &generator)),
+    kind: kind, id: id, grant: grant, client: text(Int.random(in: 1...64, using: &generator)), scope: scope,
     issuedAt: Int64.random(in: 0...Int64(UInt32.max), using: &generator),
     lifetimeSeconds: Int.random(in: 1...Int(UInt32.max), using: &generator),
     code: kind == .code ? CodeBinding(redirectURI: digest(), challenge: challenge) : nil)
@@ -30,7 +37,7 @@ func reference(_ claims: TokenClaims) -> ReferenceToken {
   token.prefix = claims.kind.prefix
   token.kind = claims.kind.rawValue
   (token.issuedAt, token.lifetime) = (UInt32(claims.issuedAt), UInt32(claims.lifetimeSeconds))
-  (token.id, token.grant) = (bytes(claims.id), bytes(claims.grant))
+  (token.id, token.grant) = (bytes(claims.id), claims.grant == claims.id ? nil : bytes(claims.grant))
   (token.client, token.scope) = (Array(claims.client.utf8), Array(claims.scope.utf8))
   if let code = claims.code {
     token.binding = bytes(code.redirectURI) + (code.challenge.map { [1] + bytes($0) } ?? [0])
