@@ -21,6 +21,7 @@ import bounds
 import guard
 import table
 import tokens
+import writes
 from comparisons import COMPARISONS, compare, compare_tls
 from process import Failure
 from stage import Stage, upstream
@@ -40,6 +41,7 @@ ROWS = {
     "tokens": tokens.accepted,
     "refusals": comparison("refusals"),
     "forged": tokens.forged,
+    "keyed": writes.keyed,
     "body16k": comparison("body16k"),
     "body1m": comparison("body1m"),
     "connections": comparison("connections"),

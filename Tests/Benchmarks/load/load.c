@@ -35,6 +35,7 @@ struct connection {
 static struct options options;
 static struct requests requests;
 static unsigned next_request;
+static uint64_t next_key;
 static struct sockaddr_in address;
 static int queue;
 static struct connection *connections, **unused;
@@ -80,8 +81,14 @@ static void open_connection(struct connection *connection) {
   set_interest(connection, EPOLL_CTL_ADD, options.close ? EPOLLOUT : EPOLLIN);
 }
 
+static void set_key(char *digits) {
+  uint64_t key = next_key++;
+  for (int i = KEY_DIGITS; i--; key >>= 4) digits[i] = "0123456789abcdef"[key & 15];
+}
+
 static void send_request(struct connection *connection) {
   struct request *request = &requests.list[next_request++ % requests.count];
+  if (request->key) set_key(request->key);
   answer_clear(&connection->answer);
   connection->state = WAITING;
   if (send(connection->fd, request->bytes, request->length, MSG_NOSIGNAL) != (ssize_t)request->length)
@@ -251,6 +258,7 @@ int main(int count, char **arguments) {
   setrlimit(RLIMIT_NOFILE, &descriptors);
   address = (struct sockaddr_in){AF_INET, htons(options.port), {htonl(INADDR_LOOPBACK)}, {0}};
   requests = requests_make(&options);
+  next_key = now();  // nanoseconds pass faster than requests: no run repeats the keys of another
   queue = epoll_create1(0);
   connections = calloc(options.connections, sizeof *connections);
   unused = calloc(options.connections, sizeof *unused);

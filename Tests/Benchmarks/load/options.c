@@ -23,6 +23,7 @@ static const char usage[] =
     "  --idle             one request on each connection; then prints \"ready\" and holds them until standard input ends\n"
     "  --method METHOD    (GET)\n"
     "  --body BYTES       of a request body (0)\n"
+    "  --keyed            a new Idempotency-Key in each request\n"
     "  --path SUFFIX      behind /proxy/balances\n"
     "  --status CODE      what counts as right (any of 2xx)\n"
     "  --pid PID          whose CPU time is read over the window, all threads\n";
@@ -40,7 +41,7 @@ struct options options_read(int count, char **arguments) {
   static const struct option flags[] = {
       {"port", 1, 0, 'p'},   {"targets", 1, 0, 't'},  {"connections", 1, 0, 'c'}, {"warm-up", 1, 0, 'w'},
       {"seconds", 1, 0, 's'}, {"requests", 1, 0, 'n'}, {"rate", 1, 0, 'r'},        {"close", 0, 0, 'C'},
-      {"idle", 0, 0, 'I'},   {"method", 1, 0, 'm'},   {"body", 1, 0, 'b'},        {"path", 1, 0, 'P'},
+      {"idle", 0, 0, 'I'},   {"keyed", 0, 0, 'k'},     {"method", 1, 0, 'm'},   {"body", 1, 0, 'b'},        {"path", 1, 0, 'P'},
       {"status", 1, 0, 'e'}, {"pid", 1, 0, 'i'},      {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
   for (int flag, index; (flag = getopt_long(count, arguments, "", flags, &index)) != -1;) {
     const char *name = flag == '?' ? "" : flags[index].name;
@@ -54,6 +55,7 @@ struct options options_read(int count, char **arguments) {
       case 'r': options.rate = number(name, optarg, 1, 1e6); break;
       case 'C': options.close = 1; break;
       case 'I': options.idle = 1; break;
+      case 'k': options.keyed = 1; break;
       case 'm': options.method = optarg; break;
       case 'b': options.body_bytes = number(name, optarg, 0, 65536); break;
       case 'P': options.path = optarg; break;

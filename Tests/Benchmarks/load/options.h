@@ -7,7 +7,7 @@ struct options {
   int body_bytes;
   double seconds, warm_up, rate;
   long requests;
-  int close, idle;
+  int close, idle, keyed;
 };
 
 // Ends the program when it cannot be understood.

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char key_field[] = "Idempotency-Key: \"0000000000000000\"\r\n";
+
 static struct request make(const struct options *options, const char *token, const char *instance, const char *body) {
   char fields[128] = "";
   if (options->body_bytes)
@@ -12,11 +14,12 @@ static struct request make(const struct options *options, const char *token, con
   struct request request;
   int length = asprintf(&request.bytes,
                         "%s /proxy/balances%s?limit=20&instance_id=%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
-                        "User-Agent: load/1.0\r\nAccept: application/json\r\nAuthorization: Bearer %s\r\n%s%s\r\n%s",
+                        "User-Agent: load/1.0\r\nAccept: application/json\r\nAuthorization: Bearer %s\r\n%s%s%s\r\n%s",
                         options->method, options->path, instance, options->port, token,
-                        options->close ? "Connection: close\r\n" : "", fields, body);
+                        options->close ? "Connection: close\r\n" : "", options->keyed ? key_field : "", fields, body);
   if (length < 0) abort();
   request.length = length;
+  request.key = options->keyed ? strchr(strstr(request.bytes, "Idempotency-Key"), '"') + 1 : NULL;
   return request;
 }
 

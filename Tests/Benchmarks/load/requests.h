@@ -4,9 +4,12 @@
 
 #include "options.h"
 
+enum { KEY_DIGITS = 16 };
+
 struct request {
   char *bytes;
   size_t length;
+  char *key;  // in the bytes: KEY_DIGITS that are to be replaced each time; NULL: it has no key
 };
 
 struct requests {
