@@ -63,7 +63,7 @@ let package = Package(
     module("Counters"),
     module("HTTP1", uses: ["Bytes"]),
     module("Dates"),
-    module("Digests"),
+    module("Digests", uses: ["Bytes"]),
     module("OAuth", uses: ["Digests"]),
     module("Policies", uses: ["Bytes", "Dates", "Digests", "HTTP1", "OAuth"], settings: small),
     module("Fronts", uses: ["Digests", "HTTP1", "Policies"]),

@@ -1,3 +1,4 @@
+import Bytes
 import System
 
 /// Entries that wait to be written, in order, without the members that the chain adds.
@@ -23,7 +24,7 @@ struct AuditBatch {
   var isEmpty: Bool { items.isEmpty }
 
   mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, for waiter: Waiter? = nil) {
-    for index in members.indices { bytes.append(members[index]) }
+    bytes.append(copying: members)
     items.append(Item(kind: kind, byteCount: members.count, waiter: waiter))
     if waiter != nil { intents += 1 }
   }

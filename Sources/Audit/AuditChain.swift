@@ -20,7 +20,8 @@ package struct AuditChain: Sendable {
   /// - Parameter line: an entry without `hash` and its closing brace; the brace is added to the hashed bytes.
   func hash(after previous: Digest, ofOpen line: Span<UInt8>) -> Digest {
     var message = hmac?.message ?? SHA256Stream()
-    message.update(Array(previous.hex.utf8).span)
+    let digits = previous.hexDigits
+    message.update(digits.span)
     message.update(line)
     let brace: InlineArray<1, UInt8> = [UInt8(ascii: "}")]
     message.update(brace.span)

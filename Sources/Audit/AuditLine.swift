@@ -42,7 +42,7 @@ struct AuditLine {
   /// - Parameter members: the entry's members, each preceded by a comma.
   mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, at time: Int64, to out: inout [UInt8]) {
     let begin = begin(kind, at: time, to: &out)
-    for index in members.indices { out.append(members[index]) }
+    out.append(copying: members)
     end(from: begin, &out)
   }
 
@@ -53,7 +53,7 @@ struct AuditLine {
     text.append(#"{"writer":""#)
     text.append(hex: writer, digits: 16)
     text.append(#"","seq":"#)
-    text.append(text: "\(sequence)")
+    text.append(decimal: Int(clamping: sequence))
     text.append(#","time":""#)
     text.write(atMost: CachedDate.bytesMax) { date.append(time, to: &$0) }
     text.append(text: #"","kind":"\#(kind.rawValue)""#)
@@ -63,7 +63,9 @@ struct AuditLine {
 
   private mutating func end(from begin: Int, _ out: inout [UInt8]) {
     hash = chain.hash(after: hash, ofOpen: out.span.extracting(begin..<out.count))
-    out.append(contentsOf: #","hash":"\#(hash.hex)"}"#.utf8)
-    out.append(UInt8(ascii: "\n"))
+    out.append(contentsOf: #","hash":""#.utf8)
+    let digits = hash.hexDigits
+    out.append(copying: digits.span)
+    out.append(contentsOf: "\"}\n".utf8)
   }
 }

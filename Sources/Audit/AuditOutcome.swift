@@ -39,7 +39,10 @@ package struct AuditOutcome {
     let members = ByteBuffer(capacity: 256)
     members.appendRequestID(requestIDHigh, requestIDLow)
     members.append(text: #","outcome":"\#(kind.rawValue)""#)
-    if status > 0 { members.append(text: #","status":\#(status)"#) }
+    if status > 0 {
+      members.append(#","status":"#)
+      members.append(decimal: status)
+    }
     if let code { members.append(text: #","code":"\#(code)""#) }
     body?.write(to: members)
     members.move(to: &out)
@@ -60,7 +63,12 @@ package struct AuditedBody: Equatable, Sendable {
   }
 
   func write(to out: ByteBuffer) {
-    out.append(text: #","body_bytes":\#(byteCount),"body_sha256":"\#(digest.hex)""#)
+    out.append(#","body_bytes":"#)
+    out.append(decimal: byteCount)
+    out.append(#","body_sha256":""#)
+    let digits = digest.hexDigits
+    out.append(digits.span)
+    out.append("\"")
     if !isWhole { out.append(#","body_whole":false"#) }
   }
 }

@@ -1,3 +1,5 @@
+import Bytes
+
 /// A SHA-256 digest: 32 bytes, stored as four big-endian words.
 @usableFromInline
 package struct Digest: Sendable {
@@ -25,9 +27,21 @@ package struct Digest: Sendable {
 
   /// 64 lower-case hexadecimal digits.
   package var hex: String {
-    String(
-      decoding: [words.0, words.1, words.2, words.3].flatMap { word in hexDigits(of: word, count: 16) }, as: UTF8.self)
+    let digits = hexDigits
+    return unsafe digits.span.withUnsafeBufferPointer { digits in unsafe String(decoding: digits, as: UTF8.self) }
   }
+
+  /// The same without allocation.
+  package var hexDigits: InlineArray<64, UInt8> {
+    let eights: InlineArray<8, UInt64> = [
+      Self.firstDigits(words.0), Self.lastDigits(words.0), Self.firstDigits(words.1), Self.lastDigits(words.1),
+      Self.firstDigits(words.2), Self.lastDigits(words.2), Self.firstDigits(words.3), Self.lastDigits(words.3),
+    ]
+    return InlineArray { index in UInt8(truncatingIfNeeded: eights[index >> 3] >> UInt64(8 &* (index & 7))) }
+  }
+
+  private static func firstDigits(_ word: UInt64) -> UInt64 { UInt64(hexDigitsOf: UInt32(word >> 32)) }
+  private static func lastDigits(_ word: UInt64) -> UInt64 { UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: word)) }
 
   /// The first 4 bytes, which identify a token in log lines.
   @inlinable package var prefix: UInt32 { UInt32(truncatingIfNeeded: words.0 >> 32) }
@@ -55,14 +69,6 @@ extension Digest: Hashable {
 extension Digest: CustomStringConvertible {
   @usableFromInline
   package var description: String { hex }
-}
-
-private func hexDigits(of word: UInt64, count: Int) -> [UInt8] {
-  (0..<count).map { index in lowerHexDigit(UInt8(truncatingIfNeeded: word >> UInt64(4 * (count - 1 - index))) & 15) }
-}
-
-private func lowerHexDigit(_ value: UInt8) -> UInt8 {
-  value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
 }
 
 /// The value of a hexadecimal digit of either case; nil for any other byte.

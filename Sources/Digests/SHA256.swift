@@ -43,7 +43,7 @@ package enum SHA256 {
 
   /// Four bytes as a big-endian word: one load once compiled.
   @inline(__always)
-  private static func word(of bytes: Span<UInt8>, at offset: Int) -> UInt32 {
+  static func word(of bytes: Span<UInt8>, at offset: Int) -> UInt32 {
     let high = UInt32(bytes[offset]) << 24 | UInt32(bytes[offset &+ 1]) << 16
     return high | UInt32(bytes[offset &+ 2]) << 8 | UInt32(bytes[offset &+ 3])
   }

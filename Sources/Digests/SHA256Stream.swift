@@ -14,15 +14,18 @@ package struct SHA256Stream: Sendable {
   }
 
   package mutating func update(_ bytes: Span<UInt8>) {
-    var offset = 0
-    while offset < bytes.count {
-      if byteCount & 63 == 0, bytes.count - offset >= 64 {
-        state.compress(SHA256.wholeBlock(of: bytes, at: offset))
-        offset += 64
+    var rest = bytes
+    while !rest.isEmpty {
+      if byteCount & 63 == 0, rest.count >= 64 {
+        state.compress(SHA256.wholeBlock(of: rest, at: 0))
         byteCount += 64
+        rest = rest.extracting(droppingFirst: 64)
+      } else if byteCount & 3 == 0, rest.count >= 4 {
+        append(word: SHA256.word(of: rest, at: 0))
+        rest = rest.extracting(droppingFirst: 4)
       } else {
-        append(bytes[offset])
-        offset += 1
+        append(rest[0])
+        rest = rest.extracting(droppingFirst: 1)
       }
     }
   }
@@ -49,7 +52,18 @@ package struct SHA256Stream: Sendable {
     let offset = Int(byteCount & 63)
     block[offset >> 2] |= UInt32(byte) << UInt32(24 &- 8 &* (offset & 3))
     byteCount += 1
-    guard offset == 63 else { return }
+    compressIfFull()
+  }
+
+  private mutating func append(word: UInt32) {
+    block[Int(byteCount & 63) >> 2] = word
+    byteCount += 4
+    compressIfFull()
+  }
+
+  @inline(__always)
+  private mutating func compressIfFull() {
+    guard byteCount & 63 == 0 else { return }
     state.compress(block)
     block = SHA256State.Block(repeating: 0)
   }

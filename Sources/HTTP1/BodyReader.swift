@@ -1,3 +1,5 @@
+import Bytes
+
 /// Why a body is rejected. The start of the next message is then unknown, so the connection must close.
 @usableFromInline
 package enum BodyFault: Error, Equatable, Sendable {
@@ -83,7 +85,7 @@ package struct BodyReader: Sendable {
     _ bytes: Span<UInt8>, _ offset: inout Int, into body: inout [UInt8]
   ) throws(BodyFault) -> Bool {
     while let run = try next(bytes, &offset) {
-      for index in run { body.append(bytes[index]) }
+      body.append(copying: bytes.extracting(run))
     }
     return isComplete
   }

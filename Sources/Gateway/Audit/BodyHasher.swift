@@ -1,4 +1,5 @@
 import Audit
+import Bytes
 import Digests
 import HTTP1
 
@@ -13,6 +14,8 @@ final class BodyHasher {
   private(set) var bytes: [UInt8] = []
   private var stream = SHA256Stream()
   private var byteCount = 0
+  /// Of all bytes; nil until it is asked for.
+  private var digest: Digest?
 
   convenience init(_ framing: BodyFraming) {
     switch framing {
@@ -30,19 +33,22 @@ final class BodyHasher {
 
   func update(_ run: Span<UInt8>) {
     stream.update(run)
+    digest = nil
     byteCount += run.count
     if byteCount > Self.wholeBytesMax { streams = true }
     guard !streams else {
       bytes = []
       return
     }
-    for index in run.indices { bytes.append(run[index]) }
+    bytes.append(copying: run)
   }
 
   /// Drops the bytes; keeps their count and hash.
   func forgetBytes() { bytes = [] }
 
   func body(isWhole: Bool) -> AuditedBody {
-    AuditedBody(byteCount: byteCount, digest: stream.digest, isWhole: isWhole)
+    let digest = digest ?? stream.digest
+    self.digest = digest
+    return AuditedBody(byteCount: byteCount, digest: digest, isWhole: isWhole)
   }
 }
