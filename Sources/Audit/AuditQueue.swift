@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 import System
 
@@ -14,7 +13,7 @@ final class AuditQueue: Sendable {
   }
 
   private let waiting = Mutex(Waiting())
-  private let wakeSignal = DispatchSemaphore(value: 0)
+  private let wakeSignal = WakeSignal()
   private let isWritable = Atomic<Bool>(true)
   private let lost = Atomic<Int>(0)
 
@@ -32,17 +31,16 @@ final class AuditQueue: Sendable {
 
   func countLost(_ outcomes: Int) { lost.add(outcomes, ordering: .relaxed) }
 
-  /// For an intent, or an entry whose writer waits until it is durable; false if it is not accepted.
+  /// For an intent, or an entry whose writer waits until it is durable; false if it is not accepted. If it is, call
+  /// `wakeUp` soon: once for all entries of a loop's turn.
   func append(durably kind: AuditEntry.Kind, _ members: [UInt8], channel: Int, ticket: Ticket) -> Bool {
     guard canWrite else { return false }
-    let (isTaken, isFirst) = waiting.withLock { waiting in
+    return waiting.withLock { waiting in
       guard !waiting.isClosed, waiting.batch.intents < Self.intentsMax, waiting.batch.bytes.count < Self.bytesMax
-      else { return (false, false) }
+      else { return false }
       waiting.batch.append(kind, members.span, for: AuditBatch.Waiter(channel: channel, ticket: ticket))
-      return (true, waiting.batch.intents == 1)
+      return true
     }
-    if isFirst { wakeSignal.signal() }
-    return isTaken
   }
 
   /// An outcome or a grant: it is written soon, and nothing waits for it.
@@ -65,7 +63,7 @@ final class AuditQueue: Sendable {
   ///
   /// - Parameter seconds: the time limit; nil: none.
   func wait(atMost seconds: Double?) {
-    if let seconds { _ = wakeSignal.wait(timeout: .now() + seconds) } else { wakeSignal.wait() }
+    wakeSignal.wait(atMost: seconds)
   }
 
   var hasIntents: Bool { waiting.withLock { $0.batch.intents > 0 } }

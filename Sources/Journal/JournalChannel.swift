@@ -1,3 +1,4 @@
+import Synchronization
 package import System
 
 /// One loop's channel to the journal. It never waits for the disk; results return through a completion queue.
@@ -7,6 +8,7 @@ package final class JournalChannel: Sendable {
   private let number: Int
   private let keys: JournalKeys
   private let clocks: JournalClocks
+  private let hasWork = Atomic<Bool>(false)
 
   init(number: Int, keys: JournalKeys, clocks: JournalClocks, wakeLoop: @escaping @Sendable () -> Void) {
     self.number = number
@@ -15,14 +17,16 @@ package final class JournalChannel: Sendable {
     completions = CompletionQueue(wakeLoop: wakeLoop)
   }
 
-  /// Claims the key of a write. Of any number of claims of a key, on any loops, one is accepted.
+  /// Claims the key of a write. Of any number of claims of a key, on any loops, one is accepted. The thread is woken by
+  /// `wakeThread`, as in `record`.
   ///
   /// - Parameter ticket: of the result after `claimed` and `reading`.
   package func claim(_ write: KeyedWrite, ticket: Ticket) -> ClaimResult {
     let digest = write.digest
     let waiter = JournalWork.Waiter(channel: number, ticket: ticket)
     let time = clocks.wallMicroseconds()
-    return keys.addWork { table in table.claim(write, digest, waiter, at: time) }
+    hasWork.store(true, ordering: .relaxed)
+    return keys.withLock { table in table.claim(write, digest, waiter, at: time) }
   }
 
   /// Hands over the outcome of a claimed write; call it, or `abandon`, once for each accepted claim.
@@ -32,7 +36,15 @@ package final class JournalChannel: Sendable {
   package func record(_ outcome: KeyedOutcome, of write: KeyedWrite, ticket: Ticket?) -> Bool {
     let digest = write.digest
     let waiter = ticket.map { JournalWork.Waiter(channel: number, ticket: $0) }
-    return keys.addWork { table in table.record(outcome, of: write, digest, waiter) }
+    hasWork.store(true, ordering: .relaxed)
+    return keys.withLock { table in table.record(outcome, of: write, digest, waiter) }
+  }
+
+  /// Wakes the thread if it may have new work. Call it at the end of a turn, so that all of the turn shares a batch.
+  package func wakeThread() {
+    guard hasWork.load(ordering: .relaxed) else { return }
+    hasWork.store(false, ordering: .relaxed)
+    keys.wakeUp()
   }
 
   /// The outcome of a claimed write will never be known: its key is unknown from now on.

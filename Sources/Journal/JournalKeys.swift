@@ -1,10 +1,10 @@
-import Dispatch
 import Synchronization
+import System
 
 /// The table under its lock, and the signal that wakes the thread.
 final class JournalKeys: Sendable {
   private let table: Mutex<JournalTable>
-  private let wakeSignal = DispatchSemaphore(value: 0)
+  private let wakeSignal = WakeSignal()
 
   init(_ table: JournalTable) { self.table = Mutex(table) }
 
@@ -12,15 +12,10 @@ final class JournalKeys: Sendable {
     table.withLock { body(&$0) }
   }
 
-  /// Calls `body`, and wakes the thread if the first work waits afterwards.
+  /// Calls `body`, and wakes the thread.
   func addWork<Result: Sendable>(_ body: (inout JournalTable) -> Result) -> Result {
-    let (result, isFirst) = table.withLock { table in
-      let wasEmpty = table.work.isEmpty
-      let result = body(&table)
-      return (result, wasEmpty && !table.work.isEmpty)
-    }
-    if isFirst { wakeSignal.signal() }
-    return result
+    defer { wakeSignal.signal() }
+    return table.withLock { body(&$0) }
   }
 
   // MARK: The thread
@@ -29,7 +24,7 @@ final class JournalKeys: Sendable {
   func wakeUp() { wakeSignal.signal() }
 
   /// Waits for work or `wakeUp`.
-  func wait(atMost seconds: Double) { _ = wakeSignal.wait(timeout: .now() + seconds) }
+  func wait(atMost seconds: Double) { wakeSignal.wait(atMost: seconds) }
 
   /// Swaps the waiting work for `work`, which is empty.
   func take(_ work: inout JournalWork) { table.withLock { $0.take(&work) } }

@@ -108,7 +108,8 @@ final class TestLoop {
   }
 
   func declare(_ members: [UInt8], _ number: UInt64) -> Bool {
-    channel.declare(members, ticket: port.ticket(for: Waiter(number)))
+    defer { channel.wakeThread() }
+    return channel.declare(members, ticket: port.ticket(for: Waiter(number)))
   }
 
   func settled(count: Int) -> [(number: UInt64, result: IntentResult)] {

@@ -48,6 +48,7 @@ import Testing
     let port = CompletionPort<Waiter, IntentResult>(channel.completions)
     func write(_ number: UInt64, _ intent: [UInt8], _ outcome: [UInt8]?) {
       #expect(channel.declare(intent, ticket: port.ticket(for: Waiter())))
+      channel.wakeThread()
       if let outcome { channel.record(outcome) }
     }
     write(1, intent(1, balance: "bln_1", identity: "idt_1"), outcome(1, .done, 200))
@@ -187,6 +188,7 @@ import Testing
     let channel = log.makeChannel {}
     let port = CompletionPort<Waiter, IntentResult>(channel.completions)
     #expect(channel.declare(intent(1, balance: "bln_1"), ticket: port.ticket(for: Waiter())))
+    channel.wakeThread()
     #expect(eventually { log.state.entries >= 2 })
     for name in ["running", "killed"] {
       try FileManager.default.copyItem(atPath: path("audit.log"), toPath: path(name))
@@ -229,6 +231,7 @@ import Testing
         number += 1
         #expect(
           channels[index].declare(intent(number, balance: "bln_1"), ticket: ports[index].ticket(for: Waiter())))
+        channels[index].wakeThread()
         channels[index].record(outcome(number, .done, 200))
         #expect(eventually { logs[index].state.entries >= before + 2 })
       }

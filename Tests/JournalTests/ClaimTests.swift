@@ -198,7 +198,7 @@ import Testing
     #expect(running.claimsWithoutWaiting(KeyedWrite(key: "slow")))
     entered.wait()
     #expect(running.claimsWithoutWaiting(first))
-    #expect(running.channel.record(.created("quick"), of: first, ticket: nil))
+    #expect(running.recordsWithoutWaiting(.created("quick"), first))
     #expect(running.claim(again) == .inProgress)
     let abandoned = KeyedWrite(key: "abandoned", id: 4)
     #expect(running.claimsWithoutWaiting(abandoned))

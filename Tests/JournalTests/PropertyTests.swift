@@ -230,7 +230,7 @@ private struct PropertyRun {
   private mutating func crashWithWork() throws {
     if random(0..<2) == 0, let write = anyInFlight() {
       let (outcome, state) = anyOutcome(write)
-      #expect(running.channel.record(outcome, of: write, ticket: nil), "seed \(seed)")
+      #expect(running.recordsWithoutWaiting(outcome, write), "seed \(seed)")
       model.set(write.key, .inFlight(write), later: [state], at: time)
       history.append("record \(write.key) \(write.requestIDLow) and crash")
     } else {

@@ -172,7 +172,9 @@ final class RunningJournal {
     let waiter = Waiter()
     let ticket = port.ticket(for: waiter)
     switch channel.claim(write, ticket: ticket) {
-    case .claimed, .reading: return wait(waiter).map { Answer($0) } ?? .unavailable(.cannotWrite)
+    case .claimed, .reading:
+      channel.wakeThread()
+      return wait(waiter).map { Answer($0) } ?? .unavailable(.cannotWrite)
     case .inProgress: port.withdraw(ticket); return .inProgress
     case .reused: port.withdraw(ticket); return .reused
     case .unavailable(let why): port.withdraw(ticket); return .unavailable(why)
@@ -187,12 +189,20 @@ final class RunningJournal {
       port.withdraw(ticket)
       return nil
     }
+    channel.wakeThread()
     return wait(waiter).map { Answer($0) }
+  }
+
+  /// Hands an outcome over and does not wait for it; false if it is not accepted.
+  func recordsWithoutWaiting(_ outcome: KeyedOutcome, _ write: KeyedWrite) -> Bool {
+    defer { channel.wakeThread() }
+    return channel.record(outcome, of: write, ticket: nil)
   }
 
   /// Hands a claim over and does not wait for it; false if it is not accepted.
   func claimsWithoutWaiting(_ write: KeyedWrite) -> Bool {
     guard case .claimed = channel.claim(write, ticket: port.ticket(for: Waiter())) else { return false }
+    channel.wakeThread()
     return true
   }
 

@@ -38,6 +38,9 @@ final class AuditPort {
     channel.record(members)
   }
 
+  /// Call it at the end of each turn.
+  func turnEnded() { channel.wakeThread() }
+
   /// Delivers results to their exchanges. Call it whenever the loop is woken.
   func deliver() { completions.deliver { exchange, result in exchange.intentSettled(result) } }
 }

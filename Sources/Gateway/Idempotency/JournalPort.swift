@@ -43,6 +43,9 @@ final class JournalPort {
 
   func withdraw(_ ticket: Ticket) { completions.withdraw(ticket) }
 
+  /// Call it at the end of each turn.
+  func turnEnded() { channel.wakeThread() }
+
   /// Delivers results to their exchanges. Call it whenever the loop is woken.
   func deliver() { completions.deliver { exchange, result in exchange.journalSettled(result) } }
 }

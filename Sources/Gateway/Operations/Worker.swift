@@ -305,6 +305,8 @@ final class Worker: EventHandler, EventLoopDelegate {
       for connection in connections { connection.abort() }
       for connection in refused { connection.end() }
     }
+    audit?.turnEnded()
+    journal?.turnEnded()
     inputs.turnEnded()
     exchanges.turnEnded()
   }
