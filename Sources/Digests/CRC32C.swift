@@ -7,6 +7,12 @@ package struct CRC32C: Sendable {
   /// The checksum of the bytes so far.
   package var value: UInt32 { ~remainder }
 
+  package static func checksum(of bytes: Span<UInt8>) -> UInt32 {
+    var sum = CRC32C()
+    sum.update(bytes)
+    return sum.value
+  }
+
   package mutating func update(_ byte: UInt8) {
     remainder = remainder >> 8 ^ tables[Int(UInt8(truncatingIfNeeded: remainder) ^ byte)]
   }

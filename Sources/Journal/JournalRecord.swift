@@ -20,7 +20,7 @@ struct JournalRecord {
 
   /// What is before the names, with the frame.
   static let fixedBytes = 114
-  private static let bodyReferenceBytes = 44
+  private static let bodyReferenceBytes = 16
 
   var kind: Kind
   var status = 0
@@ -37,13 +37,25 @@ struct JournalRecord {
   var instance = 0..<0
   var key = 0..<0
   var fields = 0..<0
+  /// Empty if the body is in the bodies file.
+  var inlineBody = 0..<0
   var body = BodyReference()
 
-  /// Where a body is in the bodies file, and its digest.
+  /// Where a body is.
   struct BodyReference: Equatable {
+    /// In the bodies file, or `inlineOffset`.
     var offset = 0
     var byteCount = 0
-    var digest = Digest(words: (0, 0, 0, 0))
+    /// CRC-32C of a body in the bodies file.
+    var checksum: UInt32 = 0
+
+    /// The body is at the end of the record.
+    static let inlineOffset = Int.max
+    /// Longer bodies are in the bodies file, so that a start need not read them. Shorter ones save a response the wait
+    /// for a second file.
+    static let inlineBytesMax = 1_024
+
+    var isInline: Bool { offset == Self.inlineOffset }
   }
 }
 
@@ -68,11 +80,16 @@ extension JournalRecord {
       return
     }
     let fieldsStart = key.upperBound + Self.bodyReferenceBytes
-    guard bytes.count >= fieldsStart else { return nil }
-    fields = fieldsStart..<bytes.count
-    body.offset = Int(clamping: bytes.littleEndian(UInt64.self, at: key.upperBound))
+    guard bytes.count >= fieldsStart,
+      let offset = Int(exactly: bytes.littleEndian(UInt64.self, at: key.upperBound))
+    else { return nil }
+    body.offset = offset
     body.byteCount = Int(bytes.littleEndian(UInt32.self, at: key.upperBound + 8))
-    body.digest = bytes.digest(at: key.upperBound + 12)
+    body.checksum = bytes.littleEndian(UInt32.self, at: key.upperBound + 12)
+    let fieldsEnd = bytes.count - (body.isInline ? body.byteCount : 0)
+    guard fieldsEnd >= fieldsStart else { return nil }
+    fields = fieldsStart..<fieldsEnd
+    inlineBody = fieldsEnd..<bytes.count
   }
 }
 
@@ -86,6 +103,7 @@ struct JournalEntry {
   var write: KeyedWrite
   /// Of a response.
   var fields: [UInt8] = []
+  var inlineBody: [UInt8] = []
   var body = JournalRecord.BodyReference()
 
   func append(to out: inout [UInt8]) {
@@ -104,8 +122,9 @@ struct JournalEntry {
       guard kind == .response else { return }
       out.append(littleEndian: UInt64(body.offset))
       out.append(littleEndian: UInt32(body.byteCount))
-      out.append(body.digest)
+      out.append(littleEndian: body.checksum)
       out += fields
+      out += inlineBody
     }
   }
 }

@@ -17,6 +17,8 @@ struct JournalScopes: Sendable {
   private var numbers: [[UInt8]: Int] = [:]
   private var clientNumbers: [String: Int] = [:]
   private(set) var clients: [Client] = []
+  /// How often the number of a client's keys has changed.
+  private(set) var changes = 0
   private var last: (name: [UInt8], number: Int) = ([], -1)
 
   /// The number of a pair; nil if there are too many.
@@ -38,7 +40,10 @@ struct JournalScopes: Sendable {
   func instance(of scope: Int) -> String { scopes[scope].instance }
   func keysOfClient(_ scope: Int) -> Int { clients[scopes[scope].client].keys }
 
-  mutating func countKey(_ scope: Int, _ change: Int) { clients[scopes[scope].client].keys += change }
+  mutating func countKey(_ scope: Int, _ change: Int) {
+    clients[scopes[scope].client].keys += change
+    changes &+= 1
+  }
 
   /// The pairs with this client and instance; nil means all.
   func matching(client: String?, instance: String?) -> Set<Int> {

@@ -5,6 +5,8 @@ struct JournalWarnings: Sendable {
 
   private var keys = false
   private var disk = false
+  /// When all clients were looked at.
+  private var checked = (changes: 0, limit: 0)
 
   /// The warnings for the present use.
   mutating func update(_ table: inout JournalTable) -> [String] {
@@ -16,6 +18,12 @@ struct JournalWarnings: Sendable {
     if Self.crosses(table.diskBytes, settings.diskBytesMax, &disk) {
       warnings.append(Self.text("\(table.diskBytes) bytes", "disk_bytes_max", settings.diskBytesMax))
     }
+    // Looking at all clients takes time, so one may be 1 % above before it is noticed.
+    let change = table.scopes.changes &- checked.changes
+    guard change >= settings.keysPerClientMax / 100 || settings.keysPerClientMax != checked.limit else {
+      return warnings
+    }
+    checked = (table.scopes.changes, settings.keysPerClientMax)
     for (number, client) in table.scopes.clients.enumerated() {
       var hasWarning = client.hasWarning
       if Self.crosses(client.keys, settings.keysPerClientMax, &hasWarning) {

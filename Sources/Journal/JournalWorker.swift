@@ -82,7 +82,7 @@ struct JournalWorker: Sendable {
       return .notKept(
         status: record.status, requestIDHigh: record.requestIDHigh, requestIDLow: record.requestIDLow)
     case .stored:
-      guard let body = body(of: record, in: segment, &reader) else { return .unreadable }
+      guard let body = body(of: stored, in: segment, &reader) else { return .unreadable }
       return .stored(
         StoredResponse(
           status: record.status, fields: stored.fields, body: body, requestIDHigh: record.requestIDHigh,
@@ -109,11 +109,12 @@ struct JournalWorker: Sendable {
   }
 
   private mutating func body(
-    of record: JournalRecord, in segment: JournalSegment, _ reader: inout RecordReader
+    of stored: StoredRecord, in segment: JournalSegment, _ reader: inout RecordReader
   ) -> [UInt8]? {
     do throws(Errno) {
-      if let body = try reader.body(of: record, in: segment) { return body }
-      reportUnreadable(segment.bodiesName, "the response at byte \(record.body.offset) was changed or is missing")
+      if let body = try reader.body(of: stored, in: segment) { return body }
+      reportUnreadable(
+        segment.bodiesName, "the response at byte \(stored.record.body.offset) was changed or is missing")
     } catch {
       reportUnreadable(segment.bodiesName, error.description)
     }

@@ -122,10 +122,15 @@ struct JournalWriter: Sendable {
     for pending in batch {
       var entry = pending.entry
       if entry.kind == .response {
-        entry.body.offset = segments[last].bodyBytes + bodies.count
         entry.body.byteCount = pending.body.count
-        entry.body.digest = SHA256.digest(of: pending.body.span)
-        bodies += pending.body
+        if pending.body.count <= JournalRecord.BodyReference.inlineBytesMax {
+          entry.body.offset = JournalRecord.BodyReference.inlineOffset
+          entry.inlineBody = pending.body
+        } else {
+          entry.body.offset = segments[last].bodyBytes + bodies.count
+          entry.body.checksum = CRC32C.checksum(of: pending.body.span)
+          bodies += pending.body
+        }
       }
       locations.append(KeyLocation(segment: segments[last].id, offset: UInt32(start + records.count)))
       entry.append(to: &records)

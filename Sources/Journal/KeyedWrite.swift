@@ -10,6 +10,8 @@ package struct KeyedWrite: Sendable {
   package let fingerprint: Digest
   package let requestIDHigh: UInt64
   package let requestIDLow: UInt64
+  /// What the key is stored under: SHA-256 of the three names, each after its length.
+  package let digest: Digest
 
   package init(
     client: String, instance: String, key: String, fingerprint: Digest, requestIDHigh: UInt64, requestIDLow: UInt64
@@ -20,19 +22,22 @@ package struct KeyedWrite: Sendable {
     self.fingerprint = fingerprint
     self.requestIDHigh = requestIDHigh
     self.requestIDLow = requestIDLow
+    digest = Self.digest(client: client, instance: instance, key: key)
   }
 
-  /// What the key is stored under: SHA-256 of the three names, each after its length.
-  package var digest: Digest { Self.digest(client: client, instance: instance, key: key) }
-
   package static func digest(client: String, instance: String, key: String) -> Digest {
-    var stream = SHA256Stream()
-    for name in [client, instance, key] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(client.utf8.count + instance.utf8.count + key.utf8.count + 6)
+    func append(_ name: String) {
       let length = name.utf8.count
-      let bytes = [UInt8(truncatingIfNeeded: length >> 8), UInt8(truncatingIfNeeded: length)] + Array(name.utf8)
-      stream.update(bytes.span)
+      bytes.append(UInt8(truncatingIfNeeded: length >> 8))
+      bytes.append(UInt8(truncatingIfNeeded: length))
+      bytes.append(contentsOf: name.utf8)
     }
-    return stream.digest
+    append(client)
+    append(instance)
+    append(key)
+    return SHA256.digest(of: bytes.span)
   }
 }
 

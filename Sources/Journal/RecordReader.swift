@@ -29,12 +29,13 @@ struct RecordReader {
   }
 
   /// Throws if the file cannot be read; nil if the bytes are not those that were stored.
-  mutating func body(of record: JournalRecord, in segment: JournalSegment) throws(Errno) -> [UInt8]? {
-    guard record.body.byteCount > 0 else { return [] }
+  mutating func body(of stored: StoredRecord, in segment: JournalSegment) throws(Errno) -> [UInt8]? {
+    let record = stored.record
+    guard !record.body.isInline else { return stored.inlineBody }
     // Before memory is allocated for them.
     guard record.body.byteCount <= segment.bodyBytes else { return nil }
     let bytes = try open(segment.bodiesName).read(record.body.byteCount, at: record.body.offset)
-    return SHA256.digest(of: bytes.span) == record.body.digest ? bytes : nil
+    return CRC32C.checksum(of: bytes.span) == record.body.checksum ? bytes : nil
   }
 
   private mutating func open(_ name: String) throws(Errno) -> InputFile {

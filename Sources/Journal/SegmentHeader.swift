@@ -3,7 +3,7 @@ import Digests
 /// The first bytes of a segment's file of keys.
 struct SegmentHeader: Equatable, Sendable {
   static let byteCount = 104
-  static let version: UInt32 = 1
+  static let version: UInt32 = 2
   private static let magic: UInt64 = 0x5359_454b_4b4e_4c42  // "BLNKKEYS" as bytes.
 
   /// Of the process that writes it.

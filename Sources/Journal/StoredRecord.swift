@@ -5,6 +5,8 @@ struct StoredRecord {
   let record: JournalRecord
   let write: KeyedWrite
   let fields: [UInt8]
+  /// Of a response whose body is in its record.
+  let inlineBody: [UInt8]
 
   /// Nil if these bytes do not start with an intact record of a key.
   init?(_ bytes: Span<UInt8>) {
@@ -18,5 +20,6 @@ struct StoredRecord {
       client: bytes.text(record.client), instance: bytes.text(record.instance), key: bytes.text(record.key),
       fingerprint: record.fingerprint, requestIDHigh: record.requestIDHigh, requestIDLow: record.requestIDLow)
     fields = bytes.array(record.fields)
+    inlineBody = bytes.array(record.inlineBody)
   }
 }

@@ -9,6 +9,9 @@ import Testing
 
 /// What a process answers after its files were cut or changed.
 @Suite struct DamageTests {
+  /// Too long for its record, so that it is in the bodies file.
+  private static let body = String(repeating: "body", count: 300)
+
   /// One key in each state, each in its own batch, the last one stored.
   private static let writes = ["unknown", "stored", "not kept", "free", "last"].map { KeyedWrite(key: $0) }
 
@@ -16,7 +19,7 @@ import Testing
     let folder = try JournalFolder()
     let running = try folder.open()
     for write in Self.writes.dropLast() { #expect(running.claim(write) == .durable) }
-    #expect(running.record(.created("body"), Self.writes[1]) == .durable)
+    #expect(running.record(.created(Self.body), Self.writes[1]) == .durable)
     #expect(running.record(.responseNotKept(status: 200), Self.writes[2]) == .durable)
     #expect(running.record(.notSent, Self.writes[3]) == .durable)
     #expect(running.claim(Self.writes[4]) == .durable)
@@ -44,7 +47,11 @@ import Testing
   }
 
   private static let intact: [Answer] = [
-    .unknown(1), .created("body"), .notKept(status: 200, 1), .durable, .created("last body"),
+    .unknown(1), .created(Self.body), .notKept(status: 200, 1), .durable, .created("last body"),
+  ]
+
+  private static let withoutBodies: [Answer] = [
+    .unknown(1), .unreadable, .notKept(status: 200, 1), .durable, .created("last body"),
   ]
 
   @Test func `ignores a last record that is cut off at any byte`() throws {
@@ -52,9 +59,10 @@ import Testing
     let all = try bytes(keys)
     let answers = try answers(folder)
     #expect(answers == Self.intact)
-    // The last batch: its header, and a record with fields.
+    // The last batch: its header, and a record with fields and a body.
     let record =
-      JournalRecord.fixedBytes + "clientinstancelast".utf8.count + 44 + "Content-Type: text/plain\r\n".utf8.count
+      JournalRecord.fixedBytes + "clientinstancelast".utf8.count + 16
+      + "Content-Type: text/plain\r\nlast body".utf8.count
     let batch = BatchHeader.byteCount + record
     #expect(BatchHeader(all.span.extracting((all.count - batch)...)) != nil)
     for end in all.count - batch..<all.count {
@@ -101,26 +109,26 @@ import Testing
   @Test func `a flipped byte of the bodies makes only its response unreadable, and frees no key`() throws {
     let (folder, _, bodies) = try filled()
     let all = try bytes(bodies)
-    #expect(all.count == "bodylast body".utf8.count)
-    for index in all.indices {
+    #expect(all.count == Self.body.utf8.count)
+    for index in stride(from: 0, to: all.count, by: 31) + [all.count - 1] {
       var changed = all
       changed[index] ^= 0x20
       try set(folder, bodies, changed)
       var expected = Self.intact
-      expected[index < 4 ? 1 : 4] = .unreadable
+      expected[1] = .unreadable
       #expect(try answers(folder) == expected, "byte \(index)")
     }
     #expect(folder.reports.texts.contains { $0.contains("cannot read \(bodies)") })
-    for end in 0..<4 {
+    for end in [0, 1, all.count - 1] {
       try set(folder, bodies, Array(all[..<end]))
-      #expect(try answers(folder) == [.unknown(1), .unreadable, .notKept(status: 200, 1), .durable, .unreadable])
+      #expect(try answers(folder) == Self.withoutBodies)
     }
   }
 
   @Test func `without its bodies file, a segment's responses are unreadable`() throws {
     let (folder, _, bodies) = try filled()
     try FileManager.default.removeItem(atPath: bodies)
-    #expect(try answers(folder) == [.unknown(1), .unreadable, .notKept(status: 200, 1), .durable, .unreadable])
+    #expect(try answers(folder) == Self.withoutBodies)
   }
 
   @Test func `accepts zeros after the last batch, or in place of its end`() throws {
@@ -200,13 +208,13 @@ import Testing
   @Test func `rejects a segment of a newer format`() throws {
     let (folder, keys, _) = try filled()
     var changed = try bytes(keys)
-    changed.set(littleEndian: UInt32(2), at: 8)
+    changed.set(littleEndian: SegmentHeader.version + 1, at: 8)
     var crc = CRC32C()
     crc.update(changed.span.extracting(..<12))
     crc.update(changed.span.extracting(16..<SegmentHeader.byteCount))
     changed.set(littleEndian: crc.value, at: 12)
     try set(folder, keys, changed)
     let fault = #expect(throws: JournalFault.self) { _ = try folder.open() }
-    #expect(fault == .version(keys, 2))
+    #expect(fault == .version(keys, SegmentHeader.version + 1))
   }
 }

@@ -29,9 +29,7 @@ enum RecordProperties {
     let entry = JournalEntry(
       kind: record.kind, status: record.status, wallMicroseconds: record.wallMicroseconds,
       bootMicroseconds: record.bootMicroseconds, digest: record.digest, write: stored.write, fields: stored.fields,
-      body: record.body)
-    // An offset beyond Int is read as the largest one.
-    guard record.body.offset != Int.max else { return }
+      inlineBody: stored.inlineBody, body: record.body)
     var out: [UInt8] = []
     entry.append(to: &out)
     if out != Array(bytes[..<count]) { throw Failure(what: "record") }
@@ -82,6 +80,13 @@ enum RecordProperties {
       ).append(to: &out)
       samples.append(out)
     }
+    var inline: [UInt8] = []
+    JournalEntry(
+      kind: .response, status: 201, wallMicroseconds: 7, bootMicroseconds: -8, digest: write.digest, write: write,
+      fields: Array("A: b\r\n".utf8), inlineBody: Array("body".utf8),
+      body: JournalRecord.BodyReference(offset: JournalRecord.BodyReference.inlineOffset, byteCount: 4)
+    ).append(to: &inline)
+    samples.append(inline)
     samples.append(
       SegmentHeader(
         writer: 1, epoch: 2, number: 3, boot: BootID(high: 4, low: 5), wallMicroseconds: 6, bootMicroseconds: 7,

@@ -55,7 +55,6 @@ extension Exchange {
     guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot else {
       return nil
     }
-    let policy = snapshot.policy
     let body = hasher.body(isWhole: true).digest
     let separator = [UInt8(ascii: " ")]
     var stream = SHA256Stream()
@@ -65,10 +64,11 @@ extension Exchange {
       stream.update(bytes.extracting(input.parser.head.target))
       stream.update(separator.span)
     }
-    stream.update(Array(body.hex.utf8).span)
+    let bodyBytes = body.bytes
+    stream.update(bodyBytes.span)
     return KeyedWrite(
-      client: String(decoding: policy.clients.id(of: Int(admission.clientIndex)), as: UTF8.self),
-      instance: policy.instances[Int(admission.instanceIndex)].id.text, key: key, fingerprint: stream.digest,
+      client: String(decoding: snapshot.policy.clients.id(of: Int(admission.clientIndex)), as: UTF8.self),
+      instance: snapshot.policy.instances[Int(admission.instanceIndex)].id.text, key: key, fingerprint: stream.digest,
       requestIDHigh: state.id.high, requestIDLow: state.id.low)
   }
 
