@@ -138,7 +138,9 @@ import Testing
   @Test func `the key is free again after a request that was not sent`() throws {
     let stage = try KeyedStage(idempotency: ["body_bytes_max": 1_024])
     // A body that is too large, a token that may not write, and a Core that refuses connections.
-    #expect(try stage.write("a", String(repeating: "x", count: 2_000)).status == 413)
+    let tooLong = try stage.write("a", String(repeating: "x", count: 2_000))
+    #expect(tooLong.status == 413)
+    #expect(tooLong.bodyText.contains("longer than 1024 bytes, the most that a request with an idempotency key"))
     #expect(try stage.write("a", token: TestPolicyFolder.readToken).status == 403)
     #expect(stage.executions == 0)
     #expect(try stage.write("a").verdict == "201")

@@ -61,9 +61,11 @@ import Testing
 
   /// The text of a step for the client of `token`, with a separate folder.
   private static func step(
-    _ name: String, _ method: String, instance: [String: any Sendable] = [:], client: [String: any Sendable] = [:]
+    _ name: String, _ method: String, instance: [String: any Sendable] = [:], client: [String: any Sendable] = [:],
+    gateway: [String: any Sendable] = [:]
   ) throws -> Explanation.Step? {
     let folder = try TestPolicyFolder(instances: [("one", "http://127.0.0.1:1")], instance: instance)
+    try folder.writeSettings(changes: gateway)
     try folder.writeClients(app: client)
     let source = PolicyFolder(
       path: folder.path, stateFolder: folder.statePath, environment: ["TEST_KEY": TestPolicyFolder.key])
@@ -104,6 +106,15 @@ import Testing
       text?.hasSuffix(
         "reads; at most 8 requests in flight to the instance; the instance has no breaker; health check every 2.5 s")
         == true)
+  }
+
+  @Test func `says whether a write needs an idempotency key, and how long its body may then be`() throws {
+    let keys: [String: any Sendable] = ["idempotency": ["body_bytes_max": 1_024]]
+    let text = try Self.step("limit", "POST", gateway: keys)?.text
+    #expect(text?.contains("; an Idempotency-Key is optional; with one, the body has at most 1024 bytes; ") == true)
+    for other in [try Self.step("limit", "GET", gateway: keys), try Self.step("limit", "POST")] {
+      #expect(other?.text.contains("Idempotency") == false)
+    }
   }
 
   @Test func `shows maintenance, to reads too`() throws {

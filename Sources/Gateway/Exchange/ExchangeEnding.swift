@@ -35,7 +35,9 @@ extension Exchange {
   func reply(_ fault: Fault, _ connection: DownstreamConnection) {
     dropUpstream()
     note(fault)
-    write(LocalReply(fault, outcome: state.machine.outcome), connection)
+    var reply = LocalReply(fault, outcome: state.machine.outcome)
+    if fault == .bodyTooLarge, let limit = keyedBodyBytesMax { reply.message = .bodyTooLarge(withKey: limit) }
+    write(reply, connection)
   }
 
   private func write(_ reply: LocalReply, _ connection: DownstreamConnection) {

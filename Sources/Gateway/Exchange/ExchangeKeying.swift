@@ -148,6 +148,14 @@ extension Exchange {
     suspend()
   }
 
+  /// The limit of the body of a write with a key, if it is less than the route's.
+  var keyedBodyBytesMax: Int? {
+    guard let keyed = state.keyed, let admission = state.admission, keyed.bodyBytesMax < admission.bodyBytesMax else {
+      return nil
+    }
+    return keyed.bodyBytesMax
+  }
+
   private func outcomeOfResponse() -> KeyedOutcome {
     let status = response.parser.head.status
     // Core has not started: it was busy with the same accounts, or the request came too early.
@@ -195,6 +203,12 @@ extension JournalFullness {
     case .keysOfClient: "the client has too many idempotency keys: idempotency.keys_per_client_max"
     case .diskBytes: "the journal of idempotency keys is full: idempotency.disk_bytes_max"
     }
+  }
+}
+
+extension String {
+  static func bodyTooLarge(withKey bytesMax: Int) -> String {
+    "The request body is longer than \(bytesMax) bytes, the most that a request with an idempotency key may have."
   }
 }
 

@@ -8,8 +8,19 @@ extension Policy {
     let client = describe(clients.limits(of: Int(admission.clientIndex)), isWrite: admission.isWrite)
     let mayHaveBody = !routes.routes[Int(admission.routeIndex)].method.isRead
     let body = mayHaveBody ? ["body of at most \(admission.bodyBytesMax) bytes"] : []
+    let key = admission.isWrite ? describe(admission.keyRule) : []
     let times = describe(routes.routes[Int(admission.routeIndex)].times)
-    return (body + client + times + describe(instance)).joined(separator: "; ")
+    return (body + key + client + times + describe(instance)).joined(separator: "; ")
+  }
+
+  private func describe(_ rule: KeyRule) -> [String] {
+    guard let idempotency = settings.idempotency else { return [] }
+    switch rule {
+    case .required, .optional:
+      let body = "with one, the body has at most \(idempotency.bodyBytesMax) bytes"
+      return ["an Idempotency-Key is \(rule.rawValue); \(body)"]
+    case .off: return ["an Idempotency-Key is ignored"]
+    }
   }
 
   private func describe(_ times: RouteTimes?) -> [String] {
