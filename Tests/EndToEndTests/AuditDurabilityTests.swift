@@ -97,12 +97,9 @@ import Testing
     try KilledGateway.run(times: 100, seed: UInt64.random(in: 0...UInt64.max))
   }
 
-  @Test(.enabled(if: canMount, "needs unshare -rm and a tmpfs"))
+  @Test(.enabled(if: MountedDisk.isPossible, "needs unshare -rm and a tmpfs"))
   func `on a full disk writes are rejected and reads continue, until there is space again`() throws {
-    let stage = try Stage { folder in
-      let script = #"mount -t tmpfs -o size=128k tmpfs "$0" && exec "$@""#
-      return ["/usr/bin/unshare", "-rm", "/bin/sh", "-c", script, folder.statePath]
-    }
+    let stage = try Stage { folder in MountedDisk.command(at: folder.statePath, kibibytes: 128) }
     // Only the gateway sees this disk.
     let state = "/proc/\(stage.gateway.identifier)/root\(stage.folder.statePath)"
     #expect(try stage.write() == 200)
@@ -213,7 +210,4 @@ import Testing
     process.waitUntilExit()
     return (process.terminationStatus, String(decoding: data, as: UTF8.self))
   }
-
-  private static let canMount =
-    (try? output(of: ["/usr/bin/unshare", "-rm", "/bin/mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status) == 0
 }
