@@ -27,6 +27,13 @@ package struct InheritedKeys: Equatable, Sendable {
   }
 }
 
+extension InheritedKeys.Key {
+  init(_ write: KeyedWrite) {
+    self.init(
+      fingerprint: write.fingerprint, requestIDHigh: write.requestIDHigh, requestIDLow: write.requestIDLow)
+  }
+}
+
 extension InheritedKeys {
   private static let magic: UInt64 = 0x3152_4556_4f44_4e48  // "HNDOVER1" as bytes.
   private static let headerBytes = 20

@@ -39,18 +39,20 @@ package final class Journal: Sendable {
       faults: JournalFaults(), report: report)
   }
 
-  /// The same for a process that takes the place of another one, which still has requests in flight.
+  /// The same for a process that takes the place of another one, which still has requests in flight. It accepts no claims
+  /// before `takeOver`.
   ///
   /// - Parameters:
-  ///   - lock: a duplicate of the descriptor in the other process's `JournalHandover`.
-  ///   - inherited: its keys. Claims of them are in progress until the other process has written their outcome.
+  ///   - lock: a duplicate of the other process's `lockNumber`.
+  ///   - keys: called once the lock is known to be the folder's: the other process's keys in flight. Claims of them are in
+  ///     progress until it has written their outcome. Nil: it has ended.
   package convenience init(
-    _ settings: JournalSettings, lock: consuming FileDescriptor, inherited: InheritedKeys,
+    _ settings: JournalSettings, lock: consuming FileDescriptor, keys: () throws(JournalFault) -> InheritedKeys?,
     report: @escaping @Sendable (String) -> Void
   ) throws(JournalFault) {
+    let lock = try JournalLock(settings.folder, inherited: lock)
     try self.init(
-      settings, lock: try JournalLock(settings.folder, inherited: lock), inherited: inherited, clocks: JournalClocks(),
-      faults: JournalFaults(), report: report)
+      settings, lock: lock, inherited: try keys(), clocks: JournalClocks(), faults: JournalFaults(), report: report)
   }
 
   init(
@@ -63,6 +65,7 @@ package final class Journal: Sendable {
     table.scopes = replay.scopes
     table.inherited = replay.inherited?.keys ?? [:]
     table.hasParent = inherited != nil
+    table.isHandedOver = inherited != nil
     let writer: JournalWriter
     do throws(Errno) {
       writer = try JournalWriter(
@@ -74,7 +77,9 @@ package final class Journal: Sendable {
     folder = lock.folder
     keys = JournalKeys(table)
     self.clocks = clocks
-    let parent = inherited.map { JournalParent(writer: $0.writer, offsets: replay.parentOffsets) }
+    let parent = inherited.map { inherited in
+      JournalParent(writer: inherited.writer, keyCount: inherited.count, offsets: replay.parentOffsets)
+    }
     let worker = JournalWorker(
       keys: keys, writer: writer, parent: parent, ttlSeconds: settings.ttlSeconds, report: report)
     self.lock = lock
@@ -111,8 +116,9 @@ package final class Journal: Sendable {
     return keys.withLock { table in
       var state = state
       state.keys = table.keyCount
-      state.inFlight = table.inFlight.count
-      state.unknown = table.index.count(.unknown)
+      // While the process before this one runs, the index has its keys in flight as unknown.
+      state.inFlight = table.inFlight.count + table.inherited.count
+      state.unknown = max(0, table.index.count(.unknown) - table.inherited.count)
       state.diskBytes = table.diskBytes
       state.keysPercent = JournalWarnings.percent(table.keyCount, table.settings.keysMax)
       state.diskPercent = JournalWarnings.percent(table.diskBytes, table.settings.diskBytesMax)
@@ -202,44 +208,62 @@ package final class Journal: Sendable {
 
   // MARK: Upgrades
 
+  /// The descriptor of the folder's lock, for a newer process; nil if the journal is closed.
+  package var lockNumber: Int32? { lock.number }
+
+  /// Whether the process that handed over to this one is running. Until it has ended, this one cannot hand over.
+  package var hasPredecessor: Bool { keys.withLock { $0.hasParent } }
+
   /// Stops accepting claims of unseen keys, which a newer process takes from now on. Known keys still answer, outcomes are
-  /// still recorded, and operators' changes fail.
+  /// still recorded, and operators' changes fail. Every claim that was accepted before is on disk, or has failed.
   ///
-  /// - Returns: nil if the thread does not respond in time, the journal is closed or handed over, or the process before
-  ///   this one has not ended; nothing has changed then.
-  package func handOver(within seconds: Double = 5) -> JournalHandover? {
+  /// Call it again only after that process has ended, and `takeBack`.
+  ///
+  /// - Returns: the keys in flight; nil if the thread does not respond in time, the journal is closed, or the process before
+  ///   this one has not ended: nothing has changed then.
+  package func handOver(within seconds: Double = 5) -> InheritedKeys? {
     let reached = DispatchSemaphore(value: 0)
-    let isAccepted = keys.addWork { table in
-      guard !table.isClosed, !table.isHandedOver, !table.hasParent else { return false }
+    let before: Bool? = keys.addWork { table in
+      guard !table.isClosed, !table.hasParent else { return nil }
+      let before = table.isHandedOver
       table.isHandedOver = true
       table.work.commands.append(.barrier { reached.signal() })
-      return true
+      return before
     }
-    guard isAccepted else { return nil }
-    guard reached.wait(timeout: .now() + seconds) == .success, let lock = lock.duplicate() else {
-      keys.withLock { $0.isHandedOver = false }
+    guard let before else { return nil }
+    guard reached.wait(timeout: .now() + seconds) == .success else {
+      keys.withLock { $0.isHandedOver = before }
       return nil
     }
-    let inFlight = keys.withLock { table in table.inFlight.mapValues { InheritedKeys.Key($0.write) } }
-    return JournalHandover(lock: lock, keys: InheritedKeys(writer: writer, inFlight))
+    return InheritedKeys(
+      writer: writer, keys.withLock { table in table.inFlight.mapValues { InheritedKeys.Key($0.write) } })
   }
 
   /// Accepts claims again, after the newer process has ended without taking over.
   ///
-  /// - Returns: false if that process may have recorded keys: this one must not accept claims, and needs a restart.
+  /// - Returns: false if that process may have recorded keys: this one accepts no claims, but can hand over again.
   package func takeBack() -> Bool {
+    guard keys.withLock({ $0.isHandedOver }) else { return true }
     guard let names = try? folder.entries() else { return false }
     let segments = published.withLock { $0.segments }
     let known = Set(segments.map(\.keysName))
-    for name in names where name.hasSuffix(".keys") && !known.contains(name) {
-      guard let status = try? FileStatus(path: folder.path(of: name)), status.byteCount <= SegmentHeader.byteCount
-      else {
-        return false
-      }
+    for name in names where name.hasSuffix(".keys") && !known.contains(name) && !isWithoutForeignRecords(name) {
+      return false
     }
     keys.withLock { $0.isHandedOver = false }
     return true
   }
+
+  /// Whether a segment has no records, or is this process's, which may just have made it.
+  private func isWithoutForeignRecords(_ name: String) -> Bool {
+    guard let file = try? InputFile(path: folder.path(of: name)),
+      let start = try? file.read(SegmentHeader.byteCount + 1, at: 0)
+    else { return false }
+    return start.count <= SegmentHeader.byteCount || (try? SegmentHeader(start.span))?.writer == writer
+  }
+
+  /// Accepts claims: the process before this one, which has handed over, knows that this one serves.
+  package func takeOver() { keys.withLock { $0.isHandedOver = false } }
 
   /// The process that handed over to this one has ended: its keys without an outcome are unknown.
   package func predecessorEnded() {
@@ -363,17 +387,15 @@ final class JournalLock: Sendable {
       folder = try SharedFolder(path)
       lock = Mutex(try FolderLock(path, inherited: descriptor))
     } catch {
+      if error == .otherFolder {
+        throw .restartNeeded("the running gateway has its keys in another folder than \(path)")
+      }
       throw error == .wouldBlock ? .inUse(path) : .folder(path, error)
     }
   }
 
-  /// Nil if it is released, or this process has too many open files.
-  func duplicate() -> HandedLock? {
-    lock.withLock { lock in
-      guard let descriptor = try? lock?.duplicate() else { return nil }
-      return HandedLock(descriptor)
-    }
-  }
+  /// Nil if it is released.
+  var number: Int32? { lock.withLock { $0?.number } }
 
   func release() { lock.withLock { $0 = nil } }
 }

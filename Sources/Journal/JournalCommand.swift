@@ -12,7 +12,7 @@ package struct JournalKey: Sendable, Equatable {
   package let instance: String
   /// Empty if the record cannot be read.
   package let key: String
-  package let state: State
+  package internal(set) var state: State
   /// Of the response; nil if there is none, or none is known.
   package let status: Int?
   package let bodyBytes: Int

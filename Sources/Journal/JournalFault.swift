@@ -8,6 +8,10 @@ package enum JournalFault: Error, Equatable, CustomStringConvertible {
   case file(String, Errno)
   case damaged(String, offset: Int, String)
   case version(String, UInt32)
+  /// What an upgrade cannot change.
+  case restartNeeded(String)
+  /// What the older process passed is not a list of keys.
+  case keysUnreadable
 
   package var description: String {
     switch self {
@@ -21,6 +25,10 @@ package enum JournalFault: Error, Equatable, CustomStringConvertible {
         + Self.remedy(path)
     case .damaged(let path, let offset, let what):
       "idempotency: \(path) is damaged at byte \(offset): \(what). " + Self.remedy(path)
+    case .restartNeeded(let what):
+      "idempotency: \(what), and an upgrade cannot change that: restart the gateway, or undo the change in gateway.json"
+    case .keysUnreadable:
+      "idempotency: the older process did not pass its keys in flight in a form that this one can read: restart the gateway"
     }
   }
 

@@ -10,6 +10,8 @@ struct JournalList: Sendable {
   private struct Selection: Sendable {
     var inFlight: [JournalKey] = []
     var entries: [KeyIndex.Entry] = []
+    /// Of `entries`, those in flight in the process before this one.
+    var inherited: Set<KeyLocation> = []
     var isComplete = true
   }
 
@@ -25,8 +27,10 @@ struct JournalList: Sendable {
       let stored = segments.first { $0.id == entry.location.segment }.flatMap { segment in
         (try? reader.record(of: nil, in: segment, at: Int(entry.location.offset))).flatMap(\.self)
       }
-      return stored.map { JournalKey($0) }
-        ?? keys.withLock { table in JournalKey(unreadable: entry, table.scopes) }
+      guard let stored else { return keys.withLock { table in JournalKey(unreadable: entry, table.scopes) } }
+      var key = JournalKey(stored)
+      if selection.inherited.contains(entry.location) { key.state = .inFlight }
+      return key
     }
     return (selection.inFlight + onDisk, selection.isComplete)
   }
@@ -41,11 +45,17 @@ struct JournalList: Sendable {
     }
     var selection = Selection(inFlight: inFlight)
     let wanted = Set(states.compactMap(\.indexState))
+    let inherited = keys.withLock { table in
+      Set(table.inherited.keys.compactMap { table.index[table.index.name(of: $0)]?.location })
+    }
+    selection.inherited = inherited
     for shard in 0..<KeyIndex.shardCount where selection.entries.count + selection.inFlight.count <= limit {
       selection.entries += keys.withLock { table in
         var found: [KeyIndex.Entry] = []
         table.index.forEach(inShard: shard) { _, entry in
-          if wanted.contains(entry.state), scopes.contains(entry.scope) { found.append(entry) }
+          let isWanted =
+            inherited.contains(entry.location) ? states.contains(.inFlight) : wanted.contains(entry.state)
+          if isWanted, scopes.contains(entry.scope) { found.append(entry) }
         }
         return found
       }

@@ -47,11 +47,18 @@ extension JournalWorker {
     switch find(digest) {
     case .missing, .inherited(nil): return .missing
     case .inFlight(let key): return .found(JournalKey(key))
-    case .known(let entry), .inherited(let entry?):
-      var reader = RecordReader(writer.folder, writer.faults)
-      if let (_, stored) = record(of: digest, entry, &reader) { return .found(JournalKey(stored)) }
-      return .found(keys.withLock { table in JournalKey(unreadable: entry, table.scopes) })
+    case .known(let entry): return .found(read(digest, entry))
+    case .inherited(let entry?):
+      var key = read(digest, entry)
+      if key.state == .unknown { key.state = .inFlight }
+      return .found(key)
     }
+  }
+
+  private mutating func read(_ digest: Digest, _ entry: KeyIndex.Entry) -> JournalKey {
+    var reader = RecordReader(writer.folder, writer.faults)
+    if let (_, stored) = record(of: digest, entry, &reader) { return JournalKey(stored) }
+    return keys.withLock { table in JournalKey(unreadable: entry, table.scopes) }
   }
 
   // MARK: Resolve

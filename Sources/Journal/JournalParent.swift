@@ -4,8 +4,11 @@ import System
 /// The process that has handed over to this one, and still writes the outcomes of its requests.
 struct JournalParent: Sendable {
   let writer: UInt64
+  /// The number of its keys in flight at the handover.
+  let keyCount: Int
   /// How far its segments were read, by their stems.
   var offsets: [String: Int]
+  var hasReportedFault = false
 }
 
 /// What a record of the parent says about a key.
@@ -41,18 +44,26 @@ extension JournalWorker {
         try follow(stem, header)
       }
     } catch {
+      guard self.parent?.hasReportedFault == false else { return }
+      self.parent?.hasReportedFault = true
       report("\(error); the keys that were in flight before the upgrade stay claimed")
     }
   }
 
   /// The parent has ended: its keys without an outcome are unknown.
   mutating func endParent() {
+    guard let keyCount = parent?.keyCount else { return }
     followParent()
     parent = nil
-    keys.withLock { table in
+    let unknown = keys.withLock { table in
+      let unknown = table.inherited.keys.count { table.index[table.index.name(of: $0)] != nil }
       table.inherited = [:]
       table.hasParent = false
+      return unknown
     }
+    report(
+      "idempotency: the older process has ended; of its \(keyCount) keys in flight at the handover, "
+        + "\(keyCount - unknown) have an outcome, and that of \(unknown) is unknown")
   }
 
   private func parentSegments(_ parent: UInt64) throws(JournalFault) -> [(stem: String, header: SegmentHeader)] {

@@ -37,7 +37,7 @@ struct JournalTable: Sendable {
   /// Whether the thread has a segment to write to.
   var canWrite = true
   var isClosed = false
-  /// A newer process takes the claims.
+  /// Another process takes the claims: a newer one, or until `takeOver` the one before this one.
   var isHandedOver = false
   /// Whether the process that handed over to this one is running.
   var hasParent = false
@@ -64,7 +64,8 @@ struct JournalTable: Sendable {
       work.reads.append(JournalWork.Read(write: write, digest: digest, entry: entry, waiter: waiter))
       return .reading
     }
-    guard canWrite, !isHandedOver, work.hasCapacityForClaim, write.isStorable,
+    guard !isHandedOver else { return .unavailable(.handedOver) }
+    guard canWrite, work.hasCapacityForClaim, write.isStorable,
       let scope = scopes.number(client: write.client, instance: write.instance)
     else { return .unavailable(.cannotWrite) }
     guard keyCount < settings.keysMax else { return .unavailable(.keys) }

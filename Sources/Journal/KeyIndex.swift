@@ -1,7 +1,7 @@
 import Digests
 
 /// Where a key's record is: a segment of this process's table, and the offset in it.
-struct KeyLocation: Equatable, Sendable {
+struct KeyLocation: Hashable, Sendable {
   var segment: UInt32
   var offset: UInt32
 }

@@ -71,6 +71,8 @@ package enum ClaimResult: Sendable {
 package enum JournalFullness: String, Sendable, CaseIterable {
   /// The disk has failed, or the thread is behind.
   case cannotWrite
+  /// Another process takes the claims.
+  case handedOver
   /// `keys_max`, `keys_per_client_max` or `disk_bytes_max` is reached.
   case keys, keysOfClient, diskBytes
 }

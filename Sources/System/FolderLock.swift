@@ -5,6 +5,9 @@ import Glibc
 package struct FolderLock: ~Copyable {
   private let folder: FileDescriptor
 
+  /// To be passed to another process, which then has the same lock. It ends with the last descriptor.
+  package var number: Int32 { folder.number }
+
   /// Waits at most `milliseconds` for another holder, then fails with `Errno.wouldBlock`.
   package init(_ path: String, waitingMilliseconds milliseconds: Int) throws(Errno) {
     let number = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -16,24 +19,17 @@ package struct FolderLock: ~Copyable {
 
   /// Takes over the lock of another process, which has passed a duplicate of its descriptor.
   ///
-  /// - Throws: `Errno.wouldBlock` if the descriptor does not have the lock, or is not of the folder.
+  /// - Throws: `Errno.otherFolder` if the descriptor is not of the folder, `Errno.wouldBlock` if it does not have the lock.
   package init(_ path: String, inherited descriptor: consuming FileDescriptor) throws(Errno) {
     let number = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard number >= 0 else { throw .last }
     let opened = FileDescriptor(owning: number)
     guard let expected = DescriptorIdentity(of: opened.number),
       DescriptorIdentity(of: descriptor.number) == expected
-    else { throw .wouldBlock }
+    else { throw .otherFolder }
     // The lock belongs to what both processes have open, so that this succeeds while either has it.
     try Self.lock(descriptor.number, until: 0)
     folder = descriptor
-  }
-
-  /// Another descriptor of the same lock, which ends with the last one.
-  package func duplicate() throws(Errno) -> FileDescriptor {
-    let number = fcntl(folder.number, F_DUPFD_CLOEXEC, 0)
-    guard number >= 0 else { throw .last }
-    return FileDescriptor(owning: number)
   }
 
   private static func lock(_ number: Int32, until deadline: Int64) throws(Errno) {
@@ -43,4 +39,9 @@ package struct FolderLock: ~Copyable {
       usleep(20_000)
     }
   }
+}
+
+extension Errno {
+  /// The descriptor is of another folder than the path.
+  package static let otherFolder = Errno(EXDEV)
 }

@@ -24,6 +24,10 @@ package final class InputFile: Sendable {
     return try file.read(count)
   }
 
+  package convenience init(_ descriptor: consuming FileDescriptor) {
+    self.init(number: descriptor.number, owned: descriptor)
+  }
+
   private init(number: Int32, owned: consuming FileDescriptor?) {
     self.number = number
     self.owned = owned

@@ -81,12 +81,19 @@ package struct ServiceEnvironment: Sendable {
         throw fault(Successor.variable, "names descriptor \(number), which is not open; unset it")
       }
     }
-    let sockets = zip(numbers, names.dropLast()).map { number, name in
+    var passed = zip(numbers, names).map { number, name in
       InheritedSocket(FileDescriptor(owning: number), name: name)
     }
+    let pipe = passed.removeLast()
+    guard let lock = passed.first(where: { $0.name == Successor.lockName }) else {
+      return Handover(sockets: InheritedSockets(passed), journal: nil, pipe: pipe)
+    }
+    guard let keys = passed.first(where: { $0.name == Successor.keysName }) else {
+      throw fault(Successor.variable, "names \(Successor.lockName) without \(Successor.keysName); unset it")
+    }
+    passed.removeAll { $0 === lock || $0 === keys }
     return Handover(
-      sockets: InheritedSockets(sockets),
-      pipe: InheritedSocket(FileDescriptor(owning: numbers.upperBound - 1), name: Successor.pipeName))
+      sockets: InheritedSockets(passed), journal: InheritedJournal(lock: lock, keys: keys, pipe: pipe), pipe: pipe)
   }
 
   /// The variables of the service manager that also apply to a successor of this process.
@@ -125,19 +132,20 @@ package struct ServiceEnvironment: Sendable {
 /// What a process takes over from an older one of the same program.
 package struct Handover: Sendable {
   package let sockets: InheritedSockets
+  /// Nil: the older process has no journal of idempotency keys.
+  package let journal: InheritedJournal?
   private let pipe: InheritedSocket
 
-  init(sockets: InheritedSockets, pipe: InheritedSocket) {
+  init(sockets: InheritedSockets, journal: InheritedJournal?, pipe: InheritedSocket) {
     self.sockets = sockets
+    self.journal = journal
     self.pipe = pipe
   }
 
   /// Tells the older process that this one serves. Call it once.
   package func confirm() {
-    let pipe = pipe.take()
-    var byte: UInt8 = 1
-    // If the older process has ended, nothing waits for this byte.
-    unsafe _ = write(pipe.number, &byte, 1)
+    Successor.Message.serves.send(to: pipe.number)
+    _ = pipe.take()
   }
 }
 

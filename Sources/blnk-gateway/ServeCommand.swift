@@ -106,7 +106,7 @@ extension Command {
     let (policy, faults) = try reloader.initialPolicy()
     do throws(StartFault) {
       let server = try Server(
-        policy, faults: faults, stateFolder: stateFolder, inheriting: service.sockets
+        policy, faults: faults, stateFolder: stateFolder, inheriting: service.sockets, handover: service.handover
       ) { line in Console.log(line) }
       for address in server.addresses { Console.log("listening on \(address)") }
       if let address = server.adminAddress { Console.log("admin endpoint on \(address)") }

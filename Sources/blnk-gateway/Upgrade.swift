@@ -18,15 +18,21 @@ struct Upgrade {
   func replace(_ server: Server, _ service: ServiceManager) -> Bool {
     guard getpid() != 1 else { return fail("this is process 1, whose end ends its container; replace the container") }
     guard let program else { return fail("the program was not found in $PATH at the start; restart it by its path") }
+    guard !server.hasPredecessor else {
+      return fail(
+        "the process before this one still drains, with idempotency keys in flight; try again when it has ended")
+    }
     let variables = service.variablesForSuccessor
     do throws(Errno) {
       let successor = try Successor(
         program: program, arguments: Array(CommandLineArguments.all.dropFirst()),
         environment: ProcessInfo.processInfo.environment.merging(variables) { $1 },
-        sockets: server.socketsForSuccessor)
+        sockets: server.socketsForSuccessor, journalLock: server.journalLockForSuccessor)
       let process = successor.identifier
       log("upgrade: started \(program) as process \(process)")
-      switch successor.waitUntilReady(milliseconds: Self.startMillisecondsMax) {
+      let outcome = successor.waitUntilReady(milliseconds: Self.startMillisecondsMax) { server.handOverKeys() }
+      if outcome != .ready { server.takeKeysBack() }
+      switch outcome {
       case .ready:
         log("upgrade: process \(process) serves")
         service.notifyReplaced(by: process)
@@ -34,6 +40,8 @@ struct Upgrade {
       case .exited(let code):
         return fail("process \(process) did not start (exit code \(code)); see its messages above")
       case .signaled(let number): return fail("process \(process) was ended by signal \(number)")
+      case .keysNotHandedOver:
+        return fail("the journal of idempotency keys does not respond, or process \(process) did not take it")
       case .late: return fail("process \(process) did not serve within \(Self.startMillisecondsMax / 1_000) s")
       }
     } catch {

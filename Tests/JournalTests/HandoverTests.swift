@@ -22,27 +22,35 @@ import Testing
     return parent
   }
 
-  private func openChild(_ folder: JournalFolder, _ handover: JournalHandover) throws -> RunningJournal {
-    let bytes = handover.keys.bytes
+  private func lock(_ parent: RunningJournal) throws -> FileDescriptor {
+    FileDescriptor(owning: dup(try #require(parent.journal.lockNumber)))
+  }
+
+  private func openChild(
+    _ folder: JournalFolder, of parent: RunningJournal, _ keys: InheritedKeys?, takesOver: Bool = true
+  ) throws -> RunningJournal {
+    let passed = try #require(keys)
+    let bytes = passed.bytes
     let read = InheritedKeys(bytes.span)
     let keys = try #require(read)
-    #expect(keys == handover.keys)
-    let descriptor = FileDescriptor(owning: dup(handover.lock.number))
-    return try folder.open(JournalLock(folder.settings.folder, inherited: descriptor), keys)
+    #expect(keys == passed)
+    let child = try folder.open(JournalLock(folder.settings.folder, inherited: lock(parent)), keys)
+    if takesOver { child.journal.takeOver() }
+    return child
   }
 
   @Test func `the child takes all claims, and learns the outcomes of the parent's requests`() throws {
     let folder = try JournalFolder()
     let parent = try openParent(folder)
-    var passed = parent.journal.handOver()
-    let handover = try #require(passed).keys
-    #expect(handover.count == 4)
-    #expect(parent.journal.handOver() == nil)
+    let passed = parent.journal.handOver()
+    #expect(passed?.count == 4)
     // Between the two.
     #expect(parent.record(.notSent, flying[3]) == .durable)
-    let child = try openChild(folder, try #require(passed))
-    passed = nil
-    #expect(parent.claim(unseen) == .unavailable(.cannotWrite))
+    let child = try openChild(folder, of: parent, passed, takesOver: false)
+    for journal in [parent, child] { #expect(journal.claim(unseen) == .unavailable(.handedOver)) }
+    #expect(child.forget(stored) == .failed)
+    child.journal.takeOver()
+    #expect(parent.claim(unseen) == .unavailable(.handedOver))
     #expect(parent.claim(again(stored)) == .created("x"))
     #expect(child.claim(again(stored)) == .created("x"))
     #expect(child.claim(unseen) == .durable)
@@ -61,11 +69,20 @@ import Testing
     #expect(child.claim(again(flying[0])) == .created("late", id: 10))
     #expect(child.claim(again(flying[1])) == .durable)
     #expect(child.claim(again(flying[2])) == .inProgress)
+    #expect(child.journal.state.inFlight == 3 && child.journal.state.unknown == 0)
+    #expect(child.list(states: [.inFlight])?.keys.map(\.key).sorted() == ["flying 1", "flying 2", "flying 3"])
+    #expect(child.list(states: [.unknown])?.keys.isEmpty == true)
+    guard case .found(let shown) = child.show(flying[2]), shown.state == .inFlight else {
+      Issue.record("the key is not shown as in flight")
+      return
+    }
+    #expect(child.journal.hasPredecessor && child.journal.handOver() == nil)
     parent.stop()
     child.journal.predecessorEnded()
     child.settle()
     #expect(child.claim(again(flying[2])) == .unknown(12))
-    #expect(child.journal.state.keys == 6)
+    #expect(child.journal.state.keys == 6 && child.journal.state.unknown == 1 && !child.journal.hasPredecessor)
+    #expect(folder.reports.texts.last?.contains("of its 4 keys in flight at the handover, 3 have an outcome") == true)
     child.stop()
     let third = try folder.open()
     #expect(third.claim(again(flying[0])) == .created("late", id: 10))
@@ -77,10 +94,7 @@ import Testing
   @Test func `the lock is held until both have ended`() throws {
     let folder = try JournalFolder()
     let parent = try openParent(folder)
-    let child = try {
-      let handover = try #require(parent.journal.handOver())
-      return try openChild(folder, handover)
-    }()
+    let child = try openChild(folder, of: parent, parent.journal.handOver())
     #expect(throws: JournalFault.inUse(folder.settings.folder)) { _ = try folder.open() }
     parent.close()
     #expect(throws: JournalFault.inUse(folder.settings.folder)) { _ = try folder.open() }
@@ -91,7 +105,7 @@ import Testing
   @Test func `the child follows the parent into a new segment`() throws {
     let folder = try JournalFolder()
     let parent = try openParent(folder)
-    let child = try openChild(folder, try #require(parent.journal.handOver()))
+    let child = try openChild(folder, of: parent, parent.journal.handOver())
     folder.clocks.advance(seconds: 3_700)
     #expect(parent.record(.created("next hour"), flying[0]) == .durable)
     #expect(try folder.names(".keys").count == 3)
@@ -120,7 +134,7 @@ import Testing
     let parent = try openParent(folder)
     let handover = try #require(parent.journal.handOver())
     // As if it had been accepted just before.
-    var keys = handover.keys.bytes
+    var keys = handover.bytes
     let late = KeyedWrite(key: "late", id: 50)
     keys.append(late.digest)
     keys.append(late.fingerprint)
@@ -132,8 +146,8 @@ import Testing
     keys.set(littleEndian: crc.value, at: 8)
     let read = InheritedKeys(keys.span)
     let inherited = try #require(read)
-    let descriptor = FileDescriptor(owning: dup(handover.lock.number))
-    let child = try folder.open(JournalLock(folder.settings.folder, inherited: descriptor), inherited)
+    let child = try folder.open(JournalLock(folder.settings.folder, inherited: lock(parent)), inherited)
+    child.journal.takeOver()
     #expect(child.claim(again(late)) == .inProgress)
     parent.stop()
     child.journal.predecessorEnded()
@@ -144,21 +158,32 @@ import Testing
   @Test func `the parent takes the claims back only if the child recorded nothing`() throws {
     let folder = try JournalFolder()
     let parent = try openParent(folder)
-    let first = try openChild(folder, try #require(parent.journal.handOver()))
+    let first = try openChild(folder, of: parent, parent.journal.handOver())
     first.stop()
+    // The parent continues in a new segment.
+    folder.clocks.advance(seconds: 3_700)
+    #expect(parent.record(.created("next hour"), flying[0]) == .durable)
     #expect(parent.journal.takeBack())
     #expect(parent.claim(KeyedWrite(key: "parent")) == .durable)
-    let second = try openChild(folder, try #require(parent.journal.handOver()))
+    let second = try openChild(folder, of: parent, parent.journal.handOver())
     #expect(second.claim(unseen) == .durable)
     second.stop()
+    let other = KeyedWrite(key: "other")
     #expect(!parent.journal.takeBack())
-    #expect(parent.claim(KeyedWrite(key: "other")) == .unavailable(.cannotWrite))
+    #expect(parent.claim(other) == .unavailable(.handedOver))
+    // Another process can take over from both.
+    let third = try openChild(folder, of: parent, parent.journal.handOver())
+    #expect(third.claim(again(unseen)) == .unknown(1))
+    #expect(third.claim(again(flying[1])) == .inProgress)
+    #expect(third.claim(again(flying[0])) == .created("next hour", id: 10))
+    #expect(third.claim(other) == .durable)
+    #expect(parent.claim(other) == .unavailable(.handedOver))
   }
 
   @Test func `operators change nothing in the parent, and in the child no key in flight there`() throws {
     let folder = try JournalFolder()
     let parent = try openParent(folder)
-    let child = try openChild(folder, try #require(parent.journal.handOver()))
+    let child = try openChild(folder, of: parent, parent.journal.handOver())
     #expect(child.forget(flying[0]) == .inFlight)
     #expect(child.resolve(flying[0], .notDone) == .inFlight)
     #expect(child.forget(instance: "instance") == .inFlight)
@@ -188,10 +213,9 @@ import Testing
     let other = try JournalFolder()
     let parent = try other.open()
     try folder.open().close()
-    let handover = try #require(parent.journal.handOver())
-    let number = dup(handover.lock.number)
-    #expect(throws: JournalFault.inUse(folder.settings.folder)) {
-      _ = try JournalLock(folder.settings.folder, inherited: FileDescriptor(owning: number))
+    let fault = #expect(throws: JournalFault.self) {
+      _ = try JournalLock(folder.settings.folder, inherited: lock(parent))
     }
+    #expect("\(try #require(fault))".contains("has its keys in another folder than \(folder.settings.folder)"))
   }
 }

@@ -199,6 +199,7 @@ extension JournalFullness {
   fileprivate var text: String {
     switch self {
     case .cannotWrite: "the journal of idempotency keys cannot be written"
+    case .handedOver: "during an upgrade, another process takes new idempotency keys"
     case .keys: "the journal of idempotency keys is full: idempotency.keys_max"
     case .keysOfClient: "the client has too many idempotency keys: idempotency.keys_per_client_max"
     case .diskBytes: "the journal of idempotency keys is full: idempotency.disk_bytes_max"

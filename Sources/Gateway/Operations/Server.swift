@@ -46,10 +46,11 @@ package final class Server: Sendable {
   ///   - faults: the faults of individual files and instances, for `/status`.
   ///   - stateFolder: keeps the keys in use for the next start; nil: they are not kept.
   ///   - inherited: listening sockets that replace those of the addresses that they are bound to.
+  ///   - handover: of the process that this one replaces; nil: there is none.
   ///   - report: receives single lines for the operator, on any thread.
   package init(
     _ policy: Policy, faults: [String] = [], stateFolder: String? = nil,
-    inheriting inherited: InheritedSockets = InheritedSockets(),
+    inheriting inherited: InheritedSockets = InheritedSockets(), handover: Handover? = nil,
     report write: @escaping @Sendable (String) -> Void
   ) throws(StartFault) {
     startLibcurl()
@@ -66,7 +67,7 @@ package final class Server: Sendable {
     addresses = zip(listeners, policy.settings.listeners).map { ListenAddress($0.localAddress, asked: $1.address) }
     let log = try Self.openLog(policy.settings.accessLog, report)
     let audit = try AuditLog(policy.settings, report)
-    let journal = try Journal(policy.settings, report)
+    let journal = try Journal(policy.settings, handover, report)
     let workers = try Self.makeWorkers(loops)
     let grants = GrantRegistry(
       announce: { change in for worker in workers { worker.post(.revocations(change)) } },
@@ -209,10 +210,33 @@ package final class Server: Sendable {
     return proxies + admins
   }
 
+  /// The descriptor of the lock of the journal of idempotency keys, for a successor; nil: there is no journal.
+  package var journalLockForSuccessor: Int32? { journal?.lockNumber }
+
+  /// Whether the process that has handed over its journal to this one is running. Until it has ended, this one cannot.
+  package var hasPredecessor: Bool { journal?.hasPredecessor ?? false }
+
+  /// Leaves new idempotency keys to a successor, which gets these bytes: the keys in flight. Nil: the journal cannot be
+  /// handed over.
+  package func handOverKeys() -> [UInt8]? {
+    guard let keys = journal?.handOver() else { return nil }
+    reporter.report("upgrade: handed over the journal of idempotency keys, with \(keys.count) keys in flight")
+    return keys.bytes
+  }
+
+  /// Takes idempotency keys again, after a successor has ended instead of serving.
+  package func takeKeysBack() {
+    guard let journal, !journal.takeBack() else { return }
+    reporter.report(
+      "idempotency: the process that did not take over may have used new keys: this one rejects writes with a new key "
+        + "with 503 until the gateway is upgraded or restarted")
+  }
+
   /// The older process has left its sockets to this one.
   package func takeOver() {
     for listener in listeners { listener.takeOver() }
     adminListener?.takeOver()
+    journal?.takeOver()
     grants.tookOver(now: UnixSeconds.now.rawValue)
   }
 
