@@ -122,7 +122,9 @@ package struct Successor: ~Copyable {
     while true {
       guard Self.wait(for: POLLIN, of: pipe.number, until: end) else { return kill(.late) }
       var byte: UInt8 = 0
-      guard unsafe read(pipe.number, &byte, 1) == 1 else { return reap() }
+      guard unsafe read(pipe.number, &byte, 1) == 1 else {
+        return waitForExit(until: end)
+      }
       switch Message(rawValue: byte) {
       case .serves where !mustHandOver:
         // Stays open as long as this process runs.
@@ -160,15 +162,27 @@ package struct Successor: ~Copyable {
     }
   }
 
+  /// It has closed its pipe, as it does when it ends.
+  private func waitForExit(until end: Int64) -> Outcome {
+    while SystemClock.milliseconds < end {
+      if let outcome = reap(WNOHANG) { return outcome }
+      sleep(milliseconds: 10)
+    }
+    return kill(.late)
+  }
+
   private func kill(_ outcome: Outcome) -> Outcome {
     Glibc.kill(identifier, SIGKILL)
     _ = reap()
     return outcome
   }
 
-  private func reap() -> Outcome {
+  /// Nil if it has not ended.
+  private func reap(_ options: Int32 = 0) -> Outcome? {
     var status: Int32 = 0
-    while unsafe waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+    var result: Int32
+    repeat { result = unsafe waitpid(identifier, &status, options) } while result < 0 && errno == EINTR
+    guard result != 0 else { return nil }
     let signal = status & 0x7f
     return signal == 0 ? .exited(code: status >> 8 & 0xff) : .signaled(signal)
   }

@@ -24,7 +24,7 @@ final class KeyedStage {
   init(
     loops: Int = 1, idempotency: [String: any Sendable] = [:], settings: [String: any Sendable] = [:],
     instance: [String: any Sendable] = [:], routes: [String: any Sendable]? = nil, isAudited: Bool = true,
-    wrapper: (TestPolicyFolder) -> [String] = { _ in [] }
+    program: String? = nil, wrapper: (TestPolicyFolder) -> [String] = { _ in [] }
   ) throws {
     let answer = Answer { _ in .bytes(ScriptedUpstream.json(Self.created, status: "201 Created")) }
     self.answer = answer
@@ -34,7 +34,7 @@ final class KeyedStage {
       instances: [("one", "http://127.0.0.1:\(core.port)"), ("two", "http://127.0.0.1:\(core.port)")], loops: loops,
       instance: instance,
       gateway: ["idempotency": idempotency].merging(audit) { $1 }.merging(settings) { $1 }, routes: routes)
-    gateway = try GatewayProcess(folder, wrapper: wrapper(folder))
+    gateway = try GatewayProcess(folder, wrapper: wrapper(folder), program: program)
   }
 
   func answers(_ script: @escaping @Sendable (ScriptedUpstream.Request) -> ScriptedUpstream.Answer) {

@@ -30,15 +30,16 @@ package final class GatewayProcess: Sendable {
   /// - Parameters:
   ///   - environment: added to the environment of the tests.
   ///   - wrapper: a command that executes the program, with its arguments.
+  ///   - program: the path to start it by, and at an upgrade; nil: that of this build.
   ///   - arguments: further arguments of the program.
   ///   - whenRun: called when the command runs, for a wrapper that waits for something.
   package init(
     _ folder: TestPolicyFolder, environment: [String: String] = [:], wrapper: [String] = [],
-    arguments: [String] = [], whenRun: () throws -> Void = {}
+    program: String? = nil, arguments: [String] = [], whenRun: () throws -> Void = {}
   ) throws {
     let fixtures = try Fixtures.ofTest()
     let command =
-      wrapper + [try BuiltProgram.path(), "serve", "--policies", folder.path, "--state", folder.statePath]
+      wrapper + [try program ?? BuiltProgram.path(), "serve", "--policies", folder.path, "--state", folder.statePath]
       + arguments
     process.executableURL = URL(fileURLWithPath: command[0])
     process.arguments = Array(command.dropFirst())
