@@ -62,8 +62,8 @@ extension JournalWorker {
       return unknown
     }
     report(
-      "idempotency: the older process has ended; of its \(keyCount) keys in flight at the handover, "
-        + "\(keyCount - unknown) have an outcome, and that of \(unknown) is unknown")
+      "idempotency: the older process has ended; of its keys in flight at the handover, \(keyCount - unknown) have an "
+        + "outcome and \(unknown) are unknown")
   }
 
   private func parentSegments(_ parent: UInt64) throws(JournalFault) -> [(stem: String, header: SegmentHeader)] {

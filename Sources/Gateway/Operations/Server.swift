@@ -220,7 +220,7 @@ package final class Server: Sendable {
   /// handed over.
   package func handOverKeys() -> [UInt8]? {
     guard let keys = journal?.handOver() else { return nil }
-    reporter.report("upgrade: handed over the journal of idempotency keys, with \(keys.count) keys in flight")
+    reporter.report("upgrade: handed over the journal of idempotency keys; keys in flight: \(keys.count)")
     return keys.bytes
   }
 
