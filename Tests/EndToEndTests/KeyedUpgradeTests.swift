@@ -80,6 +80,28 @@ import Testing
     #expect(try stage.write("after").verdict == "201" && stage.stage.executions == 3)
   }
 
+  @Test(arguments: 0..<4)
+  func `a process that is killed while it hands over leaves one that serves`(run: Int) throws {
+    let stage = try UpgradeStage()
+    defer { stage.end() }
+    #expect(try stage.write("done").verdict == "201")
+    let (_, old) = (try stage.startFlying(), stage.current)
+    kill(old, SIGUSR2)
+    // Somewhere between its list of keys and its drain.
+    #expect(stage.says("handed over the journal"))
+    kill(old, SIGKILL)
+    #expect(stage.stage.gateway.waitUntilSaid("listening on 127.0.0.1:", times: 2))
+    let isKnown = try eventually { try stage.write("new").verdict == "201" }
+    #expect(isKnown)
+    var verdict = ""
+    let isUnknown = try eventually {
+      verdict = try stage.write("flying").verdict
+      return verdict != "409 GATEWAY_IDEMPOTENCY_IN_PROGRESS"
+    }
+    #expect(isUnknown && verdict == "409 GATEWAY_OUTCOME_UNKNOWN", "\(verdict)")
+    #expect(try stage.write("done").verdict == "201 replayed" && stage.stage.executions == 3)
+  }
+
   // MARK: Failed upgrades
 
   @Test func `after a failed upgrade the process takes new keys again`() throws {
@@ -168,6 +190,15 @@ import Testing
     #expect(fault?.output.contains(message) == true, "\(fault?.output ?? "")")
   }
 
+  @Test func `a process that gets a lock without keys does not start`() throws {
+    let stage = try KeyedStage()
+    stage.gateway.stop()
+    let fault = #expect(throws: GatewayProcess.NotStarted.self) {
+      try Self.start(stage, keys: "", names: "journal-lock:other:ready")
+    }
+    #expect(fault?.output.contains("names journal-lock without journal-keys") == true, "\(fault?.output ?? "")")
+  }
+
   @Test func `a process that gets the lock of a folder that another one uses does not start`() throws {
     let stage = try KeyedStage()
     #expect(try stage.write("a").verdict == "201")
@@ -191,11 +222,13 @@ import Testing
 
   /// Starts a gateway as an older one does, whose list of keys is what printf(1) makes of `keys`.
   @discardableResult
-  private static func start(_ stage: KeyedStage, keys: String) throws -> GatewayProcess {
+  private static func start(
+    _ stage: KeyedStage, keys: String, names: String = "journal-lock:journal-keys:ready"
+  ) throws -> GatewayProcess {
     let script =
       "exec 3<\(stage.folder.statePath)/idempotency 4< <(printf '\(keys)') 5>/dev/null; exec \"$@\""
     return try GatewayProcess(
-      stage.folder, environment: ["BLNK_GATEWAY_HANDOVER": "journal-lock:journal-keys:ready"],
+      stage.folder, environment: ["BLNK_GATEWAY_HANDOVER": names],
       wrapper: ["/bin/bash", "-c", script, "bash"])
   }
 
@@ -252,7 +285,7 @@ import Testing
   }
 }
 
-/// A gateway with a journal that is started by a path of its own, and its successors.
+/// A gateway with a journal that is started by a separate path, and its successors.
 private final class UpgradeStage {
   let root: TemporaryFolder
   let stage: KeyedStage

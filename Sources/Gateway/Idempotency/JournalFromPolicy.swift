@@ -30,7 +30,7 @@ extension Journal {
         }, report: report)
       guard isRunning else {
         report(
-          "upgrade: the older process ended before it handed over its idempotency keys; this one goes on from its files"
+          "upgrade: the older process ended before it handed over its idempotency keys; this one continues from its files"
         )
         return
       }
