@@ -43,7 +43,9 @@ import Testing
     "printf '\\002' >&5; exec 5>&-; exec sleep 60",
   ])
   func `it is killed when its time is over`(script: String) throws {
+    let start = ContinuousClock.now
     #expect(try Self.outcome(of: script, milliseconds: 300) == .late)
+    #expect(ContinuousClock.now - start < .seconds(30))
   }
 
   @Test(
