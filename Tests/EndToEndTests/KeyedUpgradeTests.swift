@@ -280,7 +280,8 @@ import Testing
     #expect(stage.says("handed over the journal"))
     let refused = try stage.write("a")
     #expect(refused.verdict == "503 GATEWAY_JOURNAL_UNAVAILABLE" && refused["Retry-After"] == "1")
-    #expect(stage.says("did not serve within 60 s") || stage.says("did not serve within 60 s"))
+    let isLate = (0..<3).contains { _ in stage.says("did not serve within 60 s") }
+    #expect(isLate)
     #expect(try stage.write("a").verdict == "201")
   }
 }
