@@ -21,7 +21,7 @@ package struct AuditIntent {
   package var via: [UInt8] = []
   /// The ids in the path, with keys such as `balance_id`.
   package var target: [(key: [UInt8], value: [UInt8])] = []
-  /// The ids in the body: `identity_id` and `ledger_id`.
+  /// The ids in the body: `identity_id`, `ledger_id`, and the `reference` of a transaction.
   package var named: [(key: [UInt8], value: [UInt8])] = []
   /// The body as received, without chunk framing; nil if it streams: the outcome then has it.
   package var body: AuditedBody?
@@ -105,7 +105,7 @@ extension ByteBuffer {
   }
 
   /// Appends a JSON member whose value is untrusted text: a token in it is masked.
-  fileprivate func append(_ opening: StaticString, masked text: Span<UInt8>) {
+  func append(_ opening: StaticString, masked text: Span<UInt8>) {
     let bytesMax = opening.utf8CodeUnitCount + ByteWriter.jsonBytesMax(text.count)
     write(atMost: bytesMax) { $0.append(opening, maskedJSON: text) }
   }

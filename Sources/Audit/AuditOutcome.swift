@@ -6,6 +6,8 @@ package struct AuditOutcome {
   package enum Kind: String, Sendable, CaseIterable {
     /// Core's response says that it executed the write (2xx).
     case done
+    /// Core's response says that it will execute the write later, or has not said that it did (2xx).
+    case accepted
     /// Core's response says that it did not (3xx or 4xx).
     case refused
     /// No byte of the write was sent to Core.
@@ -23,6 +25,8 @@ package struct AuditOutcome {
   package let code: String?
   /// The received part of a body that was streamed.
   package let body: AuditedBody?
+  /// Of an accepted transaction: its id in Core's response.
+  package var transactionID: [UInt8] = []
 
   package init(
     requestIDHigh: UInt64, requestIDLow: UInt64, kind: Kind, status: Int, code: String?, body: AuditedBody?
@@ -44,6 +48,7 @@ package struct AuditOutcome {
       members.append(decimal: status)
     }
     if let code { members.append(text: #","code":"\#(code)""#) }
+    members.append(#","transaction_id":""#, masked: transactionID.span)
     body?.write(to: members)
     members.move(to: &out)
   }

@@ -93,6 +93,66 @@ import Testing
     #expect(records.outcomes.first?["status"] as? Int == status)
   }
 
+  private static let write: [String: any Sendable] = ["POST": ["scope": "proxy:write", "operation": "write"]]
+  private static let queued = #"{"transaction_id":"txn_1","reference":"r","status":"QUEUED","meta_data":null}"#
+
+  static let accepted: [(path: String, status: String, body: String, word: String, id: String?)] = [
+    ("/transactions", "201 Created", queued, "accepted", "txn_1"),
+    ("/transactions", "201 Created", queued.replacing("QUEUED", with: "APPLIED"), "done", nil),
+    ("/transactions", "201 Created", "{}", "accepted", nil),
+    ("/transactions", "400 Bad Request", queued, "refused", nil),
+    ("/transactions", "500 Internal Server Error", queued, "unknown", nil),
+    ("/transactions/bulk", "201 Created", #"{"batch_id":"b","status":"applied"}"#, "done", nil),
+    ("/transactions/bulk", "202 Accepted", #"{"batch_id":"b","status":"processing"}"#, "accepted", nil),
+    ("/refund-transaction/txn_0", "201 Created", queued, "accepted", "txn_1"),
+    ("/balances", "201 Created", queued, "done", nil), ("/balances", "202 Accepted", "{}", "accepted", nil),
+  ]
+
+  @Test(arguments: accepted)
+  func `a write that Core only queues is accepted, not done`(
+    path: String, status: String, body: String, word: String, id: String?
+  ) throws {
+    // Read at once, and in several parts.
+    for padding in ["", String(repeating: " ", count: 60_000)] {
+      let answer = ScriptedUpstream.json(padding + body, status: status)
+      let core = try ScriptedUpstream { _ in .bytes(answer) }
+      let routes = [
+        "/proxy/transactions", "/proxy/transactions/bulk", "/proxy/refund-transaction/:id", "/proxy/balances",
+      ]
+      let gateway = try RunningGateway(
+        upstreams: [("a", core.port)], gateway: Self.settings,
+        routes: Dictionary(uniqueKeysWithValues: routes.map { ($0, Self.write) }))
+      for _ in 0..<2 { _ = try gateway.ask("POST", "/proxy\(path)?instance_id=a", body: #"{"reference":"r"}"#) }
+      gateway.stop()
+      let records = try AuditRecords(gateway.statePath)
+      #expect(try records.words() == [word, word])
+      #expect(records.outcomes.allSatisfy { $0["transaction_id"] as? String == id })
+      #expect(try AuditRecords.findings(gateway.statePath).isEmpty)
+    }
+  }
+
+  /// The bodies, and the reference that the log has: not that of a split payment, which Core never stores.
+  static let references: [(String, String?)] = [
+    (#"{"reference":"r1","sources":null,"destinations":[]}"#, "r1"), (#"{"REFERENCE":"a","reference":"r2"}"#, "r2"),
+    (#"{"reference":"r3","destinations":[{"identifier":"a","distribution":"left"}]}"#, nil),
+    (#"{"reference":"r4","Sources":[{}]}"#, nil), ("{\"reference\":\"r5\",\"\u{17F}ources\":[{}]}", nil),
+    (#"{"reference":1}"#, nil),
+  ]
+
+  @Test(arguments: references)
+  func `an intent has the reference of a single transaction`(body: String, reference: String?) throws {
+    let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(Self.queued, status: "201 Created")) }
+    let gateway = try RunningGateway(
+      upstreams: [("a", core.port)], gateway: Self.settings,
+      routes: ["/proxy/transactions": Self.write, "/proxy/balances": Self.write])
+    for path in ["transactions", "balances"] {
+      #expect(try gateway.ask("POST", "/proxy/\(path)?instance_id=a", body: body)?.status == 201)
+    }
+    gateway.stop()
+    let named = try AuditRecords(gateway.statePath).intents.map { ($0["named"] as? [String: String])?["reference"] }
+    #expect(named == [reference, nil])
+  }
+
   @Test func `a write to an unreachable Core is not_sent`() throws {
     // Nothing listens on port 1.
     let gateway = try RunningGateway(upstreams: [("a", 1)], gateway: Self.settings)

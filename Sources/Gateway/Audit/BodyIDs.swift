@@ -1,4 +1,4 @@
-/// The ids at the top level of a write's body, read as Core reads them.
+/// The ids and the reference at the top level of a write's body, read as Core reads them.
 ///
 /// Core uses Go's encoding/json with gin: only the first value of the body counts, keys are case-insensitive, the last
 /// of two equal keys counts, and null changes nothing. A body that Core rejects as invalid JSON has no ids. The body's
@@ -6,6 +6,9 @@
 struct BodyIDs: Equatable {
   private(set) var identityID: [UInt8]?
   private(set) var ledgerID: [UInt8]?
+  private(set) var reference: [UInt8]?
+  /// Whether it may be a split payment, of which Core stores the parts, under other references.
+  private(set) var hasParts = false
 
   /// Longer ids are not Core's, and are omitted.
   static let idBytesMax = 256
@@ -35,23 +38,40 @@ struct BodyIDs: Equatable {
       scan.skipWhitespace(body)
       let start = scan.offset
       guard scan.skipValue(body, depthMax: depthMax - 1) else { return nil }
-      if let property = property(of: key, body), body[start] == UInt8(ascii: "\"") {
-        ids[keyPath: property] = text(start + 1..<scan.offset - 1, body).flatMap { $0.count > idBytesMax ? nil : $0 }
-      }
+      ids.read(key, start..<scan.offset, body)
       scan.skipWhitespace(body)
       if scan.take(UInt8(ascii: "}"), body) { return ids }
       guard scan.take(UInt8(ascii: ","), body) else { return nil }
     }
   }
 
-  private static func property(
-    of key: Range<Int>, _ body: Span<UInt8>
-  ) -> WritableKeyPath<BodyIDs, [UInt8]?>? {
+  private mutating func read(_ key: Range<Int>, _ value: Range<Int>, _ body: Span<UInt8>) {
+    switch Self.name(key, body) {
+    case "identity_id": read(value, body, into: \.identityID)
+    case "ledger_id": read(value, body, into: \.ledgerID)
+    case "reference": read(value, body, into: \.reference)
+    // An empty array has two bytes, or more with whitespace, which counts as parts, too.
+    case "sources", "destinations":
+      hasParts = hasParts || body[value.lowerBound] != UInt8(ascii: "n") && value.count > 2
+    default: break
+    }
+  }
+
+  private mutating func read(
+    _ value: Range<Int>, _ body: Span<UInt8>, into property: WritableKeyPath<BodyIDs, [UInt8]?>
+  ) {
+    guard body[value.lowerBound] == UInt8(ascii: "\"") else { return }
+    let text = Self.text(value.lowerBound + 1..<value.upperBound - 1, body)
+    self[keyPath: property] = text.flatMap { $0.count > Self.idBytesMax ? nil : $0 }
+  }
+
+  /// The key as Go folds it: U+017F is an s.
+  private static func name(_ key: Range<Int>, _ body: Span<UInt8>) -> String? {
     // An escape takes up to six bytes per character.
-    guard key.count >= 9, key.count <= 6 * 11, let name = text(key, body) else { return nil }
+    guard key.count >= 7, key.count <= 6 * 12, let name = text(key, body) else { return nil }
     let lowered = name.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
-    if lowered.elementsEqual("identity_id".utf8) { return \.identityID }
-    return lowered.elementsEqual("ledger_id".utf8) ? \.ledgerID : nil
+    let folded = String(decoding: lowered, as: UTF8.self)
+    return lowered.contains(0xC5) ? String(folded.map { $0 == "\u{17F}" ? "s" : $0 }) : folded
   }
 
   /// The text between two quotes, unescaped.

@@ -151,6 +151,9 @@ extension Exchange {
     guard let audit = worker.audit else { return }
     let audited = AuditedWrite(state.keyed?.hasher ?? BodyHasher(input.parser.head.framing), port: audit)
     request.hash(with: audited.hasher)
+    if input.buffer.withBytes({ bytes in audited.expectsQueue(bytes.extracting(admission.corePath)) }) {
+      response.beginReading(for: audited)
+    }
     state.audited = audited
     plan.isAudited = true
   }

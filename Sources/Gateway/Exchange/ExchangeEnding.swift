@@ -164,6 +164,7 @@ extension Exchange {
     state.times.write(to: &record, now: now)
     worker.record(&record, &state, snapshot, access, of: connection)
     guard let audited = state.audited.take() else { return }
+    response.endReading()
     audited.record(
       state.id,
       AuditOutcome.Kind(responded: state.times.responseBegan > 0 ? record.status : nil, state.machine.outcome),

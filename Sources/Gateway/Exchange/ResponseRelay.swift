@@ -28,6 +28,8 @@ final class ResponseRelay {
   private var direct = 0..<0
   /// The body, if the journal keeps it.
   private var kept: KeptBody?
+  /// The write that reads the response, too; nil for almost all requests.
+  private var reading: AuditedWrite?
 
   /// - Parameter buffers: provides the storage while a response is in flight.
   init(buffers: BufferPool) {
@@ -40,6 +42,7 @@ final class ResponseRelay {
   /// Reads from Core. Keeps an incomplete head in the buffer; drops body bytes, which were sent.
   func receive(from upstream: UpstreamConnection, isRelaying: Bool) -> Transfer {
     if isRelaying {
+      readForAudit()
       if (body.remaining ?? 0) > Self.largeBytes { buffer.takeLargeStorage() }
       buffer.removeAll()
       offset = 0
@@ -130,6 +133,23 @@ final class ResponseRelay {
     offset = 0
     hasBytes = false
     parser.reset()
+  }
+
+  // MARK: Auditing
+
+  /// Lets a write read the response, until `endReading`.
+  func beginReading(for write: AuditedWrite) { reading = write }
+
+  /// Lets it read the last part.
+  func endReading() {
+    readForAudit()
+    reading = nil
+  }
+
+  @inline(never)
+  private func readForAudit() {
+    guard let reading else { return }
+    buffer.withBytes { bytes in reading.read(bytes, parser.head.framing, headCount: parser.head.byteCount) }
   }
 
   // MARK: Keeping
