@@ -121,7 +121,8 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "Digests", "Gateway", "LoopSupport", "Policies", "TestFolders", "TestSupport", "TestValues", "blnk-gateway",
+        "Digests", "Gateway", "LoopSupport", "Policies", "Reactor", "SandboxCore", "TestFolders", "TestSupport",
+        "TestValues", "blnk-gateway",
       ],
       swiftSettings: strict),
     tests(

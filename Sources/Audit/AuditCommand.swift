@@ -3,15 +3,26 @@ import Bytes
 /// The audit entry of an operator's command that the gateway has carried out.
 package struct AuditCommand {
   private let command: String
+  /// The write whose outcome it has found.
+  private var settled: (request: AuditRequestID, kind: AuditOutcome.Kind)?
   /// Names and values, written in this order.
   package var members: [(name: String, value: String)] = []
 
   /// - Parameter command: as on the command line: `idempotency resolve`.
   package init(_ command: String) { self.command = command }
 
+  /// An entry that settles a write: it has the id of its request, and its outcome.
+  package init(_ command: String, settling request: AuditRequestID, as kind: AuditOutcome.Kind) {
+    self.command = command
+    settled = (request, kind)
+  }
+
   func append(to out: inout [UInt8]) {
     let text = ByteBuffer(capacity: 1 << 10)
-    text.appendRequestID(.random(in: 1...UInt64.max), .random(in: 0...UInt64.max))
+    let request =
+      settled?.request ?? AuditRequestID(high: .random(in: 1...UInt64.max), low: .random(in: 0...UInt64.max))
+    text.appendRequestID(request.high, request.low)
+    if let settled { text.append(text: #","outcome":"\#(settled.kind.rawValue)""#) }
     for (name, value) in [("command", command)] + members {
       text.append(",\"")
       text.append(text: name)

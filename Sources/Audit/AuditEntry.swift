@@ -28,9 +28,9 @@ package struct AuditEntry: Sendable {
   package let reason: AuditReason?
   /// Of a `start`: whether a key was in use.
   package let isKeyed: Bool
-  /// Of an intent, an outcome or a grant: the request.
+  /// Of an intent, an outcome, a grant or a command: the request.
   package let request: AuditRequestID?
-  /// Of an outcome: its kind.
+  /// Of an outcome: its kind. Of a command that has settled a write: the write's outcome.
   package let outcome: AuditOutcome.Kind?
   package let hash: Digest
   /// The number of hashed bytes of the line; the hash also covers a closing brace.
@@ -94,6 +94,16 @@ package enum AuditReason: String, Sendable, CaseIterable {
 package struct AuditRequestID: Hashable, Sendable {
   let high: UInt64
   let low: UInt64
+
+  init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
+
+  /// - Parameter text: 32 hex digits; nil for other text.
+  package init?(_ text: String) {
+    let digits = text.utf8Span.span
+    var scan = LineScan()
+    guard digits.count == 32, let high = scan.hex(16, digits), let low = scan.hex(16, digits) else { return nil }
+    self.init(high: high, low: low)
+  }
 }
 
 extension AuditOutcome.Kind {

@@ -7,7 +7,7 @@ import SmallServer
 import Synchronization
 
 /// Serves the admin endpoint: `/livez`, `/readyz`, `/metrics`, `/status`, `/policy` and `/idempotency`; GET and HEAD, and
-/// POST for the last.
+/// POST for the last and for `/outcome`.
 final class AdminHandler: RequestHandler {
   /// Callers are probes, scrapers and operators: few, and without request bodies, except for forms that change keys.
   static let bounds = SmallServerBounds(
@@ -20,6 +20,7 @@ final class AdminHandler: RequestHandler {
   private let isLocalSocket: Bool
   private let hosts: AdminHosts
   private let journal: AdminJournal?
+  private let outcomes: AdminOutcomes?
   private var date = DateLine()
 
   init(_ state: GatewayState, _ settings: AdminSettings) {
@@ -27,11 +28,11 @@ final class AdminHandler: RequestHandler {
     isLocalSocket = if case .unix = settings.address { true } else { false }
     token = settings.token.map { SHA256.digest(of: $0.reveal().span) }
     hosts = AdminHosts(settings)
+    let audit = state.auditLog.map(CommandAudit.init)
     journal = state.journal.map { journal in
-      AdminJournal(journal: journal, audit: state.auditLog.map(CommandAudit.init)) {
-        state.policyInForce.generation.policy
-      }
+      AdminJournal(journal: journal, audit: audit) { state.policyInForce.generation.policy }
     }
+    outcomes = audit.map { AdminOutcomes($0, state.records) { state.policyInForce.generation } }
   }
 
   func respond(
@@ -45,7 +46,7 @@ final class AdminHandler: RequestHandler {
   }
 
   func bodyBytesMax(of head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Int? {
-    head.method == .post && AdminPath(bytes, head.path) == .idempotency ? FormBody.bytesMax : nil
+    head.method == .post && AdminPath(bytes, head.path)?.takesForms == true ? FormBody.bytesMax : nil
   }
 
   func reject(_ fault: SmallRequestFault, isHead: Bool, at seconds: Int64, to output: ByteBuffer) {
@@ -55,7 +56,7 @@ final class AdminHandler: RequestHandler {
       case .body(.tooLarge):
         .plain(
           413,
-          "The admin endpoint accepts no request body, except for a form of at most \(FormBody.bytesMax) bytes at /idempotency."
+          "The admin endpoint accepts no request body, except for a form of at most \(FormBody.bytesMax) bytes at /idempotency and /outcome."
         )
       case .body(.malformed(let fault)): .plain(400, "The request body is malformed: \(fault.text).")
       }
@@ -73,12 +74,14 @@ final class AdminHandler: RequestHandler {
     guard let path = AdminPath(bytes, head.path) else {
       return (
         .plain(
-          404, "Not found: the admin endpoint serves /livez, /readyz, /metrics, /status, /policy and /idempotency."),
+          404,
+          "Not found: the admin endpoint serves /livez, /readyz, /metrics, /status, /policy, /idempotency and /outcome."
+        ),
         nil
       )
     }
-    guard head.method == .get || head.method == .head || path == .idempotency && head.method == .post else {
-      let allow = path == .idempotency ? "GET, HEAD, POST" : "GET, HEAD"
+    guard path.isRead && (head.method == .get || head.method == .head) || path.takesForms && head.method == .post else {
+      let allow = !path.isRead ? "POST" : path.takesForms ? "GET, HEAD, POST" : "GET, HEAD"
       return (.plain(405, "Method not allowed: use one of \(allow).", field: ("Allow", allow)), nil)
     }
     guard !path.isGuarded || !request.isReserved else {
@@ -106,8 +109,22 @@ final class AdminHandler: RequestHandler {
       var report: [UInt8]? = PolicyReport(state).json
       return (.streamed("application/json"), { report.take() })
     case .idempotency: return idempotency(head, bytes, request)
+    case .outcome: return outcome(request)
     }
   }
+
+  private func outcome(_ request: SmallRequest) -> (content: AdminContent, parts: AdminParts?) {
+    guard let outcomes else {
+      return (.plain(404, "This gateway has no audit log: gateway.json has no \"audit_log\"."), nil)
+    }
+    return changesAreGuarded ? content(outcomes.answer(request.body)) : (Self.unguarded, nil)
+  }
+
+  /// A browser on this machine can send a form to a local address without a token.
+  private var changesAreGuarded: Bool { token != nil || isLocalSocket }
+
+  private static let unguarded = AdminContent.plain(
+    403, "Changes need an admin token, or an \"admin\" on a Unix socket.")
 
   private func idempotency(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest
@@ -119,14 +136,10 @@ final class AdminHandler: RequestHandler {
       let query = head.query.map { range in range.map { bytes[$0] } } ?? []
       return content(journal.list(query))
     }
-    // A browser on this machine can send a form to a local address without a token.
-    guard token != nil || isLocalSocket else {
-      return (.plain(403, "Changes need an admin token, or an \"admin\" on a Unix socket."), nil)
-    }
-    return content(journal.change(request.body))
+    return changesAreGuarded ? content(journal.change(request.body)) : (Self.unguarded, nil)
   }
 
-  private func content(_ answer: AdminJournal.Answer) -> (content: AdminContent, parts: AdminParts?) {
+  private func content(_ answer: AdminAnswer) -> (content: AdminContent, parts: AdminParts?) {
     switch answer {
     case .line(let status, let line): return (.plain(status, line), nil)
     case .json(let bytes):
@@ -173,6 +186,7 @@ enum AdminPath: String, CaseIterable {
   case status = "/status"
   case policy = "/policy"
   case idempotency = "/idempotency"
+  case outcome = "/outcome"
 
   init?(_ bytes: Span<UInt8>, _ path: Range<Int>) {
     // Return before allocating: most paths are those of requests to Core.
@@ -185,7 +199,13 @@ enum AdminPath: String, CaseIterable {
   var isGuarded: Bool {
     switch self {
     case .livez, .readyz: false
-    case .metrics, .status, .policy, .idempotency: true
+    case .metrics, .status, .policy, .idempotency, .outcome: true
     }
   }
+
+  /// Whether GET and HEAD are allowed.
+  fileprivate var isRead: Bool { self != .outcome }
+
+  /// Whether POST is allowed.
+  fileprivate var takesForms: Bool { self == .idempotency || self == .outcome }
 }

@@ -9,12 +9,6 @@ import System
 
 /// The journal's page of the admin endpoint, `/idempotency`: GET lists keys, POST resolves or forgets them.
 struct AdminJournal {
-  /// A response: JSON, or a line of text with its status.
-  enum Answer {
-    case json([UInt8])
-    case line(Int, String)
-  }
-
   let journal: Journal
   let audit: CommandAudit?
   /// The instances in force, for the longest time that a request may take.
@@ -25,7 +19,7 @@ struct AdminJournal {
   private static let keysUsual = 100
 
   /// - Parameter query: without its question mark.
-  func list(_ query: [UInt8]) -> Answer {
+  func list(_ query: [UInt8]) -> AdminAnswer {
     do throws(FormFault) {
       return list(try FormBody(query.span))
     } catch {
@@ -33,7 +27,7 @@ struct AdminJournal {
     }
   }
 
-  private func list(_ query: FormBody) -> Answer {
+  private func list(_ query: FormBody) -> AdminAnswer {
     if let key = query["key"] { return show(key, query) }
     let limit = query["limit"].map { Int($0) ?? 0 } ?? Self.keysUsual
     guard (1...Self.keysMax).contains(limit) else { return .line(400, "limit must be 1 to \(Self.keysMax).") }
@@ -56,7 +50,7 @@ struct AdminJournal {
     return .json(Self.encoded(JournalKeyList(keys: keys.map(JournalKeyList.Key.init), complete: isComplete)))
   }
 
-  private func show(_ key: String, _ query: FormBody) -> Answer {
+  private func show(_ key: String, _ query: FormBody) -> AdminAnswer {
     guard let client = query["client"], let instance = query["instance"] else {
       return .line(400, "A key belongs to a client and an instance; name both.")
     }
@@ -72,7 +66,7 @@ struct AdminJournal {
   }
 
   /// - Parameter body: a form with `action`, `client`, `instance`, `key`, `as`, `status`, `reason` and `user`.
-  func change(_ body: [UInt8]) -> Answer {
+  func change(_ body: [UInt8]) -> AdminAnswer {
     do throws(FormFault) {
       return change(try FormBody(body.span))
     } catch {
@@ -80,7 +74,7 @@ struct AdminJournal {
     }
   }
 
-  private func change(_ form: FormBody) -> Answer {
+  private func change(_ form: FormBody) -> AdminAnswer {
     guard let instance = form["instance"] else { return .line(400, "instance is missing.") }
     guard let reason = form["reason"], reason.utf8.count <= 500 else {
       return .line(400, "reason is missing, or has more than 500 bytes.")
@@ -95,7 +89,7 @@ struct AdminJournal {
     }
   }
 
-  private func resolve(_ form: FormBody, _ instance: String) -> Answer {
+  private func resolve(_ form: FormBody, _ instance: String) -> AdminAnswer {
     guard let client = form["client"], let key = form["key"] else { return .line(400, "client or key is missing.") }
     let resolution: KeyResolution
     switch form["as"] {
@@ -136,7 +130,7 @@ struct AdminJournal {
     return (found.map { $0.timeouts.totalMilliseconds / 1_000 } ?? 3_600) + 60
   }
 
-  private func forget(_ form: FormBody, _ instance: String) -> Answer {
+  private func forget(_ form: FormBody, _ instance: String) -> AdminAnswer {
     let (client, key) = (form["client"], form["key"])
     guard (client == nil) == (key == nil) else { return .line(400, "Name client and key, or neither.") }
     let result: ForgetResult? = Self.waiting { complete in
@@ -156,7 +150,7 @@ struct AdminJournal {
     }
   }
 
-  private func recorded(_ command: String, _ form: FormBody, _ line: String) -> Answer {
+  private func recorded(_ command: String, _ form: FormBody, _ line: String) -> AdminAnswer {
     var entry = AuditCommand(command)
     for name in ["client", "instance", "key", "as", "status", "reason", "user"] {
       if let value = form[name] { entry.members.append((name, value)) }
@@ -169,7 +163,7 @@ struct AdminJournal {
 
   // MARK: Details
 
-  private static let noAnswer = Answer.line(503, "The journal has not answered within 2 s; see the gateway's log.")
+  private static let noAnswer = AdminAnswer.line(503, "The journal has not answered within 2 s; see the gateway's log.")
 
   /// The result of a call that completes on another thread; nil: it took too long.
   private static func waiting<Result: Sendable>(

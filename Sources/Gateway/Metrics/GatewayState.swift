@@ -1,4 +1,5 @@
 import Audit
+import Background
 import Counters
 import HTTP1
 import Journal
@@ -16,6 +17,8 @@ final class GatewayState: Sendable {
   let loops: [Loop]
   let log: AccessLog?
   let introspection: IntrospectionService
+  /// Reads records of instances.
+  let records: RecordClient
   /// The journal of idempotency keys; nil without one.
   let journal: Journal?
   /// For operators' commands; nil without an audit log.
@@ -36,6 +39,7 @@ final class GatewayState: Sendable {
     auditLog: AuditLog? = nil, audit: @escaping @Sendable () -> AuditState?
   ) {
     introspection = IntrospectionService(generation.transfers)
+    records = RecordClient(generation.transfers)
     self.loops = loops
     self.log = log
     self.journal = journal

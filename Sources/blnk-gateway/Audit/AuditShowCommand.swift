@@ -39,6 +39,8 @@ extension Command {
         writes.append(LoggedWrite(intent: line, writer: entry.writer))
       } else if entry.kind == .outcome, let index = indices[request] {
         writes[index].outcomeLine = line.bytes
+      } else if entry.kind == .command, let index = indices[request] {
+        writes[index].settlementLine = line.bytes
       }
     }
     for write in writes { try Console.print(arguments.isSet("--json") ? write.json(writers) : write.text(writers)) }

@@ -1,28 +1,34 @@
 import Audit
 import FoundationEssentials
+import Gateway
 
-/// A write in the audit log: its intent and, if there is one, its outcome.
+/// A write in the audit log: its intent and, if there is one, its outcome, and what Core said about it later.
 struct LoggedWrite {
   private let intentLine: [UInt8]
   /// The writer of the intent.
   private let writer: UInt64
   var outcomeLine: [UInt8]?
+  /// The entry of a command that has settled it.
+  var settlementLine: [UInt8]?
+  /// What Core says now.
+  var asked: AskedOutcome?
 
   init(intent: Span<UInt8>, writer: UInt64) {
     intentLine = intent.bytes
     self.writer = writer
   }
 
-  /// Both entries, verbatim; without an outcome, why it is missing.
+  /// The entries, verbatim; without an outcome, why it is missing.
   func json(_ writers: AuditWriters) -> String {
     let missing = #"null,"outcome_missing":"\#(writers.state(of: writer).rawValue)""#
     let outcome = outcomeLine.map { String(decoding: $0, as: UTF8.self) } ?? missing
-    return #"{"intent":\#(String(decoding: intentLine, as: UTF8.self)),"outcome":\#(outcome)}"#
+    let settlement = settlementLine.map { #","settlement":\#(String(decoding: $0, as: UTF8.self))"# } ?? ""
+    let asked = asked.map { #","asked":\#(Console.json($0))"# } ?? ""
+    return #"{"intent":\#(String(decoding: intentLine, as: UTF8.self)),"outcome":\#(outcome)\#(settlement)\#(asked)}"#
   }
 
   func text(_ writers: AuditWriters) -> String {
-    guard let intent = Intent(line: intentLine) else { return String(decoding: intentLine, as: UTF8.self) }
-    let outcome = outcomeLine.flatMap { try? Self.decoder.decode(Outcome.self, from: Data($0)) }
+    guard let intent else { return String(decoding: intentLine, as: UTF8.self) }
     let targets = (intent.target ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     let names = (intent.named ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     let subjects = [targets.joined(separator: ", "), names.joined(separator: ", ")].filter { !$0.isEmpty }
@@ -30,10 +36,26 @@ struct LoggedWrite {
     let identifier = intent.tokenId.map { "id \($0)" } ?? "sha256 \(intent.tokenSha256 ?? "")"
     return """
       \(intent.time)  \(intent.operation)  \(subjects.joined(separator: " → "))
-          \(outcome?.text ?? Self.missing(writers.state(of: writer)))
+          \(outcome?.text ?? Self.missing(writers.state(of: writer)))\(later)
           by \(intent.client), \(token)(\(identifier)…), from \(intent.peer ?? "") to \(intent.instance)
           request \(intent.requestId), body \(intent.bodySha256.map { "sha256 \($0)" } ?? "streamed")
       """
+  }
+
+  /// The outcome in a line; nil if it is not one.
+  static func outcome(_ line: Span<UInt8>) -> Outcome? {
+    try? decoder.decode(Outcome.self, from: Data(line.bytes))
+  }
+
+  var intent: Intent? { Intent(line: intentLine) }
+
+  var outcome: Outcome? { outcomeLine.flatMap { try? Self.decoder.decode(Outcome.self, from: Data($0)) } }
+
+  /// A line each for what an earlier question and this one have found.
+  private var later: String {
+    let settlement = settlementLine.flatMap { try? Self.decoder.decode(Settlement.self, from: Data($0)) }
+    let lines = [settlement.map { "\($0.text), as Core said at \($0.time)" }, asked.map { "asked now: \($0.text)" }]
+    return lines.compactMap(\.self).map { "\n    \($0)" }.joined()
   }
 
   private static func missing(_ state: AuditWriters.State) -> String {
@@ -48,6 +70,8 @@ struct LoggedWrite {
     let time: String
     let requestId: String
     let operation: String
+    let method: String?
+    let path: String?
     let client: String
     let token: String?
     let tokenSha256: String?
@@ -65,21 +89,41 @@ struct LoggedWrite {
     }
   }
 
-  private struct Outcome: Decodable {
+  struct Outcome: Decodable {
     let time: String
     let outcome: String
     let status: Int?
     let code: String?
+    let transactionId: String?
 
-    var text: String {
+    fileprivate var text: String {
       "\(outcome)\(status.map { ", status \($0)" } ?? "")\(code.map { ", \($0)" } ?? ""); outcome written at \(time)"
     }
+  }
+
+  private struct Settlement: Decodable {
+    let time: String
+    let outcome: String
+    let id: String?
+    let coreStatus: String?
+
+    var text: String { "\(outcome)\(id.map { ", \($0)" } ?? "")\(coreStatus.map { " \($0)" } ?? "")" }
   }
 
   private static var decoder: JSONDecoder {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     return decoder
+  }
+}
+
+extension AskedOutcome {
+  fileprivate var text: String {
+    let transaction = status.map { " \($0)" } ?? ""
+    let execution = executionId.map { ", executed as \($0)" } ?? ""
+    let what = "\(outcome == .unknown ? "still unknown" : outcome.rawValue)\(id.map { ", \($0)" } ?? "")\(transaction)"
+    let isLost = isSettled && !recorded
+    return "\(what)\(execution)\(reason.map { ": \($0)" } ?? "")\(isLost ? "; the audit log could not be written" : "")"
   }
 }
 
