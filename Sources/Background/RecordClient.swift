@@ -1,4 +1,4 @@
-import Dispatch
+package import Dispatch
 import Synchronization
 
 /// An instance whose records can be read, and how to connect to it.
@@ -39,25 +39,33 @@ package enum RecordReply: Sendable {
 /// Reads records of instances off the loops, with blocking libcurl calls on background threads.
 ///
 /// Bound: `threadsMax` questions at once, `perInstanceMax` of them to one instance, so that one that hangs holds up no
-/// other; `waitingMax` more wait. An instance that has not answered is not asked for the next `pauseMilliseconds`.
+/// other; `waitingMax` more wait. A question that is waiting or under way is not asked twice. An instance that has not
+/// answered is not asked for the next `pauseMilliseconds`.
 package final class RecordClient: Sendable {
+  package typealias Completion = @Sendable (RecordReply) -> Void
+
   private static let threadsMax = 8
   private static let perInstanceMax = 2
   private static let waitingMax = 64
+  private static let completionsMax = 256
   private static let pauseMilliseconds = 1_000
 
   private struct Question: Sendable {
     let endpoint: RecordEndpoint
     let path: String
-    let completion: @Sendable (RecordReply) -> Void
+    let deadline: DispatchTime
+
+    var url: String { endpoint.url + path }
   }
 
   private struct Work {
     var threads = 0
     var waiting: [Question] = []
-    /// By URL: the questions under way.
+    /// Of the questions that wait or are under way, by the URL of the record.
+    var completions: [String: [Completion]] = [:]
+    /// By the URL of the instance: the questions under way.
     var underWay: [String: Int] = [:]
-    /// By URL: until when an instance is not asked.
+    /// By the URL of the instance: until when it is not asked.
     var pauses: [String: DispatchTime] = [:]
 
     /// The first question to an instance that may be asked more.
@@ -68,13 +76,16 @@ package final class RecordClient: Sendable {
       return question
     }
 
-    mutating func ended(_ question: Question, hasFailed: Bool) {
+    mutating func ended(_ question: Question, hasFailed: Bool) -> [Completion] {
       let url = question.endpoint.url
       underWay[url, default: 1] -= 1
       if underWay[url] == 0 { underWay[url] = nil }
       pauses[url] = hasFailed ? .now() + .milliseconds(RecordClient.pauseMilliseconds) : nil
+      return completions.removeValue(forKey: question.url) ?? []
     }
   }
+
+  private enum Start { case none, thread, pausing, full }
 
   private let transfers: BackgroundTransfers
   private let work = Mutex(Work())
@@ -85,21 +96,13 @@ package final class RecordClient: Sendable {
   ///
   /// - Parameters:
   ///   - path: of the record, escaped, with its leading slash.
+  ///   - deadline: of the answer. Another question about the record may end earlier, and this one with it.
   ///   - completion: called once, on a background thread or on this one.
   package func read(
-    _ path: String, of endpoint: RecordEndpoint, completion: @escaping @Sendable (RecordReply) -> Void
+    _ path: String, of endpoint: RecordEndpoint, until deadline: DispatchTime, completion: @escaping Completion
   ) {
-    enum Start { case none, thread, pausing, full }
-    let question = Question(endpoint: endpoint, path: path, completion: completion)
-    let start = work.withLock { work -> Start in
-      if let pause = work.pauses[endpoint.url], pause > .now() { return .pausing }
-      guard work.waiting.count < Self.waitingMax else { return .full }
-      work.waiting.append(question)
-      guard work.threads < Self.threadsMax else { return .none }
-      work.threads += 1
-      return .thread
-    }
-    switch start {
+    let question = Question(endpoint: endpoint, path: path, deadline: deadline)
+    switch work.withLock({ start(question, completion, &$0) }) {
     case .none: break
     // A new serial queue gets a thread however many others block.
     case .thread: DispatchQueue(label: "records").async { self.answerQuestions() }
@@ -108,14 +111,41 @@ package final class RecordClient: Sendable {
     }
   }
 
+  private func start(_ question: Question, _ completion: @escaping Completion, _ work: inout Work) -> Start {
+    if let joined = work.completions[question.url] {
+      guard joined.count < Self.completionsMax else { return .full }
+      work.completions[question.url]?.append(completion)
+      return .none
+    }
+    if let pause = work.pauses[question.endpoint.url], pause > .now() { return .pausing }
+    guard work.waiting.count < Self.waitingMax else { return .full }
+    work.waiting.append(question)
+    work.completions[question.url] = [completion]
+    guard work.threads < Self.threadsMax else { return .none }
+    work.threads += 1
+    return .thread
+  }
+
   private func answerQuestions() {
     while let question = next() {
-      let reply = RecordTransfer(question.endpoint, question.path, transfers)?.get() ?? .failed("out of memory")
+      let reply = reply(to: question)
       let hasFailed = if case .failed = reply { true } else { false }
-      work.withLock { $0.ended(question, hasFailed: hasFailed) }
-      question.completion(reply)
+      for completion in work.withLock({ $0.ended(question, hasFailed: hasFailed) }) { completion(reply) }
     }
   }
+
+  private func reply(to question: Question) -> RecordReply {
+    let now = DispatchTime.now()
+    guard question.deadline > now + .milliseconds(Self.millisecondsMin) else {
+      return .notAsked("the question waited too long behind others")
+    }
+    let left = Int((question.deadline.uptimeNanoseconds - now.uptimeNanoseconds) / 1_000_000)
+    let milliseconds = min(left, RecordEndpoint.timeoutMilliseconds)
+    return RecordTransfer(question.endpoint, question.path, milliseconds, transfers)?.get() ?? .failed("out of memory")
+  }
+
+  /// Less is not enough for an answer.
+  private static let millisecondsMin = 20
 
   /// The next question; nil if there is none that may be asked, and the calling thread ends.
   private func next() -> Question? {

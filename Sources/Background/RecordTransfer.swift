@@ -9,12 +9,12 @@ import CLibcurl
   private var fields: UnsafeMutablePointer<curl_slist>?
   private var connectTo: UnsafeMutablePointer<curl_slist>?
 
-  init?(_ endpoint: RecordEndpoint, _ path: String, _ transfers: BackgroundTransfers) {
+  init?(_ endpoint: RecordEndpoint, _ path: String, _ timeoutMilliseconds: Int, _ transfers: BackgroundTransfers) {
     // The key must go nowhere else.
     let scheme = endpoint.url.hasPrefix("http:") ? "http" : "https"
     guard
       let transfer = BlockingTransfer(
-        url: endpoint.url + path, protocols: scheme, timeoutMilliseconds: RecordEndpoint.timeoutMilliseconds,
+        url: endpoint.url + path, protocols: scheme, timeoutMilliseconds: timeoutMilliseconds,
         caBundle: endpoint.caBundle, transfers)
     else { return nil }
     body = TransferBody(bytesMax: RecordEndpoint.bytesMax)

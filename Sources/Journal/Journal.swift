@@ -166,6 +166,18 @@ package final class Journal: Sendable {
     return true
   }
 
+  /// Whether the outcome of this key is unknown; callable on any thread.
+  package func isUnknown(_ write: KeyedWrite) -> Bool {
+    let digest = write.digest
+    return keys.withLock { table in table.index[table.index.name(of: digest)]?.state == .unknown }
+  }
+
+  /// Stores what Core's record shows about an unknown write, so that repeats get it; callable on any thread. If it is not
+  /// stored, the key stays unknown.
+  package func reconcile(_ write: KeyedWrite, _ response: StoredResponse) {
+    keys.addWork { table in table.reconcile(write, response) }
+  }
+
   /// - Parameter completion: called on the journal's thread, as in the following functions.
   package func show(
     client: String, instance: String, key: String, completion: @escaping @Sendable (ShowResult) -> Void

@@ -56,12 +56,14 @@ package enum ShowResult: Sendable, Equatable {
   case unavailable
 }
 
-/// What an operator wants from the journal's thread.
+/// What an operator wants from the journal's thread, or a loop for a key that is not in flight.
 enum JournalCommand: Sendable {
   case show(client: String, instance: String, key: String, @Sendable (ShowResult) -> Void)
   case resolve(
     client: String, instance: String, key: String, KeyResolution, minimumAgeSeconds: Int,
     @Sendable (ResolveResult) -> Void)
+  /// Core's record shows the outcome of an unknown write.
+  case reconcile(KeyedWrite, StoredResponse)
   case forget(client: String, instance: String, key: String, @Sendable (ForgetResult) -> Void)
   case forgetInstance(String, @Sendable (ForgetResult) -> Void)
   /// Ends a turn.

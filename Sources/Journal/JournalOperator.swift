@@ -13,6 +13,9 @@ extension JournalWorker {
       let digest = KeyedWrite.digest(client: client, instance: instance, key: key)
       let result = resolve(digest, resolution, minimumAge)
       return { completion(result) }
+    case .reconcile(let write, let response):
+      reconcile(write, response)
+      return {}
     case .forget(let client, let instance, let key, let completion):
       let result = forget(client, instance, key)
       return { completion(result) }
@@ -93,6 +96,27 @@ extension JournalWorker {
       table.index.set(name, KeyIndex.Entry(state: .notKept, location: location, scope: entry.scope))
     }
     return .resolved
+  }
+
+  /// Stores what Core's record shows, unless the key is not unknown any more, or is another request's.
+  private mutating func reconcile(_ write: KeyedWrite, _ response: StoredResponse) {
+    let digest = write.digest
+    guard case .known(let entry) = find(digest), entry.state == .unknown else { return }
+    var reader = RecordReader(writer.folder, writer.faults)
+    guard let (_, stored) = record(of: digest, entry, &reader), stored.record.fingerprint == write.fingerprint,
+      stored.record.requestIDHigh == response.requestIDHigh, stored.record.requestIDLow == response.requestIDLow
+    else { return }
+    var new = JournalEntry(
+      kind: .response, wallMicroseconds: writer.clocks.wallMicroseconds(),
+      bootMicroseconds: writer.clocks.bootMicroseconds(), digest: digest, write: stored.write)
+    (new.isReconstructed, new.status, new.fields) = (true, response.status, response.fields)
+    let pending = JournalWriter.Pending(entry: new, body: response.body)
+    // If it fails, the next repeat asks Core again.
+    guard let location = try? writer.write([pending]).first else { return }
+    keys.withLock { table in
+      let entry = KeyIndex.Entry(state: .stored, location: location, scope: entry.scope)
+      table.index.set(table.index.name(of: digest), entry)
+    }
   }
 
   // MARK: Forget

@@ -23,6 +23,8 @@ struct JournalRecord {
   private static let bodyReferenceBytes = 16
 
   var kind: Kind
+  /// Of a response: whether it is what Core's record shows, because Core's own response was lost.
+  var isReconstructed = false
   var status = 0
   /// When the key was claimed or the outcome recorded.
   var wallMicroseconds: Int64
@@ -63,8 +65,11 @@ extension JournalRecord {
   /// Reads a whole record whose checksum is right; nil if it is malformed.
   @inline(__always)
   init?(_ bytes: Span<UInt8>) {
-    guard bytes.count >= Self.fixedBytes, let kind = Kind(rawValue: bytes[8]), bytes[9] == 0 else { return nil }
+    guard bytes.count >= Self.fixedBytes, let kind = Kind(rawValue: bytes[8]),
+      bytes[9] == 0 || bytes[9] == 1 && kind == .response
+    else { return nil }
     self.kind = kind
+    isReconstructed = bytes[9] == 1
     status = Int(bytes.littleEndian(UInt16.self, at: 10))
     wallMicroseconds = bytes.signed(at: 12)
     bootMicroseconds = bytes.signed(at: 20)
@@ -96,6 +101,7 @@ extension JournalRecord {
 /// A record to be written.
 struct JournalEntry {
   var kind: JournalRecord.Kind
+  var isReconstructed = false
   var status = 0
   var wallMicroseconds: Int64
   var bootMicroseconds: Int64
@@ -108,7 +114,7 @@ struct JournalEntry {
 
   func append(to out: inout [UInt8]) {
     JournalFrame.append(to: &out) { out in
-      out += [kind.rawValue, 0]
+      out += [kind.rawValue, isReconstructed ? 1 : 0]
       out.append(littleEndian: UInt16(truncatingIfNeeded: status))
       out.append(littleEndian: wallMicroseconds)
       out.append(littleEndian: bootMicroseconds)

@@ -101,6 +101,17 @@ struct JournalTable: Sendable {
     leaveUnknown(digest, key)
   }
 
+  /// Passes on what Core's record shows about an unknown write, if there is capacity.
+  mutating func reconcile(_ write: KeyedWrite, _ response: StoredResponse) {
+    let bytes = response.fields.count + response.body.count
+    guard canWrite, !isClosed, !isHandedOver, work.commands.count < Self.reconciliationsMax,
+      diskBytes + work.claimBytes + work.outcomeBytes + bytes < settings.diskBytesMax
+    else { return }
+    work.commands.append(.reconcile(write, response))
+  }
+
+  private static let reconciliationsMax = 64
+
   /// Records that the parent process wrote about a key in flight.
   mutating func apply(_ record: ParentRecord) {
     guard let key = inherited[record.digest], key.isOf(record.requestIDHigh, record.requestIDLow) else { return }

@@ -77,16 +77,21 @@ struct JournalWorker: Sendable {
     let record = stored.record
     guard record.fingerprint == read.write.fingerprint else { return .reused }
     switch read.entry.state {
-    case .unknown: return .unknown(requestIDHigh: record.requestIDHigh, requestIDLow: record.requestIDLow)
+    case .unknown:
+      return .unknown(
+        UnknownWrite(
+          requestIDHigh: record.requestIDHigh, requestIDLow: record.requestIDLow,
+          wallMicroseconds: record.wallMicroseconds))
     case .notKept:
       return .notKept(
         status: record.status, requestIDHigh: record.requestIDHigh, requestIDLow: record.requestIDLow)
     case .stored:
       guard let body = body(of: stored, in: segment, &reader) else { return .unreadable }
-      return .stored(
-        StoredResponse(
-          status: record.status, fields: stored.fields, body: body, requestIDHigh: record.requestIDHigh,
-          requestIDLow: record.requestIDLow))
+      var response = StoredResponse(
+        status: record.status, fields: stored.fields, body: body, requestIDHigh: record.requestIDHigh,
+        requestIDLow: record.requestIDLow)
+      response.isReconstructed = record.isReconstructed
+      return .stored(response)
     }
   }
 

@@ -89,13 +89,22 @@ package enum JournalResult: Sendable {
   /// The outcome is known, but the response was too large to keep.
   case notKept(status: Int, requestIDHigh: UInt64, requestIDLow: UInt64)
   /// It is not known whether Core has executed the request.
-  case unknown(requestIDHigh: UInt64, requestIDLow: UInt64)
+  case unknown(UnknownWrite)
   /// The stored response cannot be read.
   case unreadable
 }
 
+/// A write whose outcome is not known.
+package struct UnknownWrite: Sendable, Equatable {
+  package let requestIDHigh: UInt64
+  package let requestIDLow: UInt64
+  /// When its key was claimed.
+  package let wallMicroseconds: Int64
+}
+
 /// The response to a write, as it was stored.
 package struct StoredResponse: Sendable, Equatable {
+  package var isReconstructed = false
   package let status: Int
   /// Complete field lines.
   package let fields: [UInt8]
@@ -103,4 +112,18 @@ package struct StoredResponse: Sendable, Equatable {
   /// Of the request that Core has executed.
   package let requestIDHigh: UInt64
   package let requestIDLow: UInt64
+
+  /// What Core's record shows, because its own response was lost.
+  package init(
+    reconstructed status: Int, fields: [UInt8], body: [UInt8], requestIDHigh: UInt64, requestIDLow: UInt64
+  ) {
+    self.init(
+      status: status, fields: fields, body: body, requestIDHigh: requestIDHigh, requestIDLow: requestIDLow)
+    isReconstructed = true
+  }
+
+  init(status: Int, fields: [UInt8], body: [UInt8], requestIDHigh: UInt64, requestIDLow: UInt64) {
+    (self.status, self.fields, self.body) = (status, fields, body)
+    (self.requestIDHigh, self.requestIDLow) = (requestIDHigh, requestIDLow)
+  }
 }

@@ -11,6 +11,7 @@ package enum GatewayCode: UInt8, CaseIterable, Sendable {
   case rateLimited, concurrencyLimited
   // Idempotency keys.
   case idempotencyKeyRequired, idempotencyKeyMalformed, idempotencyKeyReused, idempotencyInProgress
+  case idempotencyRecordDiffers
   case idempotencyResponseNotKept, outcomeUnknown, journalUnavailable
   // Malformed or unsupported HTTP.
   case requestMalformed, requestTimeout, bodyTooLarge, targetTooLong, expectationUnsupported, headersTooLarge
@@ -63,6 +64,7 @@ extension GatewayCode {
     case .idempotencyKeyRequired: "GATEWAY_IDEMPOTENCY_KEY_REQUIRED"
     case .idempotencyKeyMalformed: "GATEWAY_IDEMPOTENCY_KEY_MALFORMED"
     case .idempotencyKeyReused: "GATEWAY_IDEMPOTENCY_KEY_REUSED"
+    case .idempotencyRecordDiffers: "GATEWAY_IDEMPOTENCY_RECORD_DIFFERS"
     case .idempotencyInProgress: "GATEWAY_IDEMPOTENCY_IN_PROGRESS"
     case .idempotencyResponseNotKept: "GATEWAY_IDEMPOTENCY_RESPONSE_NOT_KEPT"
     case .outcomeUnknown: "GATEWAY_OUTCOME_UNKNOWN"
@@ -117,7 +119,7 @@ extension GatewayCode {
     case .targetTooLong: 414
     case .expectationUnsupported: 417
     // draft-ietf-httpapi-idempotency-key-header-07 §2.7.
-    case .idempotencyKeyReused: 422
+    case .idempotencyKeyReused, .idempotencyRecordDiffers: 422
     case .rateLimited, .concurrencyLimited: 429
     case .headersTooLarge: 431
     case .internalFault: 500
@@ -161,6 +163,9 @@ extension GatewayCode {
       "The Idempotency-Key is malformed. Send it once, with 1 to 255 printable ASCII characters in double quotes."
     case .idempotencyKeyReused:
       "The idempotency key was used before with another method, path, query or body. Use a new key for a new request."
+    case .idempotencyRecordDiffers:
+      "The outcome of the earlier request with this idempotency key is not known, and Core's record under its reference or "
+        + "id is not known to be its result. The request is not sent again; ask the operator to resolve the key."
     case .idempotencyInProgress:
       "The earlier request with this idempotency key is still in progress. Retry to get its response."
     case .idempotencyResponseNotKept:
@@ -217,6 +222,7 @@ extension GatewayCode {
       .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyRecordDiffers,
       .idempotencyResponseNotKept, .outcomeUnknown, .requestMalformed, .requestTimeout, .bodyTooLarge, .targetTooLong,
       .expectationUnsupported,
       .headersTooLarge, .notImplemented, .versionUnsupported, .upstreamRefused, .upstreamUnresolved,
@@ -236,7 +242,8 @@ extension GatewayCode {
       .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .idempotencyKeyRequired, .idempotencyKeyMalformed,
-      .idempotencyKeyReused, .idempotencyInProgress, .requestMalformed, .requestTimeout, .bodyTooLarge,
+      .idempotencyKeyReused, .idempotencyRecordDiffers, .idempotencyInProgress, .requestMalformed, .requestTimeout,
+      .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .clientLeft:
       .client
     case .draining, .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly,
@@ -260,7 +267,8 @@ extension GatewayCode {
       .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .idempotencyKeyRequired, .idempotencyKeyMalformed,
-      .idempotencyKeyReused, .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable,
+      .idempotencyKeyReused, .idempotencyRecordDiffers, .idempotencyInProgress, .idempotencyResponseNotKept,
+      .outcomeUnknown, .journalUnavailable,
       .requestMalformed, .requestTimeout, .bodyTooLarge,
       .targetTooLong, .expectationUnsupported, .headersTooLarge, .notImplemented, .versionUnsupported, .draining,
       .overloaded, .auditUnavailable, .introspectionUnavailable, .oauthUnavailable, .instanceReadOnly,
@@ -282,7 +290,8 @@ extension GatewayCode {
       .certificateMismatch, .oauthClientInvalid, .oauthRefused,
       .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed, .instanceForbidden,
       .instanceUnknown, .rateLimited, .concurrencyLimited, .idempotencyKeyRequired, .idempotencyKeyMalformed,
-      .idempotencyKeyReused, .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable,
+      .idempotencyKeyReused, .idempotencyRecordDiffers, .idempotencyInProgress, .idempotencyResponseNotKept,
+      .outcomeUnknown, .journalUnavailable,
       .auditUnavailable, .introspectionUnavailable,
       .oauthUnavailable,
       .instanceReadOnly, .instanceMisconfigured, .upstreamBusy, .upstreamUnavailable, .upstreamRefused,

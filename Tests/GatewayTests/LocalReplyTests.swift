@@ -16,7 +16,8 @@ import Upstream
     .tokenRequired, .authorizationMalformed, .tokenUnknown, .tokenExpired, .tokenRevoked, .networkForbidden,
     .pathMalformed(.dotSegment), .routeUnknown, .methodNotAllowed(allow: MethodSet(.get)), .instanceRequired,
     .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured,
-    .idempotencyKeyRequired, .idempotencyKeyReused, .idempotencyInProgress, .idempotencyResponseNotKept(status: 201),
+    .idempotencyKeyRequired, .idempotencyKeyReused, .idempotencyRecordDiffers, .idempotencyInProgress,
+    .idempotencyResponseNotKept(status: 201),
     .outcomeUnknown, .journalUnavailable,
   ]
 

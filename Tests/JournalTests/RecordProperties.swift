@@ -27,7 +27,8 @@ enum RecordProperties {
     let names = [record.client, record.instance, record.key]
     guard zip(texts, names).allSatisfy({ Array($0.utf8) == Array(bytes[$1]) }) else { return }
     let entry = JournalEntry(
-      kind: record.kind, status: record.status, wallMicroseconds: record.wallMicroseconds,
+      kind: record.kind, isReconstructed: record.isReconstructed, status: record.status,
+      wallMicroseconds: record.wallMicroseconds,
       bootMicroseconds: record.bootMicroseconds, digest: record.digest, write: stored.write, fields: stored.fields,
       inlineBody: stored.inlineBody, body: record.body)
     var out: [UInt8] = []
@@ -75,7 +76,8 @@ enum RecordProperties {
     for kind in [JournalRecord.Kind.claim, .response, .responseNotKept, .released, .instanceForgotten] {
       var out: [UInt8] = []
       JournalEntry(
-        kind: kind, status: 201, wallMicroseconds: 7, bootMicroseconds: -8, digest: write.digest, write: write,
+        kind: kind, isReconstructed: kind == .response, status: 201, wallMicroseconds: 7, bootMicroseconds: -8,
+        digest: write.digest, write: write,
         fields: kind == .response ? Array("A: b\r\n".utf8) : []
       ).append(to: &out)
       samples.append(out)

@@ -140,7 +140,7 @@ extension Answer {
     case .reused: self = .reused
     case .stored(let response): self = .stored(response)
     case .notKept(let status, _, let id): self = .notKept(status: status, id)
-    case .unknown(_, let id): self = .unknown(id)
+    case .unknown(let write): self = .unknown(write.requestIDLow)
     case .unreadable: self = .unreadable
     }
   }

@@ -288,6 +288,7 @@ import Testing
       (Rejection.idempotencyKeyRequired, 400, "IDEMPOTENCY_KEY_REQUIRED", nil, false),
       (.idempotencyKeyMalformed(.list), 400, "IDEMPOTENCY_KEY_MALFORMED", nil, false),
       (.idempotencyKeyReused, 422, "IDEMPOTENCY_KEY_REUSED", nil, false),
+      (.idempotencyRecordDiffers, 422, "IDEMPOTENCY_RECORD_DIFFERS", nil, false),
       (.idempotencyInProgress, 409, "IDEMPOTENCY_IN_PROGRESS", 1, false),
       (.idempotencyResponseNotKept(status: 201), 409, "IDEMPOTENCY_RESPONSE_NOT_KEPT", nil, false),
       (.outcomeUnknown, 409, "OUTCOME_UNKNOWN", nil, false),

@@ -64,11 +64,14 @@ import Testing
         "writes": false, "tls": {"ca_file": "key", "cert_file": "key", "key_file": "key", "server_name": "n"},
         "limits": {"connections": 1, "share": 0.5, "queue": 2, "concurrent": 3},
         "timeouts": {"connect_s": 1, "dns_cache_s": 0.5, "queue_s": 2, "first_byte_s": 3, "between_bytes_s": 4, "total_s": 5, "pool_idle_s": 6,
-          "pool_age_s": 7.5}, "health": {"interval_s": 8}, "breaker": {"failures": 9, "open_s": 10, "open_max_s": 11} } } }
+          "pool_age_s": 7.5}, "health": {"interval_s": 8}, "breaker": {"failures": 9, "open_s": 10, "open_max_s": 11}, "reconcile": true } } }
       """#
-    let result = try FolderFiles(["instances.json": text, "key": "file key\r\n"]).load()
+    let files = ["instances.json": text, "key": "file key\r\n"]
+    let unused = try FolderFiles(files).load()
+    #expect(unused.findings.map(\.message) == ["has no effect without \"idempotency\" in gateway.json"])
+    let result = try FolderFiles(files.merging(["gateway.json": #"{"idempotency": {}}"#]) { $1 }).load()
     let instance = try #require(result.policy?.instances.first)
-    #expect(result.findings.isEmpty)
+    #expect(result.findings.isEmpty && instance.reconciles)
     #expect(instance.keys.map { String(decoding: $0.reveal(), as: UTF8.self) } == ["hunter2", "file key"])
     #expect(!instance.acceptsWrites && instance.url.pathPrefix == "/a" && instance.tls.serverName == "n")
     #expect(instance.tls.caBundle?.path.hasSuffix("/key") == true && instance.tls.certificate == instance.tls.key)

@@ -1,5 +1,6 @@
 import Audit
 import Background
+import Dispatch
 import FoundationEssentials
 import OAuth
 import Policies
@@ -15,6 +16,8 @@ final class AdminOutcomes {
   private let records: RecordClient
   private let generation: @Sendable () -> Generation
   private let asked = AskedOutcomes()
+
+  private static let seconds = 10.0
 
   init(_ audit: CommandAudit, _ records: RecordClient, generation: @escaping @Sendable () -> Generation) {
     self.audit = audit
@@ -53,11 +56,12 @@ final class AdminOutcomes {
   }
 
   private func ask(_ question: OutcomeQuestion, _ endpoint: RecordEndpoint, _ request: AuditRequestID) {
-    records.read(question.path, of: endpoint) { [asked, records] reply in
+    let deadline = DispatchTime.now() + Self.seconds
+    records.read(question.path, of: endpoint, until: deadline) { [asked, records] reply in
       switch question.answer(reply) {
       case .settled(let outcome): asked.answered(request, outcome)
       case .queued(let id, let status):
-        records.read(question.executionPath, of: endpoint) { reply in
+        records.read(question.executionPath, of: endpoint, until: deadline) { reply in
           asked.answered(request, question.answer(reply, ofQueued: id, status: status))
         }
       }

@@ -38,6 +38,7 @@ extension Exchange {
     }
     switch keyed.claim(write, for: self) {
     case .claimed:
+      prepareToAsk(write, keyed, connection)
       handle(.keyClaimed, connection)
       // The intent may have been refused.
       if state.machine.request == .awaitingKey { suspend() }
@@ -90,6 +91,7 @@ extension Exchange {
       if state.machine.request == .awaitingIntent { suspend() }
       return
     }
+    if case .unknown(let earlier) = result, reconcile(earlier, keyed, connection) { return suspend() }
     keyed.claimSettled(isClaimed: false)
     switch result {
     case .durable: break
@@ -101,7 +103,54 @@ extension Exchange {
     case .stored(let response): replay(response, connection)
     case .notKept(let status, let high, let low):
       reject(.notKept(status: status, by: RequestID(high: high, low: low)), connection)
-    case .unknown(let high, let low): reject(.outcomeUnknown(of: RequestID(high: high, low: low)), connection)
+    case .unknown(let earlier): reject(.outcomeUnknown(of: earlier), connection)
+    }
+  }
+
+  /// Keeps what is needed to ask Core for the result of this request, should its response be lost. The audit log drops the
+  /// body.
+  private func prepareToAsk(_ write: KeyedWrite, _ keyed: KeyedRequest, _ connection: DownstreamConnection) {
+    guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot,
+      snapshot.policy.instances[Int(admission.instanceIndex)].reconciles
+    else { return }
+    keyed.askable = AskableWrite(
+      write: write, method: state.head.method,
+      path: input.buffer.withBytes { bytes in admission.corePath.map { bytes[$0] } },
+      body: keyed.hasher.bytes, since: wallSeconds)
+  }
+
+  /// Asks Core about the earlier request; false if Core must not or cannot be asked.
+  private func reconcile(_ earlier: UnknownWrite, _ keyed: KeyedRequest, _ connection: DownstreamConnection) -> Bool {
+    guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot else {
+      return false
+    }
+    let instance = snapshot.policy.instances[Int(admission.instanceIndex)]
+    guard instance.reconciles else { return false }
+    let since = UnixSeconds(earlier.wallMicroseconds / 1_000_000)
+    let reconciliation = input.buffer.withBytes { bytes in
+      Reconciliation(
+        state.head.method, path: bytes.extracting(admission.corePath), body: keyed.hasher.bytes, since: since)
+    }
+    guard let reconciliation, let endpoint = snapshot.generation.records(of: instance.id.text) else { return false }
+    keyed.ask(reconciliation, of: earlier, endpoint, for: self)
+    return true
+  }
+
+  /// Core has answered what it knows about the earlier request, or has failed to. Ignored if the exchange no longer waits.
+  @inline(never)
+  func reconciled(_ result: Reconciliation.Result) {
+    guard let connection, let keyed = state.keyed, let earlier = keyed.askingSettled(),
+      (state.machine.request, state.machine.response) == (.awaitingKey, .none), readmitIfNeeded(connection)
+    else { return }
+    switch result {
+    case .done(let status, let body):
+      let response = StoredResponse.reconstructed(status, body, earlier.requestIDHigh, earlier.requestIDLow)
+      keyed.reconcile(response)
+      replay(response, connection)
+    case .differs: reject(LocalReply(Rejection.idempotencyRecordDiffers), connection)
+    case .unclear(let reason):
+      record.fault = "reconcile: \(reason)"
+      reject(.outcomeUnknown(of: earlier), connection)
     }
   }
 
@@ -109,7 +158,7 @@ extension Exchange {
   private func replay(_ stored: StoredResponse, _ connection: DownstreamConnection) {
     handle(.answeredLocally, connection)
     record.status = stored.status
-    record.outcome = "replayed"
+    record.outcome = stored.isReconstructed ? "reconstructed" : "replayed"
     state.keepsAlive = state.head.keepsAlive && !worker.isEnding && skipBody(of: connection)
     stored.write(
       to: response.output, id: state.id, dateLine: worker.dateLine(), keepsAlive: state.keepsAlive,
@@ -222,7 +271,8 @@ extension LocalReply {
     return reply
   }
 
-  fileprivate static func outcomeUnknown(of id: RequestID) -> LocalReply {
+  fileprivate static func outcomeUnknown(of earlier: UnknownWrite) -> LocalReply {
+    let id = RequestID(high: earlier.requestIDHigh, low: earlier.requestIDLow)
     var reply = LocalReply(Rejection.outcomeUnknown)
     reply.message =
       "It is not known whether Core has executed request \(id.text) with this key. Ask Core for its result, or "

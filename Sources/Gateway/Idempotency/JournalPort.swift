@@ -1,3 +1,4 @@
+import Background
 import Journal
 import System
 
@@ -5,10 +6,20 @@ import System
 final class JournalPort {
   private let channel: JournalChannel
   private let completions: CompletionPort<Exchange, JournalResult>
+  private let journal: Journal
+  private let records: RecordClient
+  private let reconciler: Reconciler
+  private let reconciliations: CompletionPort<Exchange, Reconciliation.Result>
 
-  init(_ channel: JournalChannel) {
-    self.channel = channel
+  init(
+    _ journal: Journal, _ records: RecordClient, _ reconciler: Reconciler, wakeLoop: @escaping @Sendable () -> Void
+  ) {
+    self.journal = journal
+    self.records = records
+    self.reconciler = reconciler
+    channel = journal.makeChannel(wakeLoop: wakeLoop)
     completions = CompletionPort(channel.completions)
+    reconciliations = CompletionPort(CompletionQueue(wakeLoop: wakeLoop))
   }
 
   /// Claims a key. After `claimed` and `reading`, the exchange gets the result of the ticket.
@@ -43,9 +54,27 @@ final class JournalPort {
 
   func withdraw(_ ticket: Ticket) { completions.withdraw(ticket) }
 
+  /// Asks Core about a write of unknown outcome; the exchange gets the result of the ticket.
+  func ask(_ reconciliation: Reconciliation, _ endpoint: RecordEndpoint, for exchange: Exchange) -> Ticket {
+    let (ticket, queue) = (reconciliations.ticket(for: exchange), reconciliations.queue)
+    reconciliation.ask(records, endpoint) { result in queue.complete(ticket, result) }
+    return ticket
+  }
+
+  /// Asks Core in the background about a write whose response was lost.
+  func askLater(_ write: AskableWrite) { reconciler.add(write) }
+
+  func withdrawQuestion(_ ticket: Ticket) { reconciliations.withdraw(ticket) }
+
+  /// Stores what Core's record shows about a write.
+  func reconcile(_ write: KeyedWrite, _ response: StoredResponse) { journal.reconcile(write, response) }
+
   /// Call it at the end of each turn.
   func turnEnded() { channel.wakeThread() }
 
   /// Delivers results to their exchanges. Call it whenever the loop is woken.
-  func deliver() { completions.deliver { exchange, result in exchange.journalSettled(result) } }
+  func deliver() {
+    completions.deliver { exchange, result in exchange.journalSettled(result) }
+    reconciliations.deliver { exchange, result in exchange.reconciled(result) }
+  }
 }

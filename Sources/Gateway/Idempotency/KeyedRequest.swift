@@ -1,3 +1,4 @@
+import Background
 import Digests
 import Journal
 import System
@@ -8,7 +9,9 @@ final class KeyedRequest {
     /// No claim yet, or it is settled.
     case idle
     /// The journal reads what it has about the key, which is not this request's.
-    case reading(Ticket)
+    case reading(KeyedWrite, Ticket)
+    /// Core is asked about the earlier request.
+    case asking(KeyedWrite, UnknownWrite, Ticket)
     /// The journal makes the claim durable.
     case claiming(KeyedWrite, Ticket)
     /// The key is this request's.
@@ -22,6 +25,8 @@ final class KeyedRequest {
   let hasher: BodyHasher
   let bodyBytesMax: Int
   let responseBytesMax: Int
+  /// What is needed to ask Core for the result; nil: it is not asked.
+  var askable: AskableWrite?
   private let port: JournalPort
   private var phase = Phase.idle
 
@@ -37,7 +42,7 @@ final class KeyedRequest {
     let (result, ticket) = port.claim(write, for: exchange)
     switch result {
     case .claimed: phase = .claiming(write, ticket)
-    case .reading: phase = .reading(ticket)
+    case .reading: phase = .reading(write, ticket)
     case .inProgress, .reused, .unavailable: break
     }
     return result
@@ -48,6 +53,26 @@ final class KeyedRequest {
   /// - Parameter isClaimed: whether the key is this request's.
   func claimSettled(isClaimed: Bool) {
     if case .claiming(let write, _) = phase, isClaimed { phase = .claimed(write) } else { phase = .idle }
+  }
+
+  /// Asks Core about the earlier request, after the journal has answered that its outcome is unknown.
+  func ask(
+    _ reconciliation: Reconciliation, of earlier: UnknownWrite, _ endpoint: RecordEndpoint, for exchange: Exchange
+  ) {
+    guard case .reading(let write, _) = phase else { return }
+    phase = .asking(write, earlier, port.ask(reconciliation, endpoint, for: exchange))
+  }
+
+  /// Core has answered, or has failed to: the earlier request; nil: no answer is awaited.
+  func askingSettled() -> UnknownWrite? {
+    guard case .asking(_, let earlier, _) = phase else { return nil }
+    return earlier
+  }
+
+  /// Stores what Core's record shows, for further repeats.
+  func reconcile(_ response: StoredResponse) {
+    guard case .asking(let write, _, _) = phase, response.body.count <= responseBytesMax else { return }
+    port.reconcile(write, response)
   }
 
   /// Passes the outcome on; false if there is nothing to wait for.
@@ -61,7 +86,7 @@ final class KeyedRequest {
       phase = .recording(ticket)
       return true
     case .claiming: end(wasSent: false)
-    case .idle, .reading, .recording: break
+    case .idle, .reading, .asking, .recording: break
     }
     return false
   }
@@ -72,7 +97,8 @@ final class KeyedRequest {
   func end(wasSent: Bool) {
     switch phase {
     case .idle: return
-    case .reading(let ticket), .recording(let ticket): port.withdraw(ticket)
+    case .reading(_, let ticket), .recording(let ticket): port.withdraw(ticket)
+    case .asking(_, _, let ticket): port.withdrawQuestion(ticket)
     case .claiming(let write, let ticket):
       port.withdraw(ticket)
       settle(write, wasSent)
@@ -84,6 +110,7 @@ final class KeyedRequest {
   private func settle(_ write: KeyedWrite, _ wasSent: Bool) {
     if wasSent {
       port.abandon(write)
+      if let askable { port.askLater(askable) }
     } else {
       _ = port.record(.notSent, of: write, for: nil)
     }

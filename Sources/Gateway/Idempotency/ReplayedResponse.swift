@@ -11,7 +11,7 @@ extension StoredResponse {
   ) {
     output.append(statusLine: status)
     output.append(fields)
-    output.append(field: "Idempotent-Replayed", "true")
+    output.append(field: "Idempotent-Replayed", text: isReconstructed ? "reconstructed" : "true")
     output.append(dateLine)
     output.appendConnection(keepsAlive: keepsAlive, version: version)
     // RFC 9110 §8.6: a 204 must not have one.

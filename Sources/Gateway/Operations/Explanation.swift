@@ -192,7 +192,7 @@ extension Rejection {
       .instanceMisconfigured:
       "resolve"
     case .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable,
-      .draining, .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .draining, .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused, .idempotencyRecordDiffers,
       .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       "limit"
     }
@@ -277,7 +277,8 @@ extension Policy {
     case .introspectionUnavailable, .tokenRequired, .authorizationMalformed, .pathMalformed, .routeUnknown,
       .instanceMalformed, .bodyTooLarge,
       .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining,
-      .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused, .idempotencyInProgress,
+      .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused, .idempotencyRecordDiffers,
+      .idempotencyInProgress,
       .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       return rejection.message
     }

@@ -102,11 +102,12 @@ package final class Server: Sendable {
       policy.settings.admin.map { ListenAddress(admin.address, asked: $0.address) }
     }
     let failedAddresses = FailedAddresses()
+    let reconciler = journal.map { Reconciler($0, state.records) { state.policyInForce.generation } }
     self.grants = grants
     introspection = state.introspection
     for (index, worker) in workers.enumerated() {
       worker.start(
-        name: "loop-\(index)", generation, gate, log, journal, audit, grants, state.introspection, failedAddresses,
+        name: "loop-\(index)", generation, gate, log, journal, reconciler, audit, grants, state, failedAddresses,
         listeners: index == 0 ? listeners : [],
         sharedBy: handles, report: report)
     }
@@ -374,8 +375,8 @@ private struct RunningWorker: Sendable {
 
   func start(
     name: String, _ generation: Generation, _ gate: ConnectionGate, _ log: AccessLog?, _ journal: Journal?,
-    _ audit: AuditLog?,
-    _ grants: GrantRegistry, _ introspection: IntrospectionService, _ failedAddresses: FailedAddresses,
+    _ reconciler: Reconciler?, _ audit: AuditLog?,
+    _ grants: GrantRegistry, _ state: GatewayState, _ failedAddresses: FailedAddresses,
     listeners: [Reactor.Listener], sharedBy handles: [LoopHandle],
     report: @escaping @Sendable (String) -> Void
   ) {
@@ -384,10 +385,13 @@ private struct RunningWorker: Sendable {
       do throws(Errno) {
         let worker = try Worker(
           handle: loop, loops: handles.count, generation: first.take(), mailbox: mailbox, gate: gate,
-          log: log?.makeBuffer(), journal: journal.map { JournalPort($0.makeChannel { [loop] in loop.wake() }) },
+          log: log?.makeBuffer(),
+          journal: journal.flatMap { journal in
+            reconciler.map { JournalPort(journal, state.records, $0) { [loop] in loop.wake() } }
+          },
           audit: audit.map { AuditPort($0.makeChannel { [loop] in loop.wake() }) },
           grants: GrantPort(grants) { [loop] in loop.wake() },
-          introspection: IntrospectionPort(introspection, metrics, report: report) { [loop] in loop.wake() },
+          introspection: IntrospectionPort(state.introspection, metrics, report: report) { [loop] in loop.wake() },
           metrics: metrics, failedAddresses: failedAddresses, report: report)
         worker.run(listeners, sharedBy: handles)
         proof.end()

@@ -39,6 +39,13 @@ struct OutcomeQuestion: Sendable {
   private static let clockToleranceSeconds: Int64 = 1
   static let nameBytesMax = 255
 
+  /// nil: Core cannot be asked for this name.
+  init?(_ subject: Subject, _ name: String, since: UnixSeconds) {
+    guard Self.canAsk(name, of: subject) else { return nil }
+    (self.subject, self.name, self.since) = (subject, name, since)
+    (acceptedID, otherIDs, otherWrites) = (nil, [], 0)
+  }
+
   /// nil: a parameter is missing or malformed.
   init?(_ form: FormBody) {
     guard let subject = form["subject"].flatMap(Subject.init), let name = form["name"], Self.canAsk(name, of: subject),
@@ -67,23 +74,24 @@ struct OutcomeQuestion: Sendable {
   /// The path of the record.
   var path: String {
     switch subject {
-    case .transaction: Self.path(ofReference: name)
+    case .transaction: "/transactions/reference/\(Self.escaped(name))"
     case .identity, .deletion: "/identities/\(name)"
     }
   }
 
   /// The path of the record of a queued transaction's execution.
-  var executionPath: String { Self.path(ofReference: executionReference) }
+  var executionPath: String { "/transactions/reference/\(Self.escaped(executionReference))" }
 
   /// Core executes a queued transaction as a copy with this reference.
   private var executionReference: String { name + "_q" }
 
-  private static func path(ofReference reference: String) -> String {
+  /// A segment of a path.
+  static func escaped(_ text: String) -> String {
     let digits = Array("0123456789ABCDEF")
-    let escaped = reference.utf8.map { byte in
+    let escaped = text.utf8.map { byte in
       byte.isPlainInPath ? String(UnicodeScalar(byte)) : "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
     }
-    return "/transactions/reference/\(escaped.joined())"
+    return escaped.joined()
   }
 
   // MARK: Judging
@@ -157,18 +165,25 @@ struct OutcomeQuestion: Sendable {
 
   /// Why the record may belong to another write; nil: it belongs to this one.
   private func ambiguity(_ record: JSONRecord, id: String) -> String? {
-    guard let created = record.text("created_at").flatMap({ UnixSeconds(rfc3339: $0) }) else {
-      return "Core's record has no time"
-    }
-    if created.rawValue < since.rawValue - Self.clockToleranceSeconds {
-      return "Core has had \(id) since \(created), before this write"
-    }
+    guard let created = Self.created(record) else { return "Core's record has no time" }
+    if isOlder(created) { return "Core has had \(id) since \(created), before this write" }
     if otherIDs.contains(id) { return "Core has executed another request with this reference, as \(id)" }
     if otherWrites > 0 {
       return "Core has \(id), but \(otherWrites + 1) writes in these files may have created it"
     }
     return nil
   }
+
+  private static func created(_ record: JSONRecord) -> UnixSeconds? {
+    record.text("created_at").flatMap { UnixSeconds(rfc3339: $0) }
+  }
+
+  private func isOlder(_ created: UnixSeconds) -> Bool {
+    created.rawValue < since.rawValue - Self.clockToleranceSeconds
+  }
+
+  /// Whether a record was created after this write was sent, as far as its time shows.
+  func mayHaveCreated(_ record: JSONRecord) -> Bool { Self.created(record).map { !isOlder($0) } ?? false }
 
   private static var notUnderstood: AskedOutcome { .unknown("Core's answer is not a record with this name") }
 
@@ -212,7 +227,7 @@ package struct AskedOutcome: Codable, Equatable, Sendable {
 }
 
 /// What a reply says about one record.
-private enum RecordFinding {
+enum RecordFinding {
   case found(JSONRecord)
   /// Core has no such record: a 404 with its own error code.
   case missing(code: String)

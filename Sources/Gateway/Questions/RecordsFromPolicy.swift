@@ -3,6 +3,10 @@ import Policies
 import Upstream
 
 extension Generation {
+  func instance(_ name: String) -> Instance? {
+    policy.directory.index(of: Array(name.utf8).span).map { policy.instances[Int($0)] }
+  }
+
   /// Where the records of an instance are read; nil: there is no such instance, or it must not be asked now.
   func records(of instance: String) -> RecordEndpoint? {
     guard let index = policy.directory.index(of: Array(instance.utf8).span) else { return nil }

@@ -44,6 +44,8 @@ package enum Rejection: Error, Equatable, Sendable {
   case idempotencyKeyMalformed(IdempotencyKeyFault)
   /// The key was used for another request.
   case idempotencyKeyReused
+  /// Core's record under the request's name is not known to be its result.
+  case idempotencyRecordDiffers
   /// The earlier request with the key is in flight.
   case idempotencyInProgress
   /// Core answered the earlier request with this status, and the response was too large to keep.
@@ -85,6 +87,7 @@ extension Rejection {
     case .idempotencyKeyRequired: .idempotencyKeyRequired
     case .idempotencyKeyMalformed: .idempotencyKeyMalformed
     case .idempotencyKeyReused: .idempotencyKeyReused
+    case .idempotencyRecordDiffers: .idempotencyRecordDiffers
     case .idempotencyInProgress: .idempotencyInProgress
     case .idempotencyResponseNotKept: .idempotencyResponseNotKept
     case .outcomeUnknown: .outcomeUnknown
@@ -106,7 +109,8 @@ extension Rejection {
       .introspectionUnavailable, .certificateMismatch, .routeUnknown, .methodNotAllowed, .scopeInsufficient,
       .instanceRequired, .instanceMalformed, .instanceForbidden, .instanceUnknown, .instanceReadOnly,
       .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited, .instanceUnavailable, .instanceBusy,
-      .auditUnavailable, .draining, .idempotencyKeyRequired, .idempotencyKeyReused, .idempotencyInProgress,
+      .auditUnavailable, .draining, .idempotencyKeyRequired, .idempotencyKeyReused, .idempotencyRecordDiffers,
+      .idempotencyInProgress,
       .outcomeUnknown, .journalUnavailable:
       code.message
     }
@@ -126,7 +130,7 @@ extension Rejection {
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited,
       .concurrencyLimited,
       .instanceUnavailable, .instanceBusy, .auditUnavailable, .draining, .idempotencyKeyRequired,
-      .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyKeyMalformed, .idempotencyKeyReused, .idempotencyRecordDiffers,
       .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       nil
     }
@@ -142,7 +146,7 @@ extension Rejection {
       .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge, .rateLimited, .concurrencyLimited,
       .instanceUnavailable,
       .instanceBusy, .auditUnavailable, .draining, .idempotencyKeyRequired, .idempotencyKeyMalformed,
-      .idempotencyKeyReused,
+      .idempotencyKeyReused, .idempotencyRecordDiffers,
       .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       nil
     }
@@ -159,6 +163,7 @@ extension Rejection {
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
       .concurrencyLimited, .instanceBusy,
       .auditUnavailable, .draining, .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyRecordDiffers,
       .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       code.retryAfterSeconds
     }
@@ -175,6 +180,7 @@ extension Rejection {
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .bodyTooLarge,
       .instanceUnavailable, .instanceBusy,
       .auditUnavailable, .draining, .idempotencyKeyRequired, .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyRecordDiffers,
       .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       nil
     }
@@ -191,7 +197,7 @@ extension Rejection {
       .certificateMismatch,
       .pathMalformed, .routeUnknown, .methodNotAllowed, .scopeInsufficient, .instanceRequired, .instanceMalformed,
       .instanceForbidden, .instanceUnknown, .rateLimited, .concurrencyLimited, .idempotencyKeyRequired,
-      .idempotencyKeyMalformed, .idempotencyKeyReused,
+      .idempotencyKeyMalformed, .idempotencyKeyReused, .idempotencyRecordDiffers,
       .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown:
       false
     }
@@ -207,7 +213,7 @@ extension Rejection {
       .instanceForbidden, .instanceUnknown, .instanceReadOnly, .instanceMisconfigured, .rateLimited,
       .concurrencyLimited,
       .instanceUnavailable, .instanceBusy, .auditUnavailable, .idempotencyKeyRequired, .idempotencyKeyMalformed,
-      .idempotencyKeyReused,
+      .idempotencyKeyReused, .idempotencyRecordDiffers,
       .idempotencyInProgress, .idempotencyResponseNotKept, .outcomeUnknown, .journalUnavailable:
       false
     }

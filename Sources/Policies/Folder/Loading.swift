@@ -96,7 +96,7 @@ private struct Loader {
     // The decoder has recorded an error if there are too many scopes for a table.
     guard Set(definitions.map(\.scope)).count <= RouteTable.scopesMax else { return nil }
     let routes = RouteTable(definitions)
-    let instancesFile = instances(&files)
+    let instancesFile = instances(hasJournal: settings.idempotency != nil, &files)
     let scopes = ScopeDirectory(scopes: routes.scopes, aliases: settings.scopeAliases)
     if let root, let oauth = settings.oauth { check(oauth, against: instancesFile.instances, root) }
     let clientsFile = clients(instancesFile, routes, scopes, hasTokenEndpoint: settings.oauth != nil, &files)
@@ -128,8 +128,8 @@ private struct Loader {
   /// themselves.
   private func isContained(_ name: String) -> Bool { last != nil || name.contains("/") }
 
-  private func instances(_ files: inout [PolicyFile]) -> InstancesFile {
-    var decoder = InstancesFile(reading: reading, following: last)
+  private func instances(hasJournal: Bool, _ files: inout [PolicyFile]) -> InstancesFile {
+    var decoder = InstancesFile(reading: reading, following: last, hasJournal: hasJournal)
     for name in reading.fileNames(of: "instances.json", log: log) {
       let start = decoder.instances.count
       let (root, textFault) = log.contain(if: isContained(name)) {

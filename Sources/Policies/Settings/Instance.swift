@@ -37,6 +37,8 @@ package struct Instance: Sendable {
   /// Hosts that name it instead of its id; each belongs to one instance only.
   var hosts: [HostName] { uncommon?.hosts ?? [] }
 
+  /// Whether Core is asked about keyed writes of unknown outcome.
+  package var reconciles: Bool { options.value.reconciles }
   package var tls: TLSSettings { options.value.tls }
   package var limits: InstanceLimits { options.value.limits }
   package var timeouts: InstanceTimeouts { options.value.timeouts }
@@ -65,6 +67,7 @@ struct InstanceOptions: Hashable, Sendable {
   var timeouts = InstanceTimeouts()
   var health = HealthSettings()
   var breaker = BreakerSettings()
+  var reconciles = false
 }
 
 extension Instance {

@@ -5,6 +5,8 @@ struct InstancesFile {
   private let reading: FolderReading
   /// The last good policy, whose instances replace faulty ones.
   private let last: Policy?
+  /// Whether gateway.json has `idempotency`.
+  private let hasJournal: Bool
   private(set) var instances: [Instance] = []
   /// The names of all entries, including faulty ones; nil: a file could not be read.
   private(set) var names: Set<String>? = []
@@ -15,7 +17,8 @@ struct InstancesFile {
   /// The hosts of the entry that is being read.
   private var entryHosts: [HostName] = []
 
-  init(reading: FolderReading, following last: Policy? = nil) {
+  init(reading: FolderReading, following last: Policy? = nil, hasJournal: Bool = false) {
+    self.hasJournal = hasJournal
     self.reading = reading
     self.last = last
   }
@@ -83,7 +86,7 @@ struct InstancesFile {
   private mutating func instance(_ name: String, _ field: Field) -> Instance? {
     let id = InstanceID(name)
     if id == nil { field.error("an instance name \(nameRule)") }
-    let known = ["url", "key", "writes", "tls", "limits", "timeouts", "health", "breaker", "hosts"]
+    let known = ["url", "key", "writes", "tls", "limits", "timeouts", "health", "breaker", "hosts", "reconcile"]
     guard let members = field.members(known) else { return nil }
     let url = members.required("url").flatMap(url)
     let keys = members.required("key")?.secrets(in: reading)
@@ -93,6 +96,10 @@ struct InstancesFile {
     if let field = members["timeouts"] { options.timeouts = InstanceTimeouts(field) }
     if let field = members["health"] { options.health = HealthSettings(field) }
     if let field = members["breaker"] { options.breaker = BreakerSettings(field) }
+    members.read("reconcile", into: &options.reconciles)
+    if options.reconciles, !hasJournal {
+      members["reconcile"]?.warning("has no effect without \"idempotency\" in gateway.json")
+    }
     var acceptsWrites = true
     members.read("writes", into: &acceptsWrites)
     let hosts = (members["hosts"]?.elements() ?? []).compactMap { field in host(field) }
