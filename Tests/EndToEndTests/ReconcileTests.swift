@@ -37,12 +37,14 @@ import Testing
     }
 
     func write(
-      _ key: String, _ method: String, _ path: String, _ body: String? = nil, token: String = TestPolicyFolder.token
+      _ key: String, _ method: String, _ path: String, _ body: String? = nil, token: String = TestPolicyFolder.token,
+      query: String = ""
     ) throws -> TestMessage {
       let socket = try TestSocket(port: gateway.port)
       try socket.send(
         testRequest(
-          method, "/proxy\(path)?instance_id=one", fields: ["Idempotency-Key: \(key)", "Connection: close"], body: body,
+          method, "/proxy\(path)?instance_id=one\(query)", fields: ["Idempotency-Key: \(key)", "Connection: close"],
+          body: body,
           token: token))
       var reader = TestMessageReader(socket)
       return try #require(try reader.next())
@@ -194,6 +196,11 @@ import Testing
       #expect(try stage.write("k\(number)", "POST", path, body).status == 502)
       #expect(try stage.write("k\(number)", "POST", path, body).verdict == "409 GATEWAY_OUTCOME_UNKNOWN", "\(body)")
     }
+    core.failNextWrites(.responseLost)
+    let other = Self.payment.replacing("pay 1", with: "pay 4")
+    #expect(try stage.write("q", "POST", "/transactions", other, query: "&dry_run=true").status == 502)
+    let repeated = try stage.write("q", "POST", "/transactions", other, query: "&dry_run=true")
+    #expect(repeated.verdict == "409 GATEWAY_OUTCOME_UNKNOWN")
     #expect(Self.questions(core) == 0)
   }
 

@@ -16,7 +16,10 @@ import Testing
     guard let request = JSONRecord(Array(request.utf8)), let record = JSONRecord(Array(record.utf8)) else {
       return false
     }
-    return RecordMatch(subject: subject, request: request, record: record, balances: ["@A": "bln_2"]).isMatch
+    return RecordMatch(
+      subject: subject, request: request, record: record,
+      balances: [JSONRecord.Member(name: "@A", value: .string("bln_2"))]
+    ).isMatch
   }
 
   /// Changes of the request and of the record, and whether they still match.

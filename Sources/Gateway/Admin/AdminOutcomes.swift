@@ -1,7 +1,6 @@
 import Audit
 import Background
 import Dispatch
-import FoundationEssentials
 import OAuth
 import Policies
 import Synchronization
@@ -70,7 +69,7 @@ final class AdminOutcomes {
 
   /// Writes an outcome that settles the write to the audit log.
   private func recorded(_ outcome: AskedOutcome, of request: AuditRequestID, _ form: FormBody) -> [UInt8] {
-    var outcome = outcome
+    var isRecorded = false
     if let kind = outcome.outcome.settled {
       var entry = AuditCommand("audit outcomes --ask", settling: request, as: kind)
       for (name, value) in [
@@ -79,12 +78,9 @@ final class AdminOutcomes {
       ] {
         if let value { entry.members.append((name, value)) }
       }
-      outcome.recorded = audit.record(entry)
+      isRecorded = audit.record(entry)
     }
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return (try? encoder.encode(outcome)).map { Array($0) } ?? []
+    return outcome.json(recorded: isRecorded)
   }
 }
 

@@ -111,12 +111,19 @@ extension Exchange {
   /// body.
   private func prepareToAsk(_ write: KeyedWrite, _ keyed: KeyedRequest, _ connection: DownstreamConnection) {
     guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot,
-      snapshot.policy.instances[Int(admission.instanceIndex)].reconciles
+      snapshot.policy.instances[Int(admission.instanceIndex)].reconciles, !hasQueryForCore(input)
     else { return }
     keyed.askable = AskableWrite(
-      write: write, method: state.head.method,
+      write, state.head.method,
       path: input.buffer.withBytes { bytes in admission.corePath.map { bytes[$0] } },
       body: keyed.hasher.bytes, since: wallSeconds)
+  }
+
+  /// Whether Core gets a query, which may change what the request means.
+  private func hasQueryForCore(_ input: RequestInput) -> Bool {
+    guard let range = input.parser.head.query else { return false }
+    let query = input.buffer.withBytes { bytes in String(decoding: range.map { bytes[$0] }, as: UTF8.self) }
+    return !query.hasPrefix("instance_id=") || query.contains("&")
   }
 
   /// Asks Core about the earlier request; false if Core must not or cannot be asked.
@@ -125,7 +132,7 @@ extension Exchange {
       return false
     }
     let instance = snapshot.policy.instances[Int(admission.instanceIndex)]
-    guard instance.reconciles else { return false }
+    guard instance.reconciles, !hasQueryForCore(input) else { return false }
     let since = UnixSeconds(earlier.wallMicroseconds / 1_000_000)
     let reconciliation = input.buffer.withBytes { bytes in
       Reconciliation(

@@ -17,7 +17,7 @@ struct OutcomeQuestion: Sendable {
     case deletion
   }
 
-  enum Answer: Equatable, Sendable {
+  enum Answer: Sendable {
     case settled(AskedOutcome)
     /// A queued transaction with this id is stored; its execution has a separate record.
     case queued(id: String, status: String)
@@ -193,39 +193,6 @@ struct OutcomeQuestion: Sendable {
   }
 }
 
-/// What Core says about a write that was asked for.
-package struct AskedOutcome: Codable, Equatable, Sendable {
-  package enum Word: String, Codable, Sendable {
-    /// Core has executed it.
-    case done
-    /// Core has rejected it.
-    case refused
-    /// Core has stored it, and has not shown that it has executed it.
-    case accepted
-    /// Core does not tell.
-    case unknown
-  }
-
-  package var outcome: Word
-  /// Of the transaction or the identity.
-  package var id: String?
-  /// Core's word for the state of a transaction.
-  package var status: String?
-  /// The transaction by which Core has executed a queued one.
-  package var executionId: String?
-  /// Why it is not known, or not executed.
-  package var reason: String?
-  /// Whether the audit log has it.
-  package var recorded = false
-
-  /// Whether it need not be asked again.
-  package var isSettled: Bool { outcome == .done || outcome == .refused }
-
-  package static func unknown(_ reason: String, id: String? = nil) -> Self {
-    AskedOutcome(outcome: .unknown, id: id, reason: reason)
-  }
-}
-
 /// What a reply says about one record.
 enum RecordFinding {
   case found(JSONRecord)
@@ -240,13 +207,13 @@ enum RecordFinding {
     case .answered(status: 200, let body):
       self = JSONRecord(body).map(Self.found) ?? .unclear("Core's answer is not a record")
     case .answered(status: 404, let body):
-      guard case .object(let detail) = JSONRecord(body)?["error_detail"], case .string(let code) = detail["code"],
+      guard case .object(let detail) = JSONRecord(body)?["error_detail"], let code = detail.value("code")?.text?.text,
         ["IDT_NOT_FOUND", "TXN_NOT_FOUND"].contains(code)
       else {
         self = .unclear("Core has no such page")
         return
       }
-      self = .missing(code: code.text)
+      self = .missing(code: code)
     case .answered(status: 401, _), .answered(status: 403, _): self = .unclear("Core refuses the gateway's key")
     case .answered(let status, _): self = .unclear("Core answered with status \(status)")
     }

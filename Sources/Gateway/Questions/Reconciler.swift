@@ -6,13 +6,21 @@ import Policies
 import Synchronization
 
 /// A keyed write that was sent to an instance that is asked for results, with what the question needs.
-struct AskableWrite: Sendable {
+final class AskableWrite: Sendable {
   let write: KeyedWrite
   let method: Method
   /// As Core gets it.
   let path: [UInt8]
   let body: [UInt8]
   let since: UnixSeconds
+
+  init(_ write: KeyedWrite, _ method: Method, path: [UInt8], body: [UInt8], since: UnixSeconds) {
+    self.write = write
+    self.method = method
+    self.path = path
+    self.body = body
+    self.since = since
+  }
 }
 
 /// Asks Core in the background about keyed writes whose response was lost, until Core has an answer.
@@ -35,6 +43,8 @@ final class Reconciler: Sendable {
   private static let writesMax = 1_024
   private static let bodyBytesMax = 16 << 20
   private static let attemptsMax = 64
+  /// Per second, so that repeats and operators find a place in the queue of questions.
+  private static let questionsMax = 16
   private static let pauseSecondsMax = 60
 
   private let journal: Journal
@@ -73,8 +83,12 @@ final class Reconciler: Sendable {
   private func askDue() {
     let (due, hasMore) = work.withLock { work in
       let now = DispatchTime.now()
-      let due = work.entries.filter { $0.dueAt <= now }
-      work.entries.removeAll { $0.dueAt <= now }
+      var due: [Entry] = []
+      work.entries.removeAll { entry in
+        guard entry.dueAt <= now, due.count < Self.questionsMax else { return false }
+        due.append(entry)
+        return true
+      }
       work.bodyBytes -= due.reduce(0) { $0 + $1.write.body.count }
       work.isScheduled = !work.entries.isEmpty
       return (due, work.isScheduled)
@@ -87,7 +101,8 @@ final class Reconciler: Sendable {
     let write = entry.write
     // A repeat or an operator may have been faster.
     guard journal.isUnknown(write.write) else { return }
-    let reconciliation = Reconciliation(write.method, path: write.path.span, body: write.body, since: write.since)
+    let path = write.path
+    let reconciliation = Reconciliation(write.method, path: path.span, body: write.body, since: write.since)
     let generation = generation()
     guard let reconciliation, let instance = generation.instance(write.write.instance), instance.reconciles else {
       return

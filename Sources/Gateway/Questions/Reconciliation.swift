@@ -119,7 +119,9 @@ struct Reconciliation: Sendable {
         case .missing: return completion(.failure(Fault(reason: "Core does not find the balance of an indicator")))
         case .found(let balance):
           var match = match
-          if balance.has("indicator", indicator) { match.balances[indicator] = balance.text("balance_id") }
+          if balance.has("indicator", indicator), let id = balance.text("balance_id") {
+            match.balances.append(JSONRecord.Member(name: ByteText(indicator), value: .string(ByteText(id))))
+          }
           resolve(rest, match, completion: completion)
         }
       }

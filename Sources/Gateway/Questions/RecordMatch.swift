@@ -12,21 +12,21 @@ struct RecordMatch {
   let request: JSONRecord
   let record: JSONRecord
   /// The balance ids that Core stores in place of the indicators in the request.
-  var balances: [String: String] = [:]
+  var balances: [JSONRecord.Member] = []
 
   /// The two members that may name a balance by its indicator.
   static let balanceNames: [ByteText] = ["source", "destination"]
 
   /// Members of a request that Core does not store, and that do not change what is moved.
-  private static let notStored: Set<ByteText> = ["allow_overdraft", "precision", "skip_queue"]
+  private static let notStored: [ByteText] = ["allow_overdraft", "precision", "skip_queue"]
   private static let required: [ByteText] = ["reference", "currency", "source", "destination"]
-  private static let ownOfTransaction: Set<ByteText> = [
+  private static let ownOfTransaction: [ByteText] = [
     "amount", "created_at", "effective_date", "hash", "inflight", "meta_data", "parent_transaction", "precise_amount",
     "precision", "rate", "status", "transaction_id",
   ]
-  private static let ownOfIdentity: Set<ByteText> = ["created_at"]
+  private static let ownOfIdentity: [ByteText] = ["created_at"]
   /// What Core adds to the `meta_data` of a transaction.
-  private static let ownOfMetaData: Set<ByteText> = [
+  private static let ownOfMetaData: [ByteText] = [
     "QUEUED_PARENT_TRANSACTION", "allow_overdraft", "atomic", "blnk_rejection_reason", "inflight", "queue_lane",
     "queue_pair_key",
   ]
@@ -41,56 +41,60 @@ struct RecordMatch {
     }
   }
 
-  /// Whether the record has each member of the request.
+  /// Whether the record has each member of the request. Core ignores null.
   private var hasAll: Bool {
-    request.members.allSatisfy { name, value in
-      // Core ignores null.
-      if value == .null { return true }
-      switch (subject, name) {
-      case (.transaction, _) where Self.notStored.contains(name) || name == "amount" || name == "precise_amount":
-        return true
-      case (.transaction, "inflight"):
-        return value == .bool(record["inflight"] == .bool(true) || record.has("status", "INFLIGHT"))
-      case (.transaction, _) where Self.balanceNames.contains(name): return isBalance(name)
-      case (.transaction, "meta_data"): return hasMetaData(value)
-      default: return record[name].map { Self.same(value, $0) } ?? false
-      }
+    request.members.allSatisfy { $0.value.isNull || has($0.name, $0.value) }
+  }
+
+  private func has(_ name: ByteText, _ value: Value) -> Bool {
+    guard subject == .transaction else { return hasSame(name, value) }
+    if Self.notStored.contains(name) { return true }
+    if Self.balanceNames.contains(name) { return isBalance(name) }
+    switch name.text {
+    // `hasAmount` compares them.
+    case "amount", "precise_amount": return true
+    case "inflight": return record.has("status", "INFLIGHT") ? value.isTrue : hasSame(name, value)
+    case "meta_data": return hasMetaData(value)
+    default: return hasSame(name, value)
     }
   }
 
-  private func hasNoOther(than own: Set<ByteText>) -> Bool {
-    record.members.allSatisfy { name, value in
-      request[name] ?? .null != .null || own.contains(name) || value.isEmpty
-    } && (subject == .identity || request["meta_data"] ?? .null != .null || hasMetaData(.object([:])))
+  private func hasSame(_ name: ByteText, _ value: Value) -> Bool { record[name].map { Self.same(value, $0) } ?? false }
+
+  private func hasNoOther(than own: [ByteText]) -> Bool {
+    let isAllSent = record.members.allSatisfy { isSent($0.name) || own.contains($0.name) || $0.value.isEmpty }
+    return isAllSent && (subject == .identity || isSent("meta_data") || hasMetaData(.object([])))
   }
+
+  private func isSent(_ name: ByteText) -> Bool { request[name]?.isNull == false }
 
   private func isBalance(_ name: ByteText) -> Bool {
     guard let text = request.text(name) else { return false }
-    return record.has(name, text.hasPrefix("@") ? balances[text] ?? "" : text)
+    return record.has(name, text.hasPrefix("@") ? balances.value(ByteText(text))?.text?.text ?? "" : text)
   }
 
   private func hasMetaData(_ wanted: Value) -> Bool {
     guard case .object(let wanted) = wanted else { return false }
-    var found: [ByteText: Value] = [:]
-    switch record["meta_data"] ?? .null {
+    var found: [JSONRecord.Member] = []
+    switch record["meta_data"] {
     case .object(let members): found = members
-    case .null: break
+    case nil, .null: break
     case .bool, .number, .string, .array: return false
     }
-    return wanted.allSatisfy { name, value in found[name].map { Self.same(value, $0) } ?? false }
-      && found.keys.allSatisfy { wanted[$0] != nil || Self.ownOfMetaData.contains($0) }
+    return Self.hasEach(of: wanted, found)
+      && found.allSatisfy { wanted.value($0.name) != nil || Self.ownOfMetaData.contains($0.name) }
   }
 
   // MARK: Amounts
 
   private var hasAmount: Bool {
     guard case .number(let precise) = record["precise_amount"] else { return false }
-    let (amount, wanted) = (number("amount"), request["precise_amount"] ?? .null)
-    if let amount, record["amount"]?.number != amount { return false }
-    guard wanted == .null else {
+    let amount = number("amount")
+    if isSent("amount"), amount == nil || record["amount"]?.number != amount { return false }
+    if isSent("precise_amount") {
       // Of any size, so it is compared as text.
-      guard case .number(let text) = wanted else { return false }
-      return text == precise && !text.isEmpty && text.utf8.allSatisfy { (48...57).contains($0) }
+      guard case .number(let text) = request["precise_amount"] else { return false }
+      return text == precise && text.utf8.allSatisfy { (48...57).contains($0) }
     }
     guard let amount, let stored = Value.number(precise).number else { return false }
     let exact = amount * (number("precision") ?? 1)
@@ -103,13 +107,20 @@ struct RecordMatch {
 
   private static func same(_ left: Value, _ right: Value) -> Bool {
     switch (left, right) {
+    case (.null, .null): return true
+    case (.bool(let left), .bool(let right)): return left == right
     // Core rounds numbers of more than 15 digits.
-    case (.number, .number): left.number != nil && left.number == right.number
-    case (.array(let left), .array(let right)): left.count == right.count && zip(left, right).allSatisfy(same)
-    case (.object(let left), .object(let right)):
-      left.count == right.count && left.allSatisfy { name, value in right[name].map { same(value, $0) } ?? false }
-    default: left == right
+    case (.number, .number): return left.number != nil && left.number == right.number
+    case (.string(let left), .string(let right)): return left == right
+    case (.array(let left), .array(let right)):
+      return left.count == right.count && left.indices.allSatisfy { same(left[$0], right[$0]) }
+    case (.object(let left), .object(let right)): return left.count == right.count && hasEach(of: left, right)
+    case (.null, _), (.bool, _), (.number, _), (.string, _), (.array, _), (.object, _): return false
     }
+  }
+
+  private static func hasEach(of wanted: [JSONRecord.Member], _ found: [JSONRecord.Member]) -> Bool {
+    wanted.allSatisfy { member in found.value(member.name).map { same(member.value, $0) } ?? false }
   }
 }
 
@@ -120,6 +131,11 @@ extension JSONRecord.Value {
       return nil
     }
     return value
+  }
+
+  fileprivate var isTrue: Bool {
+    guard case .bool(true) = self else { return false }
+    return true
   }
 
   /// Whether it is what Core has in place of a member that was not sent.

@@ -39,20 +39,20 @@ extension Command {
       """,
     takesOperands: true
   ) { arguments throws(CommandFault) in
-    var asker = arguments.isSet("--ask") ? try OutcomeAsker(arguments, for: "audit outcomes") : nil
-    let log = try UnsettledWrites(AuditFiles(arguments, of: "audit outcomes"), &asker)
+    let asker = arguments.isSet("--ask") ? try OutcomeAsker(arguments, for: "audit outcomes") : nil
+    let log = try UnsettledWrites(AuditFiles(arguments, of: "audit outcomes"), asker)
     let printed = { (write: LoggedWrite) in
       arguments.isSet("--json") ? write.json(log.writers) : write.text(log.writers)
     }
     guard let asker else {
-      for (_, write) in log.unsettled { try Console.print(printed(write)) }
+      for write in log.unsettled { try Console.print(printed(write)) }
       Console.log("\(counted(log.count, "write")), \(log.unsettled.count) with an unknown outcome")
       return log.unsettled.isEmpty ? 0 : 1
     }
     var settled = 0
-    for (request, var write) in log.unsettled {
+    for write in log.unsettled {
       guard let intent = write.intent else { continue }
-      let outcome = try asker.ask(request, intent)
+      let outcome = try asker.ask(write.request, intent)
       if outcome.isSettled { settled += 1 }
       write.asked = outcome
       try Console.print(printed(write))
@@ -68,36 +68,35 @@ private struct UnsettledWrites {
   private(set) var count = 0
   private(set) var writers = AuditWriters()
   /// In the order of the log.
-  let unsettled: [(AuditRequestID, LoggedWrite)]
+  let unsettled: [LoggedWrite]
 
   /// - Parameter asker: reads the names of all writes; then writes that were only accepted count, too.
-  init(_ files: AuditFiles, _ asker: inout OutcomeAsker?) throws(CommandFault) {
-    var pending: [AuditRequestID: (index: Int, write: LoggedWrite)] = [:]
-    var (count, writers, asking) = (0, AuditWriters(), asker)
+  init(_ files: AuditFiles, _ asker: OutcomeAsker?) throws(CommandFault) {
+    var pending: [AuditRequestID: LoggedWrite] = [:]
+    var (count, writers) = (0, AuditWriters())
     try files.forEachLine { line, _ in
       guard let entry = AuditEntry(line) else { return }
       writers.read(entry)
       guard let request = entry.request else { return }
       switch (entry.kind, entry.outcome) {
       case (.intent, _):
-        pending[request] = (count, LoggedWrite(intent: line, writer: entry.writer))
+        pending[request] = LoggedWrite(intent: line, request, index: count, writer: entry.writer)
         count += 1
-        asking?.read(intent: line, request)
+        asker?.read(intent: line, request)
       case (.outcome, let outcome?):
-        if outcome == .unknown || outcome == .accepted && asking != nil {
-          pending[request]?.write.outcomeLine = line.bytes
+        if outcome == .unknown || outcome == .accepted && asker != nil {
+          pending[request]?.outcomeLine = line.bytes
         } else {
           pending[request] = nil
         }
-        asking?.read(outcome, of: request, line)
+        asker?.read(outcome, of: request, line)
       case (.command, let outcome?):
         pending[request] = nil
-        asking?.read(outcome, of: request, line)
+        asker?.read(outcome, of: request, line)
       case (.outcome, nil), (.command, nil), (.start, _), (.grant, _), (.end, _): break
       }
     }
-    asker = asking
     (self.count, self.writers) = (count, writers)
-    unsettled = pending.sorted { $0.value.index < $1.value.index }.map { ($0.key, $0.value.write) }
+    unsettled = pending.values.sorted { $0.index < $1.index }
   }
 }

@@ -36,7 +36,7 @@ extension Command {
       guard let request = entry.request else { return }
       if entry.kind == .intent, resource.isNamed(in: line) {
         indices[request] = writes.count
-        writes.append(LoggedWrite(intent: line, writer: entry.writer))
+        writes.append(LoggedWrite(intent: line, request, index: writes.count, writer: entry.writer))
       } else if entry.kind == .outcome, let index = indices[request] {
         writes[index].outcomeLine = line.bytes
       } else if entry.kind == .command, let index = indices[request] {

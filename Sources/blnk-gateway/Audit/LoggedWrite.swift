@@ -3,7 +3,10 @@ import FoundationEssentials
 import Gateway
 
 /// A write in the audit log: its intent and, if there is one, its outcome, and what Core said about it later.
-struct LoggedWrite {
+final class LoggedWrite {
+  let request: AuditRequestID
+  /// Its position in the log.
+  let index: Int
   private let intentLine: [UInt8]
   /// The writer of the intent.
   private let writer: UInt64
@@ -13,7 +16,9 @@ struct LoggedWrite {
   /// What Core says now.
   var asked: AskedOutcome?
 
-  init(intent: Span<UInt8>, writer: UInt64) {
+  init(intent: Span<UInt8>, _ request: AuditRequestID, index: Int, writer: UInt64) {
+    self.request = request
+    self.index = index
     intentLine = intent.bytes
     self.writer = writer
   }
@@ -23,7 +28,8 @@ struct LoggedWrite {
     let missing = #"null,"outcome_missing":"\#(writers.state(of: writer).rawValue)""#
     let outcome = outcomeLine.map { String(decoding: $0, as: UTF8.self) } ?? missing
     let settlement = settlementLine.map { #","settlement":\#(String(decoding: $0, as: UTF8.self))"# } ?? ""
-    let asked = asked.map { #","asked":\#(Console.json($0))"# } ?? ""
+    let asked =
+      asked.map { #","asked":\#(String(decoding: $0.json(recorded: $0.recorded ?? false), as: UTF8.self))"# } ?? ""
     return #"{"intent":\#(String(decoding: intentLine, as: UTF8.self)),"outcome":\#(outcome)\#(settlement)\#(asked)}"#
   }
 
@@ -122,7 +128,7 @@ extension AskedOutcome {
     let transaction = status.map { " \($0)" } ?? ""
     let execution = executionId.map { ", executed as \($0)" } ?? ""
     let what = "\(outcome == .unknown ? "still unknown" : outcome.rawValue)\(id.map { ", \($0)" } ?? "")\(transaction)"
-    let isLost = isSettled && !recorded
+    let isLost = isSettled && recorded != true
     return "\(what)\(execution)\(reason.map { ": \($0)" } ?? "")\(isLost ? "; the audit log could not be written" : "")"
   }
 }

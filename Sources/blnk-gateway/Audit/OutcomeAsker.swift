@@ -1,23 +1,26 @@
 import Audit
+import Bytes
 import FoundationEssentials
 import Gateway
 import System
 
 /// Asks Core, through the running gateway, about writes of a log.
-struct OutcomeAsker {
-  /// What Core finds a write by, at one instance.
-  private struct Name: Hashable {
+final class OutcomeAsker {
+  /// A write that Core can be asked for, and what is known about it.
+  private final class NamedWrite {
     let subject: String
     let instance: String
-    /// Compared byte by byte.
-    let bytes: [UInt8]
-  }
-
-  /// A write with a name, and what is known about it.
-  private struct Named {
-    let request: AuditRequestID
+    /// What Core finds it by.
+    let name: String
     var outcome: AuditOutcome.Kind?
     var transactionID: String?
+
+    init(_ subject: String, _ instance: String, _ name: String) {
+      (self.subject, self.instance, self.name) = (subject, instance, name)
+    }
+
+    /// Equal for writes of which Core executes only one.
+    var key: ByteText { ByteText("\(subject) \(instance) \(name)") }
 
     /// As far as the log shows.
     var mayBeExecuted: Bool {
@@ -32,9 +35,8 @@ struct OutcomeAsker {
   private static let pollMilliseconds = 20
 
   private let admin: AdminClient
-  private var names: [AuditRequestID: Name] = [:]
-  /// All writes of the log with a name: Core executes one of those that have the same.
-  private var writes: [Name: [Named]] = [:]
+  private var writes: [AuditRequestID: NamedWrite] = [:]
+  private var writesByName: [ByteText: [NamedWrite]] = [:]
 
   init(_ arguments: Arguments, for command: String) throws(CommandFault) {
     admin = try AdminClient(arguments, for: command)
@@ -42,33 +44,31 @@ struct OutcomeAsker {
 
   // MARK: Reading the log
 
-  mutating func read(intent line: Span<UInt8>, _ request: AuditRequestID) {
-    guard let intent = LoggedWrite.Intent(line: line.bytes), let name = Self.name(intent) else { return }
-    names[request] = name
-    writes[name, default: []].append(Named(request: request))
+  func read(intent line: Span<UInt8>, _ request: AuditRequestID) {
+    guard let intent = LoggedWrite.Intent(line: line.bytes), let write = Self.write(intent) else { return }
+    writes[request] = write
+    writesByName[write.key, default: []].append(write)
   }
 
   /// The outcome of a write, or what has settled it.
-  mutating func read(_ outcome: AuditOutcome.Kind, of request: AuditRequestID, _ line: Span<UInt8>) {
-    guard let name = names[request], let index = writes[name]?.firstIndex(where: { $0.request == request }) else {
-      return
-    }
-    writes[name]?[index].outcome = outcome
-    if outcome == .accepted { writes[name]?[index].transactionID = LoggedWrite.outcome(line)?.transactionId }
+  func read(_ outcome: AuditOutcome.Kind, of request: AuditRequestID, _ line: Span<UInt8>) {
+    guard let write = writes[request] else { return }
+    write.outcome = outcome
+    if outcome == .accepted { write.transactionID = LoggedWrite.outcome(line)?.transactionId }
   }
 
-  private static func name(_ intent: LoggedWrite.Intent) -> Name? {
+  private static func write(_ intent: LoggedWrite.Intent) -> NamedWrite? {
     let path = corePath(intent.path ?? "")
-    let found: (subject: String, name: String)? =
+    let (subject, name): (String, String?) =
       switch (intent.method, path.count, path.first) {
-      case ("POST", 1, "transactions"): intent.named?["reference"].map { ("transaction", $0) }
-      case ("POST", 1, "identities"): intent.named?["identity_id"].map { ("identity", $0) }
+      case ("POST", 1, "transactions"): ("transaction", intent.named?["reference"])
+      case ("POST", 1, "identities"): ("identity", intent.named?["identity_id"])
       case ("DELETE", 2, "identities"): ("deletion", path[1])
-      default: nil
+      default: ("", nil)
       }
     // The log masks what looks like a token.
-    guard let found, !found.name.isEmpty, !found.name.contains("***") else { return nil }
-    return Name(subject: found.subject, instance: intent.instance, bytes: Array(found.name.utf8))
+    guard let name, !name.isEmpty, !name.contains("***") else { return nil }
+    return NamedWrite(subject, intent.instance, name)
   }
 
   /// The segments of the path as Core gets it.
@@ -85,17 +85,16 @@ struct OutcomeAsker {
 
   /// What Core says about a write.
   func ask(_ request: AuditRequestID, _ intent: LoggedWrite.Intent) throws(CommandFault) -> AskedOutcome {
-    guard let name = names[request] else { return .unknown(Self.reasonNotToAsk(intent)) }
-    let all = writes[name] ?? []
-    let others = name.subject == "deletion" ? [] : all.filter { $0.request != request && $0.mayBeExecuted }
+    guard let write = writes[request] else { return .unknown(Self.reasonNotToAsk(intent)) }
+    let all = writesByName[write.key] ?? []
+    let others = write.subject == "deletion" ? [] : all.filter { $0 !== write && $0.mayBeExecuted }
     if others.contains(where: { $0.outcome == .done }) {
       return .unknown("another write with this name was executed, and Core executes only one")
     }
     let ids = others.compactMap(\.transactionID)
     let form: [(String, String?)] = [
-      ("request_id", intent.requestId), ("subject", name.subject), ("instance", name.instance),
-      ("name", String(decoding: name.bytes, as: UTF8.self)), ("since", intent.time),
-      ("transaction_id", all.first { $0.request == request }?.transactionID),
+      ("request_id", intent.requestId), ("subject", write.subject), ("instance", write.instance), ("name", write.name),
+      ("since", intent.time), ("transaction_id", write.transactionID),
       // More would not fit: then the write is one of several.
       ("other_ids", ids.prefix(Self.otherIDsMax).joined(separator: ",")),
       ("other_writes", "\(others.count - min(ids.count, Self.otherIDsMax))"), ("user", currentUserName),
