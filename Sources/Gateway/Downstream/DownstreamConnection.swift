@@ -92,6 +92,7 @@ final class DownstreamConnection: EventHandler {
     }
   }
 
+  @_optimize(speed)
   override func scheduledCall(for reason: UInt8) {
     guard let wakeUp = WakeUp(rawValue: reason) else { preconditionFailure("unknown wake-up") }
     if phase == .exchanging {
@@ -189,6 +190,7 @@ final class DownstreamConnection: EventHandler {
   // MARK: Requests
 
   /// Reads until a head is complete, and starts its exchange.
+  @_optimize(speed)
   private func readHead() {
     if input == nil { input = worker.takeInput() }
     guard let input else { return }
@@ -251,6 +253,7 @@ final class DownstreamConnection: EventHandler {
     setIdleDeadline()
   }
 
+  @inline(__always)
   private func setIdleDeadline() {
     loop.setDeadline(loop.now + Int64(worker.timeouts.idleMilliseconds), for: registration)
   }
@@ -301,6 +304,7 @@ final class DownstreamConnection: EventHandler {
   }
 
   /// Calls `body` with the log's parts of the current head; with empty ones if the head is incomplete.
+  @inline(__always)
   func withRequestTexts(_ body: (RequestTexts, _ head: Span<UInt8>) -> Void) {
     guard let input, input.headIsWhole else { return body(RequestTexts(), Span()) }
     input.buffer.withBytes { bytes in body(RequestTexts(input.parser.head, bytes), bytes) }

@@ -17,6 +17,7 @@ struct DownstreamHeadWriter {
   /// - Parameters:
   ///   - form: how the request named its instance: a redirect names it in the same form.
   ///   - worker: provides the current date.
+  @_optimize(speed)
   func write(
     _ head: borrowing ResponseHead, _ bytes: Span<UInt8>, _ access: InstanceAccess, _ form: Addressing.Form,
     by worker: Worker, to output: ByteBuffer

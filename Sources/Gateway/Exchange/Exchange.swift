@@ -34,6 +34,7 @@ final class Exchange: ConnectionDelegate {
   }
 
   /// Prepares the exchange for the connection's next request.
+  @_optimize(speed)
   func attach(to connection: DownstreamConnection, _ limits: DownstreamLimits) {
     self.connection = connection
     registration = connection.registration
@@ -44,6 +45,7 @@ final class Exchange: ConnectionDelegate {
   // MARK: Deciding and acting
 
   /// Passes an event to the machine, and performs the action.
+  @_optimize(speed)
   func handle(_ event: ExchangeMachine.Event, _ connection: DownstreamConnection) {
     let action = state.machine.apply(event)
     if case .illegalEvent = action { worker.internalFault(event, state.machine) }
@@ -51,6 +53,7 @@ final class Exchange: ConnectionDelegate {
   }
 
   /// Everything that an exchange can do.
+  @inline(__always)
   private func perform(_ action: ExchangeMachine.Action, _ connection: DownstreamConnection) {
     switch action {
     case .none: break
@@ -74,6 +77,7 @@ final class Exchange: ConnectionDelegate {
   }
 
   /// Reports a result to the instance's breaker.
+  @inline(__always)
   func report(_ verdict: BreakerVerdict, to access: InstanceAccess) {
     switch verdict {
     case .nothing: break
@@ -145,6 +149,7 @@ final class Exchange: ConnectionDelegate {
     return snapshot.policy.clients.clientKey(of: Int(admission.clientIndex))
   }
 
+  @inline(__always)
   var isUploading: Bool { !request.body.isComplete }
 
   func evictedFromQueue() {
@@ -177,6 +182,7 @@ final class Exchange: ConnectionDelegate {
   ///
   /// `send` and `deliver` run after the reads of all exchanges in this turn, so that first all read, then all send,
   /// then all finish.
+  @inline(__always)
   func schedule(_ wakeUp: WakeUp) {
     state.wakeUp = wakeUp
     switch wakeUp {
@@ -214,6 +220,7 @@ final class Exchange: ConnectionDelegate {
 
   private func setDeadline() { loop.setDeadline(deadline, for: registration) }
 
+  @_optimize(speed)
   private var deadline: Int64 {
     state.clock.deadline(bytesIn: request.body.byteCount, bytesOut: response.sentCount)
   }

@@ -8,6 +8,7 @@ import Upstream
 /// Admission and limits, and admission again before the first byte is sent.
 extension Exchange {
   /// Starts the exchange once the head is complete.
+  @_optimize(speed)
   func begin(_ input: RequestInput, _ connection: DownstreamConnection) {
     note(input.parser.head)
     let snapshot = worker.snapshot
@@ -36,6 +37,7 @@ extension Exchange {
   }
 
   /// Decides whether the request is relayed to its instance.
+  @_optimize(speed)
   private func admit(_ input: RequestInput, _ snapshot: Snapshot, _ connection: DownstreamConnection) {
     do throws(Rejection) {
       let decision = try input.buffer.withBytes { bytes throws(Rejection) in
@@ -222,6 +224,7 @@ extension Exchange {
     }
   }
 
+  @inline(__always)
   private var isExpired: Bool {
     guard let expiry = state.expiry else { return false }
     return expiry <= wallSeconds

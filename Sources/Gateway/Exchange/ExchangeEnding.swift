@@ -105,6 +105,7 @@ extension Exchange {
 
   // MARK: The end
 
+  @_optimize(speed)
   func finish(_ ending: ExchangeMachine.Ending, _ connection: DownstreamConnection) {
     guard self.connection != nil else { return }
     noteEnding(ending)

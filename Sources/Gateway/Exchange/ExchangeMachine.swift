@@ -303,6 +303,7 @@ extension ExchangeMachine {
   /// A key whose request was not sent is free again before the client learns that.
   private var replyPhase: ResponsePhase { holdsKey && outcome == .notSent ? .releasing : .replying }
 
+  @_optimize(speed)
   mutating func responseBegan(status: Int) -> Action {
     guard tryHasBegun else { return .illegalEvent }
     if request != .sent { request = .closed }

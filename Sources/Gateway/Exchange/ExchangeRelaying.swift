@@ -16,6 +16,7 @@ extension Exchange {
   }
 
   /// Reads what Core has sent, and relays it.
+  @_optimize(speed)
   func receiveResponse(from upstream: UpstreamConnection, _ connection: DownstreamConnection) {
     // Bytes before the first byte of the request are not a response: `beginTry` checks for them.
     guard state.machine.tryHasBegun else { return suspend() }
@@ -58,6 +59,7 @@ extension Exchange {
     return readHead(connection)
   }
 
+  @_optimize(speed)
   private func readHead(_ connection: DownstreamConnection) -> ReadResult {
     do throws(ResponseFault) {
       guard try response.readHead(answering: state.head.method) else { return .readMore }
@@ -86,6 +88,7 @@ extension Exchange {
     schedule(.deliver)
   }
 
+  @_optimize(speed)
   private func relayBody(_ connection: DownstreamConnection) -> ReadResult {
     do throws(ChunkFault) {
       try response.relayBody()
@@ -164,6 +167,7 @@ extension Exchange {
   }
 
   /// Whether the downstream connection ends after the pending bytes: the FIN can share their packet.
+  @inline(__always)
   private var endsConnection: Bool {
     switch state.machine.response {
     case .relaying, .blocked: response.body.isComplete && !state.keepsAlive

@@ -102,6 +102,7 @@ extension Exchange {
     handle(.leased(pooled: pooled), connection)
   }
 
+  @_optimize(speed)
   func writeRequestHead(
     _ input: RequestInput, _ admission: Admission, _ access: InstanceAccess, _ connection: DownstreamConnection
   ) {
@@ -114,6 +115,7 @@ extension Exchange {
   // MARK: Sending
 
   /// Writes as much of the request as is available and Core accepts.
+  @_optimize(speed)
   func send(_ connection: DownstreamConnection) {
     guard state.machine.request == .sending, let upstream = state.upstream else { return }
     while true {
@@ -145,6 +147,7 @@ extension Exchange {
   /// Makes the last checks before the first byte: after it, Core may execute the request.
   ///
   /// - Returns: false if the exchange must not send now.
+  @_optimize(speed)
   private func beginTry(on upstream: UpstreamConnection, _ connection: DownstreamConnection) -> Bool {
     guard readmitIfNeeded(connection) else { return false }
     if let fault = upstream.faultBeforeFirstByte() {

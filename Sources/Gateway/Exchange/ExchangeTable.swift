@@ -5,6 +5,7 @@ import Upstream
 /// Most requests take this path: `admitting → [bufferingBody] → [awaitingKey] → [awaitingIntent] → connecting → sending →
 /// sent`, then `[keeping → recording →] relaying → finished` for the response.
 extension ExchangeMachine {
+  @inline(__always)
   mutating func apply(_ event: Event) -> Action {
     switch (event, request, response) {
     // Admission

@@ -29,6 +29,7 @@ final class RequestRelay {
   init(buffers: BufferPool) { buffer = ByteBuffer(from: buffers) }
 
   /// Starts with a head of `headCount` bytes in the connection's input.
+  @inline(__always)
   func begin(_ framing: BodyFraming, headCount: Int) {
     body.begin(framing)
     consumed = headCount
@@ -54,6 +55,7 @@ final class RequestRelay {
   /// Writes the head, for the first try or a retry.
   ///
   /// - Parameter keyIndex: which of the instance's keys to use.
+  @_optimize(speed)
   func writeHead(
     _ input: RequestInput, _ admission: Admission, _ access: InstanceAccess, keyIndex: Int, id: RequestID,
     forwardingLines: [UInt8]
@@ -132,6 +134,7 @@ final class RequestRelay {
   }
 
   /// Sends what the buffer holds. After `.wouldBlock`, the next call sends the same bytes.
+  @_optimize(speed)
   func send(on upstream: UpstreamConnection) -> Transfer {
     let transfer = upstream.send(buffer, sent..<buffer.count)
     switch transfer {

@@ -40,6 +40,7 @@ final class ResponseRelay {
   // MARK: Reading
 
   /// Reads from Core. Keeps an incomplete head in the buffer; drops body bytes, which were sent.
+  @_optimize(speed)
   func receive(from upstream: UpstreamConnection, isRelaying: Bool) -> Transfer {
     if isRelaying {
       readForAudit()
@@ -55,6 +56,7 @@ final class ResponseRelay {
   }
 
   /// Parses heads up to the final one; false while it is incomplete.
+  @_optimize(speed)
   func readHead(answering method: Method) throws(ResponseFault) -> Bool {
     while true {
       guard try buffer.withBytes({ bytes throws(ResponseFault) in try parser.parse(bytes, answering: method) }) else {
@@ -108,11 +110,13 @@ final class ResponseRelay {
   }
 
   /// Writes the head.
+  @_optimize(speed)
   func write(_ head: DownstreamHeadWriter, _ access: InstanceAccess, _ form: Addressing.Form, by worker: Worker) {
     buffer.withBytes { bytes in head.write(parser.head, bytes, access, form, by: worker, to: output) }
   }
 
   /// Relays the part of the body in the buffer.
+  @_optimize(speed)
   func relayBody() throws(ChunkFault) {
     direct = try buffer.withBytes { bytes throws(ChunkFault) in try body.relay(bytes, &offset, to: output) }
     // Copying a small body costs less than a second iovec in the system call.
@@ -178,11 +182,13 @@ final class ResponseRelay {
   // MARK: Writing
 
   /// Whether bytes are waiting to be written downstream.
+  @inline(__always)
   var isWaiting: Bool { waiting > 0 || !direct.isEmpty }
 
   /// Writes waiting bytes until all are written or the socket is full.
   ///
   /// - Parameter isLast: whether the connection ends after them.
+  @_optimize(speed)
   func flush(to socket: borrowing Socket, isLast: Bool) -> FlushProgress {
     while isWaiting {
       switch send(to: socket, isLast: isLast) {
@@ -206,8 +212,10 @@ final class ResponseRelay {
     direct = 0..<0
   }
 
+  @inline(__always)
   private var waiting: Int { output.count - outputSent }
 
+  @_optimize(speed)
   private func send(to socket: borrowing Socket, isLast: Bool) -> Transfer {
     guard !direct.isEmpty else { return socket.send(output, outputSent..<output.count, isLast: isLast) }
     guard waiting > 0 else { return socket.send(buffer, direct, isLast: isLast) }

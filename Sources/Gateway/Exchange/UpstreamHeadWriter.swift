@@ -21,6 +21,7 @@ final class UpstreamHeadWriter: Sendable {
   /// afterwards, so `Connection: X-Blnk-Key` cannot remove the key.
   ///
   /// - Parameter forwardingLines: the `X-Forwarded-For` and `X-Forwarded-Proto` lines.
+  @_optimize(speed)
   func write(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ admission: Admission, id: RequestID,
     forwardingLines: [UInt8], to output: ByteBuffer
@@ -76,6 +77,7 @@ final class UpstreamHeadWriter: Sendable {
   }
 
   /// Writes the end-to-end fields of the request; returns the trace that they continue.
+  @_optimize(speed)
   private func writeFields(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, to output: ByteBuffer
   ) -> TraceContext? {

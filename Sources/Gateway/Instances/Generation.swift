@@ -47,6 +47,7 @@ final class Generation: Sendable {
   /// An instance has switched to another key.
   func keyChanged() { accepted?.changed(states) }
 
+  @inline(__always)
   func limiter(of clientIndex: Int32) -> ClientLimiter? { limiters[policy.clients.limitsSlot(of: Int(clientIndex))] }
 
   private static func limitersByID(_ generation: Generation) -> [ArraySlice<UInt8>: ClientLimiter] {

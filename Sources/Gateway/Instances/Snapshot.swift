@@ -71,6 +71,7 @@ final class InstanceAccess {
   // Exchanges call these methods instead of reading the stored objects, which saves a retain and release per call.
 
   /// Finds or opens a connection for an exchange.
+  @_optimize(speed)
   func acquire(fresh: Bool, for exchange: Exchange, isWrite: Bool) -> Acquisition {
     fresh ? pool.acquireFresh(for: exchange) : pool.acquire(for: exchange, isWrite: isWrite)
   }

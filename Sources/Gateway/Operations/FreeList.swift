@@ -7,6 +7,7 @@ struct FreeList<Object: AnyObject> {
   /// The objects before this index were recycled in earlier turns.
   private var usableCount = 0
 
+  @_optimize(speed)
   mutating func take() -> Object? {
     guard usableCount > 0 else { return nil }
     usableCount -= 1

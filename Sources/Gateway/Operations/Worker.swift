@@ -346,6 +346,7 @@ final class Worker: EventHandler, EventLoopDelegate {
 
   // MARK: Free lists
 
+  @_optimize(speed)
   func takeInput() -> RequestInput {
     guard let input = inputs.take() else { return RequestInput(limits: headLimits) }
     // Reset here, because until the turn ended a caller may still have been reading into it.
@@ -354,10 +355,12 @@ final class Worker: EventHandler, EventLoopDelegate {
   }
 
   // `consuming`, here and below: the caller passes its reference on.
+  @inline(__always)
   func recycle(_ input: consuming RequestInput) {
     if input.isReusable { inputs.recycle(input) }
   }
 
+  @_optimize(speed)
   func takeExchange(for connection: DownstreamConnection) -> Exchange {
     let exchange = exchanges.take() ?? Exchange(worker: self)
     exchange.attach(to: connection, downstreamLimits)

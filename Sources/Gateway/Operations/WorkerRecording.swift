@@ -13,6 +13,7 @@ extension Worker {
   /// Not inlined: in another object's method, the log and the loop would be retained and released, which costs 90
   /// instructions per request.
   @inline(never)
+  @_optimize(speed)
   func record(
     _ record: inout ExchangeRecord, _ state: inout RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?,
     of connection: DownstreamConnection
@@ -106,6 +107,7 @@ extension Fault {
 extension Snapshot {
   /// Writes the access log line of a record.
   @inline(never)
+  @_optimize(speed)
   fileprivate func write(
     _ record: inout ExchangeRecord, _ trace: AdmissionTrace, of connection: DownstreamConnection,
     by worker: Worker
@@ -113,13 +115,18 @@ extension Snapshot {
     let (peer, via) = (connection.peer.text, connection.peer.via)
     let now = worker.loop.nowNanoseconds / 1_000
     if trace.providerIndex >= 0 { noteIssuer(&record, trace) }
-    policy.withNames(of: trace) { client, token, instance, route, operation in
+    // A closure would be built for size.
+    @_optimize(speed)
+    func append(
+      client: Span<UInt8>, token: Span<UInt8>, instance: Span<UInt8>, route: Span<UInt8>, operation: Span<UInt8>
+    ) {
       connection.withRequestTexts { texts, head in
         worker.log?.append(
           record, client: client, token: token, instance: instance, route: route, operation: operation,
           peer: peer.span, via: via.span, texts, in: head, now: now)
       }
     }
+    policy.withNames(of: trace, append)
   }
 
   @inline(never)
