@@ -247,6 +247,7 @@ final class DownstreamConnection: EventHandler {
     loop.setDeadline(headSince + Int64(worker.timeouts.headMilliseconds), for: registration)
   }
 
+  @inline(__always)
   private func awaitRequest() {
     phase = .idle
     returnInput()

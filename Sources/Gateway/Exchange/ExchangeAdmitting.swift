@@ -17,7 +17,9 @@ extension Exchange {
     if snapshot.policy.hot.answersHealthOnListeners, let probe = probePath(input) {
       return answer(probe, connection)
     }
-    if snapshot.policy.hot.hasTokenEndpoint, let path = oauthPath(input) { return beginOAuth(path, connection) }
+    if snapshot.policy.hot.hasTokenEndpoint, mayBeOAuthPath(input), let path = oauthPath(input) {
+      return beginOAuth(path, connection)
+    }
     admit(input, snapshot, connection)
   }
 
