@@ -17,6 +17,7 @@ extension AuditLog {
 
 extension AuditIntent {
   /// Fills in the client, the operation and the instance, as the access log does.
+  @_optimize(speed)
   init(_ id: RequestID, _ trace: AdmissionTrace, _ policy: Policy) {
     self.init(requestIDHigh: id.high, requestIDLow: id.low)
     let route = policy.routes.routes[Int(trace.routeIndex)]

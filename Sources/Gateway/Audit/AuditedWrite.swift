@@ -30,6 +30,7 @@ final class AuditedWrite {
   }
 
   /// Passes the intent on; false if the log does not accept it.
+  @_optimize(speed)
   func declare(
     _ intent: AuditIntent, _ texts: RequestTexts, in head: Span<UInt8>, isWhole: Bool, for exchange: Exchange
   ) -> Bool {
@@ -71,6 +72,7 @@ final class AuditedWrite {
   }
 
   /// What Core's response with a 2xx status says.
+  @_optimize(speed)
   private func kind(ofSuccess status: Int) -> AuditOutcome.Kind {
     // RFC 9110 §15.3.3: accepted, and not completed.
     guard let scan, status != 202 else { return status == 202 ? .accepted : .done }
@@ -82,6 +84,7 @@ final class AuditedWrite {
   }
 
   /// Records the outcome of the intent, when the exchange ends.
+  @_optimize(speed)
   func record(_ id: RequestID, _ kind: AuditOutcome.Kind, status: Int, code: String?, bodyIsWhole: Bool) {
     switch phase {
     case .undeclared: return

@@ -15,6 +15,7 @@ struct BodyIDs: Equatable {
   /// Go rejects deeper nesting.
   static let depthMax = 10_000
 
+  @_optimize(speed)
   init(_ body: Span<UInt8>) {
     var scan = JSONScan()
     guard let ids = Self.read(&scan, body) else { return }

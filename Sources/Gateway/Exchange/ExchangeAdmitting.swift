@@ -164,6 +164,7 @@ extension Exchange {
 
   /// Reads the key of a write.
   @inline(never)
+  @_optimize(speed)
   private func identify(
     _ admission: Admission, _ snapshot: Snapshot, _ input: RequestInput, _ journal: JournalPort
   ) throws(Rejection) {

@@ -31,6 +31,7 @@ extension Exchange {
   // MARK: Before the first byte
 
   /// Claims the key, once the body is complete.
+  @_optimize(speed)
   private func claimKey(_ connection: DownstreamConnection) {
     guard readmitIfNeeded(connection) else { return }
     guard let keyed = state.keyed, let write = keyedWrite(keyed.key, keyed.hasher, connection) else {
@@ -52,6 +53,7 @@ extension Exchange {
   }
 
   /// The write as the journal knows it: its names, and the fingerprint of method, target and body.
+  @_optimize(speed)
   private func keyedWrite(_ key: String, _ hasher: BodyHasher, _ connection: DownstreamConnection) -> KeyedWrite? {
     guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot else {
       return nil

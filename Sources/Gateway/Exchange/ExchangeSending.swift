@@ -31,6 +31,7 @@ extension Exchange {
   }
 
   /// Passes the intent of the write to the audit log, before the exchange acquires a connection.
+  @_optimize(speed)
   func declareIntent(_ connection: DownstreamConnection) {
     guard readmitIfNeeded(connection) else { return }
     guard let audited = state.audited, let admission = state.admission, let snapshot = state.snapshot else { return }

@@ -52,6 +52,7 @@ enum KeptFields {
   static let byteCountMax = 8 << 10
 
   /// Complete field lines, with `Location` as this request gets it.
+  @_optimize(speed)
   static func lines(
     of head: borrowing ResponseHead, _ bytes: Span<UInt8>, _ access: InstanceAccess, _ form: Addressing.Form
   ) -> [UInt8] {

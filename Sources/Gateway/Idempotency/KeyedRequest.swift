@@ -38,6 +38,7 @@ final class KeyedRequest {
     self.port = port
   }
 
+  @_optimize(speed)
   func claim(_ write: KeyedWrite, for exchange: Exchange) -> ClaimResult {
     let (result, ticket) = port.claim(write, for: exchange)
     switch result {
@@ -51,6 +52,7 @@ final class KeyedRequest {
   /// The journal has answered.
   ///
   /// - Parameter isClaimed: whether the key is this request's.
+  @_optimize(speed)
   func claimSettled(isClaimed: Bool) {
     if case .claiming(let write, _) = phase, isClaimed { phase = .claimed(write) } else { phase = .idle }
   }
@@ -76,6 +78,7 @@ final class KeyedRequest {
   }
 
   /// Passes the outcome on; false if there is nothing to wait for.
+  @_optimize(speed)
   func record(_ outcome: KeyedOutcome, for exchange: Exchange) -> Bool {
     switch phase {
     case .claimed(let write):
@@ -94,6 +97,7 @@ final class KeyedRequest {
   /// The exchange ends, or does not wait for the journal any longer.
   ///
   /// - Parameter wasSent: whether Core may have executed the request; if not, the key becomes free.
+  @_optimize(speed)
   func end(wasSent: Bool) {
     switch phase {
     case .idle: return
