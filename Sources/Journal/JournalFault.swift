@@ -8,6 +8,8 @@ package enum JournalFault: Error, Equatable, CustomStringConvertible {
   case file(String, Errno)
   case damaged(String, offset: Int, String)
   case version(String, UInt32)
+  /// Two files are the same segment.
+  case copied(String, String)
   /// What an upgrade cannot change.
   case restartNeeded(String)
   /// What the older process passed is not a list of keys.
@@ -25,6 +27,8 @@ package enum JournalFault: Error, Equatable, CustomStringConvertible {
         + Self.remedy(path)
     case .damaged(let path, let offset, let what):
       "idempotency: \(path) is damaged at byte \(offset): \(what). " + Self.remedy(path)
+    case .copied(let first, let second):
+      "idempotency: \(first) and \(second) are copies of one file: move the one that is older or shorter to another folder"
     case .restartNeeded(let what):
       "idempotency: \(what), and an upgrade cannot change that: restart the gateway, or undo the change in gateway.json"
     case .keysUnreadable:

@@ -69,12 +69,24 @@ struct JournalReplay {
         removeFiles(of: stem)
       }
     }
+    try checkCopies(found)
     // While the parent runs, it may be making a segment.
     guard inherited == nil else { return Self.sorted(found) }
     for name in names where name.hasSuffix(".bodies") && !known.contains("\(name.dropLast(7)).keys") {
       folder.remove(name)
     }
     return Self.sorted(found)
+  }
+
+  /// A copy would be read after the records that replaced it.
+  private func checkCopies(_ found: [Found]) throws(JournalFault) {
+    var stems: [[UInt64]: String] = [:]
+    for segment in found {
+      let name = [segment.header.writer, segment.header.epoch, segment.header.number]
+      if let other = stems.updateValue(segment.stem, forKey: name) {
+        throw .copied(folder.path(of: "\(other).keys"), folder.path(of: "\(segment.stem).keys"))
+      }
+    }
   }
 
   private static func sorted(_ found: [Found]) -> [Found] {
@@ -167,7 +179,10 @@ struct JournalReplay {
     case .response: return set(.stored, record, bytes, location)
     case .responseNotKept: return set(.notKept, record, bytes, location)
     case .released, .forgotten:
-      if let entry = index.remove(index.name(of: record.digest)) { scopes.countKey(entry.scope, -1) }
+      if let entry = index.remove(index.name(of: record.digest)) {
+        scopes.countKey(entry.scope, -1)
+        scopes.countBytes(entry.scope, in: location.segment, bytes.count)
+      }
     case .instanceForgotten: forget(bytes.text(record.instance))
     }
     return true
@@ -177,10 +192,15 @@ struct JournalReplay {
     _ state: KeyIndex.State, _ record: JournalRecord, _ bytes: Span<UInt8>, _ location: KeyLocation
   ) -> Bool {
     let name = index.name(of: record.digest)
-    if index.update(name, state, location) { return true }
+    let byteCount = bytes.count + (record.body.isInline ? 0 : record.body.byteCount)
+    if index.update(name, state, location) {
+      if let entry = index[name] { scopes.countBytes(entry.scope, in: location.segment, byteCount) }
+      return true
+    }
     guard let scope = scopes.number(bytes, client: record.client, instance: record.instance) else { return false }
     index.set(name, KeyIndex.Entry(state: state, location: location, scope: scope))
     scopes.countKey(scope, 1)
+    scopes.countBytes(scope, in: location.segment, byteCount)
     return true
   }
 

@@ -67,7 +67,7 @@ struct SegmentReader {
     }
     try load(BatchHeader.byteCount)
     guard let batch = loadedBatch else {
-      if try endsInZeros() { return nil }
+      if try endsInZeros(within: BatchHeader.byteCount) { return nil }
       throw damage("the header of a batch does not match its checksum")
     }
     offset += BatchHeader.byteCount
@@ -87,7 +87,7 @@ struct SegmentReader {
   private mutating func forNextRecord(before batchEnd: Int, _ body: Body) throws(JournalFault) -> Bool {
     guard let record = try intactRecord(before: batchEnd) else {
       if isCutOff { return false }
-      if try endsInZeros() {
+      if try endsInZeros(within: min(claimedLength, batchEnd - offset)) {
         isCutOff = true
         return false
       }
@@ -116,6 +116,12 @@ struct SegmentReader {
 
   private var loadedLength: Int? { JournalFrame.length(part.span.extracting((offset - partStart)...)) }
 
+  /// That of the record that starts here, as far as it can be read.
+  private var claimedLength: Int {
+    guard offset + JournalFrame.byteCount <= partStart + part.count else { return JournalFrame.byteCount }
+    return loadedLength ?? JournalFrame.byteCount
+  }
+
   private func isIntact(_ record: Range<Int>) -> Bool { JournalFrame.isIntact(part.span.extracting(record)) }
 
   /// Ensures that `part` has `count` bytes from `offset` on.
@@ -130,15 +136,27 @@ struct SegmentReader {
     do throws(Errno) { return try file.read(count, at: offset) } catch { throw .file(path, error) }
   }
 
-  /// Whether the file has only zeros from some disk sector on, as after a system that stopped during a write. No record
-  /// has that many zeros.
-  private func endsInZeros() throws(JournalFault) -> Bool {
+  /// Whether the file has only zeros from here on, or from a disk sector on that starts within the next `byteCount` bytes:
+  /// as after a system that stopped during a write. What was durable before cannot look like this.
+  private func endsInZeros(within byteCount: Int) throws(JournalFault) -> Bool {
     guard !isEndDurable else { return false }
-    let start = (offset + Self.sectorBytes - 1) / Self.sectorBytes * Self.sectorBytes
-    guard end - start >= Self.sectorBytes else { return false }
-    let last = max(start, (end - Self.sectorBytes) / Self.sectorBytes * Self.sectorBytes)
-    let bytes = try read(end - last, at: last)
-    return bytes.span.areZero
+    let zeros = try startOfZeros()
+    let sector = (max(offset, zeros) + Self.sectorBytes - 1) / Self.sectorBytes * Self.sectorBytes
+    return zeros <= offset || sector < offset + byteCount && sector < end
+  }
+
+  /// Where the zeros at the end of the file start, but no earlier than here.
+  private func startOfZeros() throws(JournalFault) -> Int {
+    var start = end
+    while start > offset {
+      let from = max(offset, start - Self.partBytes)
+      let bytes = try read(start - from, at: from)
+      // It was shortened meanwhile.
+      guard bytes.count == start - from else { return end }
+      if let last = bytes.lastIndex(where: { $0 != 0 }) { return from + last + 1 }
+      start = from
+    }
+    return offset
   }
 
   private func damage(_ what: String) -> JournalFault { .damaged(path, offset: offset, what) }

@@ -51,7 +51,7 @@ import Testing
   ]
 
   private static let withoutBodies: [Answer] = [
-    .unknown(1), .unreadable, .notKept(status: 200, 1), .durable, .created("last body"),
+    .unknown(1), .notKept(status: 201, 1), .notKept(status: 200, 1), .durable, .created("last body"),
   ]
 
   @Test func `ignores a last record that is cut off at any byte`() throws {
@@ -115,7 +115,7 @@ import Testing
       changed[index] ^= 0x20
       try set(folder, bodies, changed)
       var expected = Self.intact
-      expected[1] = .unreadable
+      expected[1] = .notKept(status: 201, 1)
       #expect(try answers(folder) == expected, "byte \(index)")
     }
     #expect(folder.reports.texts.contains { $0.contains("cannot read \(bodies)") })
@@ -123,6 +123,30 @@ import Testing
       try set(folder, bodies, Array(all[..<end]))
       #expect(try answers(folder) == Self.withoutBodies)
     }
+  }
+
+  @Test func `zeros at the end of the keys hide no damage before them`() throws {
+    let (folder, keys, _) = try filled()
+    let all = try bytes(keys)
+    let last = try #require((0..<all.count).last { BatchHeader(all.span.extracting($0...))?.offset == $0 })
+    for index in stride(from: 0, to: last, by: 3) {
+      for zeros in [600, 2_048] {
+        var changed = all + [UInt8](repeating: 0, count: zeros)
+        changed[index] ^= 0x10
+        try set(folder, keys, changed)
+        #expect(throws: JournalFault.self, "byte \(index)") { _ = try folder.open() }
+      }
+    }
+  }
+
+  @Test func `rejects a copy of a segment next to it`() throws {
+    let (folder, keys, _) = try filled()
+    let copy = folder.path("a-copy.keys")
+    try Data(bytes(keys).prefix(600)).write(to: URL(filePath: copy))
+    let fault = #expect(throws: JournalFault.self) { _ = try folder.open() }
+    #expect(fault == .copied(copy, keys) || fault == .copied(keys, copy))
+    try FileManager.default.removeItem(atPath: copy)
+    #expect(try answers(folder) == Self.intact)
   }
 
   @Test func `without its bodies file, a segment's responses are unreadable`() throws {
@@ -134,12 +158,19 @@ import Testing
   @Test func `accepts zeros after the last batch, or in place of its end`() throws {
     let (folder, keys, bodies) = try filled()
     let all = try bytes(keys)
-    try set(folder, keys, all + [UInt8](repeating: 0, count: 4_096))
-    #expect(try answers(folder) == Self.intact)
-    // A file system that had extended the file, and written only its first part.
-    let end = all.count - 100
-    try set(folder, keys, Array(all[..<end]) + [UInt8](repeating: 0, count: 4_196))
-    #expect(try answers(folder) == Self.intact.dropLast() + [.unknown(1)])
+    for count in [1, 39, 40, 100, 511, 512, 4_096] {
+      try set(folder, keys, all + [UInt8](repeating: 0, count: count))
+      #expect(try answers(folder) == Self.intact, "\(count) zeros")
+    }
+    // A file system that had extended the file, and written only its sectors before the last batch, or in it.
+    let last = try #require((0..<all.count).last { BatchHeader(all.span.extracting($0...))?.offset == $0 })
+    for start in stride(from: (last / 512 + 1) * 512, to: all.count, by: 512) + [last] {
+      for count in [0, 4_096] {
+        let end = [UInt8](repeating: 0, count: all.count - start + count)
+        try set(folder, keys, Array(all[..<start]) + end)
+        #expect(try answers(folder) == Self.intact.dropLast() + [.unknown(1)], "zeros from \(start) of \(all.count)")
+      }
+    }
     try set(folder, keys, [UInt8](repeating: 0, count: 4_096))
     #expect(throws: JournalFault.self) { _ = try folder.open() }
     try set(folder, bodies, [])
