@@ -33,7 +33,7 @@ import CLibcurl
     transfer.set(CURLOPT_COPYPOSTFIELDS, form)
     switch body.perform(transfer) {
     case .answered(let status, let body): return .answered(status: status, body: body)
-    case .failed(let message): return .failed(message)
+    case .failed(let message), .tooLong(let message): return .failed(message)
     }
   }
 }

@@ -30,6 +30,8 @@ package struct RecordEndpoint: Sendable {
 /// What came of one question.
 package enum RecordReply: Sendable {
   case answered(status: Int, body: [UInt8])
+  /// The instance has answered, but not with a record.
+  case unreadable(String)
   /// libcurl's message, or another that names no secret.
   case failed(String)
   /// The instance was not asked, which says nothing about it.

@@ -42,6 +42,7 @@ import CLibcurl
   func get() -> RecordReply {
     switch body.perform(transfer) {
     case .answered(let status, let body): .answered(status: status, body: body)
+    case .tooLong(let message): .unreadable(message)
     case .failed(let message): .failed(message)
     }
   }

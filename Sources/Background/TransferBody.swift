@@ -35,6 +35,8 @@ final class TransferBody {
 
   enum Result {
     case answered(status: Int, body: [UInt8])
+    /// The server has answered, at greater length.
+    case tooLong(String)
     /// libcurl's message, or another that names no secret.
     case failed(String)
   }
@@ -44,7 +46,7 @@ final class TransferBody {
     bytes = []
     isTooLong = false
     let code = transfer.perform()
-    guard !isTooLong else { return .failed("the answer is longer than \(bytesMax >> 10) KiB") }
+    guard !isTooLong else { return .tooLong("the answer is longer than \(bytesMax >> 10) KiB") }
     guard code == CURLE_OK else { return .failed(unsafe String(cString: curl_easy_strerror(code))) }
     var status = 0
     unsafe _ = curl_easy_get_long(transfer.easy, CURLINFO_RESPONSE_CODE, &status)

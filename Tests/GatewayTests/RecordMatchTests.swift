@@ -35,6 +35,22 @@ import Testing
       [#""meta_data":{"#, #""meta_data":{"a":[1.0,{"b":2}],"#], true
     ),
     ([#""description":"u""#, #""description":"u","inflight":true"#], [#""QUEUED","#, #""INFLIGHT","#], true),
+    // What the request leaves out has its default.
+    ([], [#""currency":"USD""#, #""currency":"USD","rate":1"#], true),
+    ([], [#""currency":"USD""#, #""currency":"USD","rate":5"#], false),
+    ([], [#""currency":"USD""#, #""currency":"USD","effective_date":"2026-11-28T18:02:29Z""#], true),
+    ([], [#""currency":"USD""#, #""currency":"USD","effective_date":"1999-01-01T00:00:00Z""#], false),
+    ([], [#""parent_transaction":"""#, #""parent_transaction":"txn_0""#], false),
+    ([], [#""precision":0"#, #""precision":1"#], false), ([], [#""precision":0"#, #""precision":100"#], true),
+    ([], [#""QUEUED","#, #""INFLIGHT","#], false), ([], [#""QUEUED","#, #""VOID","#], false),
+    ([], [#""QUEUED","#, #""other","#], false), ([], [#""QUEUED","#, #""APPLIED","#], true),
+    ([], [#""inflight":false"#, #""inflight":true"#], false),
+    ([], [#""allow_overdraft":true,"queue_lane""#, #""allow_overdraft":false,"queue_lane""#], false),
+    ([#""description":"u""#, #""description":"u","skip_queue":true"#], [], false),
+    (
+      [#""description":"u""#, #""description":"u","skip_queue":true"#],
+      [#""QUEUED","#, #""APPLIED","#], true
+    ),
     // Another amount, in every form.
     ([#""amount":12.5"#, #""amount":12.6"#], [], false), ([#""amount":12.5"#, #""amount":"12.5""#], [], false),
     ([#""precision":100"#, #""precision":1000"#], [], false), ([#""precision":100,"#, ""], [], false),

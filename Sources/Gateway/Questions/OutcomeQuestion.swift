@@ -203,6 +203,7 @@ enum RecordFinding {
   init(_ reply: RecordReply) {
     switch reply {
     case .failed(let message): self = .unclear("Core did not answer: \(message)")
+    case .unreadable(let message): self = .unclear("Core's answer cannot be read: \(message)")
     case .notAsked(let message): self = .unclear("Core was not asked: \(message)")
     case .answered(status: 200, let body):
       self = JSONRecord(body).map(Self.found) ?? .unclear("Core's answer is not a record")

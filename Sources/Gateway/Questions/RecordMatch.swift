@@ -37,7 +37,7 @@ struct RecordMatch {
     case .identity: return hasAll && hasNoOther(than: Self.ownOfIdentity)
     case .transaction:
       return Self.required.allSatisfy { request.text($0) != nil } && hasAmount && hasAll
-        && hasNoOther(than: Self.ownOfTransaction)
+        && hasNoOther(than: Self.ownOfTransaction) && hasDefaults && hasStatus
     }
   }
 
@@ -82,8 +82,48 @@ struct RecordMatch {
     case .bool, .number, .string, .array: return false
     }
     return Self.hasEach(of: wanted, found)
-      && found.allSatisfy { wanted.value($0.name) != nil || Self.ownOfMetaData.contains($0.name) }
+      && found.allSatisfy { wanted.value($0.name) != nil || isOwn($0) }
   }
+
+  /// Whether Core adds this member to the `meta_data` of such a request.
+  private func isOwn(_ member: JSONRecord.Member) -> Bool {
+    switch member.name.text {
+    case "allow_overdraft", "inflight": return member.value.isTrue == isTrue(member.name)
+    case "blnk_rejection_reason": return record.has("status", "REJECTED")
+    default: return Self.ownOfMetaData.contains(member.name)
+    }
+  }
+
+  // MARK: What the request leaves out
+
+  /// Whether the record has the defaults of members that the request leaves out, and that change what is moved.
+  private var hasDefaults: Bool {
+    if !isSent("rate"), ![nil, 0, 1].contains(record["rate"]?.number) { return false }
+    if !isSent("inflight"), record["inflight"]?.isTrue == true { return false }
+    if !isSent("parent_transaction"), record["parent_transaction"]?.isEmpty == false { return false }
+    if !isSent("effective_date"), let date = record["effective_date"], !date.isEmpty, !isCreation(date) { return false }
+    return [nil, 0, number("precision") ?? 1].contains(record["precision"]?.number)
+  }
+
+  private func isCreation(_ date: Value) -> Bool {
+    guard let date = date.text.flatMap({ UnixSeconds(rfc3339: $0.text) }),
+      let created = record.text("created_at").flatMap({ UnixSeconds(rfc3339: $0) })
+    else { return false }
+    return abs(date.rawValue - created.rawValue) <= 1
+  }
+
+  /// Whether Core's response to the request was a success, as far as the record shows.
+  private var hasStatus: Bool {
+    switch record.text("status") {
+    case "APPLIED": !isTrue("inflight")
+    case "INFLIGHT": isTrue("inflight")
+    case "QUEUED", "REJECTED": !isTrue("skip_queue")
+    case "SCHEDULED": isSent("scheduled_for")
+    default: false
+    }
+  }
+
+  private func isTrue(_ name: ByteText) -> Bool { request[name]?.isTrue == true }
 
   // MARK: Amounts
 
