@@ -19,6 +19,8 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
   /// `X-Real-IP`, `True-Client-IP`, `X-Original-…`, `X-Rewrite-…`, `X-HTTP-Method-Override` and similar ones.
   case forwarding
   case idempotencyKey
+  /// `Idempotent-Replayed`.
+  case replayMark
   /// `X-Request-Id`.
   case requestID
   /// `X-Rate-Limit-Request-…`, in which Core echoes the address of its peer: the gateway's own.
@@ -45,7 +47,7 @@ extension FieldName {
       .upgrade:
       self
     case .other, .host, .connection, .keepAlive, .te, .trailer, .expect, .via, .date, .server, .location, .contentType,
-      .retryAfter, .wwwAuthenticate:
+      .retryAfter, .wwwAuthenticate, .replayMark:
       .other
     }
   }
@@ -95,7 +97,10 @@ extension FieldName {
     case word("f", "o", "r", "w", "a", "r", "d", "e"): second == word("d", " ") ? .forwarding : .other
     case word("x", "-", "r", "e", "a", "l", "-", "i"): second == word("p", " ") ? .forwarding : .other
     case word("i", "d", "e", "m", "p", "o", "t", "e"):
-      second == word("n", "c", "y", "-", "k", "e", "y") ? .idempotencyKey : .other
+      second == word("n", "c", "y", "-", "k", "e", "y")
+        ? .idempotencyKey
+        : second == word("n", "t", "-", "r", "e", "p", "l", "a") && third == word("y", "e", "d")
+          ? .replayMark : .other
     case word("t", "r", "a", "c", "e", "s", "t", "a"): second == word("t", "e") ? .tracestate : .other
     // The rest of `x-rate-limit-request-` is not checked.
     case word("x", "-", "r", "a", "t", "e", "-", "l"):

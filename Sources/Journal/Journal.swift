@@ -187,26 +187,39 @@ package final class Journal: Sendable {
 
   /// Resolves an unknown key, durably.
   ///
-  /// - Parameter minimumAge: in seconds, for `notDone` only: a younger request may still be executed.
+  /// - Parameters:
+  ///   - minimumAge: in seconds, for `notDone` only: a younger request may still be executed.
+  ///   - isTrial: only says what the result would be.
   package func resolve(
     client: String, instance: String, key: String, as resolution: KeyResolution, minimumAge: Int,
-    completion: @escaping @Sendable (ResolveResult) -> Void
+    isTrial: Bool = false, completion: @escaping @Sendable (ResolveResult) -> Void
   ) {
     let command = JournalCommand.resolve(
-      client: client, instance: instance, key: key, resolution, minimumAgeSeconds: minimumAge, completion)
+      client: client, instance: instance, key: key, resolution, minimumAgeSeconds: minimumAge, isTrial: isTrial,
+      completion)
     self.command(command) { completion(.failed) }
   }
 
   /// Frees a key that is not in flight, durably. A repeated request with it is executed again.
+  ///
+  /// - Parameters:
+  ///   - minimumAge: in seconds, of a key of unknown outcome: a younger request may still be executed.
+  ///   - isTrial: only says what the result would be.
   package func forget(
-    client: String, instance: String, key: String, completion: @escaping @Sendable (ForgetResult) -> Void
+    client: String, instance: String, key: String, minimumAge: Int, isTrial: Bool = false,
+    completion: @escaping @Sendable (ForgetResult) -> Void
   ) {
-    command(.forget(client: client, instance: instance, key: key, completion)) { completion(.failed) }
+    let command = JournalCommand.forget(
+      client: client, instance: instance, key: key, minimumAgeSeconds: minimumAge, isTrial: isTrial, completion)
+    self.command(command) { completion(.failed) }
   }
 
-  /// Frees all keys of an instance that are not in flight, durably: after its Core was restored from a backup.
-  package func forget(instance: String, completion: @escaping @Sendable (ForgetResult) -> Void) {
-    command(.forgetInstance(instance, completion)) { completion(.failed) }
+  /// Frees all keys of an instance that are not in flight, durably: after its Core was restored from a backup. Keeps keys of
+  /// unknown outcome that are younger than `minimumAge` seconds.
+  package func forget(
+    instance: String, minimumAge: Int, completion: @escaping @Sendable (ForgetResult) -> Void
+  ) {
+    command(.forgetInstance(instance, minimumAgeSeconds: minimumAge, completion)) { completion(.failed) }
   }
 
   private func command(_ command: JournalCommand, isClosed: () -> Void) {

@@ -43,8 +43,10 @@ package enum ResolveResult: Sendable, Equatable {
 }
 
 package enum ForgetResult: Sendable, Equatable {
-  case forgotten(Int)
-  case missing, inFlight
+  /// - Parameter kept: keys of unknown outcome that are too young: their requests may still be executed.
+  case forgotten(Int, kept: Int = 0)
+  case missing, inFlight, unreadable
+  case tooYoung(ageSeconds: Int)
   /// It may not be on disk.
   case failed
 }
@@ -60,12 +62,14 @@ package enum ShowResult: Sendable, Equatable {
 enum JournalCommand: Sendable {
   case show(client: String, instance: String, key: String, @Sendable (ShowResult) -> Void)
   case resolve(
-    client: String, instance: String, key: String, KeyResolution, minimumAgeSeconds: Int,
+    client: String, instance: String, key: String, KeyResolution, minimumAgeSeconds: Int, isTrial: Bool,
     @Sendable (ResolveResult) -> Void)
   /// Core's record shows the outcome of an unknown write.
   case reconcile(KeyedWrite, StoredResponse)
-  case forget(client: String, instance: String, key: String, @Sendable (ForgetResult) -> Void)
-  case forgetInstance(String, @Sendable (ForgetResult) -> Void)
+  case forget(
+    client: String, instance: String, key: String, minimumAgeSeconds: Int, isTrial: Bool,
+    @Sendable (ForgetResult) -> Void)
+  case forgetInstance(String, minimumAgeSeconds: Int, @Sendable (ForgetResult) -> Void)
   /// Ends a turn.
   case barrier(@Sendable () -> Void)
   case parentEnded

@@ -12,6 +12,7 @@ extension JournalWorker {
     while let first = writer.segments.first, !writer.isCurrent(first), hasExpired(first) {
       guard carryForward(first), removeKeys(of: first) else { return }
       retired.append(writer.dropFirst())
+      keys.withLock { $0.scopes.forgetBytes(in: first.id) }
     }
   }
 
@@ -50,7 +51,7 @@ extension JournalWorker {
     let from: KeyLocation
   }
 
-  private func carried(
+  func carried(
     _ stored: StoredRecord, in segment: JournalSegment, from location: KeyLocation
   ) -> Carried {
     let record = stored.record

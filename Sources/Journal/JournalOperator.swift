@@ -9,22 +9,22 @@ extension JournalWorker {
     case .show(let client, let instance, let key, let completion):
       let result = show(KeyedWrite.digest(client: client, instance: instance, key: key))
       return { completion(result) }
-    case .resolve(let client, let instance, let key, let resolution, let minimumAge, let completion):
+    case .resolve(let client, let instance, let key, let resolution, let minimumAge, let isTrial, let completion):
       let digest = KeyedWrite.digest(client: client, instance: instance, key: key)
-      let result = resolve(digest, resolution, minimumAge)
+      let result = resolve(digest, resolution, minimumAge, isTrial: isTrial)
       return { completion(result) }
     case .reconcile(let write, let response):
       reconcile(write, response)
       return {}
-    case .forget(let client, let instance, let key, let completion):
-      let result = forget(client, instance, key)
+    case .forget(let client, let instance, let key, let minimumAge, let isTrial, let completion):
+      let result = forget(client, instance, key, minimumAge, isTrial: isTrial)
       return { completion(result) }
     case .barrier(let completion): return completion
     case .parentEnded:
       endParent()
       return {}
-    case .forgetInstance(let instance, let completion):
-      let result = forget(instance)
+    case .forgetInstance(let instance, let minimumAge, let completion):
+      let result = forget(instance, minimumAge)
       return { completion(result) }
     }
   }
@@ -67,7 +67,7 @@ extension JournalWorker {
   // MARK: Resolve
 
   private mutating func resolve(
-    _ digest: Digest, _ resolution: KeyResolution, _ minimumAgeSeconds: Int
+    _ digest: Digest, _ resolution: KeyResolution, _ minimumAgeSeconds: Int, isTrial: Bool
   ) -> ResolveResult {
     let entry: KeyIndex.Entry
     switch find(digest) {
@@ -84,11 +84,10 @@ extension JournalWorker {
     switch resolution {
     case .done(let status): (new.kind, new.status) = (.responseNotKept, status)
     case .notDone:
-      writer.updateAges()
-      let age = writer.age(of: stored.record, in: segment)
-      let seconds = Int((age ?? writer.ages.elapsed) / 1_000_000)
-      guard seconds >= minimumAgeSeconds else { return .tooYoung(ageSeconds: seconds) }
+      let age = ageSeconds(of: stored, in: segment)
+      guard age >= minimumAgeSeconds else { return .tooYoung(ageSeconds: age) }
     }
+    guard !isTrial else { return .resolved }
     guard let location = write([new])?.first else { return .failed }
     keys.withLock { table in
       let name = table.index.name(of: digest)
@@ -96,6 +95,12 @@ extension JournalWorker {
       table.index.set(name, KeyIndex.Entry(state: .notKept, location: location, scope: entry.scope))
     }
     return .resolved
+  }
+
+  /// The age of a record; of one that was written before the clock was certain, what is certain.
+  private mutating func ageSeconds(of stored: StoredRecord, in segment: JournalSegment) -> Int {
+    writer.updateAges()
+    return Int((writer.age(of: stored.record, in: segment) ?? writer.ages.elapsed) / 1_000_000)
   }
 
   /// Stores what Core's record shows, unless the key is not unknown any more, or is another request's.
@@ -121,13 +126,21 @@ extension JournalWorker {
 
   // MARK: Forget
 
-  private mutating func forget(_ client: String, _ instance: String, _ key: String) -> ForgetResult {
+  private mutating func forget(
+    _ client: String, _ instance: String, _ key: String, _ minimumAgeSeconds: Int, isTrial: Bool
+  ) -> ForgetResult {
     let digest = KeyedWrite.digest(client: client, instance: instance, key: key)
     switch find(digest) {
     case .missing: return .missing
     case .inFlight, .inherited: return .inFlight
-    case .known: break
+    case .known(let entry):
+      guard entry.state == .unknown else { break }
+      var reader = RecordReader(writer.folder, writer.faults)
+      guard let (segment, stored) = record(of: digest, entry, &reader) else { return .unreadable }
+      let age = ageSeconds(of: stored, in: segment)
+      guard age >= minimumAgeSeconds else { return .tooYoung(ageSeconds: age) }
     }
+    guard !isTrial else { return .forgotten(1) }
     let write = KeyedWrite(
       client: client, instance: instance, key: key, fingerprint: Digest(words: (0, 0, 0, 0)), requestIDHigh: 0,
       requestIDLow: 0)
@@ -139,8 +152,9 @@ extension JournalWorker {
     return .forgotten(1)
   }
 
-  /// Forgets the keys of an instance except those in flight, whose claims are copied after the record of this.
-  private mutating func forget(_ instance: String) -> ForgetResult {
+  /// Forgets the keys of an instance except those that may still be executed, whose claims are copied after the record of
+  /// this.
+  private mutating func forget(_ instance: String, _ minimumAgeSeconds: Int) -> ForgetResult {
     // The records of their outcomes are in earlier segments than this one's.
     guard keys.withLock({ $0.inherited.isEmpty }) else { return .inFlight }
     writer.updateAges()
@@ -148,7 +162,8 @@ extension JournalWorker {
       let scopes = table.scopes.matching(client: nil, instance: instance)
       return (table.inFlight.filter { scopes.contains($0.value.scope) }, scopes)
     }
-    let carried = inFlight.compactMap { digest, key in self.carried(digest, key) }
+    guard let young = youngUnknown(of: scopes, minimumAgeSeconds) else { return .unreadable }
+    let carried = inFlight.compactMap { digest, key in self.carried(digest, key) } + young
     let none = Digest(words: (0, 0, 0, 0))
     let write = KeyedWrite(
       client: "", instance: instance, key: "", fingerprint: none, requestIDHigh: 0, requestIDLow: 0)
@@ -160,9 +175,30 @@ extension JournalWorker {
       for (carried, location) in zip(carried, locations.dropFirst()) {
         table.relocate(carried.entry.digest, from: carried.from, to: location)
       }
-      return Set(inFlight.keys.map { table.index.name(of: $0) })
+      return Set((inFlight.keys + young.map(\.entry.digest)).map { table.index.name(of: $0) })
     }
-    return .forgotten(remove(scopes, except: kept))
+    return .forgotten(remove(scopes, except: kept), kept: young.count)
+  }
+
+  /// The claims of unknown outcome that are younger than this; nil if one cannot be read.
+  private mutating func youngUnknown(of scopes: Set<Int>, _ minimumAgeSeconds: Int) -> [Carried]? {
+    var reader = RecordReader(writer.folder, writer.faults)
+    var young: [Carried] = []
+    for shard in 0..<KeyIndex.shardCount {
+      let entries = keys.withLock { table in
+        var entries: [KeyIndex.Entry] = []
+        table.index.forEach(inShard: shard) { _, entry in
+          if entry.state == .unknown, scopes.contains(entry.scope) { entries.append(entry) }
+        }
+        return entries
+      }
+      for entry in entries {
+        guard let (segment, stored) = record(of: nil, entry, &reader) else { return nil }
+        guard ageSeconds(of: stored, in: segment) < minimumAgeSeconds else { continue }
+        young.append(carried(stored, in: segment, from: entry.location))
+      }
+    }
+    return young
   }
 
   private func remove(_ scopes: Set<Int>, except kept: Set<KeyIndex.Name>) -> Int {

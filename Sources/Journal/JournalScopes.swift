@@ -10,6 +10,8 @@ struct JournalScopes: Sendable {
   struct Client {
     let name: String
     var keys = 0
+    /// Of its records and bodies in all segments.
+    var bytes = 0
     var hasWarning = false
   }
 
@@ -19,6 +21,8 @@ struct JournalScopes: Sendable {
   private(set) var clients: [Client] = []
   /// How often the number of a client's keys has changed.
   private(set) var changes = 0
+  /// What clients have in each segment.
+  private var bytes: [UInt32: [Int: Int]] = [:]
   private var last: (name: [UInt8], number: Int) = ([], -1)
 
   /// The number of a pair; nil if there are too many.
@@ -43,6 +47,19 @@ struct JournalScopes: Sendable {
   mutating func countKey(_ scope: Int, _ change: Int) {
     clients[scopes[scope].client].keys += change
     changes &+= 1
+  }
+
+  func bytesOfClient(_ scope: Int) -> Int { clients[scopes[scope].client].bytes }
+
+  mutating func countBytes(_ scope: Int, in segment: UInt32, _ count: Int) {
+    let client = scopes[scope].client
+    clients[client].bytes += count
+    bytes[segment, default: [:]][client, default: 0] += count
+  }
+
+  /// The segment is removed.
+  mutating func forgetBytes(in segment: UInt32) {
+    for (client, count) in bytes.removeValue(forKey: segment) ?? [:] { clients[client].bytes -= count }
   }
 
   /// The pairs with this client and instance; nil means all.

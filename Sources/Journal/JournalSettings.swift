@@ -15,6 +15,12 @@ package struct JournalSettings: Equatable, Sendable {
     self.keysPerClientMax = keysPerClientMax
     self.diskBytesMax = diskBytesMax
   }
+
+  /// A client's share of the disk: that of the keys, and at least a tenth.
+  var clientDiskBytesMax: Int {
+    let share = Double(keysPerClientMax) / Double(max(1, keysMax))
+    return Int(Double(diskBytesMax) * min(1, max(0.1, share)))
+  }
 }
 
 /// The state of the journal for operators; a copy.

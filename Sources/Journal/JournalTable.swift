@@ -53,14 +53,14 @@ struct JournalTable: Sendable {
   mutating func claim(
     _ write: KeyedWrite, _ digest: Digest, _ waiter: JournalWork.Waiter, at wallMicroseconds: Int64
   ) -> ClaimResult {
-    guard !isClosed else { return .unavailable(.cannotWrite) }
+    guard !isClosed else { return .unavailable(isKnown(digest) ? .cannotRead : .cannotWrite) }
     if let other = inFlight[digest] { return other.write.fingerprint == write.fingerprint ? .inProgress : .reused }
     if let key = inherited[digest] {
       work.mustFollowParent = true
       return key.fingerprint == write.fingerprint ? .inProgress : .reused
     }
     if let entry = index[index.name(of: digest)] {
-      guard work.hasCapacityForRead else { return .unavailable(.cannotWrite) }
+      guard work.hasCapacityForRead else { return .unavailable(.cannotRead) }
       work.reads.append(JournalWork.Read(write: write, digest: digest, entry: entry, waiter: waiter))
       return .reading
     }
@@ -70,6 +70,7 @@ struct JournalTable: Sendable {
     else { return .unavailable(.cannotWrite) }
     guard keyCount < settings.keysMax else { return .unavailable(.keys) }
     guard scopes.keysOfClient(scope) < settings.keysPerClientMax else { return .unavailable(.keysOfClient) }
+    guard scopes.bytesOfClient(scope) < settings.clientDiskBytesMax else { return .unavailable(.diskBytesOfClient) }
     guard diskBytes + work.claimBytes + work.outcomeBytes < settings.diskBytesMax else {
       return .unavailable(.diskBytes)
     }
@@ -77,6 +78,10 @@ struct JournalTable: Sendable {
     scopes.countKey(scope, 1)
     work.append(claim: write, digest, waiter)
     return .claimed
+  }
+
+  private func isKnown(_ digest: Digest) -> Bool {
+    inFlight[digest] != nil || inherited[digest] != nil || index[index.name(of: digest)] != nil
   }
 
   /// False if the outcome cannot be recorded: the key is then what `outcomeFailed` makes it.

@@ -47,7 +47,7 @@ struct JournalWorker: Sendable {
     var locations: [KeyLocation]?
     do throws(Errno) { locations = batch.isEmpty ? [] : try writer.write(batch) } catch {}
     let canWrite = writer.canWrite
-    return keys.withLock { [locations] table in
+    return keys.withLock { [batch, locations] table in
       table.canWrite = canWrite
       var completions: [Completion] = []
       var next = 0
@@ -55,6 +55,7 @@ struct JournalWorker: Sendable {
         var location: KeyLocation?
         if isCurrent, let locations {
           location = locations[next]
+          table.countBytes(batch[next].entry.digest, in: locations[next].segment, batch[next].byteCount)
           next += 1
         }
         table.settle(write, location)
@@ -86,7 +87,10 @@ struct JournalWorker: Sendable {
       return .notKept(
         status: record.status, requestIDHigh: record.requestIDHigh, requestIDLow: record.requestIDLow)
     case .stored:
-      guard let body = body(of: stored, in: segment, &reader) else { return .unreadable }
+      guard let body = body(of: stored, in: segment, &reader) else {
+        return .notKept(
+          status: record.status, requestIDHigh: record.requestIDHigh, requestIDLow: record.requestIDLow)
+      }
       var response = StoredResponse(
         status: record.status, fields: stored.fields, body: body, requestIDHigh: record.requestIDHigh,
         requestIDLow: record.requestIDLow)
@@ -185,6 +189,10 @@ extension JournalWork.Write {
 }
 
 extension JournalTable {
+  fileprivate mutating func countBytes(_ digest: Digest, in segment: UInt32, _ count: Int) {
+    if let key = inFlight[digest] { scopes.countBytes(key.scope, in: segment, count) }
+  }
+
   fileprivate func isCurrent(_ write: JournalWork.Write) -> Bool {
     switch write {
     case .claim: true

@@ -11,6 +11,12 @@ struct JournalWriter: Sendable {
   struct Pending {
     var entry: JournalEntry
     var body: [UInt8] = []
+
+    /// What it takes on disk.
+    var byteCount: Int {
+      let names = entry.write.client.utf8.count + entry.write.instance.utf8.count + entry.write.key.utf8.count
+      return JournalRecord.fixedBytes + names + entry.fields.count + body.count
+    }
   }
 
   private struct Current {

@@ -71,10 +71,14 @@ package enum ClaimResult: Sendable {
 package enum JournalFullness: String, Sendable, CaseIterable {
   /// The disk has failed, or the thread is behind.
   case cannotWrite
+  /// The same, and the key is known.
+  case cannotRead
   /// Another process takes the claims.
   case handedOver
   /// `keys_max`, `keys_per_client_max` or `disk_bytes_max` is reached.
   case keys, keysOfClient, diskBytes
+  /// The client's share of `disk_bytes_max` is reached.
+  case diskBytesOfClient
 }
 
 /// What the journal's thread answers to a ticket.

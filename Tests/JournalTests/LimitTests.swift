@@ -58,6 +58,27 @@ import Testing
     #expect(try folder.open().claim(write(count)) == .unavailable(.diskBytes))
   }
 
+  /// Released keys stay on disk until their segment is removed.
+  @Test func `a client cannot fill the disk of others, also not with keys that are free again`() throws {
+    let folder = try JournalFolder(keysMax: 1_000, keysPerClientMax: 100, diskBytesMax: 100_000)
+    let running = try folder.open()
+    var count = 0
+    while count < 1_000, running.claim(write(0)) == .durable {
+      #expect(running.record(.notSent, write(0)) == .durable)
+      count += 1
+    }
+    // 10,000 bytes are its share, and both records have 137 bytes.
+    #expect((30..<45).contains(count))
+    #expect(running.claim(write(1)) == .unavailable(.diskBytesOfClient))
+    #expect(running.claim(write(0, "other")) == .durable)
+    running.stop()
+    let second = try folder.open()
+    #expect(second.claim(write(2, "other")) == .durable)
+    folder.settings.keysPerClientMax = 1_000
+    second.journal.apply(folder.settings)
+    #expect(second.claim(write(1)) == .durable)
+  }
+
   @Test func `rejects names that no record can hold`() throws {
     let running = try JournalFolder().open()
     let long = String(repeating: "k", count: KeyedWrite.nameBytesMax)

@@ -124,6 +124,23 @@ import Testing
     #expect(second.claim(write("in flight")) == .unknown(1))
   }
 
+  @Test func `does not forget keys of unknown outcome that may still be executed`() throws {
+    let (folder, running) = try filled()
+    let found = running.forget(write("unknown"), minimumAge: 30)
+    #expect({ if case .tooYoung = found { true } else { false } }())
+    #expect(running.forget(instance: "x", minimumAge: 30) == .forgotten(2, kept: 2))
+    #expect(running.claim(write("unknown")) == .unknown(1))
+    #expect(running.claim(write("stored", id: 2)) == .durable)
+    running.stop()
+    let second = try folder.open()
+    #expect(second.claim(write("unknown")) == .unknown(1))
+    folder.clocks.advance(seconds: 31)
+    #expect(second.forget(write("unknown"), minimumAge: 30, isTrial: true) == .forgotten(1))
+    #expect(second.claim(write("unknown")) == .unknown(1))
+    #expect(second.forget(write("unknown"), minimumAge: 30) == .forgotten(1))
+    #expect(second.claim(write("unknown")) == .durable)
+  }
+
   @Test func `forgets an instance, except for its keys in flight`() throws {
     let (folder, running) = try filled()
     #expect(running.forget(instance: "x") == .forgotten(4))

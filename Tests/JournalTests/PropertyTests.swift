@@ -171,7 +171,7 @@ private struct PropertyRun {
     case .inFlight:
       #expect(model[write.key].now.contains { if case .inFlight = $0 { true } else { false } }, "seed \(seed)")
     case .missing: #expect(model[write.key].now.contains(.free), "seed \(seed)")
-    case .failed, nil: Issue.record("seed \(seed): not forgotten")
+    case .failed, .unreadable, .tooYoung, nil: Issue.record("seed \(seed): not forgotten")
     }
   }
 

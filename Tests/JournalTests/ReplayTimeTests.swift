@@ -27,7 +27,7 @@ import Testing
     #expect(seconds < Double(keyCount) / 5_000)
     #expect(first.claim(KeyedWrite(key: "key-20000000-0000-4000-8000-10", id: 7)) == .unknown(10))
     // The bodies file is missing.
-    #expect(first.claim(KeyedWrite(key: "key-20000000-0000-4000-8000-11", id: 7)) == .unreadable)
+    #expect(first.claim(KeyedWrite(key: "key-20000000-0000-4000-8000-11", id: 7)) == .notKept(status: 201, 11))
     if keyCount >= 100_000 { #expect(bytes <= 40) }
   }
 

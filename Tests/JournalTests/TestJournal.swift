@@ -245,11 +245,17 @@ final class RunningJournal {
     }
   }
 
-  func forget(_ write: KeyedWrite) -> ForgetResult? {
-    completed { journal.forget(client: write.client, instance: write.instance, key: write.key, completion: $0) }
+  func forget(_ write: KeyedWrite, minimumAge: Int = 0, isTrial: Bool = false) -> ForgetResult? {
+    completed { completion in
+      journal.forget(
+        client: write.client, instance: write.instance, key: write.key, minimumAge: minimumAge, isTrial: isTrial,
+        completion: completion)
+    }
   }
 
-  func forget(instance: String) -> ForgetResult? { completed { journal.forget(instance: instance, completion: $0) } }
+  func forget(instance: String, minimumAge: Int = 0) -> ForgetResult? {
+    completed { journal.forget(instance: instance, minimumAge: minimumAge, completion: $0) }
+  }
 
   func list(
     client: String? = nil, instance: String? = nil, states: Set<JournalKey.State> = Set(JournalKey.State.allCases),

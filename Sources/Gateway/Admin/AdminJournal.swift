@@ -102,68 +102,102 @@ struct AdminJournal {
     case "not-done": resolution = .notDone
     default: return .line(400, "as must be done or not-done.")
     }
-    let result: ResolveResult? = Self.waiting { complete in
-      journal.resolve(
-        client: client, instance: instance, key: key, as: resolution, minimumAge: minimumAge(instance),
-        completion: complete)
-    }
-    switch result {
-    case .resolved:
-      return recorded("idempotency resolve", form, "resolved")
+    // The entry is durable before the change, so that no change is without one.
+    let trial = resolve(client, instance, key, resolution, isTrial: true)
+    if trial == .resolved, let refusal = record("idempotency resolve", form) { return refusal }
+    switch trial == .resolved ? resolve(client, instance, key, resolution, isTrial: false) : trial {
+    case .resolved: return .line(200, "resolved")
     case .missing: return .line(404, "The journal has no such key: it is free.")
     case .inFlight: return .line(409, "The request is still in flight.")
     case .notUnknown: return .line(409, "The outcome of this key is known.")
-    case .tooYoung(let age):
-      return .line(
-        409,
-        "The request is \(age) s old, and may still be executed: wait until it is \(minimumAge(instance)) s old, the "
-          + "instance's total_s and a minute.")
+    case .tooYoung(let age): return tooYoung(age, instance)
     case .unreadable: return .line(503, "The record of this key cannot be read; see the gateway's log.")
     case .failed: return .line(503, "The journal cannot write; see the gateway's log.")
-    case nil: return Self.noAnswer
+    case nil: return trial == .resolved ? Self.noResult : Self.noAnswer
+    }
+  }
+
+  private func resolve(
+    _ client: String, _ instance: String, _ key: String, _ resolution: KeyResolution, isTrial: Bool
+  ) -> ResolveResult? {
+    Self.waiting { complete in
+      journal.resolve(
+        client: client, instance: instance, key: key, as: resolution, minimumAge: minimumAge(instance),
+        isTrial: isTrial, completion: complete)
     }
   }
 
   /// Core may work on a request for as long as the gateway waits for it, and a while longer.
   private func minimumAge(_ instance: String) -> Int {
-    let found = policy().instances.first { $0.id.text == instance }
-    return (found.map { $0.timeouts.totalMilliseconds / 1_000 } ?? 3_600) + 60
+    let policy = policy()
+    let found = policy.instances.first { $0.id.text == instance }
+    // The key does not say which route it was used on.
+    let ofRoutes = policy.routes.routes.compactMap { $0.times?.totalMilliseconds }.max() ?? 0
+    return max(found?.timeouts.totalMilliseconds ?? 3_600_000, ofRoutes) / 1_000 + 60
   }
 
   private func forget(_ form: FormBody, _ instance: String) -> AdminAnswer {
     let (client, key) = (form["client"], form["key"])
     guard (client == nil) == (key == nil) else { return .line(400, "Name client and key, or neither.") }
-    let result: ForgetResult? = Self.waiting { complete in
-      if let client, let key {
-        journal.forget(client: client, instance: instance, key: key, completion: complete)
-      } else {
-        journal.forget(instance: instance, completion: complete)
+    var trial: ForgetResult? = .forgotten(0)
+    if let client, let key {
+      trial = Self.waiting { complete in
+        journal.forget(
+          client: client, instance: instance, key: key, minimumAge: minimumAge(instance), isTrial: true,
+          completion: complete)
+      }
+    }
+    var result = trial
+    if case .forgotten = trial {
+      if let refusal = record("idempotency forget", form) { return refusal }
+      result = Self.waiting { complete in
+        if let client, let key {
+          journal.forget(
+            client: client, instance: instance, key: key, minimumAge: minimumAge(instance), completion: complete)
+        } else {
+          journal.forget(instance: instance, minimumAge: minimumAge(instance), completion: complete)
+        }
       }
     }
     switch result {
-    case .forgotten(let count):
-      return recorded("idempotency forget", form, "forgot \(count) \(count == 1 ? "key" : "keys")")
+    case .forgotten(let count, let kept):
+      let others =
+        kept == 0
+        ? "" : "; kept \(kept) of unknown outcome that are younger than \(minimumAge(instance)) s: repeat this later"
+      return .line(200, "forgot \(count) \(count == 1 ? "key" : "keys")\(others)")
+    case .tooYoung(let age): return tooYoung(age, instance)
+    case .unreadable: return .line(503, "The record of a key cannot be read; see the gateway's log.")
     case .missing: return .line(404, "The journal has no such key: it is free.")
     case .inFlight: return .line(409, "The request is still in flight.")
     case .failed: return .line(503, "The journal cannot write; see the gateway's log.")
-    case nil: return Self.noAnswer
+    case nil: return trial == nil ? Self.noAnswer : Self.noResult
     }
   }
 
-  private func recorded(_ command: String, _ form: FormBody, _ line: String) -> AdminAnswer {
+  private func tooYoung(_ age: Int, _ instance: String) -> AdminAnswer {
+    .line(
+      409,
+      "The request is \(age) s old, and may still be executed: wait until it is \(minimumAge(instance)) s old, the "
+        + "longest total_s of the instance and the routes, and a minute.")
+  }
+
+  /// Writes the audit entry of a change; the answer if that fails.
+  private func record(_ command: String, _ form: FormBody) -> AdminAnswer? {
     var entry = AuditCommand(command)
     for name in ["client", "instance", "key", "as", "status", "reason", "user"] {
       if let value = form[name] { entry.members.append((name, value)) }
     }
     guard audit?.record(entry) != false else {
-      return .line(200, "\(line), but the audit log could not be written; see the gateway's log")
+      return .line(503, "Nothing was changed: the audit log cannot be written; see the gateway's log.")
     }
-    return .line(200, line)
+    return nil
   }
 
   // MARK: Details
 
   private static let noAnswer = AdminAnswer.line(503, "The journal has not answered within 2 s; see the gateway's log.")
+  private static let noResult = AdminAnswer.line(
+    503, "The journal has not answered within 2 s, and the change may still be made: look with \"idempotency show\".")
 
   /// The result of a call that completes on another thread; nil: it took too long.
   private static func waiting<Result: Sendable>(

@@ -31,12 +31,14 @@ struct DownstreamHeadWriter {
       case .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .proxy, .requestID, .peerEcho,
         .coreKey, .lookalike:
         break
+      // Only the gateway's own says that a request was not executed again.
+      case .replayMark where worker.journal != nil: break
       // RFC 9110 §8.6: a 204 must not have one.
       case .contentLength where head.status == 204: break
       case .location:
         lines.replace(field, of: bytes, to: output) { access.location(form).write(bytes, field.value, to: $0) }
-      case .other, .host, .contentLength, .expect, .authorization, .forwarding, .idempotencyKey, .traceparent,
-        .tracestate, .via, .date, .server, .contentType, .retryAfter, .wwwAuthenticate:
+      case .other, .host, .contentLength, .expect, .authorization, .forwarding, .idempotencyKey, .replayMark,
+        .traceparent, .tracestate, .via, .date, .server, .contentType, .retryAfter, .wwwAuthenticate:
         lines.forward(field, of: bytes, to: output)
       }
     }

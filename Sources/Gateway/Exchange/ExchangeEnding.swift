@@ -36,7 +36,12 @@ extension Exchange {
     dropUpstream()
     note(fault)
     var reply = LocalReply(fault, outcome: state.machine.outcome)
-    if fault == .bodyTooLarge, let limit = keyedBodyBytesMax { reply.message = .bodyTooLarge(withKey: limit) }
+    if fault == .bodyTooLarge, let limit = keyedBodyBytesMax {
+      reply.message = .bodyTooLarge(withKey: limit)
+      // The key was not looked up: an earlier request with it may have been sent.
+      reply.outcome = nil
+    }
+    if fault == .journalTimedOut, state.keyed?.isReading == true { reply = .keyUnreadable }
     write(reply, connection)
   }
 

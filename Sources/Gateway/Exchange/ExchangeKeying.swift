@@ -40,6 +40,9 @@ extension Exchange {
     switch keyed.claim(write, for: self) {
     case .claimed:
       prepareToAsk(write, keyed, connection)
+      // The audit log drops the body.
+      let body = keyed.hasher.bytes
+      keyed.hasParts = BodyIDs(body.span).hasParts
       handle(.keyClaimed, connection)
       // The intent may have been refused.
       if state.machine.request == .awaitingKey { suspend() }
@@ -48,7 +51,8 @@ extension Exchange {
     case .reused: reject(LocalReply(Rejection.idempotencyKeyReused), connection)
     case .unavailable(let fullness):
       record.fault = fullness.text
-      handle(.keyUnavailable, connection)
+      guard fullness == .cannotRead else { return handle(.keyUnavailable, connection) }
+      reject(.keyUnreadable, connection)
     }
   }
 
@@ -95,12 +99,14 @@ extension Exchange {
     }
     if case .unknown(let earlier) = result, reconcile(earlier, keyed, connection) { return suspend() }
     keyed.claimSettled(isClaimed: false)
+    // The client may have been revoked while the disk was read.
+    guard readmitIfNeeded(connection) else { return }
     switch result {
     case .durable: break
     case .failed: handle(.keyUnavailable, connection)
     case .unreadable:
       record.fault = "the journal cannot read what it has stored for this key"
-      handle(.keyUnavailable, connection)
+      reject(LocalReply(Rejection.outcomeUnknown), connection)
     case .reused: reject(LocalReply(Rejection.idempotencyKeyReused), connection)
     case .stored(let response): replay(response, connection)
     case .notKept(let status, let high, let low):
@@ -216,8 +222,8 @@ extension Exchange {
 
   private func outcomeOfResponse() -> KeyedOutcome {
     let status = response.parser.head.status
-    // Core has not started: it was busy with the same accounts, or the request came too early.
-    if status == 429 || status == 423 && isSingleTransaction { return .notSent }
+    // Core has not started: it refuses the gateway's key, the request came too early, or others use its accounts.
+    if status == 401 || status == 429 || status == 423 && isSingleTransaction { return .notSent }
     guard let body = response.keptBody, let access = state.access, let form = state.admission?.form else {
       return .responseNotKept(status: status)
     }
@@ -226,9 +232,12 @@ extension Exchange {
     return .response(status: status, fields: fields, body: body)
   }
 
-  /// Core locks the accounts of a single transaction before it does anything else; of a batch it may have executed a part.
+  /// Core locks the accounts of a single transaction before it does anything else; of a batch or a split payment it may have
+  /// executed a part.
   private var isSingleTransaction: Bool {
-    guard state.head.method == .post, let input = connection?.input, let admission = state.admission else {
+    guard state.head.method == .post, state.keyed?.hasParts == false, let input = connection?.input,
+      let admission = state.admission
+    else {
       return false
     }
     return input.buffer.withBytes { bytes in
@@ -257,9 +266,11 @@ extension JournalFullness {
   fileprivate var text: String {
     switch self {
     case .cannotWrite: "the journal of idempotency keys cannot be written"
+    case .cannotRead: "the journal of idempotency keys cannot be read"
     case .handedOver: "during an upgrade, another process takes new idempotency keys"
     case .keys: "the journal of idempotency keys is full: idempotency.keys_max"
     case .keysOfClient: "the client has too many idempotency keys: idempotency.keys_per_client_max"
+    case .diskBytesOfClient: "the client has used its share of the journal: a part of idempotency.disk_bytes_max"
     case .diskBytes: "the journal of idempotency keys is full: idempotency.disk_bytes_max"
     }
   }
@@ -272,11 +283,21 @@ extension String {
 }
 
 extension LocalReply {
+  /// Without `not_sent`, which would mean that the key is free.
+  static var keyUnreadable: LocalReply {
+    var reply = LocalReply(Rejection.journalUnavailable)
+    reply.message =
+      "The gateway cannot tell at the moment what it has stored for this key. Repeat the request with the same key. "
+      + "This request was not sent; an earlier one may have been."
+    reply.outcome = nil
+    return reply
+  }
+
   fileprivate static func notKept(status: Int, by id: RequestID) -> LocalReply {
     var reply = LocalReply(Rejection.idempotencyResponseNotKept(status: status))
     reply.message =
-      "Request \(id.text) with this key was answered with \(status), and its response was too large to keep. "
-      + "This request was not sent."
+      "Request \(id.text) with this key was answered with \(status), and its response cannot be repeated: it was "
+      + "too large to keep, or cannot be read. This request was not sent."
     return reply
   }
 

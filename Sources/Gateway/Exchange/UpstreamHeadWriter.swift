@@ -88,7 +88,7 @@ final class UpstreamHeadWriter: Sendable {
       guard !field.isNamedByConnection else { continue }
       switch field.kind {
       // Fields of responses mean nothing to Core in a request: they are forwarded like unknown ones.
-      case .other, .peerEcho, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate, .via:
+      case .other, .replayMark, .peerEcho, .date, .server, .location, .contentType, .retryAfter, .wwwAuthenticate, .via:
         lines.forward(field, of: bytes, to: output)
       case .tracestate:
         if trace != nil { lines.forward(field, of: bytes, to: output) }

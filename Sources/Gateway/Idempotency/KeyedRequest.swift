@@ -27,6 +27,8 @@ final class KeyedRequest {
   let responseBytesMax: Int
   /// What is needed to ask Core for the result; nil: it is not asked.
   var askable: AskableWrite?
+  /// Whether it may be a split payment.
+  var hasParts = false
   private let port: JournalPort
   private var phase = Phase.idle
 
@@ -47,6 +49,14 @@ final class KeyedRequest {
     case .inProgress, .reused, .unavailable: break
     }
     return result
+  }
+
+  /// Whether the key is known, and what is stored for it awaited.
+  var isReading: Bool {
+    switch phase {
+    case .reading, .asking: true
+    case .idle, .claiming, .claimed, .recording: false
+    }
   }
 
   /// The journal has answered.

@@ -35,8 +35,8 @@ final class LoggedWrite {
 
   func text(_ writers: AuditWriters) -> String {
     guard let intent else { return String(decoding: intentLine, as: UTF8.self) }
-    let targets = (intent.target ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-    let names = (intent.named ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    let targets = (intent.target ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \(Console.plain($0.value))" }
+    let names = (intent.named ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \(Console.plain($0.value))" }
     let subjects = [targets.joined(separator: ", "), names.joined(separator: ", ")].filter { !$0.isEmpty }
     let token = intent.token.map { "token \"\($0)\" " } ?? "token "
     let identifier = intent.tokenId.map { "id \($0)" } ?? "sha256 \(intent.tokenSha256 ?? "")"
