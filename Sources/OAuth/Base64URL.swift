@@ -22,6 +22,8 @@ enum Base64URL {
     return text
   }
 
+  static func isCharacter(_ byte: UInt8) -> Bool { bits[Int(byte)] != .max }
+
   /// Writes the bytes that `text` means to the front of `output`. Two bytes after them may change, too.
   ///
   /// - Returns: whether the text is canonical and the bytes fit.

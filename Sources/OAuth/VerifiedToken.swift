@@ -157,7 +157,7 @@ extension TokenAuthority {
   }
 
   /// The kind whose prefix this is.
-  fileprivate static func kind(ofPrefix prefix: Span<UInt8>) -> SignedTokenKind? {
+  static func kind(ofPrefix prefix: Span<UInt8>) -> SignedTokenKind? {
     let isShared =
       prefix[0] == UInt8(ascii: "b") && prefix[1] == UInt8(ascii: "l") && prefix[2] == UInt8(ascii: "n")
       && prefix[3] == UInt8(ascii: "k") && prefix[4] == UInt8(ascii: "_") && prefix[7] == UInt8(ascii: "_")

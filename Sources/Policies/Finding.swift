@@ -44,13 +44,13 @@ extension Finding: CustomStringConvertible {
     let subject = keyPath.isEmpty ? "" : "\(keyPath): "
     return oneLine("\(location): \(label)\(subject)\(message)")
   }
+}
 
-  /// Escapes control characters: names come from files and could break the line or control a terminal.
-  private func oneLine(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: \.isControl) else { return text }
-    return text.unicodeScalars.reduce(into: "") { line, scalar in
-      line += scalar.isControl ? scalar.escaped(asASCII: true) : String(scalar)
-    }
+/// Escapes control characters: names come from files and could break the line or control a terminal.
+package func oneLine(_ text: String) -> String {
+  guard text.unicodeScalars.contains(where: \.isControl) else { return text }
+  return text.unicodeScalars.reduce(into: "") { line, scalar in
+    line += scalar.isControl ? scalar.escaped(asASCII: true) : String(scalar)
   }
 }
 

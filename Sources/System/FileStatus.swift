@@ -19,3 +19,20 @@ package struct FileStatus: Equatable, Sendable {
     inode = status.st_ino
   }
 }
+
+/// What is at a path.
+package enum FileKind: Sendable {
+  case regular, folder, link, other
+
+  /// - Parameter followsLinks: whether a link is followed (stat(2)), or reported as one (lstat(2)).
+  package init(path: String, followsLinks: Bool) throws(Errno) {
+    var status = stat()
+    guard unsafe (followsLinks ? stat(path, &status) : lstat(path, &status)) == 0 else { throw .last }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: self = .regular
+    case S_IFDIR: self = .folder
+    case S_IFLNK: self = .link
+    default: self = .other
+    }
+  }
+}

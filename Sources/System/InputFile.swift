@@ -13,6 +13,14 @@ package final class InputFile: Sendable {
     self.init(number: number, owned: FileDescriptor(owning: number))
   }
 
+  /// A regular file; nil: it is something else. Follows no link, and never waits.
+  package static func regular(path: String) throws(Errno) -> InputFile? {
+    let number = unsafe open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
+    guard number >= 0 else { throw .last }
+    let file = InputFile(number: number, owned: FileDescriptor(owning: number))
+    return file.byteCount == nil ? nil : file
+  }
+
   /// The whole of a regular file; nil: it is something else, such as a pipe, or has more than `byteCountMax` bytes.
   ///
   /// Opens without waiting, so that a pipe that takes the file's place meanwhile cannot block the caller.

@@ -6,8 +6,10 @@ import System
 /// Runs the command that the arguments name, and exits with its exit code.
 @main enum BlnkGateway {
   static let commands = [
-    Command.initialize, .serve, .check, .explain, .health, .demo, .sandbox, .instanceNew, .clientNew, .clientSecretNew,
-    .clientSecretRotate, .clientSecretRevoke, .tokenNew, .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .oauthCode,
+    Command.initialize, .serve, .check, .explain, .health, .demo, .sandbox, .instanceNew, .clientNew,
+    .clientSecretNew,
+    .clientSecretRotate, .clientSecretRevoke, .tokenNew, .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .tokenScan,
+    .oauthCode,
     .idempotencyList, .idempotencyShow, .idempotencyResolve, .idempotencyForget, .auditVerify, .auditShow,
     .auditOutcomes, .auditGrants, .version,
   ]
@@ -22,7 +24,8 @@ import System
     exit(run(Array(CommandLineArguments.all.dropFirst())))
   }
 
-  /// The exit code: 0 success, 1 failure or a negative answer, 2 invalid command line, 3 written but not in force.
+  /// The exit code: 0 success, 1 failure or a negative answer, 2 invalid command line, 3 written but not in force, 4 not
+  /// readable.
   private static func run(_ arguments: [String]) -> Int32 {
     do throws(CommandFault) {
       if let topic = helpTopic(arguments) {
@@ -105,6 +108,7 @@ import System
       1  failure, or a negative answer, such as an invalid policy or a damaged audit log
       2  the command line is invalid
       3  the change is written, but the running gateway has not applied it
+      4  "token scan" could not read something, so there is no whole answer
     """
   }
 }

@@ -59,10 +59,12 @@ enum CommandFault: Error {
   case failed(String)
   /// The change is written, but the running gateway has not applied it.
   case notInForce(String)
+  /// Something that the answer depends on cannot be read.
+  case unreadable(String)
 
   var message: String {
     switch self {
-    case .usage(let message), .failed(let message), .notInForce(let message): message
+    case .usage(let message), .failed(let message), .notInForce(let message), .unreadable(let message): message
     }
   }
 
@@ -71,6 +73,7 @@ enum CommandFault: Error {
     case .usage: 2
     case .failed: 1
     case .notInForce: 3
+    case .unreadable: 4
     }
   }
 }

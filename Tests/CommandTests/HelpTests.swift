@@ -5,7 +5,8 @@ import Testing
   private static let commands = [
     "init", "serve", "check", "explain", "health", "demo", "sandbox", "instance new", "client new",
     "client secret new", "client secret rotate", "client secret revoke", "token new", "token hash", "token list",
-    "token revoke", "token rotate", "oauth code", "idempotency list", "idempotency show", "idempotency resolve",
+    "token revoke", "token rotate", "token scan", "oauth code", "idempotency list", "idempotency show",
+    "idempotency resolve",
     "idempotency forget", "audit verify", "audit show", "audit outcomes", "audit grants", "version",
   ]
 

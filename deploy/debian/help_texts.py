@@ -30,7 +30,7 @@ class Command:
 
     @property
     def takes_files(self):
-        return "FILE..." in self.usage
+        return any(operands in self.usage for operands in ("FILE...", "PATH..."))
 
 
 def rows(block):

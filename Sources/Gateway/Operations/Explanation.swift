@@ -2,7 +2,7 @@ import Background
 import Bytes
 import Digests
 import HTTP1
-import OAuth
+package import OAuth
 package import Policies
 import Telemetry
 
@@ -50,7 +50,7 @@ extension Policy {
       return .unparsed(LocalReply(error))
     }
     var trace = AdmissionTrace()
-    let revoked = revokedIDs(for: identity)
+    let revoked: Set<TokenID>? = if case .token = identity { revokedAtEndpoint } else { [] }
     var report: SignedTokenReport?
     if case .token(let token) = identity { report = self.report(onSigned: token, revoked: revoked ?? [], at: now) }
     report?.knowsRevocations = revoked != nil
@@ -89,8 +89,8 @@ extension Policy {
   }
 
   /// What was revoked at the token endpoint, as the running gateways have written it; nil: it cannot be read.
-  private func revokedIDs(for identity: Explanation.Identity) -> Set<TokenID>? {
-    guard case .token = identity, let folder = settings.oauth?.revocationsFolder else { return [] }
+  package var revokedAtEndpoint: Set<TokenID>? {
+    guard let folder = settings.oauth?.revocationsFolder else { return [] }
     return RevocationLists(folder).ids
   }
 

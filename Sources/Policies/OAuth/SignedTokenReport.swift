@@ -36,6 +36,8 @@ package struct SignedTokenReport: Sendable {
   }
 
   package let fault: Fault?
+  /// Why it is not in force, whatever its kind; nil: it is, or it is unknown.
+  package var ownFault: Fault?
   package let content: Content?
   /// Whether a text has the form of a signed token. Those that `token new` makes are shorter.
   package static func hasForm(_ token: String) -> Bool {
@@ -60,8 +62,9 @@ extension Policy {
       do throws(TokenFault) {
         let verified = try authority.verify(bytes.span, as: kind, at: nil)
         let content = content(of: verified, kind)
-        let fault = kind == .access ? fault(of: content, revoked, at: now) : .wrongKind(kind)
-        return SignedTokenReport(fault: fault, content: content)
+        let fault = fault(of: content, revoked, at: now)
+        return SignedTokenReport(
+          fault: kind == .access ? fault : .wrongKind(kind), ownFault: fault, content: content)
       } catch {
         switch error {
         case .wrongKind: continue

@@ -11,8 +11,8 @@ package struct Token: Sendable {
     case clientSecret = "blnk_cs_"
   }
 
-  private static let randomCharacters = 43
-  private static let checksumCharacters = 6
+  static let randomCharacters = 43
+  static let checksumCharacters = 6
 
   /// Secret: show it once, to the operator that requested it.
   package let text: String

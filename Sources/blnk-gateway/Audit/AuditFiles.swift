@@ -43,7 +43,7 @@ struct AuditFiles {
     begin: (String) -> Void = { _ in }, _ body: (_ line: Span<UInt8>, _ isWhole: Bool) -> Void
   ) throws(CommandFault) {
     var progress = Progress(byteCount: byteCount)
-    defer { progress.end() }
+    defer { progress.clear() }
     for (path, file) in files {
       begin(path)
       var lines = AuditLines(file)
@@ -72,29 +72,5 @@ struct AuditFiles {
     } catch {
       throw .failed("\(command): \(path): \(error)")
     }
-  }
-
-  /// Shows the progress in one line of a terminal at standard error, for work that takes over 0.5 s.
-  private struct Progress {
-    private let byteCount: Int?
-    private var readBytes = 0
-    private var shownAt = SystemClock.nanoseconds
-    private var hasShown = false
-    private let isTerminal = Terminal.isAt(2)
-
-    init(byteCount: Int?) { self.byteCount = byteCount }
-
-    mutating func add(_ bytes: Int) {
-      readBytes += bytes
-      guard isTerminal, SystemClock.nanoseconds - shownAt > 500_000_000 else { return }
-      shownAt = SystemClock.nanoseconds
-      hasShown = true
-      let share = byteCount.map { $0 > 0 ? " (\(min(100, readBytes * 100 / $0))%)" : "" } ?? ""
-      write("\r\(readBytes >> 20) MiB read\(share)  ")
-    }
-
-    func end() { if hasShown { write("\r\u{1b}[K") } }
-
-    private func write(_ text: String) { try? OutputFile.standardError.write(Array(text.utf8).span) }
   }
 }

@@ -12,8 +12,11 @@ struct CompressedFiles {
   /// The magic numbers of compressed files, and the tools that decompress them.
   private static let tools: [(magic: [UInt8], tool: String)] = [
     ([0x1f, 0x8b], "zcat"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a], "xzcat"), ([0x28, 0xb5, 0x2f, 0xfd], "zstdcat"),
-    ([0x42, 0x5a, 0x68], "bzcat"),
+    ([0x42, 0x5a, 0x68], "bzcat"), ([0x50, 0x4b, 0x03, 0x04], "unzip -p"),
   ]
+
+  /// The tool that decompresses a file that begins like this; nil: it is not compressed.
+  static func tool(for beginning: [UInt8]) -> String? { tools.first { beginning.starts(with: $0.magic) }?.tool }
 
   /// Nil if no file is compressed. Does not look into pipes.
   init?(_ files: [(path: String, file: InputFile)], of command: String) throws(CommandFault) {
@@ -52,7 +55,7 @@ struct CompressedFiles {
     do throws(Errno) {
       let bytes = try file.read(8)
       try file.seek(to: 0)
-      return tools.first { bytes.starts(with: $0.magic) }?.tool
+      return tool(for: bytes)
     } catch {
       throw .failed("\(command): cannot read \(path): \(error)")
     }
