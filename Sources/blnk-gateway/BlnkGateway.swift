@@ -6,7 +6,7 @@ import System
 /// Runs the command that the arguments name, and exits with its exit code.
 @main enum BlnkGateway {
   static let commands = [
-    Command.initialize, .serve, .check, .explain, .health, .demo, .sandbox, .instanceNew, .clientNew,
+    Command.initialize, .serve, .check, .diff, .explain, .health, .demo, .sandbox, .instanceNew, .clientNew,
     .clientSecretNew,
     .clientSecretRotate, .clientSecretRevoke, .tokenNew, .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .tokenScan,
     .oauthCode,
@@ -108,7 +108,7 @@ import System
       1  failure, or a negative answer, such as an invalid policy or a damaged audit log
       2  the command line is invalid
       3  the change is written, but the running gateway has not applied it
-      4  "token scan" could not read something, so there is no whole answer
+      4  "diff" or "token scan" could not read something, so there is no whole answer
     """
   }
 }

@@ -3,7 +3,7 @@ import Testing
 /// Help texts, on standard output.
 @Suite(.timeLimit(.minutes(10))) struct HelpTests {
   private static let commands = [
-    "init", "serve", "check", "explain", "health", "demo", "sandbox", "instance new", "client new",
+    "init", "serve", "check", "diff", "explain", "health", "demo", "sandbox", "instance new", "client new",
     "client secret new", "client secret rotate", "client secret revoke", "token new", "token hash", "token list",
     "token revoke", "token rotate", "token scan", "oauth code", "idempotency list", "idempotency show",
     "idempotency resolve",

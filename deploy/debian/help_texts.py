@@ -30,7 +30,7 @@ class Command:
 
     @property
     def takes_files(self):
-        return any(operands in self.usage for operands in ("FILE...", "PATH..."))
+        return any(operands in self.usage for operands in ("FILE...", "PATH...", "OLD NEW"))
 
 
 def rows(block):

@@ -84,7 +84,7 @@ extension Policy {
     let client = Int(entry.clientIndex)
     trace.tokenIndex = index
     trace.clientIndex = entry.clientIndex
-    if let expiry = entry.expiry, expiry <= now { throw entry.isRevoked ? .tokenRevoked : .tokenExpired }
+    if entry.hasEnded(at: now) { throw entry.isRevoked ? .tokenRevoked : .tokenExpired }
     guard !clients.isRevoked(client) else { throw .tokenRevoked }
     if let caller { try clients.check(caller, client) }
     return .principal(
@@ -115,7 +115,7 @@ extension Policy {
     let addressing = reading.addressing
     let route = try route(head, bytes, addressing.corePath)
     trace.routeIndex = Int32(truncatingIfNeeded: route)
-    guard principal.scopes.contains(bit: routes.routes[route].scopeBit) else {
+    guard allows(principal.scopes, route) else {
       throw .scopeInsufficient(routes.routes[route].scope)
     }
     let pair = try reading.parameters.instancePair()
@@ -133,8 +133,12 @@ extension Policy {
       bodyBytesMax: bodyBytesMax)
   }
 
+  /// Whether scopes include that of a route.
+  @inline(__always)
+  func allows(_ scopes: ScopeSet, _ route: Int) -> Bool { scopes.contains(bit: routes.routes[route].scopeBit) }
+
   @inline(never)
-  private func checkRestrictions(of instance: Instance, isWrite: Bool) throws(Rejection) {
+  func checkRestrictions(of instance: Instance, isWrite: Bool) throws(Rejection) {
     if instance.isMisconfigured { throw .instanceMisconfigured }
     if isWrite { throw .instanceReadOnly }
   }

@@ -208,6 +208,8 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     mayUseAllInstances(index) || isMember(instance, ofAscending: instances, instanceRange(of: rows[index]))
   }
 
+  func callers(of index: Int) -> CallerGrant { callers[Int(rows[index].callers)] }
+
   /// Checks that a client may call from this address and with this certificate.
   @inline(__always)
   func check(_ caller: Caller, _ index: Int) throws(Rejection) {

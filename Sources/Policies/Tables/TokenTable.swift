@@ -13,6 +13,10 @@ package struct TokenTable: Sendable {
     /// Whether the token itself is revoked, not its client; stored as an expiry before all times.
     package var isRevoked: Bool { expirySeconds == .min }
 
+    /// Whether it has expired or is revoked.
+    @inline(__always)
+    func hasEnded(at now: UnixSeconds) -> Bool { expirySeconds != .max && expirySeconds <= now.rawValue }
+
     /// nil: never.
     package var expiry: UnixSeconds? { expirySeconds == .max ? nil : UnixSeconds(expirySeconds) }
   }

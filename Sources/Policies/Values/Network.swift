@@ -53,6 +53,10 @@ package struct Network: Hashable, Sendable {
     other.isIPv4 == isIPv4 && masked(other) == address
   }
 
+  package func contains(_ other: Network) -> Bool {
+    isIPv4 == other.isIPv4 && prefixLength <= other.prefixLength && masked(other.address) == address
+  }
+
   /// Relies on Swift's `<<`, which gives 0 for a shift by the full width.
   private func masked(_ other: IPAddress) -> IPAddress {
     let highMask = ~UInt64(0) << UInt64(64 - min(prefixLength, 64))
