@@ -13,6 +13,8 @@ package struct AuditEntry: Sendable {
     case grant
     /// The gateway has carried out an operator's command.
     case command
+    /// A changed policy has taken effect.
+    case reload
     /// The writer ended normally.
     case end
   }
@@ -80,7 +82,7 @@ package struct AuditEntry: Sendable {
       }
       guard let head = scan.head(line) else { return nil }
       (previous, request, outcome) = (head, nil, nil)
-    case .end: (previous, reason, isKeyed, request, outcome) = (nil, nil, false, nil, nil)
+    case .reload, .end: (previous, reason, isKeyed, request, outcome) = (nil, nil, false, nil, nil)
     }
   }
 }

@@ -51,6 +51,15 @@ package final class AuditLog: Sendable {
     return state
   }
 
+  /// Hands over a reload, to be written soon; callable on any thread.
+  ///
+  /// - Returns: its number. Its entry is on the disk once `state.settledReloads` has reached this. nil: it is lost.
+  package func record(_ reload: AuditReload) -> Int? {
+    var members: [UInt8] = []
+    reload.append(to: &members)
+    return queue.append(.reload, members)
+  }
+
   /// Continues in a new file after a rotation has moved the old one.
   package func reopen() {
     mustReopen.store(true, ordering: .releasing)

@@ -10,6 +10,8 @@ final class AuditQueue: Sendable {
   private struct Waiting {
     var batch = AuditBatch()
     var isClosed = false
+    /// Entries of reloads that were accepted.
+    var reloads = 0
   }
 
   private let waiting = Mutex(Waiting())
@@ -43,15 +45,20 @@ final class AuditQueue: Sendable {
     }
   }
 
-  /// An outcome or a grant: it is written soon, and nothing waits for it.
-  func append(_ kind: AuditEntry.Kind, _ members: [UInt8]) {
-    let (isTaken, isFirst) = waiting.withLock { waiting in
-      guard !waiting.isClosed, waiting.batch.hasCapacityForOutcome else { return (false, false) }
+  /// An outcome, a grant or a reload: it is written soon, and nothing waits for it.
+  ///
+  /// - Returns: how many entries of reloads were accepted so far; nil: this entry is lost.
+  @discardableResult
+  func append(_ kind: AuditEntry.Kind, _ members: [UInt8]) -> Int? {
+    let (reloads, isFirst) = waiting.withLock { waiting -> (Int?, Bool) in
+      guard !waiting.isClosed, waiting.batch.hasCapacityForOutcome else { return (nil, false) }
       waiting.batch.append(kind, members.span)
-      return (true, waiting.batch.items.count == 1)
+      if kind == .reload { waiting.reloads += 1 }
+      return (waiting.reloads, waiting.batch.items.count == 1)
     }
-    if !isTaken { countLost(1) }
+    if reloads == nil { countLost(1) }
     if isFirst { wakeSignal.signal() }
+    return reloads
   }
 
   // MARK: The thread

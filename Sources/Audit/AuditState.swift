@@ -7,6 +7,8 @@ package struct AuditState: Equatable, Sendable {
   /// Entries written. All counts are since the start of the process.
   package internal(set) var entries = 0
   package internal(set) var synchronizations = 0
+  /// Entries of reloads that are on the disk, or were lost.
+  package internal(set) var settledReloads = 0
   /// Files abandoned after a fault, and failed attempts to open a new one.
   package internal(set) var failures = 0
   /// Entries waiting for the audit thread.

@@ -49,6 +49,7 @@ struct AuditWriter: Sendable {
     batch.forEach { item, members in line.append(item.kind, members, at: time, to: &out) }
     do throws(Errno) {
       try put(out, into: file, entries: batch.items.count)
+      state.settledReloads += batch.items.count { $0.kind == .reload }
       return true
     } catch {
       abandon(file, error)
@@ -89,7 +90,11 @@ struct AuditWriter: Sendable {
     batch.forEach { item, members in
       // A failed intent is not tried again: its write was refused.
       guard item.waiter == nil else { return }
-      if backlog.hasCapacityForOutcome { backlog.append(item.kind, members) } else { lostOutcomes += 1 }
+      if backlog.hasCapacityForOutcome { return backlog.append(item.kind, members) }
+      lostOutcomes += 1
+      guard item.kind == .reload else { return }
+      state.settledReloads += 1
+      report("audit log: too many entries are waiting; that of a reload is lost")
     }
   }
 

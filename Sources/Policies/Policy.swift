@@ -115,13 +115,7 @@ extension Policy {
   func file(_ name: String) -> PolicyFile? { files.first { $0.name == name } }
 
   /// The digest of all files, as 64 hex digits. Policies with equal digests are equal except for keys and certificates.
-  package var digest: String {
-    var stream = SHA256Stream()
-    for file in files {
-      if let digest = file.digest { stream.update(Array("\(file.name) \(digest.hex)\n".utf8).span) }
-    }
-    return stream.digest.hex
-  }
+  package var digest: String { files.digest }
 
   /// A copy with these clients and tokens, and with the file that revokes some of them.
   func with(
@@ -132,5 +126,16 @@ extension Policy {
       settings: settings, instances: instances, directory: directory, clients: clients, tokens: tokens, routes: routes,
       scopes: scopes, files: files + (file.map { [$0] } ?? []), revokedIDs: revokedIDs,
       revokedTokens: revokedTokens)
+  }
+}
+
+extension [PolicyFile] {
+  /// As `Policy.digest`.
+  package var digest: String {
+    var stream = SHA256Stream()
+    for file in self {
+      if let digest = file.digest { stream.update([UInt8]("\(file.name) \(digest.hex)\n".utf8).span) }
+    }
+    return stream.digest.hex
   }
 }

@@ -6,6 +6,8 @@ package struct FileStatus: Equatable, Sendable {
   package let isRegular: Bool
   /// Seconds since 1970.
   package let modifiedAt: Int64
+  /// The user's number.
+  package let owner: UInt32
   private let modifiedNanoseconds: Int
   private let inode: ino_t
 
@@ -15,6 +17,7 @@ package struct FileStatus: Equatable, Sendable {
     byteCount = Int(status.st_size)
     isRegular = status.st_mode & S_IFMT == S_IFREG
     modifiedAt = Int64(status.st_mtim.tv_sec)
+    owner = status.st_uid
     modifiedNanoseconds = Int(status.st_mtim.tv_nsec)
     inode = status.st_ino
   }

@@ -11,7 +11,7 @@ import System
     .clientSecretRotate, .clientSecretRevoke, .tokenNew, .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .tokenScan,
     .oauthCode,
     .idempotencyList, .idempotencyShow, .idempotencyResolve, .idempotencyForget, .auditVerify, .auditShow,
-    .auditOutcomes, .auditGrants, .version,
+    .auditOutcomes, .auditGrants, .auditReloads, .version,
   ]
 
   static func main() {

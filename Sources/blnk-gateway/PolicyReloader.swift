@@ -97,7 +97,7 @@ final class PolicyReloader {
     let faults = result.containedFaults
     let number: Int
     do throws(ReloadFault) {
-      number = try server.reload(policy, faults: faults.map(\.description))
+      number = try server.reload(policy, faults: faults.map(\.description), from: folder.path)
     } catch {
       inForce = before.withRevocations(of: inForce)
       let message =
@@ -118,7 +118,7 @@ final class PolicyReloader {
   private func reject(_ error: String, _ result: LoadResult, _ server: Server, after before: FolderPolicy) {
     if inForce.revocations != before.revocations, let revoked = inForce.lastGood {
       do throws(ReloadFault) {
-        try server.reload(applyingOverrides(revoked))
+        try server.reload(applyingOverrides(revoked), from: folder.path)
         log("\(folder.path): generation \(server.generation) in force, with new revocations only")
       } catch {
         log("\(error); the new revocations of revoked.json are not in force")

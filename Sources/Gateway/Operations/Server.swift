@@ -34,6 +34,7 @@ package final class Server: Sendable {
   private let adminListener: Reactor.Listener?
   private let journal: Journal?
   private let audit: AuditLog?
+  private let reloads: ReloadAudit?
   private let control: Mutex<Control>
   private let reporter: Reporter
   private let grants: GrantRegistry
@@ -114,6 +115,7 @@ package final class Server: Sendable {
     self.log = log
     self.journal = journal
     self.audit = audit
+    reloads = audit.map { audit in ReloadAudit(audit, report: report) }
     self.workers = workers
     control = Mutex(Control(generation: generation, checks: generation.states.beginChecks(report: report)))
   }
@@ -126,10 +128,14 @@ package final class Server: Sendable {
   ///
   /// Throws, and leaves everything as it is, if what was revoked in another folder cannot be read.
   ///
-  /// - Parameter faults: the faults of individual files and instances, for `/status`.
+  /// - Parameters:
+  ///   - faults: the faults of individual files and instances, for `/status`.
+  ///   - folder: where the policy was read, for the audit log.
   /// - Returns: the number of the new generation; the first one is 1.
   @discardableResult
-  package func reload(_ policy: Policy, faults: [String] = []) throws(ReloadFault) -> Int {
+  package func reload(
+    _ policy: Policy, faults: [String] = [], from folder: String? = nil
+  ) throws(ReloadFault) -> Int {
     try control.withLock { control throws(ReloadFault) in
       let unread = grants.apply(policy.settings.oauth)
       guard unread.isEmpty else { throw ReloadFault(description: unread.joined(separator: "; ")) }
@@ -151,6 +157,7 @@ package final class Server: Sendable {
       for worker in workers { worker.post(.install(generation)) }
       state.installed(generation, faults)
       for check in control.checks { check.end() }
+      reloads?.record(generation: generation.number, from: control.generation.policy, to: policy, in: folder)
       control = Control(
         generation: generation, checks: generation.states.beginChecks(report: report))
       return generation.number
@@ -282,6 +289,7 @@ package final class Server: Sendable {
     grants.stop()
     // Last: cut exchanges also write their outcomes.
     journal?.close()
+    reloads?.finish(withinSeconds: 1)
     audit?.close()
     reporter.flush(within: 1)
     // A late loop is a failure only if it has cut an exchange; idle connections do not count.

@@ -7,7 +7,7 @@ struct AccessGrant: Equatable {
 }
 
 /// Compares what two policies admit, with the functions with which admission decides.
-struct AccessComparison {
+final class AccessComparison {
   let old: Policy
   let new: Policy
   let paths: PathClasses
@@ -86,7 +86,7 @@ struct AccessComparison {
   /// - Parameters:
   ///   - before: nil: the old policy does not accept the credential.
   ///   - after: likewise.
-  mutating func change(from before: AccessGrant?, to after: AccessGrant?) -> Int32? {
+  func change(from before: AccessGrant?, to after: AccessGrant?) -> Int32? {
     var content: [Int32] = []
     for group in groups(before?.row, after?.row) {
       let key = CellKey(old: before?.scopes.bits ?? 0, new: after?.scopes.bits ?? 0, state: group.state)
@@ -96,7 +96,7 @@ struct AccessComparison {
     return content.isEmpty ? nil : contents.number(of: content)
   }
 
-  private mutating func compare(
+  private func compare(
     _ before: AccessGrant?, _ after: AccessGrant?, _ state: InstanceState, _ key: CellKey
   ) -> (Int32, Int32) {
     var (gained, lost) = ([Int32](), [Int32]())
@@ -115,7 +115,7 @@ struct AccessComparison {
   }
 
   /// The instances of two rows, by what they admit. What a row may not use admits nothing.
-  private mutating func groups(_ oldRow: Int?, _ newRow: Int?) -> [Group] {
+  private func groups(_ oldRow: Int?, _ newRow: Int?) -> [Group] {
     let oldList = oldRow.map { old.clients.instances(of: $0) } ?? []
     let newList = newRow.map { new.clients.instances(of: $0) } ?? []
     let isOfAll = (oldList ?? []).isEmpty && (newList ?? []).isEmpty

@@ -76,7 +76,7 @@ package struct PolicyDiff: Sendable {
 
   /// - Parameter now: decides which tokens have expired.
   package init(from old: Policy, to new: Policy, at now: UnixSeconds) {
-    var comparison = CredentialComparison(old, new, now)
+    let comparison = CredentialComparison(old, new, now)
     comparison.compareTokens()
     comparison.compareClients()
     comparison.compareIntrospection()
@@ -113,7 +113,7 @@ package struct PolicyDiff: Sendable {
 }
 
 /// Collects what changes for each credential of two policies.
-private struct CredentialComparison {
+private final class CredentialComparison {
   struct Key: Hashable {
     let client: String
     /// In `AccessComparison.contents`.
@@ -123,7 +123,7 @@ private struct CredentialComparison {
   let old: Policy
   let new: Policy
   let now: UnixSeconds
-  var access: AccessComparison
+  let access: AccessComparison
   var subjects: [Key: PolicyDiff.Subject] = [:]
   var tokens: [PolicyDiff.TokenChange] = []
   var wider: [String] = []
@@ -141,7 +141,7 @@ private struct CredentialComparison {
   }
 
   /// Records what changes for a credential.
-  private mutating func compare(
+  private func compare(
     _ client: ArraySlice<UInt8>, _ credential: @autoclosure () -> String, from before: AccessGrant?,
     to after: AccessGrant?
   ) {
@@ -155,12 +155,11 @@ private struct CredentialComparison {
 
   // MARK: Tokens of files
 
-  mutating func compareTokens() {
-    for entry in new.tokens.entries {
+  func compareTokens() {
+    for (index, entry) in new.tokens.entries.enumerated() {
       let before = old.tokens.index(of: entry.digest).map { old.tokens.entries[Int($0)] }
-      let index = new.tokens.index(of: entry.digest) ?? 0
       let client = new.clients.id(of: new.clients.owner(of: Int(entry.clientIndex)))
-      let note = String(decoding: new.tokens.note(of: index), as: UTF8.self)
+      let note = String(decoding: new.tokens.note(of: Int32(index)), as: UTF8.self)
       compare(
         client, (before == nil ? "new " : "") + "token \(label(entry.digest, note))",
         from: before.flatMap { old.grant(of: $0, at: now) }, to: new.grant(of: entry, at: now))
@@ -174,7 +173,7 @@ private struct CredentialComparison {
     }
   }
 
-  private mutating func difference(
+  private func difference(
     _ before: TokenTable.Entry?, _ after: TokenTable.Entry
   ) -> (PolicyDiff.TokenChange.Kind, String)? {
     let bound = Set(boundInstances(new, after))
@@ -206,7 +205,7 @@ private struct CredentialComparison {
     return (policy.clients.instances(of: Int(entry.clientIndex)) ?? []).map { policy.instances[Int($0)].id.text }
   }
 
-  private mutating func add(
+  private func add(
     _ kind: PolicyDiff.TokenChange.Kind, _ client: ArraySlice<UInt8>, _ credential: String, _ digest: Digest,
     _ note: String, _ text: String
   ) {
@@ -218,7 +217,7 @@ private struct CredentialComparison {
 
   // MARK: Clients
 
-  mutating func compareClients() {
+  func compareClients() {
     for (name, index) in newClients.sorted(by: { $0.value < $1.value }) {
       compareOAuth(name, oldClients[name], index)
       if let before = oldClients[name] { compareConditions(name, before, index) }
@@ -229,7 +228,7 @@ private struct CredentialComparison {
   }
 
   /// Client secrets, and the tokens of the token endpoint.
-  private mutating func compareOAuth(_ name: ArraySlice<UInt8>, _ before: Int?, _ after: Int?) {
+  private func compareOAuth(_ name: ArraySlice<UInt8>, _ before: Int?, _ after: Int?) {
     let (oldOAuth, newOAuth) = (
       before.flatMap { old.clients.oauth(of: $0) }, after.flatMap { new.clients.oauth(of: $0) }
     )
@@ -263,7 +262,7 @@ private struct CredentialComparison {
   }
 
   /// What else a client's requests must fulfill.
-  private mutating func compareConditions(_ name: ArraySlice<UInt8>, _ before: Int, _ after: Int) {
+  private func compareConditions(_ name: ArraySlice<UInt8>, _ before: Int, _ after: Int) {
     guard !new.clients.isRevoked(after) else { return }
     if !new.clients.callers(of: after).isWithin(old.clients.callers(of: before)) {
       wider.append("\(text(name)) may call from more networks, or with more certificates or none")
@@ -277,7 +276,7 @@ private struct CredentialComparison {
 
   // MARK: Other servers
 
-  mutating func compareIntrospection() {
+  func compareIntrospection() {
     let undone = old.revokedIDs.subtracting(new.revokedIDs).count
     if undone > 0, new.settings.oauth != nil {
       wider.append("\(undone) \(undone == 1 ? "revocation" : "revocations") of signed tokens or grants no longer apply")
@@ -293,7 +292,7 @@ private struct CredentialComparison {
     }
   }
 
-  private mutating func compare(
+  private func compare(
     _ before: IntrospectionTable.Entry?, _ after: IntrospectionTable.Entry?, of name: String
   ) {
     if let before = before?.provider, let after = after?.provider, !after.accepts(noMoreThan: before) {

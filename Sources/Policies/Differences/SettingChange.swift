@@ -97,12 +97,12 @@ package struct SettingChange: Sendable {
     case .null: "null"
     case .bool(let value): "\(value)"
     case .number(let text): text
-    case .string(let text): jsonString(text)
+    case .string(let text): escapedJSONString(text)
     case .array(let elements): "[\(elements.map { text($0, omitted) }.joined(separator: ", "))]"
     case .object(let members):
       "{"
         + members.map { ($0.key, $0.node) }.filter { !omitted.contains($0.0) }.sorted { $0.0 < $1.0 }
-        .map { "\(jsonString($0.0)): \(text($0.1, omitted))" }.joined(separator: ", ") + "}"
+        .map { "\(escapedJSONString($0.0)): \(text($0.1, omitted))" }.joined(separator: ", ") + "}"
     }
   }
 }

@@ -148,3 +148,17 @@ struct JSONSplices {
 package func jsonString(_ text: String) -> String {
   "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
 }
+
+/// A JSON string of any text (RFC 8259 §7).
+package func escapedJSONString(_ text: String) -> String {
+  let string = jsonString(text)
+  guard string.utf8.contains(where: { $0 < 0x20 }) else { return string }
+  let digits = Array("0123456789abcdef")
+  return string.unicodeScalars.reduce(into: "") { result, scalar in
+    if scalar.value < 0x20 {
+      result += "\\u00\(scalar.value >> 4)\(digits[Int(scalar.value & 15)])"
+    } else {
+      result.unicodeScalars.append(scalar)
+    }
+  }
+}

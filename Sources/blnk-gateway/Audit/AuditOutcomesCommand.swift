@@ -93,7 +93,7 @@ private struct UnsettledWrites {
       case (.command, let outcome?):
         pending[request] = nil
         asker?.read(outcome, of: request, line)
-      case (.outcome, nil), (.command, nil), (.start, _), (.grant, _), (.end, _): break
+      case (.outcome, nil), (.command, nil), (.start, _), (.grant, _), (.reload, _), (.end, _): break
       }
     }
     (self.count, self.writers) = (count, writers)

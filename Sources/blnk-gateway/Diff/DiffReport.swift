@@ -75,83 +75,62 @@ struct DiffReport {
   // MARK: JSON
 
   func printJSON() throws(CommandFault) {
-    let access = diff.access.map { change in
-      Report.Access(
-        clients: change.subjects.map { subject in
-          Report.Client(client: subject.client, new: subject.isNew, credentials: subject.credentials)
-        },
-        gains: areas(change.parts, \.gained), loses: areas(change.parts, \.lost))
-    }
-    let tokens = diff.tokens.map { change in
-      Report.Token(
-        change: change.kind.rawValue, client: change.client, credential: change.credential, digest: change.digest,
-        note: change.note, text: change.text)
-    }
-    let settings = settings.map { change in
-      Report.Setting(
-        file: change.file, key: change.key, before: change.before, after: change.after, list: change.isList)
-    }
+    let old = escapedJSONString(digests.old)
     try Console.print(
-      Console.json(
-        Report(
-          givesAccess: diff.givesAccess, complete: diff.isComplete, old: digests.old, new: digests.new, access: access,
-          wider: diff.wider, tokens: tokens, settings: settings)))
+      "{\"gives_access\":\(diff.givesAccess),\"complete\":\(diff.isComplete),\"old\":\(old),"
+        + "\"new\":\(escapedJSONString(digests.new)),\"wider\":\(JSONText.strings(diff.wider)),\"access\":[")
+    try printList(diff.access.count) { json(diff.access[$0]) }
+    try Console.print("],\"tokens\":[")
+    try printList(diff.tokens.count) { json(diff.tokens[$0]) }
+    try Console.print("],\"settings\":[")
+    try printList(settings.count) { json(settings[$0]) }
+    try Console.print("]}")
   }
 
-  private func areas(_ parts: [PolicyDiff.Part], _ cells: (PolicyDiff.Part) -> [Int32]) -> [Report.Area] {
-    parts.filter { part in !cells(part).isEmpty }.map { part in
-      Report.Area(
-        routes: cells(part).map { "\(diff.cells[Int($0)].method) \(diff.cells[Int($0)].pattern)" },
-        instances: part.instances.map { diff.instances[Int($0)] })
-    }
+  /// One element on each line: there can be very many.
+  private func printList(_ count: Int, _ element: (Int) -> String) throws(CommandFault) {
+    for index in 0..<count { try Console.print(element(index) + (index + 1 < count ? "," : "")) }
   }
 
-  private struct Report: Encodable {
-    struct Client: Encodable {
-      let client: String
-      let new: Bool
-      let credentials: [String]
+  private func json(_ change: PolicyDiff.AccessChange) -> String {
+    let clients = change.subjects.map { subject in
+      JSONText.object([
+        "client": escapedJSONString(subject.client), "new": "\(subject.isNew)",
+        "credentials": JSONText.strings(subject.credentials),
+      ])
     }
+    return JSONText.object([
+      "clients": JSONText.list(clients), "gains": areas(change, isGain: true), "loses": areas(change, isGain: false),
+    ])
+  }
 
-    struct Area: Encodable {
-      let routes: [String]
-      let instances: [String]
-    }
+  private func areas(_ change: PolicyDiff.AccessChange, isGain: Bool) -> String {
+    JSONText.list(
+      change.parts.compactMap { part in
+        let cells = isGain ? part.gained : part.lost
+        guard !cells.isEmpty else { return nil }
+        return JSONText.object([
+          "routes": JSONText.strings(cells.map { "\(diff.cells[Int($0)].method) \(diff.cells[Int($0)].pattern)" }),
+          "instances": JSONText.strings(part.instances.map { diff.instances[Int($0)] }),
+        ])
+      })
+  }
 
-    struct Access: Encodable {
-      let clients: [Client]
-      let gains: [Area]
-      let loses: [Area]
-    }
+  private func json(_ change: PolicyDiff.TokenChange) -> String {
+    JSONText.object([
+      "change": escapedJSONString(change.kind.rawValue), "client": escapedJSONString(change.client),
+      "credential": escapedJSONString(change.credential), "digest": escapedJSONString(change.digest),
+      "note": change.note.map(escapedJSONString), "text": escapedJSONString(change.text),
+    ])
+  }
 
-    struct Token: Encodable {
-      let change: String
-      let client: String
-      let credential: String
-      let digest: String
-      let note: String?
-      let text: String
-    }
-
-    struct Setting: Encodable {
-      let file: String
-      let key: String
-      /// JSON texts.
-      let before: String?
-      let after: String?
-      /// Whether they are the elements that only one of two lists has.
-      let list: Bool
-    }
-
-    let givesAccess: Bool
-    let complete: Bool
-    /// The policies' digests, as in `/status`.
-    let old: String
-    let new: String
-    let access: [Access]
-    let wider: [String]
-    let tokens: [Token]
-    let settings: [Setting]
+  /// `before` and `after` are JSON texts themselves, in strings.
+  private func json(_ change: SettingChange) -> String {
+    JSONText.object([
+      "file": escapedJSONString(change.file), "key": escapedJSONString(change.key),
+      "before": change.before.map(escapedJSONString),
+      "after": change.after.map(escapedJSONString), "list": "\(change.isList)",
+    ])
   }
 }
 

@@ -60,29 +60,19 @@ private struct TokenScan {
   private let owners: TokenOwners?
   private let isJSON: Bool
   private var progress = Progress()
-  private var report = Report()
+  private var tokens = 0
+  private var inForce = 0
+  private var files = 0
+  private var bytes = 0
+  /// Links in folders, which were not followed.
+  private var links = 0
+  private var unreadCount = 0
+  /// As JSON; at most `unreadMax`.
+  private var unread: [String] = []
 
   private static let readBytes = 256 << 10
   /// In the JSON object; standard error has all.
   private static let unreadMax = 10_000
-
-  /// The end of the JSON object.
-  private struct Report: Encodable {
-    struct Unread: Encodable {
-      let path: String
-      let reason: String
-    }
-
-    var tokens = 0
-    var inForce = 0
-    var files = 0
-    var bytes = 0
-    /// Links in folders, which were not followed.
-    var links = 0
-    var unread: [Unread] = []
-    /// Including those that are not in `unread`.
-    var unreadCount = 0
-  }
 
   init(_ owners: TokenOwners?, isJSON: Bool) {
     self.owners = owners
@@ -97,16 +87,20 @@ private struct TokenScan {
   mutating func end() throws(CommandFault) -> Int32 {
     progress.clear()
     if isJSON {
-      try Console.print("],\(Console.json(report).dropFirst())")
+      let summary = JSONText.object([
+        "tokens": "\(tokens)", "in_force": owners == nil ? nil : "\(inForce)", "files": "\(files)", "bytes": "\(bytes)",
+        "links": "\(links)", "unread_count": "\(unreadCount)", "unread": JSONText.list(unread),
+      ])
+      try Console.print("],\(summary.dropFirst())")
     } else {
-      let inForce = owners == nil ? "" : ", \(report.inForce) in force"
-      let links = report.links == 0 ? "" : "; \(counted(report.links, "link")) not followed"
-      let unread = report.unreadCount == 0 ? "" : "; \(report.unreadCount) not read"
+      let active = owners == nil ? "" : ", \(inForce) in force"
+      let skipped = links == 0 ? "" : "; \(counted(links, "link")) not followed"
+      let rest = unreadCount == 0 ? "" : "; \(unreadCount) not read"
       Console.log(
-        "\(counted(report.tokens, "token"))\(inForce) in \(counted(report.files, "file"))"
-          + " (\(counted(report.bytes, "byte")))\(links)\(unread)")
+        "\(counted(tokens, "token"))\(active) in \(counted(files, "file")) (\(counted(bytes, "byte")))\(skipped)\(rest)"
+      )
     }
-    return report.tokens > 0 ? 1 : report.unreadCount > 0 ? 4 : 0
+    return tokens > 0 ? 1 : unreadCount > 0 ? 4 : 0
   }
 
   /// A file or folder that the command line names; follows links, and reads pipes.
@@ -134,7 +128,7 @@ private struct TokenScan {
         let child = path.hasSuffix("/") ? path + name : "\(path)/\(name)"
         switch kind(of: child, followsLinks: false) {
         case .folder: folders.append(child)
-        case .link: report.links += 1
+        case .link: links += 1
         case .other: skip(child, "neither a file nor a folder")
         case .regular:
           let file = open(child) { () throws(Errno) in try InputFile.regular(path: child) }
@@ -170,7 +164,7 @@ private struct TokenScan {
     // What is appended meanwhile is not read: a busy log might never end. Files of /proc have no size.
     let byteCount = file.byteCount ?? 0
     var (count, isLast) = (0, false)
-    report.files += 1
+    files += 1
     while !isLast {
       var bytes: [UInt8] = []
       do throws(Errno) {
@@ -188,29 +182,31 @@ private struct TokenScan {
       for match in matches { try print(match, path, isBinary: scanner.isBinary) }
       progress.add(bytes.count)
     }
-    report.bytes += count
+    bytes += count
   }
 
   private mutating func print(_ match: TokenScanner.Match, _ path: String, isBinary: Bool) throws(CommandFault) {
     guard let finding = TokenFinding(match, path, owners) else { return }
     progress.clear()
-    let separator = report.tokens == 0 ? "" : ","
-    try Console.print(isJSON ? separator + Console.json(finding) : finding.text(isBinary: isBinary))
-    report.tokens += 1
-    if finding.state == .inForce { report.inForce += 1 }
+    let separator = tokens == 0 ? "" : ","
+    try Console.print(isJSON ? separator + finding.json : finding.text(isBinary: isBinary))
+    tokens += 1
+    if finding.state == .inForce { inForce += 1 }
   }
 
   /// Reports what is not read.
   private mutating func skip(_ path: String, _ reason: String) {
     progress.clear()
-    report.unreadCount += 1
-    if report.unread.count < Self.unreadMax { report.unread.append(Report.Unread(path: path, reason: reason)) }
+    unreadCount += 1
+    if unread.count < Self.unreadMax {
+      unread.append(JSONText.object(["path": escapedJSONString(path), "reason": escapedJSONString(reason)]))
+    }
     Console.log("not read: \(oneLine("\(path): \(reason)"))")
   }
 }
 
 /// One occurrence of a token.
-private struct TokenFinding: Encodable {
+private struct TokenFinding {
   let path: String
   let line: Int
   /// In bytes, from 0.
@@ -246,6 +242,16 @@ private struct TokenFinding: Encodable {
     tokenId = verdict.id
   }
 
+  var json: String {
+    JSONText.object([
+      "path": escapedJSONString(path), "line": "\(line)", "offset": "\(offset)", "kind": escapedJSONString(kind),
+      "digest": escapedJSONString(digest), "state": state.map { escapedJSONString($0.rawValue) },
+      "client": client.map(escapedJSONString),
+      "note": note.map(escapedJSONString), "expires": expires.map(escapedJSONString),
+      "token_id": tokenId.map(escapedJSONString),
+    ])
+  }
+
   func text(isBinary: Bool) -> String {
     let location = isBinary ? "byte \(offset)" : "\(line)"
     let owner = client.map { client in " of \(client)" } ?? ""
@@ -267,7 +273,7 @@ private struct TokenFinding: Encodable {
 
 /// Whose the tokens are, according to a policy folder.
 private final class TokenOwners {
-  enum State: String, Encodable {
+  enum State: String {
     case inForce = "in_force"
     case expired, revoked
     /// The policy does not accept it, and cannot say that it ever did.

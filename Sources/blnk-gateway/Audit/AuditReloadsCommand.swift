@@ -1,0 +1,94 @@
+import Audit
+import FoundationEssentials
+
+extension Command {
+  static let auditReloads = Command(
+    name: "audit reloads", summary: "list the policies that were put in force, and whether anyone gained access",
+    usage: "[--json] FILE...",
+    description: """
+      Prints a line for each reload of the policy that took effect, in the order of the
+      log: when, the first digits of the digests before and after, what changed, and
+      the files with their owner (a user id) and time of change. "diff" shows more of
+      two folders.
+
+      The files may be given in any order; - is standard input. This command trusts
+      the log: use "audit verify" to check it.
+      """,
+    options: [
+      Option(name: "--json", value: nil, help: "print the entries as they are in the log, one JSON object per line")
+    ],
+    exitCodes: [0: "success, even if there are no such entries", 1: "a file cannot be read"],
+    example: """
+      blnk-gateway audit reloads audit.log.1 audit.log
+      blnk-gateway audit reloads --json audit.log | jq 'select(.gives_access)'
+      """,
+    takesOperands: true
+  ) { arguments throws(CommandFault) in
+    let files = try AuditFiles(arguments, of: "audit reloads")
+    var lines: [String] = []
+    try files.forEachLine { line, _ in
+      guard let entry = AuditEntry(line), entry.kind == .reload else { return }
+      let bytes: [UInt8] = line.bytes
+      let verbatim = String(decoding: bytes, as: UTF8.self)
+      lines.append(arguments.isSet("--json") ? verbatim : LoggedReload(line: bytes)?.text ?? verbatim)
+    }
+    for line in lines { try Console.print(line) }
+    if lines.isEmpty { Console.log("no reload in \(files.names.joined(separator: ", "))") }
+    return 0
+  }
+}
+
+/// An entry of a reload in the audit log.
+private struct LoggedReload: Decodable {
+  struct File: Decodable {
+    let name: String
+    let owner: UInt32?
+    let modified: String?
+  }
+
+  let time: String
+  let generation: Int
+  let before: String
+  let after: String
+  let givesAccess: Bool?
+  let clientsGaining: Int?
+  let clientsLosing: Int?
+  let wider: Int?
+  let tokensAdded: Int?
+  let tokensRemoved: Int?
+  let tokensRevoked: Int?
+  let tokensChanged: Int?
+  let files: [File]
+  let moreFiles: Int?
+
+  /// nil: the line has another form.
+  init?(line: [UInt8]) {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    guard let reload = try? decoder.decode(Self.self, from: Data(line)) else { return nil }
+    self = reload
+  }
+
+  var text: String {
+    let files = files.map { file in
+      let origin = file.owner.map { owner in " (user \(owner), \(file.modified ?? ""))" } ?? " (gone)"
+      return file.name + origin
+    }
+    let rest = moreFiles.map { ["\($0) more"] } ?? []
+    let names = files.isEmpty ? "" : "; " + (files + rest).joined(separator: ", ")
+    return "\(time)  generation \(generation), \(before.prefix(12)) → \(after.prefix(12)): \(summary)\(names)"
+  }
+
+  private var summary: String {
+    guard let givesAccess else { return "not compared" }
+    let counts = [
+      (clientsGaining, "client gains access", "clients gain access"), (wider, "other gain", "other gains"),
+      (clientsLosing, "client loses access", "clients lose access"), (tokensAdded, "token added", "tokens added"),
+      (tokensRemoved, "token removed", "tokens removed"), (tokensRevoked, "token revoked", "tokens revoked"),
+      (tokensChanged, "token changed", "tokens changed"),
+    ]
+    let parts = counts.compactMap { count, one, many in count.flatMap { $0 > 0 ? counted($0, one, many) : nil } }
+    return parts.isEmpty
+      ? "no access changes" : parts.joined(separator: ", ") + (givesAccess ? "" : "; no client gains access")
+  }
+}
