@@ -52,8 +52,8 @@ package struct ClientTable: Sendable, RandomAccessCollection {
         scopes: client.scopes, textStart: UInt32(texts.count), idLength: UInt8(client.id.bytes.count),
         isRevoked: client.isRevoked, nameLength: UInt16(name.count), defaultInstance: client.defaultInstance ?? -1,
         instanceCount: granted.map { Int32($0.count) } ?? -1, instanceStart: UInt32(instances.count),
-        callers: slot(of: client.callers, isDefault: client.callers == CallerGrant(), in: &callers),
-        limits: slot(of: client.limits, isDefault: client.limits == ClientLimits(), in: &limits),
+        callers: slot(of: client.callers, in: &callers),
+        limits: slot(of: client.limits, in: &limits),
         key: client.id.key))
     if client.oauth != nil || client.tokensNotBefore != nil {
       signed[Int32(clientCount)] = SignedGrant(oauth: client.oauth, notBefore: client.tokensNotBefore)
@@ -76,9 +76,8 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     boundRows.append(row)
   }
 
-  /// Does not compare with `values[0]` itself: then the array would be held twice when it grows, and copied for each client.
-  private func slot<Value>(of value: Value, isDefault: Bool, in values: inout [Value]) -> UInt32 {
-    if isDefault { return 0 }
+  private func slot<Value: Equatable>(of value: Value, in values: inout [Value]) -> UInt32 {
+    if value == values[0] { return 0 }
     values.append(value)
     return UInt32(values.count - 1)
   }
