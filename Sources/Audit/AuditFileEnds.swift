@@ -12,7 +12,7 @@ package struct AuditFileEnds {
     try file.seek(to: max(0, size - AuditTail.bytesMax))
     last = AuditTail(try file.read(min(size, AuditTail.bytesMax))).head
     try file.seek(to: 0)
-    var lines = AuditLines(file)
+    var lines = LogLines(file)
     var found: (AuditEntry, String)?
     while found == nil, lines.offset <= AuditTail.bytesMax, try lines.next() {
       found = lines.withLine { line in

@@ -4,7 +4,7 @@ import Glibc
 package final class InputFile: Sendable {
   package static let standardInput = InputFile(number: 0, owned: nil)
 
-  private let number: Int32
+  let number: Int32
   private let owned: FileDescriptor?
 
   package convenience init(path: String) throws(Errno) {

@@ -188,7 +188,7 @@ package struct Successor: ~Copyable {
   }
 }
 
-private struct Pipe: ~Copyable {
+struct Pipe: ~Copyable {
   let readEnd: FileDescriptor
   let writeEnd: FileDescriptor
 
@@ -203,7 +203,7 @@ private struct Pipe: ~Copyable {
 }
 
 /// Calls `body` with the texts as an array that ends with nil.
-private func withCStrings<Result>(
+func withCStrings<Result>(
   _ texts: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {
   var pointers: [UnsafeMutablePointer<CChar>?] = unsafe texts.map { unsafe strdup($0) }

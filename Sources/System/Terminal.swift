@@ -5,6 +5,12 @@ import Glibc
 package enum Terminal {
   package static func isAt(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
+  /// Nil if it is not known.
+  package static func columns(of descriptor: Int32) -> Int? {
+    let columns = linux_terminal_columns(descriptor)
+    return columns > 0 ? Int(columns) : nil
+  }
+
   /// Reads one line from the terminal on standard input, without its line feed; nil if the user ends the input (Ctrl-D).
   ///
   /// The terminal edits the line; the bytes after `bytesMax` are dropped.

@@ -10,7 +10,7 @@ import System
     .clientSecretNew,
     .clientSecretRotate, .clientSecretRevoke, .tokenNew, .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .tokenScan,
     .oauthCode,
-    .idempotencyList, .idempotencyShow, .idempotencyResolve, .idempotencyForget, .auditVerify, .auditShow,
+    .idempotencyList, .idempotencyShow, .idempotencyResolve, .idempotencyForget, .requests, .auditVerify, .auditShow,
     .auditOutcomes, .auditGrants, .auditReloads, .version,
   ]
 

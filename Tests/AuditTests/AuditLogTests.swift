@@ -163,7 +163,7 @@ final class AuditFolder {
   }
 
   private func forEachLine(_ name: String, _ body: (Span<UInt8>, Bool) -> Void) throws {
-    var lines = AuditLines(try InputFile(path: path(name)))
+    var lines = LogLines(try InputFile(path: path(name)))
     while try lines.next() { lines.withLine { body($0, lines.isWhole) } }
   }
 }

@@ -41,6 +41,31 @@ import Testing
 
   private final class Waiter {}
 
+  /// A log with all kinds of entries of writes.
+  private final class SettledLog {
+    private let log: AuditLog
+    let channel: AuditChannel
+    private let port: CompletionPort<Waiter, IntentResult>
+
+    init(path: String) throws {
+      log = try AuditLog(path: path, key: nil) { _ in }
+      channel = log.makeChannel {}
+      port = CompletionPort(channel.completions)
+    }
+
+    func declare(_ intent: [UInt8]) {
+      #expect(channel.declare(intent, ticket: port.ticket(for: Waiter())))
+      channel.wakeThread()
+    }
+
+    func declare(_ command: AuditCommand) {
+      #expect(channel.declare(command, ticket: port.ticket(for: Waiter())))
+      channel.wakeThread()
+    }
+
+    func close() { #expect(log.close()) }
+  }
+
   /// Three writes over a rotation: done, unknown, and one without an outcome.
   private func writeLog(key: String?) throws {
     let log = try AuditLog(path: path("audit.log"), key: key.map { Array($0.utf8) }) { _ in }
@@ -167,7 +192,114 @@ import Testing
     #expect(call?["intent"]?["named"] as? [String: String] == ["identity_id": "idt_2"])
     #expect(call?["outcome"]?["outcome"] as? String == "unknown")
     let none = try Program.run(["audit", "show", "--identity", "bln_1"] + files)
-    #expect(none.exitCode == 0 && none.output.isEmpty && none.errors.contains("names bln_1"))
+    #expect(none.exitCode == 0 && none.output.isEmpty && none.errors.contains("has --identity bln_1"))
+  }
+
+  /// Of a transaction: its intent, its outcome, and with `settledAs` what a later question has found.
+  private func transaction(
+    _ number: UInt64, named: [(String, String)], _ kind: AuditOutcome.Kind?, id: String? = nil,
+    settledAs settlement: String? = nil, path: String = "/proxy/transactions", target: [(String, String)] = [],
+    client: String = "shop", into log: SettledLog
+  ) {
+    var intent = AuditIntent(requestIDHigh: 2, requestIDLow: number)
+    intent.operation = Array("transactions.create".utf8)
+    intent.client = Array(client.utf8)
+    intent.tokenIDPrefix = 0xab12_cd34
+    intent.instance = Array("inst_main".utf8)
+    intent.target = target.map { (key: Array($0.0.utf8), value: Array($0.1.utf8)) }
+    intent.named = named.map { (key: Array($0.0.utf8), value: Array($0.1.utf8)) }
+    let head = Array("POST \(path)".utf8)
+    var texts = RequestTexts()
+    (texts.method, texts.path) = (0..<4, 5..<head.count)
+    var out: [UInt8] = []
+    intent.append(texts, in: head.span, to: &out)
+    log.declare(out)
+    guard let kind else { return }
+    var outcome = AuditOutcome(
+      requestIDHigh: 2, requestIDLow: number, kind: kind, status: 201, code: nil, body: nil)
+    outcome.transactionID = Array((id ?? "").utf8)
+    out = []
+    outcome.append(to: &out)
+    log.channel.record(out)
+    if let settlement, let request = AuditRequestID("\(hex(2))\(hex(number))") {
+      var entry = AuditCommand("audit outcomes --ask", settling: request, as: .done)
+      entry.members = [("id", "txn_queued"), ("execution_id", settlement)]
+      log.declare(entry)
+    }
+  }
+
+  private func hex(_ number: UInt64) -> String {
+    let digits = String(number, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
+  @Test(
+    arguments: [
+      (["--request", "00000000000000020000000000000003"], [3]), (["--reference", "order-2"], [2]),
+      (["--reference", #"a "b""#], [3]), (["--client", "bank"], [4]),
+      (["--client", "bank", "--reference", "order-2"], []),
+      (["--token", "ab12cd34"], [1, 2, 3, 4, 5, 6, 7]), (["--token", "AB12CD34ef01", "--client", "bank"], [4]),
+      (["--token", "ab12"], []), (["--token", "ab12cd35"], []),
+      (["--transaction", "txn_2"], [2]), (["--transaction", "txn_executed"], [4]),
+      (["--transaction", "txn_path"], [5]),
+      (["--source", "bln_a"], [6]), (["--destination", "bln_b", "--source", "bln_a"], [6]),
+    ] as [([String], [Int])])
+  func `show finds writes by request, transaction, reference, client and token`(
+    options: [String], numbers: [Int]
+  ) throws {
+    try writeTransactions()
+    let outcome = try Program.run(["audit", "show", "--json"] + options + [path("audit.log")])
+    let found = outcome.output.split(separator: "\n").map { line in
+      let call = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: [String: Any]]
+      return (call?["intent"]?["request_id"] as? String).flatMap { Int($0.suffix(16), radix: 16) }
+    }
+    #expect(found == numbers, "\(outcome.output)\(outcome.errors)")
+    let canTell = !options.contains { ["--transaction", "--source", "--reference"].contains($0) }
+    #expect(outcome.exitCode == 0)
+    #expect(outcome.errors.isEmpty == (canTell && !numbers.isEmpty))
+  }
+
+  @Test func `show says which writes may match, and fails if it finds only such`() throws {
+    try writeTransactions()
+    let asked = [
+      ("--transaction", "4 transactions in \(path("audit.log")) are logged without Core's id"),
+      ("--source", "5 transactions in \(path("audit.log")) are logged without its source"),
+      ("--reference", "1 transaction in \(path("audit.log")) is logged without its reference"),
+    ]
+    for (option, message) in asked {
+      let outcome = try Program.run(["audit", "show", option, "other", path("audit.log")])
+      #expect(outcome.exitCode == 1 && outcome.output.isEmpty, "\(option): \(outcome.output)")
+      #expect(outcome.errors.hasPrefix("\(message): whether "), "\(outcome.errors)")
+    }
+    let decided = try Program.run(
+      ["audit", "show", "--client", "bank", "--reference", "order-2", path("audit.log")])
+    #expect(decided.exitCode == 0 && decided.errors.hasSuffix(" has --reference order-2 --client bank\n"))
+  }
+
+  @Test func `show escapes what a client has sent`() throws {
+    let log = try SettledLog(path: path("audit.log"))
+    transaction(1, named: [("reference", "\u{1b}[2J\u{9b}")], .refused, into: log)
+    log.close()
+    let outcome = try Program.run(["audit", "show", "--client", "shop", path("audit.log")])
+    #expect(
+      outcome.output.contains(#"reference \u{1b}[2J\u{9b}"#) && !outcome.output.contains("\u{1b}"), "\(outcome.output)")
+  }
+
+  /// Transactions whose ids are known in different ways, or not at all.
+  private func writeTransactions() throws {
+    let log = try SettledLog(path: path("audit.log"))
+    transaction(1, named: [("reference", "order-1")], .done, into: log)
+    transaction(2, named: [("reference", "order-2")], .accepted, id: "txn_2", into: log)
+    transaction(3, named: [("reference", #"a "b""#)], .unknown, into: log)
+    transaction(
+      4, named: [("reference", "order-4")], .accepted, id: "txn_queued", settledAs: "txn_executed", client: "bank",
+      into: log)
+    transaction(
+      5, named: [], .done, path: "/proxy/transactions/txn_path/refund", target: [("id", "txn_path")], into: log)
+    transaction(
+      6, named: [("reference", "order-6"), ("source", "bln_a"), ("destination", "bln_b")], .refused, into: log)
+    transaction(7, named: [], nil, path: "/instances/inst_main/transactions/bulk", into: log)
+    log.close()
   }
 
   @Test func `outcomes lists what is unknown or missing, and says so by its exit code`() throws {

@@ -8,7 +8,7 @@ import Testing
       "missing command; use one of init, serve, check, explain, health, demo, sandbox, instance new, client new, "
         + "client secret new, client secret rotate, client secret revoke, token new, token hash, token list, "
         + "token revoke, token rotate, oauth code, idempotency list, idempotency show, idempotency resolve, "
-        + "idempotency forget, audit verify, audit show, audit outcomes, audit grants, version, "
+        + "idempotency forget, requests, audit verify, audit show, audit outcomes, audit grants, version, "
         + "or see --help"
     ),
     (["serv"], #"unknown command "serv" (did you mean "serve"?); see --help"#),
@@ -37,7 +37,34 @@ import Testing
       ["audit", "verify", "--expect", "abc", "x"],
       "audit verify: --expect abc: must be WRITER:SEQ:HASH, as this command prints it, or 64 hex digits"
     ),
-    (["audit", "show", "x"], "audit show: needs either --balance ID or --identity ID; see --help"),
+    (
+      ["audit", "show", "x"],
+      "audit show: needs one of --balance, --client, --destination, --identity, --reference, --request, --source, "
+        + "--token, --transaction; see --help"
+    ),
+    (
+      ["audit", "show", "--request", "order-4711", "x"],
+      "audit show: --request must be 32 hex digits: the audit log does not have the clients' own request ids; find the id "
+        + "with \"blnk-gateway requests --id\""
+    ),
+    (
+      ["audit", "show", "--token", "blnk_at_secret", "x"],
+      "audit show: --token takes a token's note or digest, not the token, which others could see here"
+    ),
+    (
+      ["requests", "--code", "rate_limted", "x"],
+      "requests: --code rate_limted: neither a code of the gateway nor a status (did you mean \"GATEWAY_RATE_LIMITED\"?)"
+    ),
+    (
+      ["requests", "--since", "yesterday", "x"],
+      "requests: --since yesterday: must be an RFC 3339 time, such as 2026-11-29T03:27:23Z, or a duration before now, such "
+        + "as 10m"
+    ),
+    (["requests", "--limit", "0", "x"], "requests: --limit 0: must be a number from 1 to 10000"),
+    (
+      ["requests", "--limit", "1", "--slowest", "1", "x"],
+      "requests: give either --slowest or --limit; see --help"
+    ),
     (["audit", "outcomes", "-v"], #"audit outcomes: unexpected argument "-v"; see --help"#),
     (["instance"], "use one of instance new, or see instance --help"),
     (["instance", "new"], "instance new: missing ID; see --help"),

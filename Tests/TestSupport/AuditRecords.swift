@@ -47,7 +47,7 @@ package struct AuditRecords {
     var verifier = AuditVerifier(AuditChain(key: Array(TestPolicyFolder.key.utf8)))
     for name in names {
       verifier.begin(file: name)
-      var lines = AuditLines(try InputFile(path: "\(folder)/\(name)"))
+      var lines = LogLines(try InputFile(path: "\(folder)/\(name)"))
       while try lines.next() { lines.withLine { verifier.read($0, isWhole: lines.isWhole) } }
     }
     verifier.end()

@@ -31,6 +31,12 @@ static inline long linux_send(int socket, const void *bytes, size_t count, int f
 // ioctl(2) is variadic. For a socket FIONREAD is SIOCINQ: tcp(7).
 static inline int linux_bytes_waiting(int socket, int *count) { return ioctl(socket, FIONREAD, count); }
 
+// The columns of a terminal; 0: it is none, or its size is unknown.
+static inline int linux_terminal_columns(int number) {
+  struct winsize size;
+  return ioctl(number, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 // prctl(2) is variadic.
 static inline int linux_set_dumpable(int value) { return prctl(PR_SET_DUMPABLE, value, 0, 0, 0); }
 static inline int linux_dumpable(void) { return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0); }

@@ -1,11 +1,17 @@
 extension AdminSettings {
   /// Reads gateway.json only, so that faults of other files do not matter; nil: off, or gateway.json is faulty.
   package init?(in folder: PolicyFolder) {
+    guard let admin = GatewaySettings(in: folder).admin else { return nil }
+    self = admin
+  }
+}
+
+extension GatewaySettings {
+  /// Reads gateway.json only, so that faults of other files do not matter; faulty parts have their defaults.
+  package init(in folder: PolicyFolder) {
     let (reading, log) = (FolderReading(folder), FindingLog())
     let file = GatewayFile(reading: reading, stateFolder: folder.stateFolder)
-    let settings = reading.root(of: "gateway.json", log: log).map(file.settings) ?? GatewaySettings()
-    guard let admin = settings.admin else { return nil }
-    self = admin
+    self = reading.root(of: "gateway.json", log: log).map(file.settings) ?? GatewaySettings()
   }
 }
 

@@ -46,7 +46,7 @@ struct AuditFiles {
     defer { progress.clear() }
     for (path, file) in files {
       begin(path)
-      var lines = AuditLines(file)
+      var lines = LogLines(file)
       do throws(Errno) {
         var offset = 0
         while try lines.next() {
@@ -62,7 +62,7 @@ struct AuditFiles {
     }
   }
 
-  private static func open(_ path: String, for command: String) throws(CommandFault) -> InputFile {
+  static func open(_ path: String, for command: String) throws(CommandFault) -> InputFile {
     if path == "-" { return .standardInput }
     var isFolder = false
     _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)

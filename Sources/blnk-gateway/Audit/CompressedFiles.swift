@@ -1,7 +1,7 @@
 import Audit
 import System
 
-/// Log files that a rotation has compressed. The commands cannot read them; the error message shows how to.
+/// Log files that a rotation has compressed and a command cannot read; the error message shows how to.
 struct CompressedFiles {
   private let command: String
   /// With the tool that decompresses them; oldest first.
@@ -19,12 +19,16 @@ struct CompressedFiles {
   static func tool(for beginning: [UInt8]) -> String? { tools.first { beginning.starts(with: $0.magic) }?.tool }
 
   /// Nil if no file is compressed. Does not look into pipes.
-  init?(_ files: [(path: String, file: InputFile)], of command: String) throws(CommandFault) {
+  ///
+  /// - Parameter readable: the tool of files that the command can read; nil: it reads no compressed ones.
+  init?(
+    _ files: [(path: String, file: InputFile)], of command: String, except readable: String? = nil
+  ) throws(CommandFault) {
     self.command = command
     var compressed: [(path: String, tool: String)] = []
     var plain: [(path: String, file: InputFile)] = []
     for (path, file) in files {
-      if let tool = try Self.tool(path, file, command) {
+      if let tool = try Self.tool(path, file, command), tool != readable {
         compressed.append((path, tool))
       } else {
         plain.append((path, file))
@@ -50,7 +54,8 @@ struct CompressedFiles {
         + "\(unpacking) | blnk-gateway \(command) -\(rest)")
   }
 
-  private static func tool(_ path: String, _ file: InputFile, _ command: String) throws(CommandFault) -> String? {
+  /// The tool that decompresses a file; nil: it is not compressed, or a pipe.
+  static func tool(_ path: String, _ file: InputFile, _ command: String) throws(CommandFault) -> String? {
     guard file.byteCount != nil, path != "-" else { return nil }
     do throws(Errno) {
       let bytes = try file.read(8)

@@ -1,6 +1,7 @@
 import Audit
 import FoundationEssentials
 import Gateway
+import Policies
 
 /// A write in the audit log: its intent and, if there is one, its outcome, and what Core said about it later.
 final class LoggedWrite {
@@ -34,11 +35,9 @@ final class LoggedWrite {
   }
 
   func text(_ writers: AuditWriters) -> String {
-    guard let intent else { return String(decoding: intentLine, as: UTF8.self) }
-    let targets = (intent.target ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \(Console.plain($0.value))" }
-    let names = (intent.named ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \(Console.plain($0.value))" }
-    let subjects = [targets.joined(separator: ", "), names.joined(separator: ", ")].filter { !$0.isEmpty }
-    let token = intent.token.map { "token \"\($0)\" " } ?? "token "
+    guard let intent else { return printable(String(decoding: intentLine, as: UTF8.self)) }
+    let subjects = [intent.target, intent.named].map(Self.list).filter { !$0.isEmpty }
+    let token = intent.token.map { "token \"\(printable($0))\" " } ?? "token "
     let identifier = intent.tokenId.map { "id \($0)" } ?? "sha256 \(intent.tokenSha256 ?? "")"
     return """
       \(intent.time)  \(intent.operation)  \(subjects.joined(separator: " → "))
@@ -46,6 +45,11 @@ final class LoggedWrite {
           by \(intent.client), \(token)(\(identifier)…), from \(intent.peer ?? "") to \(intent.instance)
           request \(intent.requestId), body \(intent.bodySha256.map { "sha256 \($0)" } ?? "streamed")
       """
+  }
+
+  /// The ids are what a client has sent.
+  private static func list(_ ids: [String: String]?) -> String {
+    (ids ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \(printable($0.value))" }.joined(separator: ", ")
   }
 
   /// The outcome in a line; nil if it is not one.
@@ -57,9 +61,15 @@ final class LoggedWrite {
 
   var outcome: Outcome? { outcomeLine.flatMap { try? Self.decoder.decode(Outcome.self, from: Data($0)) } }
 
+  /// The ids by which Core knows a transaction that was settled.
+  var settlementIDs: [String] { [settlement?.id, settlement?.executionId].compactMap(\.self) }
+
+  private var settlement: Settlement? {
+    settlementLine.flatMap { try? Self.decoder.decode(Settlement.self, from: Data($0)) }
+  }
+
   /// A line each for what an earlier question and this one have found.
   private var later: String {
-    let settlement = settlementLine.flatMap { try? Self.decoder.decode(Settlement.self, from: Data($0)) }
     let lines = [settlement.map { "\($0.text), as Core said at \($0.time)" }, asked.map { "asked now: \($0.text)" }]
     return lines.compactMap(\.self).map { "\n    \($0)" }.joined()
   }
@@ -88,6 +98,16 @@ final class LoggedWrite {
     let named: [String: String]?
     let bodySha256: String?
 
+    /// The segments of the path at Core.
+    var corePath: [String] {
+      let segments = (path ?? "").split(separator: "/").map(String.init)
+      switch segments.first {
+      case "proxy": return Array(segments.dropFirst())
+      case "instances": return Array(segments.dropFirst(2))
+      default: return segments
+      }
+    }
+
     /// Nil if the line is not an intent.
     init?(line: [UInt8]) {
       guard let intent = try? LoggedWrite.decoder.decode(Self.self, from: Data(line)) else { return nil }
@@ -111,6 +131,8 @@ final class LoggedWrite {
     let time: String
     let outcome: String
     let id: String?
+    /// The transaction by which Core has executed a queued one.
+    let executionId: String?
     let coreStatus: String?
 
     var text: String { "\(outcome)\(id.map { ", \($0)" } ?? "")\(coreStatus.map { " \($0)" } ?? "")" }

@@ -58,7 +58,7 @@ final class OutcomeAsker {
   }
 
   private static func write(_ intent: LoggedWrite.Intent) -> NamedWrite? {
-    let path = corePath(intent.path ?? "")
+    let path = intent.corePath
     let (subject, name): (String, String?) =
       switch (intent.method, path.count, path.first) {
       case ("POST", 1, "transactions"): ("transaction", intent.named?["reference"])
@@ -72,15 +72,6 @@ final class OutcomeAsker {
   }
 
   /// The segments of the path as Core gets it.
-  private static func corePath(_ path: String) -> [String] {
-    let segments = path.split(separator: "/").map(String.init)
-    switch segments.first {
-    case "proxy": return Array(segments.dropFirst())
-    case "instances": return Array(segments.dropFirst(2))
-    default: return segments
-    }
-  }
-
   // MARK: Asking
 
   /// What Core says about a write.
@@ -125,7 +116,7 @@ final class OutcomeAsker {
   }
 
   private static func reasonNotToAsk(_ intent: LoggedWrite.Intent) -> String {
-    switch (intent.method, corePath(intent.path ?? "")) {
+    switch (intent.method, intent.corePath) {
     case ("POST", ["transactions"]): "the log has no reference to ask for, as of split payments and older versions"
     case ("POST", ["identities"]): "the client has not chosen the identity's id, so Core cannot be asked for it"
     default: "Core cannot be asked about this kind of write"

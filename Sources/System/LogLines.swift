@@ -1,8 +1,6 @@
-package import System
-
-/// Reads the lines of a file of any length in bounded memory.
-package struct AuditLines {
-  /// A longer line is returned in pieces, none of which is an entry.
+/// Reads the lines of a log of any length in bounded memory.
+package struct LogLines {
+  /// A longer line is returned in pieces, none of which is a whole line of a log.
   package static let lineBytesMax = 1 << 20
   private static let readBytes = 256 << 10
 
