@@ -250,8 +250,9 @@ import Testing
     try writeTransactions()
     let outcome = try Program.run(["audit", "show", "--json"] + options + [path("audit.log")])
     let found = outcome.output.split(separator: "\n").map { line in
-      let call = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: [String: Any]]
-      return (call?["intent"]?["request_id"] as? String).flatMap { Int($0.suffix(16), radix: 16) }
+      let call = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+      let intent = call?["intent"] as? [String: Any]
+      return (intent?["request_id"] as? String).flatMap { Int($0.suffix(16), radix: 16) }
     }
     #expect(found == numbers, "\(outcome.output)\(outcome.errors)")
     let canTell = !options.contains { ["--transaction", "--source", "--reference"].contains($0) }
@@ -282,7 +283,8 @@ import Testing
     log.close()
     let outcome = try Program.run(["audit", "show", "--client", "shop", path("audit.log")])
     #expect(
-      outcome.output.contains(#"reference \u{1b}[2J\u{9b}"#) && !outcome.output.contains("\u{1b}"), "\(outcome.output)")
+      outcome.output.contains(#"reference \u{1B}[2J\u{009B}"#) && !outcome.output.contains("\u{1b}"),
+      "\(outcome.output)")
   }
 
   /// Transactions whose ids are known in different ways, or not at all.

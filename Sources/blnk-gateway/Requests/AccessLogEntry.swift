@@ -104,25 +104,40 @@ struct AccessLogEntry {
     return nil
   }
 
-  /// Skips a value; arrays and objects only as far as their brackets match.
+  /// Skips a value; nil if there is none.
   private mutating func value(_ line: Span<UInt8>) -> Range<Int>? {
+    guard offset < line.count else { return nil }
+    switch line[offset] {
+    case UInt8(ascii: "\""): return string(line)
+    case UInt8(ascii: "{"), UInt8(ascii: "["): return nested(line)
+    default:
+      let start = offset
+      while offset < line.count, Self.isOfScalar(line[offset]) { offset += 1 }
+      return offset > start ? start..<offset : nil
+    }
+  }
+
+  /// Whether the byte may occur in a number, or in `true`, `false` or `null`.
+  private static func isOfScalar(_ byte: UInt8) -> Bool {
+    (48...57).contains(byte) || (97...122).contains(byte) || "+-.E".utf8.contains(byte)
+  }
+
+  /// Skips an array or an object, whose strings are checked and whose brackets are counted.
+  private mutating func nested(_ line: Span<UInt8>) -> Range<Int>? {
     let start = offset
     var depth = 0
     while offset < line.count {
       switch line[offset] {
       case UInt8(ascii: "\""):
         guard string(line) != nil else { return nil }
-      case UInt8(ascii: "{"), UInt8(ascii: "["):
-        depth += 1
-        offset += 1
-      case UInt8(ascii: "}"), UInt8(ascii: "]"):
-        guard depth > 0 else { return start < offset ? start..<offset : nil }
-        depth -= 1
-        offset += 1
-      case UInt8(ascii: ",") where depth == 0: return start < offset ? start..<offset : nil
-      case 0x20...0x7e: offset += 1
+        continue
+      case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+      case 0x20...0x7e, 0x09: break
       default: return nil
       }
+      offset += 1
+      if depth == 0 { return start..<offset }
     }
     return nil
   }
