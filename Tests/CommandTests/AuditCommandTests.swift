@@ -264,8 +264,8 @@ import Testing
     try writeTransactions()
     let asked = [
       ("--transaction", "4 transactions in \(path("audit.log")) are logged without Core's id"),
-      ("--source", "5 transactions in \(path("audit.log")) are logged without its source"),
-      ("--reference", "1 transaction in \(path("audit.log")) is logged without its reference"),
+      ("--source", "5 transactions in \(path("audit.log")) are logged without a source"),
+      ("--reference", "1 transaction in \(path("audit.log")) is logged without a reference"),
     ]
     for (option, message) in asked {
       let outcome = try Program.run(["audit", "show", option, "other", path("audit.log")])

@@ -95,7 +95,7 @@ import Testing
 
   @Test func `exits with 1 if nothing matches, and says where it looked`() throws {
     let files = try writeLogs()
-    let outcome = try requests(["--client", "nobody"] + files)
+    let outcome = try requests(["--client", "other"] + files)
     #expect(outcome.exitCode == 1 && outcome.output.isEmpty)
     #expect(outcome.errors == "no such request in \(files.reversed().joined(separator: ", "))\n")
     #expect(try requests([path("nowhere")]).errors.contains("nowhere: No such file or directory"))
@@ -147,6 +147,7 @@ import Testing
     line(13, id: "y1").replacing(#""shop""#, with: #""shop"x"#), line(13, id: "y2").replacing(#""shop""#, with: ""),
     #"{"time":"2026-11-29T03:27:13.000000Z","request_id":"x8","client":"shop\"#,
     String(repeating: " ", count: 2 << 20) + line(13, id: "x9"),
+    line(13, id: "y3") + String(repeating: " ", count: 2 << 20) + "x",
     String(repeating: "[", count: 1 << 20),
   ]
 

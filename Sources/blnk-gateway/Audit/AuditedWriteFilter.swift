@@ -64,7 +64,7 @@ struct AuditedWriteFilter {
   var missing: String {
     let members = (transaction == nil ? [] : ["transaction"]) + wanted.map { String($0.option.dropFirst(2)) }
     return members.filter { $0 == "transaction" || Self.ofTransactions.contains("--\($0)") }
-      .map { $0 == "transaction" ? "Core's id" : "its \($0)" }.joined(separator: " or ")
+      .map { $0 == "transaction" ? "Core's id" : "a \($0)" }.joined(separator: " or ")
   }
 
   func isTransaction(_ id: String) -> Bool { id == transaction }

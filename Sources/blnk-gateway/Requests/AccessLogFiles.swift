@@ -86,14 +86,14 @@ final class AccessLogFiles {
       } catch {
         return report(log, "cannot read \(log.path): \(error)")
       }
-      // Of a line that is too long, no piece is taken for a line.
+      // No piece of a line that is too long is taken for a line.
       let isRest = isWithinLine
       isWithinLine = !lines.isWhole
       if isRest { continue }
       var fault: CommandFault?
       let continues = lines.withLine { line in
         do throws(CommandFault) {
-          return try body(line)
+          return try body(line.count > LogLines.lineBytesMax ? Span() : line)
         } catch {
           fault = error
           return false
