@@ -299,7 +299,8 @@ import Testing
     transaction(
       5, named: [], .done, path: "/proxy/transactions/txn_path/refund", target: [("id", "txn_path")], into: log)
     transaction(
-      6, named: [("reference", "order-6"), ("source", "bln_a"), ("destination", "bln_b")], .refused, into: log)
+      6, named: [("reference", "order-6"), ("source", "bln_a"), ("destination", "bln_b"), ("ledger_id", "bank")],
+      .refused, into: log)
     transaction(7, named: [], nil, path: "/instances/inst_main/transactions/bulk", into: log)
     log.close()
   }
