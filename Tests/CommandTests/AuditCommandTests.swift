@@ -198,7 +198,8 @@ import Testing
   /// Of a transaction: its intent, its outcome, and with `settledAs` what a later question has found.
   private func transaction(
     _ number: UInt64, named: [(String, String)], _ kind: AuditOutcome.Kind?, id: String? = nil,
-    settledAs settlement: String? = nil, path: String = "/proxy/transactions", target: [(String, String)] = [],
+    settledAs settlement: String? = nil, settledID: String = "txn_queued", path: String = "/proxy/transactions",
+    target: [(String, String)] = [],
     client: String = "shop", into log: SettledLog
   ) {
     var intent = AuditIntent(requestIDHigh: 2, requestIDLow: number)
@@ -223,7 +224,7 @@ import Testing
     log.channel.record(out)
     if let settlement, let request = AuditRequestID("\(hex(2))\(hex(number))") {
       var entry = AuditCommand("audit outcomes --ask", settling: request, as: .done)
-      entry.members = [("id", "txn_queued"), ("execution_id", settlement)]
+      entry.members = [("id", settledID), ("execution_id", settlement)]
       log.declare(entry)
     }
   }
@@ -277,9 +278,11 @@ import Testing
     #expect(decided.exitCode == 0 && decided.errors.hasSuffix(" has --reference order-2 --client bank\n"))
   }
 
-  @Test func `show escapes what a client has sent`() throws {
+  @Test func `show escapes what a client or Core has sent`() throws {
     let log = try SettledLog(path: path("audit.log"))
-    transaction(1, named: [("reference", "\u{1b}[2J\u{9b}")], .refused, into: log)
+    transaction(
+      1, named: [("reference", "\u{1b}[2J\u{9b}")], .accepted, id: "txn_queued", settledAs: "txn_executed",
+      settledID: "txn_\u{1b}[1m", into: log)
     log.close()
     let outcome = try Program.run(["audit", "show", "--client", "shop", path("audit.log")])
     #expect(

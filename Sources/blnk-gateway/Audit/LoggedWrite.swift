@@ -40,9 +40,9 @@ final class LoggedWrite {
     let token = intent.token.map { "token \"\(printable($0))\" " } ?? "token "
     let identifier = intent.tokenId.map { "id \($0)" } ?? "sha256 \(intent.tokenSha256 ?? "")"
     return """
-      \(intent.time)  \(intent.operation)  \(subjects.joined(separator: " → "))
+      \(intent.time)  \(printable(intent.operation))  \(subjects.joined(separator: " → "))
           \(outcome?.text ?? Self.missing(writers.state(of: writer)))\(later)
-          by \(intent.client), \(token)(\(identifier)…), from \(intent.peer ?? "") to \(intent.instance)
+          by \(printable(intent.client)), \(token)(\(identifier)…), from \(printable(intent.peer ?? "")) to \(printable(intent.instance))
           request \(intent.requestId), body \(intent.bodySha256.map { "sha256 \($0)" } ?? "streamed")
       """
   }
@@ -135,7 +135,10 @@ final class LoggedWrite {
     let executionId: String?
     let coreStatus: String?
 
-    var text: String { "\(outcome)\(id.map { ", \($0)" } ?? "")\(coreStatus.map { " \($0)" } ?? "")" }
+    /// Core has chosen the id and the status.
+    var text: String {
+      "\(outcome)\(id.map { ", \(printable($0))" } ?? "")\(coreStatus.map { " \(printable($0))" } ?? "")"
+    }
   }
 
   private static var decoder: JSONDecoder {
@@ -147,9 +150,10 @@ final class LoggedWrite {
 
 extension AskedOutcome {
   fileprivate var text: String {
-    let transaction = status.map { " \($0)" } ?? ""
-    let execution = executionId.map { ", executed as \($0)" } ?? ""
-    let what = "\(outcome == .unknown ? "still unknown" : outcome.rawValue)\(id.map { ", \($0)" } ?? "")\(transaction)"
+    let transaction = status.map { " \(printable($0))" } ?? ""
+    let execution = executionId.map { ", executed as \(printable($0))" } ?? ""
+    let what =
+      "\(outcome == .unknown ? "still unknown" : outcome.rawValue)\(id.map { ", \(printable($0))" } ?? "")\(transaction)"
     let isLost = isSettled && recorded != true
     return "\(what)\(execution)\(reason.map { ": \($0)" } ?? "")\(isLost ? "; the audit log could not be written" : "")"
   }
