@@ -3,20 +3,6 @@ import System
 
 /// The standard streams: a command's output goes to standard output, everything else to standard error.
 enum Console {
-  /// Text that a client has chosen, without what could move the cursor or pretend to be another line: control characters,
-  /// and those that change the direction of text (Unicode TR 36 §3.2) are shown as numbers.
-  static func plain(_ text: String) -> String {
-    var plain = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator:
-        plain.append(contentsOf: "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars)
-      default: plain.append(scalar)
-      }
-    }
-    return String(plain)
-  }
-
   enum Stream: Int32 {
     case output = 1
     case errors = 2
