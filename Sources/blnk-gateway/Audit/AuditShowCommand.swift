@@ -103,7 +103,7 @@ private struct FoundWrites {
       write.settlementLine = line.bytes
       let ids = write.settlementIDs
       if ids.contains(where: filter.isTransaction) { found[request] = write }
-    case .start, .grant, .end: break
+    case .start, .grant, .reload, .end: break
     }
   }
 
