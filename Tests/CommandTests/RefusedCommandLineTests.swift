@@ -5,16 +5,16 @@ import Testing
   @Test(arguments: [
     (
       [],
-      "missing command; use one of init, serve, check, explain, health, demo, sandbox, instance new, client new, "
+      "missing command; use one of init, serve, check, diff, explain, health, demo, sandbox, instance new, client new, "
         + "client secret new, client secret rotate, client secret revoke, token new, token hash, token list, "
-        + "token revoke, token rotate, oauth code, idempotency list, idempotency show, idempotency resolve, "
-        + "idempotency forget, requests, audit verify, audit show, audit outcomes, audit grants, version, "
+        + "token revoke, token rotate, token scan, oauth code, idempotency list, idempotency show, idempotency resolve, "
+        + "idempotency forget, requests, audit verify, audit show, audit outcomes, audit grants, audit reloads, version, "
         + "or see --help"
     ),
     (["serv"], #"unknown command "serv" (did you mean "serve"?); see --help"#),
     (
       ["token"],
-      "use one of token new, token hash, token list, token revoke, token rotate, or see token --help"
+      "use one of token new, token hash, token list, token revoke, token rotate, token scan, or see token --help"
     ),
     (["serve", "--polices", "x"], #"serve: unknown option --polices (did you mean "--policies"?); see --help"#),
     (["check", "--jsno"], #"check: unknown option --jsno (did you mean "--json"?); see --help"#),
@@ -31,7 +31,9 @@ import Testing
       ["sandbox", "--listen", "127.0.0.1:0", "--key-file", "x", "--as", "0.16"],
       "sandbox: --as 0.16: must be 0.15 or documented"
     ),
-    (["audit"], "use one of audit verify, audit show, audit outcomes, audit grants, or see audit --help"),
+    (
+      ["audit"], "use one of audit verify, audit show, audit outcomes, audit grants, audit reloads, or see audit --help"
+    ),
     (["audit", "verify"], "audit verify: missing log files: audit verify FILE...; see --help"),
     (
       ["audit", "verify", "--expect", "abc", "x"],
