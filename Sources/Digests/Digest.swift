@@ -28,7 +28,7 @@ package struct Digest: Sendable {
   /// 64 lower-case hexadecimal digits.
   package var hex: String {
     let digits = hexDigits
-    return unsafe digits.span.withUnsafeBufferPointer { digits in unsafe String(decoding: digits, as: UTF8.self) }
+    return String(decoding: digits.indices.map { digits[$0] }, as: UTF8.self)
   }
 
   /// The same without allocation.

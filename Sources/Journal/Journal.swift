@@ -174,8 +174,12 @@ package final class Journal: Sendable {
 
   /// Stores what Core's record shows about an unknown write, so that repeats get it; callable on any thread. If it is not
   /// stored, the key stays unknown.
-  package func reconcile(_ write: KeyedWrite, _ response: StoredResponse) {
-    keys.addWork { table in table.reconcile(write, response) }
+  ///
+  /// - Parameter completion: called with whether a response is durable, on the journal's thread or on this one.
+  package func reconcile(
+    _ write: KeyedWrite, _ response: StoredResponse, completion: @escaping @Sendable (Bool) -> Void
+  ) {
+    if !keys.addWork({ table in table.reconcile(write, response, completion) }) { completion(false) }
   }
 
   /// - Parameter completion: called on the journal's thread, as in the following functions.

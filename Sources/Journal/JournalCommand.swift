@@ -65,7 +65,7 @@ enum JournalCommand: Sendable {
     client: String, instance: String, key: String, KeyResolution, minimumAgeSeconds: Int, isTrial: Bool,
     @Sendable (ResolveResult) -> Void)
   /// Core's record shows the outcome of an unknown write.
-  case reconcile(KeyedWrite, StoredResponse)
+  case reconcile(KeyedWrite, StoredResponse, @Sendable (Bool) -> Void)
   case forget(
     client: String, instance: String, key: String, minimumAgeSeconds: Int, isTrial: Bool,
     @Sendable (ForgetResult) -> Void)

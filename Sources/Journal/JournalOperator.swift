@@ -13,9 +13,9 @@ extension JournalWorker {
       let digest = KeyedWrite.digest(client: client, instance: instance, key: key)
       let result = resolve(digest, resolution, minimumAge, isTrial: isTrial)
       return { completion(result) }
-    case .reconcile(let write, let response):
-      reconcile(write, response)
-      return {}
+    case .reconcile(let write, let response, let completion):
+      let isDurable = reconcile(write, response)
+      return { completion(isDurable) }
     case .forget(let client, let instance, let key, let minimumAge, let isTrial, let completion):
       let result = forget(client, instance, key, minimumAge, isTrial: isTrial)
       return { completion(result) }
@@ -104,24 +104,26 @@ extension JournalWorker {
   }
 
   /// Stores what Core's record shows, unless the key is not unknown any more, or is another request's.
-  private mutating func reconcile(_ write: KeyedWrite, _ response: StoredResponse) {
+  private mutating func reconcile(_ write: KeyedWrite, _ response: StoredResponse) -> Bool {
     let digest = write.digest
-    guard case .known(let entry) = find(digest), entry.state == .unknown else { return }
+    guard case .known(let entry) = find(digest) else { return false }
+    // Another repeat has asked at the same time.
+    guard entry.state == .unknown else { return entry.state == .stored }
     var reader = RecordReader(writer.folder, writer.faults)
     guard let (_, stored) = record(of: digest, entry, &reader), stored.record.fingerprint == write.fingerprint,
       stored.record.requestIDHigh == response.requestIDHigh, stored.record.requestIDLow == response.requestIDLow
-    else { return }
+    else { return false }
     var new = JournalEntry(
       kind: .response, wallMicroseconds: writer.clocks.wallMicroseconds(),
       bootMicroseconds: writer.clocks.bootMicroseconds(), digest: digest, write: stored.write)
     (new.isReconstructed, new.status, new.fields) = (true, response.status, response.fields)
     let pending = JournalWriter.Pending(entry: new, body: response.body)
-    // If it fails, the next repeat asks Core again.
-    guard let location = try? writer.write([pending]).first else { return }
+    guard let location = try? writer.write([pending]).first else { return false }
     keys.withLock { table in
       let entry = KeyIndex.Entry(state: .stored, location: location, scope: entry.scope)
       table.index.set(table.index.name(of: digest), entry)
     }
+    return true
   }
 
   // MARK: Forget

@@ -106,13 +106,16 @@ struct JournalTable: Sendable {
     leaveUnknown(digest, key)
   }
 
-  /// Passes on what Core's record shows about an unknown write, if there is capacity.
-  mutating func reconcile(_ write: KeyedWrite, _ response: StoredResponse) {
+  /// Passes on what Core's record shows about an unknown write; false if there is no capacity.
+  mutating func reconcile(
+    _ write: KeyedWrite, _ response: StoredResponse, _ completion: @escaping @Sendable (Bool) -> Void
+  ) -> Bool {
     let bytes = response.fields.count + response.body.count
     guard canWrite, !isClosed, !isHandedOver, work.commands.count < Self.reconciliationsMax,
       diskBytes + work.claimBytes + work.outcomeBytes + bytes < settings.diskBytesMax
-    else { return }
-    work.commands.append(.reconcile(write, response))
+    else { return false }
+    work.commands.append(.reconcile(write, response, completion))
+    return true
   }
 
   private static let reconciliationsMax = 64

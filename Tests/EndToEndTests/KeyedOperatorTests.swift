@@ -6,12 +6,14 @@ import Testing
 /// What operators see and do about idempotency keys, through the running gateway.
 @Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct KeyedOperatorTests {
   /// A stage with an admin endpoint on a Unix socket, with a key in each state.
-  private static func stage(_ settings: [String: any Sendable] = [:]) throws -> (KeyedStage, TemporaryFolder) {
+  private static func stage(
+    _ settings: [String: any Sendable] = [:], routes: [String: any Sendable]? = nil
+  ) throws -> (KeyedStage, TemporaryFolder) {
     let root = try TemporaryFolder()
     let stage = try KeyedStage(
       idempotency: ["response_bytes_max": 1_024],
       settings: ["admin": "unix:\(root.path("admin.sock"))"].merging(settings) { $1 },
-      instance: ["timeouts": ["total_s": 1, "first_byte_s": 1]])
+      instance: ["timeouts": ["total_s": 1, "first_byte_s": 1]], routes: routes)
     return (stage, root)
   }
 
@@ -91,6 +93,20 @@ import Testing
     #expect(commands[0]["key"] as? String == "b" && commands[0]["reason"] as? String == "Core's list has it")
     #expect(commands[0]["as"] as? String == "done" && commands[0]["user"] as? String == NSUserName())
     #expect(try AuditRecords.findings(stage.folder.statePath).isEmpty)
+  }
+
+  /// A key does not say on which route it was used.
+  @Test func `an unknown outcome is old enough only after the longest time of any route`() throws {
+    let route: [String: any Sendable] = ["scope": "proxy:write", "operation": "write", "total_s": 900]
+    let (stage, root) = try Self.stage(routes: ["/proxy/balances": ["POST": route]])
+    defer { withExtendedLifetime(root) {} }
+    stage.answers { _ in .reset([]) }
+    #expect(try stage.write("a").status == 502)
+    for command in [["resolve"] + Self.names("a") + ["--as", "not-done"], ["forget"] + Self.names("a")] {
+      let early = try Self.run(stage, command + ["--reason", "r"])
+      #expect(early.status == 1 && early.errors.contains("wait until it is 960 s old"), "\(early)")
+    }
+    #expect(try stage.write("a").verdict == "409 GATEWAY_OUTCOME_UNKNOWN")
   }
 
   @Test func `forgotten keys are executed again, and others are not`() throws {

@@ -304,6 +304,38 @@ import Testing
     #expect(isAsked)
   }
 
+  /// A kill would make it unknown again.
+  @Test func `a result is shown only once it is durable`() throws {
+    let core = try ScriptedUpstream { request in
+      let words = request.message.startLine.split(separator: " ")
+      guard words[0] == "GET" else { return .reset([]) }
+      return .bytes(ScriptedUpstream.json(Self.balance(String(words[1])) ?? Self.record()))
+    }
+    let stage = try Stage(core.port)
+    let strace = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO"]
+    #expect(try stage.pay("a").status == 502)
+    _ = try Strace.attach(to: stage.gateway.identifier, strace)
+    for _ in 0..<4 { #expect(try stage.pay("a").verdict == Self.unknown) }
+    #expect(eventually { core.requests.contains { $0.message.startLine.contains("/transactions/reference/") } })
+    try stage.restartKilled()
+    #expect(try eventually { try stage.pay("a")["Idempotent-Replayed"] == "reconstructed" })
+  }
+
+  @Test func `a record that is too long to read keeps no other write from being asked about`() throws {
+    let core = try ScriptedUpstream { request in
+      let words = request.message.startLine.split(separator: " ")
+      guard words[0] == "GET" else { return .reset([]) }
+      if let balance = Self.balance(String(words[1])) { return .bytes(ScriptedUpstream.json(balance)) }
+      let space = words[1].contains("9") ? String(repeating: " ", count: 300 << 10) : ""
+      return .bytes(ScriptedUpstream.json(space + Self.record()))
+    }
+    let stage = try Stage(core.port)
+    let long = Self.payment.replacing("pay 1", with: "pay 9")
+    #expect(try stage.pay("long", long).status == 502 && stage.pay("a").status == 502)
+    #expect(try stage.pay("long", long).verdict == Self.unknown)
+    #expect(try stage.pay("a")["Idempotent-Replayed"] == "reconstructed")
+  }
+
   @Test func `a record that is too large to keep is shown each time`() throws {
     let core = try ScriptedUpstream { request in
       let words = request.message.startLine.split(separator: " ")

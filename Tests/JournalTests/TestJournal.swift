@@ -245,6 +245,10 @@ final class RunningJournal {
     }
   }
 
+  func reconcile(_ write: KeyedWrite, _ response: StoredResponse) -> Bool? {
+    completed { journal.reconcile(write, response, completion: $0) }
+  }
+
   func forget(_ write: KeyedWrite, minimumAge: Int = 0, isTrial: Bool = false) -> ForgetResult? {
     completed { completion in
       journal.forget(

@@ -159,9 +159,7 @@ extension Exchange {
     else { return }
     switch result {
     case .done(let status, let body):
-      let response = StoredResponse.reconstructed(status, body, earlier.requestIDHigh, earlier.requestIDLow)
-      keyed.reconcile(response)
-      replay(response, connection)
+      replay(.reconstructed(status, body, earlier.requestIDHigh, earlier.requestIDLow), connection)
     case .differs: reject(LocalReply(Rejection.idempotencyRecordDiffers), connection)
     case .unclear(let reason):
       record.fault = "reconcile: \(reason)"

@@ -54,10 +54,24 @@ final class JournalPort {
 
   func withdraw(_ ticket: Ticket) { completions.withdraw(ticket) }
 
-  /// Asks Core about a write of unknown outcome; the exchange gets the result of the ticket.
-  func ask(_ reconciliation: Reconciliation, _ endpoint: RecordEndpoint, for exchange: Exchange) -> Ticket {
-    let (ticket, queue) = (reconciliations.ticket(for: exchange), reconciliations.queue)
-    reconciliation.ask(records, endpoint) { result in queue.complete(ticket, result) }
+  /// Asks Core about a write of unknown outcome; the exchange gets the result of the ticket. What Core's record shows is
+  /// durable then: once a client has it, a kill must not make the outcome unknown again.
+  func ask(
+    _ reconciliation: Reconciliation, about write: KeyedWrite, _ earlier: UnknownWrite, _ endpoint: RecordEndpoint,
+    responseBytesMax: Int, for exchange: Exchange
+  ) -> Ticket {
+    let (ticket, queue, journal) = (reconciliations.ticket(for: exchange), reconciliations.queue, journal)
+    reconciliation.ask(records, endpoint) { result in
+      // One that is too long to keep is shown, and asked for, each time.
+      guard case .done(let status, let body) = result, body.count <= responseBytesMax else {
+        return queue.complete(ticket, result)
+      }
+      let response = StoredResponse.reconstructed(status, body, earlier.requestIDHigh, earlier.requestIDLow)
+      journal.reconcile(write, response) { isDurable in
+        let reason = "the journal has not stored Core's record"
+        queue.complete(ticket, isDurable ? result : .unclear(reason: reason))
+      }
+    }
     return ticket
   }
 
@@ -65,9 +79,6 @@ final class JournalPort {
   func askLater(_ write: AskableWrite) { reconciler.add(write) }
 
   func withdrawQuestion(_ ticket: Ticket) { reconciliations.withdraw(ticket) }
-
-  /// Stores what Core's record shows about a write.
-  func reconcile(_ write: KeyedWrite, _ response: StoredResponse) { journal.reconcile(write, response) }
 
   /// Call it at the end of each turn.
   func turnEnded() { channel.wakeThread() }

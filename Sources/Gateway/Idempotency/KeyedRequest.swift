@@ -11,7 +11,7 @@ final class KeyedRequest {
     /// The journal reads what it has about the key, which is not this request's.
     case reading(KeyedWrite, Ticket)
     /// Core is asked about the earlier request.
-    case asking(KeyedWrite, UnknownWrite, Ticket)
+    case asking(UnknownWrite, Ticket)
     /// The journal makes the claim durable.
     case claiming(KeyedWrite, Ticket)
     /// The key is this request's.
@@ -72,19 +72,15 @@ final class KeyedRequest {
     _ reconciliation: Reconciliation, of earlier: UnknownWrite, _ endpoint: RecordEndpoint, for exchange: Exchange
   ) {
     guard case .reading(let write, _) = phase else { return }
-    phase = .asking(write, earlier, port.ask(reconciliation, endpoint, for: exchange))
+    let ticket = port.ask(
+      reconciliation, about: write, earlier, endpoint, responseBytesMax: responseBytesMax, for: exchange)
+    phase = .asking(earlier, ticket)
   }
 
   /// Core has answered, or has failed to: the earlier request; nil: no answer is awaited.
   func askingSettled() -> UnknownWrite? {
-    guard case .asking(_, let earlier, _) = phase else { return nil }
+    guard case .asking(let earlier, _) = phase else { return nil }
     return earlier
-  }
-
-  /// Stores what Core's record shows, for further repeats.
-  func reconcile(_ response: StoredResponse) {
-    guard case .asking(let write, _, _) = phase, response.body.count <= responseBytesMax else { return }
-    port.reconcile(write, response)
   }
 
   /// Passes the outcome on; false if there is nothing to wait for.
@@ -112,7 +108,7 @@ final class KeyedRequest {
     switch phase {
     case .idle: return
     case .reading(_, let ticket), .recording(let ticket): port.withdraw(ticket)
-    case .asking(_, _, let ticket): port.withdrawQuestion(ticket)
+    case .asking(_, let ticket): port.withdrawQuestion(ticket)
     case .claiming(let write, let ticket):
       port.withdraw(ticket)
       settle(write, wasSent)

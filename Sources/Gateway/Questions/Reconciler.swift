@@ -113,7 +113,8 @@ final class Reconciler: Sendable {
       case .done(let status, let body):
         guard body.count <= generation.policy.settings.idempotency?.responseBytesMax ?? 0 else { return }
         let (high, low) = (write.write.requestIDHigh, write.write.requestIDLow)
-        journal.reconcile(write.write, .reconstructed(status, body, high, low))
+        // If it is not stored, the next repeat asks Core again.
+        journal.reconcile(write.write, .reconstructed(status, body, high, low)) { _ in }
       case .differs: break
       case .unclear: addAgain(entry)
       }
