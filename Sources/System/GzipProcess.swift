@@ -11,31 +11,13 @@ package final class GzipProcess {
   /// - Parameter file: regular; read from its current offset, which moves.
   package init(decompressing file: InputFile) throws(Errno) {
     let pipe = try Pipe()
-    var actions = unsafe posix_spawn_file_actions_t()
-    var attributes = posix_spawnattr_t()
-    unsafe posix_spawn_file_actions_init(&actions)
-    unsafe posix_spawnattr_init(&attributes)
-    defer {
-      unsafe posix_spawn_file_actions_destroy(&actions)
-      unsafe posix_spawnattr_destroy(&attributes)
+    // Without variables: GZIP would add options.
+    identifier = try unsafe startProcess(Self.program, ["gzip", "-dc"], []) { actions in
+      unsafe posix_spawn_file_actions_adddup2(&actions, file.number, 0)
+      unsafe posix_spawn_file_actions_adddup2(&actions, pipe.writeEnd.number, 1)
+      // Its exit code says enough.
+      unsafe posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
     }
-    unsafe posix_spawn_file_actions_adddup2(&actions, file.number, 0)
-    unsafe posix_spawn_file_actions_adddup2(&actions, pipe.writeEnd.number, 1)
-    // Its exit code says enough.
-    unsafe posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-    var none = sigset_t()
-    unsafe sigemptyset(&none)
-    unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-    var process: pid_t = 0
-    let result = unsafe withCStrings(["gzip", "-dc"]) { arguments in
-      // Without variables: GZIP would add options.
-      unsafe withCStrings([]) { variables in
-        unsafe posix_spawn(&process, Self.program, &actions, &attributes, arguments, variables)
-      }
-    }
-    guard result == 0 else { throw Errno(result) }
-    identifier = process
     output = InputFile(pipe.readEnd)
   }
 

@@ -77,19 +77,6 @@ package struct Successor: ~Copyable {
   private static func spawn(
     _ program: String, _ arguments: [String], _ variables: [String], passing numbers: [Int32]
   ) throws(Errno) -> Int32 {
-    var actions = unsafe posix_spawn_file_actions_t()
-    var attributes = posix_spawnattr_t()
-    unsafe posix_spawn_file_actions_init(&actions)
-    unsafe posix_spawnattr_init(&attributes)
-    defer {
-      unsafe posix_spawn_file_actions_destroy(&actions)
-      unsafe posix_spawnattr_destroy(&attributes)
-    }
-    // Its threads must get the signals that are blocked in this one.
-    var none = sigset_t()
-    unsafe sigemptyset(&none)
-    unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     // Above all target numbers, so that no copy overwrites the source of another one.
     var copies: [Int32] = []
     defer { for copy in copies { close(copy) } }
@@ -98,17 +85,11 @@ package struct Successor: ~Copyable {
       guard copy >= 0 else { throw .last }
       copies.append(copy)
     }
-    for (index, copy) in copies.enumerated() {
-      unsafe posix_spawn_file_actions_adddup2(&actions, copy, Int32(firstNumber + index))
-    }
-    var process: pid_t = 0
-    let result = unsafe withCStrings(arguments) { arguments in
-      unsafe withCStrings(variables) { variables in
-        unsafe posix_spawn(&process, program, &actions, &attributes, arguments, variables)
+    return try unsafe startProcess(program, arguments, variables) { actions in
+      for (index, copy) in copies.enumerated() {
+        unsafe posix_spawn_file_actions_adddup2(&actions, copy, Int32(firstNumber + index))
       }
     }
-    guard result == 0 else { throw Errno(result) }
-    return process
   }
 
   private static let firstNumber = 3
@@ -186,28 +167,4 @@ package struct Successor: ~Copyable {
     let signal = status & 0x7f
     return signal == 0 ? .exited(code: status >> 8 & 0xff) : .signaled(signal)
   }
-}
-
-struct Pipe: ~Copyable {
-  let readEnd: FileDescriptor
-  let writeEnd: FileDescriptor
-
-  init() throws(Errno) {
-    var ends: InlineArray<2, Int32> = [0, 0]
-    var span = ends.mutableSpan
-    guard unsafe span.withUnsafeMutableBufferPointer({ unsafe Glibc.pipe($0.baseAddress) }) == 0 else { throw .last }
-    readEnd = FileDescriptor(owning: ends[0])
-    writeEnd = FileDescriptor(owning: ends[1])
-    for index in ends.indices { _ = fcntl(ends[index], F_SETFD, FD_CLOEXEC) }
-  }
-}
-
-/// Calls `body` with the texts as an array that ends with nil.
-func withCStrings<Result>(
-  _ texts: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
-) -> Result {
-  var pointers: [UnsafeMutablePointer<CChar>?] = unsafe texts.map { unsafe strdup($0) }
-  unsafe pointers.append(nil)
-  defer { unsafe pointers.forEach { unsafe free($0) } }
-  return unsafe pointers.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
 }
