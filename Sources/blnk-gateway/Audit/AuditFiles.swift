@@ -74,3 +74,13 @@ struct AuditFiles {
     }
   }
 }
+
+extension Decodable {
+  /// The members of an entry; nil: the line has another form.
+  init?(auditLine line: [UInt8]) {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    guard let entry = try? decoder.decode(Self.self, from: Data(line)) else { return nil }
+    self = entry
+  }
+}

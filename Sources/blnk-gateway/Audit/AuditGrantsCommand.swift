@@ -32,7 +32,7 @@ extension Command {
     try files.forEachLine { line, _ in
       guard let entry = AuditEntry(line), entry.kind == .grant else { return }
       let bytes: [UInt8] = line.bytes
-      let grant = LoggedGrant(line: bytes)
+      let grant = LoggedGrant(auditLine: bytes)
       guard client == nil || grant?.client == client else { return }
       let verbatim = String(decoding: bytes, as: UTF8.self)
       lines.append(arguments.isSet("--json") ? verbatim : grant?.text ?? verbatim)
@@ -60,14 +60,6 @@ private struct LoggedGrant: Decodable {
   let user: String?
   let peer: String?
   let via: String?
-
-  /// nil: the line has another form.
-  init?(line: [UInt8]) {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    guard let grant = try? decoder.decode(Self.self, from: Data(line)) else { return nil }
-    self = grant
-  }
 
   var text: String {
     let origin =

@@ -30,7 +30,7 @@ extension Command {
       guard let entry = AuditEntry(line), entry.kind == .reload else { return }
       let bytes: [UInt8] = line.bytes
       let verbatim = String(decoding: bytes, as: UTF8.self)
-      lines.append(arguments.isSet("--json") ? verbatim : LoggedReload(line: bytes)?.text ?? verbatim)
+      lines.append(arguments.isSet("--json") ? verbatim : LoggedReload(auditLine: bytes)?.text ?? verbatim)
     }
     for line in lines { try Console.print(line) }
     if lines.isEmpty { Console.log("no reload in \(files.names.joined(separator: ", "))") }
@@ -60,14 +60,6 @@ private struct LoggedReload: Decodable {
   let tokensChanged: Int?
   let files: [File]
   let moreFiles: Int?
-
-  /// nil: the line has another form.
-  init?(line: [UInt8]) {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    guard let reload = try? decoder.decode(Self.self, from: Data(line)) else { return nil }
-    self = reload
-  }
 
   var text: String {
     let files = files.map { file in

@@ -76,7 +76,7 @@ struct AuditedWriteFilter {
       let isInAll = !Self.ofTransactions.contains(wanted.option)
       if isInAll || line.contains(Array(#""\#(wanted.option.dropFirst(2))":""#.utf8)) { return .differs }
     }
-    guard let intent = LoggedWrite.Intent(line: line.bytes) else { return .differs }
+    guard let intent = LoggedWrite.Intent(auditLine: line.bytes) else { return .differs }
     var decision = Decision.matches
     for wanted in wanted {
       switch Self.has(intent, wanted) {

@@ -54,18 +54,18 @@ final class LoggedWrite {
 
   /// The outcome in a line; nil if it is not one.
   static func outcome(_ line: Span<UInt8>) -> Outcome? {
-    try? decoder.decode(Outcome.self, from: Data(line.bytes))
+    Outcome(auditLine: line.bytes)
   }
 
-  var intent: Intent? { Intent(line: intentLine) }
+  var intent: Intent? { Intent(auditLine: intentLine) }
 
-  var outcome: Outcome? { outcomeLine.flatMap { try? Self.decoder.decode(Outcome.self, from: Data($0)) } }
+  var outcome: Outcome? { outcomeLine.flatMap { Outcome(auditLine: $0) } }
 
   /// The ids by which Core knows a transaction that was settled.
   var settlementIDs: [String] { [settlement?.id, settlement?.executionId].compactMap(\.self) }
 
   private var settlement: Settlement? {
-    settlementLine.flatMap { try? Self.decoder.decode(Settlement.self, from: Data($0)) }
+    settlementLine.flatMap { Settlement(auditLine: $0) }
   }
 
   /// A line each for what an earlier question and this one have found.
@@ -107,12 +107,6 @@ final class LoggedWrite {
       default: return segments
       }
     }
-
-    /// Nil if the line is not an intent.
-    init?(line: [UInt8]) {
-      guard let intent = try? LoggedWrite.decoder.decode(Self.self, from: Data(line)) else { return nil }
-      self = intent
-    }
   }
 
   struct Outcome: Decodable {
@@ -139,12 +133,6 @@ final class LoggedWrite {
     var text: String {
       "\(outcome)\(id.map { ", \(printable($0))" } ?? "")\(coreStatus.map { " \(printable($0))" } ?? "")"
     }
-  }
-
-  private static var decoder: JSONDecoder {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return decoder
   }
 }
 

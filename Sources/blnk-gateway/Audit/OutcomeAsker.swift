@@ -45,7 +45,7 @@ final class OutcomeAsker {
   // MARK: Reading the log
 
   func read(intent line: Span<UInt8>, _ request: AuditRequestID) {
-    guard let intent = LoggedWrite.Intent(line: line.bytes), let write = Self.write(intent) else { return }
+    guard let intent = LoggedWrite.Intent(auditLine: line.bytes), let write = Self.write(intent) else { return }
     writes[request] = write
     writesByName[write.key, default: []].append(write)
   }
