@@ -13,6 +13,7 @@ struct JournalScopes: Sendable {
     /// Of its records and bodies in all segments.
     var bytes = 0
     var hasWarning = false
+    var hasDiskWarning = false
   }
 
   private var scopes: [Scope] = []
@@ -70,7 +71,10 @@ struct JournalScopes: Sendable {
       })
   }
 
-  mutating func setWarning(_ client: Int, _ hasWarning: Bool) { clients[client].hasWarning = hasWarning }
+  mutating func setWarnings(_ client: Int, keys: Bool, disk: Bool) {
+    clients[client].hasWarning = keys
+    clients[client].hasDiskWarning = disk
+  }
 
   private mutating func add(_ name: [UInt8], _ client: String, _ instance: String) -> Int? {
     guard scopes.count < KeyIndex.scopesMax else { return nil }

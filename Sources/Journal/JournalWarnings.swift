@@ -25,12 +25,20 @@ struct JournalWarnings: Sendable {
     }
     checked = (table.scopes.changes, settings.keysPerClientMax)
     for (number, client) in table.scopes.clients.enumerated() {
-      var hasWarning = client.hasWarning
+      var (hasWarning, hasDiskWarning) = (client.hasWarning, client.hasDiskWarning)
       if Self.crosses(client.keys, settings.keysPerClientMax, &hasWarning) {
         warnings.append(
           Self.text("\(client.keys) keys of client \(client.name)", "keys_per_client_max", settings.keysPerClientMax))
       }
-      if hasWarning != client.hasWarning { table.scopes.setWarning(number, hasWarning) }
+      if Self.crosses(client.bytes, settings.clientDiskBytesMax, &hasDiskWarning) {
+        warnings.append(
+          Self.text(
+            "\(client.bytes) bytes of client \(client.name)", "disk_bytes_max, a client's share of it",
+            settings.clientDiskBytesMax))
+      }
+      if hasWarning != client.hasWarning || hasDiskWarning != client.hasDiskWarning {
+        table.scopes.setWarnings(number, keys: hasWarning, disk: hasDiskWarning)
+      }
     }
     return warnings
   }

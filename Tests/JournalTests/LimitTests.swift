@@ -69,6 +69,9 @@ import Testing
     }
     // 10,000 bytes are its share, and both records have 137 bytes.
     #expect((30..<45).contains(count))
+    running.settle()
+    let warnings = folder.reports.texts.filter { $0.contains("bytes of client client") }
+    #expect(warnings.count == 1 && warnings[0].contains("a client's share of it = 10000"), "\(warnings)")
     #expect(running.claim(write(1)) == .unavailable(.diskBytesOfClient))
     #expect(running.claim(write(0, "other")) == .durable)
     running.stop()
