@@ -60,6 +60,11 @@ package final class Journal: Sendable {
     faults: JournalFaults, report: @escaping @Sendable (String) -> Void
   ) throws(JournalFault) {
     let replay = try JournalReplay(lock.folder, inherited: inherited, report: report)
+    if replay.segments.isEmpty {
+      report(
+        "idempotency: \(lock.folder.path) has no keys: right for a new gateway; otherwise, its disk is not mounted or its "
+          + "files were moved, and repeats of earlier writes are executed again")
+    }
     var table = JournalTable(settings)
     table.index = replay.index
     table.scopes = replay.scopes

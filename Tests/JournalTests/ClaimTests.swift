@@ -138,6 +138,15 @@ import Testing
     #expect(journal.state.keys == 200)
   }
 
+  /// Its disk may not be mounted.
+  @Test func `says when a folder has no keys, and not again`() throws {
+    let folder = try JournalFolder()
+    try folder.open().close()
+    #expect(folder.reports.texts.count == 1 && folder.reports.texts[0].contains("has no keys"))
+    try folder.open().close()
+    #expect(folder.reports.texts.count == 1)
+  }
+
   @Test func `locks its folder, and names it to the second gateway`() throws {
     let folder = try JournalFolder()
     let running = try folder.open()
