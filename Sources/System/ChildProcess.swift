@@ -5,7 +5,7 @@ import Glibc
 /// - Parameters:
 ///   - arguments: the name of the program first.
 ///   - variables: its whole environment.
-///   - arrange: says what becomes of descriptors in it.
+///   - arrange: passes descriptors on to it.
 func startProcess(
   _ program: String, _ arguments: [String], _ variables: [String],
   _ arrange: (inout posix_spawn_file_actions_t) -> Void
