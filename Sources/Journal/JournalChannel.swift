@@ -22,11 +22,10 @@ package final class JournalChannel: Sendable {
   ///
   /// - Parameter ticket: of the result after `claimed` and `reading`.
   package func claim(_ write: KeyedWrite, ticket: Ticket) -> ClaimResult {
-    let digest = write.digest
     let waiter = JournalWork.Waiter(channel: number, ticket: ticket)
     let time = clocks.wallMicroseconds()
     hasWork.store(true, ordering: .relaxed)
-    return keys.withLock { table in table.claim(write, digest, waiter, at: time) }
+    return keys.withLock { table in table.claim(write, waiter, at: time) }
   }
 
   /// Hands over the outcome of a claimed write; call it, or `abandon`, once for each accepted claim.
@@ -34,10 +33,9 @@ package final class JournalChannel: Sendable {
   /// - Parameter ticket: of the result; nil: nothing waits for it.
   /// - Returns: false if the outcome is not accepted. The key is then unknown, or free if the request was not sent.
   package func record(_ outcome: KeyedOutcome, of write: KeyedWrite, ticket: Ticket?) -> Bool {
-    let digest = write.digest
     let waiter = ticket.map { JournalWork.Waiter(channel: number, ticket: $0) }
     hasWork.store(true, ordering: .relaxed)
-    return keys.withLock { table in table.record(outcome, of: write, digest, waiter) }
+    return keys.withLock { table in table.record(outcome, of: write, waiter) }
   }
 
   /// Wakes the thread if it may have new work. Call it at the end of a turn, so that all of the turn shares a batch.
@@ -49,7 +47,6 @@ package final class JournalChannel: Sendable {
 
   /// The outcome of a claimed write will never be known: its key is unknown from now on.
   package func abandon(_ write: KeyedWrite) {
-    let digest = write.digest
-    keys.withLock { table in table.abandon(write, digest) }
+    keys.withLock { table in table.abandon(write) }
   }
 }

@@ -51,8 +51,9 @@ struct JournalTable: Sendable {
   // MARK: Loops
 
   mutating func claim(
-    _ write: KeyedWrite, _ digest: Digest, _ waiter: JournalWork.Waiter, at wallMicroseconds: Int64
+    _ write: KeyedWrite, _ waiter: JournalWork.Waiter, at wallMicroseconds: Int64
   ) -> ClaimResult {
+    let digest = write.digest
     guard !isClosed else { return .unavailable(isKnown(digest) ? .cannotRead : .cannotWrite) }
     if let other = inFlight[digest] { return other.write.fingerprint == write.fingerprint ? .inProgress : .reused }
     if let key = inherited[digest] {
@@ -61,7 +62,7 @@ struct JournalTable: Sendable {
     }
     if let entry = index[index.name(of: digest)] {
       guard work.hasCapacityForRead else { return .unavailable(.cannotRead) }
-      work.reads.append(JournalWork.Read(write: write, digest: digest, entry: entry, waiter: waiter))
+      work.reads.append(JournalWork.Read(write: write, entry: entry, waiter: waiter))
       return .reading
     }
     guard !isHandedOver else { return .unavailable(.handedOver) }
@@ -76,7 +77,7 @@ struct JournalTable: Sendable {
     }
     inFlight[digest] = InFlight(write: write, scope: scope, wallMicroseconds: wallMicroseconds)
     scopes.countKey(scope, 1)
-    work.append(claim: write, digest, waiter)
+    work.append(claim: write, waiter)
     return .claimed
   }
 
@@ -85,25 +86,29 @@ struct JournalTable: Sendable {
   }
 
   /// False if the outcome cannot be recorded: the key is then what `outcomeFailed` makes it.
-  mutating func record(
-    _ outcome: KeyedOutcome, of write: KeyedWrite, _ digest: Digest, _ waiter: JournalWork.Waiter?
-  ) -> Bool {
-    guard let key = inFlight[digest], key.isOf(write), key.phase != .recording, !key.isAbandoned else { return false }
-    guard canWrite, !isClosed, work.append(outcome, of: write, digest, waiter) else {
-      outcomeFailed(outcome, of: write, digest)
+  mutating func record(_ outcome: KeyedOutcome, of write: KeyedWrite, _ waiter: JournalWork.Waiter?) -> Bool {
+    guard let key = claim(of: write), key.phase != .recording, !key.isAbandoned else { return false }
+    guard canWrite, !isClosed, work.append(outcome, of: write, waiter) else {
+      outcomeFailed(outcome, of: write)
       return false
     }
-    inFlight[digest]?.phase = .recording
+    inFlight[write.digest]?.phase = .recording
     return true
   }
 
-  mutating func abandon(_ write: KeyedWrite, _ digest: Digest) {
-    guard let key = inFlight[digest], key.isOf(write), key.phase != .recording else { return }
+  mutating func abandon(_ write: KeyedWrite) {
+    guard let key = claim(of: write), key.phase != .recording else { return }
     guard key.phase == .claimed else {
-      inFlight[digest]?.isAbandoned = true
+      inFlight[write.digest]?.isAbandoned = true
       return
     }
-    leaveUnknown(digest, key)
+    leaveUnknown(write.digest, key)
+  }
+
+  /// The key in flight, if it is this write's: another request may have claimed it since.
+  func claim(of write: KeyedWrite) -> InFlight? {
+    guard let key = inFlight[write.digest], key.isOf(write) else { return nil }
+    return key
   }
 
   /// Passes on what Core's record shows about an unknown write; false if there is no capacity.
@@ -136,39 +141,33 @@ struct JournalTable: Sendable {
 
   mutating func take(_ taken: inout JournalWork) { swap(&work, &taken) }
 
-  mutating func claimIsDurable(_ write: KeyedWrite, _ digest: Digest, at location: KeyLocation) {
-    guard var key = inFlight[digest], key.isOf(write) else { return }
+  mutating func claimIsDurable(_ write: KeyedWrite, at location: KeyLocation) {
+    guard var key = claim(of: write) else { return }
     key.location = location
     if key.phase == .claiming { key.phase = .claimed }
-    inFlight[digest] = key
-    if key.isAbandoned { leaveUnknown(digest, key) }
+    inFlight[write.digest] = key
+    if key.isAbandoned { leaveUnknown(write.digest, key) }
   }
 
   /// The key does not count as claimed.
-  mutating func claimFailed(_ write: KeyedWrite, _ digest: Digest) {
-    guard let key = inFlight[digest], key.isOf(write) else { return }
-    free(digest, key)
+  mutating func claimFailed(_ write: KeyedWrite) {
+    if let key = claim(of: write) { free(write.digest, key) }
   }
 
-  /// Whether the outcome still belongs to a claim: the claim may have failed after the outcome was accepted.
-  func awaitsOutcome(of write: KeyedWrite, _ digest: Digest) -> Bool { inFlight[digest]?.isOf(write) ?? false }
-
-  mutating func outcomeIsDurable(
-    _ outcome: KeyedOutcome, of write: KeyedWrite, _ digest: Digest, at location: KeyLocation
-  ) {
-    guard let key = inFlight[digest], key.isOf(write) else { return }
+  mutating func outcomeIsDurable(_ outcome: KeyedOutcome, of write: KeyedWrite, at location: KeyLocation) {
+    guard let key = claim(of: write) else { return }
     switch outcome {
-    case .response: settle(digest, key, .stored, location)
-    case .responseNotKept: settle(digest, key, .notKept, location)
-    case .notSent: free(digest, key)
+    case .response: settle(write.digest, key, .stored, location)
+    case .responseNotKept: settle(write.digest, key, .notKept, location)
+    case .notSent: free(write.digest, key)
     }
   }
 
-  mutating func outcomeFailed(_ outcome: KeyedOutcome, of write: KeyedWrite, _ digest: Digest) {
-    guard let key = inFlight[digest], key.isOf(write) else { return }
+  mutating func outcomeFailed(_ outcome: KeyedOutcome, of write: KeyedWrite) {
+    guard let key = claim(of: write) else { return }
     switch outcome {
-    case .response, .responseNotKept: leaveUnknown(digest, key)
-    case .notSent: free(digest, key)
+    case .response, .responseNotKept: leaveUnknown(write.digest, key)
+    case .notSent: free(write.digest, key)
     }
   }
 

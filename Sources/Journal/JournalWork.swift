@@ -9,14 +9,13 @@ struct JournalWork: Sendable {
   }
 
   enum Write: Sendable {
-    case claim(KeyedWrite, Digest, Waiter)
-    case outcome(KeyedOutcome, KeyedWrite, Digest, Waiter?)
+    case claim(KeyedWrite, Waiter)
+    case outcome(KeyedOutcome, KeyedWrite, Waiter?)
   }
 
   /// A claim of a key whose record is on disk.
   struct Read: Sendable {
     let write: KeyedWrite
-    let digest: Digest
     let entry: KeyIndex.Entry
     let waiter: Waiter
   }
@@ -40,19 +39,17 @@ struct JournalWork: Sendable {
   var hasCapacityForClaim: Bool { claims < Self.itemsMax }
   var hasCapacityForRead: Bool { reads.count < Self.itemsMax }
 
-  mutating func append(claim write: KeyedWrite, _ digest: Digest, _ waiter: Waiter) {
-    writes.append(.claim(write, digest, waiter))
+  mutating func append(claim write: KeyedWrite, _ waiter: Waiter) {
+    writes.append(.claim(write, waiter))
     claims += 1
     claimBytes += JournalRecord.fixedBytes + write.client.utf8.count + write.instance.utf8.count + write.key.utf8.count
   }
 
   /// False if too many bytes wait.
-  mutating func append(
-    _ outcome: KeyedOutcome, of write: KeyedWrite, _ digest: Digest, _ waiter: Waiter?
-  ) -> Bool {
+  mutating func append(_ outcome: KeyedOutcome, of write: KeyedWrite, _ waiter: Waiter?) -> Bool {
     guard outcomeBytes < Self.outcomeBytesMax else { return false }
     if case .response(_, let fields, let body) = outcome { outcomeBytes += fields.count + body.count }
-    writes.append(.outcome(outcome, write, digest, waiter))
+    writes.append(.outcome(outcome, write, waiter))
     return true
   }
 }

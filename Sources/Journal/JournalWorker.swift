@@ -74,7 +74,7 @@ struct JournalWorker: Sendable {
   }
 
   private mutating func answer(_ read: JournalWork.Read, _ reader: inout RecordReader) -> JournalResult {
-    guard let (segment, stored) = record(of: read.digest, read.entry, &reader) else { return .unreadable }
+    guard let (segment, stored) = record(of: read.write.digest, read.entry, &reader) else { return .unreadable }
     let record = stored.record
     guard record.fingerprint == read.write.fingerprint else { return .reused }
     switch read.entry.state {
@@ -162,20 +162,20 @@ struct JournalWorker: Sendable {
 extension JournalWork.Write {
   var waiter: JournalWork.Waiter? {
     switch self {
-    case .claim(_, _, let waiter): waiter
-    case .outcome(_, _, _, let waiter): waiter
+    case .claim(_, let waiter): waiter
+    case .outcome(_, _, let waiter): waiter
     }
   }
 
   fileprivate func pending(_ wall: Int64, _ boot: Int64) -> JournalWriter.Pending {
     switch self {
-    case .claim(let write, let digest, _):
+    case .claim(let write, _):
       return JournalWriter.Pending(
         entry: JournalEntry(
-          kind: .claim, wallMicroseconds: wall, bootMicroseconds: boot, digest: digest, write: write))
-    case .outcome(let outcome, let write, let digest, _):
+          kind: .claim, wallMicroseconds: wall, bootMicroseconds: boot, digest: write.digest, write: write))
+    case .outcome(let outcome, let write, _):
       var entry = JournalEntry(
-        kind: .released, wallMicroseconds: wall, bootMicroseconds: boot, digest: digest, write: write)
+        kind: .released, wallMicroseconds: wall, bootMicroseconds: boot, digest: write.digest, write: write)
       switch outcome {
       case .response(let status, let fields, let body):
         (entry.kind, entry.status, entry.fields) = (.response, status, fields)
@@ -196,18 +196,17 @@ extension JournalTable {
   fileprivate func isCurrent(_ write: JournalWork.Write) -> Bool {
     switch write {
     case .claim: true
-    case .outcome(_, let write, let digest, _): awaitsOutcome(of: write, digest)
+    case .outcome(_, let write, _): claim(of: write) != nil
     }
   }
 
   /// - Parameter location: of the durable record; nil if it may not be durable.
   fileprivate mutating func settle(_ write: JournalWork.Write, _ location: KeyLocation?) {
     switch (write, location) {
-    case (.claim(let write, let digest, _), let location?): claimIsDurable(write, digest, at: location)
-    case (.claim(let write, let digest, _), nil): claimFailed(write, digest)
-    case (.outcome(let outcome, let write, let digest, _), let location?):
-      outcomeIsDurable(outcome, of: write, digest, at: location)
-    case (.outcome(let outcome, let write, let digest, _), nil): outcomeFailed(outcome, of: write, digest)
+    case (.claim(let write, _), let location?): claimIsDurable(write, at: location)
+    case (.claim(let write, _), nil): claimFailed(write)
+    case (.outcome(let outcome, let write, _), let location?): outcomeIsDurable(outcome, of: write, at: location)
+    case (.outcome(let outcome, let write, _), nil): outcomeFailed(outcome, of: write)
     }
   }
 }

@@ -1,7 +1,7 @@
 package import Digests
 
-/// A write with an idempotency key, before it is sent.
-package struct KeyedWrite: Sendable {
+/// A write with an idempotency key, before it is sent. A class, because queues and phases copy it often.
+package final class KeyedWrite: Sendable {
   package let client: String
   package let instance: String
   /// The key that the client chose: 1 to 255 characters.

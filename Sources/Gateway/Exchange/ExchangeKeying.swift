@@ -40,9 +40,7 @@ extension Exchange {
     switch keyed.claim(write, for: self) {
     case .claimed:
       prepareToAsk(write, keyed, connection)
-      // The audit log drops the body.
-      let body = keyed.hasher.bytes
-      keyed.hasParts = BodyIDs(body.span).hasParts
+      keyed.isSingleTransaction = isSingleTransaction(keyed.hasher.bytes, connection)
       handle(.keyClaimed, connection)
       // The intent may have been refused.
       if state.machine.request == .awaitingKey { suspend() }
@@ -221,7 +219,7 @@ extension Exchange {
   private func outcomeOfResponse() -> KeyedOutcome {
     let status = response.parser.head.status
     // Core has not started: it refuses the gateway's key, the request came too early, or others use its accounts.
-    if status == 401 || status == 429 || status == 423 && isSingleTransaction { return .notSent }
+    if status == 401 || status == 429 || status == 423 && state.keyed?.isSingleTransaction == true { return .notSent }
     guard let body = response.keptBody, let access = state.access, let form = state.admission?.form else {
       return .responseNotKept(status: status)
     }
@@ -231,17 +229,12 @@ extension Exchange {
   }
 
   /// Core locks the accounts of a single transaction before it does anything else; of a batch or a split payment it may have
-  /// executed a part.
-  private var isSingleTransaction: Bool {
-    guard state.head.method == .post, state.keyed?.hasParts == false, let input = connection?.input,
-      let admission = state.admission
-    else {
-      return false
-    }
-    return input.buffer.withBytes { bytes in
-      let path = admission.corePath.map { bytes[$0] }
-      return path == Array("/transactions".utf8)
-    }
+  /// executed a part. To be called before the audit log drops the body.
+  private func isSingleTransaction(_ body: [UInt8], _ connection: DownstreamConnection) -> Bool {
+    guard state.head.method == .post, let input = connection.input, let admission = state.admission,
+      input.buffer.withBytes({ bytes in bytes.has(transactionsPath, at: admission.corePath) })
+    else { return false }
+    return !BodyIDs(body.span).hasParts
   }
 
   /// A local reply to a write that was not sent waits until its key is free.
@@ -258,6 +251,8 @@ extension Exchange {
     relayReceived(connection)
   }
 }
+
+private let transactionsPath = ShortText("/transactions")
 
 extension JournalFullness {
   /// For the operator.

@@ -42,11 +42,19 @@ struct KeptBody {
 /// The fields that a replayed response repeats: those that describe its content, and those that tell browsers how to
 /// treat it. Others belong to the moment, or to the connection.
 enum KeptFields {
-  private static let names: Set<String> = [
-    "cache-control", "content-disposition", "content-encoding", "content-language", "content-location",
-    "content-security-policy", "content-type", "etag", "last-modified", "link", "location", "referrer-policy", "vary",
-    "x-content-type-options", "x-frame-options",
+  private static let names = [
+    "cache-control", "content-disposition", "content-encoding", "content-language", "content-security-policy", "etag",
+    "last-modified", "link", "referrer-policy", "vary", "x-content-type-options", "x-frame-options",
   ]
+
+  @inline(__always)
+  private static func includes(_ field: FieldLine, _ bytes: Span<UInt8>) -> Bool {
+    switch field.kind {
+    case .contentType, .location: true
+    case .other: names.contains { bytes.has(anyCaseOf: $0, at: field.name) }
+    default: false
+    }
+  }
 
   /// A response with longer lines is not kept.
   static let byteCountMax = 8 << 10
@@ -59,9 +67,7 @@ enum KeptFields {
     let lines = ByteBuffer(capacity: 1 << 10)
     for index in head.fields.indices {
       let field = head.fields[index]
-      guard !field.isNamedByConnection else { continue }
-      let name = String(decoding: field.name.map { bytes[$0] }, as: UTF8.self).lowercased()
-      guard names.contains(name) else { continue }
+      guard !field.isNamedByConnection, includes(field, bytes) else { continue }
       lines.append(bytes, field.name)
       lines.append(": ")
       if case .location = field.kind {

@@ -27,8 +27,8 @@ final class KeyedRequest {
   let responseBytesMax: Int
   /// What is needed to ask Core for the result; nil: it is not asked.
   var askable: AskableWrite?
-  /// Whether it may be a split payment.
-  var hasParts = false
+  /// Whether Core executes it as a whole or not at all.
+  var isSingleTransaction = false
   private let port: JournalPort
   private var phase = Phase.idle
 
