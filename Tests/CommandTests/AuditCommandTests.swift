@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What the gateway wrote, read back by the commands.
-@Suite(.timeLimit(.minutes(2))) struct AuditCommandTests {
+@Suite(.timeLimit(.minutes(10))) struct AuditCommandTests {
   private let folder: TemporaryFolder
   private let key = "key-of-the-audit-tests"
 

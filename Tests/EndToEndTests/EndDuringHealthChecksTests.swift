@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The end of the process while health checks run on other threads.
-@Suite(.scopedFixtures, .timeLimit(.minutes(3))) struct EndDuringHealthChecksTests {
+@Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct EndDuringHealthChecksTests {
   /// At the end of a process OpenSSL frees what a TLS handshake on another thread still uses.
   @Test(.enabled(if: TestAuthority.shared != nil && TLSCore.isAtHand, "python3 or openssl is not installed"))
   func `ends with status 0 in the middle of TLS handshakes`() throws {

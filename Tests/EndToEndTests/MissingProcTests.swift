@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// A machine or container that does not mount `/proc`.
-@Suite(.scopedFixtures, .timeLimit(.minutes(2))) struct MissingProcTests {
+@Suite(.scopedFixtures, .timeLimit(.minutes(10))) struct MissingProcTests {
   /// Dispatch watches the threads of its global queues once a second through `/proc`, and ends the process without it.
   @Test(.enabled(if: getuid() == 0, "only root can hide /proc"))
   func `the gateway still serves, long after a reload, run without /proc`() throws {

@@ -308,7 +308,9 @@ final class SharedResult<Value: Sendable>: Sendable {
 }
 
 extension KeyedWrite {
-  init(client: String = "client", instance: String = "instance", key: String, body: UInt64 = 0, id: UInt64 = 1) {
+  convenience init(
+    client: String = "client", instance: String = "instance", key: String, body: UInt64 = 0, id: UInt64 = 1
+  ) {
     self.init(
       client: client, instance: instance, key: key, fingerprint: Digest(words: (body, 2, 3, 4)), requestIDHigh: 7,
       requestIDLow: id)
