@@ -52,8 +52,8 @@ package struct ClientTable: Sendable, RandomAccessCollection {
         scopes: client.scopes, textStart: UInt32(texts.count), idLength: UInt8(client.id.bytes.count),
         isRevoked: client.isRevoked, nameLength: UInt16(name.count), defaultInstance: client.defaultInstance ?? -1,
         instanceCount: granted.map { Int32($0.count) } ?? -1, instanceStart: UInt32(instances.count),
-        callers: slot(of: client.callers, in: &callers),
-        limits: slot(of: client.limits, in: &limits),
+        callers: Self.slot(of: client.callers, in: &callers),
+        limits: Self.slot(of: client.limits, in: &limits),
         key: client.id.key))
     if client.oauth != nil || client.tokensNotBefore != nil {
       signed[Int32(clientCount)] = SignedGrant(oauth: client.oauth, notBefore: client.tokensNotBefore)
@@ -76,7 +76,8 @@ package struct ClientTable: Sendable, RandomAccessCollection {
     boundRows.append(row)
   }
 
-  private func slot<Value: Equatable>(of value: Value, in values: inout [Value]) -> UInt32 {
+  /// Static: a copy of the table would share the array, which would then be copied for each client.
+  private static func slot<Value: Equatable>(of value: Value, in values: inout [Value]) -> UInt32 {
     if value == values[0] { return 0 }
     values.append(value)
     return UInt32(values.count - 1)
