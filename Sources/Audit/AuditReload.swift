@@ -31,8 +31,12 @@ package struct AuditReload: Sendable {
   /// At most `filesMax`.
   package var files: [File] = []
   package var moreFiles = 0
+  /// The instances whose Core's key, or whose certificates, are others than before. At most `instancesMax`.
+  package var instancesWithNewKeys: [String] = []
+  package var moreInstances = 0
 
   package static let filesMax = 20
+  package static let instancesMax = 20
 
   package init(generation: Int, before: String, after: String) {
     self.generation = generation
@@ -47,11 +51,7 @@ package struct AuditReload: Sendable {
     for (name, count) in counts { text.append(text: ",\"\(name)\":\(count)") }
     text.append(text: #","files":["#)
     for (index, file) in files.enumerated() {
-      let opening: StaticString = index == 0 ? #"{"name":""# : #",{"name":""#
-      let name = Array(file.name.utf8)
-      text.write(atMost: opening.utf8CodeUnitCount + ByteWriter.jsonBytesMax(name.count)) {
-        $0.append(opening, json: name.span)
-      }
+      append(index == 0 ? #"{"name":""# : #",{"name":""#, file.name, to: text)
       if let digest = file.digest { text.append(text: #","sha256":"\#(digest)""#) }
       if let owner = file.owner { text.append(text: #","owner":\#(owner)"#) }
       if let modified = file.modified { text.append(text: #","modified":"\#(modified)""#) }
@@ -59,6 +59,19 @@ package struct AuditReload: Sendable {
     }
     text.append(text: "]")
     if moreFiles > 0 { text.append(text: #","more_files":\#(moreFiles)"#) }
+    for (index, id) in instancesWithNewKeys.enumerated() {
+      append(index == 0 ? #","instances_with_new_keys":[""# : #",""#, id, to: text)
+    }
+    if !instancesWithNewKeys.isEmpty { text.append(text: "]") }
+    if moreInstances > 0 { text.append(text: #","more_instances":\#(moreInstances)"#) }
     text.move(to: &out)
+  }
+
+  /// - Parameter opening: with the quote before the string.
+  private func append(_ opening: StaticString, _ string: String, to text: ByteBuffer) {
+    let string = Array(string.utf8)
+    text.write(atMost: opening.utf8CodeUnitCount + ByteWriter.jsonBytesMax(string.count)) {
+      $0.append(opening, json: string.span)
+    }
   }
 }

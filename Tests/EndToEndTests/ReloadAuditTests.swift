@@ -89,6 +89,25 @@ import Testing
     return path
   }
 
+  @Test func `an entry names the instances that have another key, and no key`() throws {
+    let stage = try Stage()
+    let key = stage.folder.path + "/core.key"
+    try "first-key".write(toFile: key, atomically: true, encoding: .utf8)
+    try stage.folder.writeInstances(changes: ["key": ["file": "core.key"]])
+    stage.gateway.signal(SIGHUP)
+    #expect(stage.gateway.waitUntilSaid("generation 2 in force"))
+    try "second-key".write(toFile: key, atomically: true, encoding: .utf8)
+    stage.gateway.signal(SIGHUP)
+    #expect(stage.gateway.waitUntilSaid("generation 3 in force"))
+    #expect(stage.gateway.stop() == 0)
+    let reloads = try stage.reloads(in: stage.folder.statePath)
+    try #require(reloads.count == 2, "\(reloads)")
+    #expect(reloads[1]["instances_with_new_keys"] as? [String] == ["one"])
+    #expect(reloads[1]["before"] as? String == reloads[1]["after"] as? String)
+    let listed = try stage.audit("reloads").output
+    #expect(listed.hasSuffix(": no access changes; another key or certificate for one\n") && !listed.contains("-key"))
+  }
+
   @Test func `a reload with new revocations only is an entry, too`() throws {
     let stage = try Stage()
     try "{".write(toFile: stage.folder.path + "/routes.json", atomically: true, encoding: .utf8)

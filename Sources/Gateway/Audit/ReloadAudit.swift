@@ -68,6 +68,9 @@ extension AuditReload {
       ("tokens_revoked", kinds[.revoked] ?? 0),
       ("tokens_changed", [.reinstated, .expiry, .moved, .binding].reduce(0) { $0 + (kinds[$1] ?? 0) }),
     ]
+    let instances = new.instancesWithOtherKeys(than: old)
+    instancesWithNewKeys = Array(instances.prefix(Self.instancesMax))
+    moreInstances = max(0, instances.count - Self.instancesMax)
   }
 
   fileprivate mutating func compare(_ old: [PolicyFile], _ new: [PolicyFile], in folder: String?) {

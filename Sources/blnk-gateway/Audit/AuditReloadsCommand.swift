@@ -60,6 +60,8 @@ private struct LoggedReload: Decodable {
   let tokensChanged: Int?
   let files: [File]
   let moreFiles: Int?
+  let instancesWithNewKeys: [String]?
+  let moreInstances: Int?
 
   var text: String {
     let files = files.map { file in
@@ -68,7 +70,13 @@ private struct LoggedReload: Decodable {
     }
     let rest = moreFiles.map { ["\($0) more"] } ?? []
     let names = files.isEmpty ? "" : "; " + (files + rest).joined(separator: ", ")
-    return "\(time)  generation \(generation), \(before.prefix(12)) → \(after.prefix(12)): \(summary)\(names)"
+    return "\(time)  generation \(generation), \(before.prefix(12)) → \(after.prefix(12)): \(summary)\(newKeys)\(names)"
+  }
+
+  private var newKeys: String {
+    guard let ids = instancesWithNewKeys else { return "" }
+    let rest = moreInstances.map { ["\($0) more"] } ?? []
+    return "; another key or certificate for " + (ids + rest).joined(separator: ", ")
   }
 
   private var summary: String {
