@@ -14,6 +14,7 @@ import Testing
       #expect(settings.accessLog == .standardOutput && settings.auditLog == nil && settings.loops == 0)
       #expect(settings.limits == GatewayLimits() && settings.timeouts == GatewayTimeouts())
       #expect(settings.watchesFolder && !settings.answersHealthOnListeners && settings.trustedProxies.isEmpty)
+      #expect(!settings.countsClients)
     }
   }
 
@@ -22,7 +23,7 @@ import Testing
       { "listen": ["0.0.0.0:80", {"address": "unix:/run/a", "trusts": "proxy_protocol", "mode": "0660", "group": "www-data"}],
         "admin": {"address": "[::1]:9", "token": {"env": "DEMO_KEY"}, "hosts": ["Ops.example", "[2001:db8::1]"]}, "loops": 3, "trusted_proxies": ["10.0.0.0/8"],
         "access_log": "access.log", "audit_log": "/var/audit.log", "audit_key": {"env": "DEMO_KEY"}, "watch": false,
-        "health_on_listen": true,
+        "health_on_listen": true, "metrics": {"by_client": true},
         "limits": {"request_line_bytes": 1000, "header_bytes": 2000, "header_fields": 3, "body_bytes": 4,
           "body_bytes_per_second_min": 5, "body_bytes_per_second_min_upstream": 9, "connections": 6,
           "connections_per_address": 7, "upstream_connections": 8},
@@ -40,7 +41,7 @@ import Testing
     #expect(settings.loops == 3 && settings.trustedProxies == [Network("10.0.0.0/8")])
     #expect(settings.accessLog == .file(path: "/nonexistent/access.log"))
     #expect(settings.auditLog == .file(path: "/var/audit.log") && settings.auditKey != nil)
-    #expect(!settings.watchesFolder && settings.answersHealthOnListeners)
+    #expect(!settings.watchesFolder && settings.answersHealthOnListeners && settings.countsClients)
     let limits = GatewayLimits(
       requestLineBytesMax: 1000, headerBytesMax: 2000, headerFieldsMax: 3, bodyBytesMax: 4, bodyBytesPerSecondMin: 5,
       bodyBytesPerSecondMinUpstream: 9, connectionsMax: 6, connectionsPerAddressMax: 7, upstreamConnectionsMax: 8,

@@ -71,6 +71,13 @@ package final class RunningGateway: Sendable {
     return try server.reload(try Self.load(folder))
   }
 
+  /// Reloads the folder after replacing clients.json; returns the generation.
+  @discardableResult
+  package func reload(clients text: String) throws -> Int {
+    try folder.write(clients: text)
+    return try server.reload(try Self.load(folder))
+  }
+
   /// The number of connections of each loop.
   package var connectionCounts: [Int] { server.connectionCounts }
 

@@ -76,6 +76,11 @@ package final class TestPolicyFolder: Sendable {
     try write(["instances": Dictionary(uniqueKeysWithValues: entries)], "instances.json")
   }
 
+  /// Replaces clients.json.
+  package func write(clients text: String) throws {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path).appending(path: "clients.json"))
+  }
+
   /// Rewrites the clients.
   ///
   /// - Parameter app: members of the client of `token`; they replace its own.

@@ -98,7 +98,7 @@ final class AdminHandler: RequestHandler {
     }
     switch path {
     case .livez: return (liveness, nil)
-    case .readyz: return (state.isDraining.load(ordering: .relaxed) ? .plain(503, "draining") : .plain(200, "ok"), nil)
+    case .readyz: return (readiness, nil)
     case .metrics:
       var scrape = MetricsScrape(state)
       return (.streamed("text/plain; version=0.0.4; charset=utf-8"), { scrape.piece() })
@@ -153,6 +153,11 @@ final class AdminHandler: RequestHandler {
     let stuck = state.stuckLoops()
     guard let first = stuck.first else { return .plain(200, "ok") }
     return .plain(503, "loop \(first) has been in one turn for more than 10 s")
+  }
+
+  private var readiness: AdminContent {
+    if let reason = state.unreadiness { return .plain(503, reason) }
+    return .plain(200, (["ok"] + state.restrictions).joined(separator: "\n"))
   }
 
   /// Whether the request has the token. The time of comparing digests does not reveal where they differ.

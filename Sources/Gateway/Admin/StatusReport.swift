@@ -10,22 +10,25 @@ import System
 import Telemetry
 import Upstream
 
-/// One response of `/status`: the gateway, then the instances in pieces, so that many instances need little memory.
+/// One response of `/status`: the gateway, then instances and clients in pieces, so that many of them need little memory.
 struct StatusReport {
-  private static let instancesInPiece = 100
+  private static let entriesInPiece = 100
 
   private let state: GatewayState
   private let instances: [InstanceReading]
+  private let clients: [ClientReading]
   private var next = 0
   private var phase = Phase.beginning
 
   private enum Phase {
-    case beginning, instances, ended
+    case beginning, instances, clients, ended
   }
 
   init(_ state: GatewayState) {
     self.state = state
     instances = state.instances().filter { $0.state != nil }
+    let policy = state.policyInForce.generation.policy
+    clients = state.clients(policy, policy.tokenSummary(at: .now))
   }
 
   /// The next piece; nil after the last one.
@@ -36,18 +39,26 @@ struct StatusReport {
       // Reopen the object that the encoder has closed.
       return json(GatewayStatus(state)).dropLast() + Array(#","instances":["#.utf8)
     case .instances:
-      guard next < instances.count else {
-        phase = .ended
-        return Array("]}\n".utf8)
-      }
-      let part = instances[next..<min(next + Self.instancesInPiece, instances.count)]
-      let texts = part.enumerated().map { index, reading in
-        (next + index == 0 ? [] : [UInt8(ascii: ",")]) + json(InstanceStatus(reading))
-      }
-      next += part.count
-      return Array(texts.joined())
+      if let piece = piece(of: instances, InstanceStatus.init) { return piece }
+      (phase, next) = (.clients, 0)
+      return Array(#"],"clients":["#.utf8)
+    case .clients:
+      if let piece = piece(of: clients, ClientStatus.init) { return piece }
+      phase = .ended
+      return Array("]}\n".utf8)
     case .ended: return nil
     }
+  }
+
+  /// The next entries of a list; nil after the last one.
+  private mutating func piece<Reading>(of all: [Reading], _ entry: (Reading) -> some Encodable) -> [UInt8]? {
+    guard next < all.count else { return nil }
+    let part = all[next..<min(next + Self.entriesInPiece, all.count)]
+    let texts = part.enumerated().map { index, reading in
+      (next + index == 0 ? [] : [UInt8(ascii: ",")]) + json(entry(reading))
+    }
+    next += part.count
+    return Array(texts.joined())
   }
 
   private func json(_ value: some Encodable) -> [UInt8] {
@@ -149,6 +160,8 @@ private struct GatewayStatus: Encodable {
   let startedAt: String
   let uptimeSeconds: Int
   let draining: Bool
+  /// Also of those that are too many to list.
+  let clientCount: Int
   let stuckLoops: [Int]
   let connections: Connections
   let policy: PolicyStatus
@@ -172,6 +185,7 @@ private struct GatewayStatus: Encodable {
       accepted: state.loops.reduce(0) { $0 + $1.metrics.accepted.current },
       refused: state.loops.reduce(0) { $0 + $1.metrics.refusedConnections.current })
     let inForce = state.policyInForce
+    clientCount = inForce.generation.policy.clients.count
     policy = PolicyStatus(
       generation: inForce.generation.number, sha256: inForce.generation.policy.digest, since: timestamp(inForce.since),
       reloads: inForce.reloads, reloadsRefused: inForce.failures,
@@ -201,6 +215,8 @@ private struct InstanceStatus: Encodable {
   let id: String
   /// Why its definition in the files is not in force.
   let policyFault: String?
+  /// false: maintenance (`"writes": false`), or `policyFault` says why it gets no requests at all.
+  let writes: Bool
   let healthy: Bool
   let breaker: String
   let inFlight: Int
@@ -211,12 +227,37 @@ private struct InstanceStatus: Encodable {
   init(_ reading: InstanceReading) {
     id = String(decoding: reading.id, as: UTF8.self)
     policyFault = reading.policyFault
+    writes = reading.acceptsWrites
     healthy = reading.state?.failsHealthChecks == false
     breaker = reading.state?.breakerPhase.label ?? ""
     inFlight = reading.inFlight
     queued = reading.sum { $0.waiting.current }
     connections = Connections(open: reading.sum { $0.open.current }, idle: reading.sum { $0.idle.current })
     lastFault = reading.lastFault.map { Fault(at: timestamp($0.at), code: $0.code.text, detail: $0.cause) }
+  }
+}
+
+/// One entry of `clients`. The counts are nil unless requests are counted by client.
+private struct ClientStatus: Encodable {
+  let name: String
+  let requests: Int?
+  let refusals: [String: Int]?
+  /// Of the client's own limits: rate and concurrency.
+  let rateLimited: Int?
+  let bytesIn: Int?
+  let bytesOut: Int?
+  let tokenExpiresAt: String?
+
+  init(_ reading: ClientReading) {
+    name = String(decoding: reading.name, as: UTF8.self)
+    requests = reading.counts?.requests.reduce(0, +)
+    refusals = reading.counts.map { counts in
+      Dictionary(uniqueKeysWithValues: counts.refusals.map { ($0.code.text, $0.count) })
+    }
+    rateLimited = reading.counts.map { $0.count(of: .rateLimited) + $0.count(of: .concurrencyLimited) }
+    bytesIn = reading.counts?.bytesIn
+    bytesOut = reading.counts?.bytesOut
+    tokenExpiresAt = reading.tokenExpiry.map { timestamp($0.rawValue * 1_000_000) }
   }
 }
 

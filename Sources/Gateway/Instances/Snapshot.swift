@@ -1,6 +1,7 @@
 import Dispatch
 import HTTP1
 import Policies
+import Telemetry
 import Upstream
 
 /// A per-loop wrapper around a policy generation, with the loop's access to each instance.
@@ -12,6 +13,9 @@ final class Snapshot {
   private var accesses: [InstanceAccess?]
   private let metrics: LoopMetrics
   private let findPool: (Instance) -> Pool
+  /// By client index; empty: clients are not counted.
+  private let clients: [ClientMetrics]
+  let countsClients: Bool
   /// Counters of requests that ended before an instance was resolved.
   let requestsWithoutInstance: RequestSeries
 
@@ -20,6 +24,8 @@ final class Snapshot {
     self.metrics = metrics
     requestsWithoutInstance = RequestSeries(metrics.withoutInstance)
     policy = generation.policy
+    clients = metrics.clients(of: policy)
+    countsClients = !clients.isEmpty
     self.findPool = findPool
     accesses = Array(repeating: nil, count: policy.instances.count)
   }
@@ -32,6 +38,13 @@ final class Snapshot {
   /// The access to an instance, made at its first request.
   @inline(__always)
   func access(to index: Int32) -> InstanceAccess { accesses[Int(index)] ?? makeAccess(to: index) }
+
+  /// Counts an exchange of a client, whose index in this policy the trace has.
+  @inline(never)
+  func count(_ record: borrowing ExchangeRecord, _ code: GatewayCode?, of trace: AdmissionTrace) {
+    guard trace.clientIndex >= 0 else { return }
+    clients[policy.client(of: trace.clientIndex)].count(record, code)
+  }
 
   @inline(never)
   private func makeAccess(to index: Int32) -> InstanceAccess {

@@ -11,7 +11,9 @@ import Telemetry
 
 extension PrometheusText {
   /// Writes the metrics of the gateway as a whole.
-  mutating func write(_ state: GatewayState) {
+  ///
+  /// - Parameter tokens: of the policy in force.
+  mutating func write(_ state: GatewayState, _ tokens: TokenSummary) {
     let buildInfo = "blnk_gateway_build_info"
     family(buildInfo, .gauge, "Version, commit, Swift version and loaded libcurl of this program; always 1.")
     sample(
@@ -24,6 +26,15 @@ extension PrometheusText {
     writeEndCodes(state)
     writeConnections(state)
     writePolicy(state.policyInForce)
+    let revocations = "blnk_gateway_revocations"
+    family(
+      revocations, .gauge, "Revocations in force: clients, tokens of clients.json, and ids of other tokens and grants.")
+    for (kind, count) in [
+      ("client", tokens.revokedClients), ("token", tokens.revokedTokens),
+      ("token_id", state.policyInForce.generation.policy.revokedIDCount), ("grant", state.revokedGrants()),
+    ] {
+      sample(revocations, [("kind", Array(kind.utf8))], value: count)
+    }
     writeIntrospection(state)
     if let log = state.log {
       single(

@@ -25,6 +25,8 @@ final class GatewayState: Sendable {
   let auditLog: AuditLog?
   /// The state of the audit log; nil without one.
   let audit: @Sendable () -> AuditState?
+  /// How many ids of tokens and grants are revoked besides those in `revoked.json`.
+  let revokedGrants: @Sendable () -> Int
   /// Set before draining begins, so that a load balancer has time to notice.
   let isDraining = Atomic<Bool>(false)
   private let inForce: Mutex<PolicyInForce>
@@ -36,7 +38,8 @@ final class GatewayState: Sendable {
 
   init(
     _ generation: Generation, faults: [String] = [], loops: [Loop], log: AccessLog?, journal: Journal? = nil,
-    auditLog: AuditLog? = nil, audit: @escaping @Sendable () -> AuditState?
+    auditLog: AuditLog? = nil, revokedGrants: @escaping @Sendable () -> Int = { 0 },
+    audit: @escaping @Sendable () -> AuditState?
   ) {
     introspection = IntrospectionService(generation.transfers)
     records = RecordClient(generation.transfers)
@@ -44,6 +47,7 @@ final class GatewayState: Sendable {
     self.log = log
     self.journal = journal
     self.auditLog = auditLog
+    self.revokedGrants = revokedGrants
     self.audit = audit
     inForce = Mutex(PolicyInForce(generation: generation, faults: faults, since: SystemClock.wallMicroseconds))
   }
@@ -110,13 +114,48 @@ final class GatewayState: Sendable {
     return readings.values.sorted { $0.name < $1.name }
   }
 
+  /// The clients of the policy in force, in file order; none if there are too many to list.
+  func clients(_ policy: Policy, _ summary: TokenSummary) -> [ClientReading] {
+    let counted = policy.countsClients ? loops.map(\.metrics.clients) : nil
+    return summary.soonestExpiry.indices.map { index in
+      let name = policy.clients.id(of: index)
+      let parts = counted.map { loops in loops.compactMap { $0[Array(name)] } }
+      return ClientReading(
+        name: name, tokenExpiry: summary.soonestExpiry[index], counts: parts.map(ClientReading.Counts.init))
+    }
+  }
+
+  /// Why this gateway cannot serve; nil: it can.
+  ///
+  /// Only what concerns this gateway alone, so that no shared fault makes all gateways unready at once: a full disk, a Core
+  /// or a policy can be those of all of them.
+  var unreadiness: String? {
+    if isDraining.load(ordering: .relaxed) { return "draining" }
+    return stuckLoops().first.map { "loop \($0) has been in one turn for more than 10 s" }
+  }
+
+  /// What it rejects or has not applied although it is ready, one line each, without names.
+  var restrictions: [String] {
+    var lines: [String] = []
+    if audit()?.canWrite == false { lines.append("writes are rejected: the audit log cannot be written") }
+    if journal?.state.canWrite == false {
+      lines.append("writes with a new idempotency key are rejected: the journal cannot be written")
+    }
+    let inForce = policyInForce
+    let states = inForce.generation.states.states
+    let unavailable = states.count { $0.breakerPhase != .closed || $0.failsHealthChecks }
+    if unavailable > 0 { lines.append("\(unavailable) of \(states.count) instances are unavailable") }
+    if inForce.failure != nil || !inForce.faults.isEmpty { lines.append("the policy folder has a fault") }
+    return lines
+  }
+
   /// The instances of this and earlier policies, sorted by id.
   func instances() -> [InstanceReading] {
     var readings: [String: InstanceReading] = [:]
     let generation = policyInForce.generation
     for (instance, state) in zip(generation.policy.instances, generation.states.states) {
       readings[instance.id.text] = InstanceReading(
-        id: instance.id.bytes, policyFault: instance.fault, state: state)
+        id: instance.id.bytes, policyFault: instance.fault, acceptsWrites: instance.acceptsWrites, state: state)
     }
     for loop in loops {
       for (id, metrics) in loop.metrics.instances {
@@ -150,6 +189,8 @@ struct PolicyInForce {
 struct InstanceReading {
   let id: [UInt8]
   var policyFault: String?
+  /// false: maintenance, or the policy has no valid definition of it.
+  var acceptsWrites = true
   /// nil: the policy in force no longer has it.
   let state: UpstreamState?
   /// One for each loop that has sent it a request.
@@ -175,6 +216,15 @@ struct InstanceReading {
     }
     return sums.sorted { ($0.key.order, $0.key.method.rawValue) < ($1.key.order, $1.key.method.rawValue) }
       .map { (kind: $0.key, counts: $0.value) }
+  }
+
+  /// In the order of the codes.
+  var endsByCode: [(code: GatewayCode, count: Int)] {
+    var sums: [GatewayCode: Int] = [:]
+    for part in parts {
+      for (code, counter) in part.endsByCode { sums[code, default: 0] += counter.count.current }
+    }
+    return sums.sorted { $0.key.rawValue < $1.key.rawValue }.map { (code: $0.key, count: $0.value) }
   }
 
   var lastFault: InstanceFault? { parts.compactMap(\.lastFault).max { $0.at < $1.at } }

@@ -10,6 +10,7 @@ final class InstanceMetrics: Sendable {
   let upstreamTime = Histogram()
   let pools = PoolCounters()
   private let byRoute = Mutex<[RequestKind: RequestCounter]>([:])
+  private let byCode = Mutex<[GatewayCode: CounterBox]>([:])
   private let fault = Mutex<InstanceFault?>(nil)
 
   /// The counter of the requests of one kind, made at the first call.
@@ -18,6 +19,11 @@ final class InstanceMetrics: Sendable {
   }
 
   var requests: [RequestKind: RequestCounter] { byRoute.withLock(\.self) }
+
+  /// Counts an exchange that ended with this code.
+  func ended(with code: GatewayCode) { byCode.withLock { $0.value(code, orElse: CounterBox()) }.count.add() }
+
+  var endsByCode: [GatewayCode: CounterBox] { byCode.withLock(\.self) }
 
   var lastFault: InstanceFault? { fault.withLock(\.self) }
 

@@ -5,7 +5,8 @@ import Synchronization
 /// One loop's counts: written by the loop alone, read by any thread without synchronizing with the loop.
 ///
 /// Bound: one entry for each `GatewayCode`; and for each instance that the loop has used since the start, one for each
-/// route and method requested. They outlive reloads, because counters must not decrease.
+/// route, method and code seen. They outlive reloads, because counters must not decrease. And one for each client of the
+/// policy, if it counts them.
 final class LoopMetrics: Sendable {
   let accepted = Counter()
   /// Connections refused because a limit was reached.
@@ -18,6 +19,8 @@ final class LoopMetrics: Sendable {
   let withoutInstance = InstanceMetrics()
   private let byProvider = Mutex<[String: IntrospectionMetrics]>([:])
   private let byInstance = Mutex<[String: InstanceMetrics]>([:])
+  /// Only of clients of the policy in force, because names of clients may come and go without end.
+  private let byClient = Mutex<[[UInt8]: ClientMetrics]>([:])
   /// Events that were illegal in an exchange's state: bugs.
   let internalFaults = Counter()
   /// Indexed by `GatewayCode.rawValue`.
@@ -40,6 +43,20 @@ final class LoopMetrics: Sendable {
   func endCount(with code: GatewayCode) -> Int { endsByCode[Int(code.rawValue)].count.current }
 
   var instances: [String: InstanceMetrics] { byInstance.withLock(\.self) }
+
+  /// The counts of a policy's clients, by client index; empty if it does not count them. A client keeps its counts as
+  /// long as each policy has its name.
+  func clients(of policy: Policy) -> [ClientMetrics] {
+    byClient.withLock { known in
+      var kept: [[UInt8]: ClientMetrics] = [:]
+      let clients = policy.countsClients ? policy.clients.indices.map { Array(policy.clients.id(of: $0)) } : []
+      let metrics = clients.map { name in kept.value(name, orElse: known[name] ?? ClientMetrics()) }
+      known = kept
+      return metrics
+    }
+  }
+
+  var clients: [[UInt8]: ClientMetrics] { byClient.withLock(\.self) }
 }
 
 /// A counter that can be an element of an array.

@@ -289,6 +289,9 @@ final class GrantRegistry: GrantMemory, Sendable {
 
   func isRevoked(_ id: TokenID) -> Bool { state.withLock { $0.isRevoked(id) } }
 
+  /// How many ids are revoked. An id that this and another process have revoked counts twice.
+  var revokedCount: Int { state.withLock { $0.own.count + $0.others.count } }
+
   // MARK: Work that waits for files
 
   enum Result: Sendable {

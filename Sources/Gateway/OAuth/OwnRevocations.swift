@@ -95,6 +95,9 @@ struct OwnRevocations {
   private var entryCounts: [String: Int] = [:]
   private var isSaveDue = false
 
+  /// How many ids are in force.
+  var count: Int { entries.count }
+
   /// - Parameters:
   ///   - isKept: whether there are files; else the id is revoked once it is in force.
   ///   - complete: called with the outcome if the verdict is `.waits`.

@@ -86,7 +86,7 @@ package final class Server: Sendable {
     let state = GatewayState(
       generation, faults: faults,
       loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log, journal: journal,
-      auditLog: audit,
+      auditLog: audit, revokedGrants: { grants.revokedCount },
       audit: { audit?.state })
     let adminListener = try policy.settings.admin.map { settings throws(StartFault) in
       try Self.bindAdmin(settings, inherited.admin)

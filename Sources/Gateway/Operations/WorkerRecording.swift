@@ -19,7 +19,8 @@ extension Worker {
     of connection: DownstreamConnection
   ) {
     count(record.status, &state, snapshot, access)
-    if let code = state.code { countEndCode(code, cause: record.fault, &state, access) }
+    if let code = state.code { countEndCode(code, cause: record.fault, &state, snapshot, access) }
+    if let snapshot, snapshot.countsClients { snapshot.count(record, state.code, of: state.trace) }
     // Not bound to a name, which would retain it; `write` reads it again.
     guard log != nil else { return }
     record.tokenDigestPrefix = state.trace.tokenDigestPrefix
@@ -57,6 +58,7 @@ extension Worker {
   private func countRare(
     _ status: Int, at slot: Int, _ state: inout RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?
   ) {
+    let access = access ?? refusedAccess(&state, snapshot)
     let snapshot = snapshot ?? self.snapshot
     let requests = access?.requests ?? snapshot.requestsWithoutInstance
     if requests.count(status: status, at: slot) { return }
@@ -65,11 +67,20 @@ extension Worker {
     _ = requests.count(status: status, at: slot)
   }
 
+  /// The instance of a request that was rejected after the step *resolve* and before it had an access, such as a write
+  /// during maintenance. Not that of a client that may not use it, whose requests must not count for others.
+  private func refusedAccess(_ state: inout RequestState, _ snapshot: Snapshot?) -> InstanceAccess? {
+    guard let snapshot, state.trace.instanceIndex >= 0, state.code != .instanceForbidden else { return nil }
+    return snapshot.access(to: state.trace.instanceIndex)
+  }
+
   private func countEndCode(
-    _ code: GatewayCode, cause: String?, _ state: inout RequestState, _ access: InstanceAccess?
+    _ code: GatewayCode, cause: String?, _ state: inout RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?
   ) {
     metrics.ended(with: code)
-    guard let access, let fault = state.fault, fault.concernsInstance else { return }
+    guard let access = access ?? refusedAccess(&state, snapshot) else { return }
+    access.metrics.ended(with: code)
+    guard let fault = state.fault, fault.concernsInstance else { return }
     access.metrics.failed(InstanceFault(code: code, cause: cause, at: loop.wallMicroseconds))
   }
 

@@ -100,6 +100,11 @@ private struct Loader {
     let scopes = ScopeDirectory(scopes: routes.scopes, aliases: settings.scopeAliases)
     if let root, let oauth = settings.oauth { check(oauth, against: instancesFile.instances, root) }
     let clientsFile = clients(instancesFile, routes, scopes, hasTokenEndpoint: settings.oauth != nil, &files)
+    if settings.countsClients, clientsFile.clients.count > Policy.listedClientsMax {
+      let message =
+        "\(clientsFile.clients.count) clients are more than \(Policy.listedClientsMax): requests are not counted by client"
+      log.append(reading.finding(.warning, "gateway.json", "metrics", message))
+    }
     guard !log.preventsLoading else { return nil }
     let instances =
       instancesFile.instances

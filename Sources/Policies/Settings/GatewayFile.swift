@@ -25,7 +25,8 @@ struct GatewayFile {
     var settings = GatewaySettings()
     let known = [
       "listen", "admin", "loops", "trusted_proxies", "access_log", "audit_log", "audit_key", "watch",
-      "health_on_listen", "scope_aliases", "oauth", "introspection", "idempotency", "limits", "timeouts", schemaKey,
+      "health_on_listen", "metrics", "scope_aliases", "oauth", "introspection", "idempotency", "limits", "timeouts",
+      schemaKey,
     ]
     guard let members = root.members(known) else { return settings }
     members.readSchema()
@@ -42,6 +43,7 @@ struct GatewayFile {
     if let field = members["audit_key"], !field.isNull { settings.auditKey = field.secret(in: reading) }
     members.read("watch", into: &settings.watchesFolder)
     members.read("health_on_listen", into: &settings.answersHealthOnListeners)
+    members["metrics"]?.members(["by_client"])?.read("by_client", into: &settings.countsClients)
     if let field = members["scope_aliases"] { settings.scopeAliases = scopeAliases(field) }
     if let field = members["oauth"], !field.isNull { settings.oauth = OAuthSettings(field, in: reading) }
     if let field = members["introspection"], !field.isNull {

@@ -18,6 +18,8 @@ package struct GatewaySettings: Sendable {
   package var watchesFolder = true
   /// Whether the proxy listeners, too, answer `/livez` and `/readyz`.
   package var answersHealthOnListeners = false
+  /// Whether requests are counted by client, if there are few enough: see `Policy.countsClients`.
+  package var countsClients = false
   /// Further names for scopes, in clients and in tokens.
   package var scopeAliases: [ScopeAlias] = []
   /// nil: no token endpoint.
