@@ -144,7 +144,7 @@ final class GatewayState: Sendable {
     let inForce = policyInForce
     let states = inForce.generation.states.states
     let unavailable = states.count { $0.breakerPhase != .closed || $0.failsHealthChecks }
-    if unavailable > 0 { lines.append("\(unavailable) of \(states.count) instances are unavailable") }
+    if unavailable > 0 { lines.append("instances unavailable: \(unavailable) of \(states.count)") }
     if inForce.failure != nil || !inForce.faults.isEmpty { lines.append("the policy folder has a fault") }
     return lines
   }

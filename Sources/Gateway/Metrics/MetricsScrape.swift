@@ -46,7 +46,7 @@ struct MetricsScrape {
     return text.bytes.isEmpty ? nil : text.bytes
   }
 
-  /// Writes the next sample of a family, or goes on to the next family.
+  /// Writes the next sample of a family, or begins the next family.
   private mutating func write<Reading>(_ current: MetricFamily<Reading>, _ readings: [Reading]) {
     if next == 0 { text.family(current.name, current.kind, current.help) }
     if next == 0, current.name == MetricFamily.requests.name { writeRequestsWithoutInstance() }
