@@ -39,11 +39,11 @@ struct StatusReport {
       // Reopen the object that the encoder has closed.
       return json(GatewayStatus(state)).dropLast() + Array(#","instances":["#.utf8)
     case .instances:
-      if let piece = piece(of: instances, InstanceStatus.init) { return piece }
+      if let piece = piece(of: instances.count, { [instances] in json(InstanceStatus(instances[$0])) }) { return piece }
       (phase, next) = (.clients, 0)
       return Array(#"],"clients":["#.utf8)
     case .clients:
-      if let piece = piece(of: clients, ClientStatus.init) { return piece }
+      if let piece = piece(of: clients.count, { [clients] in json(ClientStatus(clients[$0])) }) { return piece }
       phase = .ended
       return Array("]}\n".utf8)
     case .ended: return nil
@@ -51,23 +51,24 @@ struct StatusReport {
   }
 
   /// The next entries of a list; nil after the last one.
-  private mutating func piece<Reading>(of all: [Reading], _ entry: (Reading) -> some Encodable) -> [UInt8]? {
-    guard next < all.count else { return nil }
-    let part = all[next..<min(next + Self.entriesInPiece, all.count)]
-    let texts = part.enumerated().map { index, reading in
-      (next + index == 0 ? [] : [UInt8(ascii: ",")]) + json(entry(reading))
+  private mutating func piece(of count: Int, _ entry: (Int) -> [UInt8]) -> [UInt8]? {
+    guard next < count else { return nil }
+    var bytes: [UInt8] = []
+    for index in next..<min(next + Self.entriesInPiece, count) {
+      if index > 0 { bytes.append(UInt8(ascii: ",")) }
+      bytes += entry(index)
     }
-    next += part.count
-    return Array(texts.joined())
+    next = min(next + Self.entriesInPiece, count)
+    return bytes
   }
+}
 
-  private func json(_ value: some Encodable) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(value) else { preconditionFailure("strings and numbers can be encoded") }
-    return Array(data)
-  }
+private func json(_ value: some Encodable) -> [UInt8] {
+  let encoder = JSONEncoder()
+  encoder.keyEncodingStrategy = .convertToSnakeCase
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  guard let data = try? encoder.encode(value) else { preconditionFailure("strings and numbers can be encoded") }
+  return Array(data)
 }
 
 /// The members of `/status` about the gateway as a whole.

@@ -8,17 +8,14 @@ final class ClientMetrics: Sendable {
   /// As in the access log: of the bodies of requests, and all bytes written to the client.
   let bytesIn = Counter()
   let bytesOut = Counter()
-  /// Indexed by `GatewayCode.rawValue`.
-  private let endsByCode = InlineArray<64, Counter> { _ in Counter() }
+  let codes = CodeCounters()
 
   func count(_ record: borrowing ExchangeRecord, _ code: GatewayCode?) {
     requests.count(status: record.status)
     bytesIn.add(record.bytesIn)
     bytesOut.add(record.bytesOut)
-    if let code { endsByCode[Int(code.rawValue)].add() }
+    if let code { codes.add(code) }
   }
-
-  func endCount(with code: GatewayCode) -> Int { endsByCode[Int(code.rawValue)].current }
 }
 
 /// A client, and its counts over all loops.
@@ -31,19 +28,18 @@ struct ClientReading {
   struct Counts {
     /// In the order of `RequestCounter.classes`.
     private(set) var requests = RequestCounter.classes.map { _ in 0 }
-    private(set) var refusals: [(code: GatewayCode, count: Int)] = []
+    let refusals: CodeReading
     private(set) var bytesIn = 0
     private(set) var bytesOut = 0
 
     /// - Parameter parts: one for each loop.
     init(_ parts: [ClientMetrics]) {
+      refusals = parts.map(\.codes).reading
       for part in parts {
         requests = zip(requests, part.requests.reading).map(+)
         bytesIn += part.bytesIn.current
         bytesOut += part.bytesOut.current
       }
-      refusals = GatewayCode.allCases.map { code in (code, parts.reduce(0) { $0 + $1.endCount(with: code) }) }
-        .filter { $0.count > 0 }
     }
 
     func count(of code: GatewayCode) -> Int { refusals.first { $0.code == code }?.count ?? 0 }

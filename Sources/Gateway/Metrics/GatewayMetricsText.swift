@@ -101,14 +101,12 @@ extension PrometheusText {
   private mutating func writeEndCodes(_ state: GatewayState) {
     let name = "blnk_gateway_refusals_total"
     family(name, .counter, "Rejections and faults, by GATEWAY_ code.")
-    let counts = GatewayCode.allCases.map { code in
-      (code, state.loops.reduce(0) { $0 + $1.metrics.endCount(with: code) })
-    }
-    for (code, count) in counts where count > 0 { sample(name, [("code", Array(code.text.utf8))], value: count) }
+    let counts = state.loops.map(\.metrics.codes).reading
+    for (code, count) in counts { sample(name, [("code", Array(code.text.utf8))], value: count) }
     let limits = "blnk_gateway_limits_hit_total"
     family(limits, .counter, "Requests and connections rejected because a limit was reached, by limit.")
     for (limit, code) in Self.codesOfLimits {
-      sample(limits, [("limit", Array(limit.utf8))], value: counts[Int(code.rawValue)].1)
+      sample(limits, [("limit", Array(limit.utf8))], value: counts.first { $0.code == code }?.count ?? 0)
     }
     single(
       "blnk_gateway_internal_faults_total", .counter,

@@ -218,14 +218,7 @@ struct InstanceReading {
       .map { (kind: $0.key, counts: $0.value) }
   }
 
-  /// In the order of the codes.
-  var endsByCode: [(code: GatewayCode, count: Int)] {
-    var sums: [GatewayCode: Int] = [:]
-    for part in parts {
-      for (code, counter) in part.endsByCode { sums[code, default: 0] += counter.count.current }
-    }
-    return sums.sorted { $0.key.rawValue < $1.key.rawValue }.map { (code: $0.key, count: $0.value) }
-  }
+  var refusals: CodeReading { parts.compactMap(\.codes).reading }
 
   var lastFault: InstanceFault? { parts.compactMap(\.lastFault).max { $0.at < $1.at } }
 }

@@ -10,7 +10,8 @@ final class InstanceMetrics: Sendable {
   let upstreamTime = Histogram()
   let pools = PoolCounters()
   private let byRoute = Mutex<[RequestKind: RequestCounter]>([:])
-  private let byCode = Mutex<[GatewayCode: CounterBox]>([:])
+  /// nil until an exchange ends with a code, because there can be very many instances.
+  private let byCode = Mutex<CodeCounters?>(nil)
   private let fault = Mutex<InstanceFault?>(nil)
 
   /// The counter of the requests of one kind, made at the first call.
@@ -21,9 +22,15 @@ final class InstanceMetrics: Sendable {
   var requests: [RequestKind: RequestCounter] { byRoute.withLock(\.self) }
 
   /// Counts an exchange that ended with this code.
-  func ended(with code: GatewayCode) { byCode.withLock { $0.value(code, orElse: CounterBox()) }.count.add() }
+  func ended(with code: GatewayCode) {
+    byCode.withLock { codes in
+      let known = codes ?? CodeCounters()
+      known.add(code)
+      codes = known
+    }
+  }
 
-  var endsByCode: [GatewayCode: CounterBox] { byCode.withLock(\.self) }
+  var codes: CodeCounters? { byCode.withLock(\.self) }
 
   var lastFault: InstanceFault? { fault.withLock(\.self) }
 

@@ -23,8 +23,8 @@ final class LoopMetrics: Sendable {
   private let byClient = Mutex<[[UInt8]: ClientMetrics]>([:])
   /// Events that were illegal in an exchange's state: bugs.
   let internalFaults = Counter()
-  /// Indexed by `GatewayCode.rawValue`.
-  private let endsByCode = GatewayCode.allCases.map { _ in CounterBox() }
+  /// Exchanges that ended with a code, and connections that were refused with it.
+  let codes = CodeCounters()
 
   /// The loop's metrics of an instance, made at the first call.
   func instance(_ id: String) -> InstanceMetrics { byInstance.withLock { $0.value(id, orElse: InstanceMetrics()) } }
@@ -35,12 +35,6 @@ final class LoopMetrics: Sendable {
   }
 
   var introspections: [String: IntrospectionMetrics] { byProvider.withLock(\.self) }
-
-  /// Counts an exchange that ended with this code, or a connection that was refused with it.
-  func ended(with code: GatewayCode) { endsByCode[Int(code.rawValue)].count.add() }
-
-  /// How many exchanges and refused connections ended with this code.
-  func endCount(with code: GatewayCode) -> Int { endsByCode[Int(code.rawValue)].count.current }
 
   var instances: [String: InstanceMetrics] { byInstance.withLock(\.self) }
 
@@ -57,11 +51,6 @@ final class LoopMetrics: Sendable {
   }
 
   var clients: [[UInt8]: ClientMetrics] { byClient.withLock(\.self) }
-}
-
-/// A counter that can be an element of an array.
-final class CounterBox: Sendable {
-  let count = Counter()
 }
 
 extension Dictionary {

@@ -157,7 +157,7 @@ extension MetricFamily<InstanceReading> {
       name: "blnk_gateway_instance_refusals_total", kind: .counter,
       help: "Rejections and faults after the instance was resolved, by GATEWAY_ code."
     ) { text, name, reading in
-      for (code, count) in reading.endsByCode {
+      for (code, count) in reading.refusals {
         text.sample(name, [("instance_id", reading.id), ("code", Array(code.text.utf8))], value: count)
       }
     },

@@ -253,7 +253,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     let peer = peer.text
     record.bytesOut = connection.answer(bytes)
     metrics.refusedConnections.add()
-    metrics.ended(with: reply.code)
+    metrics.codes.add(reply.code)
     log?.append(
       record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: peer.span,
       via: Span(), RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)

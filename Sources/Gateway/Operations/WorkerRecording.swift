@@ -77,7 +77,7 @@ extension Worker {
   private func countEndCode(
     _ code: GatewayCode, cause: String?, _ state: inout RequestState, _ snapshot: Snapshot?, _ access: InstanceAccess?
   ) {
-    metrics.ended(with: code)
+    metrics.codes.add(code)
     guard let access = access ?? refusedAccess(&state, snapshot) else { return }
     access.metrics.ended(with: code)
     guard let fault = state.fault, fault.concernsInstance else { return }
