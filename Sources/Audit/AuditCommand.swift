@@ -1,6 +1,6 @@
 import Bytes
 
-/// The audit entry of an operator's command that the gateway has carried out.
+/// The audit entry of an operator's command: one that the gateway has carried out, or one that has changed the policy.
 package struct AuditCommand {
   private let command: String
   /// The write whose outcome it has found.

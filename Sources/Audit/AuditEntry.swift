@@ -11,7 +11,7 @@ package struct AuditEntry: Sendable {
     case outcome
     /// The token endpoint has granted, refused or revoked something.
     case grant
-    /// The gateway has carried out an operator's command.
+    /// The gateway has carried out an operator's command, or a command has changed the policy.
     case command
     /// A changed policy has taken effect.
     case reload

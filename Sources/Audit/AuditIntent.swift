@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 package import Telemetry
 
 /// The audit entry of a write before it is sent. Texts are bytes as received; empty ones are left out.
@@ -21,8 +21,10 @@ package struct AuditIntent {
   package var via: [UInt8] = []
   /// The ids in the path, with keys such as `balance_id`.
   package var target: [(key: [UInt8], value: [UInt8])] = []
-  /// The ids in the body: `identity_id`, `ledger_id`, and the `reference` of a transaction.
+  /// Members of the body, such as `identity_id`, and `amount` as it is written.
   package var named: [(key: [UInt8], value: [UInt8])] = []
+  /// Arrays of objects in the body, such as `destinations`, and the number of further elements.
+  package var lists: [(key: [UInt8], elements: [[(key: [UInt8], value: [UInt8])]], more: Int)] = []
   /// The body as received, without chunk framing; nil if it streams: the outcome then has it.
   package var body: AuditedBody?
 
@@ -33,8 +35,11 @@ package struct AuditIntent {
     self.requestIDLow = requestIDLow
   }
 
-  package func append(_ texts: RequestTexts, in head: Span<UInt8>, to out: inout [UInt8]) {
-    let members = ByteBuffer(capacity: 1 << 10)
+  /// - Parameter members: an empty buffer, for the text; it is empty again afterwards.
+  package func append(
+    _ texts: RequestTexts, in head: Span<UInt8>, through members: ByteBuffer = ByteBuffer(capacity: 1 << 10),
+    to out: inout [UInt8]
+  ) {
     write(texts, in: head, to: members)
     members.move(to: &out)
   }
@@ -62,16 +67,18 @@ package struct AuditIntent {
     out.append(#","instance":""#, instance.span)
     out.append(#","peer":""#, peer.span)
     out.append(#","via":""#, via.span)
-    out.append(#","target":{"#, target)
-    out.append(#","named":{"#, named)
+    out.append(#","client_request_id":""#, masked: head.extracting(texts.clientRequestID))
+    if !target.isEmpty { out.append(#","target":"#, target) }
+    if !named.isEmpty { out.append(#","named":"#, named) }
+    for list in lists { out.append(list.key, list.elements, more: list.more) }
     if let body { body.write(to: out) } else { out.append(#","streamed":true"#) }
   }
 }
 
 extension ByteBuffer {
   fileprivate func append(_ opening: StaticString, _ members: [(key: [UInt8], value: [UInt8])]) {
-    guard !members.isEmpty else { return }
     append(opening)
+    append("{")
     for (index, member) in members.enumerated() {
       if index > 0 { append(",") }
       append(json: member.key.span)
@@ -79,6 +86,14 @@ extension ByteBuffer {
       append(maskedJSON: member.value.span)
     }
     append("}")
+  }
+
+  fileprivate func append(_ key: [UInt8], _ elements: [[(key: [UInt8], value: [UInt8])]], more: Int) {
+    let name = String(decoding: key, as: UTF8.self)
+    append(text: #","\#(name)":["#)
+    for (index, element) in elements.enumerated() { append(index == 0 ? "" : ",", element) }
+    append("]")
+    if more > 0 { append(text: #","more_\#(name)":\#(more)"#) }
   }
 
   func appendRequestID(_ high: UInt64, _ low: UInt64) {

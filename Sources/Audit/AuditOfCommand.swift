@@ -8,12 +8,25 @@ extension AuditLog {
   ///
   /// - Parameter key: the key of the chain; nil: plain SHA-256.
   package static func append(_ grant: AuditGrant, to path: String, key: [UInt8]?) throws(AuditFault) {
-    guard AppendFile.identity(of: path) != nil else { throw AuditFault(path: path, error: .noSuchFile) }
-    var writer = try AuditWriter(path: path, chain: AuditChain(key: key), report: { _ in })
     var members: [UInt8] = []
     grant.append(to: &members)
+    try append(.grant, members, to: path, key: key)
+  }
+
+  /// The same for what a command has changed.
+  package static func append(_ command: AuditCommand, to path: String, key: [UInt8]?) throws(AuditFault) {
+    var members: [UInt8] = []
+    command.append(to: &members)
+    try append(.command, members, to: path, key: key)
+  }
+
+  private static func append(
+    _ kind: AuditEntry.Kind, _ members: [UInt8], to path: String, key: [UInt8]?
+  ) throws(AuditFault) {
+    guard AppendFile.identity(of: path) != nil else { throw AuditFault(path: path, error: .noSuchFile) }
+    var writer = try AuditWriter(path: path, chain: AuditChain(key: key), report: { _ in })
     do throws(Errno) {
-      try writer.writeOnly(.grant, members, at: SystemClock.wallMicroseconds)
+      try writer.writeOnly(kind, members, at: SystemClock.wallMicroseconds)
     } catch {
       throw AuditFault(path: path, action: "write", error: error)
     }

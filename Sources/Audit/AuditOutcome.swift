@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 package import Digests
 
 /// The audit entry of a write when it is over.
@@ -25,8 +25,13 @@ package struct AuditOutcome {
   package let code: String?
   /// The received part of a body that was streamed.
   package let body: AuditedBody?
-  /// Of an accepted transaction: its id in Core's response.
-  package var transactionID: [UInt8] = []
+  /// Texts of Core's response, if it says that it executed the write or will.
+  package var texts: [UInt8] = []
+  /// The ids in `texts`; an empty one is left out.
+  package var balanceID = 0..<0
+  package var identityID = 0..<0
+  package var ledgerID = 0..<0
+  package var transactionID = 0..<0
 
   package init(
     requestIDHigh: UInt64, requestIDLow: UInt64, kind: Kind, status: Int, code: String?, body: AuditedBody?
@@ -39,8 +44,8 @@ package struct AuditOutcome {
     self.body = body
   }
 
-  package func append(to out: inout [UInt8]) {
-    let members = ByteBuffer(capacity: 256)
+  /// - Parameter members: as of `AuditIntent.append`.
+  package func append(through members: ByteBuffer = ByteBuffer(capacity: 256), to out: inout [UInt8]) {
     members.appendRequestID(requestIDHigh, requestIDLow)
     members.append(text: #","outcome":"\#(kind.rawValue)""#)
     if status > 0 {
@@ -48,7 +53,10 @@ package struct AuditOutcome {
       members.append(decimal: status)
     }
     if let code { members.append(text: #","code":"\#(code)""#) }
-    members.append(#","transaction_id":""#, masked: transactionID.span)
+    members.append(#","balance_id":""#, masked: texts.span.extracting(balanceID))
+    members.append(#","identity_id":""#, masked: texts.span.extracting(identityID))
+    members.append(#","ledger_id":""#, masked: texts.span.extracting(ledgerID))
+    members.append(#","transaction_id":""#, masked: texts.span.extracting(transactionID))
     body?.write(to: members)
     members.move(to: &out)
   }

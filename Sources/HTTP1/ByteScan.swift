@@ -7,8 +7,8 @@ extension UInt64 {
   @inlinable static var ones: UInt64 { 0x0101_0101_0101_0101 }
 
   /// ASCII characters as a little-endian word; a constant once compiled.
-  @inline(__always)
-  init(
+  @inlinable @inline(__always)
+  package init(
     ascii a: Unicode.Scalar, _ b: Unicode.Scalar, _ c: Unicode.Scalar, _ d: Unicode.Scalar = "\0",
     _ e: Unicode.Scalar = "\0", _ f: Unicode.Scalar = "\0", _ g: Unicode.Scalar = "\0", _ h: Unicode.Scalar = "\0"
   ) {

@@ -11,3 +11,6 @@ package var currentUserName: String {
   // The name is in `buffer`.
   return withExtendedLifetime(buffer) { unsafe String(cString: name) }
 }
+
+/// The number of that user.
+package var currentUserNumber: UInt32 { getuid() }

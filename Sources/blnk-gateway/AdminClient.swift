@@ -18,16 +18,18 @@ struct AdminClient {
   init(_ arguments: Arguments, for command: String) throws(CommandFault) {
     let folder = try PolicyFolder(arguments)
     let admin = AdminSettings(in: folder)
-    guard
-      let settings = try arguments.address("--admin").map({ AdminSettings(address: $0, token: admin?.token) }) ?? admin,
-      let address = SocketAddress(settings.address)
-    else {
+    let settings = try arguments.address("--admin").map({ AdminSettings(address: $0, token: admin?.token) }) ?? admin
+    guard let client = settings.flatMap({ AdminClient($0, for: command) }) else {
       throw .failed(
         "\(command): \(folder.path)/gateway.json has no \"admin\" address with a port; name one with --admin")
     }
-    self.command = command
-    self.settings = settings
-    self.address = address
+    self = client
+  }
+
+  /// nil: the address has no port.
+  init?(_ settings: AdminSettings, for command: String) {
+    guard let address = SocketAddress(settings.address) else { return nil }
+    (self.command, self.settings, self.address) = (command, settings, address)
   }
 
   /// - Parameter body: a form.

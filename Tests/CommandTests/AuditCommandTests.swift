@@ -218,7 +218,8 @@ import Testing
     guard let kind else { return }
     var outcome = AuditOutcome(
       requestIDHigh: 2, requestIDLow: number, kind: kind, status: 201, code: nil, body: nil)
-    outcome.transactionID = Array((id ?? "").utf8)
+    outcome.texts = Array((id ?? "").utf8)
+    outcome.transactionID = 0..<outcome.texts.count
     out = []
     outcome.append(to: &out)
     log.channel.record(out)

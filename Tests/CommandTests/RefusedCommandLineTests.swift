@@ -41,13 +41,8 @@ import Testing
     ),
     (
       ["audit", "show", "x"],
-      "audit show: needs one of --balance, --client, --destination, --identity, --reference, --request, --source, "
-        + "--token, --transaction; see --help"
-    ),
-    (
-      ["audit", "show", "--request", "order-4711", "x"],
-      "audit show: --request must be 32 hex digits: the audit log does not have the clients' own request ids; find the id "
-        + "with \"blnk-gateway requests --id\""
+      "audit show: needs one of --balance, --client, --destination, --identity, --ledger, --reference, --request, "
+        + "--source, --token, --transaction; see --help"
     ),
     (
       ["audit", "show", "--token", "blnk_at_secret", "x"],

@@ -19,6 +19,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     case "signed-token": try OAuthProperties.signedToken(bytes)
     case "basic-field": try OAuthProperties.basicField(bytes)
     case "authorization-url": try OAuthProperties.authorizationURL(bytes)
+    case "audited-json": try JSONMembersProperty.check(bytes)
     case "journal-record": try RecordProperties.check(bytes)
     default: preconditionFailure("FUZZ_TARGET names no target")
     }

@@ -98,14 +98,14 @@ import Testing
 
   static let accepted: [(path: String, status: String, body: String, word: String, id: String?)] = [
     ("/transactions", "201 Created", queued, "accepted", "txn_1"),
-    ("/transactions", "201 Created", queued.replacing("QUEUED", with: "APPLIED"), "done", nil),
+    ("/transactions", "201 Created", queued.replacing("QUEUED", with: "APPLIED"), "done", "txn_1"),
     ("/transactions", "201 Created", "{}", "accepted", nil),
     ("/transactions", "400 Bad Request", queued, "refused", nil),
     ("/transactions", "500 Internal Server Error", queued, "unknown", nil),
     ("/transactions/bulk", "201 Created", #"{"batch_id":"b","status":"applied"}"#, "done", nil),
     ("/transactions/bulk", "202 Accepted", #"{"batch_id":"b","status":"processing"}"#, "accepted", nil),
     ("/refund-transaction/txn_0", "201 Created", queued, "accepted", "txn_1"),
-    ("/balances", "201 Created", queued, "done", nil), ("/balances", "202 Accepted", "{}", "accepted", nil),
+    ("/balances", "201 Created", queued, "done", "txn_1"), ("/balances", "202 Accepted", "{}", "accepted", nil),
   ]
 
   @Test(arguments: accepted)
@@ -131,16 +131,17 @@ import Testing
     }
   }
 
-  /// The bodies, and the reference that the log has: not that of a split payment, which Core never stores.
+  /// The bodies, and the reference that the log has.
   static let references: [(String, String?)] = [
     (#"{"reference":"r1","sources":null,"destinations":[]}"#, "r1"), (#"{"REFERENCE":"a","reference":"r2"}"#, "r2"),
-    (#"{"reference":"r3","destinations":[{"identifier":"a","distribution":"left"}]}"#, nil),
-    (#"{"reference":"r4","Sources":[{}]}"#, nil), ("{\"reference\":\"r5\",\"\u{17F}ources\":[{}]}", nil),
+    (#"{"reference":"r3","destinations":[{"identifier":"a","distribution":"left"}]}"#, "r3"),
+    (#"{"reference":"r4","Sources":[{}]}"#, "r4"), ("{\"reference\":\"r5\",\"\u{17F}ources\":[{}]}", "r5"),
     (#"{"reference":1}"#, nil),
   ]
 
   @Test(arguments: references)
-  func `an intent has the reference of a single transaction`(body: String, reference: String?) throws {
+  func `an intent has the reference of a transaction, and whether it is split`(body: String, reference: String?) throws
+  {
     let core = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(Self.queued, status: "201 Created")) }
     let gateway = try RunningGateway(
       upstreams: [("a", core.port)], gateway: Self.settings,
@@ -151,6 +152,8 @@ import Testing
     gateway.stop()
     let named = try AuditRecords(gateway.statePath).intents.map { ($0["named"] as? [String: String])?["reference"] }
     #expect(named == [reference, nil])
+    let isSplit = try AuditRecords(gateway.statePath).intents.map { $0["destinations"] != nil || $0["sources"] != nil }
+    #expect(isSplit == [["r3", "r4", "r5"].contains(reference), false])
   }
 
   @Test func `a write to an unreachable Core is not_sent`() throws {

@@ -7,7 +7,7 @@ import SmallServer
 import Synchronization
 
 /// Serves the admin endpoint: `/livez`, `/readyz`, `/metrics`, `/status`, `/policy` and `/idempotency`; GET and HEAD, and
-/// POST for the last and for `/outcome`.
+/// POST for the last, `/outcome` and `/audit`.
 final class AdminHandler: RequestHandler {
   /// Callers are probes, scrapers and operators: few, and without request bodies, except for forms that change keys.
   static let bounds = SmallServerBounds(
@@ -21,6 +21,7 @@ final class AdminHandler: RequestHandler {
   private let hosts: AdminHosts
   private let journal: AdminJournal?
   private let outcomes: AdminOutcomes?
+  private let changes: AdminChanges?
   private var date = DateLine()
 
   init(_ state: GatewayState, _ settings: AdminSettings) {
@@ -33,6 +34,7 @@ final class AdminHandler: RequestHandler {
       AdminJournal(journal: journal, audit: audit) { state.policyInForce.generation.policy }
     }
     outcomes = audit.map { AdminOutcomes($0, state.records) { state.policyInForce.generation } }
+    changes = audit.map { AdminChanges(audit: $0) { state.policyInForce.generation.policy.settings.auditKey } }
   }
 
   func respond(
@@ -56,7 +58,7 @@ final class AdminHandler: RequestHandler {
       case .body(.tooLarge):
         .plain(
           413,
-          "The admin endpoint accepts no request body, except for a form of at most \(FormBody.bytesMax) bytes at /idempotency and /outcome."
+          "The admin endpoint accepts no request body, except for a form of at most \(FormBody.bytesMax) bytes at /idempotency, /outcome and /audit."
         )
       case .body(.malformed(let fault)): .plain(400, "The request body is malformed: \(fault.text).")
       }
@@ -75,7 +77,7 @@ final class AdminHandler: RequestHandler {
       return (
         .plain(
           404,
-          "Not found: the admin endpoint serves /livez, /readyz, /metrics, /status, /policy, /idempotency and /outcome."
+          "Not found: the admin endpoint serves /livez, /readyz, /metrics, /status, /policy, /idempotency, /outcome and /audit."
         ),
         nil
       )
@@ -109,16 +111,17 @@ final class AdminHandler: RequestHandler {
       var report: [UInt8]? = PolicyReport(state).json
       return (.streamed("application/json"), { report.take() })
     case .idempotency: return idempotency(head, bytes, request)
-    case .outcome: return outcome(request)
+    case .outcome:
+      guard let outcomes else { return (Self.noAuditLog, nil) }
+      return changesAreGuarded ? content(outcomes.answer(request.body)) : (Self.unguarded, nil)
+    case .audit:
+      guard let changes else { return (Self.noAuditLog, nil) }
+      return content(changes.answer(request.body, isGuarded: changesAreGuarded))
     }
   }
 
-  private func outcome(_ request: SmallRequest) -> (content: AdminContent, parts: AdminParts?) {
-    guard let outcomes else {
-      return (.plain(404, "This gateway has no audit log: gateway.json has no \"audit_log\"."), nil)
-    }
-    return changesAreGuarded ? content(outcomes.answer(request.body)) : (Self.unguarded, nil)
-  }
+  private static let noAuditLog = AdminContent.plain(
+    404, "This gateway has no audit log: gateway.json has no \"audit_log\".")
 
   /// A browser on this machine can send a form to a local address without a token.
   private var changesAreGuarded: Bool { token != nil || isLocalSocket }
@@ -192,6 +195,7 @@ enum AdminPath: String, CaseIterable {
   case policy = "/policy"
   case idempotency = "/idempotency"
   case outcome = "/outcome"
+  case audit = "/audit"
 
   init?(_ bytes: Span<UInt8>, _ path: Range<Int>) {
     // Return before allocating: most paths are those of requests to Core.
@@ -204,13 +208,13 @@ enum AdminPath: String, CaseIterable {
   var isGuarded: Bool {
     switch self {
     case .livez, .readyz: false
-    case .metrics, .status, .policy, .idempotency, .outcome: true
+    case .metrics, .status, .policy, .idempotency, .outcome, .audit: true
     }
   }
 
   /// Whether GET and HEAD are allowed.
-  fileprivate var isRead: Bool { self != .outcome }
+  fileprivate var isRead: Bool { self != .outcome && self != .audit }
 
   /// Whether POST is allowed.
-  fileprivate var takesForms: Bool { self == .idempotency || self == .outcome }
+  fileprivate var takesForms: Bool { self == .idempotency || !isRead }
 }

@@ -1,4 +1,5 @@
 import Audit
+import Bytes
 import System
 import Telemetry
 
@@ -7,6 +8,11 @@ final class AuditPort {
   let channel: AuditChannel
   private let completions: CompletionPort<Exchange, IntentResult>
   private var members: [UInt8] = []
+  private let text = ByteBuffer(capacity: 1 << 10)
+  /// Scanners for later use, at most `scannersMax`.
+  private var scanners: [JSONMembers] = []
+
+  private static let scannersMax = 64
 
   init(_ channel: AuditChannel) {
     self.channel = channel
@@ -21,7 +27,7 @@ final class AuditPort {
   ) -> Ticket? {
     let ticket = completions.ticket(for: exchange)
     members.removeAll(keepingCapacity: true)
-    intent.append(texts, in: head, to: &members)
+    intent.append(texts, in: head, through: text, to: &members)
     guard channel.declare(members, ticket: ticket) else {
       completions.withdraw(ticket)
       return nil
@@ -34,8 +40,18 @@ final class AuditPort {
 
   func record(_ outcome: AuditOutcome) {
     members.removeAll(keepingCapacity: true)
-    outcome.append(to: &members)
+    outcome.append(through: text, to: &members)
     channel.record(members)
+  }
+
+  /// A scanner that has read nothing.
+  func takeMembers() -> JSONMembers { scanners.popLast() ?? JSONMembers() }
+
+  /// Takes a scanner back.
+  func keep(_ scanner: JSONMembers) {
+    guard scanners.count < Self.scannersMax else { return }
+    scanner.reset()
+    scanners.append(scanner)
   }
 
   /// Call it at the end of each turn.

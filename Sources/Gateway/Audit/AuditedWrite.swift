@@ -19,14 +19,42 @@ final class AuditedWrite {
   private var phase = Phase.undeclared
   /// Whether the outcome carries the hash of the body, because the intent does not.
   private var streams = false
-  /// For a request about transactions, which Core may execute later.
-  private var scan: TransactionScan?
-  /// Whether it is for `/transactions` itself: then Core's response has a status.
-  private var isSingleTransaction = false
+  private let subject: Subject
+  /// Of the response, from its first byte on.
+  private var scan: ResponseScan?
 
-  init(_ hasher: BodyHasher, port: AuditPort) {
+  /// What a write is about, by its path at Core.
+  private enum Subject {
+    /// `/transactions` itself: then Core's response has a status.
+    case transaction
+    case bulk
+    /// Another path of transactions.
+    case change
+    case other
+
+    @_optimize(speed)
+    init(_ path: Span<UInt8>) {
+      guard path.hasPrefix("/transactions") else {
+        self = path.hasPrefix("/refund-transaction/") ? .change : .other
+        return
+      }
+      guard path.count > 13 else {
+        self = .transaction
+        return
+      }
+      let isBulk = path.count == 18 && path.hasPrefix("/transactions/bulk")
+      self = isBulk ? .bulk : path[13] == UInt8(ascii: "/") ? .change : .other
+    }
+
+    var mayBeQueued: Bool { self != .other }
+  }
+
+  /// - Parameter path: as Core gets it.
+  @_optimize(speed)
+  init(_ hasher: BodyHasher, _ path: Span<UInt8>, port: AuditPort) {
     self.port = port
     self.hasher = hasher
+    subject = Subject(path)
   }
 
   /// Passes the intent on; false if the log does not accept it.
@@ -39,13 +67,11 @@ final class AuditedWrite {
     if !streams {
       intent.body = hasher.body(isWhole: true)
       let bytes = hasher.bytes
-      let ids = BodyIDs(bytes.span)
+      let members = port.takeMembers()
+      members.readWhole(bytes.span)
       hasher.forgetBytes()
-      if let id = ids.identityID { intent.named.append((key: Array("identity_id".utf8), value: id)) }
-      if let id = ids.ledgerID { intent.named.append((key: Array("ledger_id".utf8), value: id)) }
-      if isSingleTransaction, !ids.hasParts, let reference = ids.reference {
-        intent.named.append((key: Array("reference".utf8), value: reference))
-      }
+      name(members, in: &intent)
+      port.keep(members)
     }
     guard let ticket = port.declare(intent, texts, in: head, for: exchange) else { return false }
     phase = .waiting(ticket)
@@ -54,32 +80,54 @@ final class AuditedWrite {
 
   func settled() { phase = .declared }
 
-  /// Whether Core may only queue a request with this path, so that its response has to be read.
-  ///
-  /// - Parameter path: as Core gets it.
-  func expectsQueue(_ path: Span<UInt8>) -> Bool {
-    isSingleTransaction = path.hasPrefix("/transactions") && path.count == 13
-    guard isSingleTransaction || path.hasPrefix("/transactions/") || path.hasPrefix("/refund-transaction/") else {
-      return false
+  /// Names what the body is about, as far as the log shows it.
+  @_optimize(speed)
+  private func name(_ members: JSONMembers, in intent: inout AuditIntent) {
+    func add(_ names: JSONMembers.Name...) {
+      for name in names {
+        if let text = members[name] { intent.named.append((key: Array(name.text.utf8), value: text)) }
+      }
     }
-    scan = TransactionScan()
-    return true
+    add(.identityID, .ledgerID)
+    switch subject {
+    case .transaction:
+      add(.reference, .source, .destination, .amount, .preciseAmount, .currency)
+      list(.sources, of: members, in: &intent)
+      list(.destinations, of: members, in: &intent)
+    case .bulk: list(.transactions, of: members, in: &intent)
+    case .change: add(.status, .amount, .preciseAmount)
+    case .other: break
+    }
   }
 
-  /// Reads a part of the response; see `TransactionScan.read`.
+  private func list(_ name: JSONMembers.Name, of members: JSONMembers, in intent: inout AuditIntent) {
+    let list = members.list(name)
+    guard list.count > 0 else { return }
+    let elements = list.elements.map { $0.map { (key: Array($0.name.text.utf8), value: $0.text) } }
+    intent.lists.append((key: Array(name.text.utf8), elements: elements, more: list.count - elements.count))
+  }
+
+  var hasReadNothing: Bool { scan == nil }
+
+  /// Reads a part of a 2xx response.
+  ///
+  /// - Parameter headCount: the bytes before the body, in the first part.
   func read(_ received: Span<UInt8>, _ framing: BodyFraming, headCount: Int) {
-    scan?.read(received, framing, headCount: headCount)
+    let offset = scan == nil ? headCount : 0
+    if scan == nil { scan = ResponseScan(framing, members: port.takeMembers()) }
+    scan?.read(received, from: offset)
   }
 
   /// What Core's response with a 2xx status says.
   @_optimize(speed)
   private func kind(ofSuccess status: Int) -> AuditOutcome.Kind {
     // RFC 9110 §15.3.3: accepted, and not completed.
-    guard let scan, status != 202 else { return status == 202 ? .accepted : .done }
-    return switch scan.result {
+    guard status != 202 else { return .accepted }
+    guard subject.mayBeQueued else { return .done }
+    return switch scan?.result ?? .unclear {
     case .executed: .done
     case .queued: .accepted
-    case .unclear: isSingleTransaction ? .accepted : .done
+    case .unclear: subject == .transaction ? .accepted : .done
     }
   }
 
@@ -96,8 +144,15 @@ final class AuditedWrite {
     var outcome = AuditOutcome(
       requestIDHigh: id.high, requestIDLow: id.low, kind: kind, status: status, code: code,
       body: streams ? hasher.body(isWhole: bodyIsWhole) : nil)
-    if kind == .accepted, let scan { outcome.transactionID = scan.transactionID }
+    if kind == .done || kind == .accepted, let members = scan?.members {
+      outcome.texts = members.texts
+      outcome.balanceID = members.range(of: .balanceID) ?? 0..<0
+      outcome.identityID = members.range(of: .identityID) ?? 0..<0
+      outcome.ledgerID = members.range(of: .ledgerID) ?? 0..<0
+      outcome.transactionID = members.range(of: .transactionID) ?? 0..<0
+    }
     port.record(outcome)
+    if let scan { port.keep(scan.members) }
   }
 }
 

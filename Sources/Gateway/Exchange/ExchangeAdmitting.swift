@@ -153,11 +153,12 @@ extension Exchange {
       plan.isKeyed = true
     }
     guard let audit = worker.audit else { return }
-    let audited = AuditedWrite(state.keyed?.hasher ?? BodyHasher(input.parser.head.framing), port: audit)
-    request.hash(with: audited.hasher)
-    if input.buffer.withBytes({ bytes in audited.expectsQueue(bytes.extracting(admission.corePath)) }) {
-      response.beginReading(for: audited)
+    let hasher = state.keyed?.hasher ?? BodyHasher(input.parser.head.framing)
+    request.hash(with: hasher)
+    let audited = input.buffer.withBytes { bytes in
+      AuditedWrite(hasher, bytes.extracting(admission.corePath), port: audit)
     }
+    response.beginReading(for: audited)
     state.audited = audited
     plan.isAudited = true
   }

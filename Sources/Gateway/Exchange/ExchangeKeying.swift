@@ -234,7 +234,7 @@ extension Exchange {
     guard state.head.method == .post, let input = connection.input, let admission = state.admission,
       input.buffer.withBytes({ bytes in bytes.has(transactionsPath, at: admission.corePath) })
     else { return false }
-    return !BodyIDs(body.span).hasParts
+    return !JSONMembers(body.span).hasParts
   }
 
   /// A local reply to a write that was not sent waits until its key is free.

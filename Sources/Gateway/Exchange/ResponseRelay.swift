@@ -28,7 +28,7 @@ final class ResponseRelay {
   private var direct = 0..<0
   /// The body, if the journal keeps it.
   private var kept: KeptBody?
-  /// The write that reads the response, too; nil for almost all requests.
+  /// The write that reads the response, too; nil if it is not audited.
   private var reading: AuditedWrite?
 
   /// - Parameter buffers: provides the storage while a response is in flight.
@@ -141,7 +141,7 @@ final class ResponseRelay {
 
   // MARK: Auditing
 
-  /// Lets a write read the response, until `endReading`.
+  /// Lets a write read a 2xx response, until `endReading`.
   func beginReading(for write: AuditedWrite) { reading = write }
 
   /// Lets it read the last part.
@@ -150,10 +150,30 @@ final class ResponseRelay {
     reading = nil
   }
 
-  @inline(never)
+  @inline(__always)
   private func readForAudit() {
-    guard let reading else { return }
-    buffer.withBytes { bytes in reading.read(bytes, parser.head.framing, headCount: parser.head.byteCount) }
+    if reading != nil, (200..<300).contains(parser.head.status) { readSuccessForAudit() }
+  }
+
+  @inline(never)
+  @_optimize(speed)
+  private func readSuccessForAudit() {
+    guard let write = reading else { return }
+    buffer.withBytes { bytes in
+      if write.hasReadNothing, bodyIsEncoded(bytes) { return reading = nil }
+      write.read(bytes, parser.head.framing, headCount: parser.head.byteCount)
+    }
+  }
+
+  /// Whether `Content-Encoding` says that the body is not what Core has written.
+  @inline(__always)
+  private func bodyIsEncoded(_ head: Span<UInt8>) -> Bool {
+    let name = "content-encoding"
+    for index in parser.head.fields.indices where parser.head.fields[index].name.count == name.utf8.count {
+      let field = parser.head.fields[index]
+      if head.has(anyCaseOf: name, at: field.name), !head.has(anyCaseOf: "identity", at: field.value) { return true }
+    }
+    return false
   }
 
   // MARK: Keeping

@@ -30,12 +30,13 @@ struct Reconciliation: Sendable {
   ///   - body: the whole body.
   init?(_ method: Method, path: Span<UInt8>, body: [UInt8], since: UnixSeconds) {
     let path = String(decoding: path.indices.map { path[$0] }, as: UTF8.self)
-    let ids = BodyIDs(body.span)
+    let members = JSONMembers(body.span)
     let subject: OutcomeQuestion.Subject
     let name: String?
     switch (method, path) {
-    case (.post, "/transactions") where !ids.hasParts: (subject, name) = (.transaction, Self.text(ids.reference))
-    case (.post, "/identities"): (subject, name) = (.identity, Self.text(ids.identityID))
+    case (.post, "/transactions") where !members.hasParts:
+      (subject, name) = (.transaction, Self.text(members[.reference]))
+    case (.post, "/identities"): (subject, name) = (.identity, Self.text(members[.identityID]))
     case (.delete, _) where path.hasPrefix("/identities/"):
       (subject, name) = (.deletion, String(path.dropFirst("/identities/".count)))
     default: return nil

@@ -1,15 +1,17 @@
 import Audit
 import FoundationEssentials
+import Policies
 
 extension Command {
   static let auditReloads = Command(
-    name: "audit reloads", summary: "list the policies that were put in force, and whether anyone gained access",
+    name: "audit reloads", summary: "list the changes of the policy: what took effect, and which command of whom",
     usage: "[--json] FILE...",
     description: """
       Prints a line for each reload of the policy that took effect, in the order of the
       log: when, the first digits of the digests before and after, what changed, and
       the files with their owner (a user id) and time of change. "diff" shows more of
-      two folders.
+      two folders. A line for each command that has changed a file says what it has
+      changed, and who ran it.
 
       The files may be given in any order; - is standard input. This command trusts
       the log: use "audit verify" to check it.
@@ -27,14 +29,44 @@ extension Command {
     let files = try AuditFiles(arguments, of: "audit reloads")
     var lines: [String] = []
     try files.forEachLine { line, _ in
-      guard let entry = AuditEntry(line), entry.kind == .reload else { return }
+      guard let entry = AuditEntry(line), [.reload, .command].contains(entry.kind) else { return }
       let bytes: [UInt8] = line.bytes
+      let change = entry.kind == .command ? LoggedChange(auditLine: bytes) : nil
+      // Other commands change no file.
+      guard entry.kind == .reload || change != nil else { return }
       let verbatim = String(decoding: bytes, as: UTF8.self)
-      lines.append(arguments.isSet("--json") ? verbatim : LoggedReload(auditLine: bytes)?.text ?? verbatim)
+      lines.append(
+        arguments.isSet("--json") ? verbatim : change?.text ?? LoggedReload(auditLine: bytes)?.text ?? verbatim)
     }
     for line in lines { try Console.print(line) }
     if lines.isEmpty { Console.log("no reload in \(files.names.joined(separator: ", "))") }
     return 0
+  }
+}
+
+/// An entry of a command that has changed a file of the policy.
+private struct LoggedChange: Decodable {
+  let time: String
+  let command: String
+  let client: String?
+  let instance: String?
+  let tokenSha256: String?
+  let secretSha256: String?
+  let tokenId: String?
+  let replaces: String?
+  let file: String
+  let user: String
+  let uid: String
+  let sudoUser: String?
+
+  var text: String {
+    let subjects = [
+      client.map { "client \($0)" }, instance.map { "instance \($0)" }, tokenSha256.map { "token \($0)" },
+      secretSha256.map { "secret \($0)" }, tokenId.map { "token id \($0)" }, replaces.map { "in place of \($0)" },
+    ]
+    let what = "\(command): \(subjects.compactMap(\.self).joined(separator: ", ")); \(file)"
+    let who = "\(user) (user \(uid)\(sudoUser.map { ", sudo by \($0)" } ?? ""))"
+    return "\(time)  \(printable("\(what), by \(who)"))"
   }
 }
 

@@ -10,19 +10,22 @@ extension Command {
       The files may be given in any order; - is standard input. This command trusts
       the log: use "audit verify" to check it.
 
-      The log has the id of a transaction only if a path names it, if Core has only
-      queued the transaction, or if "audit outcomes --ask" has found it. If writes
-      are logged without what an option asks for, so that they may match, their
-      number goes to standard error.
+      An id matches in the path, in the body, and in Core's response, so that a write
+      is found by what it has created. If writes are logged without what an option
+      asks for, so that they may match, their number goes to standard error: parts of
+      a bulk have no id in the response, and older logs lack some members.
       """,
     options: [
-      Option(name: "--request", value: "ID", help: "the request's id, 32 hex digits"),
-      Option(name: "--balance", value: "ID", help: "the balance in the path"),
-      Option(name: "--identity", value: "ID", help: "the identity in the path, or \"identity_id\" of the body"),
+      Option(name: "--request", value: "ID", help: "the request's id, or the client's own X-Request-Id"),
+      Option(name: "--balance", value: "ID", help: "the balance in the path, or in Core's response"),
+      Option(name: "--identity", value: "ID", help: "the identity in the path, the body or Core's response"),
+      Option(name: "--ledger", value: "ID", help: "the ledger in the path, the body or Core's response"),
       Option(name: "--transaction", value: "ID", help: "the transaction in the path, or in Core's response"),
       Option(name: "--reference", value: "TEXT", help: "\"reference\" of a transaction's body"),
-      Option(name: "--source", value: "ID", help: "\"source\" of a transaction's body"),
-      Option(name: "--destination", value: "ID", help: "\"destination\" of a transaction's body"),
+      Option(name: "--source", value: "ID", help: "\"source\" of a transaction's body, or one of its \"sources\""),
+      Option(
+        name: "--destination", value: "ID",
+        help: "\"destination\" of a transaction's body, or one of its \"destinations\""),
       Option(name: "--client", value: "ID", help: "the client that sent it"),
       Option(
         name: "--token", value: "TEXT",
@@ -52,7 +55,7 @@ extension Command {
     if open > 0 {
       let are = open == 1 ? "is" : "are"
       Console.log(
-        "\(counted(open, "transaction")) in \(names) \(are) logged without \(writes.filter.missing): whether "
+        "\(counted(open, writes.filter.noun)) in \(names) \(are) logged without \(writes.filter.missing): whether "
           + "\(open == 1 ? "it matches" : "they match") is not known")
     } else if found.isEmpty {
       Console.log("no write in \(names) has \(writes.filter.description)")
@@ -68,7 +71,7 @@ private struct FoundWrites {
   let filter: AuditedWriteFilter
   private(set) var writers = AuditWriters()
   private(set) var found: [AuditRequestID: LoggedWrite] = [:]
-  /// Writes that match if a later entry has the id of their transaction.
+  /// Writes that a later entry may show to match.
   private var candidates: [AuditRequestID: LoggedWrite] = [:]
   private var intents = 0
   private var undecided = 0
@@ -76,7 +79,7 @@ private struct FoundWrites {
   init(_ filter: AuditedWriteFilter) { self.filter = filter }
 
   /// The writes for which the log does not tell whether they match.
-  var undecidedCount: Int { undecided + candidates.values.count { $0.outcome?.transactionId == nil } }
+  var undecidedCount: Int { undecided + candidates.values.count { decide($0) == .isUndecided } }
 
   mutating func read(_ line: Span<UInt8>) {
     guard let entry = AuditEntry(line) else { return }
@@ -85,35 +88,41 @@ private struct FoundWrites {
     switch entry.kind {
     case .intent:
       intents += 1
-      switch filter.decide(line, request) {
-      case .matches: found[request] = LoggedWrite(intent: line, request, index: intents, writer: entry.writer)
-      case .dependsOnTransaction:
-        candidates[request] = LoggedWrite(intent: line, request, index: intents, writer: entry.writer)
-      case .isUndecided: undecided += 1
-      case .differs: break
+      let write = LoggedWrite(intent: line, request, index: intents, writer: entry.writer)
+      guard filter.mayMatch(intent: write.intentLine) else { return }
+      if filter.dependsOnOutcome(of: write.intentLine) {
+        candidates[request] = write
+      } else {
+        settle(write, isOpen: true)
       }
     case .outcome:
       if let write = found[request] { write.outcomeLine = line.bytes }
       guard let write = candidates.removeValue(forKey: request) else { return }
-      write.outcomeLine = line.bytes
-      decide(write, entry.outcome, write.outcome?.transactionId)
+      let outcome: [UInt8] = line.bytes
+      write.outcomeLine = outcome
+      guard filter.mayMatch(intent: write.intentLine, outcome: outcome, entry.outcome) else { return }
+      // Another entry may settle it.
+      settle(write, isOpen: entry.outcome == .accepted || entry.outcome == .unknown)
     case .command:
       if let write = found[request] { write.settlementLine = line.bytes }
       guard let write = candidates.removeValue(forKey: request) else { return }
       write.settlementLine = line.bytes
-      let ids = write.settlementIDs
-      if ids.contains(where: filter.isTransaction) { found[request] = write }
+      settle(write)
     case .start, .grant, .reload, .end: break
     }
   }
 
-  private mutating func decide(_ write: LoggedWrite, _ outcome: AuditOutcome.Kind?, _ id: String?) {
-    switch outcome {
-    case _ where id.map(filter.isTransaction) == true: found[write.request] = write
-    // A later entry may settle it.
-    case .accepted, .unknown: candidates[write.request] = write
-    case .done where id == nil: undecided += 1
-    case .done, .refused, .notSent, nil: break
+  private mutating func settle(_ write: LoggedWrite, isOpen: Bool = false) {
+    switch decide(write) {
+    case .matches: found[write.request] = write
+    case .mayBeSettled: candidates[write.request] = write
+    case .isUndecided where isOpen && filter.asksForIDs: candidates[write.request] = write
+    case .isUndecided: undecided += 1
+    case .differs: break
     }
+  }
+
+  private func decide(_ write: LoggedWrite) -> AuditedWriteFilter.Decision {
+    write.intent.map { filter.decide($0, write.outcome, settled: write.settlementIDs) } ?? .differs
   }
 }

@@ -8,7 +8,7 @@ final class LoggedWrite {
   let request: AuditRequestID
   /// Its position in the log.
   let index: Int
-  private let intentLine: [UInt8]
+  let intentLine: [UInt8]
   /// The writer of the intent.
   private let writer: UInt64
   var outcomeLine: [UInt8]?
@@ -36,14 +36,21 @@ final class LoggedWrite {
 
   func text(_ writers: AuditWriters) -> String {
     guard let intent else { return printable(String(decoding: intentLine, as: UTF8.self)) }
-    let subjects = [intent.target, intent.named].map(Self.list).filter { !$0.isEmpty }
+    let lists = [
+      Self.list("sources", intent.sources, more: intent.moreSources),
+      Self.list("destinations", intent.destinations, more: intent.moreDestinations),
+      Self.list("transactions", intent.transactions, more: intent.moreTransactions),
+    ]
+    let named = ([Self.list(intent.named)] + lists).filter { !$0.isEmpty }.joined(separator: ", ")
+    let subjects = [Self.list(intent.target), named].filter { !$0.isEmpty }
     let token = intent.token.map { "token \"\(printable($0))\" " } ?? "token "
+    let own = intent.clientRequestId.map { ", the client's \(printable($0))" } ?? ""
     let identifier = intent.tokenId.map { "id \($0)" } ?? "sha256 \(intent.tokenSha256 ?? "")"
     return """
       \(intent.time)  \(printable(intent.operation))  \(subjects.joined(separator: " → "))
           \(outcome?.text ?? Self.missing(writers.state(of: writer)))\(later)
           by \(printable(intent.client)), \(token)(\(identifier)…), from \(printable(intent.peer ?? "")) to \(printable(intent.instance))
-          request \(intent.requestId), body \(intent.bodySha256.map { "sha256 \($0)" } ?? "streamed")
+          request \(intent.requestId)\(own), body \(intent.bodySha256.map { "sha256 \($0)" } ?? "streamed")
       """
   }
 
@@ -51,6 +58,18 @@ final class LoggedWrite {
   private static func list(_ ids: [String: String]?) -> String {
     (ids ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \(printable($0.value))" }.joined(separator: ", ")
   }
+
+  private static func list(_ name: String, _ elements: [[String: String]]?, more: Int?) -> String {
+    guard let elements else { return "" }
+    let texts = elements.map { element in
+      elementKeys.compactMap { element[$0].map(printable) }.joined(separator: " ")
+    }
+    return "\(name) \((texts + (more.map { ["\($0) more"] } ?? [])).joined(separator: "; "))"
+  }
+
+  private static let elementKeys = [
+    "identifier", "distribution", "reference", "source", "destination", "amount", "precise_amount", "currency",
+  ]
 
   /// The outcome in a line; nil if it is not one.
   static func outcome(_ line: Span<UInt8>) -> Outcome? {
@@ -97,6 +116,13 @@ final class LoggedWrite {
     let target: [String: String]?
     let named: [String: String]?
     let bodySha256: String?
+    let clientRequestId: String?
+    let sources: [[String: String]]?
+    let destinations: [[String: String]]?
+    let transactions: [[String: String]]?
+    let moreSources: Int?
+    let moreDestinations: Int?
+    let moreTransactions: Int?
 
     /// The segments of the path at Core.
     var corePath: [String] {
@@ -114,10 +140,21 @@ final class LoggedWrite {
     let outcome: String
     let status: Int?
     let code: String?
+    let balanceId: String?
+    let identityId: String?
+    let ledgerId: String?
     let transactionId: String?
 
+    /// The ids in Core's response.
+    var ids: [String: String] {
+      ["balance_id": balanceId, "identity_id": identityId, "ledger_id": ledgerId, "transaction_id": transactionId]
+        .compactMapValues(\.self)
+    }
+
     fileprivate var text: String {
-      "\(outcome)\(status.map { ", status \($0)" } ?? "")\(code.map { ", \($0)" } ?? ""); outcome written at \(time)"
+      let ids = ids.isEmpty ? "" : ", \(LoggedWrite.list(ids))"
+      return
+        "\(outcome)\(status.map { ", status \($0)" } ?? "")\(code.map { ", \($0)" } ?? "")\(ids); outcome written at \(time)"
     }
   }
 

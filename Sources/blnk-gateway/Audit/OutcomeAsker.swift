@@ -61,7 +61,9 @@ final class OutcomeAsker {
     let path = intent.corePath
     let (subject, name): (String, String?) =
       switch (intent.method, path.count, path.first) {
-      case ("POST", 1, "transactions"): ("transaction", intent.named?["reference"])
+      // Core stores the parts of a split payment under other references.
+      case ("POST", 1, "transactions") where intent.sources == nil && intent.destinations == nil:
+        ("transaction", intent.named?["reference"])
       case ("POST", 1, "identities"): ("identity", intent.named?["identity_id"])
       case ("DELETE", 2, "identities"): ("deletion", path[1])
       default: ("", nil)
@@ -71,7 +73,6 @@ final class OutcomeAsker {
     return NamedWrite(subject, intent.instance, name)
   }
 
-  /// The segments of the path as Core gets it.
   // MARK: Asking
 
   /// What Core says about a write.
@@ -117,7 +118,8 @@ final class OutcomeAsker {
 
   private static func reasonNotToAsk(_ intent: LoggedWrite.Intent) -> String {
     switch (intent.method, intent.corePath) {
-    case ("POST", ["transactions"]): "the log has no reference to ask for, as of split payments and older versions"
+    case ("POST", ["transactions"]):
+      "the log has no reference to ask for, or it is a split payment, whose parts have others"
     case ("POST", ["identities"]): "the client has not chosen the identity's id, so Core cannot be asked for it"
     default: "Core cannot be asked about this kind of write"
     }

@@ -56,7 +56,10 @@ extension Command {
       token == nil
         ? "Client \(id.text) is in \(edit.file), without a token yet: blnk-gateway token new --client \(id.text)"
         : "Client \(id.text) is in \(edit.file). Its token is shown only this once.")
-    Console.log(try session.waitUntilInForce(edit, keyPath: entry.keyPath))
+    Console.log(
+      try session.waitUntilInForce(
+        edit, keyPath: entry.keyPath,
+        recording: [("client", id.text)] + (token.map { [("token_sha256", $0.digest.logged)] } ?? [])))
     return 0
   }
 

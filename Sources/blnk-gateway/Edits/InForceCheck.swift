@@ -22,7 +22,7 @@ struct InForceCheck {
   private let command: String
   private let folder: PolicyFolder
   private let isEnabled: Bool
-  private let settings: AdminSettings?
+  let settings: AdminSettings?
 
   init(_ arguments: Arguments, _ folder: PolicyFolder, for command: String) throws(CommandFault) {
     self.command = command

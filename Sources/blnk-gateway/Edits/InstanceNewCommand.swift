@@ -40,7 +40,7 @@ extension Command {
     let entry = NewEntry.instance(id, url: core, key: key)
     let edit = try session.write(entry)
     Console.log("Instance \(id.text) is in \(edit.file). Clients may use it if their \"instances\" name it.")
-    Console.log(try session.waitUntilInForce(edit, keyPath: entry.keyPath))
+    Console.log(try session.waitUntilInForce(edit, keyPath: entry.keyPath, recording: [("instance", id.text)]))
     return 0
   }
 }

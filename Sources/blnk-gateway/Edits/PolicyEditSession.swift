@@ -81,15 +81,23 @@ struct PolicyEditSession: ~Copyable {
     return folder
   }
 
-  /// Unlocks the folder and waits until the edit is in force. Returns a sentence for the user about the result.
+  /// Unlocks the folder, records the edit in the audit log, and waits until it is in force. Returns a sentence for the user
+  /// about the result.
   ///
-  /// - Parameter keyPath: of an entry in the file that must have no fault; nil: none.
-  consuming func waitUntilInForce(_ edit: FileEdit, keyPath: String? = nil) throws(CommandFault) -> String {
-    let name = String(edit.file.dropFirst(folder.path.count + 1))
-    let inForce = inForce
+  /// - Parameters:
+  ///   - keyPath: of an entry in the file that must have no fault; nil: none.
+  ///   - change: for the audit log: what was changed, by the names of `RecordedChange`; never a secret.
+  consuming func waitUntilInForce(
+    _ edit: FileEdit, keyPath: String? = nil, recording change: [(String, String)]
+  ) throws(CommandFault) -> String {
+    let (command, folder, inForce) = (command, folder, inForce)
     // Unlocks the folder for other edits.
     _ = consume self
-    return try inForce.wait(for: name, edit.after, keyPath: keyPath)
+    let record = ChangeRecord(command: command, folder: folder, admin: inForce.settings)
+    if let reason = record.write(change, edit) {
+      Console.log("warning: this change is not in the audit log: \(reason)")
+    }
+    return try inForce.wait(for: edit.name(in: folder), edit.after, keyPath: keyPath)
   }
 
   func write(_ edit: FileEdit) throws(CommandFault) {

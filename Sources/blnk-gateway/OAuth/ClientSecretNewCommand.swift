@@ -38,7 +38,8 @@ extension Command {
     if !hasEndpoint {
       Console.log("warning: \(path)/gateway.json has no \"oauth\", so the gateway has no token endpoint yet")
     }
-    Console.log(try session.waitUntilInForce(edit))
+    Console.log(
+      try session.waitUntilInForce(edit, recording: [("client", id), ("secret_sha256", secret.digest.logged)]))
     return 0
   }
 }

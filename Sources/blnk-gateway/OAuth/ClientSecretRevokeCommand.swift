@@ -37,7 +37,8 @@ extension Command {
     Console.log(
       "Tokens that were issued with it stay valid until they expire; to end them, add to clients.\(id): "
         + "\"tokens_not_before\": \"\(UnixSeconds.now)\"")
-    Console.log(try session.waitUntilInForce(edit))
+    Console.log(
+      try session.waitUntilInForce(edit, recording: [("client", id), ("secret_sha256", secret.digest.logged)]))
     return 0
   }
 

@@ -56,7 +56,13 @@ extension Command {
     let ends = active.map { old in "\(old.digest.hex.prefix(12)) at \(min(old.expiry ?? end, end))" }
     Console.log("A new client secret for \(id), shown only this once; it \(new.expiryText).")
     Console.log("These expire: \(ends.joined(separator: ", ")).")
-    Console.log(try session.waitUntilInForce(edit))
+    Console.log(
+      try session.waitUntilInForce(
+        edit,
+        recording: [
+          ("client", id), ("secret_sha256", secret.digest.logged),
+          ("replaces", active.map(\.digest.logged).joined(separator: " ")),
+        ]))
     return 0
   }
 }

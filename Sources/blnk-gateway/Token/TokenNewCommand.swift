@@ -1,3 +1,4 @@
+import Digests
 import Policies
 
 extension Command {
@@ -41,9 +42,14 @@ extension Command {
     try Console.print(token.text)
     let binding = arguments.value("--instance").map { ", bound to \($0)" } ?? ""
     Console.log("A new token for \(id)\(binding), shown only this once. Its digest is in \(edit.file).")
-    Console.log(try session.waitUntilInForce(edit))
+    Console.log(try session.waitUntilInForce(edit, recording: [("client", id), ("token_sha256", token.digest.logged)]))
     return 0
   }
+}
+
+extension Digest {
+  /// Its first digits, as in the logs.
+  var logged: String { String(hex.prefix(8)) }
 }
 
 extension NewToken {

@@ -42,7 +42,7 @@ extension Command {
   ) { arguments throws(CommandFault) in
     let selection = try selection(arguments)
     let session = try PolicyEditSession(arguments, for: "token revoke")
-    let (entry, description) = try find(selection, arguments.value("--client"), session)
+    let (entry, description, owner) = try find(selection, arguments.value("--client"), session)
     let file = RevokedFile(session.folder)
     guard file.findings.isEmpty else {
       for line in file.findings.lines { Console.log(line) }
@@ -55,7 +55,8 @@ extension Command {
     let edit = file.adding(entry)
     try session.write(edit)
     Console.log("\(description) is revoked in \(edit.file).")
-    Console.log(try session.waitUntilInForce(edit))
+    let change = (owner.map { [("client", $0)] } ?? []) + entry.logged
+    Console.log(try session.waitUntilInForce(edit, recording: change))
     return 0
   }
 
@@ -87,12 +88,12 @@ extension Command {
   /// If the clients' files are invalid, a whole digest or a client's id is accepted without finding it there.
   private static func find(
     _ selection: Selection, _ id: String?, _ session: borrowing PolicyEditSession
-  ) throws(CommandFault) -> (entry: RevokedEntry, description: String) {
+  ) throws(CommandFault) -> (entry: RevokedEntry, description: String, client: String?) {
     switch selection {
     case .prefix(let prefix):
       let clients = if let id { [try session.client(id)] } else { try session.entries().clients }
       let (client, token) = try prefix.onlyMatch(in: clients, for: "token revoke")
-      return (.token(token.digest), "\(client.id)'s token \(token.digest.hex.prefix(12))")
+      return (.token(token.digest), "\(client.id)'s token \(token.digest.hex.prefix(12))", client.id)
     case .token(let digest):
       let entries = ClientEntries(session.folder)
       let owner = entries.clients.first { client in client.tokens.contains { $0.digest == digest } }
@@ -103,13 +104,13 @@ extension Command {
       guard id == nil || owner == nil || owner?.id == id else {
         throw .failed("token revoke: the token belongs to \(owner?.id ?? ""), not \(id ?? ""); nothing was written")
       }
-      return (.token(digest), "\(owner.map { "\($0.id)'s token" } ?? "the token") \(digest.hex.prefix(12))")
+      return (.token(digest), "\(owner.map { "\($0.id)'s token" } ?? "the token") \(digest.hex.prefix(12))", owner?.id)
     case .signed(let text): return try findSigned(text, id, session)
     case .client:
       let entries = ClientEntries(session.folder)
       let id = id ?? ""
       if entries.findings.isEmpty, !entries.clients.contains(where: { $0.id == id }) { _ = try session.client(id) }
-      return (.client(id), "client \(id)")
+      return (.client(id), "client \(id)", id)
     }
   }
 }
@@ -117,7 +118,7 @@ extension Command {
 extension Command {
   private static func findSigned(
     _ text: String, _ client: String?, _ session: borrowing PolicyEditSession
-  ) throws(CommandFault) -> (entry: RevokedEntry, description: String) {
+  ) throws(CommandFault) -> (entry: RevokedEntry, description: String, client: String?) {
     let result = session.folder.load()
     guard let policy = result.policy else {
       for line in result.findings.lines { Console.log(line) }
@@ -132,8 +133,21 @@ extension Command {
       throw .failed(
         "token revoke: the token belongs to \(token.client), not \(client ?? ""); nothing was written")
     }
-    guard token.isAccess else { return (.signed(token.grant), "\(token.client)'s grant \(token.grant.hex)") }
-    return (.signed(token.id), "\(token.client)'s token \(token.id.hex)")
+    guard token.isAccess else {
+      return (.signed(token.grant), "\(token.client)'s grant \(token.grant.hex)", token.client)
+    }
+    return (.signed(token.id), "\(token.client)'s token \(token.id.hex)", token.client)
+  }
+}
+
+extension RevokedEntry {
+  /// What the audit log has besides the client.
+  fileprivate var logged: [(String, String)] {
+    switch self {
+    case .token(let digest): [("token_sha256", digest.logged)]
+    case .signed(let id): [("token_id", id.hex)]
+    case .client: []
+    }
   }
 }
 

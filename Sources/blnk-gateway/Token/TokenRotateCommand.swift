@@ -60,7 +60,10 @@ extension Command {
     Console.log(
       "A new token for \(id), shown only this once; it \(new.expiryText). "
         + "The old one, \(old.digest.hex.prefix(12)), expires at \(end).")
-    Console.log(try session.waitUntilInForce(edit))
+    Console.log(
+      try session.waitUntilInForce(
+        edit,
+        recording: [("client", id), ("token_sha256", token.digest.logged), ("replaces", old.digest.logged)]))
     return 0
   }
 }

@@ -5,9 +5,9 @@ import Testing
 
 @testable import Gateway
 
-/// Whether Core has executed a transaction, by its response.
-@Suite struct TransactionScanTests {
-  static let bodies: [(String, TransactionScan.Result, String)] = [
+/// What Core's response says: whether it has executed a transaction, and the id.
+@Suite struct ResponseScanTests {
+  static let bodies: [(String, ResponseScan.Result, String)] = [
     (#"{"transaction_id":"txn_1","status":"QUEUED"}"#, .queued, "txn_1"),
     (#"{"transaction_id":"txn_1","status":"SCHEDULED"}"#, .queued, "txn_1"),
     (#"{"status":"APPLIED","transaction_id":"txn_1"}"#, .executed, "txn_1"),
@@ -23,14 +23,17 @@ import Testing
     (#"{"status":"QUEUED""#, .queued, ""),
     (#"{"status":""}"#, .unclear, ""), (#"{"status":1}"#, .unclear, ""),
     (#"{"status":null,"a":"QUEUED"}"#, .unclear, ""),
-    (#"{"status":"APP\u004cIED"}"#, .unclear, ""), (#"["status","QUEUED"]"#, .unclear, ""),
+    (#"{"status":"APP\u004cIED"}"#, .executed, ""), (#"["status","QUEUED"]"#, .unclear, ""),
+    (#"{"status":"APPLIED","transaction_id":"txn_1",}"#, .unclear, ""),
+    (#"{"status":"QUEUED","transaction_id":"txn_1","STATUS":"APPLIED"}"#, .executed, "txn_1"),
+    (#"{"status":"QUEUED","transaction_id":"txn_1"}{"status":"APPLIED"}"#, .queued, "txn_1"),
     ("{}", .unclear, ""), ("", .unclear, ""), ("created", .unclear, ""), (#"{"status":"QUEU"#, .unclear, ""),
-    (#"{"transaction_id":"\#(String(repeating: "x", count: 65))","status":"QUEUED"}"#, .queued, ""),
+    (#"{"transaction_id":"\#(String(repeating: "x", count: 257))","status":"QUEUED"}"#, .queued, ""),
   ]
 
   @Test(arguments: bodies)
   func `reads the status and the id, however the response is cut and framed`(
-    body: String, result: TransactionScan.Result, id: String
+    body: String, result: ResponseScan.Result, id: String
   ) {
     let bytes = Array(body.utf8)
     let head = Array("head".utf8)
@@ -43,19 +46,28 @@ import Testing
         (.untilClose, Array(bytes[..<cut]), Array(bytes[cut...])),
         (.chunked, chunk(bytes[..<cut]), chunk(bytes[cut...]) + Array("0\r\n\r\n".utf8)),
       ] {
-        var scan = TransactionScan()
-        scan.read((head + first).span, framing, headCount: head.count)
-        scan.read(second.span, framing, headCount: head.count)
-        #expect(scan.result == result && String(decoding: scan.transactionID, as: UTF8.self) == id, "cut \(cut)")
+        var scan = ResponseScan(framing)
+        let received = head + first
+        scan.read(received.span, from: head.count)
+        scan.read(second.span, from: 0)
+        let found = String(decoding: scan.members[.transactionID] ?? [], as: UTF8.self)
+        #expect(scan.result == result && found == id, "cut \(cut)")
       }
     }
   }
 
   @Test func `stops after its bound`() {
-    let late = #"{"a":"\#(String(repeating: "x", count: TransactionScan.bodyBytesMax))","#
-    var scan = TransactionScan()
-    scan.read(Array(late.utf8).span, .untilClose, headCount: 0)
-    scan.read(Array(#""status":"APPLIED"}"#.utf8).span, .untilClose, headCount: 0)
-    #expect(scan.result == .unclear)
+    let status = #""status":"APPLIED"}"#
+    for (excess, result) in [(0, ResponseScan.Result.executed), (2, .unclear)] {
+      let space = String(repeating: " ", count: ResponseScan.bodyBytesMax - status.utf8.count - 1 + excess)
+      // The part that crosses the bound, and parts before and after it.
+      for cut in [0, 10, 40_000, ResponseScan.bodyBytesMax] {
+        let body = Array("{\(space)\(status)".utf8)
+        var scan = ResponseScan(.untilClose)
+        scan.read(body.span.extracting(0..<cut), from: 0)
+        scan.read(body.span.extracting(cut..<body.count), from: 0)
+        #expect(scan.result == result, "cut \(cut)")
+      }
+    }
   }
 }
