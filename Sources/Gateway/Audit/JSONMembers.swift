@@ -27,7 +27,7 @@ final class JSONMembers {
   static let textBytesMax = 256
   /// Go rejects deeper nesting.
   static let depthMax = 10_000
-  /// Of each list, so many elements are kept, and so many bytes of their texts.
+  /// The elements of a list that are kept, and the bytes of their texts, except those of the last one.
   static let elementsMax = 20
   static let elementBytesMax = 4_096
 
