@@ -43,7 +43,7 @@ extension UnsafeMutableRawPointer {
 /// The prefixes are `blnk_at_` (access tokens), `blnk_rt_` (refresh tokens), `blnk_ac_` (authorization codes) and `blnk_cs_`
 /// (client secrets), in either case, possibly percent-encoded. The masked bytes are those of RFC 6750's b64token and
 /// `%`, except the slash, which ends a path segment.
-func masked(_ text: Span<UInt8>) -> [UInt8]? {
+package func masked(_ text: Span<UInt8>) -> [UInt8]? {
   var out: [UInt8] = []
   var (index, copied) = (0, 0)
   while index < text.count {

@@ -47,6 +47,25 @@ public enum DurationBounds {
     (10_000_000_000, "10"), (30_000_000_000, "30"), (60_000_000_000, "60"),
   ]
 
+  /// The duration that a share of those counted do not exceed, in milliseconds, interpolated between two bounds; nil if
+  /// nothing was counted.
+  ///
+  /// - Parameters:
+  ///   - share: such as 0.99.
+  ///   - counts: one per bound, then one for longer durations, which count as the last bound.
+  package static func quantile(_ share: Double, of counts: [Int]) -> Double? {
+    let total = counts.reduce(0, +)
+    guard total > 0, counts.count == all.count + 1 else { return nil }
+    var (rest, lower) = (share * Double(total), 0.0)
+    for (count, bound) in zip(counts, all) {
+      let upper = Double(bound.nanoseconds) / 1_000_000
+      if count > 0, rest <= Double(count) { return lower + (upper - lower) * rest / Double(count) }
+      rest -= Double(count)
+      lower = upper
+    }
+    return lower
+  }
+
   /// The index of the first bound that is not below the duration; the number of bounds if there is none.
   @usableFromInline
   static func index(of nanoseconds: Int) -> Int {

@@ -1,12 +1,12 @@
 /// Base64 with the URL-safe alphabet and without padding (RFC 4648 §5), in its canonical form only: the bits after the
 /// last byte are zero, so that two texts never mean the same bytes.
-enum Base64URL {
+package enum Base64URL {
   /// The number of bytes that `characterCount` characters mean; nil: no text has that length.
   static func byteCount(_ characterCount: Int) -> Int? {
     characterCount & 3 == 1 ? nil : characterCount &* 3 / 4
   }
 
-  static func encode(_ bytes: Span<UInt8>) -> [UInt8] {
+  package static func encode(_ bytes: Span<UInt8>) -> [UInt8] {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count * 4 + 2) / 3)
     var (bits, bitCount) = (UInt32(0), 0)

@@ -33,21 +33,30 @@ package struct ClientCredentials: Equatable, Sendable {
 
   /// RFC 7617 §2, with id and secret form-encoded before they are joined (RFC 6749 §2.3.1).
   private static func basic(_ field: Span<UInt8>) -> (client: String, secret: String)? {
-    let scheme = Array("basic ".utf8)
-    guard field.count > scheme.count, field.count <= fieldBytesMax else { return nil }
-    for index in scheme.indices where field[index] | 0x20 != scheme[index] { return nil }
-    var start = scheme.count
-    while start < field.count, field[start] == UInt8(ascii: " ") { start += 1 }
-    guard let pair = standardBase64(field.extracting(droppingFirst: start)),
-      let colon = pair.firstIndex(of: UInt8(ascii: ":")),
-      let client = formDecoded(pair.span.extracting(first: colon)), !client.isEmpty,
+    guard let (pair, colon) = basicCredentials(field), let client = formDecoded(pair.span.extracting(first: colon)),
+      !client.isEmpty,
       let secret = formDecoded(pair.span.extracting(droppingFirst: colon + 1)), !secret.isEmpty
     else { return nil }
     return (client, secret)
   }
-
-  private static let fieldBytesMax = 1024
 }
+
+/// The user name and password of HTTP Basic (RFC 7617 §2), and the index of the colon between them.
+///
+/// - Parameter field: the value of the Authorization field.
+package func basicCredentials(_ field: Span<UInt8>) -> (pair: [UInt8], colon: Int)? {
+  let scheme = Array("basic ".utf8)
+  guard field.count > scheme.count, field.count <= basicFieldBytesMax else { return nil }
+  for index in scheme.indices where field[index] | 0x20 != scheme[index] { return nil }
+  var start = scheme.count
+  while start < field.count, field[start] == UInt8(ascii: " ") { start += 1 }
+  guard let pair = standardBase64(field.extracting(droppingFirst: start)),
+    let colon = pair.firstIndex(of: UInt8(ascii: ":"))
+  else { return nil }
+  return (pair, colon)
+}
+
+private let basicFieldBytesMax = 1024
 
 /// Decodes base64 with the standard alphabet; padding may be missing.
 private func standardBase64(_ text: Span<UInt8>) -> [UInt8]? {

@@ -34,6 +34,8 @@ package struct SmallRequest {
   package let seconds: Int64
   /// Whether it arrived on a reserved connection, while all regular ones were in use.
   package let isReserved: Bool
+  /// Whether the server takes another stream.
+  package let mayStream: Bool
 }
 
 /// What the server does after the handler has written a response.
@@ -42,9 +44,14 @@ package struct SmallResponse {
   package let keepsAlive: Bool
   /// Appends the next part of the response once the previous one is sent; returns false with the last part.
   package let nextPart: ((ByteBuffer) -> Bool)?
+  /// Whether the parts after the first one wait: each for the next whole second after the previous one is sent.
+  ///
+  /// A peer that reads slowly thus gets fewer parts, and no part waits in memory for another one.
+  package let isStream: Bool
 
-  package init(keepsAlive: Bool, nextPart: ((ByteBuffer) -> Bool)? = nil) {
+  package init(keepsAlive: Bool, isStream: Bool = false, nextPart: ((ByteBuffer) -> Bool)? = nil) {
     self.keepsAlive = keepsAlive
+    self.isStream = isStream
     self.nextPart = nextPart
   }
 }
@@ -63,14 +70,20 @@ package struct SmallServerBounds: Sendable {
   /// Further connections, for the subset of requests that the handler answers on them. If none of these can be closed
   /// either, a new connection is closed as soon as it is accepted.
   package var reservedConnectionsMax: Int
+  /// Connections that carry a stream: they count neither as regular nor as reserved.
+  package var streamsMax: Int
   package var bodyBytesMax: Int
   package var headLimits = HeadLimits()
   /// The time limit for receiving a request and for sending each part of a response; nil: none.
   package var timeoutMilliseconds: Int64?
 
-  package init(connectionsMax: Int, reservedConnectionsMax: Int = 0, bodyBytesMax: Int, timeoutMilliseconds: Int64?) {
+  package init(
+    connectionsMax: Int, reservedConnectionsMax: Int = 0, streamsMax: Int = 0, bodyBytesMax: Int,
+    timeoutMilliseconds: Int64?
+  ) {
     self.connectionsMax = connectionsMax
     self.reservedConnectionsMax = reservedConnectionsMax
+    self.streamsMax = streamsMax
     self.bodyBytesMax = bodyBytesMax
     self.timeoutMilliseconds = timeoutMilliseconds
   }

@@ -10,6 +10,8 @@ final class SmallConnection: EventHandler {
     case regular
     /// Accepted when all regular connections are in use; the handler answers only a subset of requests.
     case reserved
+    /// Carries a stream until it is closed.
+    case stream
   }
 
   private enum Phase {
@@ -17,6 +19,8 @@ final class SmallConnection: EventHandler {
     case readingBody
     /// The response is being sent; the next request follows, or the end.
     case responding(keepsAlive: Bool)
+    /// A stream waits for the time of its next part.
+    case pausing
     /// The last response is sent and the sending side is closed.
     case lingering(LingeringClose)
     case closed
@@ -26,6 +30,7 @@ final class SmallConnection: EventHandler {
   private static let bufferKeptBytesMax = 64 << 10
   private static let requestsPerTurnMax = 64
   private static let lingerMilliseconds: Int64 = 1_000
+  private static let streamMilliseconds: Int64 = 1_000
   private static let lingerBytesMax = 16 << 20
 
   var budget: Budget
@@ -74,7 +79,7 @@ final class SmallConnection: EventHandler {
   var headWaitOrder: UInt64? {
     switch phase {
     case .readingHead, .lingering: waitOrder
-    case .readingBody, .responding, .closed: nil
+    case .readingBody, .responding, .pausing, .closed: nil
     }
   }
 
@@ -95,7 +100,17 @@ final class SmallConnection: EventHandler {
     owner.closed(self)
   }
 
-  override func deadlinePassed() { close() }
+  override func deadlinePassed() {
+    if case .pausing = phase { endPause() } else { close() }
+  }
+
+  /// Sends the next part of a stream that waits.
+  func endPause() {
+    guard case .pausing = phase else { return }
+    appendPart()
+    beginResponse(keepsAlive: false)
+    proceed()
+  }
 
   override func ready(_ readiness: Readiness) { proceed() }
 
@@ -128,6 +143,10 @@ final class SmallConnection: EventHandler {
         endOutput()
       }
       return keepsAlive
+    case .pausing:
+      // The peer of a stream sends nothing: it has left, or expects something else.
+      if receive() { close() }
+      return false
     case .lingering(let lingering):
       linger(lingering)
       return false
@@ -206,12 +225,17 @@ final class SmallConnection: EventHandler {
   private func respond() {
     if budget == .reserved { owner.promote(self) }
     let request = SmallRequest(
-      body: body, peer: peer, seconds: owner.loop.wallMicroseconds / 1_000_000, isReserved: budget == .reserved)
+      body: body, peer: peer, seconds: owner.loop.wallMicroseconds / 1_000_000, isReserved: budget == .reserved,
+      mayStream: owner.mayStream)
     let response = input.withBytes { bytes in owner.handler.respond(to: parser.head, bytes, request, output) }
     input.remove(0..<parser.head.byteCount)
     parser.reset()
     body = []
     nextPart = response.nextPart
+    if response.isStream {
+      budget = .stream
+      appendPart()
+    }
     beginResponse(keepsAlive: response.keepsAlive)
   }
 
@@ -229,11 +253,22 @@ final class SmallConnection: EventHandler {
   /// Sends pending output and prepares at most one more part of the response per turn; true once all of it is sent.
   private func flush() -> Bool {
     guard sendOutput() else { return false }
-    guard let nextPart else { return true }
-    if !nextPart(output) { self.nextPart = nil }
+    guard nextPart != nil else { return true }
+    guard budget != .stream else {
+      phase = .pausing
+      // All streams at the same time, so that their parts can be the same.
+      let milliseconds = Self.streamMilliseconds
+      owner.loop.setDeadline((owner.loop.now / milliseconds + 1) * milliseconds, for: registration)
+      return false
+    }
+    appendPart()
     restartDeadline()
     owner.loop.scheduleNextTurn(registration)
     return false
+  }
+
+  private func appendPart() {
+    if let nextPart, !nextPart(output) { self.nextPart = nil }
   }
 
   private func sendOutput() -> Bool {

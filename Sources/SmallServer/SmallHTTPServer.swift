@@ -48,8 +48,8 @@ package final class SmallHTTPServer: Sendable {
     ended.wait()
   }
 
-  /// Accepts no more connections, and closes those that wait for a request. Those with one in flight are served until
-  /// `stop`.
+  /// Accepts no more connections, closes those that wait for a request, and asks streams for a part, which may be their
+  /// last one. Those with a request in flight are served until `stop`.
   package func retire() { handle.wake() }
 }
 

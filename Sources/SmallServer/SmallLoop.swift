@@ -84,6 +84,8 @@ final class SmallLoop: EventHandler, EventLoopDelegate {
     if regular < bounds.connectionsMax { connection.budget = .regular }
   }
 
+  var mayStream: Bool { connections.values.count { $0.budget == .stream } < bounds.streamsMax }
+
   /// An increasing number: a connection that began to wait earlier has the lower one.
   func nextWaitOrder() -> UInt64 {
     lastWaitOrder += 1
@@ -96,7 +98,10 @@ final class SmallLoop: EventHandler, EventLoopDelegate {
     if isAccepting { loop.unwatch(listener.descriptor.number) }
     isAccepting = false
     guard isStopping.value.load(ordering: .acquiring) else {
-      for connection in connections.values { _ = connection.evictIfWaiting() }
+      for connection in connections.values {
+        _ = connection.evictIfWaiting()
+        connection.endPause()
+      }
       return
     }
     for connection in connections.values { connection.close() }

@@ -14,3 +14,6 @@ package var currentUserName: String {
 
 /// The number of that user.
 package var currentUserNumber: UInt32 { getuid() }
+
+/// The process that has started this one; 1 or a reaper after that has ended.
+package var parentProcess: Int32 { getppid() }

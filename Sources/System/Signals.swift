@@ -66,6 +66,30 @@ package struct Signals: Sendable {
     }
   }
 
+  /// What ends `wait(forKeyWithin:)`.
+  package enum KeyEvent: Sendable {
+    case key(UInt8)
+    case signal(Int32)
+    case timeout
+    /// There is no more input.
+    case end
+  }
+
+  /// Waits for a key of the terminal on standard input, or for the next signal.
+  package func wait(forKeyWithin milliseconds: Int32) -> KeyEvent {
+    var set = set
+    let signals = FileDescriptor(owning: unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC)))
+    var entries: InlineArray<2, pollfd> = [
+      pollfd(fd: signals.number, events: Int16(POLLIN), revents: 0), pollfd(fd: 0, events: Int16(POLLIN), revents: 0),
+    ]
+    var span = entries.mutableSpan
+    let count = unsafe span.withUnsafeMutableBufferPointer { unsafe poll($0.baseAddress, 2, milliseconds) }
+    guard count > 0 else { return .timeout }
+    if entries[0].revents != 0 { return .signal(wait()) }
+    var key: UInt8 = 0
+    return unsafe read(0, &key, 1) == 1 ? .key(key) : .end
+  }
+
   /// Lets the signals end the process: a second Ctrl-C ends a draining process.
   package func unblock() {
     // Linux drops a signal to process 1 whose action is the default one.

@@ -11,6 +11,12 @@ package enum Terminal {
     return columns > 0 ? Int(columns) : nil
   }
 
+  /// Nil if it is not known.
+  package static func rows(of descriptor: Int32) -> Int? {
+    let rows = linux_terminal_rows(descriptor)
+    return rows > 0 ? Int(rows) : nil
+  }
+
   /// Reads one line from the terminal on standard input, without its line feed; nil if the user ends the input (Ctrl-D).
   ///
   /// The terminal edits the line; the bytes after `bytesMax` are dropped.

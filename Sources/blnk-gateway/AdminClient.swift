@@ -15,6 +15,9 @@ struct AdminClient {
   private let settings: AdminSettings
   private let address: SocketAddress
 
+  /// As in the settings.
+  var addressText: String { "\(settings.address)" }
+
   init(_ arguments: Arguments, for command: String) throws(CommandFault) {
     let folder = try PolicyFolder(arguments)
     let admin = AdminSettings(in: folder)
@@ -32,8 +35,12 @@ struct AdminClient {
     (self.command, self.settings, self.address) = (command, settings, address)
   }
 
-  /// - Parameter body: a form.
-  func send(_ method: String, _ target: String, body: String?) throws(CommandFault) -> GatewayResponse {
+  /// - Parameters:
+  ///   - body: a form.
+  ///   - milliseconds: for everything together; nil: 10 s for each step.
+  func send(
+    _ method: String, _ target: String, body: String? = nil, within milliseconds: Int64? = nil
+  ) throws(CommandFault) -> GatewayResponse {
     let token = settings.token.map { "Authorization: Bearer \(String(decoding: $0.reveal(), as: UTF8.self))\r\n" } ?? ""
     let content =
       body.map { "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: \($0.utf8.count)\r\n\r\n\($0)" }
@@ -41,7 +48,9 @@ struct AdminClient {
     let request =
       "\(method) \(target) HTTP/1.1\r\nHost: \(settings.address.hostField)\r\nConnection: close\r\n\(token)\(content)"
     do throws(Errno) {
-      return try GatewayClient(address).send(request)
+      guard let milliseconds else { return try GatewayClient(address).send(request) }
+      let end = SystemClock.milliseconds + milliseconds
+      return try GatewayClient(address, within: .deadline(milliseconds: end)).send(request)
     } catch {
       throw .failed("\(command): no gateway answers at \(settings.address): \(error)")
     }

@@ -10,7 +10,8 @@ import System
     .clientSecretNew,
     .clientSecretRotate, .clientSecretRevoke, .tokenNew, .tokenHash, .tokenList, .tokenRevoke, .tokenRotate, .tokenScan,
     .oauthCode,
-    .idempotencyList, .idempotencyShow, .idempotencyResolve, .idempotencyForget, .requests, .auditVerify, .auditShow,
+    .top, .idempotencyList, .idempotencyShow, .idempotencyResolve, .idempotencyForget, .requests, .auditVerify,
+    .auditShow,
     .auditOutcomes, .auditGrants, .auditReloads, .version,
   ]
 

@@ -14,6 +14,9 @@ enum Console {
     case dim = "2"
     case red = "31"
     case green = "32"
+    case yellow = "33"
+
+    func applied(to text: String) -> String { "\u{1b}[\(rawValue)m\(text)\u{1b}[0m" }
   }
 
   /// Prints to standard output. Fails if its reader has closed it or the disk is full.
@@ -55,12 +58,16 @@ enum Console {
     return Terminal.readLine(bytesMax: 4096).map { line in String(decoding: line, as: UTF8.self) }
   }
 
-  /// Styles the text on a terminal, unless NO_COLOR is set (no-color.org).
-  static func styled(_ text: String, _ style: Style, on stream: Stream = .output) -> String {
+  /// Whether the stream is a terminal with styles, and NO_COLOR is not set (no-color.org).
+  static func hasStyles(_ stream: Stream) -> Bool {
     let environment = ProcessInfo.processInfo.environment
     let isPlain = environment["NO_COLOR"]?.isEmpty == false || environment["TERM"] ?? "dumb" == "dumb"
-    guard !isPlain, Terminal.isAt(stream.rawValue) else { return text }
-    return "\u{1b}[\(style.rawValue)m\(text)\u{1b}[0m"
+    return !isPlain && Terminal.isAt(stream.rawValue)
+  }
+
+  /// Styles the text if the stream has styles.
+  static func styled(_ text: String, _ style: Style, on stream: Stream = .output) -> String {
+    hasStyles(stream) ? style.applied(to: text) : text
   }
 }
 

@@ -7,7 +7,8 @@ import Testing
     "client secret new", "client secret rotate", "client secret revoke", "token new", "token hash", "token list",
     "token revoke", "token rotate", "token scan", "oauth code", "idempotency list", "idempotency show",
     "idempotency resolve",
-    "idempotency forget", "requests", "audit verify", "audit show", "audit outcomes", "audit grants", "audit reloads",
+    "idempotency forget", "top", "requests", "audit verify", "audit show", "audit outcomes", "audit grants",
+    "audit reloads",
     "version",
   ]
 

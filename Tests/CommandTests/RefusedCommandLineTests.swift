@@ -7,8 +7,8 @@ import Testing
       [],
       "missing command; use one of init, serve, check, diff, explain, health, demo, sandbox, instance new, client new, "
         + "client secret new, client secret rotate, client secret revoke, token new, token hash, token list, "
-        + "token revoke, token rotate, token scan, oauth code, idempotency list, idempotency show, idempotency resolve, "
-        + "idempotency forget, requests, audit verify, audit show, audit outcomes, audit grants, audit reloads, version, "
+        + "token revoke, token rotate, token scan, oauth code, top, idempotency list, idempotency show, "
+        + "idempotency resolve, idempotency forget, requests, audit verify, audit show, audit outcomes, audit grants, audit reloads, version, "
         + "or see --help"
     ),
     (["serv"], #"unknown command "serv" (did you mean "serve"?); see --help"#),
@@ -20,6 +20,7 @@ import Testing
     (["check", "--jsno"], #"check: unknown option --jsno (did you mean "--json"?); see --help"#),
     (["check", "--json", "--json"], "check: --json is given twice"),
     (["check", "--json=yes"], "check: --json takes no value"),
+    (["top", "--json"], "top: --json goes with --once; see --help"),
     (["check", "x"], #"check: unexpected argument "x"; see --help"#),
     (["serve", "--state", "--listen"], "serve: --state needs a value: --state DIR"),
     (["serve", "--listen="], "serve: --listen needs a value: --listen ADDRESS"),

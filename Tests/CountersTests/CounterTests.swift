@@ -57,4 +57,23 @@ import Testing
     #expect(sum.counts[17] == 1 && sum.counts[18] == 1)
     #expect(sum.nanoseconds == 120_000_200_008)
   }
+
+  private static func counts(_ counts: [Int: Int]) -> [Int] { (0..<19).map { counts[$0] ?? 0 } }
+
+  static let quantiles: [(Double, [Int: Int], Double?)] = [
+    (0.5, [:], nil), (0.5, [0: 1], 0.05), (0.5, [3: 10], 0.75), (0.99, [3: 99, 9: 1], 1.0), (1, [3: 99, 9: 1], 100),
+    (0.5, [18: 4], 60_000), (0.9, [0: 9, 17: 1], 0.1),
+  ]
+
+  @Test(arguments: quantiles) func `a quantile is interpolated between two bounds`(
+    share: Double, counts: [Int: Int], expected: Double?
+  ) {
+    let quantile = DurationBounds.quantile(share, of: Self.counts(counts))
+    #expect(
+      (quantile == nil) == (expected == nil) && abs((quantile ?? 0) - (expected ?? 0)) < 1e-6, "\(quantile ?? -1)")
+  }
+
+  @Test func `counts of other bounds have no quantile`() {
+    #expect(DurationBounds.quantile(0.5, of: [1, 2, 3]) == nil)
+  }
 }

@@ -6,12 +6,29 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(10))) struct SmallServerTests {
-  /// Responds with the request's body, else with the path; to `/`, with a long body in parts.
+  /// Responds with the request's body, else with the path; to `/`, with a long body in parts; to `/stream`, with a stream
+  /// of two parts; to `/endless`, with a stream of long ones; to `/ticks`, with an endless stream of short ones.
   private final class Echo: RequestHandler {
     func respond(
       to head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest, _ output: ByteBuffer
     ) -> SmallResponse {
       output.append(statusLine: request.isReserved ? 503 : 200)
+      let path = String(decoding: head.path.map { bytes[$0] }, as: UTF8.self)
+      if ["/stream", "/endless", "/ticks"].contains(path) {
+        guard request.mayStream else {
+          output.append(contentLength: 4)
+          output.appendHeadEnd()
+          output.append("full")
+          return SmallResponse(keepsAlive: true)
+        }
+        output.appendHeadEnd()
+        var parts = 0
+        return SmallResponse(keepsAlive: false, isStream: true) { output in
+          parts += 1
+          output.append(path == "/endless" ? [UInt8](repeating: 97, count: 8 << 20) : [48 + UInt8(parts % 10)])
+          return path != "/stream" || parts < 2
+        }
+      }
       guard head.path.count > 1 else {
         output.append(contentLength: 1_000_000)
         output.appendHeadEnd()
@@ -37,11 +54,11 @@ import Testing
   }
 
   private func withServer(
-    connectionsMax: Int = 4, reserved: Int = 0, timeoutMilliseconds: Int64? = nil,
+    connectionsMax: Int = 4, reserved: Int = 0, streams: Int = 0, timeoutMilliseconds: Int64? = nil,
     _ body: (_ port: UInt16) throws -> Void
   ) throws {
     let bounds = SmallServerBounds(
-      connectionsMax: connectionsMax, reservedConnectionsMax: reserved, bodyBytesMax: 10,
+      connectionsMax: connectionsMax, reservedConnectionsMax: reserved, streamsMax: streams, bodyBytesMax: 10,
       timeoutMilliseconds: timeoutMilliseconds)
     let server = try SmallHTTPServer(listen: .tcp(host: "127.0.0.1", port: 0), name: "test", bounds: bounds) { Echo() }
     defer { server.stop() }
@@ -95,6 +112,63 @@ import Testing
       var count = 0
       while let more = try? socket.receive(), !more.isEmpty { count += more.count }
       #expect(count < 20_000_000)
+    }
+  }
+
+  private func open(_ path: String, _ port: UInt16) throws -> TestSocket {
+    let socket = try TestSocket(port: port, receiveBuffer: 4_096)
+    try socket.send("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+    return socket
+  }
+
+  /// What a new connection gets for `/stream` at once.
+  private func beginning(_ port: UInt16) throws -> String {
+    String(decoding: try open("/stream", port).receive(), as: UTF8.self)
+  }
+
+  @Test func `a stream sends a part at once, the next one in another second, and then ends`() throws {
+    try withServer(streams: 1) { port in
+      let stream = try open("/stream", port)
+      var text = String(decoding: try stream.receive(), as: UTF8.self)
+      #expect(text.hasSuffix("\r\n\r\n1"))
+      text += String(decoding: try stream.receiveToEnd(), as: UTF8.self)
+      #expect(text.hasSuffix("12"))
+    }
+  }
+
+  @Test func `streams do not count as other connections, and their number is bounded`() throws {
+    try withServer(connectionsMax: 1, streams: 2) { port in
+      let streams = try (0..<2).map { _ in
+        let stream = try open("/endless", port)
+        // Until its request is read, it counts as any other connection.
+        #expect(stream.waitUntilReadable())
+        return stream
+      }
+      var reader = TestMessageReader(try open("/a", port))
+      #expect(try reader.next()?.bodyText == "/a")
+      #expect(try beginning(port).hasSuffix("full"))
+      withExtendedLifetime(streams) {}
+    }
+  }
+
+  @Test(arguments: [false, true]) func `the peer of a stream that leaves or speaks makes room for another`(
+    speaks: Bool
+  ) throws {
+    try withServer(streams: 1) { port in
+      var stream: TestSocket? = try open("/ticks", port)
+      #expect(try stream?.receive().isEmpty == false)
+      if speaks { try stream?.send("x") } else { stream = nil }
+      #expect(try eventually { try beginning(port).hasSuffix("\r\n\r\n1") })
+      withExtendedLifetime(stream) {}
+    }
+  }
+
+  @Test func `a peer that does not read its stream is closed`() throws {
+    try withServer(streams: 1, timeoutMilliseconds: 50) { port in
+      let stream = try open("/endless", port)
+      #expect(stream.waitUntilReadable())
+      #expect(try eventually { try beginning(port).hasSuffix("\r\n\r\n1") })
+      withExtendedLifetime(stream) {}
     }
   }
 

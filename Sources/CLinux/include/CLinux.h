@@ -37,6 +37,11 @@ static inline int linux_terminal_columns(int number) {
   return ioctl(number, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+static inline int linux_terminal_rows(int number) {
+  struct winsize size;
+  return ioctl(number, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
+
 // prctl(2) is variadic.
 static inline int linux_set_dumpable(int value) { return prctl(PR_SET_DUMPABLE, value, 0, 0, 0); }
 static inline int linux_dumpable(void) { return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0); }

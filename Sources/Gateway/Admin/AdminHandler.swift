@@ -6,12 +6,12 @@ import Policies
 import SmallServer
 import Synchronization
 
-/// Serves the admin endpoint: `/livez`, `/readyz`, `/metrics`, `/status`, `/policy` and `/idempotency`; GET and HEAD, and
-/// POST for the last, `/outcome` and `/audit`.
+/// Serves the admin endpoint: the status page `/` with its `/events`, `/livez`, `/readyz`, `/metrics`, `/status`,
+/// `/policy` and `/idempotency`; GET and HEAD, and POST for the last, `/outcome` and `/audit`.
 final class AdminHandler: RequestHandler {
   /// Callers are probes, scrapers and operators: few, and without request bodies, except for forms that change keys.
   static let bounds = SmallServerBounds(
-    connectionsMax: 16, reservedConnectionsMax: 2, bodyBytesMax: 0, timeoutMilliseconds: 5_000)
+    connectionsMax: 16, reservedConnectionsMax: 2, streamsMax: 8, bodyBytesMax: 0, timeoutMilliseconds: 5_000)
 
   private let state: GatewayState
   /// The digest of the token that guards pages about clients and instances; nil: no token is required.
@@ -22,10 +22,12 @@ final class AdminHandler: RequestHandler {
   private let journal: AdminJournal?
   private let outcomes: AdminOutcomes?
   private let changes: AdminChanges?
+  private let events: StatusEvents
   private var date = DateLine()
 
   init(_ state: GatewayState, _ settings: AdminSettings) {
     self.state = state
+    events = StatusEvents(state)
     isLocalSocket = if case .unix = settings.address { true } else { false }
     token = settings.token.map { SHA256.digest(of: $0.reveal().span) }
     hosts = AdminHosts(settings)
@@ -77,35 +79,37 @@ final class AdminHandler: RequestHandler {
       return (
         .plain(
           404,
-          "Not found: the admin endpoint serves /livez, /readyz, /metrics, /status, /policy, /idempotency, /outcome and /audit."
+          "Not found: the admin endpoint serves /, /livez, /readyz, /metrics, /status, /policy, /idempotency, /outcome and "
+            + "/audit."
         ),
         nil
       )
     }
     guard path.isRead && (head.method == .get || head.method == .head) || path.takesForms && head.method == .post else {
       let allow = !path.isRead ? "POST" : path.takesForms ? "GET, HEAD, POST" : "GET, HEAD"
-      return (.plain(405, "Method not allowed: use one of \(allow).", field: ("Allow", allow)), nil)
+      return (.plain(405, "Method not allowed: use one of \(allow).", fields: [("Allow", allow)]), nil)
     }
     guard !path.isGuarded || !request.isReserved else {
       let line =
         "All \(Self.bounds.connectionsMax) connections of the admin endpoint are in use. Retry, or close slow ones."
-      return (.plain(503, line, field: ("Retry-After", "1")), nil)
+      return (.plain(503, line, fields: [("Retry-After", "1")]), nil)
     }
-    guard !path.isGuarded || isAuthorized(head, bytes) else {
-      return (
-        .plain(
-          401, "Send the admin token as Authorization: Bearer <token>.",
-          field: ("WWW-Authenticate", "Bearer realm=\"blnk-gateway admin\"")), nil
-      )
-    }
+    guard !path.isGuarded || isAuthorized(head, bytes, path) else { return (Self.unauthorized(path), nil) }
     switch path {
+    case .page:
+      var page: [UInt8]? = StatusPage.html(StatusReport(state, rowsMax: StatusPage.rowsMax).oneLine)
+      return (.streamed("text/html; charset=utf-8", fields: StatusPage.fields), { page.take() })
+    case .events: return events(head, bytes, request)
     case .livez: return (liveness, nil)
     case .readyz: return (readiness, nil)
     case .metrics:
       var scrape = MetricsScrape(state)
       return (.streamed("text/plain; version=0.0.4; charset=utf-8"), { scrape.piece() })
     case .status:
-      var status = StatusReport(state)
+      guard let rowsMax = rowsMax(head, bytes) else {
+        return (.plain(400, "rows must be 1 to \(Self.rowsMax)."), nil)
+      }
+      var status = StatusReport(state, rowsMax: rowsMax)
       return (.streamed("application/json"), { status.piece() })
     case .policy:
       var report: [UInt8]? = PolicyReport(state).json
@@ -122,6 +126,32 @@ final class AdminHandler: RequestHandler {
 
   private static let noAuditLog = AdminContent.plain(
     404, "This gateway has no audit log: gateway.json has no \"audit_log\".")
+
+  /// A page of another site, which a browser reads as well, must not take a place of viewers.
+  private func events(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ request: SmallRequest
+  ) -> (content: AdminContent, parts: AdminParts?) {
+    for index in head.fields.indices where bytes.has(anyCaseOf: "sec-fetch-site", at: head.fields[index].name) {
+      guard bytes.has(anyCaseOf: "same-origin", at: head.fields[index].value) else {
+        return (.plain(403, "Only the status page may read its events."), nil)
+      }
+    }
+    guard request.mayStream || head.method == .head else {
+      let line = "\(Self.bounds.streamsMax) viewers have the status page open. Retry when one has closed it."
+      return (.plain(503, line, fields: [("Retry-After", "5")]), nil)
+    }
+    return (.events, events.parts())
+  }
+
+  private static let rowsMax = 10_000
+
+  /// The `rows` of the query; without one, all. Nil: not a number of rows.
+  private func rowsMax(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Int? {
+    guard let query = head.query, let form = try? FormBody(bytes.extracting(query)), let text = form["rows"] else {
+      return .max
+    }
+    return Int(text).flatMap { (1...Self.rowsMax).contains($0) ? $0 : nil }
+  }
 
   /// A browser on this machine can send a form to a local address without a token.
   private var changesAreGuarded: Bool { token != nil || isLocalSocket }
@@ -163,12 +193,24 @@ final class AdminHandler: RequestHandler {
     return .plain(200, (["ok"] + state.restrictions).joined(separator: "\n"))
   }
 
+  private static func unauthorized(_ path: AdminPath) -> AdminContent {
+    let bearer = ("WWW-Authenticate", "Bearer realm=\"blnk-gateway admin\"")
+    guard path.isForBrowsers else {
+      return .plain(401, "Send the admin token as Authorization: Bearer <token>.", fields: [bearer])
+    }
+    let basic = ("WWW-Authenticate", "Basic realm=\"blnk-gateway admin\", charset=\"UTF-8\"")
+    return .plain(401, "Send the admin token as the password, with any user name.", fields: [basic, bearer])
+  }
+
   /// Whether the request has the token. The time of comparing digests does not reveal where they differ.
-  private func isAuthorized(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
+  private func isAuthorized(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ path: AdminPath) -> Bool {
     guard let token else { return true }
     var presented: Digest?
     for index in head.fields.indices where head.fields[index].kind == .authorization {
-      guard presented == nil, let value = bearer(bytes.extracting(head.fields[index].value)) else { return false }
+      let field = bytes.extracting(head.fields[index].value)
+      guard presented == nil, let value = bearer(field) ?? (path.isForBrowsers ? password(field) : nil) else {
+        return false
+      }
       presented = value
     }
     return presented == token
@@ -181,6 +223,11 @@ final class AdminHandler: RequestHandler {
     for index in scheme.indices where credentials[index] | 0x20 != scheme[index] { return nil }
     return SHA256.digest(of: credentials.extracting(scheme.count..<credentials.count))
   }
+
+  private func password(_ credentials: Span<UInt8>) -> Digest? {
+    guard let (pair, colon) = basicCredentials(credentials) else { return nil }
+    return SHA256.digest(of: pair.span.extracting(droppingFirst: colon + 1))
+  }
 }
 
 /// Returns the next part of a streamed body; nil after the last one.
@@ -188,6 +235,8 @@ typealias AdminParts = () -> [UInt8]?
 
 /// The paths of the admin endpoint, compared byte by byte. A query is ignored.
 enum AdminPath: String, CaseIterable {
+  case page = "/"
+  case events = "/events"
   case livez = "/livez"
   case readyz = "/readyz"
   case metrics = "/metrics"
@@ -208,9 +257,13 @@ enum AdminPath: String, CaseIterable {
   var isGuarded: Bool {
     switch self {
     case .livez, .readyz: false
-    case .metrics, .status, .policy, .idempotency, .outcome, .audit: true
+    case .page, .events, .metrics, .status, .policy, .idempotency, .outcome, .audit: true
     }
   }
+
+  /// Whether the token may come as a password (RFC 7617), since browsers cannot send it otherwise. They send passwords
+  /// along with requests that pages of other sites make, so such a path must only read.
+  fileprivate var isForBrowsers: Bool { self == .page || self == .events }
 
   /// Whether GET and HEAD are allowed.
   fileprivate var isRead: Bool { self != .outcome && self != .audit }

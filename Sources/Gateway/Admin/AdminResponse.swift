@@ -7,10 +7,12 @@ import SmallServer
 enum AdminContent {
   /// - Parameters:
   ///   - line: the body, without the final newline.
-  ///   - field: an additional field.
-  case plain(_ status: Int, _ line: String, field: (name: String, value: String)? = nil)
+  ///   - fields: additional fields.
+  case plain(_ status: Int, _ line: String, fields: [(name: String, value: String)] = [])
   /// 200, with a body of unknown length.
-  case streamed(_ contentType: String)
+  case streamed(_ contentType: String, fields: [(name: String, value: String)] = [])
+  /// Events for browsers (HTML Standard §9.2).
+  case events
 }
 
 /// A response of the admin endpoint.
@@ -36,31 +38,41 @@ struct AdminResponse {
   mutating func adapt(to head: borrowing RequestHead, mayPersist: Bool) {
     version = head.version
     hasBody = head.method != .head
-    keepsAlive = mayPersist && head.keepAlive && !(content.isStreamed && streamFraming.isUntilClose)
+    keepsAlive =
+      mayPersist && head.keepAlive && !content.isEvents && !(content.isStreamed && streamFraming.isUntilClose)
   }
 
   func write(to output: ByteBuffer) {
     switch content {
-    case .plain(let status, let line, let field):
-      writeBeginning(status, "text/plain; charset=utf-8", to: output)
-      if let field { output.append(field: field.name, text: field.value) }
+    case .plain(let status, let line, let fields):
+      writeBeginning(status, "text/plain; charset=utf-8", fields, to: output)
       output.append(contentLength: line.utf8.count + 1)
       output.appendHeadEnd()
       if hasBody {
         output.append(text: line)
         output.append("\n")
       }
-    case .streamed(let contentType):
-      writeBeginning(200, contentType, to: output)
-      output.append(framing: streamFraming)
-      output.appendHeadEnd()
+    case .streamed(let contentType, let fields): writeStreamBeginning(contentType, fields, to: output)
+    case .events: writeStreamBeginning("text/event-stream", [], to: output)
     }
   }
 
-  private func writeBeginning(_ status: Int, _ contentType: String, to output: ByteBuffer) {
+  private func writeStreamBeginning(
+    _ contentType: String, _ fields: [(name: String, value: String)], to output: ByteBuffer
+  ) {
+    writeBeginning(200, contentType, fields, to: output)
+    output.append(framing: streamFraming)
+    output.appendHeadEnd()
+  }
+
+  private func writeBeginning(
+    _ status: Int, _ contentType: String, _ fields: [(name: String, value: String)], to output: ByteBuffer
+  ) {
     output.append(statusLine: status)
     output.append(field: "Content-Type", text: contentType)
     output.append(field: "Cache-Control", "no-store")
+    output.append(field: "X-Content-Type-Options", "nosniff")
+    for field in fields { output.append(field: field.name, text: field.value) }
     output.append(dateLine)
     output.appendConnection(keepsAlive: keepsAlive, version: version)
   }
@@ -71,7 +83,7 @@ struct AdminResponse {
   func streaming(_ parts: AdminParts?) -> SmallResponse {
     guard hasBody, let parts else { return SmallResponse(keepsAlive: keepsAlive) }
     let writer = BodyWriter(streamFraming)
-    return SmallResponse(keepsAlive: keepsAlive) { output in
+    return SmallResponse(keepsAlive: keepsAlive, isStream: content.isEvents) { output in
       guard let part = parts() else {
         writer.end(output)
         return false
@@ -86,7 +98,9 @@ extension AdminContent {
   fileprivate var isStreamed: Bool {
     switch self {
     case .plain: false
-    case .streamed: true
+    case .streamed, .events: true
     }
   }
+
+  fileprivate var isEvents: Bool { if case .events = self { true } else { false } }
 }

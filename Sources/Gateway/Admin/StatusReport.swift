@@ -10,13 +10,16 @@ import System
 import Telemetry
 import Upstream
 
-/// One response of `/status`: the gateway, then instances and clients in pieces, so that many of them need little memory.
+/// One response of `/status`: the gateway, then instances and clients in pieces, so that many of them need little memory,
+/// then the last refusals and faults.
 struct StatusReport {
   private static let entriesInPiece = 100
 
   private let state: GatewayState
-  private let instances: [InstanceReading]
-  private let clients: [ClientReading]
+  private var instances: [InstanceReading]
+  private var clients: [ClientReading]
+  private let instanceCount: Int
+  private let troubledCount: Int
   private var next = 0
   private var phase = Phase.beginning
 
@@ -24,11 +27,33 @@ struct StatusReport {
     case beginning, instances, clients, ended
   }
 
-  init(_ state: GatewayState) {
+  /// - Parameter rowsMax: how many instances and clients it shows, those in trouble first; `.max`: all.
+  init(_ state: GatewayState, rowsMax: Int = .max) {
     self.state = state
     instances = state.instances().filter { $0.state != nil }
     let policy = state.policyInForce.generation.policy
-    clients = state.clients(policy, policy.tokenSummary(at: .now))
+    let now = UnixSeconds.now
+    clients = state.clients(policy, policy.tokenSummary(at: now))
+    instanceCount = instances.count
+    let troubles = instances.map { $0.trouble(at: SystemClock.wallMicroseconds) }
+    troubledCount = troubles.count { $0 > 0 }
+    guard rowsMax < .max else { return }
+    var rows: [InstanceReading] = []
+    for level in stride(from: InstanceReading.troubleMax, through: 0, by: -1) {
+      for (reading, trouble) in zip(instances, troubles) where trouble == level && rows.count < rowsMax {
+        rows.append(reading)
+      }
+    }
+    instances = rows
+    let troubled = clients.filter { $0.isInTrouble(at: now) }
+    clients = Array((troubled + clients.filter { !$0.isInTrouble(at: now) }).prefix(rowsMax))
+  }
+
+  /// All of it, as one line.
+  var oneLine: [UInt8] {
+    var (rest, line) = (self, [UInt8]())
+    while let piece = rest.piece() { line += piece }
+    return line
   }
 
   /// The next piece; nil after the last one.
@@ -37,15 +62,15 @@ struct StatusReport {
     case .beginning:
       phase = .instances
       // Reopen the object that the encoder has closed.
-      return json(GatewayStatus(state)).dropLast() + Array(#","instances":["#.utf8)
+      return json(GatewayStatus(state)).dropLast() + Array("\(more),\"instances\":[".utf8)
     case .instances:
-      if let piece = piece(of: instances.count, { [instances] in json(InstanceStatus(instances[$0])) }) { return piece }
+      if let piece = piece(of: instances.count, { [self] in instance(instances[$0]) }) { return piece }
       (phase, next) = (.clients, 0)
       return Array(#"],"clients":["#.utf8)
     case .clients:
       if let piece = piece(of: clients.count, { [clients] in json(ClientStatus(clients[$0])) }) { return piece }
       phase = .ended
-      return Array("]}\n".utf8)
+      return Array(#"],"recent":"#.utf8) + RecentEnds.json(state.loops.map(\.metrics.recentEnds)) + Array("}\n".utf8)
     case .ended: return nil
     }
   }
@@ -60,6 +85,35 @@ struct StatusReport {
     }
     next = min(next + Self.entriesInPiece, count)
     return bytes
+  }
+
+  private func instance(_ reading: InstanceReading) -> [UInt8] {
+    json(InstanceStatus(reading)).dropLast() + more(reading).utf8
+  }
+
+  /// Further members of the gateway as a whole.
+  private var more: String {
+    let refusals = state.loops.map(\.metrics.codes).reading.map { "\"\($0.code.text)\":\($0.count)" }
+      .joined(separator: ",")
+    let bounds = DurationBounds.all.map { "\(Double($0.nanoseconds) / 1_000_000)" }.joined(separator: ",")
+    return """
+      ,"at":"\(timestamp(SystemClock.wallMicroseconds))","upgrade":"\(state.upgrade)",\
+      "requests":\(state.loops.reduce(0) { $0 + $1.metrics.ownTime.reading.total }),"refusals":{\(refusals)},\
+      "instance_count":\(instanceCount),"instances_troubled":\(troubledCount),"latency_bounds_ms":[\(bounds)]
+      """
+  }
+
+  /// Further members of an instance. Its times are since the start; two readings of `counts` give the percentiles of the
+  /// time between them.
+  private func more(_ reading: InstanceReading) -> String {
+    let counts = reading.upstreamTime.counts
+    var text = ",\"requests\":\(reading.requestCount)"
+    guard DurationBounds.quantile(0.5, of: counts) != nil else { return text + "}" }
+    for (name, share) in [("{\"p50", 0.5), (",\"p90", 0.9), (",\"p99", 0.99)] {
+      let milliseconds = ((DurationBounds.quantile(share, of: counts) ?? 0) * 1_000).rounded() / 1_000
+      text += "\(share == 0.5 ? ",\"upstream_ms\":" : "")\(name)\":\(milliseconds)"
+    }
+    return text + ",\"counts\":\(counts)}}"
   }
 }
 

@@ -25,6 +25,11 @@ struct ClientReading {
   /// nil: requests are not counted by client.
   let counts: Counts?
 
+  /// Whether requests were refused, or a token ends within two weeks.
+  func isInTrouble(at now: UnixSeconds) -> Bool {
+    counts?.refusals.isEmpty == false || tokenExpiry.map { $0.rawValue < now.rawValue + 14 * 86_400 } == true
+  }
+
   struct Counts {
     /// In the order of `RequestCounter.classes`.
     private(set) var requests = RequestCounter.classes.map { _ in 0 }

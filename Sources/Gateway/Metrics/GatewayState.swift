@@ -27,6 +27,10 @@ final class GatewayState: Sendable {
   let audit: @Sendable () -> AuditState?
   /// How many ids of tokens and grants are revoked besides those in `revoked.json`.
   let revokedGrants: @Sendable () -> Int
+  /// The process that this one has replaced; nil: none.
+  private let predecessor: Int32?
+  /// Set once a successor serves.
+  let isHandedOver = Atomic<Bool>(false)
   /// Set before draining begins, so that a load balancer has time to notice.
   let isDraining = Atomic<Bool>(false)
   private let inForce: Mutex<PolicyInForce>
@@ -38,9 +42,10 @@ final class GatewayState: Sendable {
 
   init(
     _ generation: Generation, faults: [String] = [], loops: [Loop], log: AccessLog?, journal: Journal? = nil,
-    auditLog: AuditLog? = nil, revokedGrants: @escaping @Sendable () -> Int = { 0 },
+    auditLog: AuditLog? = nil, predecessor: Int32? = nil, revokedGrants: @escaping @Sendable () -> Int = { 0 },
     audit: @escaping @Sendable () -> AuditState?
   ) {
+    self.predecessor = predecessor
     introspection = IntrospectionService(generation.transfers)
     records = RecordClient(generation.transfers)
     self.loops = loops
@@ -86,6 +91,13 @@ final class GatewayState: Sendable {
         inForce.faults.count == 1 ? "; 1 fault: \(first)" : "; \(inForce.faults.count) faults, the first: \(first)"
     }
     return line
+  }
+
+  /// How far an upgrade is, as `/status` names it.
+  var upgrade: String {
+    if isHandedOver.load(ordering: .relaxed) { return "handed_over" }
+    // The successor is a child of the process that it replaces.
+    return predecessor.map { parentProcess == $0 ? "predecessor_drains" : "complete" } ?? "none"
   }
 
   /// The loops that have been in one turn for more than 10 s, because of endless or blocking work.
@@ -219,6 +231,25 @@ struct InstanceReading {
   }
 
   var refusals: CodeReading { parts.compactMap(\.codes).reading }
+
+  var requestCount: Int {
+    parts.reduce(0) { $0 + $1.requests.values.reduce(0) { $0 + $1.reading.reduce(0, +) } }
+  }
+
+  static let troubleMax = 5
+
+  /// How much it needs an operator's attention, at most `troubleMax`; 0: not at all.
+  ///
+  /// - Parameter now: microseconds since 1970.
+  func trouble(at now: Int64) -> Int {
+    if state?.breakerPhase == .open { return Self.troubleMax }
+    if state?.failsHealthChecks == true || policyFault != nil { return 4 }
+    if state?.breakerPhase != .closed { return 3 }
+    if sum({ $0.waiting.current }) > 0 { return 2 }
+    return lastFault.map { now - $0.at < Self.recentMicroseconds } == true ? 1 : 0
+  }
+
+  private static let recentMicroseconds: Int64 = 300_000_000
 
   var lastFault: InstanceFault? { parts.compactMap(\.lastFault).max { $0.at < $1.at } }
 }

@@ -25,6 +25,7 @@ final class LoopMetrics: Sendable {
   let internalFaults = Counter()
   /// Exchanges that ended with a code, and connections that were refused with it.
   let codes = CodeCounters()
+  let recentEnds = RecentEnds()
 
   /// The loop's metrics of an instance, made at the first call.
   func instance(_ id: String) -> InstanceMetrics { byInstance.withLock { $0.value(id, orElse: InstanceMetrics()) } }

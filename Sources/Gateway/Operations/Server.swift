@@ -86,7 +86,7 @@ package final class Server: Sendable {
     let state = GatewayState(
       generation, faults: faults,
       loops: workers.map { GatewayState.Loop(handle: $0.loop, metrics: $0.metrics) }, log: log, journal: journal,
-      auditLog: audit, revokedGrants: { grants.revokedCount },
+      auditLog: audit, predecessor: handover == nil ? nil : parentProcess, revokedGrants: { grants.revokedCount },
       audit: { audit?.state })
     let adminListener = try policy.settings.admin.map { settings throws(StartFault) in
       try Self.bindAdmin(settings, inherited.admin)
@@ -252,6 +252,9 @@ package final class Server: Sendable {
   package func handOver() -> Bool {
     for listener in listeners { listener.handOver() }
     adminListener?.handOver()
+    state.isHandedOver.store(true, ordering: .relaxed)
+    // Before `retire`, so that viewers of the status page leave for the successor.
+    state.isDraining.store(true, ordering: .relaxed)
     admin?.retire()
     return drain(afterMilliseconds: 0)
   }

@@ -19,7 +19,10 @@ extension Worker {
     of connection: DownstreamConnection
   ) {
     count(record.status, &state, snapshot, access)
-    if let code = state.code { countEndCode(code, cause: record.fault, &state, snapshot, access) }
+    if let code = state.code {
+      countEndCode(code, cause: record.fault, &state, snapshot, access)
+      keep(code, record.requestID, state.trace, snapshot ?? self.snapshot, of: connection)
+    }
     if let snapshot, snapshot.countsClients { snapshot.count(record, state.code, of: state.trace) }
     // Not bound to a name, which would retain it; `write` reads it again.
     guard log != nil else { return }
@@ -82,6 +85,26 @@ extension Worker {
     access.metrics.ended(with: code)
     guard let fault = state.fault, fault.concernsInstance else { return }
     access.metrics.failed(InstanceFault(code: code, cause: cause, at: loop.wallMicroseconds))
+  }
+
+  /// Keeps a refusal or a fault for `/status`.
+  @inline(never)
+  private func keep(
+    _ code: GatewayCode, _ id: RequestID, _ trace: AdmissionTrace, _ snapshot: Snapshot,
+    of connection: DownstreamConnection
+  ) {
+    let (ends, now) = (metrics.recentEnds, loop.wallMicroseconds)
+    func add(
+      client: Span<UInt8>, token: Span<UInt8>, instance: Span<UInt8>, route: Span<UInt8>, operation: Span<UInt8>
+    ) {
+      connection.withRequestTexts { texts, head in
+        ends.add(
+          RecentEnd(
+            code, id, at: now, client: client, instance: instance, method: head.extracting(texts.method),
+            path: head.extracting(texts.path)))
+      }
+    }
+    snapshot.policy.withNames(of: trace, add)
   }
 
   /// Reports the cause of a failed connect to the operator. The reply contains only its kind.

@@ -57,7 +57,7 @@ struct DemoGuide {
       # Ask which rule rejects a request, without sending it.
       blnk-gateway explain --client demo-reader --method POST --target '/proxy/balances?instance_id=inst_demo'
 
-      # The admin endpoint.
+      # The admin endpoint. $ADMIN in a browser is the status page; in a terminal: blnk-gateway top.
       curl -s "$ADMIN/readyz"
       curl -s "$ADMIN/status"
       curl -s "$ADMIN/metrics" | grep -v '^#'

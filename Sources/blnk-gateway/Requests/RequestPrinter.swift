@@ -22,7 +22,7 @@ struct RequestPrinter {
 
   mutating func print(_ entry: AccessLogEntry, _ line: Span<UInt8>) throws(CommandFault) {
     guard isTable else {
-      if isTerminal { return try Console.print(asciiJSON(line)) }
+      if isTerminal { return try Console.print(asciiJSON(String(decoding: line.bytes, as: UTF8.self))) }
       bytes += line.bytes
       bytes.append(UInt8(ascii: "\n"))
       return bytes.count > Self.bytesMax ? try flush() : ()
@@ -75,16 +75,16 @@ struct RequestPrinter {
   private func cut(_ text: String, to width: Int) -> String {
     text.utf8.count <= width ? text : "\(text.prefix(width - 1))…"
   }
+}
 
-  /// The line with escapes for all that is not ASCII, so that nothing in it controls the terminal.
-  private func asciiJSON(_ line: Span<UInt8>) -> String {
-    String(decoding: line.bytes, as: UTF8.self).utf16.reduce(into: "") { text, unit in
-      if (0x20...0x7e).contains(unit) {
-        text.append(Character(UnicodeScalar(UInt8(unit))))
-      } else if unit > 0x7e {
-        let digits = String(unit, radix: 16)
-        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      }
+/// The JSON with escapes for all that is not ASCII, so that nothing in it controls the terminal.
+func asciiJSON(_ json: String) -> String {
+  json.utf16.reduce(into: "") { text, unit in
+    if (0x20...0x7e).contains(unit) {
+      text.append(Character(UnicodeScalar(UInt8(unit))))
+    } else if unit > 0x7e {
+      let digits = String(unit, radix: 16)
+      text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
     }
   }
 }
