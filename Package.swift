@@ -25,14 +25,15 @@ let strict: [SwiftSetting] = [
 /// mostly value witnesses are folded, which are called and not compared; of libdispatch, whose C files are one section each,
 /// nothing is.
 ///
-/// The index of the unwind tables takes 290 KB, and only C++ exceptions use it: none is thrown, and one would end the process
-/// without it as well. Debuggers read the tables themselves.
+/// The unwind tables and their index take 1.9 MB, and in the process only C++ exceptions use them: none is thrown, and one
+/// would end the process with them as well. Debuggers, which `serve` does not admit anyway, follow the frame pointers.
 let lean: [LinkerSetting] = [
   .unsafeFlags(
     [
       "-L\(Context.packageDirectory)/deploy/link", "-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs",
       "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-O2",
       "-Xlinker", "--icf=all", "-Xlinker", "--no-eh-frame-hdr",
+      "-Xlinker", "-T", "-Xlinker", "\(Context.packageDirectory)/deploy/link/no-unwind-tables.ld",
     ],
     .when(configuration: .release))
 ]
