@@ -53,6 +53,7 @@ class Stage:
         self.ports = [free_port(), free_port()]
         self.write("gateway.json", {
             "listen": f"127.0.0.1:{self.ports[0]}", "access_log": "access.log", "audit_log": "audit.log", "loops": 2,
+            "metrics": {"by_client": True},
             "admin": {"address": f"127.0.0.1:{self.ports[1]}", "token": {"file": str(folder / "admin.token")}},
         })  # fmt: skip
         key = {"key": {"file": str(folder / "core.key")}}
