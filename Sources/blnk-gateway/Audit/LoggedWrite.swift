@@ -42,12 +42,13 @@ final class LoggedWrite {
       Self.list("transactions", intent.transactions, more: intent.moreTransactions),
     ]
     let named = ([Self.list(intent.named)] + lists).filter { !$0.isEmpty }.joined(separator: ", ")
-    let subjects = [Self.list(intent.target), named].filter { !$0.isEmpty }
+    let subjects = [Self.list(intent.target), named].filter { !$0.isEmpty }.joined(separator: " → ")
+    let call = [printable(intent.operation), subjects].filter { !$0.isEmpty }.joined(separator: "  ")
     let token = intent.token.map { "token \"\(printable($0))\" " } ?? "token "
     let own = intent.clientRequestId.map { ", the client's \(printable($0))" } ?? ""
     let identifier = intent.tokenId.map { "id \($0)" } ?? "sha256 \(intent.tokenSha256 ?? "")"
     return """
-      \(intent.time)  \(printable(intent.operation))  \(subjects.joined(separator: " → "))
+      \(intent.time)  \(call)
           \(outcome?.text ?? Self.missing(writers.state(of: writer)))\(later)
           by \(printable(intent.client)), \(token)(\(identifier)…), from \(printable(intent.peer ?? "")) to \(printable(intent.instance))
           request \(intent.requestId)\(own), body \(intent.bodySha256.map { "sha256 \($0)" } ?? "streamed")

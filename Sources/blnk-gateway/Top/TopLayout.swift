@@ -20,7 +20,7 @@ struct TopLayout {
   /// All of it.
   func lines() -> [String] {
     var lines = facts(view.facts + view.details, isNarrow: true)
-    for table in view.tables where table.isShown { lines += [""] + text(of: table, rowsMax: table.rows.count) }
+    for table in view.tables where table.isShown { lines += [""] + text(of: table, linesMax: .max) }
     return lines
   }
 
@@ -35,7 +35,7 @@ struct TopLayout {
       let others = tables.reduce(0) { $0 + min($1.rows.count + 3, max(0, (rows - lines.count) / (tables.count + 1))) }
       let capacity = max(share, rows - lines.count - others - 3)
       guard capacity > 0 else { continue }
-      lines += [""] + text(of: table, rowsMax: capacity)
+      lines += [""] + text(of: table, linesMax: capacity)
     }
     return Array(lines.prefix(rows))
   }
@@ -60,8 +60,8 @@ struct TopLayout {
     return lines.map(line)
   }
 
-  private func text(of table: StatusView.Table, rowsMax: Int) -> [String] {
-    let rows = table.rows.prefix(rowsMax).map { row in row.map { (printable($0.text), $0.tone.style) } }
+  private func text(of table: StatusView.Table, linesMax: Int) -> [String] {
+    let rows = table.rows.prefix(linesMax).map { row in row.map { (printable($0.text), $0.tone.style) } }
     let titles = table.columns.map { $0.hasPrefix("#") ? String($0.dropFirst()) : $0 }
     var widths = titles.map(\.count)
     for row in rows {
@@ -87,7 +87,7 @@ struct TopLayout {
       let last = row[row.count - 1]
       // What does not fit into the last column gets a separate line.
       let isLong = last.0.count > max(0, columns - widths.reduce(0, +) - Self.gap.count * (widths.count - 1))
-      guard lines.count + (isLong ? 2 : 1) <= rowsMax || lines.isEmpty else { break }
+      guard lines.count + (isLong ? 2 : 1) <= linesMax || lines.isEmpty else { break }
       lines.append(line(isLong ? row.dropLast() : row))
       if isLong { lines.append(self.line([("    ", nil), last])) }
       shown += 1
