@@ -3,7 +3,6 @@ import Policies
 
 /// Lays a status out for a terminal: lines of ASCII, cut to its width.
 struct TopLayout {
-  private static let cellMax = 48
   private static let gap = "  "
 
   private let view: StatusView
@@ -16,6 +15,9 @@ struct TopLayout {
     self.columns = columns ?? .max
     self.hasStyles = hasStyles
   }
+
+  /// The width of a cell that is not the last one.
+  private var cellMax: Int { columns == .max ? .max : 48 }
 
   /// All of it.
   func lines() -> [String] {
@@ -65,7 +67,7 @@ struct TopLayout {
     let titles = table.columns.map { $0.hasPrefix("#") ? String($0.dropFirst()) : $0 }
     var widths = titles.map(\.count)
     for row in rows {
-      for index in row.indices { widths[index] = min(max(widths[index], row[index].0.count), Self.cellMax) }
+      for index in row.indices { widths[index] = min(max(widths[index], row[index].0.count), cellMax) }
     }
     // The last column may have any width.
     widths[widths.count - 1] = 0
