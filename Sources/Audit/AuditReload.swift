@@ -31,12 +31,11 @@ package struct AuditReload: Sendable {
   /// At most `filesMax`.
   package var files: [File] = []
   package var moreFiles = 0
-  /// The instances whose Core's key, or whose certificates, are others than before. At most `instancesMax`.
-  package var instancesWithNewKeys: [String] = []
-  package var moreInstances = 0
+  /// Names of what is counted, written in this order: at most `namesMax` each. The first text is `,"MEMBER":["`.
+  package var lists: [(opening: StaticString, names: [String])] = []
 
   package static let filesMax = 20
-  package static let instancesMax = 20
+  package static let namesMax = 20
 
   package init(generation: Int, before: String, after: String) {
     self.generation = generation
@@ -59,11 +58,10 @@ package struct AuditReload: Sendable {
     }
     text.append(text: "]")
     if moreFiles > 0 { text.append(text: #","more_files":\#(moreFiles)"#) }
-    for (index, id) in instancesWithNewKeys.enumerated() {
-      append(index == 0 ? #","instances_with_new_keys":[""# : #",""#, id, to: text)
+    for (opening, names) in lists where !names.isEmpty {
+      for (index, name) in names.enumerated() { append(index == 0 ? opening : #",""#, name, to: text) }
+      text.append(text: "]")
     }
-    if !instancesWithNewKeys.isEmpty { text.append(text: "]") }
-    if moreInstances > 0 { text.append(text: #","more_instances":\#(moreInstances)"#) }
     text.move(to: &out)
   }
 

@@ -104,6 +104,25 @@ import Testing
     }
   }
 
+  @Test func `without files, the policy names the log and its key`() throws {
+    try writeLog(key: key)
+    try FileManager.default.createDirectory(atPath: path("policies"), withIntermediateDirectories: false)
+    let named = ["--policies", path("policies"), "--state", folder.path]
+    #expect(
+      try verify(named).errors.contains("/gateway.json names no file as \"audit_log\"; give files, or - for a pipe"))
+    try folder.write(#"{"audit_log": "audit.log.1", "audit_key": {"file": "../key"}}"#, to: "policies/gateway.json")
+    let whole = try verify(named)
+    #expect(
+      whole.exitCode == 0 && whole.output.contains("/audit.log.1: ") && whole.output.contains(" entries, intact\n"),
+      "\(whole)")
+    for command in [["reloads"], ["grants"], ["outcomes"], ["show", "--client", "nobody"]] {
+      let outcome = try Program.run(["audit"] + command + named)
+      #expect(outcome.output.isEmpty && !outcome.errors.contains("gateway.json"), "\(command): \(outcome)")
+    }
+    try folder.write("another-key", to: "key")
+    #expect(try verify(named).exitCode == 1)
+  }
+
   @Test func `verify names file, line and entry of what is missing, and finds a cut end by its head`() throws {
     try writeLog(key: key)
     let whole = try verify(["--key-file", path("key"), "--json", path("audit.log.1"), path("audit.log")])

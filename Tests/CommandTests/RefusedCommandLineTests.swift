@@ -35,7 +35,6 @@ import Testing
     (
       ["audit"], "use one of audit verify, audit show, audit outcomes, audit grants, audit reloads, or see audit --help"
     ),
-    (["audit", "verify"], "audit verify: missing log files: audit verify FILE...; see --help"),
     (
       ["audit", "verify", "--expect", "abc", "x"],
       "audit verify: --expect abc: must be WRITER:SEQ:HASH, as this command prints it, or 64 hex digits"

@@ -62,15 +62,17 @@ extension AuditReload {
     let diff = PolicyDiff(from: old, to: new, at: .now)
     givesAccess = diff.givesAccess
     let kinds = Dictionary(grouping: diff.tokens, by: \.kind).mapValues(\.count)
+    let (gaining, losing) = (clients(in: diff, where: \.isGain), clients(in: diff, where: \.isLoss))
+    let instances = new.instancesWithOtherKeys(than: old)
     counts = [
-      ("clients_gaining", clients(in: diff, where: \.isGain)), ("clients_losing", clients(in: diff, where: \.isLoss)),
+      ("clients_gaining", gaining.count), ("clients_losing", losing.count),
       ("wider", diff.wider.count), ("tokens_added", kinds[.added] ?? 0), ("tokens_removed", kinds[.removed] ?? 0),
       ("tokens_revoked", kinds[.revoked] ?? 0),
       ("tokens_changed", [.reinstated, .expiry, .moved, .binding].reduce(0) { $0 + (kinds[$1] ?? 0) }),
+      ("instances_with_new_keys", instances.count),
     ]
-    let instances = new.instancesWithOtherKeys(than: old)
-    instancesWithNewKeys = Array(instances.prefix(Self.instancesMax))
-    moreInstances = max(0, instances.count - Self.instancesMax)
+    lists = [(#","gaining":[""#, gaining), (#","losing":[""#, losing), (#","new_keys":[""#, instances)]
+      .map { ($0.0, Array($0.1.prefix(Self.namesMax))) }
   }
 
   fileprivate mutating func compare(_ old: [PolicyFile], _ new: [PolicyFile], in folder: String?) {
@@ -86,7 +88,7 @@ extension AuditReload {
     }
   }
 
-  private func clients(in diff: PolicyDiff, where matches: (PolicyDiff.AccessChange) -> Bool) -> Int {
-    Set(diff.access.filter(matches).flatMap { change in change.subjects.map(\.client) }).count
+  private func clients(in diff: PolicyDiff, where matches: (PolicyDiff.AccessChange) -> Bool) -> [String] {
+    Set(diff.access.filter(matches).flatMap { change in change.subjects.map(\.client) }).sorted()
   }
 }

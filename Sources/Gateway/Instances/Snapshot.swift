@@ -109,9 +109,9 @@ final class InstanceAccess {
     }
   }
 
-  /// Whether to report a fault of the instance now: at most once a second.
+  /// Whether to report a fault of the instance now: at most once in ten seconds.
   func mayReport(_ now: Int64) -> Bool {
-    guard reportedAt == .min || now - reportedAt >= 1_000 else { return false }
+    guard reportedAt == .min || now - reportedAt >= 10_000 else { return false }
     reportedAt = now
     return true
   }

@@ -259,7 +259,9 @@ extension Policy {
       return "\(rejection.message) No \"tokens\" has its digest, and its introspection provider does not vouch for it."
     case .tokenUnknown: return "\(rejection.message) No \"tokens\" in \(name) has its digest."
     case .tokenExpired: return "\(rejection.message) \(name).tokens: \"expires\" has passed."
-    case .tokenRevoked: return "\(rejection.message) \(name).revoked is true."
+    case .tokenRevoked where trace.tokenIndex >= 0 && tokens.entries[Int(trace.tokenIndex)].isRevoked:
+      return "\(rejection.message) revoked.json lists its digest."
+    case .tokenRevoked: return "\(rejection.message) \(name).revoked is true, or revoked.json lists the client."
     case .networkForbidden: return "\(rejection.message) \(name).networks does not contain it."
     case .certificateMismatch: return "\(rejection.message) \(name).certificates does not contain the caller's."
     case .scopeInsufficient(let scope) where report?.content.map { !$0.cut.contains(scope.text) } ?? false:

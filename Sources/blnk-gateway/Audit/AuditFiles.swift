@@ -1,5 +1,6 @@
 import Audit
 import FoundationEssentials
+import Policies
 import System
 
 /// The log files of an audit command, in the order in which they were written.
@@ -13,11 +14,9 @@ struct AuditFiles {
 
   init(_ arguments: Arguments, of command: String) throws(CommandFault) {
     self.command = command
-    guard !arguments.operands.isEmpty else {
-      throw .usage("\(command): missing log files: \(command) FILE...; see --help")
-    }
+    let paths = arguments.operands.isEmpty ? [try Self.path(in: PolicyFolder(arguments), command)] : arguments.operands
     var files: [(path: String, file: InputFile)] = []
-    for path in arguments.operands { files.append((path, try Self.open(path, for: command))) }
+    for path in paths { files.append((path, try Self.open(path, for: command))) }
     if let compressed = try CompressedFiles(files, of: command) { throw compressed.fault }
     let sizes = files.map(\.file.byteCount)
     guard !sizes.contains(nil) else {
@@ -31,9 +30,15 @@ struct AuditFiles {
       isKeyed = ends.contains { $0.first?.isKeyed == true }
       for file in files { try file.file.seek(to: 0) }
     } catch {
-      throw .failed("\(command): cannot read \(arguments.operands.joined(separator: ", ")): \(error)")
+      throw .failed("\(command): cannot read \(paths.joined(separator: ", ")): \(error)")
     }
     byteCount = sizes.compactMap(\.self).reduce(0, +)
+  }
+
+  private static func path(in folder: PolicyFolder, _ command: String) throws(CommandFault) -> String {
+    if case .file(let path) = GatewaySettings(in: folder).auditLog { return path }
+    throw .failed(
+      "\(command): \(folder.path)/gateway.json names no file as \"audit_log\"; give files, or - for a pipe")
   }
 
   var names: [String] { files.map(\.path) }

@@ -4,7 +4,7 @@ import FoundationEssentials
 extension Command {
   static let auditGrants = Command(
     name: "audit grants", summary: "list what was granted, refused and revoked through OAuth",
-    usage: "[--client ID] [--json] FILE...",
+    usage: "[--client ID] [--json] [FILE...]",
     description: """
       Prints a line for each request to the token endpoint and the revocation
       endpoint, and for each code that "oauth code" has issued, in the order of the
@@ -12,12 +12,14 @@ extension Command {
       token's id is "token_id" in the access log and in the intents of writes;
       "token_ids" of revoked.json takes either id.
 
-      The files may be given in any order; - is standard input. This command trusts
-      the log: use "audit verify" to check it.
+      Without FILE, it reads the "audit_log" of gateway.json. The files may be given in
+      any order; - is standard input. This command trusts the log: use "audit verify"
+      to check it.
       """,
     options: [
       Option(name: "--client", value: "ID", help: "list only this client's entries"),
       Option(name: "--json", value: nil, help: "print the entries as they are in the log, one JSON object per line"),
+      .policies, .state,
     ],
     exitCodes: [0: "success, even if there are no such entries", 1: "a file cannot be read"],
     example: """

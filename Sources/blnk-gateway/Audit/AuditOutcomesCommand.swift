@@ -4,7 +4,7 @@ import Gateway
 extension Command {
   static let auditOutcomes = Command(
     name: "audit outcomes", summary: "list the writes whose outcome at Core is unknown",
-    usage: "[--ask [OPTIONS]] [--json] FILE...",
+    usage: "[--ask [OPTIONS]] [--json] [FILE...]",
     description: """
       A write is listed if its outcome is "unknown" (Core closed the connection,
       answered 5xx or timed out), or if the log has no outcome: the write is in
@@ -24,10 +24,11 @@ extension Command {
       "still_open" (the gateway has not stopped, as far as the files show), "killed"
       (it was killed) or "ended" (it stopped without writing the outcome), and
       "asked" is what Core says. The number of writes goes to standard error.
-      The files may be given in any order; - is standard input.
+      Without FILE, it reads the "audit_log" of gateway.json. The files may be given in
+      any order; - is standard input.
       """,
     options: [.auditJSON, Option(name: "--ask", value: nil, help: "ask Core, through the running gateway")]
-      + AdminClient.options,
+      + AdminClient.options + [.state],
     exitCodes: [
       0: "no such writes, or Core has settled all of them",
       1: "there are such writes, a file cannot be read, or no gateway answers",

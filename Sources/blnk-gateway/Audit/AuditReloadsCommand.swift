@@ -5,7 +5,7 @@ import Policies
 extension Command {
   static let auditReloads = Command(
     name: "audit reloads", summary: "list the changes of the policy: what took effect, and which command of whom",
-    usage: "[--json] FILE...",
+    usage: "[--json] [FILE...]",
     description: """
       Prints a line for each reload of the policy that took effect, in the order of the
       log: when, the first digits of the digests before and after, what changed, and
@@ -13,11 +13,13 @@ extension Command {
       two folders. A line for each command that has changed a file says what it has
       changed, and who ran it.
 
-      The files may be given in any order; - is standard input. This command trusts
-      the log: use "audit verify" to check it.
+      Without FILE, it reads the "audit_log" of gateway.json. The files may be given in
+      any order; - is standard input. This command trusts the log: use "audit verify"
+      to check it.
       """,
     options: [
-      Option(name: "--json", value: nil, help: "print the entries as they are in the log, one JSON object per line")
+      Option(name: "--json", value: nil, help: "print the entries as they are in the log, one JSON object per line"),
+      .policies, .state,
     ],
     exitCodes: [0: "success, even if there are no such entries", 1: "a file cannot be read"],
     example: """
@@ -92,8 +94,10 @@ private struct LoggedReload: Decodable {
   let tokensChanged: Int?
   let files: [File]
   let moreFiles: Int?
-  let instancesWithNewKeys: [String]?
-  let moreInstances: Int?
+  let instancesWithNewKeys: Int?
+  let gaining: [String]?
+  let losing: [String]?
+  let newKeys: [String]?
 
   var text: String {
     let files = files.map { file in
@@ -102,24 +106,35 @@ private struct LoggedReload: Decodable {
     }
     let rest = moreFiles.map { ["\($0) more"] } ?? []
     let names = files.isEmpty ? "" : "; " + (files + rest).joined(separator: ", ")
-    return "\(time)  generation \(generation), \(before.prefix(12)) → \(after.prefix(12)): \(summary)\(newKeys)\(names)"
+    return "\(time)  generation \(generation), \(before.prefix(12)) → \(after.prefix(12)): \(summary)\(keys)\(names)"
   }
 
-  private var newKeys: String {
-    guard let ids = instancesWithNewKeys else { return "" }
-    let rest = moreInstances.map { ["\($0) more"] } ?? []
-    return "; another key or certificate for " + (ids + rest).joined(separator: ", ")
+  private var keys: String {
+    newKeys.map { "; another key or certificate for \(Self.list($0, of: instancesWithNewKeys))" } ?? ""
   }
+
+  /// The first names, and how many there are besides.
+  private static func list(_ names: [String], of count: Int?) -> String {
+    let shown = names.prefix(namesMax).map(printable)
+    let rest = max(names.count, count ?? 0) - shown.count
+    return (shown + (rest > 0 ? ["\(rest) more"] : [])).joined(separator: ", ")
+  }
+
+  private static let namesMax = 5
 
   private var summary: String {
     guard let givesAccess else { return "not compared" }
     let counts = [
-      (clientsGaining, "client gains access", "clients gain access"), (wider, "other gain", "other gains"),
-      (clientsLosing, "client loses access", "clients lose access"), (tokensAdded, "token added", "tokens added"),
-      (tokensRemoved, "token removed", "tokens removed"), (tokensRevoked, "token revoked", "tokens revoked"),
-      (tokensChanged, "token changed", "tokens changed"),
+      (clientsGaining, "client gains access", "clients gain access", gaining),
+      (wider, "other gain", "other gains", nil),
+      (clientsLosing, "client loses access", "clients lose access", losing),
+      (tokensAdded, "token added", "tokens added", nil), (tokensRemoved, "token removed", "tokens removed", nil),
+      (tokensRevoked, "token revoked", "tokens revoked", nil), (tokensChanged, "token changed", "tokens changed", nil),
     ]
-    let parts = counts.compactMap { count, one, many in count.flatMap { $0 > 0 ? counted($0, one, many) : nil } }
+    let parts = counts.compactMap { count, one, many, names -> String? in
+      guard let count, count > 0 else { return nil }
+      return counted(count, one, many) + (names.map { " (\(Self.list($0, of: count)))" } ?? "")
+    }
     return parts.isEmpty
       ? "no access changes" : parts.joined(separator: ", ") + (givesAccess ? "" : "; no client gains access")
   }

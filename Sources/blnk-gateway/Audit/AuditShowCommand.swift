@@ -3,12 +3,13 @@ import Audit
 extension Command {
   static let auditShow = Command(
     name: auditShowName, summary: "list the writes in an audit log that match all of the options",
-    usage: "--balance ID | --request ID | ... [--json] FILE...",
+    usage: "--balance ID | --request ID | ... [--json] [FILE...]",
     description: """
       Prints, in the order of the log: when, which operation, Core's response, and by
       which client and token. If a write has no outcome in the files, it prints why.
-      The files may be given in any order; - is standard input. This command trusts
-      the log: use "audit verify" to check it.
+      Without FILE, it reads the "audit_log" of gateway.json. The files may be given in
+      any order; - is standard input. This command trusts the log: use "audit verify"
+      to check it.
 
       An id matches in the path, in the body, and in Core's response, so that a write
       is found by what it has created. If writes are logged without what an option
@@ -30,7 +31,7 @@ extension Command {
       Option(
         name: "--token", value: "TEXT",
         help: "the token's note, or 8 or more hex digits of its digest or its id"),
-      .auditJSON,
+      .auditJSON, .policies, .state,
     ],
     exitCodes: [
       0: "success, even if there are no such writes",

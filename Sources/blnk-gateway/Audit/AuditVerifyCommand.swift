@@ -1,14 +1,16 @@
 import Audit
 import Digests
+import Policies
 import System
 
 extension Command {
   static let auditVerify = Command(
     name: "audit verify", summary: "check an audit log for changed, missing or reordered entries",
-    usage: "[OPTIONS] FILE...",
+    usage: "[OPTIONS] [FILE...]",
     description: """
       Follows the hash chain of each writer through the files, which may be given in
-      any order.
+      any order. Without FILE, it reads the "audit_log" of gateway.json, with its
+      "audit_key".
 
       Prints file, line and entry of every violation, then the number of entries and
       "intact" or "NOT INTACT", and last the head: the newest entry. Keep heads
@@ -20,11 +22,12 @@ extension Command {
     options: [
       Option(
         name: "--key-file", value: "FILE",
-        help: "the file with the \"audit_key\" of gateway.json; without it, the chain must be unkeyed"),
+        help: "the file with the \"audit_key\" of gateway.json; without it, the chain of a FILE must be unkeyed"),
       Option(
         name: "--expect", value: "HEAD",
         help: "an entry that the log must contain, as WRITER:SEQ:HASH or only HASH; give all files since that entry"),
       Option(name: "--json", value: nil, help: "print a JSON object instead of lines"),
+      .policies, .state,
     ],
     exitCodes: [0: "the log is intact", 1: "the log is not intact, has no entries or cannot be read"],
     example: """
@@ -106,9 +109,11 @@ extension Arguments {
     return hash
   }
 
-  /// Without one trailing newline, as the gateway reads it.
+  /// Without one trailing newline, as the gateway reads it. Without operands, the log's own key is in the policy.
   fileprivate func auditKey() throws(CommandFault) -> [UInt8]? {
-    guard let path = value("--key-file") else { return nil }
+    guard let path = value("--key-file") else {
+      return operands.isEmpty ? try GatewaySettings(in: PolicyFolder(self)).auditKey?.reveal() : nil
+    }
     var key: [UInt8] = []
     do throws(Errno) {
       key = try InputFile(path: path).read(keyFileBytesMax + 1)

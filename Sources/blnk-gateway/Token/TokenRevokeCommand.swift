@@ -75,6 +75,11 @@ extension Command {
       return prefix.digest.map { .token($0) } ?? .prefix(prefix)
     case (nil, true, false):
       let text = try readToken(for: "token revoke")
+      guard !text.contains(where: \.isWhitespace) else {
+        throw .failed(
+          "token revoke: standard input has other text besides a token; \"token scan -\" finds the tokens in it, and their "
+            + "digests for --digest")
+      }
       return SignedTokenReport.hasForm(text) ? .signed(text) : .token(Token.digest(of: text))
     case (nil, false, true) where arguments.value("--client") != nil: return .client
     default:

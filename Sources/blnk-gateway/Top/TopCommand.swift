@@ -85,7 +85,7 @@ private struct TopSession {
   private var fault: String?
 
   init(_ client: StatusClient) throws(CommandFault) {
-    guard Terminal.isAt(0), Terminal.isAt(1), Terminal.columns(of: 1) != nil else {
+    guard Terminal.isAt(0), Terminal.isAt(1) else {
       throw .failed("top: standard input and output must be a terminal; without one, use --once")
     }
     self.client = client
@@ -134,7 +134,7 @@ private struct TopSession {
     let seconds = Double(last.at - first.at) / 1_000
     let view = StatusView(
       last.record, since: seconds > 0 ? (first.record, seconds) : nil, rowsMax: StatusClient.rowsMax)
-    let layout = TopLayout(view, columns: Terminal.columns(of: 1), hasStyles: hasStyles)
+    let layout = TopLayout(view, columns: Terminal.columns(of: 1) ?? 80, hasStyles: hasStyles)
     let title =
       fault
       ?? "blnk-gateway at \(client.admin.addressText), as of \(last.record.text("at") ?? "-"). q quits. "
