@@ -115,7 +115,7 @@ import Testing
     #expect(
       whole.exitCode == 0 && whole.output.contains("/audit.log.1: ") && whole.output.contains(" entries, intact\n"),
       "\(whole)")
-    for command in [["reloads"], ["grants"], ["outcomes"], ["show", "--client", "nobody"]] {
+    for command in [["reloads"], ["grants"], ["outcomes"], ["show", "--client", "unknown"]] {
       let outcome = try Program.run(["audit"] + command + named)
       #expect(outcome.output.isEmpty && !outcome.errors.contains("gateway.json"), "\(command): \(outcome)")
     }

@@ -51,6 +51,8 @@ import Testing
     try #require(try status(gateway)["clients"] as? [[String: Any]])
   }
 
+  @Test func `has a counter for each code`() { #expect(GatewayCode.allCases.count <= 64) }
+
   @Test func `metrics, status and the access log agree about each client`() throws {
     let core = try ScriptedUpstream { request in
       request.message.startLine.contains("bad")

@@ -1,4 +1,5 @@
 import Foundation
+import TestValues
 import Testing
 
 @testable import Gateway
@@ -50,7 +51,7 @@ import Testing
   func `a truncated body names nothing`(body: String, identity: String?, ledger: String?) {
     let bytes = Array(body.utf8)
     guard let end = bytes.lastIndex(of: UInt8(ascii: "}")) else { return }
-    for cut in 0..<end where !body.contains("trailing") || cut < end {
+    for cut in 0..<end {
       let found = JSONMembers(bytes.span.extracting(0..<cut))
       #expect(found[.identityID] == nil && found[.ledgerID] == nil)
     }
@@ -136,7 +137,7 @@ import Testing
 
   @Test func `any bytes are read as by the reference`() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = Seeded(state: seed)
+    var random = SeededGenerator(state: seed)
     let pieces = [
       "{", "}", "[", "]", "\"", ",", ":", "\\u", "\\", "d83d", "de00", "017f", "\"source\":", "\"\u{17F}tatus\":",
       "\"amount\":", "\"destinations\":[{", "\"identifier\":", "null", "1.5", "e", "0", " ", "\"a\"", "\"", "\n",
@@ -152,18 +153,6 @@ import Testing
       do { try JSONMembersProperty.check(body) } catch {
         Issue.record("seed \(seed): \(String(decoding: body, as: UTF8.self)): \(error)")
       }
-    }
-  }
-
-  private struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    /// SplitMix64.
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var mixed = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
-      mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-      return mixed ^ mixed >> 31
     }
   }
 

@@ -42,6 +42,24 @@ import Testing
     #expect(summary.revokedClients == 1 && summary.revokedTokens == 1 && policy.revokedIDCount == 1)
   }
 
+  @Test func `a summary is kept until a token ends, another policy is in force, or the clock is set back`() throws {
+    let now = Self.now.rawValue
+    let files = FolderFiles([
+      "clients.json": #"{"clients": {\#(client("app", [token(1, expires(now + 10)), token(2, expires(now + 50))]))}}"#
+    ])
+    let policy = try #require(try files.load().policy)
+    var kept = KeptTokenSummary()
+    func soonest(_ generation: Int, _ seconds: Int64) -> Int64? {
+      let summary = kept.summary(of: policy, generation: generation, at: UnixSeconds(now + seconds))
+      return summary.soonestExpiry[0].map { $0.rawValue - now }
+    }
+    #expect(soonest(1, 0) == 10 && soonest(1, 9) == 10 && kept.readings == 1)
+    #expect(soonest(1, 10) == 50 && soonest(1, 49) == 50 && kept.readings == 2)
+    #expect(soonest(1, 50) == nil && soonest(1, 99) == nil && kept.readings == 3)
+    #expect(soonest(1, 5) == 10 && kept.readings == 4)
+    #expect(soonest(2, 5) == 10 && kept.readings == 5)
+  }
+
   @Test(arguments: [(1_000, true), (1_000, false), (1_001, true), (1_001, false)])
   func `clients are counted up to 1,000, and a warning says so above`(count: Int, asked: Bool) throws {
     let clients = (0..<count).map { client("c\($0)", []) }.joined(separator: ",")

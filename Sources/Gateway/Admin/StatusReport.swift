@@ -31,9 +31,9 @@ struct StatusReport {
   init(_ state: GatewayState, rowsMax: Int = .max) {
     self.state = state
     instances = state.instances().filter { $0.state != nil }
-    let policy = state.policyInForce.generation.policy
+    let generation = state.policyInForce.generation
     let now = UnixSeconds.now
-    clients = state.clients(policy, policy.tokenSummary(at: now))
+    clients = state.clients(generation.policy, state.tokenSummary(of: generation, at: now))
     instanceCount = instances.count
     let troubles = instances.map { $0.trouble(at: SystemClock.wallMicroseconds) }
     troubledCount = troubles.count { $0 > 0 }

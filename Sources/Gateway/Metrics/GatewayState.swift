@@ -34,6 +34,7 @@ final class GatewayState: Sendable {
   /// Set before draining begins, so that a load balancer has time to notice.
   let isDraining = Atomic<Bool>(false)
   private let inForce: Mutex<PolicyInForce>
+  private let tokens = Mutex(KeptTokenSummary())
 
   struct Loop: Sendable {
     let handle: LoopHandle
@@ -58,6 +59,10 @@ final class GatewayState: Sendable {
   }
 
   var policyInForce: PolicyInForce { inForce.withLock(\.self) }
+
+  func tokenSummary(of generation: Generation, at now: UnixSeconds) -> TokenSummary {
+    tokens.withLock { $0.summary(of: generation.policy, generation: generation.number, at: now) }
+  }
 
   /// A reload has put `generation` into force.
   func installed(_ generation: Generation, _ faults: [String]) {

@@ -2,7 +2,8 @@ import Counters
 import Policies
 import Synchronization
 
-/// One loop's counts: written by the loop alone, read by any thread without synchronizing with the loop.
+/// One loop's counts, written by the loop alone. Any thread reads them: counters without synchronizing, the rest under locks
+/// that are held for a moment.
 ///
 /// Bound: one entry for each `GatewayCode`; and for each instance that the loop has used since the start, one for each
 /// route, method and code seen. They outlive reloads, because counters must not decrease. And one for each client of the

@@ -21,9 +21,9 @@ struct MetricsScrape {
   init(_ state: GatewayState) {
     self.state = state
     instances = state.instances()
-    let policy = state.policyInForce.generation.policy
-    tokens = policy.tokenSummary(at: .now)
-    clients = state.clients(policy, tokens)
+    let generation = state.policyInForce.generation
+    tokens = state.tokenSummary(of: generation, at: .now)
+    clients = state.clients(generation.policy, tokens)
   }
 
   /// The next piece; nil after the last one.

@@ -3,7 +3,8 @@ import System
 
 /// Whether the connection limits fit into the descriptors that the process may open.
 struct DescriptorBudget {
-  /// Logs, listeners, key files, name resolution, and connections that are refused with a reply.
+  /// Logs, listeners, key files, name resolution, the 26 connections of the admin endpoint, and up to 64 connections that are
+  /// refused with a reply.
   static let reserve = 128
   /// Connections that are being refused with a reply and are not closed yet: part of the reserve.
   static let refusalsMax = 64

@@ -71,9 +71,11 @@ extension Worker {
   }
 
   /// The instance of a request that was rejected after the step *resolve* and before it had an access, such as a write
-  /// during maintenance. Not that of a client that may not use it, whose requests must not count for others.
+  /// during maintenance. Not that of a client that may not use it, whose requests must not count for others; nor one of an
+  /// earlier policy, whose access would get its pool with the settings of then.
   private func refusedAccess(_ state: inout RequestState, _ snapshot: Snapshot?) -> InstanceAccess? {
-    guard let snapshot, state.trace.instanceIndex >= 0, state.code != .instanceForbidden else { return nil }
+    guard let snapshot, snapshot === self.snapshot, state.trace.instanceIndex >= 0, state.code != .instanceForbidden
+    else { return nil }
     return snapshot.access(to: state.trace.instanceIndex)
   }
 

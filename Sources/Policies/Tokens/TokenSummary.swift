@@ -7,6 +7,33 @@ package struct TokenSummary: Sendable {
   package fileprivate(set) var revokedClients = 0
 }
 
+/// Keeps a summary until another policy is in force or the first token ends: a policy may have a million tokens, and
+/// `/status` may be read every second.
+package struct KeptTokenSummary: Sendable {
+  private struct Kept {
+    let generation: Int
+    let times: Range<UnixSeconds>
+    let summary: TokenSummary
+  }
+
+  private var kept: Kept?
+  /// How often all tokens were read.
+  private(set) var readings = 0
+
+  package init() {}
+
+  /// - Parameter generation: of the policy.
+  package mutating func summary(of policy: Policy, generation: Int, at now: UnixSeconds) -> TokenSummary {
+    // The clock may have been set back.
+    if let kept, kept.generation == generation, kept.times.contains(now) { return kept.summary }
+    let summary = policy.tokenSummary(at: now)
+    let end = summary.soonestExpiry.compactMap(\.self).min() ?? UnixSeconds(.max)
+    kept = Kept(generation: generation, times: now..<end, summary: summary)
+    readings += 1
+    return summary
+  }
+}
+
 extension Policy {
   /// With more clients, `/status` and metrics list none: both would be too large for those who read them every second.
   package static let listedClientsMax = 1_000
@@ -22,7 +49,7 @@ extension Policy {
   package func client(of row: Int32) -> Int { clients.owner(of: Int(row)) }
 
   /// Reads every token once.
-  package func tokenSummary(at now: UnixSeconds) -> TokenSummary {
+  func tokenSummary(at now: UnixSeconds) -> TokenSummary {
     var summary = TokenSummary()
     if listsClients { summary.soonestExpiry = Array(repeating: nil, count: clients.count) }
     summary.revokedClients = clients.indices.count { clients.isRevoked($0) }

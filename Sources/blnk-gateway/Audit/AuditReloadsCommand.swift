@@ -4,7 +4,7 @@ import Policies
 
 extension Command {
   static let auditReloads = Command(
-    name: "audit reloads", summary: "list the changes of the policy: what took effect, and which command of whom",
+    name: "audit reloads", summary: "list the changes of the policy: reloads, and the commands that edited its files",
     usage: "[--json] [FILE...]",
     description: """
       Prints a line for each reload of the policy that took effect, in the order of the
@@ -41,7 +41,7 @@ extension Command {
         arguments.isSet("--json") ? verbatim : change?.text ?? LoggedReload(auditLine: bytes)?.text ?? verbatim)
     }
     for line in lines { try Console.print(line) }
-    if lines.isEmpty { Console.log("no reload in \(files.names.joined(separator: ", "))") }
+    if lines.isEmpty { Console.log("no change of the policy in \(files.names.joined(separator: ", "))") }
     return 0
   }
 }

@@ -46,7 +46,7 @@ struct ChangeRecord {
     return response.status == 200 ? .recorded : .refused("\(response.status): \(AdminClient.line(response))")
   }
 
-  /// Without a gateway, no one else writes to the log.
+  /// As a separate chain, which may be in one file with that of a gateway that did not answer: each entry is one write.
   private func append(_ members: [(name: String, value: String)], _ settings: GatewaySettings) -> String? {
     guard case .file(let path) = settings.auditLog else { return nil }
     // A missing key must not begin a chain that anyone could forge.
