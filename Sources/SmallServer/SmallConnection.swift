@@ -46,7 +46,7 @@ final class SmallConnection: EventHandler {
   private var nextPart: ((ByteBuffer) -> Bool)?
   private var phase = Phase.readingHead
   private var registration = Registration.none
-  /// The order in which it began to wait for the current request's head: see `nextWaitOrder`.
+  /// The order in which it began to wait for the current request: see `nextWaitOrder`.
   private var waitOrder: UInt64 = 0
 
   init(_ socket: consuming Socket, from peer: SocketAddress?, in budget: Budget, on owner: SmallLoop) {
@@ -75,11 +75,12 @@ final class SmallConnection: EventHandler {
     owner.loop.setDeadline(owner.loop.now + milliseconds, for: registration)
   }
 
-  /// The order in which it began to wait for a request's head: see `nextWaitOrder`; nil if it does not wait.
-  var headWaitOrder: UInt64? {
+  /// The order in which it began to wait for a request: see `nextWaitOrder`; nil if it does not wait. A body counts, too: a peer
+  /// may send its bytes one by one.
+  var requestWaitOrder: UInt64? {
     switch phase {
-    case .readingHead, .lingering: waitOrder
-    case .readingBody, .responding, .pausing, .closed: nil
+    case .readingHead, .readingBody, .lingering: waitOrder
+    case .responding, .pausing, .closed: nil
     }
   }
 
@@ -87,7 +88,7 @@ final class SmallConnection: EventHandler {
   func evictIfWaiting() -> Bool {
     let waitOrder = waitOrder
     proceed()
-    if headWaitOrder == waitOrder { close() }
+    if requestWaitOrder == waitOrder { close() }
     if case .closed = phase { return true }
     return false
   }

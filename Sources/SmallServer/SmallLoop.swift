@@ -70,8 +70,8 @@ final class SmallLoop: EventHandler, EventLoopDelegate {
     guard sharing.count >= max else { return true }
     // Two passes: a connection with a request that has arrived but not been read serves it first, and may wait afterwards.
     for _ in 0..<2 {
-      let waiting = sharing.filter { $0.headWaitOrder != nil }.sorted {
-        ($0.headWaitOrder ?? 0) < ($1.headWaitOrder ?? 0)
+      let waiting = sharing.filter { $0.requestWaitOrder != nil }.sorted {
+        ($0.requestWaitOrder ?? 0) < ($1.requestWaitOrder ?? 0)
       }
       if waiting.contains(where: { connection in connection.evictIfWaiting() }) { return true }
     }

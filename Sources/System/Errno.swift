@@ -16,6 +16,7 @@ package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
   package static let inputOutput = Errno(EIO)
   package static let notPermitted = Errno(EPERM)
   package static let addressInUse = Errno(EADDRINUSE)
+  package static let connectionRefused = Errno(ECONNREFUSED)
   package static let tooManyOpenFiles = Errno(EMFILE)
 
   package var description: String {

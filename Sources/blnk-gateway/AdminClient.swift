@@ -41,19 +41,26 @@ struct AdminClient {
   func send(
     _ method: String, _ target: String, body: String? = nil, within milliseconds: Int64? = nil
   ) throws(CommandFault) -> GatewayResponse {
+    do throws(Errno) {
+      return try request(method, target, body: body, within: milliseconds)
+    } catch {
+      throw .failed("\(command): no gateway answers at \(settings.address): \(error)")
+    }
+  }
+
+  /// The same, with the error of the system.
+  func request(
+    _ method: String, _ target: String, body: String? = nil, within milliseconds: Int64? = nil
+  ) throws(Errno) -> GatewayResponse {
     let token = settings.token.map { "Authorization: Bearer \(String(decoding: $0.reveal(), as: UTF8.self))\r\n" } ?? ""
     let content =
       body.map { "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: \($0.utf8.count)\r\n\r\n\($0)" }
       ?? "\r\n"
     let request =
       "\(method) \(target) HTTP/1.1\r\nHost: \(settings.address.hostField)\r\nConnection: close\r\n\(token)\(content)"
-    do throws(Errno) {
-      guard let milliseconds else { return try GatewayClient(address).send(request) }
-      let end = SystemClock.milliseconds + milliseconds
-      return try GatewayClient(address, within: .deadline(milliseconds: end)).send(request)
-    } catch {
-      throw .failed("\(command): no gateway answers at \(settings.address): \(error)")
-    }
+    guard let milliseconds else { return try GatewayClient(address).send(request) }
+    let end = SystemClock.milliseconds + milliseconds
+    return try GatewayClient(address, within: .deadline(milliseconds: end)).send(request)
   }
 
   /// The fault of a response that refuses the request.

@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import Gateway
 import TestFolders
 import TestSupport
 import Testing
@@ -128,6 +129,43 @@ import Testing
     #expect(try stage.commands().count == 1)
   }
 
+  @Test func `a proof counts once, and not for long`() throws {
+    let stage = try Stage(admin: "127.0.0.1:0")
+    let port = try #require(stage.gateway.adminPort)
+    let key = Array(TestPolicyFolder.key.utf8)
+    func post(_ body: String) throws -> (status: Int?, line: String) {
+      let socket = try TestSocket(port: port)
+      try socket.send(testRequest("POST", "/audit", body: body, token: nil, host: "127.0.0.1:\(port)"))
+      var reader = TestMessageReader(socket)
+      let answer = try reader.next()
+      return (answer?.status, String(decoding: answer?.body ?? [], as: UTF8.self))
+    }
+    let now = Int64(Date().timeIntervalSince1970)
+    let form = RecordedChange.proven("command=token+new&user=x", nonce: "n1", at: now, key)
+    let first = try post(form)
+    #expect(first.status == 200 && first.line == RecordedChange.receipt(of: "n1", key) + "\n", "\(first)")
+    #expect(try post(form).line.contains("used before"))
+    for time in [now - 90, now + 90, Int64.min, .max] {
+      let other = RecordedChange.proven("command=token+new&user=x", nonce: "n2", at: time, key)
+      let answer = try post(other)
+      #expect(answer.status == 403 && answer.line.contains("not of this minute"), "\(answer)")
+    }
+    #expect(try stage.commands().count == 1)
+  }
+
+  @Test func `a process without the key that answers in place of the gateway is noticed`() throws {
+    let stage = try Stage(admin: "127.0.0.1:0")
+    let other = try ScriptedUpstream { _ in .bytes(Array("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nrecorded".utf8)) }
+    let told = try runCommand(
+      [
+        "token", "new", "--client", "app", "--no-wait", "--policies", stage.folder.path, "--admin",
+        "127.0.0.1:\(other.port)",
+      ],
+      environment: ["TEST_KEY": TestPolicyFolder.key, "STATE_DIRECTORY": stage.folder.statePath])
+    #expect(told.status == 0 && told.errors.contains("what answers at the admin address does not have the audit_key"))
+    #expect(try stage.commands().isEmpty)
+  }
+
   @Test func `without a gateway the command writes its own entry, or says why it cannot`() throws {
     let stage = try Stage()
     #expect(stage.gateway.stop() == 0)
@@ -136,6 +174,10 @@ import Testing
     #expect(made.status == 0 && !made.errors.contains("warning"), "\(made)")
     #expect(try stage.commands().map { $0["command"] as? String } == ["token new"])
     let faults: [([String: String], String)] = [
+      (
+        key.merging(["STATE_DIRECTORY": ""]) { $1 },
+        "no gateway answers, and \"audit_log\" is relative to its folder: set $STATE_DIRECTORY as for the gateway"
+      ),
       ([:], "no gateway answers, and audit_key cannot be read"),
       (
         key.merging(["STATE_DIRECTORY": stage.root.path("")]) { $1 },

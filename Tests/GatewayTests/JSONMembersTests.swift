@@ -12,6 +12,7 @@ import Testing
     (#" {"ledger_id":"ldg_1","identity_id":"idt_1"} "#, "idt_1", "ldg_1"),
     (#"{"Identity_ID":"a"}"#, "a", nil),
     (#"{"identity_id":"a","IDENTITY_ID":"b"}"#, "b", nil),
+    (#""x",{"identity_id":"a"}"#, nil, nil), (#""x"]"#, nil, nil), (#""x"}"#, nil, nil),
     (#"{"identity_id":"a","identity_id":null}"#, "a", nil),
     (#"{"identity_id":"a\u0062\n\"\\\/"}"#, "ab\n\"\\/", nil),
     (#"{"identity_id":"\ud83d\ude00\ud83d"}"#, "\u{1F600}\u{FFFD}", nil),

@@ -182,7 +182,7 @@ import Testing
     return socket
   }
 
-  @Test(arguments: ["", "GET /a HTTP/1.1\r\nHost:"])
+  @Test(arguments: ["", "GET /a HTTP/1.1\r\nHost:", "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"])
   func `a new connection evicts the one that has waited longest for a request`(begun: String) throws {
     try withServer(connectionsMax: 3) { port in
       let silent = try (0..<3).map { _ in try TestSocket(port: port) }

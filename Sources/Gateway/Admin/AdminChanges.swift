@@ -4,26 +4,55 @@ import OAuth
 import Policies
 
 /// The page of the admin endpoint by which commands record what they have changed in the policy folder, `/audit`: POST only.
-struct AdminChanges {
-  let audit: CommandAudit
+final class AdminChanges {
+  private let audit: CommandAudit
   /// The `audit_key` in force.
-  let key: @Sendable () -> Secret?
+  private let key: @Sendable () -> Secret?
+  /// The nonces of the last forms that had a proof, with the time from which such a form is too old.
+  private var nonces: [String: Int64] = [:]
+
+  /// More such forms are refused for a while: nobody runs as many commands.
+  private static let noncesMax = 1_000
+
+  init(audit: CommandAudit, key: @escaping @Sendable () -> Secret?) {
+    self.audit = audit
+    self.key = key
+  }
 
   /// - Parameters:
   ///   - body: the form of a `RecordedChange`.
   ///   - isGuarded: whether the endpoint itself decides who may make changes.
-  func answer(_ body: [UInt8], isGuarded: Bool) -> AdminAnswer {
-    guard isGuarded || key().map({ RecordedChange.hasProof(body, $0) }) == true else {
+  ///   - now: seconds since 1970.
+  func answer(_ body: [UInt8], isGuarded: Bool, at now: Int64) -> AdminAnswer {
+    let key = key()
+    guard isGuarded || key.map({ RecordedChange.hasProof(body, $0) }) == true else {
       return .line(403, "This needs an admin token, an \"admin\" on a Unix socket, or the audit_key.")
     }
     do throws(FormFault) {
-      return record(try FormBody(body.span))
+      let form = try FormBody(body.span)
+      if !isGuarded, let refusal = refusal(of: form, at: now) { return refusal }
+      return record(form, key)
     } catch {
       return .line(400, "The form is malformed.")
     }
   }
 
-  private func record(_ form: FormBody) -> AdminAnswer {
+  /// A form with a proof counts once, and not for long: another process may have seen it.
+  private func refusal(of form: FormBody, at now: Int64) -> AdminAnswer? {
+    guard let nonce = form["nonce"], let time = form["time"].flatMap({ Int64($0) }) else {
+      return .line(403, "The proof has no time, or no nonce.")
+    }
+    guard (now - RecordedChange.secondsMax...now + RecordedChange.secondsMax).contains(time) else {
+      return .line(403, "The proof is not of this minute: compare the clocks.")
+    }
+    nonces = nonces.filter { $0.value >= now }
+    guard nonces[nonce] == nil else { return .line(403, "The proof was used before.") }
+    guard nonces.count < Self.noncesMax else { return .line(503, "Too many changes at once. Retry in two minutes.") }
+    nonces[nonce] = now + 2 * RecordedChange.secondsMax
+    return nil
+  }
+
+  private func record(_ form: FormBody, _ key: Secret?) -> AdminAnswer {
     guard let command = form["command"], RecordedChange.commands.contains(command) else {
       return .line(400, "command is missing, or records nothing here.")
     }
@@ -33,8 +62,9 @@ struct AdminChanges {
     }
     var entry = AuditCommand(command)
     entry.members = members
-    return audit.record(entry)
-      ? .line(200, "recorded") : .line(503, "The audit log cannot be written; see the gateway's log.")
+    guard audit.record(entry) else { return .line(503, "The audit log cannot be written; see the gateway's log.") }
+    guard let key, let nonce = form["nonce"] else { return .line(200, "recorded") }
+    return .line(200, RecordedChange.receipt(of: nonce, key.reveal()))
   }
 }
 
@@ -52,11 +82,24 @@ package enum RecordedChange {
   ]
   static let valueBytesMax = 512
 
+  /// How far the time of a form may be from the gateway's.
+  static let secondsMax: Int64 = 60
+
   private static let proofName = "&proof="
 
   /// The form with a proof that its sender has the key of the audit log, and so could write to it anyway.
-  package static func proven(_ form: String, _ key: [UInt8]) -> String {
-    "\(form)\(proofName)\(proof(Array(form.utf8)[...], key).hex)"
+  ///
+  /// - Parameters:
+  ///   - nonce: of this form only.
+  ///   - time: seconds since 1970.
+  package static func proven(_ form: String, nonce: String, at time: Int64, _ key: [UInt8]) -> String {
+    let form = "\(form)&time=\(time)&nonce=\(nonce)"
+    return "\(form)\(proofName)\(proof(Array(form.utf8)[...], key).hex)"
+  }
+
+  /// What a gateway with this key answers: another process may listen at its address.
+  package static func receipt(of nonce: String, _ key: [UInt8]) -> String {
+    "recorded \(HMAC(key: key.span).code(of: Array("receipt\n\(nonce)".utf8).span).hex)"
   }
 
   static func hasProof(_ body: [UInt8], _ key: Secret) -> Bool {

@@ -120,7 +120,7 @@ final class AdminHandler: RequestHandler {
       return changesAreGuarded ? content(outcomes.answer(request.body)) : (Self.unguarded, nil)
     case .audit:
       guard let changes else { return (Self.noAuditLog, nil) }
-      return content(changes.answer(request.body, isGuarded: changesAreGuarded))
+      return content(changes.answer(request.body, isGuarded: changesAreGuarded, at: request.seconds))
     }
   }
 

@@ -144,7 +144,7 @@ final class JSONMembers {
       case .colon where byte == UInt8(ascii: ":"):
         state = .value
         offset &+= 1
-      case .value where byte == UInt8(ascii: "\""), .valueOrEnd where byte == UInt8(ascii: "\""):
+      case .value where byte == UInt8(ascii: "\"") && depth > 0, .valueOrEnd where byte == UInt8(ascii: "\""):
         beginValue(byte)
         offset = readText(bytes, from: offset &+ 1)
       case .ended, .invalid: return

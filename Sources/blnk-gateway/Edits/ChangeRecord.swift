@@ -34,21 +34,36 @@ struct ChangeRecord {
   }
 
   private enum Answer {
-    case recorded, unreachable
+    case recorded
+    /// No process listens.
+    case unreachable
     case refused(String)
   }
 
   private func send(_ members: [(name: String, value: String)], _ key: Secret?) -> Answer {
     guard let client = admin.flatMap({ AdminClient($0, for: command) }) else { return .unreachable }
     var form = AdminClient.form([("command", command)] + members.map { ($0.name, $0.value) })
-    if let key { form = RecordedChange.proven(form, key.reveal()) }
-    guard let response = try? client.send("POST", "/audit", body: form) else { return .unreachable }
-    return response.status == 200 ? .recorded : .refused("\(response.status): \(AdminClient.line(response))")
+    let nonce = String(UInt64.random(in: 0...UInt64.max), radix: 16)
+    if let key { form = RecordedChange.proven(form, nonce: nonce, at: UnixSeconds.now.rawValue, key.reveal()) }
+    do throws(Errno) {
+      let response = try client.request("POST", "/audit", body: form)
+      let line = AdminClient.line(response)
+      guard response.status == 200 else { return .refused("\(response.status): \(line)") }
+      guard let key, line != RecordedChange.receipt(of: nonce, key.reveal()) else { return .recorded }
+      return .refused("what answers at the admin address does not have the audit_key")
+    } catch {
+      // Otherwise the gateway may have written the entry.
+      guard error == .connectionRefused || error == .noSuchFile else { return .refused("no answer: \(error)") }
+      return .unreachable
+    }
   }
 
-  /// As a separate chain, which may be in one file with that of a gateway that did not answer: each entry is one write.
+  /// As a separate chain, which may be in one file with that of a gateway without an admin endpoint: each entry is one write.
   private func append(_ members: [(name: String, value: String)], _ settings: GatewaySettings) -> String? {
     guard case .file(let path) = settings.auditLog else { return nil }
+    guard path.hasPrefix("/") else {
+      return "no gateway answers, and \"audit_log\" is relative to its folder: set $STATE_DIRECTORY as for the gateway"
+    }
     // A missing key must not begin a chain that anyone could forge.
     if settings.auditKey == nil, (try? AuditFileEnds(InputFile(path: path)))?.first?.isKeyed != false {
       return "no gateway answers, and audit_key cannot be read"
