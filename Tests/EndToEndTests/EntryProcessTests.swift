@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestFolders
 import TestSupport
 import Testing
@@ -43,6 +44,20 @@ import Testing
     #expect(try ask("two", token: token) == 200)
     #expect(core.requests.last?.message["X-Blnk-Key"] == "key-of-two")
     #expect(try ask("one", token: token) == 403)
+  }
+
+  @Test func `commands at once all end with their change in force`() throws {
+    let outcomes = Mutex<[(status: Int32, output: String, errors: String)]>([])
+    DispatchQueue.concurrentPerform(iterations: 8) { number in
+      guard let made = try? run("client", "new", "shop\(number)", "--instances", "one", "--token") else { return }
+      outcomes.withLock { $0.append(made) }
+    }
+    let made = outcomes.withLock { $0 }
+    #expect(made.count == 8)
+    for made in made {
+      #expect(made.status == 0 && made.errors.contains("In force after"), "\(made)")
+      #expect(try ask("one", token: String(made.output.dropLast())) == 200)
+    }
   }
 
   @Test func `an instance whose key the gateway cannot read is written, not usable, and says why`() throws {

@@ -59,6 +59,9 @@ struct InForceCheck {
           }
           return "In force after \(now - start) ms, generation \(report.generation)."
         }
+        if let changed = digestOnDisk(of: file), report.files[file] == changed {
+          return "In force after \(now - start) ms, generation \(report.generation), with a later change of \(file)."
+        }
         reason = report.reason(against: file)
       case .rejected(let message): throw .notInForce(message)
       case .unreachable(let fault):
@@ -74,6 +77,11 @@ struct InForceCheck {
       }
       sleep(milliseconds: Self.pollMilliseconds)
     }
+  }
+
+  /// Of the file as it is now: another command may have changed it since, on top of this change.
+  private func digestOnDisk(of file: String) -> String? {
+    FileManager.default.contents(atPath: "\(folder.path)/\(file)").map { SHA256.digest(of: Array($0).span).hex }
   }
 
   private enum Answer {
