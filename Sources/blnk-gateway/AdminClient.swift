@@ -3,12 +3,15 @@ import Policies
 import Reactor
 import System
 
+extension Command.Option {
+  static let admin = Command.Option(
+    name: "--admin", value: "ADDRESS", help: "the gateway's admin endpoint (default: \"admin\" of gateway.json)")
+}
+
 /// Talks to the running gateway through its admin endpoint.
 struct AdminClient {
   static let options: [Command.Option] = [
-    .policies,
-    Command.Option(
-      name: "--admin", value: "ADDRESS", help: "the gateway's admin endpoint (default: \"admin\" of gateway.json)"),
+    .policies, .admin,
   ]
 
   let command: String

@@ -8,8 +8,7 @@ import System
 /// Asks the running gateway, through its admin endpoint, whether a policy file is in force.
 struct InForceCheck {
   static let options = [
-    Command.Option(
-      name: "--admin", value: "ADDRESS", help: "the gateway's admin endpoint (default: \"admin\" of gateway.json)"),
+    .admin,
     Command.Option(name: "--no-wait", value: nil, help: "do not wait until the change is in force"),
   ]
   static let exitCodes: KeyValuePairs<Int32, String> = [
