@@ -42,6 +42,13 @@ package enum BreakerVerdict: Equatable, Sendable {
 }
 
 extension GatewayCode {
+  package static let prefix = "GATEWAY_"
+
+  /// The text of a code without the prefix that all have.
+  package static func short(_ text: String) -> String {
+    text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
+  }
+
   /// `error_detail.code`, the reason in logs and the label in metrics.
   package var text: String {
     switch self {

@@ -64,9 +64,8 @@ struct RequestFilter {
   }
 
   private static func code(_ text: String) throws(CommandFault) -> String {
-    let prefix = "GATEWAY_"
     let upper = text.uppercased()
-    let code = upper.hasPrefix(prefix) ? upper : prefix + upper
+    let code = upper.hasPrefix(GatewayCode.prefix) ? upper : GatewayCode.prefix + upper
     let codes = GatewayCode.allCases.map(\.text)
     guard codes.contains(code) else {
       throw .usage(

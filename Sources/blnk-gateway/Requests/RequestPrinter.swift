@@ -1,3 +1,4 @@
+import Policies
 import System
 
 /// Prints requests: as a table on a terminal, otherwise as the lines of the log.
@@ -28,11 +29,10 @@ struct RequestPrinter {
       return bytes.count > Self.bytesMax ? try flush() : ()
     }
     let operation = entry.text(.operation, line)
-    let code = entry.text(.code, line)
     rows.append([
       // To the second.
       "\(entry.text(.time, line).prefix(19))Z", entry.text(.requestID, line), entry.text(.status, line),
-      code.hasPrefix("GATEWAY_") ? String(code.dropFirst(8)) : code, entry.text(.totalMilliseconds, line),
+      GatewayCode.short(entry.text(.code, line)), entry.text(.totalMilliseconds, line),
       entry.text(.client, line), entry.text(.instance, line),
       operation.isEmpty ? "\(entry.text(.method, line)) \(entry.text(.path, line))" : operation,
       entry.text(.fault, line),
