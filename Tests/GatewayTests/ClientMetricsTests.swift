@@ -2,6 +2,7 @@ import Digests
 import Foundation
 import Policies
 import Synchronization
+import Telemetry
 import TestSupport
 import Testing
 
@@ -102,6 +103,22 @@ import Testing
     try ["requests_total", "refusals_total", "limits_hit_total", "bytes_total"].map {
       try samples(gateway, $0, of: client)
     }
+  }
+
+  @Test func `a client is in trouble for five minutes after a refusal, and 14 days before its token ends`() {
+    let now = UnixSeconds.now
+    func isInTrouble(_ seconds: Int64, _ metrics: [ClientMetrics]?, tokenExpiry: UnixSeconds? = nil) -> Bool {
+      ClientReading(name: [], tokenExpiry: tokenExpiry, counts: metrics.map(ClientReading.Counts.init))
+        .isInTrouble(at: UnixSeconds(now.rawValue + seconds))
+    }
+    let metrics = [ClientMetrics(), ClientMetrics(), ClientMetrics()]
+    metrics[0].count(ExchangeRecord(RequestID(high: 0, low: 1), startedAt: 0, status: 200), nil)
+    #expect(!isInTrouble(0, metrics) && !isInTrouble(0, nil))
+    metrics[1].count(ExchangeRecord(RequestID(high: 0, low: 1), startedAt: 0, status: 200), .rateLimited)
+    // Some seconds may have passed since.
+    #expect(isInTrouble(0, metrics) && isInTrouble(299, metrics) && !isInTrouble(330, metrics))
+    let end = UnixSeconds(now.rawValue + 14 * 86_400)
+    #expect(!isInTrouble(0, nil, tokenExpiry: end) && isInTrouble(1, nil, tokenExpiry: end))
   }
 
   @Test func `requests in flight count for their client, wherever a reload moves it`() throws {

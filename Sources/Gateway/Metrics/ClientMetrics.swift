@@ -1,5 +1,7 @@
 import Counters
 import Policies
+import Synchronization
+import System
 import Telemetry
 
 /// One loop's counts of one client, while the policy has the client and counts by client.
@@ -9,12 +11,16 @@ final class ClientMetrics: Sendable {
   let bytesIn = Counter()
   let bytesOut = Counter()
   let codes = CodeCounters()
+  /// Microseconds since 1970; 0: none.
+  let lastRefusal = Atomic<Int64>(0)
 
   func count(_ record: borrowing ExchangeRecord, _ code: GatewayCode?) {
     requests.count(status: record.status)
     bytesIn.add(record.bytesIn)
     bytesOut.add(record.bytesOut)
-    if let code { codes.add(code) }
+    guard let code else { return }
+    codes.add(code)
+    lastRefusal.store(SystemClock.wallMicroseconds, ordering: .relaxed)
   }
 }
 
@@ -25,21 +31,25 @@ struct ClientReading {
   /// nil: requests are not counted by client.
   let counts: Counts?
 
-  /// Whether requests were refused, or a token ends within two weeks.
+  /// Whether a request was refused lately, or a token ends soon.
   func isInTrouble(at now: UnixSeconds) -> Bool {
-    counts?.refusals.isEmpty == false || tokenExpiry.map { $0.rawValue < now.rawValue + 14 * 86_400 } == true
+    if let counts, now.rawValue * 1_000_000 - counts.lastRefusal < Attention.recentMicroseconds { return true }
+    return tokenExpiry.map { Attention.isDue($0, at: now) } == true
   }
 
   struct Counts {
     /// In the order of `RequestCounter.classes`.
     private(set) var requests = RequestCounter.classes.map { _ in 0 }
     let refusals: CodeReading
+    /// Microseconds since 1970; 0: none.
+    let lastRefusal: Int64
     private(set) var bytesIn = 0
     private(set) var bytesOut = 0
 
     /// - Parameter parts: one for each loop.
     init(_ parts: [ClientMetrics]) {
       refusals = parts.map(\.codes).reading
+      lastRefusal = parts.reduce(0) { max($0, $1.lastRefusal.load(ordering: .relaxed)) }
       for part in parts {
         requests = zip(requests, part.requests.reading).map(+)
         bytesIn += part.bytesIn.current

@@ -251,10 +251,8 @@ struct InstanceReading {
     if state?.failsHealthChecks == true || policyFault != nil { return 4 }
     if state?.breakerPhase != .closed { return 3 }
     if sum({ $0.waiting.current }) > 0 { return 2 }
-    return lastFault.map { now - $0.at < Self.recentMicroseconds } == true ? 1 : 0
+    return lastFault.map { now - $0.at < Attention.recentMicroseconds } == true ? 1 : 0
   }
-
-  private static let recentMicroseconds: Int64 = 300_000_000
 
   var lastFault: InstanceFault? { parts.compactMap(\.lastFault).max { $0.at < $1.at } }
 }
