@@ -66,17 +66,18 @@ package struct Signals: Sendable {
     }
   }
 
-  /// What ends `wait(forKeyWithin:)`.
+  /// What ends `wait(forKeysWithin:)`.
   package enum KeyEvent: Sendable {
-    case key(UInt8)
+    /// Empty for a key that sends an escape sequence, such as F2.
+    case keys([UInt8])
     case signal(Int32)
     case timeout
     /// There is no more input.
     case end
   }
 
-  /// Waits for a key of the terminal on standard input, or for the next signal.
-  package func wait(forKeyWithin milliseconds: Int32) -> KeyEvent {
+  /// Waits for keys of the terminal on standard input, or for the next signal.
+  package func wait(forKeysWithin milliseconds: Int32) -> KeyEvent {
     var set = set
     let signals = FileDescriptor(owning: unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC)))
     var entries: InlineArray<2, pollfd> = [
@@ -86,8 +87,10 @@ package struct Signals: Sendable {
     let count = unsafe span.withUnsafeMutableBufferPointer { unsafe poll($0.baseAddress, 2, milliseconds) }
     guard count > 0 else { return .timeout }
     if entries[0].revents != 0 { return .signal(wait()) }
-    var key: UInt8 = 0
-    return unsafe read(0, &key, 1) == 1 ? .key(key) : .end
+    var keys = [UInt8](repeating: 0, count: 64)
+    let keyCount = unsafe read(0, &keys, keys.count)
+    // A terminal sends an escape sequence in one write.
+    return keyCount > 0 ? .keys(Array(keys.prefix(keyCount).prefix { $0 != 0x1b })) : .end
   }
 
   /// Lets the signals end the process: a second Ctrl-C ends a draining process.

@@ -1,15 +1,16 @@
 import Glibc
 
-/// The whole screen of the terminal on standard input and output; its former content returns with `end`.
+/// The whole screen of the terminal on standard input and output; its former content returns when this is destroyed.
 ///
 /// Keys come without echo, each at once, also those that would send a signal.
 package struct TerminalScreen: ~Copyable {
-  private var before = termios()
+  private let before: termios
 
   /// Nil if standard input is not a terminal.
   package init?() {
-    guard unsafe tcgetattr(0, &before) == 0 else { return nil }
-    var keys = before
+    var keys = termios()
+    guard unsafe tcgetattr(0, &keys) == 0 else { return nil }
+    before = keys
     keys.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
     unsafe _ = tcsetattr(0, TCSAFLUSH, &keys)
     // The alternate screen, without a cursor and without wrapping of long lines.
@@ -21,8 +22,9 @@ package struct TerminalScreen: ~Copyable {
     Self.write("\u{1b}[H\(lines.map { "\($0)\u{1b}[K" }.joined(separator: "\r\n"))\u{1b}[J")
   }
 
-  package consuming func end() {
+  deinit {
     Self.write("\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l")
+    var before = before
     unsafe _ = tcsetattr(0, TCSAFLUSH, &before)
   }
 

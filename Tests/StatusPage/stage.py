@@ -108,11 +108,19 @@ class Stage:
 
     def page(self):
         """The page as the gateway sends it."""
+        with self.admin("/") as response:
+            return response.read().decode()
+
+    def event(self):
+        """The JSON of the first event that a new viewer gets."""
+        with self.admin("/events") as response:
+            return next(line[6:] for line in response if line.startswith(b"data: ")).decode()
+
+    def admin(self, path):
         password = base64.b64encode(f"operator:{ADMIN_TOKEN}".encode()).decode()
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.ports[1]}/", headers={"Authorization": f"Basic {password}"})
-        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
-            return response.read().decode()
+            f"http://127.0.0.1:{self.ports[1]}{path}", headers={"Authorization": f"Basic {password}"})
+        return urllib.request.urlopen(request, timeout=PATIENCE)
 
     @property
     def page_url(self):

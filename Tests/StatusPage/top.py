@@ -76,6 +76,12 @@ def shows_and_updates(page_stage):
     eventually(lambda: f"Requests: {before + 1}, " in screen.text(), "one more request")
     eventually(lambda: re.search(r"percentiles: last \d+ s", screen.text()), "the time of the rates")
     screen.press("x")
+    # F2 is ESC O Q, Alt-q is ESC q; neither is q.
+    for key in "F2", "M-q", "Up":
+        screen.press(key)
+    later = page_stage.call("/proxy/balances?instance_id=main")
+    require(later == 200, "a call")
+    eventually(lambda: f"Requests: {before + 2}, " in screen.text(), "a screen after keys without a meaning")
     screen.press("q")
     screen.require_restored(0)
 

@@ -61,10 +61,11 @@ struct StatusReport {
     switch phase {
     case .beginning:
       phase = .instances
+      let gateway = GatewayStatus(state, instanceCount: instanceCount, instancesTroubled: troubledCount)
       // Reopen the object that the encoder has closed.
-      return json(GatewayStatus(state)).dropLast() + Array("\(more),\"instances\":[".utf8)
+      return json(gateway).dropLast() + Array(",\"instances\":[".utf8)
     case .instances:
-      if let piece = piece(of: instances.count, { [self] in instance(instances[$0]) }) { return piece }
+      if let piece = piece(of: instances.count, { [instances] in json(InstanceStatus(instances[$0])) }) { return piece }
       (phase, next) = (.clients, 0)
       return Array(#"],"clients":["#.utf8)
     case .clients:
@@ -86,35 +87,6 @@ struct StatusReport {
     next = min(next + Self.entriesInPiece, count)
     return bytes
   }
-
-  private func instance(_ reading: InstanceReading) -> [UInt8] {
-    json(InstanceStatus(reading)).dropLast() + more(reading).utf8
-  }
-
-  /// Further members of the gateway as a whole.
-  private var more: String {
-    let refusals = state.loops.map(\.metrics.codes).reading.map { "\"\($0.code.text)\":\($0.count)" }
-      .joined(separator: ",")
-    let bounds = DurationBounds.all.map { "\(Double($0.nanoseconds) / 1_000_000)" }.joined(separator: ",")
-    return """
-      ,"at":"\(timestamp(SystemClock.wallMicroseconds))","upgrade":"\(state.upgrade)",\
-      "requests":\(state.loops.reduce(0) { $0 + $1.metrics.ownTime.reading.total }),"refusals":{\(refusals)},\
-      "instance_count":\(instanceCount),"instances_troubled":\(troubledCount),"latency_bounds_ms":[\(bounds)]
-      """
-  }
-
-  /// Further members of an instance. Its times are since the start; two readings of `counts` give the percentiles of the
-  /// time between them.
-  private func more(_ reading: InstanceReading) -> String {
-    let counts = reading.upstreamTime.counts
-    var text = ",\"requests\":\(reading.requestCount)"
-    guard DurationBounds.quantile(0.5, of: counts) != nil else { return text + "}" }
-    for (name, share) in [("{\"p50", 0.5), (",\"p90", 0.9), (",\"p99", 0.99)] {
-      let milliseconds = ((DurationBounds.quantile(share, of: counts) ?? 0) * 1_000).rounded() / 1_000
-      text += "\(share == 0.5 ? ",\"upstream_ms\":" : "")\(name)\":\(milliseconds)"
-    }
-    return text + ",\"counts\":\(counts)}}"
-  }
 }
 
 private func json(_ value: some Encodable) -> [UInt8] {
@@ -125,116 +97,25 @@ private func json(_ value: some Encodable) -> [UInt8] {
   return Array(data)
 }
 
-/// The members of `/status` about the gateway as a whole.
-private struct GatewayStatus: Encodable {
-  struct Connections: Encodable {
-    let open: Int
-    let accepted: Int
-    let refused: Int
-  }
-
-  struct PolicyStatus: Encodable {
-    let generation: Int
-    let sha256: String
-    let since: String
-    let reloads: Int
-    let reloadsRefused: Int
-    let lastReloadError: Failure?
-    /// The first faults of individual files and instances.
-    let faults: [String]
-    let faultCount: Int
-  }
-
+extension GatewayStatus {
   private static let faultsMax = 20
 
-  struct Audit: Encodable {
-    /// For `audit verify --expect`.
-    let head: String?
-    let entries: Int
-    let failures: Int
-    let lostOutcomes: Int
-    let writable: Bool
-
-    init(_ state: AuditState) {
-      head = state.head?.description
-      entries = state.entries
-      failures = state.failures
-      lostOutcomes = state.lostOutcomes
-      writable = state.canWrite
-    }
-  }
-
-  struct Idempotency: Encodable {
-    let keys: Int
-    let inFlight: Int
-    let unknown: Int
-    let diskBytes: Int
-    let failures: Int
-    let lastFault: String?
-    let writable: Bool
-
-    init(_ state: JournalState) {
-      keys = state.keys
-      inFlight = state.inFlight
-      unknown = state.unknown
-      diskBytes = state.diskBytes
-      failures = state.failures
-      lastFault = state.lastFault.isEmpty ? nil : state.lastFault
-      writable = state.canWrite
-    }
-  }
-
-  struct Introspection: Encodable {
-    let provider: String
-    let breaker: String
-    let asked: Int
-    let hits: Int
-    let inactive: Int
-    let faults: Int
-
-    init(_ reading: IntrospectionReading) {
-      provider = reading.name
-      breaker = reading.breaker?.label ?? ""
-      asked = reading.asked
-      hits = reading.hits
-      inactive = reading.inactive
-      faults = reading.faults
-    }
-  }
-
-  struct Failure: Encodable {
-    let at: String
-    let message: String
-  }
-
-  let version: String
-  let commit: String
-  let swift: String
-  /// The version that this process has loaded.
-  let libcurl: String
-  let startedAt: String
-  let uptimeSeconds: Int
-  let draining: Bool
-  /// Also of those that are too many to list.
-  let clientCount: Int
-  let stuckLoops: [Int]
-  let connections: Connections
-  let policy: PolicyStatus
-  let accessLogLinesLost: Int?
-  let audit: Audit?
-  let idempotency: Idempotency?
-  /// nil: no provider is configured.
-  let introspection: [Introspection]?
-
-  init(_ state: GatewayState) {
+  fileprivate init(_ state: GatewayState, instanceCount: Int, instancesTroubled: Int) {
     version = gatewayVersion
     commit = Build.commit
     swift = Build.swift
     libcurl = Build.libcurlRunning
+    at = timestamp(SystemClock.wallMicroseconds)
     startedAt = timestamp(state.startedAt)
     uptimeSeconds = Int((SystemClock.wallMicroseconds - state.startedAt) / 1_000_000)
     draining = state.isDraining.load(ordering: .relaxed)
     stuckLoops = state.stuckLoops()
+    upgrade = state.upgrade
+    requests = state.loops.reduce(0) { $0 + $1.metrics.ownTime.reading.total }
+    refusals = state.loops.map(\.metrics.codes).reading.byText
+    self.instanceCount = instanceCount
+    self.instancesTroubled = instancesTroubled
+    latencyBoundsMs = DurationBounds.all.map { Double($0.nanoseconds) / 1_000_000 }
     connections = Connections(
       open: state.loops.reduce(0) { $0 + $1.handle.connections.load(ordering: .relaxed) },
       accepted: state.loops.reduce(0) { $0 + $1.metrics.accepted.current },
@@ -247,73 +128,69 @@ private struct GatewayStatus: Encodable {
       lastReloadError: inForce.failure.map { Failure(at: timestamp($0.at), message: $0.message) },
       faults: Array(inForce.faults.prefix(Self.faultsMax)), faultCount: inForce.faults.count)
     accessLogLinesLost = state.log?.droppedLines
-    audit = state.audit().map(Audit.init)
-    idempotency = state.journal.map { Idempotency($0.state) }
-    let providers = state.introspections().filter { $0.breaker != nil }.map(Introspection.init)
+    audit = state.audit().map { audit in
+      Audit(
+        head: audit.head?.description, entries: audit.entries, failures: audit.failures,
+        lostOutcomes: audit.lostOutcomes, writable: audit.canWrite)
+    }
+    idempotency = state.journal.map(\.state).map { journal in
+      Idempotency(
+        keys: journal.keys, inFlight: journal.inFlight, unknown: journal.unknown, diskBytes: journal.diskBytes,
+        failures: journal.failures, lastFault: journal.lastFault.isEmpty ? nil : journal.lastFault,
+        writable: journal.canWrite)
+    }
+    let providers = state.introspections().compactMap { reading in
+      reading.breaker.map { breaker in
+        Introspection(
+          provider: reading.name, breaker: breaker.label, asked: reading.asked, hits: reading.hits,
+          inactive: reading.inactive, faults: reading.faults)
+      }
+    }
     introspection = providers.isEmpty ? nil : providers
   }
 }
 
-/// One entry of `instances`.
-private struct InstanceStatus: Encodable {
-  struct Fault: Encodable {
-    let at: String
-    let code: String
-    let detail: String?
-  }
-
-  struct Connections: Encodable {
-    let open: Int
-    let idle: Int
-  }
-
-  let id: String
-  /// Why its definition in the files is not in force.
-  let policyFault: String?
-  /// false: maintenance (`"writes": false`), or `policyFault` says why it gets no requests at all.
-  let writes: Bool
-  let healthy: Bool
-  let breaker: String
-  let inFlight: Int
-  let queued: Int
-  let connections: Connections
-  let lastFault: Fault?
-
-  init(_ reading: InstanceReading) {
+extension InstanceStatus {
+  fileprivate init(_ reading: InstanceReading) {
     id = String(decoding: reading.id, as: UTF8.self)
     policyFault = reading.policyFault
     writes = reading.acceptsWrites
     healthy = reading.state?.failsHealthChecks == false
     breaker = reading.state?.breakerPhase.label ?? ""
+    requests = reading.requestCount
     inFlight = reading.inFlight
     queued = reading.sum { $0.waiting.current }
     connections = Connections(open: reading.sum { $0.open.current }, idle: reading.sum { $0.idle.current })
     lastFault = reading.lastFault.map { Fault(at: timestamp($0.at), code: $0.code.text, detail: $0.cause) }
+    upstreamMs = Latency(counts: reading.upstreamTime.counts)
   }
 }
 
-/// One entry of `clients`. The counts are nil unless requests are counted by client.
-private struct ClientStatus: Encodable {
-  let name: String
-  let requests: Int?
-  let refusals: [String: Int]?
-  /// Of the client's own limits: rate and concurrency.
-  let rateLimited: Int?
-  let bytesIn: Int?
-  let bytesOut: Int?
-  let tokenExpiresAt: String?
+extension InstanceStatus.Latency {
+  /// nil: nothing was counted.
+  fileprivate init?(counts: [Int]) {
+    func percentile(_ share: Double) -> Double? {
+      DurationBounds.quantile(share, of: counts).map { ($0 * 1_000).rounded() / 1_000 }
+    }
+    guard let p50 = percentile(0.5), let p90 = percentile(0.9), let p99 = percentile(0.99) else { return nil }
+    self.init(p50: p50, p90: p90, p99: p99, counts: counts)
+  }
+}
 
-  init(_ reading: ClientReading) {
+extension ClientStatus {
+  fileprivate init(_ reading: ClientReading) {
     name = String(decoding: reading.name, as: UTF8.self)
     requests = reading.counts?.requests.reduce(0, +)
-    refusals = reading.counts.map { counts in
-      Dictionary(uniqueKeysWithValues: counts.refusals.map { ($0.code.text, $0.count) })
-    }
+    refusals = reading.counts?.refusals.byText
     rateLimited = reading.counts.map { $0.count(of: .rateLimited) + $0.count(of: .concurrencyLimited) }
     bytesIn = reading.counts?.bytesIn
     bytesOut = reading.counts?.bytesOut
     tokenExpiresAt = reading.tokenExpiry.map { timestamp($0.rawValue * 1_000_000) }
   }
+}
+
+extension CodeReading {
+  fileprivate var byText: [String: Int] { Dictionary(uniqueKeysWithValues: map { ($0.code.text, $0.count) }) }
 }
 
 /// RFC 3339 with milliseconds.

@@ -99,10 +99,10 @@ final class GatewayState: Sendable {
   }
 
   /// How far an upgrade is, as `/status` names it.
-  var upgrade: String {
-    if isHandedOver.load(ordering: .relaxed) { return "handed_over" }
+  var upgrade: UpgradePhase {
+    if isHandedOver.load(ordering: .relaxed) { return .handedOver }
     // The successor is a child of the process that it replaces.
-    return predecessor.map { parentProcess == $0 ? "predecessor_drains" : "complete" } ?? "none"
+    return predecessor.map { parentProcess == $0 ? .predecessorDrains : .complete } ?? .none
   }
 
   /// The loops that have been in one turn for more than 10 s, because of endless or blocking work.

@@ -1,13 +1,15 @@
+import FoundationEssentials
 import Synchronization
 import System
 
-/// The events of the status page: once a second, the JSON of `/status` with few rows.
+/// The events of the status page: once a second, what it shows.
 ///
 /// All viewers get the same event, which is made once. Without viewers nothing is made. Confined to the thread of the
 /// admin endpoint.
 final class StatusEvents {
   private let state: GatewayState
   private var event: [UInt8] = []
+  private var window: StatusWindow?
   /// The second for which `event` was made.
   private var second: Int64 = -1
 
@@ -30,15 +32,16 @@ final class StatusEvents {
     let now = SystemClock.milliseconds / 1_000
     if now != second {
       second = now
-      event = Self.event(StatusReport(state, rowsMax: StatusPage.rowsMax).oneLine)
+      makeEvent()
     }
     return event
   }
 
-  /// HTML Standard §9.2.6: a line feed would begin another field.
-  ///
-  /// - Parameter json: one line of JSON.
-  static func event(_ json: [UInt8]) -> [UInt8] {
-    Array("data: ".utf8) + json.filter { $0 != UInt8(ascii: "\n") } + Array("\n\n".utf8)
+  private func makeEvent() {
+    guard let reading = StatusReading(StatusReport(state, rowsMax: StatusPage.rowsMax).oneLine) else { return }
+    if window == nil { window = StatusWindow(reading) } else { window?.add(reading) }
+    guard let view = window?.view, let json = try? JSONEncoder().encode(view) else { return }
+    // HTML Standard §9.2.6: JSON has no line feed, which would begin another field.
+    event = Array("data: ".utf8) + json + Array("\n\n".utf8)
   }
 }

@@ -1,7 +1,6 @@
 import Bytes
 import Digests
 import OAuth
-import Policies
 
 /// The status page: one HTML document with everything in it, complete without JavaScript.
 enum StatusPage {
@@ -30,8 +29,10 @@ enum StatusPage {
 
   /// - Parameter status: the JSON of `/status`.
   static func html(_ status: [UInt8]) -> [UInt8] {
-    guard let record = JSONRecord(status) else { return Array("<!DOCTYPE html>\n<p>See /status instead.\n".utf8) }
-    let view = StatusView(record, rowsMax: rowsMax)
+    guard let reading = StatusReading(status) else {
+      return Array("<!DOCTYPE html>\n<p>See /status instead.\n".utf8)
+    }
+    let view = StatusView(reading)
     var html = """
       <!DOCTYPE html>
       <html lang="en">
@@ -44,8 +45,8 @@ enum StatusPage {
       <body>
       <header>
       <h1>Blnk gateway</h1>
-      <p id="live" role="status">As of \(escaped(record.text("at") ?? ""))</p>
-      <p id="span">Percentiles are since the start</p>
+      <p id="live" role="status">As of \(escaped(view.at))</p>
+      <p id="span">\(view.span)</p>
       <button id="pause" type="button" hidden>Pause</button>
       </header>
       <main>
@@ -68,9 +69,7 @@ enum StatusPage {
 
   private static func section(_ table: StatusView.Table) -> String {
     let id = table.id
-    let columns = table.columns.map { name in
-      name.hasPrefix("#") ? "<th scope=\"col\" class=\"n\">\(name.dropFirst())</th>" : "<th scope=\"col\">\(name)</th>"
-    }
+    let columns = table.columns.map { "<th scope=\"col\"\($0.isNumber ? " class=\"n\"" : "")>\($0.name)</th>" }
     var html = """
       <section id="\(id)" aria-labelledby="h-\(id)"\(table.isShown ? "" : " hidden")>
       <h2 id="h-\(id)">\(table.title)</h2>
@@ -85,7 +84,7 @@ enum StatusPage {
       html += "<tr>"
       for (index, cell) in row.enumerated() {
         let name = index == 0 ? "th scope=\"row\"" : "td"
-        let number = table.columns[index].hasPrefix("#") ? " n" : ""
+        let number = table.columns[index].isNumber ? " n" : ""
         html += "<\(name) class=\"\(cell.tone.rawValue)\(number)\">\(escaped(cell.text))</\(index == 0 ? "th" : "td")>"
       }
       html += "</tr>\n"

@@ -32,11 +32,12 @@ extension Command {
       return try session.run()
     }
     if arguments.isSet("--json") {
-      let (text, _) = try client.status(rowsMax: nil)
+      let text = String(decoding: try client.status(rowsMax: nil).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
       try Console.print(Terminal.isAt(1) ? asciiJSON(text) : text)
     } else {
-      let view = StatusView(try client.status(rowsMax: StatusClient.rowsMax).record, rowsMax: StatusClient.rowsMax)
-      for line in TopLayout(view, columns: Terminal.columns(of: 1), hasStyles: Console.hasStyles(.output)).lines() {
+      for line in TopLayout(
+        StatusView(try client.reading()), columns: Terminal.columns(of: 1), hasStyles: Console.hasStyles(.output)
+      ).lines() {
         try Console.print(line)
       }
     }
@@ -47,7 +48,7 @@ extension Command {
 /// Asks the running gateway for its status.
 struct StatusClient {
   /// Of each table: more do not fit on a terminal.
-  static let rowsMax = 100
+  private static let rowsMax = 100
   /// Ctrl-C waits for an answer as well.
   private static let millisecondsMax: Int64 = 2_000
 
@@ -55,8 +56,15 @@ struct StatusClient {
 
   init(_ admin: AdminClient) { self.admin = admin }
 
+  func reading() throws(CommandFault) -> StatusReading {
+    guard let reading = StatusReading(try status(rowsMax: Self.rowsMax)) else { throw admin.notThisVersion }
+    return reading
+  }
+
+  /// The JSON.
+  ///
   /// - Parameter rowsMax: nil: all.
-  func status(rowsMax: Int?) throws(CommandFault) -> (text: String, record: JSONRecord) {
+  func status(rowsMax: Int?) throws(CommandFault) -> [UInt8] {
     let response = try admin.send(
       "GET", rowsMax.map { "/status?rows=\($0)" } ?? "/status", within: rowsMax == nil ? nil : Self.millisecondsMax)
     switch response.status {
@@ -67,21 +75,18 @@ struct StatusClient {
           + "the gateway started")
     default: throw .failed("\(printable(admin.fault(response).message))")
     }
-    guard let record = JSONRecord(response.body), record["instances"] != nil else { throw admin.notThisVersion }
-    return (String(response.bodyText.prefix { $0 != "\n" }), record)
+    return response.body
   }
 }
 
 /// One run of `top` on a terminal.
 private struct TopSession {
   private static let refreshMilliseconds: Int64 = 1_000
-  private static let windowMilliseconds: Int64 = 10_000
 
   private let client: StatusClient
   private let signals: Signals
   private let hasStyles = Console.hasStyles(.output)
-  /// The answers of the last 10 s and the one before, oldest first.
-  private var samples: [(at: Int64, record: JSONRecord)] = []
+  private var window: StatusWindow
   private var fault: String?
 
   init(_ client: StatusClient) throws(CommandFault) {
@@ -90,19 +95,20 @@ private struct TopSession {
     }
     self.client = client
     signals = Signals(blocking: [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH])
+    // A fault of the first answer is for the shell, not for a screen that disappears.
+    window = StatusWindow(try client.reading())
   }
 
   mutating func run() throws(CommandFault) -> Int32 {
-    // A fault of the first answer is for the shell, not for a screen that disappears.
-    samples = [(SystemClock.milliseconds, try client.status(rowsMax: StatusClient.rowsMax).record)]
     guard let screen = TerminalScreen() else { throw .failed("top: cannot set up the terminal") }
     var due = SystemClock.milliseconds + Self.refreshMilliseconds
     screen.show(lines)
     loop: while true {
-      switch signals.wait(forKeyWithin: Int32(max(0, due - SystemClock.milliseconds))) {
-      // Ctrl-C and Ctrl-D come as keys.
-      case .key(UInt8(ascii: "q")), .key(UInt8(ascii: "Q")), .key(3), .key(4), .end: break loop
-      case .key: continue
+      switch signals.wait(forKeysWithin: Int32(max(0, due - SystemClock.milliseconds))) {
+      case .keys(let keys):
+        guard !keys.contains(where: Self.ends) else { break loop }
+        continue
+      case .end: break loop
       case .signal(SIGWINCH): break
       case .signal: break loop
       case .timeout:
@@ -111,34 +117,26 @@ private struct TopSession {
       }
       screen.show(lines)
     }
-    screen.end()
     return 0
   }
 
+  /// Ctrl-C and Ctrl-D come as keys.
+  private static func ends(_ key: UInt8) -> Bool { [UInt8(ascii: "q"), UInt8(ascii: "Q"), 3, 4].contains(key) }
+
   private mutating func refresh() {
     do throws(CommandFault) {
-      let record = try client.status(rowsMax: StatusClient.rowsMax).record
+      window.add(try client.reading())
       fault = nil
-      let now = SystemClock.milliseconds
-      // Another process counts from 0.
-      if record.text("started_at") != samples[0].record.text("started_at") { samples = [] }
-      while samples.count > 1, now - samples[1].at >= Self.windowMilliseconds { samples.removeFirst() }
-      samples.append((now, record))
     } catch {
       fault = error.message
     }
   }
 
   private var lines: [String] {
-    let (first, last) = (samples[0], samples[samples.count - 1])
-    let seconds = Double(last.at - first.at) / 1_000
-    let view = StatusView(
-      last.record, since: seconds > 0 ? (first.record, seconds) : nil, rowsMax: StatusClient.rowsMax)
+    let view = window.view
     let layout = TopLayout(view, columns: Terminal.columns(of: 1) ?? 80, hasStyles: hasStyles)
     let title =
-      fault
-      ?? "blnk-gateway at \(client.admin.addressText), as of \(last.record.text("at") ?? "-"). q quits. "
-      + "Rates and percentiles: \(seconds > 0 ? "last \(Int(seconds.rounded())) s" : "since the start")"
+      fault ?? "blnk-gateway at \(client.admin.addressText), as of \(view.at). q quits. \(view.span)"
     return layout.lines(title: title, isFault: fault != nil, rows: Terminal.rows(of: 1) ?? 24)
   }
 }

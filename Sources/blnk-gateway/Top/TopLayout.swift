@@ -26,20 +26,28 @@ struct TopLayout {
     return lines
   }
 
-  /// As much as fits on a screen: each table gets its share of the rows, and what others leave.
+  /// As much as fits on a screen.
   func lines(title: String, isFault: Bool, rows: Int) -> [String] {
     var lines = [line([(printable(title), isFault ? .red : .bold)])] + facts(view.facts, isNarrow: false)
     var tables = view.tables.filter(\.isShown)
     while !tables.isEmpty {
       let table = tables.removeFirst()
-      // An empty line, the title and the names of the columns.
-      let share = (rows - lines.count) / (tables.count + 1) - 3
-      let others = tables.reduce(0) { $0 + min($1.rows.count + 3, max(0, (rows - lines.count) / (tables.count + 1))) }
-      let capacity = max(share, rows - lines.count - others - 3)
+      let capacity = Self.capacity(linesLeft: rows - lines.count, rowsAfter: tables.map(\.rows.count))
       guard capacity > 0 else { continue }
       lines += [""] + text(of: table, linesMax: capacity)
     }
     return Array(lines.prefix(rows))
+  }
+
+  /// How many lines the rows of a table get: its share of what is left, and what the tables after it do not need.
+  ///
+  /// - Parameter rowsAfter: of each of the tables after it.
+  static func capacity(linesLeft: Int, rowsAfter: [Int]) -> Int {
+    // An empty line, the title and the names of the columns.
+    let headLines = 3
+    let share = linesLeft / (rowsAfter.count + 1)
+    let needed = rowsAfter.reduce(0) { $0 + min($1 + headLines, max(0, share)) }
+    return max(share, linesLeft - needed) - headLines
   }
 
   /// One line for each, or as many in a line as fit.
@@ -64,8 +72,7 @@ struct TopLayout {
 
   private func text(of table: StatusView.Table, linesMax: Int) -> [String] {
     let rows = table.rows.prefix(linesMax).map { row in row.map { (printable($0.text), $0.tone.style) } }
-    let titles = table.columns.map { $0.hasPrefix("#") ? String($0.dropFirst()) : $0 }
-    var widths = titles.map(\.count)
+    var widths = table.columns.map(\.name.count)
     for row in rows {
       for index in row.indices { widths[index] = min(max(widths[index], row[index].0.count), cellMax) }
     }
@@ -75,7 +82,7 @@ struct TopLayout {
       guard widths[index] > 0 else { return text }
       let cut = text.count <= widths[index] ? text : "\(text.prefix(widths[index] - 1))~"
       let spaces = String(repeating: " ", count: widths[index] - cut.count)
-      return table.columns[index].hasPrefix("#") ? spaces + cut : cut + spaces
+      return table.columns[index].isNumber ? spaces + cut : cut + spaces
     }
     func line(_ cells: [(String, Console.Style?)]) -> String {
       self.line(
@@ -97,7 +104,8 @@ struct TopLayout {
     let hidden = table.rows.count - shown
     let note = hidden > 0 ? "\(table.note) \(hidden) more do not fit." : table.note
     return [
-      self.line([(table.title, .bold), (note.isEmpty ? "" : "   \(note)", .dim)]), line(titles.map { ($0, .dim) }),
+      self.line([(table.title, .bold), (note.isEmpty ? "" : "   \(note)", .dim)]),
+      line(table.columns.map { ($0.name, .dim) }),
     ]
       + lines
   }
