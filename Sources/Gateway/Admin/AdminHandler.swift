@@ -97,7 +97,7 @@ final class AdminHandler: RequestHandler {
     guard !path.isGuarded || isAuthorized(head, bytes, path) else { return (Self.unauthorized(path), nil) }
     switch path {
     case .page:
-      var page: [UInt8]? = StatusPage.html(StatusReport(state, rowsMax: StatusPage.rowsMax).oneLine)
+      var page: [UInt8]? = StatusPage.html(StatusView(StatusReport(state, rowsMax: StatusPage.rowsMax).reading))
       return (.streamed("text/html; charset=utf-8", fields: StatusPage.fields), { page.take() })
     case .events: return events(head, bytes, request)
     case .livez: return (liveness, nil)

@@ -49,21 +49,27 @@ struct StatusReport {
     clients = Array((troubled + clients.filter { !$0.isInTrouble(at: now) }).prefix(rowsMax))
   }
 
-  /// All of it, as one line.
-  var oneLine: [UInt8] {
-    var (rest, line) = (self, [UInt8]())
-    while let piece = rest.piece() { line += piece }
-    return line
+  /// All of it, without the detour over JSON.
+  var reading: StatusReading {
+    let now = SystemClock.wallMicroseconds
+    return StatusReading(
+      gateway(at: now), instances: instances.map(InstanceStatus.init), clients: clients.map(ClientStatus.init),
+      recent: RecentStatus.list(recent), milliseconds: now / 1_000)
   }
+
+  private func gateway(at now: Int64) -> GatewayStatus {
+    GatewayStatus(state, at: now, instanceCount: instanceCount, instancesTroubled: troubledCount)
+  }
+
+  private var recent: [UInt8] { RecentEnds.json(state.loops.map(\.metrics.recentEnds)) }
 
   /// The next piece; nil after the last one.
   mutating func piece() -> [UInt8]? {
     switch phase {
     case .beginning:
       phase = .instances
-      let gateway = GatewayStatus(state, instanceCount: instanceCount, instancesTroubled: troubledCount)
       // Reopen the object that the encoder has closed.
-      return json(gateway).dropLast() + Array(",\"instances\":[".utf8)
+      return json(gateway(at: SystemClock.wallMicroseconds)).dropLast() + Array(",\"instances\":[".utf8)
     case .instances:
       if let piece = piece(of: instances.count, { [instances] in json(InstanceStatus(instances[$0])) }) { return piece }
       (phase, next) = (.clients, 0)
@@ -71,7 +77,7 @@ struct StatusReport {
     case .clients:
       if let piece = piece(of: clients.count, { [clients] in json(ClientStatus(clients[$0])) }) { return piece }
       phase = .ended
-      return Array(#"],"recent":"#.utf8) + RecentEnds.json(state.loops.map(\.metrics.recentEnds)) + Array("}\n".utf8)
+      return Array(#"],"recent":"#.utf8) + recent + Array("}\n".utf8)
     case .ended: return nil
     }
   }
@@ -100,14 +106,14 @@ private func json(_ value: some Encodable) -> [UInt8] {
 extension GatewayStatus {
   private static let faultsMax = 20
 
-  fileprivate init(_ state: GatewayState, instanceCount: Int, instancesTroubled: Int) {
+  fileprivate init(_ state: GatewayState, at now: Int64, instanceCount: Int, instancesTroubled: Int) {
     version = gatewayVersion
     commit = Build.commit
     swift = Build.swift
     libcurl = Build.libcurlRunning
-    at = timestamp(SystemClock.wallMicroseconds)
+    at = timestamp(now)
     startedAt = timestamp(state.startedAt)
-    uptimeSeconds = Int((SystemClock.wallMicroseconds - state.startedAt) / 1_000_000)
+    uptimeSeconds = Int((now - state.startedAt) / 1_000_000)
     draining = state.isDraining.load(ordering: .relaxed)
     stuckLoops = state.stuckLoops()
     upgrade = state.upgrade

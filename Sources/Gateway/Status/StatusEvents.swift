@@ -38,7 +38,7 @@ final class StatusEvents {
   }
 
   private func makeEvent() {
-    guard let reading = StatusReading(StatusReport(state, rowsMax: StatusPage.rowsMax).oneLine) else { return }
+    let reading = StatusReport(state, rowsMax: StatusPage.rowsMax).reading
     if window == nil { window = StatusWindow(reading) } else { window?.add(reading) }
     guard let view = window?.view, let json = try? JSONEncoder().encode(view) else { return }
     // HTML Standard §9.2.6: JSON has no line feed, which would begin another field.

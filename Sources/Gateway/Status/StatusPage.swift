@@ -27,12 +27,7 @@ enum StatusPage {
     return "'sha256-\(String(decoding: Base64URL.encode(bytes.span), as: UTF8.self))='"
   }
 
-  /// - Parameter status: the JSON of `/status`.
-  static func html(_ status: [UInt8]) -> [UInt8] {
-    guard let reading = StatusReading(status) else {
-      return Array("<!DOCTYPE html>\n<p>See /status instead.\n".utf8)
-    }
-    let view = StatusView(reading)
+  static func html(_ view: StatusView) -> [UInt8] {
     var html = """
       <!DOCTYPE html>
       <html lang="en">

@@ -1,25 +1,31 @@
 import FoundationEssentials
 import Policies
 
-/// What `/status` says, read from its JSON.
-package struct StatusReading: Decodable, Sendable {
+/// What `/status` says.
+package struct StatusReading: Sendable {
   let gateway: GatewayStatus
   let instances: [InstanceStatus]
   let clients: [ClientStatus]
   let recent: [RecentStatus]
-  /// When it was made.
-  let time: UnixSeconds
-  /// The same, in milliseconds since 1970.
+  /// When it was made, since 1970.
   let milliseconds: Int64
 
-  /// nil: it is not the status of a gateway of this version.
-  package init?(_ json: [UInt8]) {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    guard let reading = try? decoder.decode(Self.self, from: Data(json)) else { return nil }
-    self = reading
+  init(
+    _ gateway: GatewayStatus, instances: [InstanceStatus], clients: [ClientStatus], recent: [RecentStatus],
+    milliseconds: Int64
+  ) {
+    (self.gateway, self.instances, self.clients, self.recent) = (gateway, instances, clients, recent)
+    self.milliseconds = milliseconds
   }
 
+  /// - Parameter json: of `/status`; nil: not that of a gateway of this version.
+  package init?(_ json: [UInt8]) {
+    guard let reading = decoded(Self.self, json) else { return nil }
+    self = reading
+  }
+}
+
+extension StatusReading: Decodable {
   private enum CodingKeys: CodingKey { case at, instances, clients, recent }
 
   package init(from decoder: any Decoder) throws {
@@ -32,9 +38,14 @@ package struct StatusReading: Decodable, Sendable {
     guard let time = UnixSeconds(rfc3339: gateway.at), let fraction = Int64(gateway.at.dropFirst(20).prefix(3)) else {
       throw DecodingError.dataCorruptedError(forKey: .at, in: members, debugDescription: "not a time")
     }
-    self.time = time
     milliseconds = time.rawValue * 1_000 + fraction
   }
+}
+
+private func decoded<Value: Decodable>(_: Value.Type, _ json: [UInt8]) -> Value? {
+  let decoder = JSONDecoder()
+  decoder.keyDecodingStrategy = .convertFromSnakeCase
+  return try? decoder.decode(Value.self, from: Data(json))
 }
 
 /// The members of `/status` about the gateway as a whole.
@@ -183,4 +194,9 @@ struct RecentStatus: Decodable {
   let instance: String?
   let method: String?
   let path: String?
+
+  static func list(_ json: [UInt8]) -> [RecentStatus] {
+    // `RecentEnds` writes such a list; the gateway must not end if it did not.
+    decoded([RecentStatus].self, json) ?? []
+  }
 }

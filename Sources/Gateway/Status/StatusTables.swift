@@ -99,7 +99,8 @@ extension StatusChange<StatusReading> {
 
   private func tokenExpiry(_ text: String?) -> Cell {
     guard let text else { return .plain(nil) }
-    let isDue = UnixSeconds(rfc3339: text).map { Attention.isDue($0, at: now.time) } == true
+    let isDue =
+      UnixSeconds(rfc3339: text).map { Attention.isDue($0, at: UnixSeconds(now.milliseconds / 1_000)) } == true
     return isDue ? .warn(StatusText.time(text)) : .plain(StatusText.time(text))
   }
 }
