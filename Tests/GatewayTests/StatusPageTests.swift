@@ -324,6 +324,8 @@ import Testing
       #expect(alone.tables[0].rows[0].map(\.text)[4...6] == ["1050", "-", "0.8"])
       #expect(alone.span == "Percentiles: since the start")
     }
+    let soon = StatusView(try sample("02.500", 10), since: try sample("00.000"))
+    #expect(soon.facts[2].cell.text == "10, 4.0 per s")
     // Hostile counts do not overflow.
     let extreme = StatusView(
       try sample("12.000", .max, [0: .max, 1: .max]), since: try sample("10.000", .min, [0: .min]))
