@@ -11,7 +11,7 @@ final class AdminChanges {
   /// The nonces of the last forms that had a proof, with the time from which such a form is too old.
   private var nonces: [String: Int64] = [:]
 
-  /// More such forms are refused for a while: nobody runs as many commands.
+  /// More such forms are refused for a while: no operator runs as many commands.
   private static let noncesMax = 1_000
 
   init(audit: CommandAudit, key: @escaping @Sendable () -> Secret?) {
