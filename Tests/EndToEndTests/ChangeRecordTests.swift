@@ -141,6 +141,9 @@ import Testing
       return (answer?.status, String(decoding: answer?.body ?? [], as: UTF8.self))
     }
     let now = Int64(Date().timeIntervalSince1970)
+    // Another process may have taken this one.
+    let old = RecordedChange.proven("command=token+new&user=x", nonce: "n0", at: now - 55, key)
+    #expect(try post(old).line.contains("from before the gateway's start"))
     let form = RecordedChange.proven("command=token+new&user=x", nonce: "n1", at: now, key)
     let first = try post(form)
     #expect(first.status == 200 && first.line == RecordedChange.receipt(of: "n1", key) + "\n", "\(first)")

@@ -2,12 +2,15 @@ import Audit
 import Digests
 import OAuth
 import Policies
+import System
 
 /// The page of the admin endpoint by which commands record what they have changed in the policy folder, `/audit`: POST only.
 final class AdminChanges {
   private let audit: CommandAudit
   /// The `audit_key` in force.
   private let key: @Sendable () -> Secret?
+  /// By a clock that no one sets. An earlier process may have taken older proofs.
+  private let startMilliseconds = SystemClock.milliseconds
   /// The nonces of the last forms that had a proof, with the time from which such a form is too old.
   private var nonces: [String: Int64] = [:]
 
@@ -42,8 +45,10 @@ final class AdminChanges {
     guard let nonce = form["nonce"], let time = form["time"].flatMap({ Int64($0) }) else {
       return .line(403, "The proof has no time, or no nonce.")
     }
-    guard (now - RecordedChange.secondsMax...now + RecordedChange.secondsMax).contains(time) else {
-      return .line(403, "The proof is not of this minute: compare the clocks.")
+    // Both times are whole seconds.
+    let age = min(RecordedChange.secondsMax, (SystemClock.milliseconds - startMilliseconds) / 1_000 + 1)
+    guard (now - age...now + RecordedChange.secondsMax).contains(time) else {
+      return .line(403, "The proof is not of this minute, or from before the gateway's start: compare the clocks.")
     }
     nonces = nonces.filter { $0.value >= now }
     guard nonces[nonce] == nil else { return .line(403, "The proof was used before.") }
@@ -97,7 +102,8 @@ package enum RecordedChange {
     return "\(form)\(proofName)\(proof(Array(form.utf8)[...], key).hex)"
   }
 
-  /// What a gateway with this key answers: another process may listen at its address.
+  /// What a gateway with this key answers: another process may listen at its address. No proof begins like it, and no message
+  /// of the chain.
   package static func receipt(of nonce: String, _ key: [UInt8]) -> String {
     "recorded \(HMAC(key: key.span).code(of: Array("receipt\n\(nonce)".utf8).span).hex)"
   }

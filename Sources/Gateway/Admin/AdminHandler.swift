@@ -36,7 +36,11 @@ final class AdminHandler: RequestHandler {
       AdminJournal(journal: journal, audit: audit) { state.policyInForce.generation.policy }
     }
     outcomes = audit.map { AdminOutcomes($0, state.records) { state.policyInForce.generation } }
-    changes = audit.map { AdminChanges(audit: $0) { state.policyInForce.generation.policy.settings.auditKey } }
+    changes = audit.map {
+      AdminChanges(audit: $0) {
+        state.policyInForce.generation.policy.settings.auditKey
+      }
+    }
   }
 
   func respond(
