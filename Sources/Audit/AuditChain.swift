@@ -19,9 +19,13 @@ package struct AuditChain: Sendable {
 
   /// - Parameter line: an entry without `hash` and its closing brace; the brace is added to the hashed bytes.
   func hash(after previous: Digest, ofOpen line: Span<UInt8>) -> Digest {
+    hash(after: previous.hexDigits, ofOpen: line)
+  }
+
+  @_optimize(speed)
+  func hash(after previous: InlineArray<64, UInt8>, ofOpen line: Span<UInt8>) -> Digest {
     var message = hmac?.message ?? SHA256Stream()
-    let digits = previous.hexDigits
-    message.update(digits.span)
+    message.update(previous.span)
     message.update(line)
     let brace: InlineArray<1, UInt8> = [UInt8(ascii: "}")]
     message.update(brace.span)

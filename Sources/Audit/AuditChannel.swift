@@ -30,9 +30,9 @@ package final class AuditChannel: Sendable {
   /// `wakeThread`.
   ///
   /// - Parameters:
-  ///   - members: from `AuditIntent.append`.
+  ///   - members: those of an `AuditIntent`.
   ///   - ticket: the ticket of its result.
-  package func declare(_ members: [UInt8], ticket: Ticket) -> Bool {
+  package func declare(_ members: Span<UInt8>, ticket: Ticket) -> Bool {
     let isTaken = queue.append(durably: .intent, members, channel: number, ticket: ticket)
     if isTaken { hasIntents.store(true, ordering: .relaxed) }
     return isTaken
@@ -49,7 +49,7 @@ package final class AuditChannel: Sendable {
   /// Hands over the outcome of a write; call it exactly once for each accepted intent.
   ///
   /// - Parameter members: from `AuditOutcome.append`.
-  package func record(_ members: [UInt8]) { queue.append(.outcome, members) }
+  package func record(_ members: Span<UInt8>) { queue.append(.outcome, members) }
 
   /// Whether a grant that is handed over now will be written, as far as can be known.
   package var acceptsGrants: Bool { queue.acceptsGrants }
@@ -58,14 +58,14 @@ package final class AuditChannel: Sendable {
   package func record(_ grant: AuditGrant) {
     var members: [UInt8] = []
     grant.append(to: &members)
-    queue.append(.grant, members)
+    queue.append(.grant, members.span)
   }
 
   /// Hands over a command that was carried out, to be made durable; false if it is not accepted.
   package func declare(_ command: AuditCommand, ticket: Ticket) -> Bool {
     var members: [UInt8] = []
     command.append(to: &members)
-    let isTaken = queue.append(durably: .command, members, channel: number, ticket: ticket)
+    let isTaken = queue.append(durably: .command, members.span, channel: number, ticket: ticket)
     if isTaken { queue.wakeUp() }
     return isTaken
   }

@@ -17,6 +17,18 @@ package struct AuditEntry: Sendable {
     case reload
     /// The writer ended normally.
     case end
+
+    var text: StaticString {
+      switch self {
+      case .start: "start"
+      case .intent: "intent"
+      case .outcome: "outcome"
+      case .grant: "grant"
+      case .command: "command"
+      case .reload: "reload"
+      case .end: "end"
+      }
+    }
   }
 
   package let writer: UInt64

@@ -1,101 +1,122 @@
 package import Bytes
-package import Telemetry
+import Telemetry
 
-/// The audit entry of a write before it is sent. Texts are bytes as received; empty ones are left out.
+/// Writes the audit entry of a write before it is sent: its members, in the order of the functions. Texts are bytes as
+/// received; empty ones are left out.
 package struct AuditIntent {
-  package var requestIDHigh: UInt64
-  package var requestIDLow: UInt64
-  package var operation: [UInt8] = []
-  package var routePattern: [UInt8] = []
-  package var client: [UInt8] = []
-  package var tokenNote: [UInt8] = []
-  package var tokenDigestPrefix: UInt32?
-  /// The first four bytes of the id of a token that the gateway has signed; then there is no digest.
-  package var tokenIDPrefix: UInt32?
-  /// The introspection provider of the token, and its `sub`, cut to `subjectBytesMax`.
-  package var issuer: [UInt8] = []
-  package var subject: [UInt8] = []
-  package var instance: [UInt8] = []
-  package var peer: [UInt8] = []
-  /// The front that reported the peer.
-  package var via: [UInt8] = []
-  /// The ids in the path, with keys such as `balance_id`.
-  package var target: [(key: [UInt8], value: [UInt8])] = []
-  /// Members of the body, such as `identity_id`, and `amount` as it is written.
-  package var named: [(key: [UInt8], value: [UInt8])] = []
-  /// Arrays of objects in the body, such as `destinations`, and the number of further elements.
-  package var lists: [(key: [UInt8], elements: [[(key: [UInt8], value: [UInt8])]], more: Int)] = []
-  /// The body as received, without chunk framing; nil if it streams: the outcome then has it.
-  package var body: AuditedBody?
+  /// Empty before the intent; its bytes are the members.
+  package let out: ByteBuffer
 
   package static let subjectBytesMax = 256
 
-  package init(requestIDHigh: UInt64, requestIDLow: UInt64) {
-    self.requestIDHigh = requestIDHigh
-    self.requestIDLow = requestIDLow
-  }
-
-  /// - Parameter members: an empty buffer, for the text; it is empty again afterwards.
-  package func append(
-    _ texts: RequestTexts, in head: Span<UInt8>, through members: ByteBuffer = ByteBuffer(capacity: 1 << 10),
-    to out: inout [UInt8]
-  ) {
-    write(texts, in: head, to: members)
-    members.move(to: &out)
-  }
-
-  private func write(_ texts: RequestTexts, in head: Span<UInt8>, to out: ByteBuffer) {
+  package init(_ requestIDHigh: UInt64, _ requestIDLow: UInt64, to out: ByteBuffer) {
+    self.out = out
     out.appendRequestID(requestIDHigh, requestIDLow)
-    out.append(#","operation":""#, operation.span)
-    out.append(#","method":""#, head.extracting(texts.method))
-    out.append(#","route":""#, routePattern.span)
-    out.append(#","path":""#, masked: head.extracting(texts.path))
-    out.append(#","client":""#, client.span)
-    out.append(#","token":""#, tokenNote.span)
-    if let tokenDigestPrefix {
-      out.append(#","token_sha256":""#)
-      out.append(hex: UInt64(tokenDigestPrefix), digits: 8)
-      out.append("\"")
+  }
+
+  package func append(operation: Span<UInt8>, method: Span<UInt8>, route: Span<UInt8>, path: Span<UInt8>) {
+    out.append(#","operation":""#, operation)
+    out.append(#","method":""#, method)
+    out.append(#","route":""#, route)
+    out.append(#","path":""#, masked: path)
+  }
+
+  /// - Parameters:
+  ///   - token: its note.
+  ///   - digestPrefix: the first four bytes of its digest.
+  ///   - idPrefix: the first four bytes of the id of a token that the gateway has signed; then there is no digest.
+  package func append(client: Span<UInt8>, token: Span<UInt8>, digestPrefix: UInt32?, idPrefix: UInt32?) {
+    out.append(#","client":""#, client)
+    out.append(#","token":""#, token)
+    if let digestPrefix { append(#","token_sha256":""#, digestPrefix) }
+    if let idPrefix { append(#","token_id":""#, idPrefix) }
+  }
+
+  private func append(_ opening: StaticString, _ prefix: UInt32) {
+    out.append(opening)
+    out.append(hex: UInt64(prefix), digits: 8)
+    out.append("\"")
+  }
+
+  /// The introspection provider of the token, and its `sub`, cut to `subjectBytesMax`.
+  package func append(issuer: Span<UInt8>, subject: Span<UInt8>) {
+    out.append(#","issuer":""#, issuer)
+    out.append(#","sub":""#, subject)
+  }
+
+  package func append(instance: Span<UInt8>) { out.append(#","instance":""#, instance) }
+
+  /// - Parameter via: the front that reported the peer.
+  package func append(peer: Span<UInt8>, via: Span<UInt8>, clientRequestID: Span<UInt8>) {
+    out.append(#","peer":""#, peer)
+    out.append(#","via":""#, via)
+    out.append(#","client_request_id":""#, masked: clientRequestID)
+  }
+
+  /// The ids in the path, with keys such as `balance_id`.
+  package var target: AuditMembers { AuditMembers(opening: #","target":{"#, out: out) }
+
+  /// Members of the body, such as `identity_id`, and `amount` as it is written.
+  package var named: AuditMembers { AuditMembers(opening: #","named":{"#, out: out) }
+
+  /// An array of objects in the body, such as `destinations`.
+  ///
+  /// - Parameter more: the number of further elements.
+  package func append(list name: StaticString, _ elements: [[(key: StaticString, value: [UInt8])]], more: Int) {
+    out.append(",\"")
+    out.append(name)
+    out.append("\":[")
+    for (index, element) in elements.enumerated() {
+      if index > 0 { out.append(",") }
+      var members = AuditMembers(opening: "{", out: out)
+      for (key, value) in element { members.append(key, value.span) }
+      members.end()
     }
-    if let tokenIDPrefix {
-      out.append(#","token_id":""#)
-      out.append(hex: UInt64(tokenIDPrefix), digits: 8)
-      out.append("\"")
-    }
-    out.append(#","issuer":""#, issuer.span)
-    out.append(#","sub":""#, subject.span)
-    out.append(#","instance":""#, instance.span)
-    out.append(#","peer":""#, peer.span)
-    out.append(#","via":""#, via.span)
-    out.append(#","client_request_id":""#, masked: head.extracting(texts.clientRequestID))
-    if !target.isEmpty { out.append(#","target":"#, target) }
-    if !named.isEmpty { out.append(#","named":"#, named) }
-    for list in lists { out.append(list.key, list.elements, more: list.more) }
+    out.append("]")
+    guard more > 0 else { return }
+    out.append(",\"more_")
+    out.append(name)
+    out.append("\":")
+    out.append(decimal: more)
+  }
+
+  /// - Parameter body: as received, without chunk framing; nil if it streams: the outcome then has it.
+  package func append(_ body: AuditedBody?) {
     if let body { body.write(to: out) } else { out.append(#","streamed":true"#) }
   }
 }
 
+/// Writes an object whose values are untrusted texts; one without members is left out. Call `end` last.
+package struct AuditMembers {
+  /// Written before the first member.
+  fileprivate let opening: StaticString
+  fileprivate let out: ByteBuffer
+  fileprivate var isEmpty = true
+
+  package mutating func append(_ key: StaticString, _ value: Span<UInt8>) {
+    begin()
+    out.append("\"")
+    out.append(key)
+    out.append("\":")
+    out.append(maskedJSON: value)
+  }
+
+  package mutating func append(_ key: Span<UInt8>, _ value: Span<UInt8>) {
+    begin()
+    out.append(json: key)
+    out.append(":")
+    out.append(maskedJSON: value)
+  }
+
+  private mutating func begin() {
+    out.append(isEmpty ? opening : ",")
+    isEmpty = false
+  }
+
+  package func end() { if !isEmpty { out.append("}") } }
+}
+
 extension ByteBuffer {
-  fileprivate func append(_ opening: StaticString, _ members: [(key: [UInt8], value: [UInt8])]) {
-    append(opening)
-    append("{")
-    for (index, member) in members.enumerated() {
-      if index > 0 { append(",") }
-      append(json: member.key.span)
-      append(":")
-      append(maskedJSON: member.value.span)
-    }
-    append("}")
-  }
-
-  fileprivate func append(_ key: [UInt8], _ elements: [[(key: [UInt8], value: [UInt8])]], more: Int) {
-    let name = String(decoding: key, as: UTF8.self)
-    append(text: #","\#(name)":["#)
-    for (index, element) in elements.enumerated() { append(index == 0 ? "" : ",", element) }
-    append("]")
-    if more > 0 { append(text: #","more_\#(name)":\#(more)"#) }
-  }
-
   func appendRequestID(_ high: UInt64, _ low: UInt64) {
     append(#","request_id":""#)
     append(hex: high, digits: 16)

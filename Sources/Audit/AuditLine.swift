@@ -8,12 +8,18 @@ struct AuditLine {
   let writer: UInt64
   private(set) var sequence: UInt64 = 0
   /// The hash of the last line.
-  private(set) var hash = AuditChain.origin
+  private(set) var hash = AuditChain.origin {
+    didSet { hashDigits = hash.hexDigits }
+  }
+  private var hashDigits = AuditChain.origin.hexDigits
+  /// The begin of each line.
+  private let opening: [UInt8]
   private var date = CachedDate()
 
   init(_ chain: AuditChain, writer: UInt64) {
     self.chain = chain
     self.writer = writer
+    opening = Array(#"{"writer":"\#(AuditHead.text(of: writer))","seq":"#.utf8)
   }
 
   var head: AuditHead { AuditHead(writer: writer, sequence: sequence, hash: hash) }
@@ -22,50 +28,57 @@ struct AuditLine {
   ///   - previous: this chain's last entry; for a new chain, the last one in the file or in the file before it.
   ///   - lostOutcomes: the outcomes of this process that were lost.
   mutating func appendStart(
-    _ reason: AuditReason, after previous: AuditHead?, lostOutcomes: Int, at time: Int64, to out: inout [UInt8]
+    _ reason: AuditReason, after previous: AuditHead?, lostOutcomes: Int, at time: Int64, to out: ByteBuffer
   ) {
     if sequence == 0, let previous { hash = previous.hash }
-    let begin = begin(.start, at: time, to: &out)
-    out.append(contentsOf: #","reason":"\#(reason.rawValue)","chain":"#.utf8)
-    out.append(contentsOf: (chain.isKeyed ? #""hmac-sha256""# : #""sha256""#).utf8)
-    out.append(contentsOf: #","previous":"#.utf8)
+    let begin = begin(.start, at: time, to: out)
+    out.append(text: #","reason":"\#(reason.rawValue)","chain":"#)
+    out.append(chain.isKeyed ? #""hmac-sha256""# : #""sha256""#)
+    out.append(#","previous":"#)
     if let previous {
-      out.append(contentsOf: #"{"writer":"\#(previous.writerText)","seq":\#(previous.sequence),"hash":""#.utf8)
-      out.append(contentsOf: "\(previous.hash.hex)\"}".utf8)
+      out.append(text: #"{"writer":"\#(previous.writerText)","seq":\#(previous.sequence),"hash":""#)
+      out.append(text: "\(previous.hash.hex)\"}")
     } else {
-      out.append(contentsOf: "null".utf8)
+      out.append("null")
     }
-    out.append(contentsOf: #","lost_outcomes":\#(lostOutcomes)"#.utf8)
-    end(from: begin, &out)
+    out.append(text: #","lost_outcomes":\#(lostOutcomes)"#)
+    end(from: begin, out)
   }
 
   /// - Parameter members: the entry's members, each preceded by a comma.
-  mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, at time: Int64, to out: inout [UInt8]) {
-    let begin = begin(kind, at: time, to: &out)
-    out.append(copying: members)
-    end(from: begin, &out)
+  @_optimize(speed)
+  mutating func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>, at time: Int64, to out: ByteBuffer) {
+    let begin = begin(kind, at: time, to: out)
+    out.append(members)
+    end(from: begin, out)
   }
 
-  private mutating func begin(_ kind: AuditEntry.Kind, at time: Int64, to out: inout [UInt8]) -> Int {
+  /// The bytes of a line besides its members, at most.
+  static let ownBytesMax = 256
+
+  @_optimize(speed)
+  private mutating func begin(_ kind: AuditEntry.Kind, at time: Int64, to out: ByteBuffer) -> Int {
     sequence += 1
     let begin = out.count
-    let text = ByteBuffer(capacity: 128)
-    text.append(#"{"writer":""#)
-    text.append(hex: writer, digits: 16)
-    text.append(#"","seq":"#)
-    text.append(decimal: Int(clamping: sequence))
-    text.append(#","time":""#)
-    text.write(atMost: CachedDate.bytesMax) { date.append(time, to: &$0) }
-    text.append(text: #"","kind":"\#(kind.rawValue)""#)
-    text.move(to: &out)
+    out.write(atMost: Self.ownBytesMax) {
+      $0.append(opening)
+      $0.append(decimal: Int(clamping: sequence))
+      $0.append(#","time":""#)
+      date.append(time, to: &$0)
+      $0.append(#"","kind":""#)
+      $0.append(kind.text)
+      $0.append("\"")
+    }
     return begin
   }
 
-  private mutating func end(from begin: Int, _ out: inout [UInt8]) {
-    hash = chain.hash(after: hash, ofOpen: out.span.extracting(begin..<out.count))
-    out.append(contentsOf: #","hash":""#.utf8)
-    let digits = hash.hexDigits
-    out.append(copying: digits.span)
-    out.append(contentsOf: "\"}\n".utf8)
+  @_optimize(speed)
+  private mutating func end(from begin: Int, _ out: ByteBuffer) {
+    hash = out.withBytes(from: begin) { chain.hash(after: hashDigits, ofOpen: $0) }
+    out.write(atMost: Self.ownBytesMax) {
+      $0.append(#","hash":""#)
+      $0.append(hashDigits.span)
+      $0.append("\"}\n")
+    }
   }
 }

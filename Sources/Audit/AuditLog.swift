@@ -57,7 +57,7 @@ package final class AuditLog: Sendable {
   package func record(_ reload: AuditReload) -> Int? {
     var members: [UInt8] = []
     reload.append(to: &members)
-    return queue.append(.reload, members)
+    return queue.append(.reload, members.span)
   }
 
   /// Continues in a new file after a rotation has moved the old one.

@@ -14,6 +14,16 @@ package struct AuditOutcome {
     case notSent = "not_sent"
     /// Core may have executed the write: it responded with 5xx, or without a complete response.
     case unknown
+
+    var text: StaticString {
+      switch self {
+      case .done: "done"
+      case .accepted: "accepted"
+      case .refused: "refused"
+      case .notSent: "not_sent"
+      case .unknown: "unknown"
+      }
+    }
   }
 
   package let requestIDHigh: UInt64
@@ -44,21 +54,27 @@ package struct AuditOutcome {
     self.body = body
   }
 
-  /// - Parameter members: as of `AuditIntent.append`.
-  package func append(through members: ByteBuffer = ByteBuffer(capacity: 256), to out: inout [UInt8]) {
+  /// - Parameter members: empty before; its bytes are the members.
+  @_optimize(speed)
+  package func append(to members: ByteBuffer) {
     members.appendRequestID(requestIDHigh, requestIDLow)
-    members.append(text: #","outcome":"\#(kind.rawValue)""#)
+    members.append(#","outcome":""#)
+    members.append(kind.text)
+    members.append("\"")
     if status > 0 {
       members.append(#","status":"#)
       members.append(decimal: status)
     }
-    if let code { members.append(text: #","code":"\#(code)""#) }
+    if let code {
+      members.append(#","code":""#)
+      members.append(text: code)
+      members.append("\"")
+    }
     members.append(#","balance_id":""#, masked: texts.span.extracting(balanceID))
     members.append(#","identity_id":""#, masked: texts.span.extracting(identityID))
     members.append(#","ledger_id":""#, masked: texts.span.extracting(ledgerID))
     members.append(#","transaction_id":""#, masked: texts.span.extracting(transactionID))
     body?.write(to: members)
-    members.move(to: &out)
   }
 }
 

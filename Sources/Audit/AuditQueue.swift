@@ -35,12 +35,12 @@ final class AuditQueue: Sendable {
 
   /// For an intent, or an entry whose writer waits until it is durable; false if it is not accepted. If it is, call
   /// `wakeUp` soon: once for all entries of a loop's turn.
-  func append(durably kind: AuditEntry.Kind, _ members: [UInt8], channel: Int, ticket: Ticket) -> Bool {
+  func append(durably kind: AuditEntry.Kind, _ members: Span<UInt8>, channel: Int, ticket: Ticket) -> Bool {
     guard canWrite else { return false }
     return waiting.withLock { waiting in
       guard !waiting.isClosed, waiting.batch.intents < Self.intentsMax, waiting.batch.bytes.count < Self.bytesMax
       else { return false }
-      waiting.batch.append(kind, members.span, for: AuditBatch.Waiter(channel: channel, ticket: ticket))
+      waiting.batch.append(kind, members, for: AuditBatch.Waiter(channel: channel, ticket: ticket))
       return true
     }
   }
@@ -49,10 +49,10 @@ final class AuditQueue: Sendable {
   ///
   /// - Returns: how many entries of reloads were accepted so far; nil: this entry is lost.
   @discardableResult
-  func append(_ kind: AuditEntry.Kind, _ members: [UInt8]) -> Int? {
+  func append(_ kind: AuditEntry.Kind, _ members: Span<UInt8>) -> Int? {
     let (reloads, isFirst) = waiting.withLock { waiting -> (Int?, Bool) in
       guard !waiting.isClosed, waiting.batch.hasCapacityForOutcome else { return (nil, false) }
-      waiting.batch.append(kind, members.span)
+      waiting.batch.append(kind, members)
       if kind == .reload { waiting.reloads += 1 }
       return (waiting.reloads, waiting.batch.items.count == 1)
     }

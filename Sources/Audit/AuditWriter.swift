@@ -1,3 +1,4 @@
+import Bytes
 import System
 
 /// The audit thread's state: the file, the chain, and the outcomes not yet written.
@@ -15,7 +16,6 @@ struct AuditWriter: Sendable {
   private var lastFault = ""
   /// Outcomes not yet written to any file.
   private var backlog = AuditBatch()
-  private var out: [UInt8] = []
   private(set) var state = AuditState()
   /// Outcomes lost because the backlog was full.
   private(set) var lostOutcomes = 0
@@ -45,8 +45,8 @@ struct AuditWriter: Sendable {
       keepOutcomes(of: batch)
       return false
     }
-    out.removeAll(keepingCapacity: true)
-    batch.forEach { item, members in line.append(item.kind, members, at: time, to: &out) }
+    let out = ByteBuffer(capacity: batch.bytes.count + batch.items.count * AuditLine.ownBytesMax)
+    batch.forEach { item, members in line.append(item.kind, members, at: time, to: out) }
     do throws(Errno) {
       try put(out, into: file, entries: batch.items.count)
       state.settledReloads += batch.items.count { $0.kind == .reload }
@@ -61,9 +61,9 @@ struct AuditWriter: Sendable {
   /// Writes the only entry of this process, and the end of the chain.
   mutating func writeOnly(_ kind: AuditEntry.Kind, _ members: [UInt8], at time: Int64) throws(Errno) {
     guard let file else { return }
-    out.removeAll(keepingCapacity: true)
-    line.append(kind, members.span, at: time, to: &out)
-    line.append(.end, Array(#","lost_outcomes":0"#.utf8).span, at: time, to: &out)
+    let out = ByteBuffer(capacity: 1 << 10)
+    line.append(kind, members.span, at: time, to: out)
+    line.append(.end, Array(#","lost_outcomes":0"#.utf8).span, at: time, to: out)
     try put(out, into: file, entries: 2)
   }
 
@@ -73,13 +73,13 @@ struct AuditWriter: Sendable {
       if !backlog.isEmpty { report("audit log: outcomes never written to a file: \(backlog.items.count)") }
       return
     }
-    out.removeAll(keepingCapacity: true)
-    line.append(.end, Array(#","lost_outcomes":\#(lostOutcomes)"#.utf8).span, at: time, to: &out)
+    let out = ByteBuffer(capacity: AuditLine.ownBytesMax)
+    line.append(.end, Array(#","lost_outcomes":\#(lostOutcomes)"#.utf8).span, at: time, to: out)
     do throws(Errno) { try put(out, into: file, entries: 1) } catch { abandon(file, error) }
   }
 
-  private mutating func put(_ bytes: [UInt8], into file: AppendFile, entries: Int) throws(Errno) {
-    try file.append(bytes.span)
+  private mutating func put(_ bytes: ByteBuffer, into file: AppendFile, entries: Int) throws(Errno) {
+    try bytes.withBytes { bytes throws(Errno) in try file.append(bytes) }
     try file.synchronize()
     state.synchronizations += 1
     state.entries += entries
@@ -117,9 +117,9 @@ struct AuditWriter: Sendable {
   private mutating func begin(
     _ reason: AuditReason, after previous: AuditHead?, in file: AppendFile, isOpen: Bool
   ) throws(Errno) {
-    var bytes: [UInt8] = isOpen ? [UInt8(ascii: "\n")] : []
-    line.appendStart(
-      reason, after: previous, lostOutcomes: lostOutcomes, at: SystemClock.wallMicroseconds, to: &bytes)
+    let bytes = ByteBuffer(capacity: 2 * AuditLine.ownBytesMax)
+    if isOpen { bytes.append("\n") }
+    line.appendStart(reason, after: previous, lostOutcomes: lostOutcomes, at: SystemClock.wallMicroseconds, to: bytes)
     try put(bytes, into: file, entries: 1)
     self.file = file
   }

@@ -39,6 +39,19 @@ struct SHA256Schedule {
   private mutating func set(_ start: Int, _ four: SIMD4<UInt32>) {
     for index in 0..<4 { words[start &+ index] = four[index] &+ roundConstants[start &+ index] }
   }
+
+  /// The words of four rounds.
+  @inline(__always)
+  func four(_ start: Int) -> SIMD4<UInt32> {
+    SIMD4(words[start], words[start &+ 1], words[start &+ 2], words[start &+ 3])
+  }
+
+  /// The constants of four rounds.
+  @inline(__always)
+  static func constants(_ start: Int) -> SIMD4<UInt32> {
+    SIMD4(
+      roundConstants[start], roundConstants[start &+ 1], roundConstants[start &+ 2], roundConstants[start &+ 3])
+  }
 }
 
 /// σ0: rotations by 7 and 18 and a shift by 3. The two shifts of each rotation are kept in separate terms: if they are

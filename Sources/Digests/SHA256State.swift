@@ -2,21 +2,35 @@
 struct SHA256State {
   typealias Block = InlineArray<16, UInt32>
 
-  private var h0: UInt32 = 0x6a09_e667
-  private var h1: UInt32 = 0xbb67_ae85
-  private var h2: UInt32 = 0x3c6e_f372
-  private var h3: UInt32 = 0xa54f_f53a
-  private var h4: UInt32 = 0x510e_527f
-  private var h5: UInt32 = 0x9b05_688c
-  private var h6: UInt32 = 0x1f83_d9ab
-  private var h7: UInt32 = 0x5be0_cd19
+  var h0: UInt32 = 0x6a09_e667
+  var h1: UInt32 = 0xbb67_ae85
+  var h2: UInt32 = 0x3c6e_f372
+  var h3: UInt32 = 0xa54f_f53a
+  var h4: UInt32 = 0x510e_527f
+  var h5: UInt32 = 0x9b05_688c
+  var h6: UInt32 = 0x1f83_d9ab
+  var h7: UInt32 = 0x5be0_cd19
 
   mutating func compress(_ block: Block) {
-    var schedule = SHA256Schedule(block)
+    #if arch(x86_64)
+      if SHA256Instructions.areAvailable { return SHA256Instructions.compress(block, into: &self) }
+    #endif
+    compressPortably(block)
+  }
+
+  mutating func compress(_ schedule: inout SHA256Schedule) {
+    #if arch(x86_64)
+      if SHA256Instructions.areAvailable { return SHA256Instructions.compress(&schedule, into: &self) }
+    #endif
     round64(&schedule)
   }
 
-  mutating func compress(_ schedule: inout SHA256Schedule) { round64(&schedule) }
+  /// Without instructions for SHA-256.
+  @inline(never)
+  mutating func compressPortably(_ block: Block) {
+    var schedule = SHA256Schedule(block)
+    round64(&schedule)
+  }
 
   /// FIPS 180-4 §6.2.2, steps 2 to 4, with choice and majority in forms that need fewer operations.
   ///

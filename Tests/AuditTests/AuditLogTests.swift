@@ -1,9 +1,11 @@
+import Bytes
 import Dispatch
 import Foundation
 import Synchronization
 import System
 import TestFolders
 import TestSupport
+import TestValues
 import Testing
 
 @testable import Audit
@@ -25,7 +27,7 @@ import Testing
     #expect(settled.map(\.number) == [1, 2, 3, 4, 5])
     #expect(settled.map(\.result) == [.durable, .durable, .durable, .durable, .durable])
     #expect(try folder.entries("audit.log") == ["start", "intent", "intent", "intent", "intent", "intent"])
-    loop.channel.record(AuditFolder.outcome(1))
+    loop.record(AuditFolder.outcome(1))
     #expect(log.close())
     #expect(try folder.entries("audit.log").suffix(2) == ["outcome", "end"])
     #expect(try folder.verify(["audit.log"]).isEmpty)
@@ -109,8 +111,10 @@ final class TestLoop {
 
   func declare(_ members: [UInt8], _ number: UInt64) -> Bool {
     defer { channel.wakeThread() }
-    return channel.declare(members, ticket: port.ticket(for: Waiter(number)))
+    return channel.declare(members.span, ticket: port.ticket(for: Waiter(number)))
   }
+
+  func record(_ members: [UInt8]) { channel.record(members.span) }
 
   func settled(count: Int) -> [(number: UInt64, result: IntentResult)] {
     var all: [(number: UInt64, result: IntentResult)] = []
@@ -131,16 +135,16 @@ final class AuditFolder {
   func path(_ name: String) -> String { name.isEmpty ? folder.path : folder.path(name) }
 
   static func intent(_ number: UInt64) -> [UInt8] {
-    var out: [UInt8] = []
-    AuditIntent(requestIDHigh: 0, requestIDLow: number).append(RequestTexts(), in: Span(), to: &out)
-    return out
+    let out = ByteBuffer(capacity: 1 << 10)
+    AuditIntent(0, number, to: out).append(AuditedBody?.none)
+    return out.bytes
   }
 
   static func outcome(_ number: UInt64) -> [UInt8] {
-    var out: [UInt8] = []
+    let out = ByteBuffer(capacity: 1 << 10)
     AuditOutcome(requestIDHigh: 0, requestIDLow: number, kind: .done, status: 200, code: nil, body: nil).append(
-      to: &out)
-    return out
+      to: out)
+    return out.bytes
   }
 
   /// The kinds of its entries.

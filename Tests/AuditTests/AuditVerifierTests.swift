@@ -1,4 +1,6 @@
+import Bytes
 import Digests
+import TestValues
 import Testing
 
 @testable import Audit
@@ -15,23 +17,23 @@ import Testing
     for index in 0..<3 { lines += pair(&first, index) }
     lines.append(start(&second, .process, after: first.head))
     for index in 3..<5 { lines += pair(&second, index) }
-    var out: [UInt8] = []
-    second.append(.end, [UInt8]().span, at: 9_000_000, to: &out)
-    return lines + [out]
+    let out = ByteBuffer(capacity: 256)
+    second.append(.end, [UInt8]().span, at: 9_000_000, to: out)
+    return lines + [out.bytes]
   }
 
   private static func start(_ line: inout AuditLine, _ reason: AuditReason, after head: AuditHead?) -> [UInt8] {
-    var out: [UInt8] = []
-    line.appendStart(reason, after: head, lostOutcomes: 0, at: 1_000_000, to: &out)
-    return out
+    let out = ByteBuffer(capacity: 256)
+    line.appendStart(reason, after: head, lostOutcomes: 0, at: 1_000_000, to: out)
+    return out.bytes
   }
 
   private static func pair(_ line: inout AuditLine, _ index: Int) -> [[UInt8]] {
     let request = #","request_id":"\#(String(repeating: "0", count: 31))\#(index)""#
-    var (intent, outcome): ([UInt8], [UInt8]) = ([], [])
-    line.append(.intent, Array(#"\#(request),"path":"/x""#.utf8).span, at: 2_000_000, to: &intent)
-    line.append(.outcome, Array(#"\#(request),"outcome":"done""#.utf8).span, at: 3_000_000, to: &outcome)
-    return [intent, outcome]
+    let (intent, outcome) = (ByteBuffer(capacity: 256), ByteBuffer(capacity: 256))
+    line.append(.intent, Array(#"\#(request),"path":"/x""#.utf8).span, at: 2_000_000, to: intent)
+    line.append(.outcome, Array(#"\#(request),"outcome":"done""#.utf8).span, at: 3_000_000, to: outcome)
+    return [intent.bytes, outcome.bytes]
   }
 
   private static func verify(
@@ -159,11 +161,11 @@ import Testing
       var head = AuditLine(chain, writer: 0xAAAA_0000_0000_0001)
       _ = Self.start(&head, .process, after: nil)
       for index in 0..<2 { _ = Self.pair(&head, index) }
-      var whole: [UInt8] = []
+      let whole = ByteBuffer(capacity: 256)
       head.append(
         .intent, Array(#","request_id":"\#(String(repeating: "0", count: 31))2","path":"/x""#.utf8).span, at: 2_000_000,
-        to: &whole)
-      #expect(whole == lines[5])
+        to: whole)
+      #expect(whole.bytes == lines[5])
       let start = Self.start(&next, .process, after: head.head)
       #expect(Self.verify([broken + [UInt8(ascii: "\n")] + start], chain).findings.isEmpty, "start after \(cut)")
       // A process that already had the file open does not notice the incomplete line.
@@ -215,10 +217,10 @@ import Testing
     }
     var (first, second, third) = (AuditLine(chain, writer: 1), AuditLine(chain, writer: 2), AuditLine(chain, writer: 3))
     var lines = [Self.start(&first, .process, after: nil)]
-    var out: [UInt8] = []
+    let out = ByteBuffer(capacity: 256)
     let request = #","request_id":"\#(String(repeating: "0", count: 31))7","path":"/x""#
-    first.append(.intent, Array(request.utf8).span, at: 2_000_000, to: &out)
-    lines.append(out)
+    first.append(.intent, Array(request.utf8).span, at: 2_000_000, to: out)
+    lines.append(out.bytes)
     #expect(kinds(lines) == [.endMissing(1, 2, .open), .outcomeMissing(1, 1, .open)])
     // Another chain of the same process.
     let recovered = lines + [Self.start(&second, .recovery, after: first.head)]
@@ -231,18 +233,18 @@ import Testing
           .outcomeMissing(1, 1, .killed),
         ])
     // The second writer shares the log with the third.
-    var more: [UInt8] = []
-    second.append(.intent, Array(request.replacing("7\"", with: "8\"").utf8).span, at: 3_000_000, to: &more)
+    let more = ByteBuffer(capacity: 256)
+    second.append(.intent, Array(request.replacing("7\"", with: "8\"").utf8).span, at: 3_000_000, to: more)
     #expect(
-      kinds(restarted + [more])
+      kinds(restarted + [more.bytes])
         == [
           .endMissing(1, 2, .open), .endMissing(2, 2, .open), .endMissing(3, 1, .open), .outcomeMissing(1, 1, .open),
           .outcomeMissing(2, 1, .open),
         ])
-    var end: [UInt8] = []
-    second.append(.end, [UInt8]().span, at: 9_000_000, to: &end)
+    let end = ByteBuffer(capacity: 256)
+    second.append(.end, [UInt8]().span, at: 9_000_000, to: end)
     #expect(
-      kinds(restarted + [more, end])
+      kinds(restarted + [more.bytes, end.bytes])
         == [
           .endMissing(1, 2, .ended), .endMissing(3, 1, .open), .outcomeMissing(1, 1, .ended),
           .outcomeMissing(2, 1, .ended),

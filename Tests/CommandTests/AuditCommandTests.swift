@@ -1,9 +1,10 @@
 import Audit
+import Bytes
 import Foundation
 import System
-import Telemetry
 import TestFolders
 import TestSupport
+import TestValues
 import Testing
 
 /// What the gateway wrote, read back by the commands.
@@ -19,24 +20,39 @@ import Testing
   private func path(_ name: String) -> String { folder.path(name) }
 
   private func intent(_ number: UInt64, balance: String, identity: String? = nil) -> [UInt8] {
-    var intent = AuditIntent(requestIDHigh: 1, requestIDLow: number)
-    intent.operation = Array("balances.link_identity".utf8)
-    intent.client = Array("shop".utf8)
-    intent.tokenNote = Array("laptop".utf8)
-    intent.tokenDigestPrefix = 0x1234_abcd
-    intent.instance = Array("inst_main".utf8)
-    intent.target = [(key: Array("balance_id".utf8), value: Array(balance.utf8))]
-    if let identity { intent.named = [(key: Array("identity_id".utf8), value: Array(identity.utf8))] }
-    var out: [UInt8] = []
-    intent.append(RequestTexts(), in: Span(), to: &out)
-    return out
+    let out = ByteBuffer(capacity: 1 << 10)
+    let intent = AuditIntent(1, number, to: out)
+    let operation = Array("balances.link_identity".utf8)
+    intent.append(operation: operation.span, method: Span(), route: Span(), path: Span())
+    append(client: "shop", token: "laptop", digestPrefix: 0x1234_abcd, to: intent)
+    append([("balance_id", balance)], to: intent.target)
+    append(identity.map { [("identity_id", $0)] } ?? [], to: intent.named)
+    intent.append(AuditedBody?.none)
+    return out.bytes
+  }
+
+  private func append(
+    client: String, token: String = "", digestPrefix: UInt32? = nil, idPrefix: UInt32? = nil, to intent: AuditIntent
+  ) {
+    let (client, token, instance) = (Array(client.utf8), Array(token.utf8), Array("inst_main".utf8))
+    intent.append(client: client.span, token: token.span, digestPrefix: digestPrefix, idPrefix: idPrefix)
+    intent.append(instance: instance.span)
+  }
+
+  private func append(_ texts: [(key: String, value: String)], to members: AuditMembers) {
+    var members = members
+    for text in texts {
+      let (key, value) = (Array(text.key.utf8), Array(text.value.utf8))
+      members.append(key.span, value.span)
+    }
+    members.end()
   }
 
   private func outcome(_ number: UInt64, _ kind: AuditOutcome.Kind, _ status: Int, code: String? = nil) -> [UInt8] {
-    var out: [UInt8] = []
+    let out = ByteBuffer(capacity: 1 << 10)
     AuditOutcome(requestIDHigh: 1, requestIDLow: number, kind: kind, status: status, code: code, body: nil)
-      .append(to: &out)
-    return out
+      .append(to: out)
+    return out.bytes
   }
 
   private final class Waiter {}
@@ -54,7 +70,8 @@ import Testing
     }
 
     func declare(_ intent: [UInt8]) {
-      #expect(channel.declare(intent, ticket: port.ticket(for: Waiter())))
+      let isTaken = channel.declare(intent.span, ticket: port.ticket(for: Waiter()))
+      #expect(isTaken)
       channel.wakeThread()
     }
 
@@ -72,9 +89,10 @@ import Testing
     let channel = log.makeChannel {}
     let port = CompletionPort<Waiter, IntentResult>(channel.completions)
     func write(_ number: UInt64, _ intent: [UInt8], _ outcome: [UInt8]?) {
-      #expect(channel.declare(intent, ticket: port.ticket(for: Waiter())))
+      let isTaken = channel.declare(intent.span, ticket: port.ticket(for: Waiter()))
+      #expect(isTaken)
       channel.wakeThread()
-      if let outcome { channel.record(outcome) }
+      if let outcome { channel.record(outcome.span) }
     }
     write(1, intent(1, balance: "bln_1", identity: "idt_1"), outcome(1, .done, 200))
     #expect(eventually { log.state.entries >= 3 })
@@ -221,27 +239,25 @@ import Testing
     target: [(String, String)] = [],
     client: String = "shop", into log: SettledLog
   ) {
-    var intent = AuditIntent(requestIDHigh: 2, requestIDLow: number)
-    intent.operation = Array("transactions.create".utf8)
-    intent.client = Array(client.utf8)
-    intent.tokenIDPrefix = 0xab12_cd34
-    intent.instance = Array("inst_main".utf8)
-    intent.target = target.map { (key: Array($0.0.utf8), value: Array($0.1.utf8)) }
-    intent.named = named.map { (key: Array($0.0.utf8), value: Array($0.1.utf8)) }
-    let head = Array("POST \(path)".utf8)
-    var texts = RequestTexts()
-    (texts.method, texts.path) = (0..<4, 5..<head.count)
-    var out: [UInt8] = []
-    intent.append(texts, in: head.span, to: &out)
-    log.declare(out)
+    var out = ByteBuffer(capacity: 1 << 10)
+    let intent = AuditIntent(2, number, to: out)
+    let (operation, head) = (Array("transactions.create".utf8), Array("POST \(path)".utf8))
+    intent.append(
+      operation: operation.span, method: head.span.extracting(0..<4), route: Span(),
+      path: head.span.extracting(5..<head.count))
+    append(client: client, idPrefix: 0xab12_cd34, to: intent)
+    append(target, to: intent.target)
+    append(named, to: intent.named)
+    intent.append(AuditedBody?.none)
+    log.declare(out.bytes)
     guard let kind else { return }
     var outcome = AuditOutcome(
       requestIDHigh: 2, requestIDLow: number, kind: kind, status: 201, code: nil, body: nil)
     outcome.texts = Array((id ?? "").utf8)
     outcome.transactionID = 0..<outcome.texts.count
-    out = []
-    outcome.append(to: &out)
-    log.channel.record(out)
+    out = ByteBuffer(capacity: 1 << 10)
+    outcome.append(to: out)
+    out.withBytes { log.channel.record($0) }
     if let settlement, let request = AuditRequestID("\(hex(2))\(hex(number))") {
       var entry = AuditCommand("audit outcomes --ask", settling: request, as: .done)
       entry.members = [("id", settledID), ("execution_id", settlement)]
@@ -345,7 +361,9 @@ import Testing
     let log = try AuditLog(path: path("audit.log"), key: nil) { _ in }
     let channel = log.makeChannel {}
     let port = CompletionPort<Waiter, IntentResult>(channel.completions)
-    #expect(channel.declare(intent(1, balance: "bln_1"), ticket: port.ticket(for: Waiter())))
+    let intent = intent(1, balance: "bln_1")
+    let isTaken = channel.declare(intent.span, ticket: port.ticket(for: Waiter()))
+    #expect(isTaken)
     channel.wakeThread()
     #expect(eventually { log.state.entries >= 2 })
     for name in ["running", "killed"] {
@@ -387,10 +405,11 @@ import Testing
       for index in logs.indices {
         let before = logs[index].state.entries
         number += 1
-        #expect(
-          channels[index].declare(intent(number, balance: "bln_1"), ticket: ports[index].ticket(for: Waiter())))
+        let (intent, outcome) = (intent(number, balance: "bln_1"), outcome(number, .done, 200))
+        let isTaken = channels[index].declare(intent.span, ticket: ports[index].ticket(for: Waiter()))
+        #expect(isTaken)
         channels[index].wakeThread()
-        channels[index].record(outcome(number, .done, 200))
+        channels[index].record(outcome.span)
         #expect(eventually { logs[index].state.entries >= before + 2 })
       }
     }

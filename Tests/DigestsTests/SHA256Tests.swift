@@ -32,6 +32,22 @@ import Testing
     #expect(SHA256.digest(of: message.span).hex == hex)
   }
 
+  /// The other tests use the instructions of processors that have them.
+  @Test func `computes the same blocks with and without instructions of the processor`() {
+    var random = SystemRandomNumberGenerator()
+    var (portable, state) = (SHA256State(), SHA256State())
+    for _ in 0..<1_000 {
+      let block = SHA256State.Block { _ in random.next() }
+      portable.compressPortably(block)
+      state.compress(block)
+      #expect(portable.digest == state.digest)
+    }
+    // FIPS 180-4: one block with the message "abc".
+    var abc = SHA256State()
+    abc.compressPortably([0x6162_6380, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24])
+    #expect(abc.digest.hex == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+  }
+
   @Test func `reads and prints hex`() throws {
     let upper = try #require(Digest(hex: sha256ByLength[7].uppercased()))
     #expect(upper.hex == sha256ByLength[7])

@@ -53,7 +53,7 @@ enum JSONMembersProperty {
   private static func text(_ name: Name, in members: [(name: String, value: ReferenceJSON)]) -> String? {
     var text: String?
     let isNumber = name == .amount || name == .preciseAmount
-    for member in members where ReferenceJSON.folded(member.name) == name.text {
+    for member in members where ReferenceJSON.folded(member.name) == name.text.description {
       switch member.value {
       case .string(let new) where !isNumber: text = new.utf8.count > Name.textBytesMax ? nil : new
       case .number(let new) where isNumber: text = new.utf8.count > Name.textBytesMax ? nil : new
@@ -67,7 +67,7 @@ enum JSONMembersProperty {
   private static func compare(
     _ list: JSONMembers.List, _ name: Name, _ expected: [(name: String, value: ReferenceJSON)]
   ) throws {
-    let values = expected.filter { ReferenceJSON.folded($0.name) == name.text }.map(\.value)
+    let values = expected.filter { ReferenceJSON.folded($0.name) == name.text.description }.map(\.value)
     var count = 0
     for value in values {
       switch value {

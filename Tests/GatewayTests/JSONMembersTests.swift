@@ -1,3 +1,5 @@
+import Audit
+import Bytes
 import Foundation
 import TestValues
 import Testing
@@ -157,21 +159,25 @@ import Testing
     }
   }
 
-  static let paths: [(String, String, [[String]])] = [
-    ("/proxy/balances/:id/identity", "/balances/bln_1/identity", [["balance_id", "bln_1"]]),
+  static let paths: [(String, String, String)] = [
+    ("/proxy/balances/:id/identity", "/balances/bln_1/identity", #","target":{"balance_id":"bln_1"}"#),
     (
       "/proxy/identities/:id/tokenize/:field", "/identities/idt%40x/tokenize/Name",
-      [["identity_id", "idt@x"], ["field", "Name"]]
+      #","target":{"identity_id":"idt@x","field":"Name"}"#
     ),
-    ("/proxy/:id/metadata", "/idt_1/metadata", [["id", "idt_1"]]),
-    ("/proxy/balances", "/balances", []),
+    ("/proxy/:id/metadata", "/idt_1/metadata", #","target":{"id":"idt_1"}"#),
+    ("/proxy/balances", "/balances", ""),
+    ("/proxy/:id", "/a%2525%2Fb", #","target":{"id":"a%25/b"}"#),
   ]
 
   @Test(arguments: paths)
-  func `names the parameters of the path`(pattern: String, path: String, expected: [[String]]) {
+  func `names the parameters of the path`(pattern: String, path: String, expected: String) {
     let bytes = Array("xx\(path)".utf8)
-    let ids = auditedIDs(pattern: Array(pattern.utf8), path: bytes.span, corePath: 2..<bytes.count)
-    #expect(
-      ids.map { [String(decoding: $0.key, as: UTF8.self), String(decoding: $0.value, as: UTF8.self)] } == expected)
+    let (out, pattern) = (ByteBuffer(capacity: 256), Array(pattern.utf8))
+    var target = AuditIntent(0, 0, to: out).target
+    out.removeAll()
+    target.append(idsIn: bytes.span, 2..<bytes.count, of: pattern.span)
+    target.end()
+    #expect(out.text == expected)
   }
 }

@@ -8,7 +8,7 @@ extension ByteBuffer {
   }
 
   /// All its bytes as text.
-  package var text: String {
-    withBytes { bytes in String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) }
-  }
+  package var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  package var bytes: [UInt8] { withBytes { bytes in bytes.indices.map { bytes[$0] } } }
 }

@@ -1,5 +1,4 @@
 import Audit
-import OAuth
 import Policies
 import Telemetry
 
@@ -12,21 +11,5 @@ extension AuditLog {
     } catch {
       throw StartFault(description: "audit_log: \(error)")
     }
-  }
-}
-
-extension AuditIntent {
-  /// Fills in the client, the operation and the instance, as the access log does.
-  @_optimize(speed)
-  init(_ id: RequestID, _ trace: AdmissionTrace, _ policy: Policy) {
-    self.init(requestIDHigh: id.high, requestIDLow: id.low)
-    let route = policy.routes.routes[Int(trace.routeIndex)]
-    operation = route.operation
-    routePattern = route.pattern
-    client = Array(policy.clients.id(of: Int(trace.clientIndex)))
-    if trace.tokenIndex >= 0 { tokenNote = Array(policy.tokens.note(of: trace.tokenIndex)) }
-    tokenDigestPrefix = trace.tokenDigestPrefix
-    tokenIDPrefix = trace.tokenID?.prefix
-    instance = Array(policy.instances[Int(trace.instanceIndex)].id.bytes)
   }
 }

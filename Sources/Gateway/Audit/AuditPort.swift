@@ -7,7 +7,7 @@ import Telemetry
 final class AuditPort {
   let channel: AuditChannel
   private let completions: CompletionPort<Exchange, IntentResult>
-  private var members: [UInt8] = []
+  /// The entry that is being written.
   private let text = ByteBuffer(capacity: 1 << 10)
   /// Scanners for later use, at most `scannersMax`.
   private var scanners: [JSONMembers] = []
@@ -21,14 +21,16 @@ final class AuditPort {
 
   var canWrite: Bool { channel.canWrite }
 
-  /// Passes an intent on; `exchange` gets the result later. nil: it was not accepted, and there will be no result.
-  func declare(
-    _ intent: AuditIntent, _ texts: RequestTexts, in head: Span<UInt8>, for exchange: Exchange
-  ) -> Ticket? {
+  /// Begins an intent; pass it on before another one begins.
+  func intent(for id: RequestID) -> AuditIntent {
+    text.removeAll()
+    return AuditIntent(id.high, id.low, to: text)
+  }
+
+  /// Passes the intent on; `exchange` gets the result later. nil: it was not accepted, and there will be no result.
+  func declare(_ intent: AuditIntent, for exchange: Exchange) -> Ticket? {
     let ticket = completions.ticket(for: exchange)
-    members.removeAll(keepingCapacity: true)
-    intent.append(texts, in: head, through: text, to: &members)
-    guard channel.declare(members, ticket: ticket) else {
+    guard text.withBytes({ channel.declare($0, ticket: ticket) }) else {
       completions.withdraw(ticket)
       return nil
     }
@@ -39,9 +41,9 @@ final class AuditPort {
   func withdraw(_ ticket: Ticket) { completions.withdraw(ticket) }
 
   func record(_ outcome: AuditOutcome) {
-    members.removeAll(keepingCapacity: true)
-    outcome.append(through: text, to: &members)
-    channel.record(members)
+    text.removeAll()
+    outcome.append(to: text)
+    text.withBytes { channel.record($0) }
   }
 
   /// A scanner that has read nothing.

@@ -57,23 +57,19 @@ final class AuditedWrite {
     subject = Subject(path)
   }
 
-  /// Passes the intent on; false if the log does not accept it.
+  /// Completes the intent and passes it on; false if the log does not accept it.
   @_optimize(speed)
-  func declare(
-    _ intent: AuditIntent, _ texts: RequestTexts, in head: Span<UInt8>, isWhole: Bool, for exchange: Exchange
-  ) -> Bool {
-    var intent = intent
+  func declare(_ intent: AuditIntent, isWhole: Bool, for exchange: Exchange) -> Bool {
     streams = !isWhole || hasher.streams
     if !streams {
-      intent.body = hasher.body(isWhole: true)
-      let bytes = hasher.bytes
-      let members = port.takeMembers()
+      let (bytes, members) = (hasher.bytes, port.takeMembers())
       members.readWhole(bytes.span)
       hasher.forgetBytes()
-      name(members, in: &intent)
+      name(members, in: intent)
       port.keep(members)
     }
-    guard let ticket = port.declare(intent, texts, in: head, for: exchange) else { return false }
+    intent.append(streams ? nil : hasher.body(isWhole: true))
+    guard let ticket = port.declare(intent, for: exchange) else { return false }
     phase = .waiting(ticket)
     return true
   }
@@ -82,29 +78,40 @@ final class AuditedWrite {
 
   /// Names what the body is about, as far as the log shows it.
   @_optimize(speed)
-  private func name(_ members: JSONMembers, in intent: inout AuditIntent) {
-    func add(_ names: JSONMembers.Name...) {
-      for name in names {
-        if let text = members[name] { intent.named.append((key: Array(name.text.utf8), value: text)) }
-      }
-    }
-    add(.identityID, .ledgerID)
+  private func name(_ members: JSONMembers, in intent: AuditIntent) {
+    var named = intent.named
+    named.append(.identityID, of: members)
+    named.append(.ledgerID, of: members)
     switch subject {
     case .transaction:
-      add(.reference, .source, .destination, .amount, .preciseAmount, .currency)
-      list(.sources, of: members, in: &intent)
-      list(.destinations, of: members, in: &intent)
-    case .bulk: list(.transactions, of: members, in: &intent)
-    case .change: add(.status, .amount, .preciseAmount)
-    case .other: break
+      named.append(.reference, of: members)
+      named.append(.source, of: members)
+      named.append(.destination, of: members)
+      named.append(.amount, of: members)
+      named.append(.preciseAmount, of: members)
+      named.append(.currency, of: members)
+    case .change:
+      named.append(.status, of: members)
+      named.append(.amount, of: members)
+      named.append(.preciseAmount, of: members)
+    case .bulk, .other: break
+    }
+    named.end()
+    guard members.hasLists else { return }
+    switch subject {
+    case .transaction:
+      list(.sources, of: members, in: intent)
+      list(.destinations, of: members, in: intent)
+    case .bulk: list(.transactions, of: members, in: intent)
+    case .change, .other: break
     }
   }
 
-  private func list(_ name: JSONMembers.Name, of members: JSONMembers, in intent: inout AuditIntent) {
+  private func list(_ name: JSONMembers.Name, of members: JSONMembers, in intent: AuditIntent) {
     let list = members.list(name)
     guard list.count > 0 else { return }
-    let elements = list.elements.map { $0.map { (key: Array($0.name.text.utf8), value: $0.text) } }
-    intent.lists.append((key: Array(name.text.utf8), elements: elements, more: list.count - elements.count))
+    let elements = list.elements.map { $0.map { (key: $0.name.text, value: $0.text) } }
+    intent.append(list: name.text, elements, more: list.count - elements.count)
   }
 
   var hasReadNothing: Bool { scan == nil }
@@ -168,6 +175,16 @@ extension AuditOutcome.Kind {
     case (_?, _), (nil, .unknown): self = .unknown
     case (nil, .notSent): self = .notSent
     }
+  }
+}
+
+extension AuditMembers {
+  /// Appends a member as Core reads it, if there is one.
+  @_optimize(speed)
+  fileprivate mutating func append(_ name: JSONMembers.Name, of members: JSONMembers) {
+    guard let range = members.range(of: name) else { return }
+    let texts = members.texts
+    append(name.text, texts.span.extracting(range))
   }
 }
 

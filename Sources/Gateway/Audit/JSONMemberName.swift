@@ -3,7 +3,7 @@ import HTTP1
 
 /// The members by their names.
 extension JSONMembers.Name {
-  var text: String {
+  var text: StaticString {
     switch self {
     case .balanceID: "balance_id"
     case .identityID: "identity_id"
@@ -34,7 +34,8 @@ extension JSONMembers.Name {
     guard (6...14).contains(text.count) else { return nil }
     let first = text.packed(0..<min(8, text.count))
     let second = text.count > 8 ? text.packed(8..<text.count) : 0
-    guard let name = Self(first.withLowerCaseLetters, second.withLowerCaseLetters), name.text.utf8.count == text.count
+    guard let name = Self(first.withLowerCaseLetters, second.withLowerCaseLetters),
+      name.text.utf8CodeUnitCount == text.count
     else { return nil }
     // Lower-casing makes DEL an underscore.
     guard first.marks(of: 0x7F) | second.marks(of: 0x7F) == 0 else { return nil }

@@ -122,6 +122,8 @@ final class JSONMembers {
     state == .invalid || lists.isEmpty ? List() : lists[name.rawValue - Self.textNames]
   }
 
+  var hasLists: Bool { !lists.isEmpty }
+
   /// Whether it may be a split payment, of which Core stores the parts, under other references.
   var hasParts: Bool { list(.sources).count > 0 || list(.destinations).count > 0 }
 

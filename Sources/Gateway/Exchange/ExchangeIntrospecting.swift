@@ -105,12 +105,14 @@ extension Exchange {
   }
 
   /// Names the token's provider and its user.
-  func noteIntrospection(in intent: inout AuditIntent, _ policy: Policy) {
+  @inline(never)
+  func noteIntrospection(in intent: AuditIntent, _ snapshot: Snapshot) {
     guard case .settled(let settled) = introspection, case .active(let answer) = settled.result,
-      let table = policy.introspection
+      let table = snapshot.policy.introspection
     else { return }
-    intent.issuer = Array(table.provider(state.trace.providerIndex).name.utf8)
-    intent.subject = Array((answer.subject?.text ?? "").utf8.prefix(AuditIntent.subjectBytesMax))
+    let issuer = Array(table.provider(state.trace.providerIndex).name.utf8)
+    let subject = Array((answer.subject?.text ?? "").utf8.prefix(AuditIntent.subjectBytesMax))
+    intent.append(issuer: issuer.span, subject: subject.span)
   }
 
   /// The exchange ends: nothing waits for the answer any more.

@@ -1,6 +1,7 @@
 import Audit
 import Bytes
 import HTTP1
+import OAuth
 import Policies
 import Reactor
 import Telemetry
@@ -34,16 +35,31 @@ extension Exchange {
   @_optimize(speed)
   func declareIntent(_ connection: DownstreamConnection) {
     guard readmitIfNeeded(connection) else { return }
-    guard let audited = state.audited, let admission = state.admission, let snapshot = state.snapshot else { return }
-    var isTaken = false
-    connection.withRequestTexts { texts, head in
-      var intent = AuditIntent(state.id, state.trace, snapshot.policy)
-      intent.peer = connection.peer.text
-      intent.via = connection.peer.via
-      noteIntrospection(in: &intent, snapshot.policy)
-      intent.target = auditedIDs(pattern: intent.routePattern, path: head, corePath: admission.corePath)
-      isTaken = audited.declare(intent, texts, in: head, isWhole: request.body.isComplete, for: self)
+    guard let audit = worker.audit, let audited = state.audited, let snapshot = state.snapshot else { return }
+    let intent = audit.intent(for: state.id)
+    let (peer, via) = (connection.peer.text, connection.peer.via)
+    // A closure would be built for size.
+    @_optimize(speed)
+    func append(
+      client: Span<UInt8>, token: Span<UInt8>, instance: Span<UInt8>, route: Span<UInt8>, operation: Span<UInt8>
+    ) {
+      connection.withRequestTexts { texts, head in
+        intent.append(
+          operation: operation, method: head.extracting(texts.method), route: route, path: head.extracting(texts.path))
+        intent.append(
+          client: client, token: token, digestPrefix: state.trace.tokenDigestPrefix,
+          idPrefix: state.trace.tokenID?.prefix)
+        if introspection != nil { noteIntrospection(in: intent, snapshot) }
+        intent.append(instance: instance)
+        intent.append(
+          peer: peer.span, via: via.span, clientRequestID: head.extracting(texts.clientRequestID))
+        var target = intent.target
+        if let path = state.admission?.corePath { target.append(idsIn: head, path, of: route) }
+        target.end()
+      }
     }
+    snapshot.policy.withNames(of: state.trace, append)
+    let isTaken = audited.declare(intent, isWhole: request.body.isComplete, for: self)
     guard isTaken else { return handle(.intentFailed, connection) }
     suspend()
   }
