@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import data
+import envoy
 import haproxy
 import introspection
 import nginx
@@ -29,10 +30,15 @@ class Proxy:
     process: subprocess.Popen
     data: data.Data
     log: Path  # its access log
+    behind: tuple = ()  # proxies behind it, whose CPU time counts as well
 
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def pids(self):
+        return [self.pid, *(pid for proxy in self.behind for pid in proxy.pids)]
 
 
 class Stage:
@@ -42,6 +48,7 @@ class Stage:
         self.folder = folder
         self.gateway_program = gateway
         self.load_program = tools / "load"
+        self.haproxy_28_program, self.envoy_program = tools / "haproxy-2.8", tools / "envoy"
         self.upstream_ports = upstream_ports
         self.data_by_entries = {}
         self.started = 0
@@ -101,14 +108,17 @@ class Stage:
         return introspection.provider(self.new_folder("introspection"), self.data())
 
     @contextlib.contextmanager
-    def haproxy(self, tls=None):
+    def haproxy(self, tls=None, program="haproxy", name="haproxy"):
         folder, port = self.new_folder("haproxy"), free_port()
         configuration = haproxy.write(folder, self.data(), port, tls)
         log = folder / "access.log"
         with open(log, "a") as output:
-            command = ["haproxy", "-f", configuration]
-            with self.proxy("haproxy", command, port, ENTRIES, PROXY_CORES, log, folder / "errors", output) as proxy:
+            command = [program, "-f", configuration]
+            with self.proxy(name, command, port, ENTRIES, PROXY_CORES, log, folder / "errors", output) as proxy:
                 yield proxy
+
+    def haproxy_28(self):
+        return self.haproxy(program=self.haproxy_28_program, name="haproxy-2.8")
 
     @contextlib.contextmanager
     def nginx(self):
@@ -116,6 +126,14 @@ class Stage:
         configuration = nginx.write(folder, self.data(), port)
         command = ["nginx", "-e", folder / "errors", "-c", configuration]
         with self.proxy("nginx", command, port, ENTRIES, PROXY_CORES, folder / "access.log", folder / "stderr") as proxy:
+            yield proxy
+
+    @contextlib.contextmanager
+    def envoy(self):
+        folder, port = self.new_folder("envoy"), free_port()
+        configuration = envoy.write(folder, self.data(), port)
+        command = [self.envoy_program, "-c", configuration, "--concurrency", 1, "--disable-hot-restart", "-l", "error"]
+        with self.proxy("envoy", command, port, ENTRIES, PROXY_CORES, folder / "access.log", folder / "errors") as proxy:
             yield proxy
 
     @contextlib.contextmanager
@@ -129,7 +147,8 @@ class Stage:
 
     def load_command(self, proxy, flags):
         targets = [] if "--targets" in flags else ["--targets", proxy.data.targets]
-        return [self.load_program, "--port", proxy.port, "--pid", proxy.pid, *targets, *flags]
+        pids = [word for pid in proxy.pids for word in ("--pid", pid)]
+        return [self.load_program, "--port", proxy.port, *pids, *targets, *flags]
 
     def load(self, proxy, flags, cores=LOAD_CORES):
         """Runs the load and returns its numbers; repeats it if a busy machine completed no request."""

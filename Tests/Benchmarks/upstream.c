@@ -3,12 +3,14 @@
 // usage: upstream PORTS      (how many; the kernel chooses them, and they are printed in one line)
 //
 // GET is answered by 200 and POST by 201 with 400 bytes of JSON. In the path, "blob16k" and "blob1m" ask for bodies of that
-// size, "echo" for the request's own head. A request without X-Blnk-Key gets 500, so a proxy that forgets it shows.
+// size, "echo" for the request's own head, and "slow" for an answer that begins 100 ms later. A request without X-Blnk-Key
+// gets 500, so a proxy that forgets it shows.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +19,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PORTS_MAX = 64, INPUT_BYTES_MAX = 16384, EVENTS_MAX = 256 };
+enum { PORTS_MAX = 64, INPUT_BYTES_MAX = 16384, EVENTS_MAX = 256, DELAY_MS = 100 };
 
 struct answer {
   char *bytes;
@@ -33,10 +36,14 @@ struct connection {
   const char *output;
   size_t output_left;
   char *echo;  // what output points into, when it is this connection's own
+  uint64_t due;             // when a delayed answer begins, in milliseconds; 0: none is delayed
+  struct connection *next;  // with a delayed answer that begins after this one's
+  int is_gone;              // the other side has ended it before its delayed answer
   char input[INPUT_BYTES_MAX];
 };
 
 static int queue;
+static struct connection *first_delayed, *last_delayed;
 static struct answer ok, created, blob_16k, blob_1m, keyless;
 
 static void fail(const char *what) {
@@ -65,10 +72,24 @@ static void watch(struct connection *connection, int operation, unsigned events)
   if (epoll_ctl(queue, operation, connection->fd, &event)) fail("epoll_ctl");
 }
 
+static uint64_t now_ms(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000ull + time.tv_nsec / 1000000;
+}
+
 static void end(struct connection *connection) {
   close(connection->fd);
   free(connection->echo);
   free(connection);
+}
+
+static void delay(struct connection *connection) {
+  connection->due = now_ms() + DELAY_MS;
+  connection->next = NULL;
+  if (first_delayed) last_delayed->next = connection;
+  else first_delayed = connection;
+  last_delayed = connection;
 }
 
 // Chooses the answer to the request whose head the input begins with.
@@ -88,6 +109,7 @@ static void answer_request(struct connection *connection, size_t head, int has_k
     connection->output_left = length + head;
     return;
   }
+  if (memmem(input, line, "slow", 4)) delay(connection);
   connection->output = answer->bytes;
   connection->output_left = answer->length;
 }
@@ -131,7 +153,39 @@ static int send_output(struct connection *connection) {
   return 1;
 }
 
+// Sends what there is to send, and chooses the answers to further requests, until nothing is left or an answer is delayed.
+static void advance(struct connection *connection, unsigned events) {
+  int sent;
+  while ((sent = send_output(connection)) == 1 && take_request(connection) && !connection->due) {}
+  if (sent < 0) return end(connection);
+  if (sent == 0) watch(connection, EPOLL_CTL_MOD, EPOLLOUT);
+  else if (events & EPOLLOUT) watch(connection, EPOLL_CTL_MOD, EPOLLIN);
+}
+
+static void begin_delayed(void) {
+  for (uint64_t time = now_ms(); first_delayed && first_delayed->due <= time;) {
+    struct connection *connection = first_delayed;
+    first_delayed = connection->next;
+    connection->due = 0;
+    if (connection->is_gone) end(connection);
+    else advance(connection, 0);
+  }
+}
+
+// Milliseconds until the next delayed answer begins; -1: none is delayed.
+static int wait_ms(void) {
+  if (!first_delayed) return -1;
+  uint64_t time = now_ms();
+  return first_delayed->due > time ? (int)(first_delayed->due - time) : 0;
+}
+
 static void serve(struct connection *connection, unsigned events) {
+  // No proxy sends a second request before the answer to the first.
+  if (connection->due) {
+    connection->is_gone = 1;
+    if (epoll_ctl(queue, EPOLL_CTL_DEL, connection->fd, NULL)) fail("epoll_ctl");
+    return;
+  }
   if (!connection->output_left) {
     ssize_t got = recv(connection->fd, connection->input + connection->input_length,
                        sizeof connection->input - connection->input_length, 0);
@@ -140,11 +194,7 @@ static void serve(struct connection *connection, unsigned events) {
     if (got <= 0) return end(connection);
     connection->input_length += got;
   }
-  int sent;
-  while ((sent = send_output(connection)) == 1 && take_request(connection)) {}
-  if (sent < 0) return end(connection);
-  if (sent == 0) watch(connection, EPOLL_CTL_MOD, EPOLLOUT);
-  else if (events & EPOLLOUT) watch(connection, EPOLL_CTL_MOD, EPOLLIN);
+  advance(connection, events);
 }
 
 static void accept_all(int listener) {
@@ -195,11 +245,12 @@ int main(int count, char **arguments) {
   fflush(stdout);
   for (;;) {
     struct epoll_event events[EVENTS_MAX];
-    int ready = epoll_wait(queue, events, EVENTS_MAX, -1);
+    int ready = epoll_wait(queue, events, EVENTS_MAX, wait_ms());
     for (int i = 0; i < ready; i++) {
       int *listener = events[i].data.ptr;
       if (listener >= listeners && listener < listeners + ports) accept_all(*listener);
       else serve(events[i].data.ptr, events[i].events);
     }
+    begin_delayed();
   }
 }

@@ -9,7 +9,7 @@ static const char usage[] =
     "usage: load --port PORT --targets FILE [flags]\n"
     "\n"
     "Sends requests to a port of this machine and prints one line of JSON: requests, errors, requests per second, CPU\n"
-    "microseconds per request of the process --pid, and latencies in microseconds.\n"
+    "microseconds per request of the processes --pid, latencies in microseconds, and the number of tolerated answers.\n"
     "\n"
     "  --port PORT        where to\n"
     "  --targets FILE     lines with a token and an instance, used in turn\n"
@@ -26,7 +26,8 @@ static const char usage[] =
     "  --keyed            a new Idempotency-Key in each request\n"
     "  --path SUFFIX      behind /proxy/balances\n"
     "  --status CODE      what counts as right (any of 2xx)\n"
-    "  --pid PID          whose CPU time is read over the window, all threads\n";
+    "  --tolerate CODE    counts these answers apart, from the start on: neither as right nor as errors\n"
+    "  --pid PID          whose CPU time is read over the window, all threads; up to four times, for their sum\n";
 
 static double number(const char *flag, const char *text, double least, double most) {
   char *end;
@@ -42,7 +43,7 @@ struct options options_read(int count, char **arguments) {
       {"port", 1, 0, 'p'},   {"targets", 1, 0, 't'},  {"connections", 1, 0, 'c'}, {"warm-up", 1, 0, 'w'},
       {"seconds", 1, 0, 's'}, {"requests", 1, 0, 'n'}, {"rate", 1, 0, 'r'},        {"close", 0, 0, 'C'},
       {"idle", 0, 0, 'I'},   {"keyed", 0, 0, 'k'},     {"method", 1, 0, 'm'},   {"body", 1, 0, 'b'},        {"path", 1, 0, 'P'},
-      {"status", 1, 0, 'e'}, {"pid", 1, 0, 'i'},      {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
+      {"status", 1, 0, 'e'}, {"tolerate", 1, 0, 'T'}, {"pid", 1, 0, 'i'},         {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
   for (int flag, index; (flag = getopt_long(count, arguments, "", flags, &index)) != -1;) {
     const char *name = flag == '?' ? "" : flags[index].name;
     switch (flag) {
@@ -60,12 +61,15 @@ struct options options_read(int count, char **arguments) {
       case 'b': options.body_bytes = number(name, optarg, 0, 65536); break;
       case 'P': options.path = optarg; break;
       case 'e': options.status = number(name, optarg, 100, 599); break;
-      case 'i': options.pid = number(name, optarg, 1, 1 << 30); break;
+      case 'T': options.tolerated = number(name, optarg, 100, 599); break;
+      case 'i':
+        options.pids[options.pid_count++ % PIDS_MAX] = number(name, optarg, 1, 1 << 30);
+        break;
       case 'h': fputs(usage, stdout); exit(0);
       default: fputs(usage, stderr); exit(2);
     }
   }
-  if (options.port && options.targets && optind == count) return options;
+  if (options.port && options.targets && options.pid_count <= PIDS_MAX && optind == count) return options;
   fputs(usage, stderr);
   exit(2);
 }

@@ -1,8 +1,10 @@
 // The command line of the load generator.
 #pragma once
 
+enum { PIDS_MAX = 4 };
+
 struct options {
-  int port, connections, status, pid;
+  int port, connections, status, tolerated, pids[PIDS_MAX], pid_count;
   const char *targets, *method, *path;
   int body_bytes;
   double seconds, warm_up, rate;
