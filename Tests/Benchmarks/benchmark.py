@@ -1,4 +1,4 @@
-"""Measures the gateway, HAProxy and nginx doing the same job on this machine, and prints a table.
+"""Measures the gateway, HAProxy, nginx and Envoy doing the same job on this machine, and prints a table.
 
 The gateway's access log, metrics, limits, timeouts and strict parsing are on; its audit log is off. Each proxy has one loop
 on core 0; load and upstream run on core 1. CPU time comes from /proc. Each proxy must pass a check that it does the whole
@@ -19,7 +19,10 @@ from pathlib import Path
 
 import bounds
 import guard
+import inflight
+import memory
 import table
+import tlsfront
 import tokens
 import writes
 from comparisons import COMPARISONS, compare, compare_tls
@@ -41,14 +44,18 @@ ROWS = {
     "tokens": tokens.accepted,
     "refusals": comparison("refusals"),
     "forged": tokens.forged,
+    "audited": writes.audited,
     "keyed": writes.keyed,
     "body16k": comparison("body16k"),
     "body1m": comparison("body1m"),
     "connections": comparison("connections"),
     "rate": comparison("rate"),
     "active1000": comparison("active1000"),
-    "memory": bounds.memory,
+    "inflight": inflight.in_flight,
+    "memory": memory.memory,
+    "burst": memory.burst,
     "tls": compare_tls,
+    "fronts": tlsfront.compare_fronts,
     "start": bounds.start,
     "scale": bounds.scale,
     "loops": bounds.loops,
@@ -99,7 +106,7 @@ def measure(stage, options):
     for row in options.rows:
         rounds.row = row
         results.extend(ROWS[row](stage, rounds))
-    text = table.markdown(results, rounds)
+    text = table.markdown(results, rounds, stage)
     if options.write_readme:
         table.write(TOP, text)
     return json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False) if options.json else text

@@ -1,21 +1,19 @@
-"""Rows with an absolute goal: instructions, system calls, memory, start, and the gateway compared with itself."""
+"""Rows with an absolute goal: instructions, system calls, start, and the gateway compared with itself."""
 
 import contextlib
 import re
 import signal
 import socket
 import statistics
-import subprocess
 import time
 
 import callgrind
 from comparisons import alternating
-from process import Failure, connections_by_loop, resident_bytes, running, tail
+from process import Failure, connections_by_loop, running, tail
 from result import Result, ratio
 from stage import ALL_CORES, LOAD_CORES, PROXY_CORES
 
-MEGABYTE = 1e6
-IDLE_CONNECTIONS = 5000
+INSTRUCTIONS_MAX = 12_500
 FEW, MANY = (10, 1), (100_000, 10_000)  # clients and instances
 CALLS_TO_CONNECT = {"accept", "accept4", "connect", "socket", "close", "shutdown", "setsockopt", "getsockopt", "getpeername"}
 STRACE_REQUESTS = 20_000
@@ -24,7 +22,7 @@ STRACE_REQUESTS = 20_000
 def instructions(stage, rounds):
     rounds.progress(0)
     found = callgrind.count(stage).instructions
-    yield Result("user instructions per request (callgrind)", "≤ 14,000", f"{found:,.0f}", found <= 14_000)
+    yield Result("user instructions per request (callgrind)", f"≤ {INSTRUCTIONS_MAX:,}", f"{found:,.0f}", found <= INSTRUCTIONS_MAX)
     rounds.progress(1)
     seen, new = callgrind.count_signed(stage)
     for kind, count, more_max in (
@@ -87,31 +85,8 @@ def wait_for_text(path, text, process):
         time.sleep(0.02)
 
 
-def memory(stage, rounds):
-    idle, held = {}, {}
-    for number, start in enumerate([stage.gateway, stage.haproxy, stage.nginx]):
-        rounds.progress(number)
-        with start() as proxy:
-            idle[proxy.name] = resident_bytes(proxy.pid) / MEGABYTE
-            # Opens the connections to the instances now, so that their memory does not count as the clients'.
-            stage.load(proxy, ["--connections", 1, "--seconds", 0.5])
-            before = resident_bytes(proxy.pid)
-            command = stage.load_command(proxy, ["--idle", "--connections", IDLE_CONNECTIONS])
-            with running(command, LOAD_CORES, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
-                if load.stdout.readline() != b"ready\n" or b'"errors": 0' not in load.stdout.readline():
-                    raise Failure(f"{proxy.name} cannot serve {IDLE_CONNECTIONS} connections")
-                held[proxy.name] = (resident_bytes(proxy.pid) - before) / MEGABYTE
-    for measure, goal_max, values in (
-        ("resident memory, idle", 20, idle),
-        (f"additional memory: {IDLE_CONNECTIONS:,} idle connections", 2, held),
-    ):
-        shown = {name: f"{value:.1f} MB" for name, value in values.items()}
-        met = values["gateway"] <= goal_max
-        yield Result(measure, f"≤ {goal_max} MB", shown["gateway"], met, shown["haproxy"], nginx=shown["nginx"])
-
-
 def start(stage, rounds):
-    for entries, goal_max, unit, factor in ((FEW, 0.050, "ms", 1000), (MANY, 2, "s", 1)):
+    for entries, goal_max, unit, factor in ((FEW, 0.050, "ms", 1000), (MANY, 1, "s", 1)):
         folder, port = stage.write_policies(entries)
         target = stage.data(entries).targets.read_text().split()[:2]
         times = []
@@ -168,7 +143,7 @@ def scale(stage, rounds):
         base = values[loads[0]]
         to_one, to_many = (f"{measure}: CPU per request, 1,024 tokens to {count}" for count in ("one instance", "1,024 instances"))
         yield against_itself(to_one, 1.05, values[of_many, narrow], base)
-        yield against_itself(to_many, 1.05, values[of_many, wide], base)
+        yield against_itself(to_many, 1.2, values[of_many, wide], base)
 
 
 def loops(stage, rounds):

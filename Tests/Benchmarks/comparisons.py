@@ -1,9 +1,11 @@
 """Rows that compare the gateway with HAProxy doing the same job: rounds are interleaved, in alternating order."""
 
+import contextlib
 import statistics
 from dataclasses import dataclass
 
 from result import Result, ratio
+from stage import NEWER
 
 
 @dataclass(frozen=True)
@@ -20,16 +22,31 @@ class Comparison:
     flags: tuple  # of the load
     figures: tuple
     has_unknown_tokens: bool = False
+    has_newer_peers: bool = False
 
 
 COMPARISONS = {
-    "get": Comparison((), (Figure("CPU per request: GET, 64 connections", 0.50),)),
-    "post": Comparison(("--method", "POST", "--body", 250), (Figure("CPU per request: POST of 250 bytes, 64 connections", 0.50),)),
+    "get": Comparison((), (Figure("CPU per request: GET, 64 connections", 0.36),), has_newer_peers=True),
+    "post": Comparison(
+        ("--method", "POST", "--body", 250),
+        (Figure("CPU per request: POST of 250 bytes, 64 connections", 0.50),),
+        has_newer_peers=True,
+    ),
     "refusals": Comparison(("--status", 401), (Figure("CPU per request: rejections (401)", 0.45),), has_unknown_tokens=True),
-    "body16k": Comparison(("--connections", 16, "--path", "/blob16k"), (Figure("CPU per request: response body of 16 KiB", 0.50),)),
-    "body1m": Comparison(("--connections", 8, "--path", "/blob1m"), (Figure("CPU per request: response body of 1 MiB", 0.60),)),
+    "body16k": Comparison(
+        ("--connections", 16, "--path", "/blob16k"),
+        (Figure("CPU per request: response body of 16 KiB", 0.50),),
+        has_newer_peers=True,
+    ),
+    "body1m": Comparison(
+        ("--connections", 8, "--path", "/blob1m"),
+        (Figure("CPU per request: response body of 1 MiB", 0.40),),
+        has_newer_peers=True,
+    ),
     "connections": Comparison(
-        ("--connections", 16, "--close"), (Figure("CPU per request: one connection per request", 0.72),)
+        ("--connections", 16, "--close"),
+        (Figure("CPU per request: one connection per request", 0.50),),
+        has_newer_peers=True,
     ),
     "rate": Comparison(
         ("--rate", 8000),
@@ -42,12 +59,15 @@ COMPARISONS = {
     "active1000": Comparison(("--connections", 1000), (Figure("CPU per request: 1,000 active connections", 0.45),)),
 }
 
-TLS = Comparison(("--warm-up", 1.5), (Figure("CPU per request: HTTPS to the instances, keep-alive", 0.60),))
+TLS = Comparison(("--warm-up", 1.5), (Figure("CPU per request: HTTPS to the instances, keep-alive", 0.55),))
 
 
 def compare(comparison, stage, rounds):
-    with stage.gateway() as gateway, stage.haproxy() as haproxy, stage.nginx() as nginx:
-        return measured(comparison, stage, [gateway, haproxy, nginx], rounds)
+    with contextlib.ExitStack() as stack:
+        starts = [stage.gateway, stage.haproxy, stage.nginx]
+        if comparison.has_newer_peers:
+            starts += [stage.haproxy_28, stage.envoy]
+        return measured(comparison, stage, [stack.enter_context(start()) for start in starts], rounds)
 
 
 def compare_tls(stage, rounds):
@@ -78,10 +98,10 @@ def alternating(things, rounds):
 
 
 def results(figures, numbers):
-    """A row for each figure; `numbers` as `interleaved` returns them, of "gateway", "haproxy" and maybe "nginx"."""
+    """A row for each figure; `numbers` as `interleaved` returns them, of "gateway", "haproxy" and maybe other peers."""
     for figure in figures:
-        values = {name: [number[figure.key] for number in of_rounds] for name, of_rounds in numbers.items()}
-        shown = {name: f"{statistics.median(of_rounds):.1f} µs" for name, of_rounds in values.items()}
+        values = values_by_name(numbers, figure.key)
+        shown = medians(values)
         quotient = ratio(values["gateway"], values["haproxy"])
         yield Result(
             figure.measure,
@@ -91,4 +111,19 @@ def results(figures, numbers):
             shown["haproxy"],
             quotient,
             shown.get("nginx", ""),
+            of_newer(values),
         )
+
+
+def values_by_name(numbers, key):
+    return {name: [number[key] for number in of_rounds] for name, of_rounds in numbers.items()}
+
+
+def medians(values):
+    return {name: f"{statistics.median(of_rounds):.1f} µs" for name, of_rounds in values.items()}
+
+
+def of_newer(values):
+    """The figures of the newer peers as Result has them: each with its ratio to HAProxy."""
+    shown = medians(values)
+    return {name: f"{shown[name]}, {ratio(values[name], values['haproxy'])}" for name in NEWER if name in values}

@@ -6,6 +6,9 @@ CONFIGURATION = r"""
 global
   nbthread 1
   maxconn 9000
+{settings}  # With thousands of requests in flight, the defaults close connections to the instances after each response.
+  tune.pool-low-fd-ratio 100
+  tune.pool-high-fd-ratio 100
   log stdout format raw local0 info
 defaults
   mode http
@@ -17,7 +20,7 @@ defaults
   log global
 frontend gateway
   bind 127.0.0.1:{port} backlog 4096
-  unique-id-format %{{+X}}o\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid
+{further_binds}  unique-id-format %{{+X}}o\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid
   unique-id-header X-Request-ID
   log-format '{{"ts":"%T.%ms","ip":"%ci","method":"%HM","path":"%[var(txn.path),json]","status":%ST,"client":"%[var(txn.client)]","instance":"%[var(txn.inst),json]","bytes":%B,"ms":%Ta,"up_ms":%Tr,"rid":"%ID"}}'
   http-request return status 404 content-type application/json string '{{"error":"not found"}}' unless {{ path -m beg /proxy/balances/ }} || {{ path /proxy/balances }}
@@ -48,10 +51,10 @@ frontend gateway
 
 BACKEND = """backend up{port}
   http-reuse always
-  server core 127.0.0.1:{server} pool-max-conn 256 pool-purge-delay 300s {tls}
+  server core 127.0.0.1:{server} pool-max-conn 2000 pool-purge-delay 300s {tls}
 """
 
-TLS_SERVER = """
+TCP = """
 global
   nbthread 1
   maxconn 9000
@@ -63,26 +66,39 @@ defaults
 """
 
 
-def write(folder, data, port, tls=None):
-    """Writes the configuration and its maps; with `tls` (see tls.py) it uses HTTPS to the instances."""
+def write(folder, data, port, tls=None, settings="", further_binds=""):
+    """Writes the configuration and its maps; with `tls` (see tls.py) it uses HTTPS to the instances.
+
+    `settings` and `further_binds` are lines of the sections "global" and "frontend".
+    """
     folder.mkdir()
     write_lines(folder / "tokens.map", ((digest(c.token).upper(), c.name) for c in data.clients))
     write_lines(folder / "scopes.map", ((c.name, "rw" if c.scopes == "*" else c.scopes) for c in data.clients))
     write_lines(folder / "grants.map", ((f"{c.name}/{name}", "1") for c in data.clients for name in c.instances))
     write_lines(folder / "instances.map", ((i.name, f"up{i.port}") for i in data.instances))
     write_lines(folder / "keys.map", ((i.name, i.key) for i in data.instances))
-    text = CONFIGURATION.format(port=port, maps=folder)
+    text = CONFIGURATION.format(port=port, maps=folder, settings=settings, further_binds=further_binds)
     for upstream in sorted({instance.port for instance in data.instances}):
-        options = f"ssl verify required ca-file {tls.authority} sni str(localhost) verifyhost localhost" if tls else ""
+        options = trust(tls.authority) if tls else ""
         text += BACKEND.format(port=upstream, server=tls.ports[upstream] if tls else upstream, tls=options)
     path = folder / "haproxy.cfg"
     path.write_text(text)
     return path
 
 
+def trust(authority):
+    return f"ssl verify required ca-file {authority} sni str(localhost) verifyhost localhost"
+
+
+def write_tls_client(path, authority, port, server_port):
+    """Configures a client that adds TLS to what it gets on `port`."""
+    options = trust(authority)
+    path.write_text(f"{TCP}listen plain\n  bind 127.0.0.1:{port}\n  server core 127.0.0.1:{server_port} {options}\n")
+
+
 def write_tls_server(path, certificate, ports):
     """Configures a TLS terminator for each upstream: `ports` maps the upstream's port to the terminator's."""
-    text = TLS_SERVER
+    text = TCP
     for upstream, port in ports.items():
         text += f"listen tls{port}\n  bind 127.0.0.1:{port} ssl crt {certificate}\n  server core 127.0.0.1:{upstream}\n"
     path.write_text(text)

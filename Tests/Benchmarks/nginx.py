@@ -8,7 +8,7 @@ master_process off;
 worker_rlimit_nofile 20000;
 pid {folder}/pid;
 error_log {folder}/errors warn;
-events {{ worker_connections 9000; }}
+events {{ worker_connections 18000; }}
 http {{
   default_type application/json;
   map_hash_max_size 65536;
@@ -64,7 +64,7 @@ http {{
 
 UPSTREAM = """  upstream up{port} {{
     server 127.0.0.1:{port};
-    keepalive 64;
+    keepalive 2000;
     keepalive_requests 100000000;
     keepalive_timeout 300s;
   }}

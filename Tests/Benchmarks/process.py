@@ -77,8 +77,21 @@ def tail(path):
 
 
 def resident_bytes(pid):
+    return status_bytes(pid, "VmRSS:")
+
+
+def peak_resident_bytes(pid):
+    """Since the process started or the peak was reset."""
+    return status_bytes(pid, "VmHWM:")
+
+
+def reset_peak_resident_bytes(pid):
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def status_bytes(pid, name):
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
     raise Failure(f"process {pid} has ended")
 

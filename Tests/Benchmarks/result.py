@@ -1,7 +1,7 @@
 """One row of the table, and ratios over rounds."""
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -33,3 +33,4 @@ class Result:
     reference: str = ""  # HAProxy's figure, or another one of the gateway itself
     ratio: Ratio | None = None
     nginx: str = ""
+    newer: dict = field(default_factory=dict)  # figures of the newer peers, by name: see NEWER in stage.py

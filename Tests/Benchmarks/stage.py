@@ -21,6 +21,7 @@ UPSTREAM_PORTS = 5
 ATTEMPTS_MAX = 10
 ENTRIES = (1000, 100)  # clients and instances, unless a row says otherwise
 PROXY_CORES, LOAD_CORES, ALL_CORES = {0}, {1}, {0, 1}
+NEWER = HAPROXY_28, ENVOY = "haproxy-2.8", "envoy"  # peers that are newer than Debian's
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Stage:
         self.folder = folder
         self.gateway_program = gateway
         self.load_program = tools / "load"
-        self.haproxy_28_program, self.envoy_program = tools / "haproxy-2.8", tools / "envoy"
+        self.newer_programs = {name: tools / name for name in NEWER}
         self.upstream_ports = upstream_ports
         self.data_by_entries = {}
         self.started = 0
@@ -67,12 +68,12 @@ class Stage:
         return tls.terminators(self.new_folder("tls"), self.upstream_ports, LOAD_CORES)
 
     @contextlib.contextmanager
-    def gateway(self, entries=ENTRIES, loops=1, cores=PROXY_CORES, tls=None, under=(), settings=None):
+    def gateway(self, entries=ENTRIES, loops=1, cores=PROXY_CORES, tls=None, under=(), settings=None, listeners=()):
         """The gateway with access log, metrics and all limits on.
 
-        `under` is a command that runs it, such as valgrind; `settings` are added to gateway.json.
+        `under` is a command that runs it, such as valgrind; `settings` are added to gateway.json, `listeners` to its "listen".
         """
-        folder, port = self.write_policies(entries, loops, tls, settings)
+        folder, port = self.write_policies(entries, loops, tls, settings, listeners)
         state = self.new_folder("state")
         state.mkdir()
         command = [*under, *self.gateway_command(folder, state)]
@@ -82,13 +83,13 @@ class Stage:
     def gateway_command(self, policies, state):
         return [self.gateway_program, "serve", "--policies", policies, "--state", state]
 
-    def write_policies(self, entries, loops=1, tls=None, settings=None):
+    def write_policies(self, entries, loops=1, tls=None, settings=None, listeners=()):
         folder, port = self.new_folder("policies"), free_port()
         policies.write(
             folder,
             self.data(entries).folder,
             {
-                "listen": f"127.0.0.1:{port}",
+                "listen": [f"127.0.0.1:{port}", *listeners],
                 "admin": f"127.0.0.1:{free_port()}",
                 "loops": loops,
                 "access_log": "access.log",
@@ -108,9 +109,10 @@ class Stage:
         return introspection.provider(self.new_folder("introspection"), self.data())
 
     @contextlib.contextmanager
-    def haproxy(self, tls=None, program="haproxy", name="haproxy"):
+    def haproxy(self, tls=None, program="haproxy", name="haproxy", **options):
+        """`options` are those of haproxy.write."""
         folder, port = self.new_folder("haproxy"), free_port()
-        configuration = haproxy.write(folder, self.data(), port, tls)
+        configuration = haproxy.write(folder, self.data(), port, tls, **options)
         log = folder / "access.log"
         with open(log, "a") as output:
             command = [program, "-f", configuration]
@@ -118,7 +120,7 @@ class Stage:
                 yield proxy
 
     def haproxy_28(self):
-        return self.haproxy(program=self.haproxy_28_program, name="haproxy-2.8")
+        return self.haproxy(program=self.newer_programs[HAPROXY_28], name=HAPROXY_28)
 
     @contextlib.contextmanager
     def nginx(self):
@@ -132,8 +134,9 @@ class Stage:
     def envoy(self):
         folder, port = self.new_folder("envoy"), free_port()
         configuration = envoy.write(folder, self.data(), port)
-        command = [self.envoy_program, "-c", configuration, "--concurrency", 1, "--disable-hot-restart", "-l", "error"]
-        with self.proxy("envoy", command, port, ENTRIES, PROXY_CORES, folder / "access.log", folder / "errors") as proxy:
+        program = self.newer_programs[ENVOY]
+        command = [program, "-c", configuration, "--concurrency", 1, "--disable-hot-restart", "-l", "error"]
+        with self.proxy(ENVOY, command, port, ENTRIES, PROXY_CORES, folder / "access.log", folder / "errors") as proxy:
             yield proxy
 
     @contextlib.contextmanager

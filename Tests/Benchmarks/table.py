@@ -8,10 +8,12 @@ from pathlib import Path
 
 import plot
 from process import Failure
+from stage import ENVOY, HAPROXY_28
 
 BEGIN = "<!-- Written by Tests/Benchmarks/run --write-readme: begin -->"
 END = "<!-- Written by Tests/Benchmarks/run --write-readme: end -->"
 COLUMNS = ("measure", "goal", "gateway", "HAProxy", "nginx", "ratio", "met")
+NEWER_COLUMNS = ("measure", "gateway", "HAProxy", "HAProxy 2.8", "Envoy")
 EXCERPT_COLUMNS = ("measure", "gateway", "HAProxy", "nginx")
 EXCERPT = (
     "CPU per request: GET, 64 connections",
@@ -22,12 +24,20 @@ EXCERPT = (
 )
 
 
-def markdown(results, rounds):
+def markdown(results, rounds, stage):
     rows = [
         (result.measure, result.goal, result.gateway, result.reference, result.nginx, result.ratio or "", met(result))
         for result in results
     ]
-    return f"{render(COLUMNS, rows)}\n\n{conditions(rounds)}"
+    newer = [
+        (result.measure, result.gateway, result.reference, result.newer[HAPROXY_28], result.newer[ENVOY])
+        for result in results
+        if result.newer
+    ]
+    parts = [render(COLUMNS, rows), conditions(rounds)]
+    if newer:
+        parts += [newer_peers(stage), render(NEWER_COLUMNS, newer)]
+    return "\n\n".join(parts)
 
 
 def met(result):
@@ -40,8 +50,8 @@ def render(columns, rows):
 
 
 def parse(text):
-    """The rows of a table that `markdown` wrote, each as a dictionary by column."""
-    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    """The rows of the first table that `markdown` wrote, each as a dictionary by column."""
+    lines = [line for line in text.strip().split("\n\n")[0].splitlines() if line.startswith("| ")]
     return [dict(zip(COLUMNS, (cell.strip() for cell in line[1:-1].split("|")), strict=True)) for line in lines[1:]]
 
 
@@ -60,8 +70,19 @@ def conditions(rounds):
     )
 
 
+def newer_peers(stage):
+    haproxy, envoy = (stage.newer_programs[name] for name in (HAPROXY_28, ENVOY))
+    return (
+        f"Newer peers in the same rounds, each figure with its ratio to HAProxy {version(['haproxy', '-v'])}. HAProxy "
+        f"{version([haproxy, '-v'])} does the same job. Envoy {version([envoy, '--version'])} has one worker. It leaves out: "
+        f"digests (it holds the tokens in plain text, because none of its filters compares digests of them), different error "
+        f"texts for a missing scope and a forbidden instance, and the exact query (it sorts and decodes what is left after "
+        f"`instance_id` is removed). Neither leaves out anything else that verify.py checks."
+    )
+
+
 def version(command):
-    result = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=20)
     found = re.search(r"\d+\.\d+\.\d+", result.stdout + result.stderr)
     return found.group(0) if found else "of unknown version"
 

@@ -1,4 +1,4 @@
-"""A certificate authority for one run, and a TLS terminator for each upstream."""
+"""A certificate authority for one run, a TLS terminator for each upstream, and a TLS client in front of a proxy."""
 
 import contextlib
 import subprocess
@@ -15,23 +15,50 @@ class TLS:
     ports: dict  # the upstream's port → the port of its TLS terminator
 
 
+@dataclass(frozen=True)
+class Certificates:
+    authority: Path  # PEM
+    server: Path  # PEM of the certificate and its key
+
+
 @contextlib.contextmanager
 def terminators(folder, upstream_ports, cores):
     """Runs HAProxy as the TLS terminator of each upstream."""
+    certificates = make_certificates(folder)
+    ports = {port: free_port() for port in upstream_ports}
+    haproxy.write_tls_server(folder / "haproxy.cfg", certificates.server, ports)
+    with running_haproxy(folder, ports.values(), cores):
+        yield TLS(certificates.authority, ports)
+
+
+@contextlib.contextmanager
+def client(folder, authority, server_port, cores):
+    """Runs HAProxy as a client that adds TLS to plain connections, because the load has none; yields its port."""
+    folder.mkdir()
+    port = free_port()
+    haproxy.write_tls_client(folder / "haproxy.cfg", authority, port, server_port)
+    with running_haproxy(folder, [port], cores):
+        yield port
+
+
+@contextlib.contextmanager
+def running_haproxy(folder, ports, cores):
+    with open(folder / "errors", "w") as errors:
+        with running(["haproxy", "-f", folder / "haproxy.cfg"], cores, stderr=errors) as process:
+            for port in ports:
+                wait_for_port(process, port, errors.name)
+            yield process
+
+
+def make_certificates(folder):
     folder.mkdir()
     authority, key = make_certificate(folder, "authority", [])
     certificate, certificate_key = make_certificate(
         folder, "server", ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-CA", authority, "-CAkey", key]
     )
-    both = folder / "both.pem"
-    both.write_text(certificate.read_text() + certificate_key.read_text())
-    ports = {port: free_port() for port in upstream_ports}
-    haproxy.write_tls_server(folder / "haproxy.cfg", both, ports)
-    with open(folder / "errors", "w") as errors:
-        with running(["haproxy", "-f", folder / "haproxy.cfg"], cores, stderr=errors) as process:
-            for port in ports.values():
-                wait_for_port(process, port, errors.name)
-            yield TLS(authority, ports)
+    server = folder / "both.pem"
+    server.write_text(certificate.read_text() + certificate_key.read_text())
+    return Certificates(authority, server)
 
 
 def make_certificate(folder, name, options):

@@ -3,7 +3,7 @@
 // usage: upstream PORTS      (how many; the kernel chooses them, and they are printed in one line)
 //
 // GET is answered by 200 and POST by 201 with 400 bytes of JSON. In the path, "blob16k" and "blob1m" ask for bodies of that
-// size, "echo" for the request's own head, and "slow" for an answer that begins 100 ms later. A request without X-Blnk-Key
+// size, "echo" for the request's own head, and "slow" for an answer that begins 50 ms later. A request without X-Blnk-Key
 // gets 500, so a proxy that forgets it shows.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PORTS_MAX = 64, INPUT_BYTES_MAX = 16384, EVENTS_MAX = 256, DELAY_MS = 100 };
+enum { PORTS_MAX = 64, INPUT_BYTES_MAX = 16384, EVENTS_MAX = 256, DELAY_MS = 50 };
 
 struct answer {
   char *bytes;
