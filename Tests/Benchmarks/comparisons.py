@@ -120,7 +120,11 @@ def values_by_name(numbers, key):
 
 
 def medians(values):
-    return {name: f"{statistics.median(of_rounds):.1f} µs" for name, of_rounds in values.items()}
+    return {name: time_text(statistics.median(of_rounds)) for name, of_rounds in values.items()}
+
+
+def time_text(us):
+    return f"{us:.1f} µs" if us < 10_000 else f"{us / 1000:.0f} ms"
 
 
 def of_newer(values):

@@ -54,7 +54,7 @@ BACKEND = """backend up{port}
   server core 127.0.0.1:{server} pool-max-conn 2000 pool-purge-delay 300s {tls}
 """
 
-TCP = """
+TLS_SERVER = """
 global
   nbthread 1
   maxconn 9000
@@ -79,26 +79,16 @@ def write(folder, data, port, tls=None, settings="", further_binds=""):
     write_lines(folder / "keys.map", ((i.name, i.key) for i in data.instances))
     text = CONFIGURATION.format(port=port, maps=folder, settings=settings, further_binds=further_binds)
     for upstream in sorted({instance.port for instance in data.instances}):
-        options = trust(tls.authority) if tls else ""
+        options = f"ssl verify required ca-file {tls.authority} sni str(localhost) verifyhost localhost" if tls else ""
         text += BACKEND.format(port=upstream, server=tls.ports[upstream] if tls else upstream, tls=options)
     path = folder / "haproxy.cfg"
     path.write_text(text)
     return path
 
 
-def trust(authority):
-    return f"ssl verify required ca-file {authority} sni str(localhost) verifyhost localhost"
-
-
-def write_tls_client(path, authority, port, server_port):
-    """Configures a client that adds TLS to what it gets on `port`."""
-    options = trust(authority)
-    path.write_text(f"{TCP}listen plain\n  bind 127.0.0.1:{port}\n  server core 127.0.0.1:{server_port} {options}\n")
-
-
 def write_tls_server(path, certificate, ports):
     """Configures a TLS terminator for each upstream: `ports` maps the upstream's port to the terminator's."""
-    text = TCP
+    text = TLS_SERVER
     for upstream, port in ports.items():
         text += f"listen tls{port}\n  bind 127.0.0.1:{port} ssl crt {certificate}\n  server core 127.0.0.1:{upstream}\n"
     path.write_text(text)

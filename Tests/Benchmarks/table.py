@@ -77,7 +77,7 @@ def newer_peers(stage):
         f"{version([haproxy, '-v'])} does the same job. Envoy {version([envoy, '--version'])} has one worker. It leaves out: "
         f"digests (it holds the tokens in plain text, because none of its filters compares digests of them), different error "
         f"texts for a missing scope and a forbidden instance, and the exact query (it sorts and decodes what is left after "
-        f"`instance_id` is removed). Neither leaves out anything else that verify.py checks."
+        f"`instance_id` is removed)."
     )
 
 

@@ -1,4 +1,4 @@
-"""A certificate authority for one run, a TLS terminator for each upstream, and a TLS client in front of a proxy."""
+"""A certificate authority for one run, and a TLS terminator for each upstream."""
 
 import contextlib
 import subprocess
@@ -27,27 +27,11 @@ def terminators(folder, upstream_ports, cores):
     certificates = make_certificates(folder)
     ports = {port: free_port() for port in upstream_ports}
     haproxy.write_tls_server(folder / "haproxy.cfg", certificates.server, ports)
-    with running_haproxy(folder, ports.values(), cores):
-        yield TLS(certificates.authority, ports)
-
-
-@contextlib.contextmanager
-def client(folder, authority, server_port, cores):
-    """Runs HAProxy as a client that adds TLS to plain connections, because the load has none; yields its port."""
-    folder.mkdir()
-    port = free_port()
-    haproxy.write_tls_client(folder / "haproxy.cfg", authority, port, server_port)
-    with running_haproxy(folder, [port], cores):
-        yield port
-
-
-@contextlib.contextmanager
-def running_haproxy(folder, ports, cores):
     with open(folder / "errors", "w") as errors:
         with running(["haproxy", "-f", folder / "haproxy.cfg"], cores, stderr=errors) as process:
-            for port in ports:
+            for port in ports.values():
                 wait_for_port(process, port, errors.name)
-            yield process
+            yield TLS(certificates.authority, ports)
 
 
 def make_certificates(folder):

@@ -1,7 +1,4 @@
-"""Rows of TLS: a front of deploy/tls with the gateway behind it, against HAProxy that does TLS and the whole job itself.
-
-The load has no TLS, so each of them has an HAProxy on the load's core that adds TLS.
-"""
+"""Rows of TLS: a front of deploy/tls with the gateway behind it, against HAProxy that does TLS and the whole job itself."""
 
 import contextlib
 import grp
@@ -14,7 +11,7 @@ from pathlib import Path
 import tls
 from comparisons import Figure, interleaved, results
 from process import Failure, free_port, running, wait_for_port
-from stage import LOAD_CORES, PROXY_CORES, Proxy
+from stage import PROXY_CORES, Proxy
 from verify import verify
 
 TOP = Path(__file__).resolve().parents[2]
@@ -40,7 +37,7 @@ def compare_fronts(stage, rounds):
         for name in GOALS:
             proxies[name] = stack.enter_context(fronted(stage, certificates, name))
         loads = {name: (proxy, proxy.data.targets) for name, proxy in proxies.items()}
-        numbers = interleaved(stage, loads, ("--warm-up", 1), rounds)
+        numbers = interleaved(stage, loads, ("--tls", certificates.authority, "--warm-up", 1), rounds)
     for name, figure in GOALS.items():
         yield from results([figure], {"gateway": numbers[name], "haproxy": numbers["haproxy"]})
 
@@ -52,10 +49,9 @@ def alone(stage, certificates):
     lines = configuration("haproxy-tcp").splitlines(keepends=True)
     settings = "".join(line for line in lines if line.startswith("  ssl-default-bind-"))
     bind = f"  bind 127.0.0.1:{port} ssl crt {certificates.server} alpn http/1.1\n"
-    with stage.haproxy(settings=settings, further_binds=bind) as proxy, reached_by_tls(
-        stage, certificates, port, proxy
-    ) as reached:
-        yield reached
+    with stage.haproxy(settings=settings, further_binds=bind) as proxy:
+        verify("haproxy with TLS", port, proxy.data, certificates.authority)
+        yield replace(proxy, port=port)
 
 
 @contextlib.contextmanager
@@ -85,15 +81,8 @@ def fronted(stage, certificates, name):
         process = stack.enter_context(running(["haproxy", "-db", "-f", path], PROXY_CORES, stderr=file))
         wait_for_port(process, port, errors)
         front = Proxy(f"{name} and gateway", port, process, gateway.data, gateway.log, (gateway,))
-        yield stack.enter_context(reached_by_tls(stage, certificates, port, front))
-
-
-@contextlib.contextmanager
-def reached_by_tls(stage, certificates, port, proxy):
-    """The proxy as the load reaches it: through a client that adds TLS, to the proxy's TLS port."""
-    with tls.client(stage.new_folder("client"), certificates.authority, port, LOAD_CORES) as plain_port:
-        verify(f"{proxy.name} with TLS", plain_port, proxy.data)
-        yield replace(proxy, port=plain_port)
+        verify(front.name, port, front.data, certificates.authority)
+        yield front
 
 
 def configuration(name, places=None):

@@ -2,13 +2,15 @@
 
 import http.client
 import json
+import ssl
 
 from process import Failure
 
 
-def verify(name, port, data):
-    """Raises a Failure that lists what the proxy does differently."""
-    wrong = [line for line in (check(port, probe) for probe in probes(data)) if line]
+def verify(name, port, data, authority=None):
+    """Raises a Failure that lists what the proxy does differently; with an `authority`, the requests use TLS."""
+    context = ssl.create_default_context(cafile=authority) if authority else None
+    wrong = [line for line in (check(port, probe, context) for probe in probes(data)) if line]
     if wrong:
         raise Failure(f"{name} does not do the whole job:\n  " + "\n  ".join(wrong))
 
@@ -50,13 +52,16 @@ def probes(data):
         yield "GET", f"{base}?instance_id={bounded.instances[4]}", bounded.token, None, 200, [], []
 
 
-def check(port, probe):
+def check(port, probe, context):
     """What is wrong with the response, or None."""
     method, target, token, body, status, present, absent = probe
     fields = {"Authorization": f"Bearer {token}"} if token else {}
     if body:
         fields["Content-Type"] = "application/json"
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    if context:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request(method, target, body, fields)
         answer = connection.getresponse()

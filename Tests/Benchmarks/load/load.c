@@ -22,11 +22,13 @@
 #include "cpu.h"
 #include "options.h"
 #include "requests.h"
+#include "tls.h"
 
 enum { EVENTS_MAX = 256, ERRORS_MAX = 1000, LATENCIES_MAX = 4000000, INPUT_BYTES = 262144 };
 
 struct connection {
   int fd;
+  struct ssl_st *tls;  // NULL: plain
   enum { FREE, CONNECTING, WAITING, CLOSING } state;  // CLOSING: answered, and the other side is to close
   uint64_t due;
   struct answer answer;
@@ -78,7 +80,18 @@ static void open_connection(struct connection *connection) {
   if (connection->fd < 0) fail_with_errno("socket");
   setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   if (connect(connection->fd, (void *)&address, sizeof address) && errno != EINPROGRESS) fail_with_errno("connect");
+  if (options.authority) connection->tls = tls_connect(connection->fd);
   set_interest(connection, EPOLL_CTL_ADD, options.close ? EPOLLOUT : EPOLLIN);
+}
+
+static ssize_t send_bytes(struct connection *connection, const char *bytes, size_t length) {
+  if (connection->tls) return tls_send(connection->tls, bytes, length);
+  return send(connection->fd, bytes, length, MSG_NOSIGNAL);
+}
+
+static ssize_t receive_bytes(struct connection *connection, char *bytes, size_t length) {
+  if (connection->tls) return tls_receive(connection->tls, bytes, length);
+  return recv(connection->fd, bytes, length, MSG_DONTWAIT);
 }
 
 static void set_key(char *digits) {
@@ -91,7 +104,7 @@ static void send_request(struct connection *connection) {
   if (request->key) set_key(request->key);
   answer_clear(&connection->answer);
   connection->state = WAITING;
-  if (send(connection->fd, request->bytes, request->length, MSG_NOSIGNAL) != (ssize_t)request->length)
+  if (send_bytes(connection, request->bytes, request->length) != (ssize_t)request->length)
     count_error("a request could not be sent");
 }
 
@@ -149,6 +162,7 @@ static void finish(struct connection *connection) {
 }
 
 static void lose(struct connection *connection, const char *what) {
+  if (connection->tls) fail("a connection with TLS was lost");
   count_error(what);
   close(connection->fd);
   if (!options.close) open_connection(connection);
@@ -157,7 +171,7 @@ static void lose(struct connection *connection, const char *what) {
 
 static void receive(struct connection *connection) {
   static char input[INPUT_BYTES];
-  ssize_t got = recv(connection->fd, input, sizeof input, MSG_DONTWAIT);
+  ssize_t got = receive_bytes(connection, input, sizeof input);
   if (got < 0 && errno == EAGAIN) return;
   if (connection->state == CLOSING) return got == 0 ? finish(connection) : lose(connection, "bytes behind an answer");
   if (got <= 0) return lose(connection, "a connection was lost");
@@ -274,6 +288,7 @@ int main(int count, char **arguments) {
   address = (struct sockaddr_in){AF_INET, htons(options.port), {htonl(INADDR_LOOPBACK)}, {0}};
   requests = requests_make(&options);
   next_key = now();  // nanoseconds pass faster than requests: no run repeats the keys of another
+  if (options.authority) tls_use(options.authority);
   queue = epoll_create1(0);
   connections = calloc(options.connections, sizeof *connections);
   unused = calloc(options.connections, sizeof *unused);

@@ -21,6 +21,7 @@ static const char usage[] =
     "  --rate N           an open loop of N requests per second; latencies count from the time a request was due\n"
     "  --close            a new connection for each request\n"
     "  --idle             one request on each connection; then prints \"ready\" and holds them until standard input ends\n"
+    "  --tls FILE         TLS, with servers that have a certificate of the authority in this file; not with --close\n"
     "  --method METHOD    (GET)\n"
     "  --body BYTES       of a request body (0)\n"
     "  --keyed            a new Idempotency-Key in each request\n"
@@ -43,7 +44,7 @@ struct options options_read(int count, char **arguments) {
       {"port", 1, 0, 'p'},   {"targets", 1, 0, 't'},  {"connections", 1, 0, 'c'}, {"warm-up", 1, 0, 'w'},
       {"seconds", 1, 0, 's'}, {"requests", 1, 0, 'n'}, {"rate", 1, 0, 'r'},        {"close", 0, 0, 'C'},
       {"idle", 0, 0, 'I'},   {"keyed", 0, 0, 'k'},     {"method", 1, 0, 'm'},   {"body", 1, 0, 'b'},        {"path", 1, 0, 'P'},
-      {"status", 1, 0, 'e'}, {"tolerate", 1, 0, 'T'}, {"pid", 1, 0, 'i'},         {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
+      {"status", 1, 0, 'e'}, {"tolerate", 1, 0, 'T'}, {"tls", 1, 0, 'A'}, {"pid", 1, 0, 'i'},         {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
   for (int flag, index; (flag = getopt_long(count, arguments, "", flags, &index)) != -1;) {
     const char *name = flag == '?' ? "" : flags[index].name;
     switch (flag) {
@@ -61,6 +62,7 @@ struct options options_read(int count, char **arguments) {
       case 'b': options.body_bytes = number(name, optarg, 0, 65536); break;
       case 'P': options.path = optarg; break;
       case 'e': options.status = number(name, optarg, 100, 599); break;
+      case 'A': options.authority = optarg; break;
       case 'T': options.tolerated = number(name, optarg, 100, 599); break;
       case 'i':
         options.pids[options.pid_count++ % PIDS_MAX] = number(name, optarg, 1, 1 << 30);
@@ -69,7 +71,8 @@ struct options options_read(int count, char **arguments) {
       default: fputs(usage, stderr); exit(2);
     }
   }
-  if (options.port && options.targets && options.pid_count <= PIDS_MAX && optind == count) return options;
+  int is_possible = options.pid_count <= PIDS_MAX && !(options.close && options.authority);
+  if (options.port && options.targets && is_possible && optind == count) return options;
   fputs(usage, stderr);
   exit(2);
 }

@@ -5,7 +5,7 @@ enum { PIDS_MAX = 4 };
 
 struct options {
   int port, connections, status, tolerated, pids[PIDS_MAX], pid_count;
-  const char *targets, *method, *path;
+  const char *targets, *method, *path, *authority;
   int body_bytes;
   double seconds, warm_up, rate;
   long requests;
