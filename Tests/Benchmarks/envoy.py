@@ -132,7 +132,7 @@ def route(instance, allowed):
             "envoy.filters.http.api_key_auth": typed(
                 "filters.http.api_key_auth.v3.ApiKeyAuthPerRoute",
                 allowed_clients=allowed,
-                # The filter's own "forwarding" has no effect on a route with settings of its own.
+                # The filter's own "forwarding" has no effect on a route that has such settings, too.
                 forwarding={"header": "x-client", "hide_credentials": True},
             )
         },

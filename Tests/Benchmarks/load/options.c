@@ -41,10 +41,11 @@ static double number(const char *flag, const char *text, double least, double mo
 struct options options_read(int count, char **arguments) {
   struct options options = {.connections = 64, .seconds = 2, .warm_up = 0.5, .method = "GET", .path = ""};
   static const struct option flags[] = {
-      {"port", 1, 0, 'p'},   {"targets", 1, 0, 't'},  {"connections", 1, 0, 'c'}, {"warm-up", 1, 0, 'w'},
-      {"seconds", 1, 0, 's'}, {"requests", 1, 0, 'n'}, {"rate", 1, 0, 'r'},        {"close", 0, 0, 'C'},
-      {"idle", 0, 0, 'I'},   {"keyed", 0, 0, 'k'},     {"method", 1, 0, 'm'},   {"body", 1, 0, 'b'},        {"path", 1, 0, 'P'},
-      {"status", 1, 0, 'e'}, {"tolerate", 1, 0, 'T'}, {"tls", 1, 0, 'A'}, {"pid", 1, 0, 'i'},         {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
+      {"port", 1, 0, 'p'},         {"targets", 1, 0, 't'},      {"connections", 1, 0, 'c'},  {"warm-up", 1, 0, 'w'},
+      {"seconds", 1, 0, 's'},      {"requests", 1, 0, 'n'},     {"rate", 1, 0, 'r'},         {"close", 0, 0, 'C'},
+      {"idle", 0, 0, 'I'},         {"keyed", 0, 0, 'k'},        {"tls", 1, 0, 'A'},          {"method", 1, 0, 'm'},
+      {"body", 1, 0, 'b'},         {"path", 1, 0, 'P'},         {"status", 1, 0, 'e'},       {"tolerate", 1, 0, 'T'},
+      {"pid", 1, 0, 'i'},          {"help", 0, 0, 'h'},         {0, 0, 0, 0}};
   for (int flag, index; (flag = getopt_long(count, arguments, "", flags, &index)) != -1;) {
     const char *name = flag == '?' ? "" : flags[index].name;
     switch (flag) {
