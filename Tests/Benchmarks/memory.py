@@ -58,11 +58,11 @@ def burst(stage, rounds):
             # As many requests at once as there are connections: instances answer this path late.
             flags = ["--connections", BURST_CONNECTIONS, "--path", "/slow", "--warm-up", 0, "--seconds", BURST_SECONDS]
             stage.load(proxy, flags)
-            quiet.append((proxy, before, peak_resident_bytes(proxy.pid), time.monotonic() + QUIET_SECONDS))
+            quiet.append((proxy, before, time.monotonic() + QUIET_SECONDS))
         after = {}
-        for proxy, before, peak, end in quiet:
+        for proxy, before, end in quiet:
             time.sleep(max(0, end - time.monotonic()))
-            after[proxy.name] = resident_bytes(proxy.pid)
+            after[proxy.name], peak = resident_bytes(proxy.pid), peak_resident_bytes(proxy.pid)
             shown[proxy.name] = f"{megabytes(after[proxy.name])} (before {megabytes(before)}, peak {megabytes(peak)})"
     measure = f"resident memory {QUIET_SECONDS} s after {BURST_CONNECTIONS:,} requests in flight"
     yield row(measure, 60, after["gateway"], shown)
