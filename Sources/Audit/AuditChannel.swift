@@ -43,7 +43,7 @@ package final class AuditChannel: Sendable {
   package func wakeThread() {
     guard hasIntents.load(ordering: .relaxed) else { return }
     hasIntents.store(false, ordering: .relaxed)
-    queue.wakeUp()
+    queue.wakeThread()
   }
 
   /// Hands over the outcome of a write; call it exactly once for each accepted intent.
@@ -66,7 +66,7 @@ package final class AuditChannel: Sendable {
     var members: [UInt8] = []
     command.append(to: &members)
     let isTaken = queue.append(durably: .command, members.span, channel: number, ticket: ticket)
-    if isTaken { queue.wakeUp() }
+    if isTaken { queue.wakeThread() }
     return isTaken
   }
 }

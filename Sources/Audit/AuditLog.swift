@@ -81,10 +81,11 @@ package final class AuditLog: Sendable {
   private func run(_ opened: consuming AuditWriter) {
     var writer = opened
     var batch = AuditBatch()
+    var pace = BatchPace()
     var recoversAt: Int64 = 0
     var isLast = false
     while !isLast {
-      waitForWork(writer.canWrite)
+      waitForWork(writer.canWrite, &pace)
       isLast = isClosing.load(ordering: .acquiring)
       let mustReopen = mustReopen.exchange(false, ordering: .acquiring)
       if mustReopen { writer.rotate() }
@@ -93,25 +94,37 @@ package final class AuditLog: Sendable {
         recoversAt = SystemClock.nanoseconds + Int64(Self.recoverySeconds * 1e9)
       }
       queue.take(&batch)
+      let begin = SystemClock.nanoseconds
       let isDurable = batch.isEmpty || writer.write(batch, at: SystemClock.wallMicroseconds)
       queue.canWrite = writer.canWrite
       if isLast { writer.end(at: SystemClock.wallMicroseconds, lostOutcomes: state.lostOutcomes) }
       publish(writer)
-      settle(batch, isDurable)
+      if batch.intents > 0 {
+        settle(batch, isDurable)
+        pace.wrote(batch.intents, waiting: queue.intents, in: SystemClock.nanoseconds - begin)
+      }
       batch.removeAll()
     }
     finished.signal()
   }
 
-  private func waitForWork(_ canWrite: Bool) {
-    guard canWrite else { return queue.wait(atMost: Self.recoverySeconds) }
-    queue.wait(atMost: nil)
-    let isUrgent = queue.hasIntents || mustReopen.load(ordering: .relaxed) || isClosing.load(ordering: .relaxed)
-    if !isUrgent { queue.wait(atMost: Self.outcomeSeconds) }
+  private func waitForWork(_ canWrite: Bool, _ pace: inout BatchPace) {
+    guard canWrite else { return queue.sleep(atMost: Self.recoverySeconds) }
+    // Outcomes follow intents: they need not wake the thread.
+    if queue.wait(for: 1, atMost: Self.outcomeSeconds) == 0, queue.isEmpty, !isWanted {
+      queue.wait(for: 1, orAny: true, atMost: nil)
+      if !isWanted { queue.wait(for: 1, atMost: Self.outcomeSeconds) }
+    }
+    let intents = queue.intents
+    guard intents > 0, !isWanted else { return }
+    guard intents < pace.expected else { return pace.gathered(intents) }
+    pace.gathered(queue.wait(for: pace.expected, atMost: Double(pace.nanoseconds) / 1e9))
   }
 
+  /// Whether there is something to do besides entries.
+  private var isWanted: Bool { mustReopen.load(ordering: .relaxed) || isClosing.load(ordering: .relaxed) }
+
   private func settle(_ batch: AuditBatch, _ isDurable: Bool) {
-    guard batch.intents > 0 else { return }
     let channels = channels.withLock { $0 }
     var completions = [[CompletionQueue<IntentResult>.Completion]](repeating: [], count: channels.count)
     let result: IntentResult = isDurable ? .durable : .failed

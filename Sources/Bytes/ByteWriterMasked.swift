@@ -47,7 +47,7 @@ package func masked(_ text: Span<UInt8>) -> [UInt8]? {
   var out: [UInt8] = []
   var (index, copied) = (0, 0)
   while index < text.count {
-    guard let start = endOfTokenPrefix(text, from: index) else {
+    guard beginsTokenPrefix(text[index]), let start = endOfTokenPrefix(text, from: index) else {
       index += 1
       continue
     }
@@ -62,6 +62,9 @@ package func masked(_ text: Span<UInt8>) -> [UInt8]? {
   for offset in copied..<text.count { out.append(text[offset]) }
   return out
 }
+
+/// Whether a prefix may begin with it: a `b`, or one that is percent-encoded.
+private func beginsTokenPrefix(_ byte: UInt8) -> Bool { byte | 0x20 == UInt8(ascii: "b") || byte == UInt8(ascii: "%") }
 
 /// The end of the token prefix at `start`; nil if there is none.
 private func endOfTokenPrefix(_ text: Span<UInt8>, from start: Int) -> Int? {

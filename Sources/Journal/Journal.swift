@@ -309,17 +309,18 @@ package final class Journal: Sendable {
   private func run(_ handed: consuming JournalWorker) {
     var worker = handed
     var warnings = JournalWarnings()
+    var pace = BatchPace()
     var recoversAt: Int64 = 0
     var isLast = false
     while !isLast {
-      if !isClosing.load(ordering: .acquiring) { keys.wait(atMost: waitSeconds(worker)) }
+      if !isClosing.load(ordering: .acquiring) { waitForWork(worker, &pace) }
       guard !isStopping.load(ordering: .acquiring) else { break }
       isLast = isClosing.load(ordering: .acquiring)
       if !worker.writer.canWrite, isLast || SystemClock.nanoseconds >= recoversAt {
         worker.writer.recover()
         recoversAt = SystemClock.nanoseconds + Int64(Self.recoverySeconds * 1e9)
       }
-      turn(&worker)
+      turn(&worker, &pace)
       warn(&warnings, worker)
     }
     worker.removeRetired()
@@ -327,16 +328,26 @@ package final class Journal: Sendable {
     finished.signal()
   }
 
+  private func waitForWork(_ worker: JournalWorker, _ pace: inout BatchPace) {
+    guard let writes = keys.wait(for: 1, atMost: waitSeconds(worker)), writes > 0 else { return }
+    guard writes < pace.expected else { return pace.gathered(writes) }
+    if let gathered = keys.wait(for: pace.expected, atMost: Double(pace.nanoseconds) / 1e9) { pace.gathered(gathered) }
+  }
+
   private func waitSeconds(_ worker: JournalWorker) -> Double {
     worker.writer.canWrite && worker.retired.isEmpty ? Self.idleSeconds : Self.recoverySeconds
   }
 
-  private func turn(_ worker: inout JournalWorker) {
+  private func turn(_ worker: inout JournalWorker, _ pace: inout BatchPace) {
     var work = JournalWork()
     keys.take(&work)
+    let begin = SystemClock.nanoseconds
     let results = worker.commit(work.writes)
     publish(worker)
     complete(results)
+    if !work.writes.isEmpty {
+      pace.wrote(work.writes.count, waiting: keys.writes, in: SystemClock.nanoseconds - begin)
+    }
     if work.mustFollowParent { worker.followParent() }
     complete(worker.answer(work.reads))
     let completions = work.commands.map { worker.perform($0) }

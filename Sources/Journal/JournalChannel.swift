@@ -42,7 +42,7 @@ package final class JournalChannel: Sendable {
   package func wakeThread() {
     guard hasWork.load(ordering: .relaxed) else { return }
     hasWork.store(false, ordering: .relaxed)
-    keys.wakeUp()
+    keys.wakeThread()
   }
 
   /// The outcome of a claimed write will never be known: its key is unknown from now on.

@@ -18,13 +18,33 @@ final class JournalKeys: Sendable {
     return table.withLock { body(&$0) }
   }
 
+  /// Wakes the thread if it waits for no more work than there is.
+  func wakeThread() {
+    if table.withLock({ $0.work.ends(waitingFor: $0.awaitedWrites) }) { wakeSignal.signal() }
+  }
+
   // MARK: The thread
 
   /// Ends the current wait, or the next one.
   func wakeUp() { wakeSignal.signal() }
 
-  /// Waits for work or `wakeUp`.
-  func wait(atMost seconds: Double) { wakeSignal.wait(atMost: seconds) }
+  /// Waits for this many claims and outcomes, or any other work, or `wakeUp`.
+  ///
+  /// - Returns: the number of claims and outcomes; nil: there is other work.
+  func wait(for writes: Int, atMost seconds: Double) -> Int? {
+    let isWaiting = table.withLock { table in
+      guard !table.work.ends(waitingFor: writes) else { return false }
+      table.awaitedWrites = writes
+      return true
+    }
+    if isWaiting { wakeSignal.wait(atMost: seconds) }
+    return table.withLock { table in
+      table.awaitedWrites = .max
+      return table.work.hasOthers ? nil : table.work.writes.count
+    }
+  }
+
+  var writes: Int { table.withLock { $0.work.writes.count } }
 
   /// Swaps the waiting work for `work`, which is empty.
   func take(_ work: inout JournalWork) { table.withLock { $0.take(&work) } }

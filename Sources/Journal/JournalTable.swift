@@ -33,6 +33,8 @@ struct JournalTable: Sendable {
   private(set) var inFlight: [Digest: InFlight] = [:]
   var settings: JournalSettings
   var work = JournalWork()
+  /// The number of claims and outcomes that ends the thread's wait.
+  var awaitedWrites = Int.max
   var diskBytes = 0
   /// Whether the thread has a segment to write to.
   var canWrite = true

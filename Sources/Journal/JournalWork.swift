@@ -34,7 +34,12 @@ struct JournalWork: Sendable {
   private(set) var claimBytes = 0
   private(set) var outcomeBytes = 0
 
-  var isEmpty: Bool { writes.isEmpty && reads.isEmpty && commands.isEmpty && !mustFollowParent }
+  /// Whether there is work besides claims and outcomes.
+  var hasOthers: Bool { !reads.isEmpty || !commands.isEmpty || mustFollowParent }
+  var isEmpty: Bool { writes.isEmpty && !hasOthers }
+
+  func ends(waitingFor writes: Int) -> Bool { self.writes.count >= writes || hasOthers }
+
   var depth: Int { writes.count + reads.count + commands.count }
   var hasCapacityForClaim: Bool { claims < Self.itemsMax }
   var hasCapacityForRead: Bool { reads.count < Self.itemsMax }

@@ -2,13 +2,13 @@ import Bytes
 import Dispatch
 import Foundation
 import Synchronization
-import System
 import TestFolders
 import TestSupport
 import TestValues
 import Testing
 
 @testable import Audit
+@testable import System
 @testable import Telemetry
 
 @Suite struct AuditLogTests {
@@ -123,6 +123,58 @@ final class TestLoop {
       port.deliver { waiter, result in all.append((waiter.number, result)) }
     }
     return all
+  }
+}
+
+/// When entries wake the thread that writes them.
+@Suite struct AuditQueueTests {
+  private let queue = AuditQueue()
+  private let woken = DispatchSemaphore(value: 0)
+
+  private func declare() {
+    #expect(queue.append(durably: .intent, Span(), channel: 0, ticket: Ticket(slot: 0, generation: 0)))
+    queue.wakeThread()
+  }
+
+  /// Waits on another thread, until `declare` or another entry can wake it.
+  private func wait(for intents: Int, orAny: Bool = false, atMost seconds: Double?) {
+    startThread(named: "waiter") { [queue, woken] in
+      queue.wait(for: intents, orAny: orAny, atMost: seconds)
+      woken.signal()
+    }
+    #expect(eventually { queue.isAwaited })
+  }
+
+  private var isWoken: Bool { woken.wait(timeout: .now() + 0.1) == .success }
+
+  @Test func `a thread that gathers is woken by the last intent that it waits for`() {
+    wait(for: 3, atMost: nil)
+    for _ in 0..<2 {
+      declare()
+      #expect(!isWoken)
+    }
+    declare()
+    #expect(isWoken && queue.intents == 3)
+    #expect(queue.wait(for: 3, atMost: nil) == 3)
+  }
+
+  @Test func `an outcome wakes only a thread that waits for any entry`() {
+    wait(for: 1, atMost: nil)
+    queue.append(.outcome, Span())
+    #expect(!isWoken)
+    declare()
+    #expect(isWoken)
+    var batch = AuditBatch()
+    queue.take(&batch)
+    wait(for: 1, orAny: true, atMost: nil)
+    queue.append(.outcome, Span())
+    #expect(isWoken)
+    #expect(queue.wait(for: 1, orAny: true, atMost: nil) == 0)
+  }
+
+  @Test func `the time limit ends a wait for intents that do not come`() {
+    declare()
+    #expect(queue.wait(for: 2, atMost: 0.01) == 1)
   }
 }
 

@@ -24,7 +24,7 @@ class Counts:
     allocations: float  # per request, of the loops only: not of the thread that writes the log
 
 
-def count(stage, entries=ENTRIES, targets=None, settings=None):
+def count(stage, entries=ENTRIES, targets=None, settings=None, flags=()):
     """Runs the gateway under callgrind and counts over requests in its steady state only.
 
     The requests go to one instance, to which the warm-up opens all connections, so that the count includes no connect. If
@@ -33,7 +33,7 @@ def count(stage, entries=ENTRIES, targets=None, settings=None):
     output = stage.new_folder("callgrind")
     under = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "--instr-atstart=no"]
     with stage.gateway(under=[*under, "--separate-threads=yes"], entries=entries, settings=settings) as proxy:
-        with stage.gated_load(proxy, [*LOAD, "--targets", targets or proxy.data.narrow]) as go:
+        with stage.gated_load(proxy, [*LOAD, *flags, "--targets", targets or proxy.data.narrow]) as go:
             instrument(proxy, "on")
             go()
             instrument(proxy, "off")

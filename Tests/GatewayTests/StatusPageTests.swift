@@ -458,8 +458,8 @@ import Testing
     #expect(ends[1]["path"] == "/proxy/blnk_at_***/x" && ends[1]["instance"] == nil && ends[1]["method"] == "GET")
   }
 
-  private func end(at time: Int64, path: String = "/") -> RecentEnd {
-    RecentEnd(
+  private func add(to ring: RecentEnds, at time: Int64, path: String = "/") {
+    ring.add(
       .routeUnknown, RequestID(high: 0, low: UInt64(time)), at: time, client: Span(), instance: Span(),
       method: Array("GET".utf8).span, path: Array(path.utf8).span)
   }
@@ -467,15 +467,15 @@ import Testing
   @Test func `the ring of a loop keeps the last 100`() {
     let ring = RecentEnds()
     for count in 1...250 {
-      ring.add(end(at: Int64(count)))
+      add(to: ring, at: Int64(count))
       #expect(ring.all.map(\.at) == Array(Int64(max(1, count - 99))...Int64(count)))
     }
   }
 
   @Test func `the rings of several loops are merged by time, and those of one moment by their order`() throws {
     let rings = [RecentEnds(), RecentEnds(), RecentEnds()]
-    for count in 0..<300 { rings[count % 3].add(end(at: Int64(count) * 1_000)) }
-    for path in ["/a", "/b"] { rings[1].add(end(at: 300_000, path: path)) }
+    for count in 0..<300 { add(to: rings[count % 3], at: Int64(count) * 1_000) }
+    for path in ["/a", "/b"] { add(to: rings[1], at: 300_000, path: path) }
     let json = try JSONSerialization.jsonObject(with: Data(RecentEnds.json(rings))) as? [[String: String]]
     let ends = try #require(json)
     #expect(ends.count == 100 && ends[0]["path"] == "/b" && ends[1]["path"] == "/a")
@@ -487,7 +487,7 @@ import Testing
   @Test func `a long path is cut, and a token in it masked, at every length`() throws {
     for length in 0..<400 {
       let ring = RecentEnds()
-      ring.add(end(at: 1, path: "/" + String(repeating: "é", count: length) + "/blnk_at_Secret\"<"))
+      add(to: ring, at: 1, path: "/" + String(repeating: "é", count: length) + "/blnk_at_Secret\"<")
       let json = try JSONSerialization.jsonObject(with: Data(RecentEnds.json([ring]))) as? [[String: String]]
       let path = try #require(json?.first?["path"])
       #expect(!path.contains("Sec") && path.hasPrefix("/"))
@@ -499,9 +499,8 @@ import Testing
     for high in UInt8(0)...15 {
       let bytes = (UInt8(0)...15).flatMap { [UInt8(ascii: "/"), high << 4 | $0] }
       ring.add(
-        RecentEnd(
-          .routeUnknown, RequestID(high: 0, low: 1), at: 1, client: bytes.span, instance: bytes.span,
-          method: bytes.span, path: bytes.span))
+        .routeUnknown, RequestID(high: 0, low: 1), at: 1, client: bytes.span, instance: bytes.span,
+        method: bytes.span, path: bytes.span)
     }
     let list = RecentStatus.list(RecentEnds.json([ring]))
     #expect(list.count == 16 && list.allSatisfy { $0.path?.isEmpty == false && $0.client?.isEmpty == false })

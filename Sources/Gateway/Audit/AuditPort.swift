@@ -11,8 +11,11 @@ final class AuditPort {
   private let text = ByteBuffer(capacity: 1 << 10)
   /// Scanners for later use, at most `scannersMax`.
   private var scanners: [JSONMembers] = []
+  /// Writes for later use, at most `writesMax`.
+  private var writes: [AuditedWrite] = []
 
   private static let scannersMax = 64
+  private static let writesMax = 256
 
   init(_ channel: AuditChannel) {
     self.channel = channel
@@ -44,6 +47,14 @@ final class AuditPort {
     text.removeAll()
     outcome.append(to: text)
     text.withBytes { channel.record($0) }
+  }
+
+  /// A write that has ended, or a new one: call its `begin`.
+  func takeWrite() -> AuditedWrite { writes.popLast() ?? AuditedWrite(self) }
+
+  /// Takes a write back that has ended.
+  func keep(_ write: AuditedWrite) {
+    if writes.count < Self.writesMax { writes.append(write) }
   }
 
   /// A scanner that has read nothing.

@@ -43,13 +43,6 @@ extension Span<UInt8> {
     for index in indices where self[index] == byte { return true }
     return false
   }
-
-  fileprivate func equals(_ text: String) -> Bool {
-    let text = text.utf8Span.span
-    guard count == text.count else { return false }
-    for index in indices where self[index] != text[index] { return false }
-    return true
-  }
 }
 
 /// Decodes percent-encoding (RFC 3986 §2.1). The path is well-formed.

@@ -4,7 +4,7 @@ import Policies
 import System
 import Telemetry
 
-/// The audit state of one write.
+/// The audit state of one write. Its port keeps it for later writes.
 final class AuditedWrite {
   private enum Phase {
     /// No intent was passed on.
@@ -14,12 +14,14 @@ final class AuditedWrite {
     case declared
   }
 
-  let hasher: BodyHasher
-  private let port: AuditPort
+  private let ownHasher = BodyHasher()
+  private(set) var hasher: BodyHasher
+  // The port owns the writes that it keeps.
+  private unowned let port: AuditPort
   private var phase = Phase.undeclared
   /// Whether the outcome carries the hash of the body, because the intent does not.
   private var streams = false
-  private let subject: Subject
+  private var subject = Subject.other
   /// Of the response, from its first byte on.
   private var scan: ResponseScan?
 
@@ -49,12 +51,20 @@ final class AuditedWrite {
     var mayBeQueued: Bool { self != .other }
   }
 
-  /// - Parameter path: as Core gets it.
-  @_optimize(speed)
-  init(_ hasher: BodyHasher, _ path: Span<UInt8>, port: AuditPort) {
+  init(_ port: AuditPort) {
     self.port = port
-    self.hasher = hasher
+    hasher = ownHasher
+  }
+
+  /// - Parameters:
+  ///   - hasher: of the write's journal entry; nil: it has none.
+  ///   - path: as Core gets it.
+  @_optimize(speed)
+  func begin(_ hasher: BodyHasher?, _ framing: BodyFraming, _ path: Span<UInt8>) {
+    self.hasher = hasher ?? ownHasher
+    if hasher == nil { ownHasher.begin(framing) }
     subject = Subject(path)
+    streams = false
   }
 
   /// Completes the intent and passes it on; false if the log does not accept it.
@@ -62,8 +72,8 @@ final class AuditedWrite {
   func declare(_ intent: AuditIntent, isWhole: Bool, for exchange: Exchange) -> Bool {
     streams = !isWhole || hasher.streams
     if !streams {
-      let (bytes, members) = (hasher.bytes, port.takeMembers())
-      members.readWhole(bytes.span)
+      let members = port.takeMembers()
+      read(into: members)
       hasher.forgetBytes()
       name(members, in: intent)
       port.keep(members)
@@ -72,6 +82,12 @@ final class AuditedWrite {
     guard let ticket = port.declare(intent, for: exchange) else { return false }
     phase = .waiting(ticket)
     return true
+  }
+
+  /// A function, so that the bytes have one owner again when they are forgotten.
+  private func read(into members: JSONMembers) {
+    let bytes = hasher.bytes
+    members.readWhole(bytes.span)
   }
 
   func settled() { phase = .declared }
@@ -138,15 +154,29 @@ final class AuditedWrite {
     }
   }
 
-  /// Records the outcome of the intent, when the exchange ends.
+  /// Records the outcome of the intent, when the exchange ends: the last call.
   @_optimize(speed)
   func record(_ id: RequestID, _ kind: AuditOutcome.Kind, status: Int, code: String?, bodyIsWhole: Bool) {
     switch phase {
-    case .undeclared: return
-    case .waiting(let ticket): port.withdraw(ticket)
-    case .declared: break
+    case .undeclared: break
+    case .waiting(let ticket):
+      port.withdraw(ticket)
+      recordOutcome(id, kind, status: status, code: code, bodyIsWhole: bodyIsWhole)
+    case .declared: recordOutcome(id, kind, status: status, code: code, bodyIsWhole: bodyIsWhole)
     }
     phase = .undeclared
+    if let scan { port.keep(scan.members) }
+    scan = nil
+    hasher = ownHasher
+    port.keep(self)
+  }
+
+  /// Its own function, so that the scanner's texts have one owner again when it is kept.
+  @inline(never)
+  @_optimize(speed)
+  private func recordOutcome(
+    _ id: RequestID, _ kind: AuditOutcome.Kind, status: Int, code: String?, bodyIsWhole: Bool
+  ) {
     let kind = kind == .done ? self.kind(ofSuccess: status) : kind
     var outcome = AuditOutcome(
       requestIDHigh: id.high, requestIDLow: id.low, kind: kind, status: status, code: code,
@@ -159,7 +189,6 @@ final class AuditedWrite {
       outcome.transactionID = members.range(of: .transactionID) ?? 0..<0
     }
     port.record(outcome)
-    if let scan { port.keep(scan.members) }
   }
 }
 
@@ -185,14 +214,5 @@ extension AuditMembers {
     guard let range = members.range(of: name) else { return }
     let texts = members.texts
     append(name.text, texts.span.extracting(range))
-  }
-}
-
-extension Span<UInt8> {
-  fileprivate func hasPrefix(_ prefix: String) -> Bool {
-    let prefix = prefix.utf8Span.span
-    guard count >= prefix.count else { return false }
-    for index in prefix.indices where self[index] != prefix[index] { return false }
-    return true
   }
 }

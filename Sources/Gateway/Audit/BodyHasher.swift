@@ -7,6 +7,7 @@ import HTTP1
 final class BodyHasher {
   /// A body up to this size is complete before the intent. A longer one streams, and the outcome has its hash.
   static let wholeBytesMax = 64 << 10
+  private static let keptBytesMax = 4 << 10
 
   /// Whether the body is longer than `wholeBytesMax`, as far as known.
   private(set) var streams: Bool
@@ -17,16 +18,26 @@ final class BodyHasher {
   /// Of all bytes; nil until it is asked for.
   private var digest: Digest?
 
+  init() { streams = false }
+
   convenience init(_ framing: BodyFraming) {
+    self.init()
+    begin(framing)
+  }
+
+  /// Forgets everything, for another body.
+  func begin(_ framing: BodyFraming) {
     switch framing {
-    case .length(let count): self.init(declared: count)
-    case .none: self.init(declared: 0)
-    case .chunked, .untilClose: self.init(declared: nil)
+    case .length(let count): begin(declared: count)
+    case .none: begin(declared: 0)
+    case .chunked, .untilClose: begin(declared: nil)
     }
   }
 
   /// - Parameter declared: the length in the head; nil: none.
-  init(declared: Int?) {
+  private func begin(declared: Int?) {
+    forgetBytes()
+    (stream, byteCount, digest) = (SHA256Stream(), 0, nil)
     streams = (declared ?? 0) > Self.wholeBytesMax
     if let declared, !streams { bytes.reserveCapacity(declared) }
   }
@@ -36,15 +47,12 @@ final class BodyHasher {
     digest = nil
     byteCount += run.count
     if byteCount > Self.wholeBytesMax { streams = true }
-    guard !streams else {
-      bytes = []
-      return
-    }
+    guard !streams else { return forgetBytes() }
     bytes.append(copying: run)
   }
 
-  /// Drops the bytes; keeps their count and hash.
-  func forgetBytes() { bytes = [] }
+  /// Drops the bytes; keeps their count and hash, and a little storage.
+  func forgetBytes() { bytes.removeAll(keepingCapacity: bytes.capacity <= Self.keptBytesMax) }
 
   func body(isWhole: Bool) -> AuditedBody {
     let digest = digest ?? stream.digest

@@ -26,9 +26,12 @@ struct ResponseScan {
 
   /// Of a transaction.
   var result: Result {
-    guard let status = members[.status], !status.isEmpty else { return .unclear }
+    guard let range = members.range(of: .status), !range.isEmpty else { return .unclear }
+    let texts = members.texts
+    let status = texts.span.extracting(range)
     // Core's words for a transaction, and the one for a batch with `run_async`.
-    return ["QUEUED", "SCHEDULED", "processing"].contains(String(decoding: status, as: UTF8.self)) ? .queued : .executed
+    let isQueued = status.equals("QUEUED") || status.equals("SCHEDULED") || status.equals("processing")
+    return isQueued ? .queued : .executed
   }
 
   /// Reads what was received.

@@ -153,11 +153,11 @@ extension Exchange {
       plan.isKeyed = true
     }
     guard let audit = worker.audit else { return }
-    let hasher = state.keyed?.hasher ?? BodyHasher(input.parser.head.framing)
-    request.hash(with: hasher)
-    let audited = input.buffer.withBytes { bytes in
-      AuditedWrite(hasher, bytes.extracting(admission.corePath), port: audit)
+    let audited = audit.takeWrite()
+    input.buffer.withBytes { bytes in
+      audited.begin(state.keyed?.hasher, input.parser.head.framing, bytes.extracting(admission.corePath))
     }
+    request.hash(with: audited.hasher)
     response.beginReading(for: audited)
     state.audited = audited
     plan.isAudited = true

@@ -11,13 +11,12 @@ extension Exchange {
   // MARK: Local replies
 
   /// Rejects the request. No byte of the current try was sent.
-  func reject(_ reply: LocalReply, _ connection: DownstreamConnection) {
+  func reject(_ reply: consuming LocalReply, _ connection: DownstreamConnection) {
     handle(.answeredLocally, connection)
     guard state.machine.response == .replying || state.machine.response == .releasing else { return }
     // A connection on which no byte of this request was sent is still reusable.
     releaseUpstream(isReusable: !state.machine.tryHasBegun)
     response.restart()
-    var reply = reply
     // A read may have had an earlier try.
     if state.machine.outcome == .unknown { reply.outcome = .unknown }
     write(reply, connection)

@@ -255,8 +255,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     metrics.refusedConnections.add()
     metrics.codes.add(reply.code)
     metrics.recentEnds.add(
-      RecentEnd(
-        reply.code, id, at: loop.wallMicroseconds, client: Span(), instance: Span(), method: Span(), path: Span()))
+      reply.code, id, at: loop.wallMicroseconds, client: Span(), instance: Span(), method: Span(), path: Span())
     log?.append(
       record, client: Span(), token: Span(), instance: Span(), route: Span(), operation: Span(), peer: peer.span,
       via: Span(), RequestTexts(), in: Span(), now: loop.nowNanoseconds / 1_000)

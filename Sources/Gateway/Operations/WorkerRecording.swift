@@ -91,19 +91,20 @@ extension Worker {
 
   /// Keeps a refusal or a fault for `/status`.
   @inline(never)
+  @_optimize(speed)
   private func keep(
     _ code: GatewayCode, _ id: RequestID, _ trace: AdmissionTrace, _ snapshot: Snapshot,
     of connection: DownstreamConnection
   ) {
     let (ends, now) = (metrics.recentEnds, loop.wallMicroseconds)
+    @_optimize(speed)
     func add(
       client: Span<UInt8>, token: Span<UInt8>, instance: Span<UInt8>, route: Span<UInt8>, operation: Span<UInt8>
     ) {
       connection.withRequestTexts { texts, head in
         ends.add(
-          RecentEnd(
-            code, id, at: now, client: client, instance: instance, method: head.extracting(texts.method),
-            path: head.extracting(texts.path)))
+          code, id, at: now, client: client, instance: instance, method: head.extracting(texts.method),
+          path: head.extracting(texts.path))
       }
     }
     snapshot.policy.withNames(of: trace, add)
