@@ -77,7 +77,7 @@ let package = Package(
     module("Dates"),
     module("Digests", uses: ["Bytes", "CProcessor"], settings: withInstructions),
     module("OAuth", uses: ["Digests"]),
-    module("Policies", uses: ["Bytes", "Dates", "Digests", "HTTP1", "OAuth"], settings: small),
+    module("Policies", uses: ["Bytes", "Dates", "Digests", "HTTP1", "OAuth", "System"], settings: small),
     module("Fronts", uses: ["Digests", "HTTP1", "Policies"]),
     module("Reactor", uses: ["Bytes", "CLinux", "System"]),
     module("System", uses: ["CBuild", "CLinux"], settings: small),

@@ -8,6 +8,8 @@ package struct FileStatus: Equatable, Sendable {
   package let modifiedAt: Int64
   /// The user's number.
   package let owner: UInt32
+  /// The permission bits.
+  package let mode: Int
   private let modifiedNanoseconds: Int
   private let inode: ino_t
 
@@ -18,6 +20,7 @@ package struct FileStatus: Equatable, Sendable {
     isRegular = status.st_mode & S_IFMT == S_IFREG
     modifiedAt = Int64(status.st_mtim.tv_sec)
     owner = status.st_uid
+    mode = Int(status.st_mode & 0o777)
     modifiedNanoseconds = Int(status.st_mtim.tv_nsec)
     inode = status.st_ino
   }

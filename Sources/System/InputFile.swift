@@ -50,17 +50,19 @@ package final class InputFile: Sendable {
 
   /// Reads the next `count` bytes, fewer only at the end of the file.
   package func read(_ count: Int) throws(Errno) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    var filled = 0
-    while filled < count {
-      let length = unsafe bytes.withUnsafeMutableBytes { buffer in
-        unsafe Glibc.read(number, buffer.baseAddress?.advanced(by: filled), count - filled)
+    var fault: Errno?
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count {
+        let length = unsafe Glibc.read(number, buffer.baseAddress?.advanced(by: filled), count - filled)
+        guard length >= 0 || errno == EINTR else {
+          fault = .last
+          return
+        }
+        guard length != 0 else { return }
+        filled += max(length, 0)
       }
-      guard length >= 0 || errno == EINTR else { throw .last }
-      guard length != 0 else { break }
-      filled += max(length, 0)
     }
-    bytes.removeLast(count - filled)
+    if let fault { throw fault }
     return bytes
   }
 

@@ -15,6 +15,34 @@ import Testing
     #expect(try #require(root).dump == dump)
   }
 
+  @Test(arguments: [0, 1, 7, 8, 9, 63, 511, 512, 513, 1_023, 1_024, 1_025, 4_000])
+  func `finds the line of a fault at any distance from the beginning`(distance: Int) throws {
+    for breaks in [distance, distance / 2, distance / 3] {
+      let text = String(repeating: " ", count: distance - breaks) + String(repeating: "\n", count: breaks) + "x"
+      #expect(JSONReader.read(Array(text.utf8)).faults.map(\.line) == [breaks + 1])
+      let object = "{" + text.dropLast() + "\"a\": 1, \"a\": 2}"
+      #expect(JSONReader.read(Array(object.utf8)).faults.map(\.line) == [breaks + 1])
+    }
+  }
+
+  @Test func `finds members by escaped keys, and no others`() throws {
+    let text = #"{"\u0061b": 1, "a\"b": 2, "abc": 3, "a": 4, "": 5, "é": 6}"#
+    let root = try #require(JSONReader.read(Array(text.utf8)).root)
+    let keys = ["ab", "a\"b", "abc", "a", "", "é", "b", "abcd", "a\\", "u0061b", "e\u{301}"]
+    let found = keys.map { key in root.document.member(named: key, of: 0).map { $0 } }
+    // By bytes: the last one is the same text in another composition.
+    #expect(found == [1, 2, 3, 4, 5, 6, nil, nil, nil, nil, nil])
+    #expect(root.document.member(notNamed: ["ab", "a\"b", "abc"], of: 0, from: 1) == 4)
+  }
+
+  @Test(arguments: 1...20)
+  func `finds a repeated key among any number of keys`(count: Int) {
+    let keys = (0..<count).map { "\"k\($0)\": {\"x\": [1]}" } + [#""\u006b0": 1"#]
+    let faults = JSONReader.read(Array("{\(keys.joined(separator: ",\n"))}".utf8)).faults
+    let fault = JSONFault(line: count + 1, keyPath: "k0", message: "repeated key (first on line 1)")
+    #expect(faults == [fault])
+  }
+
   @Test(arguments: [
     ("", 1, "end of file; expected a value"), ("[1,]", 1, "comma before"), ("{\"a\":1,\n}", 2, "comma before"),
     ("{\"a\":1 // no\n}", 1, "comments are not allowed"), ("# no", 1, "comments"), ("NaN", 1, "expected a value"),

@@ -12,10 +12,14 @@ struct DefinedNames {
 
   var count: Int { names.count }
 
+  /// Prepares for this many names more.
+  mutating func reserve(_ more: Int) { definitions.reserveCapacity(definitions.count + more) }
+
   /// Inserts a name; records a conflict if another file defines it. Within a file it is a repeated key.
   mutating func insert(_ name: String, _ field: Field, of noun: String) {
-    switch definitions[name] {
-    case nil: add(name, .read(field))
+    guard let known = definitions.updateValue(.read(field), forKey: name) else { return names.append(name) }
+    definitions[name] = known
+    switch known {
     case .read(let first):
       if first.file != field.file {
         field.conflict("this \(noun) is already defined in \(first.file):\(first.node.line); remove one of them")

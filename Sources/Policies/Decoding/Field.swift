@@ -35,10 +35,7 @@ struct Field {
 
   var isNull: Bool { Self.isNull(node) }
 
-  static func isNull(_ node: JSONNode) -> Bool {
-    if case .null = node.value { return true }
-    return false
-  }
+  static func isNull(_ node: JSONNode) -> Bool { node.document.bytes[node.bytes.lowerBound] == UInt8(ascii: "n") }
 
   func error(_ message: String) {
     record(.error, message)
@@ -109,9 +106,13 @@ struct Field {
     return Int(milliseconds)
   }
 
+  @_optimize(speed)
   func elements() -> [Field]? {
     guard case .array(let elements) = node.value else { return wrongType("a list") }
-    return elements.map { node in Field(node: node, source: source) }
+    var fields: [Field] = []
+    fields.reserveCapacity(elements.count)
+    for node in elements { fields.append(sibling(node)) }
+    return fields
   }
 
   /// The members of an object whose keys are names chosen by the operator.
@@ -122,16 +123,20 @@ struct Field {
 
   /// The members of an object; records an error for each key that is not in `known`.
   func members(_ known: [String]) -> Members? {
-    guard case .object(let members) = node.value else { return wrongType("an object") }
-    for member in members where !known.contains(where: member.isNamed) {
+    guard node.isObject else { return wrongType("an object") }
+    var index = node.index + 1
+    while let unknown = node.document.member(notNamed: known, of: node.index, from: index) {
+      let member = JSONMember(node: JSONNode(document: node.document, index: unknown))
       record(.error, "unknown key\(suggestion(for: member.key, among: known))", member.node, line: member.line)
+      index = Int(node.document.entries[unknown].next)
     }
-    return Members(object: self, members: members)
+    return Members(object: self)
   }
 
-  func child(of member: JSONMember) -> Field {
-    Field(node: member.node, source: source)
-  }
+  func child(of member: JSONMember) -> Field { sibling(member.node) }
+
+  /// Another value of the same file.
+  func sibling(_ node: JSONNode) -> Field { Field(node: node, source: source) }
 
   /// Records an error and returns nil. Messages never show the value itself: it may be a secret.
   func fail<Value>(_ message: String) -> Value? {
@@ -163,12 +168,15 @@ struct Field {
 /// The members of one object, by key.
 struct Members {
   let object: Field
-  let members: JSONMembers
 
   /// nil: the object does not have the key.
   subscript(key: String) -> Field? {
-    members.first { member in member.isNamed(key) }.map(object.child(of:))
+    let node = object.node
+    guard let index = node.document.member(named: key, of: node.index) else { return nil }
+    return object.sibling(JSONNode(document: node.document, index: index))
   }
+
+  var isEmpty: Bool { Int(object.node.document.entries[object.node.index].next) == object.node.index + 1 }
 
   /// The member with this key; records an error if the object does not have it.
   func required(_ key: String) -> Field? {

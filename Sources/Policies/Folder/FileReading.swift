@@ -1,7 +1,8 @@
 import FoundationEssentials
+import System
 
 /// Why a file could not be read.
-enum FileFault: Error, Equatable {
+enum FileFault: Error, Equatable, Sendable {
   case absent
   case notRegular
   case tooLong(byteCountMax: Int)
@@ -18,15 +19,10 @@ enum FileFault: Error, Equatable {
   }
 }
 
-func folderExists(_ path: String) -> Bool {
-  var isFolder = false
-  return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder
-}
+func folderExists(_ path: String) -> Bool { (try? FileKind(path: path, followsLinks: true)) == .folder }
 
 /// Whether the path exists; true for a dangling link.
-func pathExists(_ path: String) -> Bool {
-  (try? FileManager.default.attributesOfItem(atPath: path)) != nil
-}
+func pathExists(_ path: String) -> Bool { (try? FileKind(path: path, followsLinks: false)) != nil }
 
 /// The names in a folder; follows links. nil: it cannot be read.
 func namesInFolder(_ path: String) -> [String]? {
@@ -34,7 +30,7 @@ func namesInFolder(_ path: String) -> [String]? {
 }
 
 /// The content of a file at the time it was read.
-struct FileContent {
+struct FileContent: Sendable {
   let bytes: [UInt8]
   /// The permission bits.
   let mode: Int
@@ -49,29 +45,19 @@ func readFile(_ path: String, byteCountMax: Int) throws(FileFault) -> [UInt8] {
 
 /// The bytes and the mode of a regular file; follows links.
 func fileContent(_ path: String, byteCountMax: Int) throws(FileFault) -> FileContent {
-  guard var attributes = try? FileManager.default.attributesOfItem(atPath: path) else { throw .absent }
-  if attributes[.type] as? FileAttributeType == .typeSymbolicLink {
-    // Links are rare, and resolving one takes a call for each folder in the path.
-    let resolvedPath = URL(filePath: path).resolvingSymlinksInPath().path
-    guard let found = try? FileManager.default.attributesOfItem(atPath: resolvedPath) else { throw .absent }
-    attributes = found
-  }
-  let type = attributes[.type] as? FileAttributeType
-  // Still a link: it is dangling.
-  guard type != .typeSymbolicLink else { throw .absent }
+  guard let status = try? FileStatus(path: path) else { throw .absent }
   // Reading a pipe or device could block or never end.
-  guard type == .typeRegular else { throw .notRegular }
-  guard let size = integer(attributes[.size]), size <= byteCountMax else { throw .tooLong(byteCountMax: byteCountMax) }
-  guard let data = try? Data(contentsOf: URL(filePath: path)) else { throw .unreadable }
+  guard status.isRegular else { throw .notRegular }
+  guard status.byteCount <= byteCountMax else { throw .tooLong(byteCountMax: byteCountMax) }
+  let found: [UInt8]?
+  do throws(Errno) {
+    found = try InputFile.contents(ofRegularFile: path, byteCountMax: byteCountMax)
+  } catch {
+    throw .unreadable
+  }
   // It may have grown since.
-  guard data.count <= byteCountMax else { throw .tooLong(byteCountMax: byteCountMax) }
-  return FileContent(bytes: Array(data), mode: (integer(attributes[.posixPermissions]) ?? 0) & 0o777)
-}
-
-/// A numeric file attribute: bridged to Int if the program links all of Foundation, otherwise of its original type.
-private func integer(_ value: Any?) -> Int? {
-  value as? Int ?? (value as? UInt64).map { Int($0) } ?? (value as? UInt).map { Int($0) }
-    ?? (value as? UInt16).map { Int($0) }
+  guard let bytes = found else { throw .tooLong(byteCountMax: byteCountMax) }
+  return FileContent(bytes: bytes, mode: status.mode)
 }
 
 /// `path` itself if it is absolute, otherwise relative to `folder`.

@@ -1,5 +1,6 @@
 package import Digests
 import FoundationEssentials
+import System
 
 /// One reading of a policy folder. Each file is read once; every later use sees the same bytes.
 package final class FolderReading {
@@ -11,6 +12,8 @@ package final class FolderReading {
   private var pems: [String: PEMFile] = [:]
   /// The digests of files that were released or whose digest was requested.
   private var digests: [String: Digest] = [:]
+  /// A file that another thread reads, parses and digests meanwhile; nil: there is none.
+  private var ahead: (path: String, file: FileAhead)?
   /// Keys, by variable name or path, and TLS files that were not read because `folder.readsKeys` is false.
   private var skipped: (keys: Set<String>, files: Set<String>) = ([], [])
 
@@ -42,10 +45,34 @@ package final class FolderReading {
       // Released and read again: only if a policy names a policy file as a key.
       return content.isReleased ? try fileContent(path, byteCountMax: byteCountMax) : content
     }
-    let result = Result { () throws(FileFault) in try fileContent(path, byteCountMax: byteCountMax) }
+    let result = Result { () throws(FileFault) in try read(path, byteCountMax: byteCountMax) }
     files[path] = result
     bounds[path] = byteCountMax
     return try result.get()
+  }
+
+  /// Begins to read, parse and digest a policy file on a separate thread, if it is large and not read yet.
+  func readAhead(_ name: String) {
+    let path = "\(folder.path)/\(name)"
+    guard files[path] == nil, let status = try? FileStatus(path: path), status.byteCount >= FileAhead.bytesMin else {
+      return
+    }
+    ahead = (path, FileAhead(path))
+  }
+
+  private func read(_ path: String, byteCountMax: Int) throws(FileFault) -> FileContent {
+    // Another bound: an instance names a policy file as its key.
+    guard byteCountMax == JSONReader.byteCountMax, let file = ahead(of: path) else {
+      return try fileContent(path, byteCountMax: byteCountMax)
+    }
+    return try file.content().get()
+  }
+
+  private func ahead(of path: String) -> FileAhead? { ahead.flatMap { $0.path == path ? $0.file : nil } }
+
+  /// The root of a JSON file that was read.
+  func parsed(_ path: String, _ bytes: [UInt8]) -> JSONReader.Result {
+    ahead(of: path)?.parsed() ?? JSONReader.read(bytes)
   }
 
   /// One shared value for all instances that name the path.
@@ -97,7 +124,7 @@ package final class FolderReading {
 
   private func digest(of path: String, _ content: FileContent) -> Digest {
     if let known = digests[path] { return known }
-    let digest = SHA256.digest(of: content.bytes.span)
+    let digest = ahead(of: path)?.digest() ?? SHA256.digest(of: content.bytes.span)
     digests[path] = digest
     return digest
   }
@@ -107,6 +134,7 @@ package final class FolderReading {
     let path = "\(folder.path)/\(name)"
     guard case .success(let content)? = files[path] else { return }
     _ = digest(of: path, content)
+    if ahead(of: path) != nil { ahead = nil }
     files[path] = .success(FileContent(bytes: [], mode: content.mode, isReleased: true))
   }
 
@@ -117,6 +145,7 @@ package final class FolderReading {
     names.removeAll()
     pems.removeAll()
     digests.removeAll()
+    ahead = nil
   }
 
   /// Which files and folders a reading read, and a digest by which to compare it with another.
@@ -157,11 +186,13 @@ package final class FolderReading {
 
   /// Whether the files in these folders, or reached through links in them, are unchanged since they were read.
   package func isCurrent(in folders: Set<String>) -> Bool {
-    files.allSatisfy { path, result in
-      guard !folders.isDisjoint(with: watchedFolders(of: path)) else { return true }
+    var parents: [String: Set<String>] = [:]
+    return files.allSatisfy { path, result in
+      guard !folders.isDisjoint(with: watchedFolders(of: path, &parents)) else { return true }
       let now = Result { () throws(FileFault) in try fileContent(path, byteCountMax: bounds[path] ?? 0) }
       switch (result, now) {
       case (.success(let before), .success(let now)):
+        if !before.isReleased { return before.bytes == now.bytes }
         return digest(of: path, before) == SHA256.digest(of: now.bytes.span)
       case (.failure(let before), .failure(let now)): return before == now
       case (.success, .failure), (.failure, .success): return false
@@ -179,16 +210,23 @@ package final class FolderReading {
       folders.insert(path)
       for name in names(in: path) ?? [] { insertDestination(ofLinkAt: "\(path)/\(name)", into: &folders) }
     }
-    for path in files.keys { folders.formUnion(watchedFolders(of: path)) }
+    var parents: [String: Set<String>] = [:]
+    for path in files.keys { folders.formUnion(watchedFolders(of: path, &parents)) }
     return folders.sorted()
   }
 
-  private func watchedFolders(of path: String) -> Set<String> {
-    var folders: Set = [nearestExisting(parent(of: path))]
+  /// - Parameter parents: the folders to watch because of each folder with files, which may be very many.
+  private func watchedFolders(of path: String, _ parents: inout [String: Set<String>]) -> Set<String> {
+    let parent = parent(of: path)
+    var folders = parents[parent] ?? watchedFolders(ofParent: parent)
+    parents[parent] = folders
     insertDestination(ofLinkAt: path, into: &folders)
-    // As above, for a folder of keys.
-    if isLink(parent(of: path)) { folders.insert(nearestExisting(parent(of: parent(of: path)))) }
     return folders
+  }
+
+  private func watchedFolders(ofParent folder: String) -> Set<String> {
+    // As above, for a folder of keys.
+    isLink(folder) ? [nearestExisting(folder), nearestExisting(parent(of: folder))] : [nearestExisting(folder)]
   }
 
   private func insertDestination(ofLinkAt path: String, into folders: inout Set<String>) {
@@ -203,11 +241,19 @@ package final class FolderReading {
   }
 }
 
-private func isLink(_ path: String) -> Bool {
-  (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
-}
+private func isLink(_ path: String) -> Bool { (try? FileKind(path: path, followsLinks: false)) == .link }
 
 private func parent(of path: String) -> String {
+  if let folder = plainParent(of: path) { return folder }
   let parent = URL(filePath: path).deletingLastPathComponent().path
   return parent.isEmpty ? "." : parent
+}
+
+/// The same for nearly all paths, a hundred times as fast; nil: the path ends with a slash, or has empty or dot segments.
+private func plainParent(of path: String) -> String? {
+  let segments = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+  guard segments.count > 1, segments.dropFirst().allSatisfy({ !$0.isEmpty && $0.first != UInt8(ascii: ".") }),
+    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash > path.startIndex
+  else { return nil }
+  return String(path[..<slash])
 }

@@ -41,6 +41,8 @@ package struct FolderPolicy: Sendable {
       let message = "no such folder; name one with --policies DIR or $BLNK_GATEWAY_POLICIES"
       return LoadResult(policy: nil, findings: [Finding(.error, file: reading.folder.path, message: message)])
     }
+    // Only at the start: later, the loops need the other processor.
+    if isFirst { reading.readAhead("clients.json") }
     let revocations = Revocations(reading, following: self.revocations, log: log)
     guard !isFirst || !log.preventsLoading else { return LoadResult(policy: nil, findings: log.findings) }
     self.revocations = revocations

@@ -58,7 +58,7 @@ extension FolderReading {
   func root(of name: String, whenAbsent remedy: String? = nil, log: FindingLog) -> Field? {
     let file = "\(folder.path)/\(name)"
     do throws(FileFault) {
-      return root(try content(file, byteCountMax: JSONReader.byteCountMax).bytes, file: file, log: log)
+      return root(parsed(file, try content(file, byteCountMax: JSONReader.byteCountMax).bytes), file: file, log: log)
     } catch {
       let isLink = error == .absent && pathExists(file)
       if error == .absent, remedy == nil, !isLink { return nil }
@@ -74,8 +74,8 @@ extension FolderReading {
     return Finding(severity, file: "\(folder.path)/\(name)", line: member?.line, keyPath: key, message: message)
   }
 
-  private func root(_ bytes: [UInt8], file: String, log: FindingLog) -> Field? {
-    let (root, faults) = JSONReader.read(bytes)
+  private func root(_ parsed: JSONReader.Result, file: String, log: FindingLog) -> Field? {
+    let (root, faults) = parsed
     for fault in faults {
       log.append(Finding(.error, file: file, line: fault.line, keyPath: fault.keyPath, message: fault.message))
     }

@@ -1,7 +1,11 @@
+import HTTP1
+
 /// A position in a JSON text, with functions that skip the tokens that can follow.
 struct JSONCursor {
   let bytes: [UInt8]
   var offset: Int
+  /// Whether a skipped string had escapes or text that is not ASCII.
+  var hasRareStrings = false
 
   init(_ bytes: [UInt8], at offset: Int = 0) {
     self.bytes = bytes
@@ -27,7 +31,7 @@ struct JSONCursor {
 
   /// RFC 8259 §2: space, tab, line feed and carriage return.
   mutating func skipWhitespace() {
-    while let byte = peek, byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09 { offset += 1 }
+    offset = bytes.endOfJSONWhitespace(from: offset)
   }
 
   mutating func skip(literal: StaticString) -> Bool {
@@ -38,6 +42,7 @@ struct JSONCursor {
   }
 
   /// RFC 8259 §6: no plus sign, no leading zero, digits on both sides of the point; no NaN or Infinity.
+  @_optimize(speed)
   mutating func skipNumber() throws(JSONFault) {
     _ = skip(UInt8(ascii: "-"))
     if !skip(UInt8(ascii: "0")) { try digits() }
@@ -49,6 +54,7 @@ struct JSONCursor {
     }
   }
 
+  @_optimize(speed)
   private mutating func digits() throws(JSONFault) {
     let start = offset
     while let byte = peek, isDigit(byte) { offset += 1 }
@@ -60,9 +66,10 @@ struct JSONCursor {
   }
 
   func fault(_ message: String) -> JSONFault {
-    let lines = JSONLines(bytes)
+    let lineStart = (bytes[..<offset].lastIndex(of: 0x0a) ?? -1) + 1
     return JSONFault(
-      line: lines.line(of: offset), keyPath: "", message: "\(message) (column \(lines.column(of: offset)))")
+      line: JSONLines(bytes).line(of: offset, in: bytes), keyPath: "",
+      message: "\(message) (column \(offset - lineStart + 1))")
   }
 
   func unexpected(_ expected: String) -> JSONFault {
@@ -73,5 +80,33 @@ struct JSONCursor {
     case 0x21...0x7e: return fault("expected \(expected), found \"\(Character(UnicodeScalar(byte)))\"")
     default: return fault("expected \(expected), found byte 0x\(String(byte, radix: 16))")
     }
+  }
+}
+
+extension [UInt8] {
+  @_optimize(speed)
+  fileprivate func endOfJSONWhitespace(from start: Int) -> Int {
+    let bytes = span
+    var index = start
+    while index < bytes.count {
+      switch bytes[index] {
+      case 0x20:
+        index &+= 1
+        // Indentation can be most of a file.
+        var rest = bytes.extracting(droppingFirst: index)
+        while let word = rest.firstWord {
+          let other = word ^ 0x2020_2020_2020_2020
+          if other != 0 {
+            index = bytes.count &- rest.count &+ other.trailingZeroBitCount &>> 3
+            break
+          }
+          rest = rest.extracting(droppingFirst: 8)
+          index = bytes.count &- rest.count
+        }
+      case 0x0a, 0x0d, 0x09: index &+= 1
+      default: return index
+      }
+    }
+    return index
   }
 }

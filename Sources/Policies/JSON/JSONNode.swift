@@ -1,5 +1,5 @@
 /// A value in a JSON text.
-struct JSONNode {
+struct JSONNode: Sendable {
   enum Value {
     case null
     case bool(Bool)
@@ -27,11 +27,19 @@ struct JSONNode {
     }
   }
 
+  var isObject: Bool { document.bytes[bytes.lowerBound] == UInt8(ascii: "{") }
+
+  /// The range of a string in the text, without its quotes; nil: it is something else, or has escapes.
+  var plainString: Range<Int>? {
+    let start = bytes.lowerBound
+    return document.bytes[start] == UInt8(ascii: "\"") ? document.bytes.plainJSONString(at: start) : nil
+  }
+
   /// Its range in the text, with its quotes or brackets.
   var bytes: Range<Int> { Int(document.entries[index].start)..<Int(document.entries[index].end) }
 
   /// From 1.
-  var line: Int { document.lines.line(of: bytes.lowerBound) }
+  var line: Int { document.line(of: bytes.lowerBound) }
 
   /// For example `clients.demo-app.tokens[0]`.
   var path: String { document.path(of: index) }
@@ -59,6 +67,16 @@ struct JSONElements: Sequence, IteratorProtocol {
   }
 
   var last: JSONNode? { reduce(nil) { _, node in node } }
+
+  /// How many are left.
+  var count: Int {
+    var (count, index) = (0, nextIndex)
+    while index < end {
+      count += 1
+      index = Int(document.entries[index].next)
+    }
+    return count
+  }
 }
 
 /// The keys of an object with their values, in file order.
@@ -71,7 +89,7 @@ struct JSONMembers: Sequence, IteratorProtocol {
 
   mutating func next() -> JSONMember? { values.next().map(JSONMember.init) }
 
-  var isEmpty: Bool { first { _ in true } == nil }
+  var isEmpty: Bool { values.count == 0 }
 
   var last: JSONMember? { values.last.map(JSONMember.init) }
 }
@@ -86,7 +104,7 @@ struct JSONMember {
   var offset: Int { Int(node.document.entries[node.index].keyOrIndex) }
 
   /// The line of the key, from 1.
-  var line: Int { node.document.lines.line(of: offset) }
+  var line: Int { node.document.line(of: offset) }
 
-  func isNamed(_ name: some StringProtocol) -> Bool { node.document.string(at: offset, is: name) }
+  func isNamed(_ name: String) -> Bool { node.document.string(at: offset, is: name) }
 }

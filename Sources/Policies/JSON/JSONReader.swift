@@ -7,13 +7,28 @@ struct JSONReader {
   typealias Result = (root: JSONNode?, faults: [JSONFault])
 
   private var cursor: JSONCursor
-  private let document: JSONDocument
+  private var entries: [JSONDocument.Entry] = []
   private var depth = 0
-  private var repeatedKeys: [JSONFault] = []
+  private var repeatedKeys: [RepeatedKey] = []
+
+  private struct RepeatedKey {
+    /// The offset of its opening quote.
+    let offset: Int
+    let firstOffset: Int
+    /// The index of its object.
+    let object: Int
+
+    func fault(in document: JSONDocument) -> JSONFault {
+      JSONFault(
+        line: document.line(of: offset), keyPath: document.path(of: object, key: offset),
+        message: "repeated key (first on line \(document.line(of: firstOffset)))")
+    }
+  }
 
   private init(_ bytes: [UInt8]) {
     cursor = JSONCursor(bytes)
-    document = JSONDocument(bytes)
+    // A value rarely takes fewer bytes; capacity that is not used takes no memory.
+    entries.reserveCapacity(bytes.count / 16 + 1)
   }
 
   static func read(_ bytes: [UInt8]) -> Result {
@@ -23,10 +38,16 @@ struct JSONReader {
     var reader = JSONReader(bytes)
     do throws(JSONFault) {
       try reader.text()
-      return (JSONNode(document: reader.document, index: 0), reader.repeatedKeys)
+      let document = reader.document
+      return (JSONNode(document: document, index: 0), reader.repeatedKeys.map { $0.fault(in: document) })
     } catch {
-      return (nil, reader.repeatedKeys + [error])
+      let document = reader.document
+      return (nil, reader.repeatedKeys.map { $0.fault(in: document) } + [error])
     }
+  }
+
+  private var document: JSONDocument {
+    JSONDocument(cursor.bytes, entries, hasEscapes: cursor.hasRareStrings)
   }
 
   private mutating func text() throws(JSONFault) {
@@ -39,16 +60,19 @@ struct JSONReader {
   }
 
   /// - Parameters: as of `JSONDocument.Entry`.
+  @_optimize(speed)
   private mutating func value(at keyOrIndex: Int, in parent: Int) throws(JSONFault) {
-    let index = document.entries.count
-    document.entries.append(
+    let index = entries.count
+    entries.append(
       JSONDocument.Entry(
-        start: UInt32(cursor.offset), end: 0, keyOrIndex: UInt32(keyOrIndex), parent: UInt32(parent), next: 0))
+        start: UInt32(truncatingIfNeeded: cursor.offset), end: 0, keyOrIndex: UInt32(truncatingIfNeeded: keyOrIndex),
+        parent: UInt32(truncatingIfNeeded: parent), next: 0))
     try skipValue(at: index)
-    document.entries[index].end = UInt32(cursor.offset)
-    document.entries[index].next = UInt32(document.entries.count)
+    entries[index].end = UInt32(truncatingIfNeeded: cursor.offset)
+    entries[index].next = UInt32(truncatingIfNeeded: entries.count)
   }
 
+  @_optimize(speed)
   private mutating func skipValue(at index: Int) throws(JSONFault) {
     switch cursor.peek {
     case UInt8(ascii: "{"): return try members(of: index)
@@ -62,6 +86,7 @@ struct JSONReader {
     }
   }
 
+  @_optimize(speed)
   private mutating func elements(of array: Int) throws(JSONFault) {
     try enter()
     defer { depth -= 1 }
@@ -74,6 +99,7 @@ struct JSONReader {
     }
   }
 
+  @_optimize(speed)
   private mutating func members(of object: Int) throws(JSONFault) {
     try enter()
     defer { depth -= 1 }
@@ -83,7 +109,9 @@ struct JSONReader {
       guard cursor.peek == UInt8(ascii: "\"") else { throw cursor.unexpected("a key in double quotes") }
       let offset = cursor.offset
       try cursor.skipString()
-      if let first = keys.insert(keyAt: offset, in: document) { recordRepeatedKey(offset, first, in: object) }
+      if let first = keys.insert(keyAt: offset, in: cursor.bytes, entries) {
+        repeatedKeys.append(RepeatedKey(offset: offset, firstOffset: first, object: object))
+      }
       cursor.skipWhitespace()
       guard cursor.skip(UInt8(ascii: ":")) else { throw cursor.unexpected("\":\" after the key") }
       cursor.skipWhitespace()
@@ -92,15 +120,8 @@ struct JSONReader {
     }
   }
 
-  private mutating func recordRepeatedKey(_ offset: Int, _ first: Int, in object: Int) {
-    let lines = document.lines
-    repeatedKeys.append(
-      JSONFault(
-        line: lines.line(of: offset), keyPath: document.path(of: object, key: offset),
-        message: "repeated key (first on line \(lines.line(of: first)))"))
-  }
-
   /// Skips the opening bracket and checks the nesting depth.
+  @_optimize(speed)
   private mutating func enter() throws(JSONFault) {
     guard depth < Self.depthMax else { throw cursor.fault("is nested deeper than \(Self.depthMax) levels") }
     depth += 1
@@ -109,6 +130,7 @@ struct JSONReader {
   }
 
   /// Skips the comma after an element, or the closing bracket, and returns whether it was the bracket.
+  @_optimize(speed)
   private mutating func isLast(closing bracket: UInt8) throws(JSONFault) -> Bool {
     cursor.skipWhitespace()
     if cursor.skip(bracket) { return true }
@@ -135,27 +157,55 @@ private struct JSONKeys {
   }
 
   /// Inserts a key whose value is not read yet. Returns the offset of the same key before it; nil: there is none.
-  mutating func insert(keyAt offset: Int, in document: JSONDocument) -> Int? {
-    count += 1
+  ///
+  /// - Parameter entries: those of the keys whose values are read.
+  @_optimize(speed)
+  mutating func insert(keyAt offset: Int, in bytes: [UInt8], _ entries: [JSONDocument.Entry]) -> Int? {
+    count &+= 1
     guard count > Self.comparedMax else {
-      return offsets(in: document).first { other in document.keysAreEqual(other, offset) }
+      let entries = entries.span
+      var index = object &+ 1
+      while index < entries.count {
+        let other = Int(entries[index].keyOrIndex)
+        if keysAreEqual(other, offset, bytes) { return other }
+        index = Int(entries[index].next)
+      }
+      return nil
     }
     if firstOffsets.isEmpty {
-      for other in offsets(in: document) { insertHashed(other, document) }
+      var index = object + 1
+      while index < entries.count {
+        _ = insertHashed(Int(entries[index].keyOrIndex), bytes)
+        index = Int(entries[index].next)
+      }
     }
-    return insertHashed(offset, document)
+    return insertHashed(offset, bytes)
   }
 
-  /// The offsets of the keys whose values are read.
-  private func offsets(in document: JSONDocument) -> some Sequence<Int> {
-    sequence(first: object + 1) { index in Int(document.entries[index].next) }.lazy
-      .prefix { index in index < document.entries.count }.map { index in Int(document.entries[index].keyOrIndex) }
-  }
-
-  @discardableResult
-  private mutating func insertHashed(_ offset: Int, _ document: JSONDocument) -> Int? {
-    let first = firstOffsets[document.string(at: offset), default: offset]
-    firstOffsets[document.string(at: offset)] = first
+  private mutating func insertHashed(_ offset: Int, _ bytes: [UInt8]) -> Int? {
+    // One access for both cases: hashing the key takes most of the time.
+    let first = { (first: inout Int) in first }(&firstOffsets[bytes.jsonString(at: offset), default: offset])
     return first == offset ? nil : first
   }
+
+  /// Whether two keys are equal as strings, regardless of escapes and of Unicode composition.
+  @_optimize(speed)
+  private func keysAreEqual(_ left: Int, _ right: Int, _ bytes: [UInt8]) -> Bool {
+    let span = bytes.span
+    var distance = 1
+    while true {
+      let (leftByte, rightByte) = (span[left &+ distance], span[right &+ distance])
+      guard leftByte.isPlain, rightByte.isPlain else {
+        return bytes.jsonString(at: left) == bytes.jsonString(at: right)
+      }
+      guard leftByte == rightByte else { return false }
+      if leftByte == UInt8(ascii: "\"") { return true }
+      distance &+= 1
+    }
+  }
+}
+
+extension UInt8 {
+  /// Whether the byte is unescaped ASCII, which compares bytewise; other text may have escapes or Unicode composition.
+  fileprivate var isPlain: Bool { self < 0x80 && self != UInt8(ascii: "\\") }
 }

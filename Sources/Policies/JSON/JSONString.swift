@@ -3,16 +3,12 @@ import Digests
 extension JSONCursor {
   /// Skips a string (RFC 8259 §7) with both quotes; finds the same faults as `string`, without a copy.
   mutating func skipString() throws(JSONFault) {
-    let start = offset
-    advance()
-    var isASCII = true
-    while let byte = peek, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 {
-      if byte >= 0x80 { isASCII = false }
-      advance()
+    if let end = bytes.endOfPlainASCIIString(at: offset) {
+      offset = end
+    } else {
+      hasRareStrings = true
+      _ = try string()
     }
-    if isASCII, skip(UInt8(ascii: "\"")) { return }
-    offset = start
-    _ = try string()
   }
 
   /// Reads a string (RFC 8259 §7) with both quotes.

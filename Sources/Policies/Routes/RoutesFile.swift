@@ -35,7 +35,7 @@ struct RoutesFile {
   private func methods(of pattern: RoutePattern, _ field: Field) -> [RouteDefinition] {
     let methods: [HTTP1.Method] = [.get, .post, .put, .patch, .delete]
     guard let members = field.members(methods.map(\.text.description)) else { return [] }
-    if members.members.isEmpty { field.error("must have at least one method") }
+    if members.isEmpty { field.error("must have at least one method") }
     return methods.compactMap { method in
       members[method.text.description].flatMap { field in definition(pattern, method, field) }
     }

@@ -28,8 +28,14 @@ package struct ScopeDirectory: Sendable {
   }
 
   /// What a scope allows; nil: it is neither a route's scope nor an alias.
-  package func set(of scope: Scope) -> ScopeSet? {
-    entries.first { $0.name.elementsEqual(scope.text.utf8) }?.set
+  package func set(of scope: Scope) -> ScopeSet? { set(named: scope.text.utf8Span.span) }
+
+  func set(named name: Span<UInt8>) -> ScopeSet? {
+    for index in entries.indices {
+      let known = entries[index].name
+      if isEqual(name, known.span) { return entries[index].set }
+    }
+    return nil
   }
 
   /// What a list of scopes, separated by single spaces, allows; unknown ones allow nothing, `*` allows everything. Does

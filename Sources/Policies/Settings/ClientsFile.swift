@@ -5,6 +5,8 @@ struct ClientsFile {
   static let tokensMax = 1_000_000
 
   private var instanceIndices: [String: Int32]
+  /// Those of the instances that are not unknown, by the bytes of their names.
+  private let directory: NameDirectory
   /// The names of all instances, including faulty ones; nil: a file of instances could not be read.
   private let declaredInstances: Set<String>?
   private let suggestions: Suggestions
@@ -25,7 +27,7 @@ struct ClientsFile {
   private var definedNames = DefinedNames()
 
   init(
-    instances: [Instance], declared: Set<String>?, scopes: [Scope], directory: ScopeDirectory,
+    instances: [Instance], declared: Set<String>?, scopes: [Scope], directory scopeNames: ScopeDirectory,
     revocations: Revocations, hasTokenEndpoint: Bool = true, now: UnixSeconds
   ) {
     self.hasTokenEndpoint = hasTokenEndpoint
@@ -34,8 +36,9 @@ struct ClientsFile {
     suggestions = Suggestions(among: declared ?? [])
     let pairs = instances.enumerated().map { index, instance in (instance.id.text, Int32(index)) }
     instanceIndices = Dictionary(pairs) { first, _ in first }
+    self.directory = NameDirectory(instances.map(\.id.bytes))
     self.scopes = scopes
-    scopeDirectory = directory
+    scopeDirectory = scopeNames
     self.now = now
   }
 
@@ -133,6 +136,8 @@ struct ClientsFile {
     guard let members = root.members(["clients", schemaKey]), let entries = members.required("clients")?.entries()
     else { return }
     members.readSchema()
+    definedNames.reserve(entries.count)
+    list.reserve(entries.count)
     for entry in entries {
       definedNames.insert(entry.name, entry.field, of: "client")
       var bindings: [TokenBinding] = []
@@ -177,7 +182,23 @@ struct ClientsFile {
       isRevoked: isRevoked, callers: callers, limits: limits, oauth: oauth, tokensNotBefore: tokensNotBefore)
   }
 
+  /// The scopes of a list; nil: not all of its values are names of scopes that some route requires.
+  @_optimize(speed)
+  private func knownScopes(_ node: JSONNode) -> ScopeSet? {
+    guard case .array(let elements) = node.value else { return nil }
+    let bytes = node.document.bytes
+    var set = ScopeSet()
+    for element in elements {
+      guard let name = element.plainString,
+        let allowed = scopeDirectory.set(named: bytes.span.extracting(name)), !allowed.isEmpty
+      else { return nil }
+      set.formUnion(allowed)
+    }
+    return set
+  }
+
   private func scopeSet(_ field: Field) -> ScopeSet? {
+    if let known = knownScopes(field.node) { return known }
     guard let fields = field.elements() else { return nil }
     if fields.contains(where: \.isStar) {
       guard fields.count == 1 else { return field.fail("\"*\" means all scopes and must be the only entry") }
@@ -202,13 +223,37 @@ struct ClientsFile {
   }
 
   private mutating func instanceGrant(_ field: Field) -> InstanceGrant? {
+    if let known = knownInstances(field.node) { return .only(known.ascending()) }
     guard let fields = field.elements() else { return nil }
     if fields.contains(where: \.isStar) {
       guard fields.count == 1 else { return field.fail("\"*\" means all instances and must be the only entry") }
       field.note("grants all instances, including those added later")
       return .all
     }
-    return .only(Set(fields.compactMap { field in instance(field) }).sorted())
+    var instances: [Int32] = []
+    instances.reserveCapacity(fields.count)
+    for field in fields { if let index = instance(field) { instances.append(index) } }
+    return .only(instances.ascending())
+  }
+
+  /// The indices of the instances in a list; nil: not all of its values are names of instances that were read. There can be
+  /// very many clients with long lists.
+  @_optimize(speed)
+  private func knownInstances(_ node: JSONNode) -> [Int32]? {
+    let (document, bytes) = (node.document, node.document.bytes)
+    guard case .array(let elements) = node.value else { return nil }
+    var indices: [Int32] = []
+    indices.reserveCapacity(elements.count)
+    var element = node.index &+ 1
+    while element < Int(document.entries[node.index].next) {
+      let start = Int(document.entries[element].start)
+      guard bytes[start] == UInt8(ascii: "\""), let name = bytes.plainJSONString(at: start),
+        let index = directory.index(of: bytes.span.extracting(name))
+      else { return nil }
+      indices.append(index)
+      element = Int(document.entries[element].next)
+    }
+    return indices
   }
 
   private mutating func instance(_ field: Field) -> Int32? {
@@ -312,7 +357,7 @@ struct ClientsFile {
       }
       return index
     }
-    return Set(instances).sorted()
+    return instances.ascending()
   }
 
   /// Some SDKs drop the path of a base URL and with it the instance, so that a call goes to the default instead.
@@ -354,6 +399,8 @@ private struct TokenContext {
 
 extension Field {
   func tokenDigest() -> Digest? {
+    let bytes = node.document.bytes
+    if let text = node.plainString, let digest = Digest(hex: bytes.span.extracting(text)) { return digest }
     guard let text = string() else { return nil }
     guard let digest = Digest(hex: text) else {
       return fail("must be the 64 hex digits of the token's SHA-256, as `blnk-gateway token hash` prints them")
@@ -372,7 +419,7 @@ extension Field {
   }
 
   fileprivate var isStar: Bool {
-    if case .string("*") = node.value { return true }
-    return false
+    let start = node.bytes.lowerBound
+    return node.document.bytes[start] == UInt8(ascii: "\"") && node.document.string(at: start, is: "*")
   }
 }

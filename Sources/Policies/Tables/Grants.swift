@@ -35,6 +35,20 @@ enum InstanceGrant: Equatable, Sendable {
   }
 }
 
+extension [Int32] {
+  /// Its numbers, each once, in ascending order.
+  consuming func ascending() -> [Int32] {
+    sort()
+    var count = 0
+    for index in indices where index == 0 || self[index] != self[count - 1] {
+      self[count] = self[index]
+      count += 1
+    }
+    removeLast(self.count - count)
+    return self
+  }
+}
+
 /// Binary search in a sorted slice: whether it contains the number.
 func isMember(_ number: Int32, ofAscending numbers: [Int32], _ part: Range<Int>) -> Bool {
   var range = part

@@ -78,6 +78,9 @@ struct TokenList {
   fileprivate var notes: [UInt8] = [0, 0]
   private var indices: [Digest: Int] = [:]
 
+  /// Prepares for this many tokens more.
+  mutating func reserve(_ more: Int) { indices.reserveCapacity(indices.count + more) }
+
   /// Removes all but the first `count` tokens.
   mutating func truncate(to count: Int) {
     guard count < entries.count else { return }
@@ -100,8 +103,10 @@ struct TokenList {
   ///
   /// - Parameter clientIndex: of its client; for bound tokens -1, -2, … in turn, until `bound` replaces these.
   mutating func insert(_ digest: Digest, clientIndex: Int32, expiry: UnixSeconds?, note: String?) -> Int? {
-    if let index = indices[digest] { return index }
-    indices[digest] = entries.count
+    if let index = indices.updateValue(entries.count, forKey: digest) {
+      indices[digest] = index
+      return index
+    }
     var noteStart = 0
     if let note {
       noteStart = notes.count

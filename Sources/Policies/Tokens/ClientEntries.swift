@@ -47,13 +47,13 @@ package struct ClientEntries {
   }
 
   private mutating func read(_ member: JSONMember, _ field: Field, _ bytes: [UInt8]) {
-    guard case .object(let members) = field.node.value, !members.isEmpty else {
+    guard field.node.isObject, case let members = Members(object: field), !members.isEmpty else {
       return field.error("is not a valid client entry; run `blnk-gateway check`")
     }
     definedNames.insert(member.key, field, of: "client")
-    let isRevoked = Members(object: field, members: members)["revoked"]?.bool() ?? false
-    let fields = Members(object: field, members: members)["tokens"].map { tokens in tokens.elements() ?? [] } ?? []
-    let oauth = Members(object: field, members: members)["oauth"]
+    let isRevoked = members["revoked"]?.bool() ?? false
+    let fields = members["tokens"].map { tokens in tokens.elements() ?? [] } ?? []
+    let oauth = members["oauth"]
     let secrets = oauth?.members(["secrets", "redirect_uris"])?.required("secrets")?.elements() ?? []
     clients.append(
       ClientEntry(

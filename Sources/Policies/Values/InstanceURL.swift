@@ -32,16 +32,23 @@ package struct InstanceURL: Hashable, Sendable {
     guard !text.hasPrefix("unix:") else {
       throw Fault(message: "must start with http:// or https://; instances on Unix sockets are not supported")
     }
-    guard let scheme = text.firstRange(of: "://") else { throw Fault(message: "must start with http:// or https://") }
-    switch text[..<scheme.lowerBound].lowercased() {
+    // By bytes: a search by characters takes most of the time of reading very many instances.
+    guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")), text.utf8[colon...].starts(with: "://".utf8) else {
+      throw Fault(message: "must start with http:// or https://")
+    }
+    switch text[..<colon].lowercased() {
     case "http": isTLS = false
     case "https": isTLS = true
     default: throw Fault(message: "must start with http:// or https://")
     }
-    let rest = text[scheme.upperBound...]
-    guard !rest.contains("?"), !rest.contains("#") else { throw Fault(message: "must not have a query or fragment") }
-    let authority = rest.prefix { character in character != "/" }
-    guard !authority.contains("@") else { throw Fault(message: "must not have a user name or password") }
+    let rest = text[text.utf8.index(colon, offsetBy: 3)...]
+    guard !rest.utf8.contains(UInt8(ascii: "?")), !rest.utf8.contains(UInt8(ascii: "#")) else {
+      throw Fault(message: "must not have a query or fragment")
+    }
+    let authority = rest[..<(rest.utf8.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex)]
+    guard !authority.utf8.contains(UInt8(ascii: "@")) else {
+      throw Fault(message: "must not have a user name or password")
+    }
     (host, port) = try hostAndPort(authority, default: isTLS ? 443 : 80)
     pathPrefix = try prefix(rest[authority.endIndex...])
   }
@@ -57,7 +64,7 @@ private func hostAndPort(_ authority: Substring, default port: UInt16) throws(In
     }
     return (address.description, try portNumber(authority[bracket...].dropFirst(), default: port))
   }
-  let host = authority.prefix { character in character != ":" }
+  let host = authority[..<(authority.utf8.firstIndex(of: UInt8(ascii: ":")) ?? authority.endIndex)]
   guard isHostName(host) || IPAddress(String(host)) != nil else {
     throw InstanceURL.Fault(
       message: "must have a host name of letters, digits, \"-\", \"_\" and \".\", or an IP address")
