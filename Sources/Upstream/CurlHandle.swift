@@ -11,20 +11,28 @@ package func startLibcurl() {
   precondition(result == CURLE_OK, "libcurl failed to initialize: \(result.rawValue)")
 }
 
-/// One libcurl connection: a private multi with a single CONNECT_ONLY handle.
+/// One connection that libcurl has made: with a private multi that has a single CONNECT_ONLY handle.
 ///
 /// Private, because a shared multi closes CONNECT_ONLY connections older than MAXAGE_CONN while they are in use.
 /// libcurl resolves, connects and does TLS; the gateway decides what is sent, and sends it once
 /// (<https://curl.se/libcurl/c/CURLOPT_CONNECT_ONLY.html>).
 @safe final class CurlHandle: Link {
-  /// Lets one read return much of a large body. libcurl's default stops a read at 16 KiB.
+  /// Lets one read over TLS return much of a large body. libcurl's default stops a read at 16 KiB.
   private static let readBytesMax = 256 * 1024
+  /// While it connects, libcurl allocates a buffer of this size, which CONNECT_ONLY never fills; this is the least it takes.
+  private static let connectBytesMax = 1_024
   /// The system's trust store as a folder of hashed names: the bundle file would be parsed for each connection.
   private static let systemTrust = "/etc/ssl/certs"
 
-  private let multi: UnsafeMutableRawPointer
-  private let easy: UnsafeMutableRawPointer
+  private let isSecure: Bool
+  /// nil: a connection without TLS needs only its socket. libcurl's handles would take 17 KB for each.
+  private var multi: UnsafeMutableRawPointer?
+  private var easy: UnsafeMutableRawPointer?
   private let errorText: UnsafeMutablePointer<CChar>
+  /// The socket that libcurl must not close; else -1.
+  private let keptSocket: UnsafeMutablePointer<curl_socket_t>
+  /// The connected socket, once there are no handles.
+  private var plainSocket: FileDescriptor?
   private var connectTo: UnsafeMutablePointer<curl_slist>?
   /// How long libcurl keeps a resolved name: longer than the pool does, because the pool decides when to resolve again.
   private let nameCacheSeconds: Int
@@ -38,8 +46,11 @@ package func startLibcurl() {
       unsafe curl_multi_cleanup(multi)
       return nil
     }
+    isSecure = settings.isSecure
     unsafe self.multi = multi
     unsafe self.easy = easy
+    unsafe keptSocket = UnsafeMutablePointer.allocate(capacity: 1)
+    unsafe keptSocket.initialize(to: CURL_SOCKET_BAD)
     nameCacheSeconds = Int(settings.nameCacheMilliseconds / 1_000) + 2
     unsafe errorText = UnsafeMutablePointer.allocate(capacity: Int(CURL_ERROR_SIZE))
     unsafe errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
@@ -48,11 +59,18 @@ package func startLibcurl() {
   }
 
   deinit {
+    endHandles()
+    unsafe errorText.deallocate()
+    unsafe keptSocket.deallocate()
+  }
+
+  private func endHandles() {
+    guard let easy = unsafe easy else { return }
     unsafe curl_multi_remove_handle(multi, easy)
     unsafe curl_easy_cleanup(easy)
     unsafe curl_multi_cleanup(multi)
     unsafe curl_slist_free_all(connectTo)
-    unsafe errorText.deallocate()
+    unsafe (self.easy, multi, connectTo) = (nil, nil, nil)
   }
 
   private func configure(_ settings: UpstreamSettings, _ names: NameCache) {
@@ -69,7 +87,7 @@ package func startLibcurl() {
     // The loop enforces this timeout itself; libcurl divides it among the addresses of a name. With libcurl's default
     // of 300 s, an address that never responds would block those behind it.
     set(CURLOPT_CONNECTTIMEOUT_MS, Int(settings.connectMilliseconds))
-    set(CURLOPT_BUFFERSIZE, Self.readBytesMax)
+    set(CURLOPT_BUFFERSIZE, Self.connectBytesMax)
     unsafe _ = curl_easy_set_pointer(easy, CURLOPT_SHARE, names.share)
     unsafe _ = curl_easy_set_pointer(easy, CURLOPT_ERRORBUFFER, errorText)
     if unsafe connectTo != nil { unsafe _ = curl_easy_set_pointer(easy, CURLOPT_CONNECT_TO, connectTo) }
@@ -113,6 +131,10 @@ package func startLibcurl() {
     let owner = unsafe Unmanaged.passUnretained(owner).toOpaque()
     unsafe _ = curl_easy_set_pointer(easy, CURLOPT_OPENSOCKETDATA, owner)
     unsafe _ = curl_easy_set_opensocket(easy, onOpenSocket)
+    if !isSecure {
+      unsafe _ = curl_easy_set_pointer(easy, CURLOPT_CLOSESOCKETDATA, keptSocket)
+      unsafe _ = curl_easy_set_closesocket(easy, onCloseSocket)
+    }
     unsafe _ = curl_multi_set_pointer(multi, CURLMOPT_SOCKETDATA, owner)
     unsafe _ = curl_multi_set_pointer(multi, CURLMOPT_TIMERDATA, owner)
     unsafe _ = curl_multi_set_socket(multi, onSocketChange)
@@ -123,12 +145,25 @@ package func startLibcurl() {
   func drive(_ socket: Int32, _ ready: Int32) -> LinkOutcome? {
     var running: Int32 = 0
     unsafe curl_multi_socket_action(multi, socket, ready, &running)
-    return outcome
+    return prepared(outcome)
   }
 
   func driveAll() -> LinkOutcome? {
     var running: Int32 = 0
     unsafe curl_multi_run_all(multi, &running)
+    return prepared(outcome)
+  }
+
+  /// Prepares a connection for use.
+  private func prepared(_ outcome: LinkOutcome?) -> LinkOutcome? {
+    guard case .connected = outcome else { return outcome }
+    if isSecure {
+      set(CURLOPT_BUFFERSIZE, Self.readBytesMax)
+    } else if let socket = activeSocket {
+      unsafe keptSocket.pointee = socket
+      endHandles()
+      plainSocket = FileDescriptor(owning: socket)
+    }
     return outcome
   }
 
@@ -144,6 +179,7 @@ package func startLibcurl() {
 
   /// <https://curl.se/libcurl/c/CURLINFO_ACTIVESOCKET.html>
   var activeSocket: Int32? {
+    if let number = plainSocket?.number { return number }
     var socket = CURL_SOCKET_BAD
     guard unsafe curl_easy_get_socket(easy, &socket) == CURLE_OK, socket != CURL_SOCKET_BAD else { return nil }
     return socket
@@ -169,7 +205,7 @@ package func startLibcurl() {
 
   /// <https://curl.se/libcurl/c/curl_easy_recv.html>
   func receive(into buffer: ByteBuffer) -> Transfer {
-    guard !receiveFailed else { return .failed(Errno(EPROTO)) }
+    guard !receiveFailed, let easy = unsafe easy else { return .failed(Errno(EPROTO)) }
     var received = 0
     let code = unsafe curl_easy_recv(easy, buffer.address(at: buffer.count), buffer.freeCapacity, &received)
     switch code {
@@ -210,6 +246,11 @@ private let onOpenSocket: curl_opensocket_callback = { owner, _, address in
   let connection = unsafe Unmanaged<UpstreamConnection>.fromOpaque(owner).takeUnretainedValue()
   let (family, type, proto) = unsafe (address.pointee.family, address.pointee.socktype, address.pointee.protocol)
   return unsafe connection.openSocket(family, type, proto, socketAddress(address))
+}
+
+private let onCloseSocket: curl_closesocket_callback = { kept, socket in
+  guard let kept = unsafe kept?.assumingMemoryBound(to: curl_socket_t.self) else { return close(socket) }
+  return unsafe socket == kept.pointee ? 0 : close(socket)
 }
 
 /// Reads the whole address: libcurl's type declares only its beginning (lib/sockaddr.h, Curl_sockaddr_ex).

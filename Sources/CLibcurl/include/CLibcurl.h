@@ -20,6 +20,9 @@ static inline CURLcode curl_easy_set_blob(CURL *handle, CURLoption option, const
 static inline CURLcode curl_easy_set_opensocket(CURL *handle, curl_opensocket_callback callback) {
   return curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, callback);
 }
+static inline CURLcode curl_easy_set_closesocket(CURL *handle, curl_closesocket_callback callback) {
+  return curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, callback);
+}
 static inline CURLcode curl_easy_set_write(CURL *handle, curl_write_callback callback) {
   return curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, callback);
 }
