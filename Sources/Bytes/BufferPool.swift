@@ -25,6 +25,12 @@
     if !isKept { unsafe block.deallocate() }
   }
 
+  /// Deallocates the free blocks.
+  package func removeUnused() {
+    ordinary.removeAll()
+    large.removeAll()
+  }
+
   /// The number of free blocks.
   package var unusedCount: Int { ordinary.count + large.count }
 }
@@ -43,12 +49,20 @@
     self.keptMax = keptMax
   }
 
-  deinit {
+  deinit { deallocate() }
+
+  private func deallocate() {
     var block = unsafe first
     while let unused = unsafe block {
       unsafe block = Self.next(unused)
       unsafe unused.deallocate()
     }
+  }
+
+  mutating func removeAll() {
+    deallocate()
+    unsafe first = nil
+    count = 0
   }
 
   @inline(__always)

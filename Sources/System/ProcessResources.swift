@@ -37,6 +37,21 @@ package func disableDumps() throws(Errno) {
   guard linux_set_dumpable(0) == 0 else { throw .last }
 }
 
+/// The resident memory of this process that no file backs, in bytes; nil: it is unknown, because there is no `/proc`.
+package var residentHeapBytes: Int? {
+  guard let file = try? InputFile(path: "/proc/self/statm"), let text = try? file.read(128) else { return nil }
+  // proc(5): all pages, resident ones, and those of them that a file backs.
+  let pages = text.split(separator: UInt8(ascii: " ")).prefix(3).compactMap { Int(String(decoding: $0, as: UTF8.self)) }
+  return pages.count == 3 ? (pages[1] - pages[2]) * Int(sysconf(Int32(_SC_PAGESIZE))) : nil
+}
+
+/// The processor time of this process so far, in nanoseconds.
+package var processorNanoseconds: Int64 {
+  var time = timespec()
+  unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+  return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}
+
 /// Returns freed heap memory to the system, including pages between blocks in use (malloc_trim(3)).
 ///
 /// Takes a few milliseconds, during which other threads may block in malloc.

@@ -28,7 +28,7 @@ final class PolicyReloader {
   /// later changes.
   private static let readingsMax = 3
   /// The interval at which a folder with an error is read again (milliseconds).
-  private static let retryMilliseconds: Int32 = 5_000
+  static let retryMilliseconds: Int32 = 5_000
 
   init(
     _ folder: PolicyFolder, listen: ListenAddress? = nil, admin: ListenAddress? = nil, isStrict: Bool = false,
@@ -62,8 +62,8 @@ final class PolicyReloader {
     }
   }
 
-  /// How long to wait for a change before reading the folder again (milliseconds); nil: forever.
-  var timeoutMilliseconds: Int32? { isFaulty && isWatching ? Self.retryMilliseconds : nil }
+  /// Whether to read the folder again after `retryMilliseconds`, even if no change was reported.
+  var isRetrying: Bool { isFaulty && isWatching }
 
   /// The policy to start with, and the faults in individual files and instances that do not prevent the start.
   func initialPolicy() throws(CommandFault) -> (policy: Policy, faults: [String]) {

@@ -71,7 +71,7 @@ extension Command {
     let server = try start(reloader, stateFolder: folder.stateFolder, service)
     while true {
       switch signals.wait(
-        or: reloader.watch, settleMilliseconds: 200, timeoutMilliseconds: reloader.timeoutMilliseconds)
+        or: reloader.watch, settleMilliseconds: 200, timeoutMilliseconds: PolicyReloader.retryMilliseconds)
       {
       case .signal(SIGUSR1):
         server.reopenLogs()
@@ -85,8 +85,12 @@ extension Command {
       case .signal(SIGHUP):
         reloader.reload(server, onlyIfChanged: false)
         continue
-      case .change, .timeout:
+      case .change:
         reloader.reload(server, onlyIfChanged: true)
+        continue
+      case .timeout:
+        server.releaseBurstMemory()
+        if reloader.isRetrying { reloader.reload(server, onlyIfChanged: true) }
         continue
       case .signal: break
       }

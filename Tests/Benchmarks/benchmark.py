@@ -84,7 +84,7 @@ def arguments():
     parser.add_argument("--rows", metavar="A,B", help=f"only these rows: {', '.join(ROWS)}")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--write-readme", action="store_true", help="also update both README.md and cpu.svg")
-    parser.add_argument("--guard", action="store_true", help="only check instructions and allocations")
+    parser.add_argument("--guard", action="store_true", help="only check instructions, allocations and memory")
     parser.add_argument("--renew", action="store_true", help="only count the instructions per request and store the number")
     parser.add_argument("--gateway", type=Path, metavar="PROGRAM", help="measure this program instead of building one")
     parser.add_argument("--tools", type=Path, help=argparse.SUPPRESS)

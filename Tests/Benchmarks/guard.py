@@ -1,4 +1,4 @@
-"""Holds the gateway to stored numbers of instructions per request, and to no allocations on its loops.
+"""Holds the gateway to stored numbers of instructions per request, to no allocations on its loops, and to its memory.
 
 A request with a signed token may take a fixed number of instructions more than one with a token of a policy file.
 """
@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import burst
 import callgrind
 import writes
 from process import Failure
@@ -36,7 +37,7 @@ def guard(stage):
     stored = json.loads(STORED.read_text())
     counts = {name: count(stage, case) for name, case in CASES.items()}
     lines = [check(name, found, stored[name]) for name, found in counts.items()]
-    return "\n".join([*lines, check_signed(stage, counts["GET"].instructions)])
+    return "\n".join([*lines, check_signed(stage, counts["GET"].instructions), burst.check(stage)])
 
 
 def count(stage, case):

@@ -226,6 +226,21 @@ import Testing
     #expect(pool.unusedCount == 2)
   }
 
+  @Test func `a pool deallocates its free blocks, and allocates new ones`() {
+    let pool = BufferPool(capacity: 8, keptMax: 4, largeCapacity: 32, largeKeptMax: 1)
+    let buffers = (0..<3).map { _ in ByteBuffer(from: pool) }
+    for buffer in buffers { buffer.append(1) }
+    buffers[0].takeLargeStorage()
+    for buffer in buffers.prefix(2) { buffer.releaseStorage() }
+    #expect(pool.unusedCount == 3)
+    pool.removeUnused()
+    #expect(pool.unusedCount == 0)
+    #expect(buffers[2][0] == 1)
+    for buffer in buffers { buffer.append(2) }
+    for buffer in buffers { buffer.releaseStorage() }
+    #expect(pool.unusedCount == 3)
+  }
+
   @Test func `a freed buffer returns its block`() {
     let pool = BufferPool(capacity: 8, keptMax: 1, largeCapacity: 32, largeKeptMax: 1)
     do {

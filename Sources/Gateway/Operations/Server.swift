@@ -40,6 +40,7 @@ package final class Server: Sendable {
   private let grants: GrantRegistry
   private let introspection: IntrospectionService
   private let accepted: AcceptedKeys?
+  private let burst = Mutex<BurstMemory>(BurstMemory(residentBytes: residentHeapBytes))
 
   /// Binds the listeners and starts the loops. The gateway then serves requests.
   ///
@@ -173,6 +174,25 @@ package final class Server: Sendable {
   package func reopenLogs() {
     log?.reopen()
     audit?.reopen()
+  }
+
+  private static let releaseMillisecondsMax = 1_000
+
+  /// Returns the memory that a burst of requests has left behind to the system, if the gateway was nearly idle since the
+  /// last call. Call it every few seconds.
+  package func releaseBurstMemory() {
+    guard let bytes = residentHeapBytes else { return }
+    let isDue = burst.withLock { burst in
+      burst.isReleaseDue(
+        residentBytes: bytes, now: SystemClock.nanoseconds, processorNanoseconds: processorNanoseconds)
+    }
+    guard isDue else { return }
+    let released = DispatchSemaphore(value: 0)
+    for worker in workers { worker.post(.releaseUnused(released)) }
+    let deadline = DispatchTime.now() + .milliseconds(Self.releaseMillisecondsMax)
+    for _ in workers { _ = released.wait(timeout: deadline) }
+    releaseFreedMemory()
+    burst.withLock { $0.released(residentBytes: residentHeapBytes ?? bytes) }
   }
 
   /// Whether every loop makes a turn within this time, except those that a drain has ended. Reports the first that does

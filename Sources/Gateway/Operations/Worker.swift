@@ -25,6 +25,8 @@ final class Mailbox: Sendable {
     case revocations(GrantRegistry.Change)
     /// Answer in this turn.
     case prove(TurnProof)
+    /// Free what is kept for reuse.
+    case releaseUnused(DispatchSemaphore)
     /// Stop now, and cut exchanges in flight.
     case stop
   }
@@ -283,6 +285,9 @@ final class Worker: EventHandler, EventLoopDelegate {
         admissionEpoch += 1
       case .revocations(.forgotten(let ids)): tokenCaches.signed.forgetRevoked(ids)
       case .prove(let proof): proof.answer()
+      case .releaseUnused(let released):
+        releaseUnused()
+        released.signal()
       case .stop: stop()
       }
     }
@@ -370,6 +375,13 @@ final class Worker: EventHandler, EventLoopDelegate {
   }
 
   func recycle(_ exchange: consuming Exchange) { exchanges.recycle(exchange) }
+
+  /// Frees what is kept for reuse. After a burst, that is 60 MB, which requests refill as they need it.
+  private func releaseUnused() {
+    inputs.removeAll()
+    exchanges.removeAll()
+    buffers.removeUnused()
+  }
 
   func nextRequestID() -> RequestID { ids.next() }
 

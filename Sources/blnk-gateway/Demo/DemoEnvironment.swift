@@ -53,7 +53,8 @@ final class DemoEnvironment {
   func serve(until signals: Signals) {
     while true {
       switch signals.wait(
-        or: reloader.watch, settleMilliseconds: 200, timeoutMilliseconds: reloader.timeoutMilliseconds)
+        or: reloader.watch, settleMilliseconds: 200,
+        timeoutMilliseconds: reloader.isRetrying ? PolicyReloader.retryMilliseconds : nil)
       {
       case .signal: return
       case .change, .timeout: reload()
