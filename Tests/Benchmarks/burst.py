@@ -8,7 +8,7 @@ from stage import ALL_CORES
 MEGABYTE = 1e6
 # More than when it was idle: after a second of load, and once the gateway has been quiet after a burst.
 LOAD_CONNECTIONS, LOAD_GROWTH_MAX = 64, 6
-BURST_CONNECTIONS, BURST_GROWTH_MAX = 2000, 20
+BURST_CONNECTIONS, BURST_GROWTH_MAX = 2000, 30
 QUIET_SECONDS_MAX = 15
 
 
