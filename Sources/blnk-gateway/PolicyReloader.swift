@@ -140,8 +140,9 @@ final class PolicyReloader {
     while true {
       var next = inForce
       let result = folder.load(reading, into: &next)
-      let unknown = Set(reading.watchedFolders).subtracting(folders)
-      folders = reading.watchedFolders
+      let watched = reading.watchedFolders
+      let unknown = Set(watched).subtracting(folders)
+      folders = watched
       isWatching = result.policy?.settings.watchesFolder ?? isWatching
       if isWatching { watch.add(unknown.sorted()) } else { replaceWatch([]) }
       if count < Self.readingsMax, !reading.isCurrent(in: unknown) {

@@ -44,9 +44,10 @@ final class JSONDocument: Sendable {
   /// Whether `string(at:)` has the bytes of `text`; makes no copy if the string has no escapes.
   @inline(__always)
   func string(at offset: Int, is text: String) -> Bool {
-    // Most strings differ in their lengths.
+    // Most strings differ in their lengths, or in their first bytes.
     let end = offset &+ 1 &+ text.utf8.count
     guard hasEscapes || end < bytes.count && bytes[end] == UInt8(ascii: "\"") else { return false }
+    guard hasEscapes || text.utf8.first.map({ $0 == bytes[offset &+ 1] }) ?? true else { return false }
     return bytes.isJSONString(at: offset, text)
   }
 
