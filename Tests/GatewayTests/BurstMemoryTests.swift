@@ -8,7 +8,7 @@ import Testing
   /// Readings every 5 seconds: resident megabytes, and how much of the time the process ran, in percent.
   private func releases(atStart start: Int? = 10, _ readings: [(megabytes: Int, percent: Int64)]) -> [Bool] {
     var burst = BurstMemory(residentBytes: start.map { $0 << 20 })
-    var (now, processor) = (7 * Self.second, Self.second)
+    var (now, processor) = (700 * Self.second, Self.second)
     return readings.map { megabytes, percent in
       now += 5 * Self.second
       processor += 5 * Self.second * percent / 100
