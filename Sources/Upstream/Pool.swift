@@ -19,9 +19,9 @@ package enum Acquisition {
 ///
 /// Bounds: `connectionsMax` connections, `waitersMax` waiters, and the loop's `ConnectionBudget`.
 ///
-/// Waiters are served in order of arrival, but clients below their share of the connections come first. The sender
-/// decides how long an upload lasts, so the uploads of one client never hold more than its share, even while
-/// connections are idle. Every other waiter is served as soon as a connection is idle or can be opened.
+/// Waiters are served in order of arrival, but clients below their share of the connections come first, as `WaitQueue`
+/// decides. The sender decides how long an upload lasts, so the uploads of one client never hold more than its share,
+/// even while connections are idle. Every other waiter is served as soon as a connection is idle or can be opened.
 package final class Pool {
   package let settings: UpstreamSettings
   private let loop: EventLoop
@@ -34,17 +34,18 @@ package final class Pool {
   let failedAddresses: FailedAddresses?
   /// When the name has to be resolved again (monotonic milliseconds).
   private var nameExpiry = Int64.min
-  /// The share of one client, in connections.
-  let clientConnectionsMax: Int
   /// All connections: connecting, idle and leased.
   private(set) var connections: [UpstreamConnection] = []
   package var count: Int { connections.count }
-  /// A stack: the last one used is the warmest, and the others can expire.
-  private var idle: [UpstreamConnection] = []
-  private var connecting: [UpstreamConnection] = []
-  private(set) var queue = WaitQueue()
-  /// Whether the pool is in the budget's queue. Set by the budget.
-  var isStarved = false
+  private var idle = IdleStack()
+  /// How many connections resolve their names.
+  private var resolving = 0
+  private(set) var queue: WaitQueue
+  /// The pool's number in the budget; -1: none. Set by the budget, like the next two.
+  var budgetID: Int32 = -1
+  var isWaitingForBudget = false
+  /// Whether the budget knows that a connection idles.
+  var isListedAsIdle = false
 
   /// Name resolutions at a time: each one that hangs blocks a thread.
   private static let resolutionsMax = 4
@@ -61,7 +62,8 @@ package final class Pool {
     self.loop = loop
     self.budget = budget
     self.makeLink = makeLink
-    clientConnectionsMax = settings.clientConnectionsMax(of: min(settings.connectionsMax, budget.connectionsMax))
+    let connectionsMax = min(settings.connectionsMax, budget.connectionsMax)
+    queue = WaitQueue(share: settings.clientConnectionsMax(of: connectionsMax), connectionsMax: connectionsMax)
   }
 
   /// Makes a pool of libcurl connections.
@@ -82,7 +84,7 @@ package final class Pool {
   /// - Parameter isWrite: whether a dead connection would leave the outcome of the request unknown.
   package func acquire(for delegate: any ConnectionDelegate, isWrite: Bool) -> Acquisition {
     let isUpload = delegate.isUploading
-    if isUpload, !mayUpload(delegate.clientKey) { return enqueue(delegate) }
+    if isUpload, !queue.mayUpload(delegate.clientKey) { return enqueue(delegate) }
     if let connection = takeIdle(checkingAfterIdle: isWrite ? Self.writeCheckAfterIdle : .max) {
       return lease(connection, to: delegate, isUpload: isUpload)
     }
@@ -93,7 +95,7 @@ package final class Pool {
   /// connection was dead.
   package func acquireFresh(for delegate: any ConnectionDelegate) -> Acquisition {
     let isUpload = delegate.isUploading
-    if isUpload, !mayUpload(delegate.clientKey) { return enqueue(delegate) }
+    if isUpload, !queue.mayUpload(delegate.clientKey) { return enqueue(delegate) }
     if mayConnect { return connect(for: delegate, isUpload: isUpload) }
     if let connection = takeIdle(checkingAfterIdle: Self.always) {
       return lease(connection, to: delegate, isUpload: isUpload)
@@ -113,10 +115,12 @@ package final class Pool {
       connection.close()
       return acquisition
     }
-    queue.prepend(Waiter(delegate))
+    beginCounting()
+    delegate.poolPlace = .queued(queue.prepend(Waiter(delegate, now: loop.now)))
     counters.waiting.add()
     connection.close()
-    return queue.index(of: delegate) == nil ? .connecting : .queued
+    if case .queued = delegate.poolPlace { return .queued }
+    return .connecting
   }
 
   @inline(__always)
@@ -124,59 +128,104 @@ package final class Pool {
     -> Acquisition
   {
     connection.lease(to: delegate, isUpload: isUpload)
+    if isUpload || queue.isCounting { count(connection, for: delegate) }
     counters.reuses.add()
     return .leased(connection)
   }
 
   /// Queues a delegate. A full queue may evict a waiter of the client with the most waiters instead.
   private func enqueue(_ delegate: any ConnectionDelegate) -> Acquisition {
-    let waiter = Waiter(delegate)
+    let waiter = Waiter(delegate, now: loop.now)
     guard queue.count >= settings.waitersMax else {
-      queue.append(waiter)
-      counters.waiting.add()
+      append(waiter)
       return .queued
     }
-    guard let index = queue.indexToEvict(for: waiter.client) else { return .full }
-    let evicted = queue.remove(at: index)
-    queue.append(waiter)
+    guard let slot = queue.slotToEvict(for: waiter.client) else { return .full }
+    let evicted = takeWaiter(slot)
+    append(waiter)
     evicted.delegate.evictedFromQueue()
     return .queued
   }
 
+  private func append(_ waiter: Waiter) {
+    beginCounting()
+    waiter.delegate.poolPlace = .queued(queue.append(waiter))
+    counters.waiting.add()
+    if needsBudgetSince != nil { budget.enqueue(self, since: waiter.since) }
+  }
+
+  private func takeWaiter(_ slot: Int32) -> Waiter {
+    counters.waiting.add(-1)
+    let waiter = queue.remove(slot)
+    waiter.delegate.poolPlace = .none
+    return waiter
+  }
+
   /// Withdraws a request for a connection: the delegate gets no further calls.
   package func withdraw(_ delegate: any ConnectionDelegate) {
-    if let index = queue.index(of: delegate) {
-      _ = takeWaiter(at: index)
-    } else if let connection = connecting.first(where: { $0.isLeased(to: delegate) }) {
+    switch delegate.poolPlace {
+    case .none: break
+    case .queued(let slot): _ = takeWaiter(slot)
+    case .connecting(let connection):
+      delegate.poolPlace = .none
       connection.endLease()
       serveWaiters()
     }
   }
 
-  private var mayConnect: Bool {
-    guard isWithinOwnBounds else { return false }
-    guard budget.ensureCapacity() else {
-      budget.enqueue(self)
-      return false
+  // MARK: Counting leases
+
+  /// Counts the lease of a connection for its client.
+  @inline(never)
+  private func count(_ connection: UpstreamConnection, for delegate: any ConnectionDelegate) {
+    connection.account = queue.hold(delegate.clientKey, isUpload: connection.carriesUpload)
+  }
+
+  /// Counts the leases that are not counted yet.
+  private func beginCounting() {
+    guard !queue.isCounting else { return }
+    queue.beginCounting()
+    for connection in connections where connection.account < 0 {
+      if let delegate = connection.delegate { count(connection, for: delegate) }
     }
-    return true
+  }
+
+  /// Called at the end of a lease that was counted.
+  @inline(never)
+  func endCount(_ connection: UpstreamConnection) {
+    queue.endHold(connection.account, isUpload: connection.carriesUpload)
+    connection.account = -1
+  }
+
+  // MARK: Connecting
+
+  /// Whether a newcomer gets a new connection: not before those that wait.
+  private var mayConnect: Bool {
+    queue.next == nil && isWithinOwnBounds && budget.hasPlace(for: self, since: loop.now)
   }
 
   private var isWithinOwnBounds: Bool {
-    guard count < settings.connectionsMax else { return false }
-    return !settings.hasName || connecting.count(where: \.isResolving) < Self.resolutionsMax
+    count < settings.connectionsMax && resolving < Self.resolutionsMax
   }
 
   private func connect(for delegate: any ConnectionDelegate, isUpload: Bool) -> Acquisition {
-    let connection = UpstreamConnection(pool: self, loop: loop, delegate: delegate, isUpload: isUpload)
-    connections.append(connection)
-    counters.open.add()
-    counters.connects.add()
-    budget.didOpen(self)
-    connecting.append(connection)
-    counters.connecting.add()
+    let connection = newConnection(for: delegate, isUpload: isUpload)
+    if isUpload || queue.isCounting { count(connection, for: delegate) }
     connection.connect()
     return .connecting
+  }
+
+  private func newConnection(for delegate: any ConnectionDelegate, isUpload: Bool) -> UpstreamConnection {
+    let connection = UpstreamConnection(pool: self, loop: loop, delegate: delegate, isUpload: isUpload)
+    connection.place = connections.count
+    connections.append(connection)
+    delegate.poolPlace = .connecting(connection)
+    if settings.hasName { resolving += 1 }
+    counters.open.add()
+    counters.connects.add()
+    counters.connecting.add()
+    budget.didOpen(self)
+    return connection
   }
 
   /// Pops a pooled connection that is usable for one more exchange; closes those that are not.
@@ -185,7 +234,7 @@ package final class Pool {
   ///   open and empty.
   @inline(__always)
   private func takeIdle(checkingAfterIdle: Int64) -> UpstreamConnection? {
-    while let connection = idle.popLast() {
+    while let connection = idle.pop() {
       counters.idle.add(-1)
       if connection.isUsable(checkingAfterIdle: checkingAfterIdle) { return connection }
       connection.close()
@@ -196,11 +245,13 @@ package final class Pool {
   /// As `checkingAfterIdle`: checks every connection.
   private static let always: Int64 = -1
 
-  /// A connection has resolved its name, so another resolution may start.
+  /// A connection resolves its name no longer.
+  func endedResolving() { resolving -= 1 }
+
+  /// Another resolution may start.
   func didResolve() { serveWaiters() }
 
   func didConnect(_ connection: UpstreamConnection) {
-    connecting.removeAll { $0 === connection }
     counters.connecting.add(-1)
     serveWaiters()
   }
@@ -229,35 +280,48 @@ package final class Pool {
 
   /// Serves waiters while connections are idle or can be opened.
   func serveWaiters() {
-    while !queue.isEmpty, !idle.isEmpty || isWithinOwnBounds, indexOfNextWaiter() != nil {
-      // `takeIdle` and `mayConnect` can close connections, which serves waiters: find the next waiter again.
+    while let since = queue.nextSince, !idle.isEmpty || isWithinOwnBounds {
+      // `takeIdle` and `hasPlace` can close connections, which serves waiters: find the next waiter again.
       if let connection = takeIdle(checkingAfterIdle: Self.always) {
-        assign(connection, to: indexOfNextWaiter())
-      } else if mayConnect, let index = indexOfNextWaiter() {
-        let waiter = takeWaiter(at: index)
-        _ = connect(for: waiter.delegate, isUpload: waiter.isUpload)
-        waiter.delegate.connectBegan()
-      } else {
+        assign(connection)
+      } else if isWithinOwnBounds, !budget.hasPlace(for: self, since: since) {
+        if let since = needsBudgetSince { budget.enqueue(self, since: since) }
         return
+      } else if isWithinOwnBounds, let slot = queue.next {
+        connect(for: slot)
       }
     }
   }
 
-  private func takeWaiter(at index: Int) -> Waiter {
+  private func connect(for slot: Int32) {
+    let (waiter, account) = queue.serve(slot)
     counters.waiting.add(-1)
-    return queue.remove(at: index)
+    let connection = newConnection(for: waiter.delegate, isUpload: waiter.isUpload)
+    connection.account = account
+    connection.connect()
+    waiter.delegate.connectBegan()
   }
 
-  /// Leases a usable connection to the waiter at `index`; nil: adds it to the idle ones.
+  /// Leases a usable connection to the next waiter; without one, adds it to the idle ones.
   @inline(__always)
-  private func assign(_ connection: UpstreamConnection, to index: Int?) {
-    guard let index else {
-      idle.append(connection)
+  private func assign(_ connection: UpstreamConnection) {
+    guard let slot = queue.next else {
+      idle.push(connection)
       counters.idle.add()
-      return budget.serveStarved()
+      if !isListedAsIdle { budget.listIdle(self) }
+      if budget.isContended { budget.serve() }
+      return
     }
-    let waiter = takeWaiter(at: index)
+    assign(connection, to: slot)
+  }
+
+  @inline(never)
+  private func assign(_ connection: UpstreamConnection, to slot: Int32) {
+    let (waiter, account) = queue.serve(slot)
+    counters.waiting.add(-1)
+    waiter.delegate.poolPlace = .none
     connection.lease(to: waiter.delegate, isUpload: waiter.isUpload)
+    connection.account = account
     counters.reuses.add()
     waiter.delegate.leaseGranted(connection)
   }
@@ -267,30 +331,27 @@ package final class Pool {
   /// Ends a lease. Closes the connection if it is not reusable, has expired, or another pool needs it.
   func release(_ connection: UpstreamConnection, isReusable: Bool) {
     connection.endLease()
-    let index = indexOfNextWaiter()
-    guard isReusable, !budget.shouldYield(self), connection.becomeIdle(isAwaited: index != nil) else {
-      return connection.close()
-    }
-    assign(connection, to: index)
+    guard isReusable, !budget.isContended || !budget.shouldYield(self),
+      connection.becomeIdle(isAwaited: queue.next != nil)
+    else { return connection.close() }
+    assign(connection)
   }
 
   /// Removes a closed connection and serves waiters.
   func didClose(_ connection: UpstreamConnection, _ lastPhase: UpstreamConnection.Phase) {
-    if let index = connections.firstIndex(where: { $0 === connection }) {
-      connections.swapAt(index, connections.count - 1)
-      connections.removeLast()
+    let last = connections.removeLast()
+    if last !== connection {
+      connections[connection.place] = last
+      last.place = connection.place
     }
     counters.open.add(-1)
     switch lastPhase {
-    case .connecting:
-      connecting.removeAll { $0 === connection }
-      counters.connecting.add(-1)
-    case .idle:
-      let before = idle.count
-      idle.removeAll { $0 === connection }
-      // `takeIdle` has popped the ones that it closes.
-      counters.idle.add(idle.count - before)
-    case .leased, .closed: break
+    case .connecting: counters.connecting.add(-1)
+    // `takeIdle` has popped the ones that it closes.
+    case .idle where connection.idlePlace >= 0:
+      idle.remove(connection)
+      counters.idle.add(-1)
+    case .idle, .leased, .closed: break
     }
     budget.didClose(self)
     serveWaiters()
@@ -298,10 +359,10 @@ package final class Pool {
 
   // MARK: For the budget
 
-  var longestIdle: UpstreamConnection? { idle.first }
+  func longestIdle() -> UpstreamConnection? { idle.longest() }
 
-  /// Whether only the budget keeps the pool from serving its next waiter.
-  var needsBudget: Bool { isWithinOwnBounds && indexOfNextWaiter() != nil }
+  /// Since when its next waiter waits, if only the budget keeps the pool from serving it (monotonic milliseconds).
+  var needsBudgetSince: Int64? { isWithinOwnBounds ? queue.nextSince : nil }
 
   /// Closes the idle connections. Leased ones continue.
   package func closeIdle() {

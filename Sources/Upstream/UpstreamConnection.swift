@@ -11,6 +11,8 @@ package protocol ConnectionDelegate: AnyObject {
   /// Whether the request's body is incomplete, so that its sender decides how long sending takes. Read once, when the
   /// delegate asks for a connection.
   var isUploading: Bool { get }
+  /// Written by the pool only; at first `.none`.
+  var poolPlace: PoolPlace { get set }
   /// The delegate has left the queue: a new connection is being opened for it. Also called during its own
   /// `Pool.replace`.
   func connectBegan()
@@ -22,6 +24,15 @@ package protocol ConnectionDelegate: AnyObject {
   func evictedFromQueue()
   /// The connection may have become readable or writable: see `isReadable` and `isWritable`.
   func upstreamReady(_ connection: UpstreamConnection)
+}
+
+/// Where a delegate waits in its pool.
+package enum PoolPlace {
+  case none
+  /// In the queue, in this slot.
+  case queued(Int32)
+  /// For this connection, which is being opened.
+  case connecting(UpstreamConnection)
 }
 
 /// One connection to an upstream: connecting, idle in its pool, or leased to one exchange.
@@ -60,9 +71,15 @@ package final class UpstreamConnection: EventHandler {
   /// Whether the last read did not fill the buffer: over TLS, it has read a record to its end.
   private var lastReadWasShort = false
   private var registration = Registration.none
-  private var delegate: (any ConnectionDelegate)?
+  private(set) var delegate: (any ConnectionDelegate)?
   /// Whether it is leased for an upload that the caller streams.
   private(set) var carriesUpload: Bool
+  /// Where the pool counts the lease for its client; -1: nowhere.
+  var account: Int32 = -1
+  /// Its index in the pool's stack of idle connections; -1: it is not there.
+  var idlePlace: Int32 = -1
+  /// Its index in the pool's list of connections.
+  var place = 0
   private var connectSockets: [ConnectSocket] = []
   /// When libcurl's timer fires, and when connecting times out (monotonic milliseconds).
   private var timerDue = Int64.max
@@ -122,12 +139,18 @@ package final class UpstreamConnection: EventHandler {
   ///
   /// Without a socket libcurl tries the next address, so this skips addresses that failed recently.
   func openSocket(_ family: Int32, _ type: Int32, _ proto: Int32, _ address: SocketAddress?) -> curl_socket_t {
-    isResolving = false
+    endResolving()
     link?.nameWasResolved()
     guard !skips(address) else { return CURL_SOCKET_BAD }
     let socket = Glibc.socket(family, type | Int32(SOCK_CLOEXEC.rawValue), proto)
     if let address, socket >= 0, pool.failedAddresses != nil { triedAddresses.append(address) }
     return socket
+  }
+
+  private func endResolving() {
+    guard isResolving else { return }
+    isResolving = false
+    pool.endedResolving()
   }
 
   private func skips(_ address: SocketAddress?) -> Bool {
@@ -206,6 +229,7 @@ package final class UpstreamConnection: EventHandler {
     phase = .leased
     pool.didConnect(self)
     guard let delegate else { return pool.release(self, isReusable: true) }
+    delegate.poolPlace = .none
     delegate.leaseGranted(self)
   }
 
@@ -318,13 +342,12 @@ package final class UpstreamConnection: EventHandler {
   /// Ends the lease: the connection returns to its pool, or is closed.
   package func release(isReusable: Bool) { pool.release(self, isReusable: isReusable) }
 
-  func isLeased(to other: any ConnectionDelegate) -> Bool { delegate === other }
-
-  /// Whether it is leased to, or connecting for, an exchange of this client.
-  func isHeld(by client: UInt32) -> Bool { delegate?.clientKey == client }
-
   /// Detaches the delegate: it gets no further calls.
-  func endLease() { delegate = nil }
+  @inline(__always)
+  func endLease() {
+    delegate = nil
+    if account >= 0 { pool.endCount(self) }
+  }
 
   /// Makes the connection idle; false if it cannot be reused.
   ///
@@ -434,8 +457,10 @@ package final class UpstreamConnection: EventHandler {
   func close() {
     guard phase != .closed else { return }
     let last = phase
+    if last == .connecting { delegate?.poolPlace = .none }
+    endLease()
+    endResolving()
     phase = .closed
-    delegate = nil
     // Before `link = nil` closes the descriptors: libcurl may or may not report them as it ends.
     endConnectSockets()
     link = nil

@@ -31,7 +31,7 @@ final class PoolRig {
     let ownPort = try #require(listener.localAddress?.port)
     var settings = UpstreamSettings(isSecure: isSecure, host: host, port: port ?? ownPort)
     change(&settings)
-    budget = ConnectionBudget(connectionsMax: budgetMax)
+    budget = ConnectionBudget(connectionsMax: budgetMax, loop: turns.loop)
     pool = Pool(settings: settings, loop: turns.loop, names: names, budget: budget)
   }
 
@@ -76,6 +76,7 @@ final class PoolRig {
 final class Client: ConnectionDelegate {
   let clientKey: UInt32
   var isUploading: Bool
+  var poolPlace = PoolPlace.none
   private(set) var acquisition: Acquisition?
   private(set) var connection: UpstreamConnection?
   private(set) var fault: ConnectFault?

@@ -27,7 +27,7 @@ final class PoolRun {
     random = SeededGenerator(state: seed)
     turns = try Turns()
     budgetMax = Int.random(in: 1...12, using: &random)
-    budget = ConnectionBudget(connectionsMax: budgetMax)
+    budget = ConnectionBudget(connectionsMax: budgetMax, loop: turns.loop)
     for _ in 0..<Int.random(in: 1...3, using: &random) { pools.append(makePool()) }
   }
 
@@ -124,9 +124,16 @@ final class PoolRun {
   private func giveBack() {
     guard let client = pick({ $0.connection != nil }), let connection = client.connection else { return }
     let count = connectionCount
+    let share = budget.shares.share
+    let held = client.pool.pool.count
+    let poorWaits = pools.contains { $0.pool.needsBudgetSince != nil && $0.pool.count < share && $0 !== client.pool }
     let isFit = connection.faultBeforeFirstByte() == nil && client.pool.pool.settings.idleMilliseconds > 0
     let isReusable = Int.random(in: 0..<4, using: &random) > 0
     client.giveBack(isReusable: isReusable)
+    if poorWaits, held > share {
+      saw("gave a place to one below its share")
+      expect(connection.phase == .closed, "a pool above its share kept its connection while one below it waits")
+    }
     guard isReusable, isFit, connection.phase == .closed else { return }
     saw("gave a place up")
     expect(connectionCount == count, "a connection was closed without need")
@@ -140,13 +147,21 @@ final class PoolRun {
 
   private func check(_ queuesBefore: [[Waiter]]) {
     expect(connectionCount <= budgetMax, "more connections than the budget has")
-    let hasRoom = connectionCount < budgetMax || pools.contains { $0.idleCount > 0 }
+    let isAlone = pools.count { $0.pool.needsBudgetSince != nil } == 1
     for (pool, before) in zip(pools, queuesBefore) {
-      pool.check(hasRoom: hasRoom) { self.faults.append($0) }
+      pool.check(hasRoom: connectionCount < budgetMax || isAlone && mayMove(to: pool)) { self.faults.append($0) }
       checkOrder(pool, before)
     }
     for client in clients { client.check { self.faults.append($0) } }
     clients.removeAll(where: \.isOver)
+  }
+
+  /// Whether any connection that idles may be closed for a pool.
+  private func mayMove(to pool: PoolOfRun) -> Bool {
+    let holders = pools.filter { $0.idleCount > 0 }
+    let shares = budget.shares
+    return shares.moves.left > 0 && !holders.isEmpty
+      && holders.allSatisfy { shares.canSpare($0.pool.count, for: pool.pool.count) }
   }
 
   /// No client was served in this step before another whose turn it was.
@@ -154,7 +169,7 @@ final class PoolRun {
     let queue = pool.pool.queue.waiters
     let served = before.enumerated().filter { _, waiter in
       !queue.contains { $0.delegate === waiter.delegate }
-        && pool.connections.contains { $0.isLeased(to: waiter.delegate) }
+        && pool.connections.contains { $0.delegate === waiter.delegate }
     }
     for (place, waiter) in served {
       if waiter.isUpload { saw("upload served") }
@@ -181,7 +196,8 @@ final class PoolRun {
       } else if let client = pick({ $0.connection != nil }) {
         client.giveBack(isReusable: Bool.random(using: &random))
       } else {
-        turn()
+        // A connection that idles may be moved to another pool later.
+        _ = turns.run(within: 20) { self.pools.contains { $0.openLinks.contains { !$0.isDone } } }
       }
       check(queues)
     }
@@ -213,7 +229,7 @@ final class PoolOfRun {
   }
 
   var connections: [UpstreamConnection] { pool.connections }
-  var shareMax: Int { pool.clientConnectionsMax }
+  var shareMax: Int { pool.queue.share }
   var idleCount: Int { connections.count { $0.phase == .idle } }
 
   var openLinks: [ScriptedLink] {
@@ -222,7 +238,7 @@ final class PoolOfRun {
   }
 
   func held(by client: UInt32) -> (all: Int, uploads: Int) {
-    let held = connections.filter { $0.isHeld(by: client) }
+    let held = connections.filter { $0.delegate?.clientKey == client }
     return (held.count, held.count(where: \.carriesUpload))
   }
 
@@ -252,10 +268,16 @@ final class PoolOfRun {
   }
 }
 
+extension WaitQueue {
+  /// Oldest first.
+  var waiters: [Waiter] { slots.filter { $0.waiter != nil }.sorted { $0.order < $1.order }.compactMap(\.waiter) }
+}
+
 /// Who asks a pool of a run for a connection, once.
 final class ClientOfRun: ConnectionDelegate {
   let clientKey: UInt32
   let isUploading: Bool
+  var poolPlace = PoolPlace.none
   let pool: PoolOfRun
   private(set) var acquisition: Acquisition?
   private(set) var connection: UpstreamConnection?
@@ -345,8 +367,8 @@ final class ClientOfRun: ConnectionDelegate {
     if answers > 1 { fault("a client was answered \(answers) times") }
     if wasAnsweredWhileAsking { fault("a client was called from within its own call") }
     if connectBeganAtWrongTime { fault("a client was notified of its connect too often, or not at all") }
-    let isQueued = pool.pool.queue.index(of: self) != nil
-    let holds = pool.connections.count { $0.isLeased(to: self) }
+    let isQueued = pool.pool.queue.waiters.contains { $0.delegate === self }
+    let holds = pool.connections.count { $0.delegate === self }
     if isOver {
       if isQueued || holds > 0 { fault("who is gone is still served") }
     } else if connection == nil {

@@ -19,7 +19,7 @@ extension UpstreamTests {
     @Test func `a share is one of the connections that there can be`() throws {
       for (budgetMax, most) in [(100, 16), (8, 2)] {
         let rig = try PoolRig(connectionsMax: budgetMax) { $0.connectionsMax = 64 }
-        #expect(rig.pool.clientConnectionsMax == most)
+        #expect(rig.pool.queue.share == most)
       }
     }
 

@@ -20,6 +20,7 @@ final class Exchange: ConnectionDelegate {
   /// The connection's registration.
   var registration = Registration.none
   var state: RequestState
+  var poolPlace = PoolPlace.none
   /// nil for almost every request: not part of the state, so that it need not be reset.
   var introspection: Introspection?
   /// Not part of the state, because resetting it in place saves 150 instructions per request.

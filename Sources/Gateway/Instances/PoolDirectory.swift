@@ -22,7 +22,7 @@ final class PoolDirectory {
     self.makeLink = makeLink
     self.loop = loop
     self.loops = loops
-    budget = ConnectionBudget(connectionsMax: (connectionsMax + loops - 1) / loops)
+    budget = ConnectionBudget(connectionsMax: (connectionsMax + loops - 1) / loops, loop: loop)
   }
 
   /// The pool of an instance; a new one if its settings have changed.
