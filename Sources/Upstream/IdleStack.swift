@@ -3,34 +3,34 @@
 struct IdleStack {
   /// nil: the connection was closed. The top is never nil.
   private var places: [UpstreamConnection?] = []
+  /// How many places are nil.
+  private var holes = 0
   /// All places below are nil.
   private var bottom = 0
-  private(set) var count = 0
 
-  var isEmpty: Bool { count == 0 }
+  @inline(__always)
+  var isEmpty: Bool { places.isEmpty }
   var last: UpstreamConnection? { places.last ?? nil }
 
+  @inline(__always)
   mutating func push(_ connection: UpstreamConnection) {
-    if places.count > 2 * count + 16 { compact() }
-    connection.idlePlace = Int32(places.count)
+    connection.idlePlace = Int32(truncatingIfNeeded: places.count)
     places.append(connection)
-    count += 1
   }
 
   @inline(__always)
   mutating func pop() -> UpstreamConnection? {
-    guard count > 0, let connection = places.removeLast() else { return nil }
-    connection.idlePlace = -1
-    count -= 1
-    if count + bottom < places.count { trim() }
-    return connection
+    guard let top = places.popLast() else { return nil }
+    if holes > 0 { trim() }
+    return top
   }
 
+  /// Removes a connection that is in the stack.
   mutating func remove(_ connection: UpstreamConnection) {
     places[Int(connection.idlePlace)] = nil
-    connection.idlePlace = -1
-    count -= 1
+    holes += 1
     trim()
+    if holes > places.count / 2 + 16 { compact() }
   }
 
   /// The connection that has been idle longest.
@@ -44,13 +44,16 @@ struct IdleStack {
 
   @inline(never)
   private mutating func trim() {
-    while case .some(.none) = places.last { places.removeLast() }
+    while case .some(.none) = places.last {
+      places.removeLast()
+      holes -= 1
+    }
     bottom = min(bottom, places.count)
   }
 
   private mutating func compact() {
     places.removeAll { $0 == nil }
     for (index, connection) in places.enumerated() { connection?.idlePlace = Int32(index) }
-    bottom = 0
+    (holes, bottom) = (0, 0)
   }
 }

@@ -237,6 +237,7 @@ package final class Pool {
     while let connection = idle.pop() {
       counters.idle.add(-1)
       if connection.isUsable(checkingAfterIdle: checkingAfterIdle) { return connection }
+      connection.idlePlace = -1
       connection.close()
     }
     return nil
@@ -283,7 +284,7 @@ package final class Pool {
     while let since = queue.nextSince, !idle.isEmpty || isWithinOwnBounds {
       // `takeIdle` and `hasPlace` can close connections, which serves waiters: find the next waiter again.
       if let connection = takeIdle(checkingAfterIdle: Self.always) {
-        assign(connection)
+        if let slot = queue.next { assign(connection, to: slot) } else { keep(connection) }
       } else if isWithinOwnBounds, !budget.hasPlace(for: self, since: since) {
         if let since = needsBudgetSince { budget.enqueue(self, since: since) }
         return
@@ -302,19 +303,6 @@ package final class Pool {
     waiter.delegate.connectBegan()
   }
 
-  /// Leases a usable connection to the next waiter; without one, adds it to the idle ones.
-  @inline(__always)
-  private func assign(_ connection: UpstreamConnection) {
-    guard let slot = queue.next else {
-      idle.push(connection)
-      counters.idle.add()
-      if !isListedAsIdle { budget.listIdle(self) }
-      if budget.isContended { budget.serve() }
-      return
-    }
-    assign(connection, to: slot)
-  }
-
   @inline(never)
   private func assign(_ connection: UpstreamConnection, to slot: Int32) {
     let (waiter, account) = queue.serve(slot)
@@ -326,15 +314,26 @@ package final class Pool {
     waiter.delegate.leaseGranted(connection)
   }
 
+  /// Adds a connection to the idle ones.
+  @inline(__always)
+  private func keep(_ connection: UpstreamConnection) {
+    idle.push(connection)
+    counters.idle.add()
+    if !isListedAsIdle { budget.listIdle(self) }
+  }
+
   // MARK: Releasing
 
   /// Ends a lease. Closes the connection if it is not reusable, has expired, or another pool needs it.
   func release(_ connection: UpstreamConnection, isReusable: Bool) {
     connection.endLease()
-    guard isReusable, !budget.isContended || !budget.shouldYield(self),
-      connection.becomeIdle(isAwaited: queue.next != nil)
-    else { return connection.close() }
-    assign(connection)
+    let (next, isContended) = (queue.next, budget.isContended)
+    guard isReusable, !isContended || !budget.shouldYield(self), connection.becomeIdle(isAwaited: next != nil) else {
+      return connection.close()
+    }
+    if let next { return assign(connection, to: next) }
+    keep(connection)
+    if isContended { budget.serve() }
   }
 
   /// Removes a closed connection and serves waiters.

@@ -76,7 +76,7 @@ package final class UpstreamConnection: EventHandler {
   private(set) var carriesUpload: Bool
   /// Where the pool counts the lease for its client; -1: nowhere.
   var account: Int32 = -1
-  /// Its index in the pool's stack of idle connections; -1: it is not there.
+  /// While it is idle, its index in the pool's stack; -1: it was taken from there.
   var idlePlace: Int32 = -1
   /// Its index in the pool's list of connections.
   var place = 0

@@ -36,6 +36,8 @@ import Testing
     let opened = cores.reduce(0) { $0 + $1.connectionCount }
     // Without them, every round moves some.
     #expect(opened <= 24, "\(opened) connections for 252 requests")
+    // Ends what waits for it.
+    silent.stop()
     withExtendedLifetime(stuck) {}
   }
 }
