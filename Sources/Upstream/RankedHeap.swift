@@ -54,25 +54,27 @@ struct RankedHeap {
     return Int(indices[Int(id)])
   }
 
+  private mutating func settle(_ start: Int) { Self.settle(start, &entries, &indices) }
+
   /// Moves an entry up or down to where it belongs.
-  private mutating func settle(_ start: Int) {
+  private static func settle(_ start: Int, _ entryArray: inout [Entry], _ indexArray: inout [Int32]) {
+    var entries = entryArray.mutableSpan
+    var indices = indexArray.mutableSpan
     let entry = entries[start]
     var index = start
     while index > 0, entry.rank < entries[(index - 1) / 2].rank {
-      place(entries[(index - 1) / 2], at: index)
+      entries[index] = entries[(index - 1) / 2]
+      indices[Int(entries[index].id)] = Int32(index)
       index = (index - 1) / 2
     }
     while 2 * index + 1 < entries.count {
       var child = 2 * index + 1
       if child + 1 < entries.count, entries[child + 1].rank < entries[child].rank { child += 1 }
       guard entries[child].rank < entry.rank else { break }
-      place(entries[child], at: index)
+      entries[index] = entries[child]
+      indices[Int(entries[index].id)] = Int32(index)
       index = child
     }
-    place(entry, at: index)
-  }
-
-  private mutating func place(_ entry: Entry, at index: Int) {
     entries[index] = entry
     indices[Int(entry.id)] = Int32(index)
   }

@@ -31,17 +31,23 @@ struct WaitQueue {
   private var freeSlots: [Int32] = []
   private var accounts: [Account] = []
   private var freeAccounts: [Int32] = []
+  /// How many accounts have neither waiters nor counted leases. They are kept for a while: their clients may return.
+  private var unusedCount = 0
   private var lookup: [UInt32: Int32] = [:]
   /// The accounts with a waiter that may be served.
   private var ranked = RankedHeap()
-  /// The accounts with waiters; the one with the most first.
+  /// The accounts with waiters; the one with the most first. Kept only while the queue is nearly full.
   private var longest = RankedHeap()
+  /// `longest` is dropped when fewer wait; .max: it is not kept.
+  private var longestCountMin = Int.max
   private(set) var count = 0
   private var frontOrder = 0
   private var backOrder = 0
 
   struct Slot {
     var waiter: Waiter?
+    let isUpload: Bool
+    let since: Int64
     var account: Int32
     var order: Int
     var previous: Int32
@@ -56,6 +62,8 @@ struct WaitQueue {
     var waiting = 0
     var requestLine = Line()
     var uploadLine = Line()
+
+    var isUnused: Bool { held == 0 && waiting == 0 }
   }
 
   /// Waiters in order of arrival, linked by slot.
@@ -96,7 +104,7 @@ struct WaitQueue {
     accounts[Int(id)].held -= 1
     if isUpload { accounts[Int(id)].uploads -= 1 }
     rank(id)
-    forgetIfUnused(id)
+    releaseIfUnused(id)
   }
 
   func mayUpload(_ client: UInt32) -> Bool {
@@ -125,7 +133,8 @@ struct WaitQueue {
     quietLeft = quietMax
     let id = account(of: waiter.client)
     let slot = freeSlots.popLast() ?? Int32(slots.count)
-    let entry = Slot(waiter: waiter, account: id, order: order, previous: -1, next: -1)
+    let entry = Slot(
+      waiter: waiter, isUpload: waiter.isUpload, since: waiter.since, account: id, order: order, previous: -1, next: -1)
     if Int(slot) == slots.count { slots.append(entry) } else { slots[Int(slot)] = entry }
     count += 1
     accounts[Int(id)].waiting += 1
@@ -153,7 +162,7 @@ struct WaitQueue {
   /// When the waiter to serve next was queued.
   var nextSince: Int64? {
     guard let slot = next else { return nil }
-    return slots[Int(slot)].waiter?.since
+    return slots[Int(slot)].since
   }
 
   /// Removes a waiter that gets a connection, and counts its lease; returns it with its client's account.
@@ -168,16 +177,23 @@ struct WaitQueue {
     let id = slots[Int(slot)].account
     let waiter = unlink(slot)
     rank(id)
-    forgetIfUnused(id)
+    releaseIfUnused(id)
     return waiter
   }
 
   /// The waiter to evict from a full queue in favor of `client`: the newest of the client with the most waiters,
   /// provided that this client afterwards still has at least as many as `client`; nil: none.
-  func slotToEvict(for client: UInt32) -> Int32? {
+  mutating func slotToEvict(for client: UInt32) -> Int32? {
+    keepLongest()
     guard let id = longest.first else { return nil }
     let own = lookup[client].map { accounts[Int($0)].waiting } ?? 0
     return own < accounts[Int(id)].waiting - 1 ? newest(accounts[Int(id)]) : nil
+  }
+
+  private mutating func keepLongest() {
+    guard longestCountMin == .max else { return }
+    longestCountMin = count - count / 4
+    for id in accounts.indices where accounts[id].waiting > 0 { rankByLength(Int32(id)) }
   }
 
   // MARK: Details
@@ -192,13 +208,14 @@ struct WaitQueue {
     accounts[Int(slots[Int(slot)].account)].waiting -= 1
     freeSlots.append(slot)
     count -= 1
+    if count < longestCountMin, longestCountMin < .max { (longest, longestCountMin) = (RankedHeap(), .max) }
     return waiter
   }
 
   @inline(__always)
   private mutating func withLine(of slot: Int32, _ change: (inout Line, inout [Slot]) -> Void) {
     let account = Int(slots[Int(slot)].account)
-    if slots[Int(slot)].waiter?.isUpload == true {
+    if slots[Int(slot)].isUpload {
       change(&accounts[account].uploadLine, &slots)
     } else {
       change(&accounts[account].requestLine, &slots)
@@ -222,12 +239,13 @@ struct WaitQueue {
   /// Updates an account's place among the others.
   private mutating func rank(_ id: Int32) {
     let account = accounts[Int(id)]
-    guard let candidate = candidate(account) else {
+    if let candidate = candidate(account) {
+      ranked.set(id, to: Rank(level: account.held < share ? 0 : 1, order: slots[Int(candidate)].order))
+    } else {
       ranked.remove(id)
-      return account.waiting == 0 ? longest.remove(id) : rankByLength(id)
     }
-    ranked.set(id, to: Rank(level: account.held < share ? 0 : 1, order: slots[Int(candidate)].order))
-    rankByLength(id)
+    guard longestCountMin < .max else { return }
+    if account.waiting > 0 { rankByLength(id) } else { longest.remove(id) }
   }
 
   private mutating func rankByLength(_ id: Int32) {
@@ -236,7 +254,10 @@ struct WaitQueue {
   }
 
   private mutating func account(of client: UInt32) -> Int32 {
-    if let id = lookup[client] { return id }
+    if let id = lookup[client] {
+      if accounts[Int(id)].isUnused { unusedCount -= 1 }
+      return id
+    }
     let id = freeAccounts.popLast() ?? Int32(accounts.count)
     let account = Account(client: client)
     if Int(id) == accounts.count { accounts.append(account) } else { accounts[Int(id)] = account }
@@ -244,10 +265,15 @@ struct WaitQueue {
     return id
   }
 
-  private mutating func forgetIfUnused(_ id: Int32) {
-    let account = accounts[Int(id)]
-    guard account.held == 0, account.waiting == 0 else { return }
-    lookup[account.client] = nil
-    freeAccounts.append(id)
+  /// Counts an account that is no longer used; drops all of these once they are the most.
+  private mutating func releaseIfUnused(_ id: Int32) {
+    guard accounts[Int(id)].isUnused else { return }
+    unusedCount += 1
+    guard unusedCount > lookup.count / 2 + 16 else { return }
+    for (client, id) in lookup where accounts[Int(id)].isUnused {
+      lookup[client] = nil
+      freeAccounts.append(id)
+    }
+    unusedCount = 0
   }
 }
