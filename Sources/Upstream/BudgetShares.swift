@@ -7,7 +7,7 @@
 /// Closing one pool's connection to open one of another pool takes as long as many requests. It happens without limit
 /// only where fairness needs it: from a pool above its share to one below, and from connections that have idled long.
 /// All other moves share a rate, and leave a pool its share.
-struct BudgetShares {
+struct BudgetShares: ~Copyable {
   let connectionsMax: Int
   /// All connections.
   private(set) var count = 0

@@ -1,6 +1,6 @@
 /// The idle connections of a pool, the last used on top: it is the warmest, and the others can expire. Each step takes
 /// O(1) on average.
-struct IdleStack {
+struct IdleStack: ~Copyable {
   /// nil: the connection was closed. The top is never nil.
   private var places: [UpstreamConnection?] = []
   /// How many places are nil.

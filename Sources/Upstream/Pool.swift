@@ -201,7 +201,7 @@ package final class Pool {
 
   /// Whether a newcomer gets a new connection: not before those that wait.
   private var mayConnect: Bool {
-    queue.next == nil && isWithinOwnBounds && budget.hasPlace(for: self, since: loop.now)
+    next == nil && isWithinOwnBounds && budget.hasPlace(for: self, since: loop.now)
   }
 
   private var isWithinOwnBounds: Bool {
@@ -279,17 +279,25 @@ package final class Pool {
 
   // MARK: Serving waiters
 
+  /// The slot of the waiter to serve next.
+  @inline(__always)
+  private var next: Int32? { queue.isEmpty ? nil : nextOfSome }
+
+  // Inlined, it would copy the queue for each request.
+  @inline(never)
+  private var nextOfSome: Int32? { queue.next }
+
   /// Serves waiters while connections are idle or can be opened.
   func serveWaiters() {
     while let since = queue.nextSince, !idle.isEmpty || isWithinOwnBounds {
       // `takeIdle` and `hasPlace` can close connections, which serves waiters: find the next waiter again.
       if let connection = takeIdle(checkingAfterIdle: Self.always) {
-        if let slot = queue.next { assign(connection, to: slot) } else { keep(connection) }
+        if let next { assign(connection, to: next) } else { keep(connection) }
       } else if isWithinOwnBounds, !budget.hasPlace(for: self, since: since) {
         if let since = needsBudgetSince { budget.enqueue(self, since: since) }
         return
-      } else if isWithinOwnBounds, let slot = queue.next {
-        connect(for: slot)
+      } else if isWithinOwnBounds, let next {
+        connect(for: next)
       }
     }
   }
@@ -327,7 +335,7 @@ package final class Pool {
   /// Ends a lease. Closes the connection if it is not reusable, has expired, or another pool needs it.
   func release(_ connection: UpstreamConnection, isReusable: Bool) {
     connection.endLease()
-    let (next, isContended) = (queue.next, budget.isContended)
+    let (next, isContended) = (next, budget.isContended)
     guard isReusable, !isContended || !budget.shouldYield(self), connection.becomeIdle(isAwaited: next != nil) else {
       return connection.close()
     }

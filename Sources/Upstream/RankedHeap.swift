@@ -9,7 +9,7 @@ struct Rank: Comparable {
 }
 
 /// Small numbers in the order of their ranks; each change takes O(log n).
-struct RankedHeap {
+struct RankedHeap: ~Copyable {
   private struct Entry {
     var rank: Rank
     var id: Int32

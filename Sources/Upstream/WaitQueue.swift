@@ -21,7 +21,7 @@ struct Waiter {
 ///
 /// Counting each lease would cost every request. So only uploads are always counted; the other leases are from when the
 /// first waiter comes until `shareCountsMax` leases after the last one has gone.
-struct WaitQueue {
+struct WaitQueue: ~Copyable {
   /// Of one client, in connections.
   let share: Int
   private let quietMax: Int
@@ -208,7 +208,10 @@ struct WaitQueue {
     accounts[Int(slots[Int(slot)].account)].waiting -= 1
     freeSlots.append(slot)
     count -= 1
-    if count < longestCountMin, longestCountMin < .max { (longest, longestCountMin) = (RankedHeap(), .max) }
+    if count < longestCountMin, longestCountMin < .max {
+      longest = RankedHeap()
+      longestCountMin = .max
+    }
     return waiter
   }
 

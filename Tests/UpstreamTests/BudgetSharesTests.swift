@@ -7,7 +7,7 @@ extension UpstreamTests {
   /// How pools share the connections of a loop, over a simulated time.
   @Suite struct BudgetSharesTests {
     @Test func `a pool that wakes up has its share within one response time, although all others wait`() {
-      var run = SharesRun(connectionsMax: 100, pools: 20, responseMilliseconds: 50, waiting: 20)
+      let run = SharesRun(connectionsMax: 100, pools: 20, responseMilliseconds: 50, waiting: 20)
       run.pools[0].isAsleep = true
       run.go(for: 1_000)
       #expect(run.pools[0].held == 0 && run.count == 100)
@@ -18,7 +18,7 @@ extension UpstreamTests {
     }
 
     @Test func `a pool that never answers gets at most twice its share while others wait, and they keep theirs`() {
-      var run = SharesRun(connectionsMax: 100, pools: 10, responseMilliseconds: 20, waiting: 30)
+      let run = SharesRun(connectionsMax: 100, pools: 10, responseMilliseconds: 20, waiting: 30)
       run.pools[3].responseMilliseconds = 1_000_000
       run.go(for: 4_000)
       #expect(run.share == 10 && run.pools[3].held <= 20, "\(run.pools[3].held)")
@@ -28,7 +28,7 @@ extension UpstreamTests {
     }
 
     @Test func `while all want as much, hardly a connection is moved, and none has twice as many as another`() {
-      var run = SharesRun(connectionsMax: 150, pools: 20, responseMilliseconds: 20, waiting: 30)
+      let run = SharesRun(connectionsMax: 150, pools: 20, responseMilliseconds: 20, waiting: 30)
       run.go(for: 500)
       let before = run.moves
       run.go(for: 2_000)
@@ -37,7 +37,7 @@ extension UpstreamTests {
 
     @Test func `however demand varies, the rate of moves is bounded, and nobody is starved`() {
       let seed = UInt64.random(in: 0..<1 << 40)
-      var run = SharesRun(connectionsMax: 60, pools: 12, responseMilliseconds: 15, waiting: 0, seed: seed)
+      let run = SharesRun(connectionsMax: 60, pools: 12, responseMilliseconds: 15, waiting: 0, seed: seed)
       run.go(for: 1_000)
       let before = run.moves
       run.go(for: 4_000)
@@ -49,7 +49,7 @@ extension UpstreamTests {
     }
 
     @Test func `more pools than connections take turns`() {
-      var run = SharesRun(connectionsMax: 10, pools: 40, responseMilliseconds: 5, waiting: 3)
+      let run = SharesRun(connectionsMax: 10, pools: 40, responseMilliseconds: 5, waiting: 3)
       run.go(for: 2_000)
       #expect(run.pools.allSatisfy { $0.responses > 10 }, "\(run.pools.map(\.responses))")
     }
@@ -65,7 +65,7 @@ extension UpstreamTests {
 }
 
 /// Pools whose connections and waiters are numbers, a millisecond a step.
-private struct SharesRun {
+private final class SharesRun {
   struct Simulated {
     let id: Int32
     var responseMilliseconds: Int64
@@ -100,11 +100,11 @@ private struct SharesRun {
     }
   }
 
-  mutating func go(for milliseconds: Int) {
+  func go(for milliseconds: Int) {
     for _ in 0..<milliseconds where fault == nil { step() }
   }
 
-  private mutating func step() {
+  private func step() {
     now += 1
     for index in pools.indices.shuffled(using: &random) {
       arrive(index)
@@ -125,7 +125,7 @@ private struct SharesRun {
     if !budget.isFull, !budget.waiting.isEmpty { fault = "a place stays free" }
   }
 
-  private mutating func arrive(_ index: Int) {
+  private func arrive(_ index: Int) {
     guard !pools[index].isAsleep else { return }
     if pools[index].waiting > 0 {
       while pools[index].queue.count < pools[index].waiting { request(index) }
@@ -137,31 +137,31 @@ private struct SharesRun {
     }
   }
 
-  private mutating func request(_ index: Int) {
+  private func request(_ index: Int) {
     if let _ = pools[index].idle.popLast() { return lease(index) }
     if pools[index].queue.isEmpty, hasPlace(index) { return open(index) }
     pools[index].queue.append(now)
     enqueue(index)
   }
 
-  private mutating func enqueue(_ index: Int) {
+  private func enqueue(_ index: Int) {
     guard !pools[index].isQueued else { return }
     pools[index].isQueued = true
     budget.enqueue(pools[index].id, since: pools[index].queue[0])
   }
 
-  private mutating func lease(_ index: Int) { pools[index].leases.append(now + pools[index].responseMilliseconds) }
+  private func lease(_ index: Int) { pools[index].leases.append(now + pools[index].responseMilliseconds) }
 
-  private mutating func open(_ index: Int) {
+  private func open(_ index: Int) {
     budget.opened(pools[index].id)
     lease(index)
   }
 
-  private mutating func serveOne(_ index: Int) {
+  private func serveOne(_ index: Int) {
     longestWait = max(longestWait, now - pools[index].queue.removeFirst())
   }
 
-  private mutating func first() -> Int? {
+  private func first() -> Int? {
     while let id = budget.waiting.first {
       let index = Int(id)
       guard let since = pools[index].queue.first else {
@@ -174,13 +174,13 @@ private struct SharesRun {
     return nil
   }
 
-  private mutating func hasPlace(_ index: Int) -> Bool {
+  private func hasPlace(_ index: Int) -> Bool {
     guard budget.isFull else { return true }
     if let first = first(), first != index, !budget.comesFirst(pools[index].id, since: now) { return false }
     return takeIdle(for: index)
   }
 
-  private mutating func takeIdle(for index: Int) -> Bool {
+  private func takeIdle(for index: Int) -> Bool {
     while let id = budget.idle.first {
       guard let since = pools[Int(id)].idle.first else {
         budget.unlistIdle(id)
@@ -199,7 +199,7 @@ private struct SharesRun {
     return false
   }
 
-  private mutating func serve() {
+  private func serve() {
     while let index = first() {
       guard !budget.isFull || takeIdle(for: index) else { return }
       budget.dequeue(pools[index].id)
@@ -210,7 +210,7 @@ private struct SharesRun {
     }
   }
 
-  private mutating func release(_ index: Int) {
+  private func release(_ index: Int) {
     let since = pools[index].queue.first
     if let first = first(), first != index,
       budget.yields(

@@ -159,9 +159,8 @@ final class PoolRun {
   /// Whether any connection that idles may be closed for a pool.
   private func mayMove(to pool: PoolOfRun) -> Bool {
     let holders = pools.filter { $0.idleCount > 0 }
-    let shares = budget.shares
-    return shares.moves.left > 0 && !holders.isEmpty
-      && holders.allSatisfy { shares.canSpare($0.pool.count, for: pool.pool.count) }
+    return budget.shares.moves.left > 0 && !holders.isEmpty
+      && holders.allSatisfy { budget.shares.canSpare($0.pool.count, for: pool.pool.count) }
   }
 
   /// No client was served in this step before another whose turn it was.

@@ -10,7 +10,7 @@ extension UpstreamTests {
       let seed = UInt64.random(in: 0..<1 << 40)
       var random = SeededGenerator(state: seed)
       for _ in 0..<40 {
-        var run = WaitQueueRun(share: Int.random(in: 1...4, using: &random))
+        let run = WaitQueueRun(share: Int.random(in: 1...4, using: &random))
         for _ in 0..<150 {
           run.step(using: &random)
           guard run.fault == nil else { break }
@@ -21,17 +21,17 @@ extension UpstreamTests {
 
     @Test func `leases are counted until as many without a waiter have followed as the pool has connections`() {
       var queue = WaitQueue(share: 1, connectionsMax: 3)
-      #expect(!queue.isCounting)
+      #expect(queue.isCounting == false)
       queue.beginCounting()
       let slot = queue.append(Waiter(Client(1), now: 0))
       var holds = (0..<5).map { _ in queue.hold(2, isUpload: false) }
-      #expect(queue.isCounting)
+      #expect(queue.isCounting == true)
       _ = queue.remove(slot)
       for _ in 0..<3 {
-        #expect(queue.isCounting)
+        #expect(queue.isCounting == true)
         holds.append(queue.hold(2, isUpload: false))
       }
-      #expect(!queue.isCounting)
+      #expect(queue.isCounting == false)
       for hold in holds { queue.endHold(hold, isUpload: false) }
     }
   }
@@ -61,7 +61,7 @@ extension UpstreamTests {
 }
 
 /// A queue beside a plain list that is searched from its begin.
-private struct WaitQueueRun {
+private final class WaitQueueRun {
   private var queue: WaitQueue
   private var list: [(waiter: Waiter, slot: Int32)] = []
   private var holds: [(client: UInt32, isUpload: Bool, account: Int32)] = []
@@ -72,7 +72,7 @@ private struct WaitQueueRun {
     queue.beginCounting()
   }
 
-  mutating func step(using random: inout SeededGenerator) {
+  func step(using random: inout SeededGenerator) {
     let client = Client(UInt32.random(in: 1...5, using: &random), isUploading: Bool.random(using: &random))
     let waiter = Waiter(client, now: Int64(list.count))
     switch Int.random(in: 0..<9, using: &random) {
@@ -101,7 +101,7 @@ private struct WaitQueueRun {
     holds.count { $0.client == client && $0.isUpload } < queue.share
   }
 
-  private mutating func check() {
+  private func check() {
     let below = list.first { held($0.waiter.client) < queue.share }
     let next = below ?? list.first { !$0.waiter.isUpload || mayUpload($0.waiter.client) }
     if queue.next != next?.slot { fault = "another is next" }
