@@ -18,11 +18,11 @@ struct BudgetShares: ~Copyable {
   private var turn = 0
   /// One pool's equal share, in connections.
   private(set) var share: Int
-  /// The pools that wait for a place. A rank may be too low, never too high, except while the share changes.
+  /// The pools that wait for a place. A rank may be too low, never too high.
   private(set) var waiting = RankedHeap()
   /// The pools with idle connections, by the time since when one idles; that may be too early, never too late.
   private(set) var idle = RankedHeap()
-  private(set) var moves = MoveAllowance()
+  private var moves = MoveAllowance()
 
   /// A connection that has idled for longer (milliseconds) may always be moved.
   static let idleMilliseconds: Int64 = 1_000
@@ -58,7 +58,14 @@ struct BudgetShares: ~Copyable {
     updateShare()
   }
 
-  private mutating func updateShare() { share = max(1, connectionsMax / max(1, counts.count - freeIDs.count)) }
+  /// The share may stay smaller than it could be, so that few pools that come and go do not change it.
+  private mutating func updateShare() {
+    let exact = max(1, connectionsMax / max(1, counts.count - freeIDs.count))
+    guard exact < share || exact >= share + max(1, share / 8) else { return }
+    let hasGrown = exact > share
+    share = exact
+    if hasGrown { for pool in waiting.ids { lowerRank(pool) } }
+  }
 
   mutating func opened(_ pool: Int32) {
     count += 1
@@ -68,8 +75,7 @@ struct BudgetShares: ~Copyable {
   mutating func closed(_ pool: Int32) {
     count -= 1
     counts[Int(pool)] -= 1
-    guard let rank = waiting.rank(of: pool), counts[Int(pool)] / share < rank.level else { return }
-    waiting.set(pool, to: self.rank(pool, Int64(rank.order)))
+    lowerRank(pool)
   }
 
   // MARK: Waiting
@@ -100,6 +106,12 @@ struct BudgetShares: ~Copyable {
     return Rank(level: level, order: level == 0 ? turn + 1 : Int(since)) < firstRank
   }
 
+  /// Lowers the rank of a waiting pool whose level has become lower.
+  private mutating func lowerRank(_ pool: Int32) {
+    guard let old = waiting.rank(of: pool), counts[Int(pool)] / share < old.level else { return }
+    waiting.set(pool, to: rank(pool, Int64(old.order)))
+  }
+
   private func rank(_ pool: Int32, _ since: Int64) -> Rank {
     let level = counts[Int(pool)] / share
     return Rank(level: level, order: level == 0 ? turns[Int(pool)] : Int(since))
@@ -127,7 +139,7 @@ struct BudgetShares: ~Copyable {
 
   /// Whether a pool that holds more than its share, or more than twice as many connections as the other one, can do
   /// without an idle one.
-  func canSpare(_ held: Int, for wanted: Int) -> Bool { held > share || holdsMore(held, than: wanted) }
+  private func canSpare(_ held: Int, for wanted: Int) -> Bool { held > share || holdsMore(held, than: wanted) }
 
   private func holdsMore(_ held: Int, than wanted: Int) -> Bool { held > 2 * wanted }
 
@@ -150,7 +162,7 @@ struct MoveAllowance {
   private static let leftMax: Int64 = 32
   static let milliseconds: Int64 = 8
 
-  private(set) var left = leftMax
+  private var left = leftMax
   /// When the last one was added.
   private var addedAt = Int64.min / 2
 

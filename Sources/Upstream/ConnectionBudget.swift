@@ -144,9 +144,11 @@ package final class ConnectionBudget: EventHandler {
 
   // MARK: Idle connections that may be moved later
 
+  var isTimerSet: Bool { registration != .none }
+
   /// Tries again after a while, if a connection idles while a pool waits.
   private func setTimer() {
-    guard registration == .none, longestIdle() != nil else { return }
+    guard !isTimerSet, longestIdle() != nil else { return }
     registration = loop.register(self)
     loop.setDeadline(loop.now + MoveAllowance.milliseconds, for: registration)
   }

@@ -23,6 +23,9 @@ struct RankedHeap: ~Copyable {
   /// The id with the lowest rank.
   var first: Int32? { entries.first?.id }
 
+  /// All ids, in no order.
+  var ids: [Int32] { entries.map(\.id) }
+
   func rank(of id: Int32) -> Rank? {
     guard let index = index(of: id) else { return nil }
     return entries[index].rank

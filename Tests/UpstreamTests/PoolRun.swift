@@ -147,20 +147,18 @@ final class PoolRun {
 
   private func check(_ queuesBefore: [[Waiter]]) {
     expect(connectionCount <= budgetMax, "more connections than the budget has")
-    let isAlone = pools.count { $0.pool.needsBudgetSince != nil } == 1
+    if pools.contains(where: { $0.pool.needsBudgetSince != nil && $0.idleCount == 0 }),
+      pools.contains(where: { $0.idleCount > 0 })
+    {
+      saw("waits for an idle connection of another pool")
+      expect(budget.isTimerSet, "a pool waits, a connection of another idles, and nobody will look again")
+    }
     for (pool, before) in zip(pools, queuesBefore) {
-      pool.check(hasRoom: connectionCount < budgetMax || isAlone && mayMove(to: pool)) { self.faults.append($0) }
+      pool.check(hasRoom: connectionCount < budgetMax) { self.faults.append($0) }
       checkOrder(pool, before)
     }
     for client in clients { client.check { self.faults.append($0) } }
     clients.removeAll(where: \.isOver)
-  }
-
-  /// Whether any connection that idles may be closed for a pool.
-  private func mayMove(to pool: PoolOfRun) -> Bool {
-    let holders = pools.filter { $0.idleCount > 0 }
-    return budget.shares.moves.left > 0 && !holders.isEmpty
-      && holders.allSatisfy { budget.shares.canSpare($0.pool.count, for: pool.pool.count) }
   }
 
   /// No client was served in this step before another whose turn it was.

@@ -14,7 +14,7 @@ extension UpstreamTests {
       }
       for what in [
         "full", "evicted", "replaced", "upload beyond the share", "upload served", "passed over", "gave a place up",
-        "gave a place to one below its share",
+        "gave a place to one below its share", "waits for an idle connection of another pool",
       ] {
         #expect(seen[what, default: 0] > 100, "\(what): \(seen)")
       }
