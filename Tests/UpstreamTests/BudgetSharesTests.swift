@@ -35,7 +35,7 @@ extension UpstreamTests {
       #expect(run.moves - before < 20 && run.pools.allSatisfy { (7...14).contains($0.held) }, "\(run.moves)")
     }
 
-    @Test func `however demand varies, the rate of moves is bounded, and nobody is starved`() {
+    @Test func `however demand varies, the rate of moves is bounded, and no pool is starved`() {
       let seed = UInt64.random(in: 0..<1 << 40)
       let run = SharesRun(connectionsMax: 60, pools: 12, responseMilliseconds: 15, waiting: 0, seed: seed)
       run.go(for: 1_000)

@@ -151,7 +151,7 @@ final class PoolRun {
       pools.contains(where: { $0.idleCount > 0 })
     {
       saw("waits for an idle connection of another pool")
-      expect(budget.isTimerSet, "a pool waits, a connection of another idles, and nobody will look again")
+      expect(budget.isTimerSet, "a pool waits, a connection of another idles, and nothing will look again")
     }
     for (pool, before) in zip(pools, queuesBefore) {
       pool.check(hasRoom: connectionCount < budgetMax) { self.faults.append($0) }
@@ -163,6 +163,7 @@ final class PoolRun {
 
   /// No client was served in this step before another whose turn it was.
   private func checkOrder(_ pool: PoolOfRun, _ before: [Waiter]) {
+    guard !before.isEmpty else { return }
     let queue = pool.pool.queue.waiters
     let served = before.enumerated().filter { _, waiter in
       !queue.contains { $0.delegate === waiter.delegate }
@@ -256,7 +257,7 @@ final class PoolOfRun {
     for client in UInt32(1)...4 where held(by: client).uploads > shareMax {
       fault("uploads of client \(client) hold more than its share")
     }
-    guard let waiter = pool.queue.waiters.first(where: isEligible) else { return }
+    guard !pool.queue.isEmpty, let waiter = pool.queue.waiters.first(where: isEligible) else { return }
     if idleCount > 0 { fault("client \(waiter.client) waits while a connection idles") }
     let resolving = connections.count { $0.phase == .connecting && $0.isResolving }
     if pool.count < pool.settings.connectionsMax, resolving < 4, hasRoom {
@@ -364,7 +365,7 @@ final class ClientOfRun: ConnectionDelegate {
     if answers > 1 { fault("a client was answered \(answers) times") }
     if wasAnsweredWhileAsking { fault("a client was called from within its own call") }
     if connectBeganAtWrongTime { fault("a client was notified of its connect too often, or not at all") }
-    let isQueued = pool.pool.queue.waiters.contains { $0.delegate === self }
+    let isQueued = pool.pool.queue.slots.contains { $0.waiter?.delegate === self }
     let holds = pool.connections.count { $0.delegate === self }
     if isOver {
       if isQueued || holds > 0 { fault("who is gone is still served") }

@@ -60,7 +60,7 @@ extension UpstreamTests {
   }
 }
 
-/// A queue beside a plain list that is searched from its begin.
+/// A queue with a plain list that is searched from its begin.
 private final class WaitQueueRun {
   private var queue: WaitQueue
   private var list: [(waiter: Waiter, slot: Int32)] = []
