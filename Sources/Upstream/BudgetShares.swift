@@ -99,7 +99,7 @@ struct BudgetShares: ~Copyable {
     return waiting.first == pool
   }
 
-  /// Whether a pool that has just begun to wait comes before the first one in the queue.
+  /// Whether a pool that has just started to wait comes before the first one in the queue.
   func comesFirst(_ pool: Int32, since: Int64) -> Bool {
     guard let first = waiting.first, first != pool, let firstRank = waiting.rank(of: first) else { return true }
     let level = counts[Int(pool)] / share

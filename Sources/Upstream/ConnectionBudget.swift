@@ -11,7 +11,7 @@ package final class ConnectionBudget: EventHandler {
   private var registration = Registration.none
   /// Whether pools wait.
   private(set) var isContended = false
-  /// Whether a place that becomes free is taken by whoever has freed it.
+  /// Whether a place that becomes free is already taken care of: by `serve`, or for one pool by `hasPlace`.
   private var isServing = false
 
   var connectionsMax: Int { shares.connectionsMax }

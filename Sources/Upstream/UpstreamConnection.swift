@@ -48,47 +48,50 @@ package final class UpstreamConnection: EventHandler {
     case connecting, idle, leased, closed
   }
 
+  // First what each request reads or writes: few cache lines, because they are cold when there are many connections.
   package private(set) var phase = Phase.connecting
   package private(set) var isReadable = false
   package private(set) var isWritable = false
   /// Whether it has served an earlier exchange.
   package private(set) var isReused = false
-  /// Why the last failed read or write failed. For the log only.
-  package private(set) var transferFault: String?
-  /// When connecting began (monotonic nanoseconds).
-  package private(set) var connectBegan: Int64 = 0
+  /// Whether it is connected without TLS.
+  private var isPlain = false
+  /// Whether the last read did not fill the buffer: over TLS, it has read a record to its end.
+  private var lastReadWasShort = false
+  /// Whether the peer sends nothing after what is in the socket's buffer.
+  private var inputEnded = false
+  /// Whether it is leased for an upload that the caller streams.
+  private(set) var carriesUpload: Bool
+  /// The link's socket while connected; else -1.
+  private var socket: Int32 = -1
+  /// Where the pool counts the lease for its client; -1: nowhere.
+  var account: Int32 = -1
+  private(set) var delegate: (any ConnectionDelegate)?
+  private var registration = Registration.none
+  private let loop: EventLoop
+  private let sockets: any SocketCalls
+  private let pool: Pool
+  private var ageDue = Int64.max
   /// When it was returned to the pool (monotonic milliseconds).
   private(set) var idleSince: Int64 = 0
   /// How long it may be idle (milliseconds): as configured, or less if the upstream says so.
   private var idleMilliseconds: Int64
-
-  private let pool: Pool
-  private let loop: EventLoop
-  private var link: (any Link)?
-  /// The link's socket while connected; else -1.
-  private var socket: Int32 = -1
-  private let sockets: any SocketCalls
-  /// Whether the last read did not fill the buffer: over TLS, it has read a record to its end.
-  private var lastReadWasShort = false
-  private var registration = Registration.none
-  private(set) var delegate: (any ConnectionDelegate)?
-  /// Whether it is leased for an upload that the caller streams.
-  private(set) var carriesUpload: Bool
-  /// Where the pool counts the lease for its client; -1: nowhere.
-  var account: Int32 = -1
+  /// When connecting began (monotonic nanoseconds).
+  package private(set) var connectBegan: Int64 = 0
   /// While it is idle, its index in the pool's stack; -1: it was taken from there.
   var idlePlace: Int32 = -1
+  /// The error of the first failed write without TLS.
+  private var sendError: Errno?
+
   /// Its index in the pool's list of connections.
   var place = 0
+  /// Why the last failed read or write failed. For the log only.
+  package private(set) var transferFault: String?
+  private var link: (any Link)?
   private var connectSockets: [ConnectSocket] = []
   /// When libcurl's timer fires, and when connecting times out (monotonic milliseconds).
   private var timerDue = Int64.max
   private var connectDue = Int64.max
-  private var ageDue = Int64.max
-  /// Whether the peer sends nothing after what is in the socket's buffer.
-  private var inputEnded = false
-  /// The error of the first failed write without TLS.
-  private var sendError: Errno?
   private(set) var isResolving: Bool
   /// Whether libcurl resolves the name even if it has cached addresses.
   private(set) var bypassesNameCache = false
@@ -218,11 +221,12 @@ package final class UpstreamConnection: EventHandler {
     }
     loop.setDeadline(.max, for: registration)
     self.socket = socket
+    isPlain = !pool.settings.isSecure
     ageDue = loop.now + pool.settings.ageMilliseconds
     isWritable = true
     isReadable = true
     // Over TLS the rest of the handshake may still arrive, so only the first read can check this.
-    if !pool.settings.isSecure, let fault = unexpectedInput {
+    if isPlain, let fault = unexpectedInput {
       return failed(
         fault, fault == .spokeFirst ? "bytes arrived before a request" : "the connection was closed at once")
     }
@@ -446,8 +450,6 @@ package final class UpstreamConnection: EventHandler {
 
   private func describe(_ error: Errno) -> String { isPlain ? error.description : link?.failure ?? error.description }
 
-  private var isPlain: Bool { !pool.settings.isSecure && socket >= 0 }
-
   private func read(into buffer: ByteBuffer) -> Transfer {
     isPlain ? sockets.receive(socket, into: buffer) : link?.receive(into: buffer) ?? .ended
   }
@@ -465,6 +467,7 @@ package final class UpstreamConnection: EventHandler {
     endConnectSockets()
     link = nil
     socket = -1
+    isPlain = false
     isReadable = false
     isWritable = false
     loop.unregister(registration)

@@ -5,8 +5,7 @@ import Testing
 
 /// Instances that want more connections together than the gateway may open.
 @Suite(.scopedFixtures) struct ConnectionSharingTests {
-  @Test func `busy instances share the connections with one that never answers, and no request is rejected`() throws
-  {
+  @Test func `busy instances share the connections with one that never answers, and no request is rejected`() throws {
     let cores = try (0..<3).map { _ in
       try ScriptedUpstream { _ in
         // The rest of a round arrives meanwhile.
