@@ -23,13 +23,22 @@ package enum Acquisition {
 /// decides. The sender decides how long an upload lasts, so the uploads of one client never hold more than its share,
 /// even while connections are idle. Every other waiter is served as soon as a connection is idle or can be opened.
 package final class Pool {
-  package let settings: UpstreamSettings
+  // First what each request reads or writes, as in `UpstreamConnection`.
+  private var idle = IdleStack()
+  /// Whether the budget knows that a connection idles. Set by the budget, like the next two.
+  var isListedAsIdle = false
+  var isWaitingForBudget = false
+  /// The pool's number in the budget; -1: none.
+  var budgetID: Int32 = -1
+  private let budget: ConnectionBudget
+  private let counters: PoolCounters
   private let loop: EventLoop
+  private(set) var queue: WaitQueue
+
+  package let settings: UpstreamSettings
   private let makeLink: LinkMaker
   /// For the read that finds out whether a connection is open and empty.
   let scratch = ByteBuffer(capacity: 1)
-  private let budget: ConnectionBudget
-  private let counters: PoolCounters
   /// nil: no address is skipped.
   let failedAddresses: FailedAddresses?
   /// When the name has to be resolved again (monotonic milliseconds).
@@ -37,15 +46,8 @@ package final class Pool {
   /// All connections: connecting, idle and leased.
   private(set) var connections: [UpstreamConnection] = []
   package var count: Int { connections.count }
-  private var idle = IdleStack()
   /// How many connections resolve their names.
   private var resolving = 0
-  private(set) var queue: WaitQueue
-  /// The pool's number in the budget; -1: none. Set by the budget, like the next two.
-  var budgetID: Int32 = -1
-  var isWaitingForBudget = false
-  /// Whether the budget knows that a connection idles.
-  var isListedAsIdle = false
 
   /// Name resolutions at a time: each one that hangs blocks a thread.
   private static let resolutionsMax = 4

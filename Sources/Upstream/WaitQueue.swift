@@ -22,11 +22,12 @@ struct Waiter {
 /// Counting each lease would cost every request. So only uploads are always counted; the other leases are from when the
 /// first waiter comes until `shareCountsMax` leases after the last one has gone.
 struct WaitQueue: ~Copyable {
-  /// Of one client, in connections.
-  let share: Int
-  private let quietMax: Int
+  private(set) var count = 0
   /// Leases without a waiter, after which they are no longer counted.
   private var quietLeft = 0
+  private let quietMax: Int
+  /// Of one client, in connections.
+  let share: Int
   private(set) var slots: [Slot] = []
   private var freeSlots: [Int32] = []
   private var accounts: [Account] = []
@@ -40,7 +41,6 @@ struct WaitQueue: ~Copyable {
   private var longest = RankedHeap()
   /// `longest` is dropped when fewer wait; .max: it is not kept.
   private var longestCountMin = Int.max
-  private(set) var count = 0
   private var frontOrder = 0
   private var backOrder = 0
 
