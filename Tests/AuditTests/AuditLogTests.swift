@@ -132,7 +132,8 @@ final class TestLoop {
   private let woken = DispatchSemaphore(value: 0)
 
   private func declare() {
-    #expect(queue.append(durably: .intent, Span(), channel: 0, ticket: Ticket(slot: 0, generation: 0)))
+    let isAppended = queue.append(durably: .intent, Span(), channel: 0, ticket: Ticket(slot: 0, generation: 0))
+    #expect(isAppended)
     queue.wakeThread()
   }
 
