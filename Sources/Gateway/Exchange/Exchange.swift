@@ -147,7 +147,7 @@ final class Exchange: ConnectionDelegate {
   /// The client that the pool counts the connection for.
   var clientKey: UInt32 {
     guard let admission = state.admission, let snapshot = state.snapshot else { return 0 }
-    return snapshot.policy.clients.clientKey(of: Int(admission.clientIndex))
+    return snapshot.clientKey(of: admission.clientIndex)
   }
 
   @inline(__always)

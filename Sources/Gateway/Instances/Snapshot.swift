@@ -39,6 +39,10 @@ final class Snapshot {
   @inline(__always)
   func access(to index: Int32) -> InstanceAccess { accesses[Int(index)] ?? makeAccess(to: index) }
 
+  /// The client in a pool's accounts. A method, because outside of one the compiler copies the policy's tables.
+  @inline(never)
+  func clientKey(of index: Int32) -> UInt32 { policy.clients.clientKey(of: Int(index)) }
+
   /// Counts an exchange of a client, whose index in this policy the trace has.
   @inline(never)
   func count(_ record: borrowing ExchangeRecord, _ code: GatewayCode?, of trace: AdmissionTrace) {
