@@ -13,6 +13,8 @@ package final class AuditLog: Sendable {
 
   /// The interval between attempts to open a new file while there is none.
   private static let recoverySeconds = 1.0
+  /// Twice the disk's time: with its own batch, an entry waits three times as long as the disk takes.
+  private static let patienceMax: Int64 = 16
   /// How long outcomes wait to share a write with an intent.
   private static let outcomeSeconds = 0.1
 
@@ -81,7 +83,7 @@ package final class AuditLog: Sendable {
   private func run(_ opened: consuming AuditWriter) {
     var writer = opened
     var batch = AuditBatch()
-    var pace = BatchPace()
+    var pace = BatchPace(patienceMax: Self.patienceMax)
     var recoversAt: Int64 = 0
     var isLast = false
     while !isLast {

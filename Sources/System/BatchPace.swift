@@ -11,13 +11,13 @@ package struct BatchPace: Sendable {
   /// The time limit in eighths of that.
   private var patience: Int64 = least
 
+  private let patienceMax: Int64
   private static let least: Int64 = 1
-  /// With one batch's time for the disk itself, an entry waits three times as long as the disk takes.
-  private static let most: Int64 = 16
   /// A slow disk does not make writers wait longer than this.
   private static let nanosecondsMax: Int64 = 2_000_000
 
-  package init() {}
+  /// - Parameter patienceMax: the longest time limit, in eighths of the disk's time for a batch.
+  package init(patienceMax: Int64) { self.patienceMax = patienceMax }
 
   /// The time limit for gathering.
   package var nanoseconds: Int64 { min(batchNanoseconds / 8 * patience, Self.nanosecondsMax) }
@@ -25,7 +25,7 @@ package struct BatchPace: Sendable {
   /// - Parameter count: how many entries the batch has after gathering.
   package mutating func gathered(_ count: Int) {
     if count >= expected {
-      patience = min(2 * patience, Self.most)
+      patience = min(2 * patience, patienceMax)
     } else if 2 * count < expected {
       patience = max(patience / 2, Self.least)
     }
