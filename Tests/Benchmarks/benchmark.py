@@ -101,11 +101,17 @@ def arguments():
 
 
 def measure(stage, options):
-    rounds = Rounds(3, 0.5) if options.quick else Rounds(15, 1)
+    rounds = Rounds(3, 0.5) if options.quick else Rounds(7, 1)
     results = []
     for row in options.rows:
         rounds.row = row
-        results.extend(ROWS[row](stage, rounds))
+        try:
+            results.extend(ROWS[row](stage, rounds))
+        except Failure:
+            # The rows before it took minutes.
+            if results:
+                print(table.markdown(results, rounds, stage))
+            raise
     text = table.markdown(results, rounds, stage)
     if options.write_readme:
         table.write(TOP, text)
