@@ -1,10 +1,10 @@
 /// How the pools of a loop share its connections: who waits for one, who is next, and who gives one up. A pool is a
 /// small number here. Each step takes O(log pools).
 ///
-/// A pool's *level* is how often its connections contain the equal share of all pools. The lowest level comes first;
-/// within a level, the longest wait. Pools below their share take turns instead.
+/// A pool's *level* is the number of its connections divided by the equal share of all pools, rounded down. The lowest
+/// level comes first; within a level, the longest wait. Pools of level 0 take turns instead.
 ///
-/// Closing one pool's connection to open one of another pool takes as long as many requests. It happens without limit
+/// Closing a connection of one pool to open one of another costs as much as many requests. It happens without limit
 /// only where fairness needs it: from a pool above its share to one below, and from connections that have idled long.
 /// All other moves share a rate, and leave a pool its share.
 struct BudgetShares: ~Copyable {

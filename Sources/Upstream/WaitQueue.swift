@@ -20,7 +20,7 @@ struct Waiter {
 /// uploads hold their whole share.
 ///
 /// Counting each lease would cost every request. So only uploads are always counted; the other leases are from when the
-/// first waiter comes until `shareCountsMax` leases after the last one has gone.
+/// first waiter comes until `quietMax` leases after the last one has gone.
 struct WaitQueue: ~Copyable {
   private(set) var count = 0
   /// Leases without a waiter, after which they are no longer counted.
@@ -60,14 +60,14 @@ struct WaitQueue: ~Copyable {
     var held = 0
     var uploads = 0
     var waiting = 0
-    var requestLine = Line()
-    var uploadLine = Line()
+    var requests = WaiterList()
+    var uploadRequests = WaiterList()
 
     var isUnused: Bool { held == 0 && waiting == 0 }
   }
 
   /// Waiters in order of arrival, linked by slot.
-  private struct Line {
+  private struct WaiterList {
     var first: Int32 = -1
     var last: Int32 = -1
   }
@@ -138,15 +138,15 @@ struct WaitQueue: ~Copyable {
     if Int(slot) == slots.count { slots.append(entry) } else { slots[Int(slot)] = entry }
     count += 1
     accounts[Int(id)].waiting += 1
-    withLine(of: slot) { line, slots in
+    withList(of: slot) { list, slots in
       if order > 0 {
-        slots[Int(slot)].previous = line.last
-        if line.last >= 0 { slots[Int(line.last)].next = slot } else { line.first = slot }
-        line.last = slot
+        slots[Int(slot)].previous = list.last
+        if list.last >= 0 { slots[Int(list.last)].next = slot } else { list.first = slot }
+        list.last = slot
       } else {
-        slots[Int(slot)].next = line.first
-        if line.first >= 0 { slots[Int(line.first)].previous = slot } else { line.last = slot }
-        line.first = slot
+        slots[Int(slot)].next = list.first
+        if list.first >= 0 { slots[Int(list.first)].previous = slot } else { list.last = slot }
+        list.first = slot
       }
     }
     rank(id)
@@ -199,10 +199,10 @@ struct WaitQueue: ~Copyable {
   // MARK: Details
 
   private mutating func unlink(_ slot: Int32) -> Waiter {
-    withLine(of: slot) { line, slots in
+    withList(of: slot) { list, slots in
       let (previous, next) = (slots[Int(slot)].previous, slots[Int(slot)].next)
-      if previous >= 0 { slots[Int(previous)].next = next } else { line.first = next }
-      if next >= 0 { slots[Int(next)].previous = previous } else { line.last = previous }
+      if previous >= 0 { slots[Int(previous)].next = next } else { list.first = next }
+      if next >= 0 { slots[Int(next)].previous = previous } else { list.last = previous }
     }
     guard let waiter = slots[Int(slot)].waiter.take() else { preconditionFailure("an empty slot") }
     accounts[Int(slots[Int(slot)].account)].waiting -= 1
@@ -216,25 +216,25 @@ struct WaitQueue: ~Copyable {
   }
 
   @inline(__always)
-  private mutating func withLine(of slot: Int32, _ change: (inout Line, inout [Slot]) -> Void) {
+  private mutating func withList(of slot: Int32, _ change: (inout WaiterList, inout [Slot]) -> Void) {
     let account = Int(slots[Int(slot)].account)
     if slots[Int(slot)].isUpload {
-      change(&accounts[account].uploadLine, &slots)
+      change(&accounts[account].uploadRequests, &slots)
     } else {
-      change(&accounts[account].requestLine, &slots)
+      change(&accounts[account].requests, &slots)
     }
   }
 
   /// The oldest waiter of an account that may be served.
   private func candidate(_ account: Account) -> Int32? {
-    let upload = account.uploads < share ? account.uploadLine.first : -1
-    let request = account.requestLine.first
+    let upload = account.uploads < share ? account.uploadRequests.first : -1
+    let request = account.requests.first
     guard request >= 0, upload >= 0 else { return max(request, upload) >= 0 ? max(request, upload) : nil }
     return slots[Int(request)].order < slots[Int(upload)].order ? request : upload
   }
 
   private func newest(_ account: Account) -> Int32 {
-    let (request, upload) = (account.requestLine.last, account.uploadLine.last)
+    let (request, upload) = (account.requests.last, account.uploadRequests.last)
     guard request >= 0, upload >= 0 else { return max(request, upload) }
     return slots[Int(request)].order > slots[Int(upload)].order ? request : upload
   }
