@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Policies
@@ -41,6 +42,17 @@ import Testing
     let text = FolderFiles.clients + String(repeating: "\n", count: FileAhead.bytesMin)
     let findings = try FolderFiles(["instances.json": instances, "clients.json": text]).load().findings
     #expect(findings.contains { $0.message.contains("is longer than 4098 bytes") }, "\(findings)")
+  }
+
+  @Test func `a file that is first read as a key has the same bytes as a policy file`() throws {
+    let text = FolderFiles.clients + String(repeating: "\n", count: FileAhead.bytesMin)
+    try FolderFiles(["clients.json": text]).withFolder { folder in
+      let (reading, path) = (FolderReading(folder), "\(folder.path)/clients.json")
+      reading.readAhead("clients.json")
+      try "{}".write(toFile: path, atomically: true, encoding: .utf8)
+      let bytes = try reading.content(path, byteCountMax: 4_098).bytes
+      #expect(reading.parsed(path, bytes).root?.document.bytes == Array("{}".utf8))
+    }
   }
 }
 

@@ -61,8 +61,10 @@ package final class FolderReading {
   }
 
   private func read(_ path: String, byteCountMax: Int) throws(FileFault) -> FileContent {
-    // Another bound: an instance names a policy file as its key.
-    guard byteCountMax == JSONReader.byteCountMax, let file = ahead(of: path) else {
+    guard let file = ahead(of: path) else { return try fileContent(path, byteCountMax: byteCountMax) }
+    guard byteCountMax == JSONReader.byteCountMax else {
+      // An instance names a policy file as its key. The other thread may have seen other bytes.
+      ahead = nil
       return try fileContent(path, byteCountMax: byteCountMax)
     }
     return try file.content().get()
