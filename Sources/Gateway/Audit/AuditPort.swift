@@ -67,6 +67,12 @@ final class AuditPort {
     scanners.append(scanner)
   }
 
+  /// Frees what is kept for later use.
+  func releaseUnused() {
+    writes.removeAll()
+    scanners.removeAll()
+  }
+
   /// Call it at the end of each turn.
   func turnEnded() { channel.wakeThread() }
 

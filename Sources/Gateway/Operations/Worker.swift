@@ -381,6 +381,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     inputs.removeAll()
     exchanges.removeAll()
     buffers.removeUnused()
+    audit?.releaseUnused()
   }
 
   func nextRequestID() -> RequestID { ids.next() }
