@@ -24,6 +24,8 @@ package struct BatchPace: Sendable {
 
   /// - Parameter count: how many entries the batch has after gathering.
   package mutating func gathered(_ count: Int) {
+    // A single writer shows nothing about others.
+    guard expected > 1 else { return }
     if count >= expected {
       patience = min(2 * patience, patienceMax)
     } else if 2 * count < expected {

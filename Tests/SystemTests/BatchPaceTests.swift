@@ -12,6 +12,9 @@ import Testing
       pace.gathered(1)
       pace.wrote(1, waiting: 0, in: millisecond)
     }
+    // Nor is a second one, at once for long.
+    pace.wrote(1, waiting: 1, in: millisecond)
+    #expect(pace.expected == 2 && pace.nanoseconds == millisecond / 8)
   }
 
   /// Half of them wait while the disk works for the others: the next batch should have all.
