@@ -28,7 +28,8 @@ package final class Journal: Sendable {
   private static let recoverySeconds = 1.0
   private static let idleSeconds = 60.0
   /// An eighth of the disk's time. A keyed write waits for the audit thread as well: with the patience of that one, it
-  /// takes a quarter longer with 8 and with 64 connections, and without any, 40 % more CPU time with 8.
+  /// takes a quarter longer with 8 connections and a third longer with 64. Without any, it takes a quarter more CPU time
+  /// with 8.
   private static let patienceMax: Int64 = 1
 
   /// Locks the folder, reads its segments, creates a new one, and starts the thread.
