@@ -40,8 +40,9 @@ import Testing
       let block = SHA256State.Block { _ in random.next() }
       portable.compressPortably(block)
       state.compress(block)
-      #expect(portable.digest == state.digest)
     }
+    // A difference in any block changes the digest after all of them.
+    #expect(portable.digest == state.digest)
     // FIPS 180-4: one block with the message "abc".
     var abc = SHA256State()
     abc.compressPortably([0x6162_6380, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24])
