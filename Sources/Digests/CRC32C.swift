@@ -1,3 +1,5 @@
+import CProcessor
+
 /// The checksum of RFC 9260, Appendix A (CRC32C, Castagnoli).
 package struct CRC32C: Sendable {
   private var remainder = UInt32.max
@@ -17,8 +19,31 @@ package struct CRC32C: Sendable {
     remainder = remainder >> 8 ^ tables[Int(UInt8(truncatingIfNeeded: remainder) ^ byte)]
   }
 
-  /// Eight bytes at a time: a file of millions of records is read at the start.
   package mutating func update(_ bytes: Span<UInt8>) {
+    #if arch(x86_64)
+      if Self.hasInstruction { return updateByInstruction(bytes) }
+    #endif
+    updatePortably(bytes)
+  }
+
+  #if arch(x86_64)
+    private static let hasInstruction = processor_has_crc32() != 0
+
+    /// A record of 250 bytes takes 160 instead of 1,500 instructions.
+    private mutating func updateByInstruction(_ bytes: Span<UInt8>) {
+      var (rest, sum) = (bytes, UInt64(remainder))
+      while rest.count >= 8 {
+        let word = UInt64(Self.word(of: rest, at: 0)) | UInt64(Self.word(of: rest, at: 4)) << 32
+        sum = processor_crc32c(sum, word)
+        rest = rest.extracting(droppingFirst: 8)
+      }
+      remainder = UInt32(truncatingIfNeeded: sum)
+      for index in rest.indices { update(rest[index]) }
+    }
+  #endif
+
+  /// Without the instruction, eight bytes at a time: a file of millions of records is read at the start.
+  mutating func updatePortably(_ bytes: Span<UInt8>) {
     let tables = tables.span
     var (rest, sum) = (bytes, remainder)
     while rest.count >= 8 {

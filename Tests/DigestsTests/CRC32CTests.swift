@@ -31,9 +31,10 @@ import Testing
         remainder ^= UInt32(byte)
         for _ in 0..<8 { remainder = remainder >> 1 ^ (remainder & 1) &* 0x82f6_3b78 }
       }
-      var crc = CRC32C()
+      var (crc, portable) = (CRC32C(), CRC32C())
       crc.update(bytes.span)
-      #expect(crc.value == ~remainder, "\(bytes)")
+      portable.updatePortably(bytes.span)
+      #expect(crc.value == ~remainder && portable.value == ~remainder, "\(bytes)")
     }
   }
 }

@@ -25,6 +25,19 @@ PROCESSOR_SHA processor_sha256_schedule_2(processor_words sums, processor_words 
   return (processor_words)_mm_sha256msg2_epu32((__m128i)sums, (__m128i)last);
 }
 
+// The same volume, §12.3: an instruction of SSE4.2, which exists only if processor_has_crc32 is true. The remainder of
+// CRC-32C after eight more bytes.
+static inline __attribute__((target("sse4.2"))) unsigned long long processor_crc32c(
+    unsigned long long remainder, unsigned long long word) {
+  return _mm_crc32_u64(remainder, word);
+}
+
+// CPUID leaf 1: bit 20 of ECX.
+static inline int processor_has_crc32(void) {
+  unsigned int eax, ebx, ecx = 0, edx;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & (1u << 20)) != 0;
+}
+
 // CPUID leaf 7: bit 29 of EBX.
 static inline int processor_has_sha(void) {
   unsigned int eax, ebx = 0, ecx, edx;
