@@ -83,7 +83,7 @@ let package = Package(
     module("System", uses: ["CBuild", "CLinux"], settings: small),
     module("Telemetry", uses: ["Bytes", "Counters", "Dates", "System"]),
     module("Audit", uses: ["Bytes", "Dates", "Digests", "System", "Telemetry"], settings: small),
-    module("Journal", uses: ["Dates", "Digests", "System"], settings: small),
+    module("Journal", uses: ["Bytes", "Dates", "Digests", "System"], settings: small),
     module("Upstream", uses: ["Bytes", "CLibcurl", "Counters", "HTTP1", "Reactor", "System"]),
     module("Background", uses: ["CLibcurl"], settings: small),
     module(

@@ -1,19 +1,15 @@
+import Bytes
 import Digests
 
 /// Numbers and digests as the journal's files hold them: little-endian; digests as their 32 bytes in order.
 extension [UInt8] {
   mutating func append<Number: FixedWidthInteger>(littleEndian number: Number) {
-    var rest = number
-    for _ in 0..<Number.bitWidth / 8 {
-      append(UInt8(truncatingIfNeeded: rest))
-      rest >>= 8
-    }
+    append(words: [UInt64(truncatingIfNeeded: number)], bytes: Number.bitWidth / 8)
   }
 
   mutating func append(_ digest: Digest) {
-    for word in [digest.words.0, digest.words.1, digest.words.2, digest.words.3] {
-      append(littleEndian: word.byteSwapped)
-    }
+    let words = digest.wordsInByteOrder
+    append(words: [words.0, words.1, words.2, words.3])
   }
 
   mutating func set<Number: FixedWidthInteger>(littleEndian number: Number, at offset: Int) {
@@ -52,4 +48,11 @@ extension Span<UInt8> {
   func text(_ range: Range<Int>) -> String { String(decoding: array(range), as: UTF8.self) }
 
   var areZero: Bool { indices.allSatisfy { self[$0] == 0 } }
+}
+
+extension Digest {
+  /// Its bytes in order, as little-endian words.
+  var wordsInByteOrder: (UInt64, UInt64, UInt64, UInt64) {
+    (words.0.byteSwapped, words.1.byteSwapped, words.2.byteSwapped, words.3.byteSwapped)
+  }
 }

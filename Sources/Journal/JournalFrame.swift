@@ -1,3 +1,4 @@
+import Bytes
 import Digests
 
 /// What every record starts with: the length of the rest, and the checksum of that length and the rest.
@@ -6,11 +7,14 @@ enum JournalFrame {
   /// More than the longest record: names and fields of 64 KiB each.
   static let payloadBytesMax = 1 << 20
 
-  /// Appends a record that `body` writes the payload of.
-  static func append(to out: inout [UInt8], _ body: (inout [UInt8]) -> Void) {
-    let start = out.count
+  /// Begins a record, whose payload follows; returns its start.
+  static func begin(_ out: inout [UInt8]) -> Int {
     out.append(littleEndian: UInt64(0))
-    body(&out)
+    return out.count - byteCount
+  }
+
+  /// Ends the record that starts at `start` and is the last one.
+  static func end(from start: Int, _ out: inout [UInt8]) {
     out.set(littleEndian: UInt32(out.count - start - byteCount), at: start)
     out.set(littleEndian: checksum(out.span.extracting(start...)), at: start + 4)
   }
@@ -66,13 +70,16 @@ struct BatchHeader: Equatable {
     bootMicroseconds = bytes.signed(at: 32)
   }
 
-  func append(to out: inout [UInt8]) {
-    JournalFrame.append(to: &out) { out in
-      out += [Self.kind, 0, 0, 0]
-      out.append(littleEndian: UInt32(recordBytes))
-      out.append(littleEndian: UInt64(offset))
-      out.append(littleEndian: wallMicroseconds)
-      out.append(littleEndian: bootMicroseconds)
-    }
+  var bytes: [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(Self.byteCount)
+    let begin = JournalFrame.begin(&out)
+    out.append(
+      words: [
+        UInt64(Self.kind) | UInt64(recordBytes) << 32, UInt64(offset), UInt64(bitPattern: wallMicroseconds),
+        UInt64(bitPattern: bootMicroseconds),
+      ])
+    JournalFrame.end(from: begin, &out)
+    return out
   }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import Digests
 
 /// A record of one key, or of one instance whose keys are forgotten. Every record has all that is needed without the
@@ -109,29 +110,34 @@ struct JournalEntry {
   var write: KeyedWrite
   /// Of a response.
   var fields: [UInt8] = []
-  var inlineBody: [UInt8] = []
-  var body = JournalRecord.BodyReference()
 
-  func append(to out: inout [UInt8]) {
-    JournalFrame.append(to: &out) { out in
-      out += [kind.rawValue, isReconstructed ? 1 : 0]
-      out.append(littleEndian: UInt16(truncatingIfNeeded: status))
-      out.append(littleEndian: wallMicroseconds)
-      out.append(littleEndian: bootMicroseconds)
-      out.append(digest)
-      out.append(write.fingerprint)
-      out.append(littleEndian: write.requestIDHigh)
-      out.append(littleEndian: write.requestIDLow)
-      let names = [write.client, write.instance, write.key]
-      for name in names { out.append(littleEndian: UInt16(name.utf8.count)) }
-      for name in names { out += name.utf8 }
-      guard kind == .response else { return }
-      out.append(littleEndian: UInt64(body.offset))
-      out.append(littleEndian: UInt32(body.byteCount))
-      out.append(littleEndian: body.checksum)
-      out += fields
-      out += inlineBody
+  /// - Parameters:
+  ///   - body: of a response: where its body is.
+  ///   - inlineBody: empty if it is not in the record.
+  @_optimize(speed)
+  func append(_ body: JournalRecord.BodyReference, _ inlineBody: [UInt8], to out: inout [UInt8]) {
+    let (client, instance, key) = (write.client.utf8Span.span, write.instance.utf8Span.span, write.key.utf8Span.span)
+    let begin = JournalFrame.begin(&out)
+    let kind = UInt64(kind.rawValue) | (isReconstructed ? 1 : 0) << 8
+    out.append(words: [kind | UInt64(UInt16(truncatingIfNeeded: status)) << 16], bytes: 4)
+    let (digest, fingerprint) = (digest.wordsInByteOrder, write.fingerprint.wordsInByteOrder)
+    let nameCounts = UInt64(client.count) | UInt64(instance.count) << 16 | UInt64(key.count) << 32
+    out.append(
+      words: [
+        UInt64(bitPattern: wallMicroseconds), UInt64(bitPattern: bootMicroseconds), digest.0, digest.1, digest.2,
+        digest.3, fingerprint.0, fingerprint.1, fingerprint.2, fingerprint.3, write.requestIDHigh, write.requestIDLow,
+        nameCounts,
+      ],
+      bytes: 12 * 8 + 3 * 2)
+    out.append(copying: client)
+    out.append(copying: instance)
+    out.append(copying: key)
+    if self.kind == .response {
+      out.append(words: [UInt64(body.offset), UInt64(body.byteCount) | UInt64(body.checksum) << 32])
+      out.append(copying: fields.span)
+      out.append(copying: inlineBody.span)
     }
+    JournalFrame.end(from: begin, &out)
   }
 }
 

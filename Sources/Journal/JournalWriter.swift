@@ -121,32 +121,20 @@ struct JournalWriter: Sendable {
     rotateIfDue()
     guard let current, let last = segments.indices.last else { throw .inputOutput }
     bodies.removeAll(keepingCapacity: bodies.capacity <= Self.keptBytesMax)
-    var records: [UInt8] = []
-    records.reserveCapacity(batch.count * 192)
+    out.removeAll(keepingCapacity: out.capacity <= Self.keptBytesMax)
+    // Its place: what it says of the records is not known yet.
+    out += Self.noHeader
     var locations: [KeyLocation] = []
-    let start = segments[last].keyBytes + BatchHeader.byteCount
+    locations.reserveCapacity(batch.count)
+    let (segment, start) = (segments[last].id, segments[last].keyBytes)
     for pending in batch {
-      var entry = pending.entry
-      if entry.kind == .response {
-        entry.body.byteCount = pending.body.count
-        if pending.body.count <= JournalRecord.BodyReference.inlineBytesMax {
-          entry.body.offset = JournalRecord.BodyReference.inlineOffset
-          entry.inlineBody = pending.body
-        } else {
-          entry.body.offset = segments[last].bodyBytes + bodies.count
-          entry.body.checksum = CRC32C.checksum(of: pending.body.span)
-          bodies += pending.body
-        }
-      }
-      locations.append(KeyLocation(segment: segments[last].id, offset: UInt32(start + records.count)))
-      entry.append(to: &records)
+      locations.append(KeyLocation(segment: segment, offset: UInt32(start + out.count)))
+      append(pending, bodyOffset: segments[last].bodyBytes + bodies.count)
     }
     let (wall, boot) = (clocks.wallMicroseconds(), clocks.bootMicroseconds())
-    out.removeAll(keepingCapacity: out.capacity <= Self.keptBytesMax)
-    BatchHeader(
-      recordBytes: records.count, offset: segments[last].keyBytes, wallMicroseconds: wall, bootMicroseconds: boot
-    ).append(to: &out)
-    out += records
+    let header = BatchHeader(
+      recordBytes: out.count - BatchHeader.byteCount, offset: start, wallMicroseconds: wall, bootMicroseconds: boot)
+    out.replaceSubrange(..<BatchHeader.byteCount, with: header.bytes)
     do throws(Errno) {
       if !bodies.isEmpty { try current.bodies.write(bodies) }
       try current.keys.write(out)
@@ -161,6 +149,24 @@ struct JournalWriter: Sendable {
     segments[last].hasRecords = true
     synchronizations += 1
     return locations
+  }
+
+  private static let noHeader = [UInt8](repeating: 0, count: BatchHeader.byteCount)
+
+  /// Appends a record to the batch.
+  ///
+  /// - Parameter bodyOffset: where its body would be in the bodies file.
+  @_optimize(speed)
+  private mutating func append(_ pending: Pending, bodyOffset: Int) {
+    var reference = JournalRecord.BodyReference(byteCount: pending.body.count)
+    guard pending.body.count > JournalRecord.BodyReference.inlineBytesMax else {
+      reference.offset = JournalRecord.BodyReference.inlineOffset
+      return pending.entry.append(reference, pending.body, to: &out)
+    }
+    reference.offset = bodyOffset
+    reference.checksum = CRC32C.checksum(of: pending.body.span)
+    bodies += pending.body
+    pending.entry.append(reference, [], to: &out)
   }
 
   // MARK: Segments

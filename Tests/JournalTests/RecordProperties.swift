@@ -29,10 +29,9 @@ enum RecordProperties {
     let entry = JournalEntry(
       kind: record.kind, isReconstructed: record.isReconstructed, status: record.status,
       wallMicroseconds: record.wallMicroseconds,
-      bootMicroseconds: record.bootMicroseconds, digest: record.digest, write: stored.write, fields: stored.fields,
-      inlineBody: stored.inlineBody, body: record.body)
+      bootMicroseconds: record.bootMicroseconds, digest: record.digest, write: stored.write, fields: stored.fields)
     var out: [UInt8] = []
-    entry.append(to: &out)
+    entry.append(record.body, stored.inlineBody, to: &out)
     if out != Array(bytes[..<count]) { throw Failure(what: "record") }
   }
 
@@ -44,16 +43,16 @@ enum RecordProperties {
 
   private static func checkBatch(_ bytes: [UInt8]) throws {
     guard let batch = BatchHeader(bytes.span), batch.offset != Int.max else { return }
-    var out: [UInt8] = []
-    batch.append(to: &out)
-    if BatchHeader(out.span) != batch { throw Failure(what: "batch") }
+    if BatchHeader(batch.bytes.span) != batch { throw Failure(what: "batch") }
   }
 
   /// The same bytes as one record.
   private static func withChecksum(_ bytes: [UInt8]) -> [UInt8] {
     guard bytes.count > JournalFrame.byteCount else { return bytes }
     var record: [UInt8] = []
-    JournalFrame.append(to: &record) { $0 += bytes[JournalFrame.byteCount...] }
+    let begin = JournalFrame.begin(&record)
+    record += bytes[JournalFrame.byteCount...]
+    JournalFrame.end(from: begin, &record)
     return record
   }
 
@@ -79,23 +78,23 @@ enum RecordProperties {
         kind: kind, isReconstructed: kind == .response, status: 201, wallMicroseconds: 7, bootMicroseconds: -8,
         digest: write.digest, write: write,
         fields: kind == .response ? Array("A: b\r\n".utf8) : []
-      ).append(to: &out)
+      ).append(JournalRecord.BodyReference(), [], to: &out)
       samples.append(out)
     }
     var inline: [UInt8] = []
     JournalEntry(
       kind: .response, status: 201, wallMicroseconds: 7, bootMicroseconds: -8, digest: write.digest, write: write,
-      fields: Array("A: b\r\n".utf8), inlineBody: Array("body".utf8),
-      body: JournalRecord.BodyReference(offset: JournalRecord.BodyReference.inlineOffset, byteCount: 4)
-    ).append(to: &inline)
+      fields: Array("A: b\r\n".utf8)
+    ).append(
+      JournalRecord.BodyReference(offset: JournalRecord.BodyReference.inlineOffset, byteCount: 4), Array("body".utf8),
+      to: &inline)
     samples.append(inline)
     samples.append(
       SegmentHeader(
         writer: 1, epoch: 2, number: 3, boot: BootID(high: 4, low: 5), wallMicroseconds: 6, bootMicroseconds: 7,
         predecessor: SegmentHeader.Predecessor(number: 2, durableBytes: 104)
       ).bytes)
-    var batch: [UInt8] = []
-    BatchHeader(recordBytes: 1, offset: 104, wallMicroseconds: 2, bootMicroseconds: 3).append(to: &batch)
-    return samples + [batch]
+    let batch = BatchHeader(recordBytes: 1, offset: 104, wallMicroseconds: 2, bootMicroseconds: 3)
+    return samples + [batch.bytes]
   }
 }

@@ -72,11 +72,10 @@ import Testing
     var offset = out.count
     var records: [UInt8] = []
     func end() throws {
-      var batch: [UInt8] = []
-      BatchHeader(
+      let batch = BatchHeader(
         recordBytes: records.count, offset: offset, wallMicroseconds: 1_800_000_000_000_000,
         bootMicroseconds: 5_000_000_000
-      ).append(to: &batch)
+      ).bytes
       offset += batch.count + records.count
       out += batch + records
       records = []
@@ -90,14 +89,13 @@ import Testing
       var entry = JournalEntry(
         kind: .claim, wallMicroseconds: 1_800_000_000_000_000, bootMicroseconds: 5_000_000_000, digest: write.digest,
         write: write)
-      entry.append(to: &records)
+      entry.append(JournalRecord.BodyReference(), [], to: &records)
       if !number.isMultiple(of: 10) {
         entry.kind = .response
         entry.status = 201
         entry.fields = Array("Content-Type: application/json\r\n".utf8)
-        entry.body.byteCount = 300
-        entry.body.offset = 300 * number
-        entry.append(to: &records)
+        entry.append(
+          JournalRecord.BodyReference(offset: 300 * number, byteCount: 300), [], to: &records)
       }
       if number.isMultiple(of: 8) { try end() }
     }
