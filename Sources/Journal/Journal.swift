@@ -314,6 +314,7 @@ package final class Journal: Sendable {
     var worker = handed
     var warnings = JournalWarnings()
     var pace = BatchPace(patienceMax: Self.patienceMax)
+    var work = JournalWork()
     var recoversAt: Int64 = 0
     var isLast = false
     while !isLast {
@@ -324,7 +325,7 @@ package final class Journal: Sendable {
         worker.writer.recover()
         recoversAt = SystemClock.nanoseconds + Int64(Self.recoverySeconds * 1e9)
       }
-      turn(&worker, &pace)
+      turn(&work, &worker, &pace)
       warn(&warnings, worker)
     }
     worker.removeRetired()
@@ -342,8 +343,8 @@ package final class Journal: Sendable {
     worker.writer.canWrite && worker.retired.isEmpty ? Self.idleSeconds : Self.recoverySeconds
   }
 
-  private func turn(_ worker: inout JournalWorker, _ pace: inout BatchPace) {
-    var work = JournalWork()
+  /// - Parameter work: empty, before and after.
+  private func turn(_ work: inout JournalWork, _ worker: inout JournalWorker, _ pace: inout BatchPace) {
     keys.take(&work)
     let begin = SystemClock.nanoseconds
     let results = worker.commit(work.writes)
@@ -357,6 +358,7 @@ package final class Journal: Sendable {
     let completions = work.commands.map { worker.perform($0) }
     worker.removeRetired()
     worker.expireIfDue()
+    work.removeAll()
     publish(worker)
     for completion in completions { completion() }
   }

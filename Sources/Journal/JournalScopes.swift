@@ -17,27 +17,34 @@ struct JournalScopes: Sendable {
   }
 
   private var scopes: [Scope] = []
-  private var numbers: [[UInt8]: Int] = [:]
+  private var numbers: [Name: Int] = [:]
   private var clientNumbers: [String: Int] = [:]
   private(set) var clients: [Client] = []
   /// How often the number of a client's keys has changed.
   private(set) var changes = 0
   /// What clients have in each segment.
   private var bytes: [UInt32: [Int: Int]] = [:]
-  private var last: (name: [UInt8], number: Int) = ([], -1)
+  /// The pair of the record that was read last.
+  private var last: (client: [UInt8], instance: [UInt8], number: Int) = ([], [], -1)
+
+  private struct Name: Hashable {
+    let client: String
+    let instance: String
+  }
 
   /// The number of a pair; nil if there are too many.
   mutating func number(client: String, instance: String) -> Int? {
-    let name = Self.name(client.utf8.count, Array(client.utf8) + Array(instance.utf8))
-    return numbers[name] ?? add(name, client, instance)
+    let name = Name(client: client, instance: instance)
+    return numbers[name] ?? add(name)
   }
 
   /// The same for names in a record.
   mutating func number(_ bytes: Span<UInt8>, client: Range<Int>, instance: Range<Int>) -> Int? {
-    if isLast(bytes, client, instance) { return last.number }
-    let name = Self.name(client.count, bytes.array(client.lowerBound..<instance.upperBound))
-    let number = numbers[name] ?? add(name, bytes.text(client), bytes.text(instance))
-    if let number { last = (name, number) }
+    if last.number >= 0, bytes.has(last.client, at: client), bytes.has(last.instance, at: instance) {
+      return last.number
+    }
+    let number = number(client: bytes.text(client), instance: bytes.text(instance))
+    if let number { last = (bytes.array(client), bytes.array(instance), number) }
     return number
   }
 
@@ -76,27 +83,21 @@ struct JournalScopes: Sendable {
     clients[client].hasDiskWarning = disk
   }
 
-  private mutating func add(_ name: [UInt8], _ client: String, _ instance: String) -> Int? {
+  private mutating func add(_ name: Name) -> Int? {
     guard scopes.count < KeyIndex.scopesMax else { return nil }
-    let number = clientNumbers[client] ?? clients.count
+    let number = clientNumbers[name.client] ?? clients.count
     if number == clients.count {
-      clientNumbers[client] = number
-      clients.append(Client(name: client))
+      clientNumbers[name.client] = number
+      clients.append(Client(name: name.client))
     }
-    scopes.append(Scope(client: number, instance: instance))
+    scopes.append(Scope(client: number, instance: name.instance))
     numbers[name] = scopes.count - 1
     return scopes.count - 1
   }
+}
 
-  private static func name(_ clientBytes: Int, _ names: [UInt8]) -> [UInt8] {
-    [UInt8(truncatingIfNeeded: clientBytes), UInt8(truncatingIfNeeded: clientBytes >> 8)] + names
-  }
-
-  private func isLast(_ bytes: Span<UInt8>, _ client: Range<Int>, _ instance: Range<Int>) -> Bool {
-    let count = client.count + instance.count
-    guard last.number >= 0, last.name.count == count + 2, Int(last.name[0]) | Int(last.name[1]) << 8 == client.count
-    else { return false }
-    for index in 0..<count where last.name[index + 2] != bytes[client.lowerBound + index] { return false }
-    return true
+extension Span<UInt8> {
+  fileprivate func has(_ name: [UInt8], at range: Range<Int>) -> Bool {
+    range.count == name.count && name.indices.allSatisfy { name[$0] == self[range.lowerBound + $0] }
   }
 }

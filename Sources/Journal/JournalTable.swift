@@ -57,8 +57,10 @@ struct JournalTable: Sendable {
   ) -> ClaimResult {
     let digest = write.digest
     guard !isClosed else { return .unavailable(isKnown(digest) ? .cannotRead : .cannotWrite) }
-    if let other = inFlight[digest] { return other.write.fingerprint == write.fingerprint ? .inProgress : .reused }
-    if let key = inherited[digest] {
+    if let place = inFlight.index(forKey: digest) {
+      return inFlight.values[place].write.fingerprint == write.fingerprint ? .inProgress : .reused
+    }
+    if !inherited.isEmpty, let key = inherited[digest] {
       work.mustFollowParent = true
       return key.fingerprint == write.fingerprint ? .inProgress : .reused
     }
@@ -89,12 +91,13 @@ struct JournalTable: Sendable {
 
   /// False if the outcome cannot be recorded: the key is then what `outcomeFailed` makes it.
   mutating func record(_ outcome: KeyedOutcome, of write: KeyedWrite, _ waiter: JournalWork.Waiter?) -> Bool {
-    guard let key = claim(of: write), key.phase != .recording, !key.isAbandoned else { return false }
+    guard let place = place(of: write), inFlight.values[place].phase != .recording, !inFlight.values[place].isAbandoned
+    else { return false }
     guard canWrite, !isClosed, work.append(outcome, of: write, waiter) else {
       outcomeFailed(outcome, of: write)
       return false
     }
-    inFlight[write.digest]?.phase = .recording
+    inFlight.values[place].phase = .recording
     return true
   }
 
@@ -107,11 +110,13 @@ struct JournalTable: Sendable {
     leaveUnknown(write.digest, key)
   }
 
-  /// The key in flight, if it is this write's: another request may have claimed it since.
-  func claim(of write: KeyedWrite) -> InFlight? {
-    guard let key = inFlight[write.digest], key.isOf(write) else { return nil }
-    return key
+  /// Where the key in flight is, if it is this write's: another request may have claimed it since.
+  func place(of write: KeyedWrite) -> Dictionary<Digest, InFlight>.Index? {
+    guard let place = inFlight.index(forKey: write.digest), inFlight.values[place].isOf(write) else { return nil }
+    return place
   }
+
+  private func claim(of write: KeyedWrite) -> InFlight? { place(of: write).map { inFlight.values[$0] } }
 
   /// Passes on what Core's record shows about an unknown write; false if there is no capacity.
   mutating func reconcile(
@@ -143,12 +148,15 @@ struct JournalTable: Sendable {
 
   mutating func take(_ taken: inout JournalWork) { swap(&work, &taken) }
 
-  mutating func claimIsDurable(_ write: KeyedWrite, at location: KeyLocation) {
-    guard var key = claim(of: write) else { return }
-    key.location = location
-    if key.phase == .claiming { key.phase = .claimed }
-    inFlight[write.digest] = key
-    if key.isAbandoned { leaveUnknown(write.digest, key) }
+  /// - Parameter byteCount: what the record takes on disk.
+  @_optimize(speed)
+  mutating func claimIsDurable(_ write: KeyedWrite, at location: KeyLocation, _ byteCount: Int) {
+    guard let place = inFlight.index(forKey: write.digest) else { return }
+    scopes.countBytes(inFlight.values[place].scope, in: location.segment, byteCount)
+    guard inFlight.values[place].isOf(write) else { return }
+    inFlight.values[place].location = location
+    if inFlight.values[place].phase == .claiming { inFlight.values[place].phase = .claimed }
+    if inFlight.values[place].isAbandoned { leaveUnknown(write.digest, inFlight.values[place]) }
   }
 
   /// The key does not count as claimed.
@@ -156,12 +164,20 @@ struct JournalTable: Sendable {
     if let key = claim(of: write) { free(write.digest, key) }
   }
 
-  mutating func outcomeIsDurable(_ outcome: KeyedOutcome, of write: KeyedWrite, at location: KeyLocation) {
-    guard let key = claim(of: write) else { return }
+  /// - Parameter byteCount: what the record and its body take on disk.
+  @_optimize(speed)
+  mutating func outcomeIsDurable(
+    _ outcome: KeyedOutcome, of write: KeyedWrite, at location: KeyLocation, _ byteCount: Int
+  ) {
+    guard let place = inFlight.index(forKey: write.digest) else { return }
+    let scope = inFlight.values[place].scope
+    scopes.countBytes(scope, in: location.segment, byteCount)
+    guard inFlight.values[place].isOf(write) else { return }
+    inFlight.remove(at: place)
     switch outcome {
-    case .response: settle(write.digest, key, .stored, location)
-    case .responseNotKept: settle(write.digest, key, .notKept, location)
-    case .notSent: free(write.digest, key)
+    case .response: index.set(write.digest, .stored, location, scope)
+    case .responseNotKept: index.set(write.digest, .notKept, location, scope)
+    case .notSent: scopes.countKey(scope, -1)
     }
   }
 
@@ -201,7 +217,7 @@ struct JournalTable: Sendable {
     _ digest: Digest, _ key: InFlight, _ state: KeyIndex.State, _ location: KeyLocation
   ) {
     inFlight[digest] = nil
-    index.set(index.name(of: digest), KeyIndex.Entry(state: state, location: location, scope: key.scope))
+    index.set(digest, state, location, key.scope)
   }
 
   private mutating func free(_ digest: Digest, _ key: InFlight) {

@@ -44,6 +44,15 @@ struct JournalWork: Sendable {
   var hasCapacityForClaim: Bool { claims < Self.itemsMax }
   var hasCapacityForRead: Bool { reads.count < Self.itemsMax }
 
+  /// Forgets all; keeps a little storage.
+  mutating func removeAll() {
+    writes.removeAll(keepingCapacity: writes.capacity <= Self.keptWritesMax)
+    (reads, commands, mustFollowParent) = ([], [], false)
+    (claims, claimBytes, outcomeBytes) = (0, 0, 0)
+  }
+
+  private static let keptWritesMax = 256
+
   mutating func append(claim write: KeyedWrite, _ waiter: Waiter) {
     writes.append(.claim(write, waiter))
     claims += 1

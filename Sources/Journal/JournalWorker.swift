@@ -50,17 +50,18 @@ struct JournalWorker: Sendable {
     return keys.withLock { [batch, locations] table in
       table.canWrite = canWrite
       var completions: [Completion] = []
+      completions.reserveCapacity(writes.count)
       var next = 0
       for (write, isCurrent) in zip(writes, isCurrent) {
-        var location: KeyLocation?
-        if isCurrent, let locations {
-          location = locations[next]
-          table.countBytes(batch[next].entry.digest, in: locations[next].segment, batch[next].byteCount)
+        let isDurable = isCurrent && locations != nil
+        if isDurable, let locations {
+          table.isDurable(write, at: locations[next], byteCount: batch[next].byteCount)
           next += 1
+        } else {
+          table.failed(write)
         }
-        table.settle(write, location)
         guard let waiter = write.waiter else { continue }
-        completions.append(Completion(waiter: waiter, result: location == nil ? .failed : .durable))
+        completions.append(Completion(waiter: waiter, result: isDurable ? .durable : .failed))
       }
       return completions
     }
@@ -189,24 +190,30 @@ extension JournalWork.Write {
 }
 
 extension JournalTable {
-  fileprivate mutating func countBytes(_ digest: Digest, in segment: UInt32, _ count: Int) {
-    if let key = inFlight[digest] { scopes.countBytes(key.scope, in: segment, count) }
-  }
-
+  @_optimize(speed)
   fileprivate func isCurrent(_ write: JournalWork.Write) -> Bool {
     switch write {
     case .claim: true
-    case .outcome(_, let write, _): claim(of: write) != nil
+    case .outcome(_, let write, _): place(of: write) != nil
     }
   }
 
-  /// - Parameter location: of the durable record; nil if it may not be durable.
-  fileprivate mutating func settle(_ write: JournalWork.Write, _ location: KeyLocation?) {
-    switch (write, location) {
-    case (.claim(let write, _), let location?): claimIsDurable(write, at: location)
-    case (.claim(let write, _), nil): claimFailed(write)
-    case (.outcome(let outcome, let write, _), let location?): outcomeIsDurable(outcome, of: write, at: location)
-    case (.outcome(let outcome, let write, _), nil): outcomeFailed(outcome, of: write)
+  /// - Parameters:
+  ///   - location: of the record.
+  ///   - byteCount: what the record and its body take on disk.
+  @_optimize(speed)
+  fileprivate mutating func isDurable(_ write: JournalWork.Write, at location: KeyLocation, byteCount: Int) {
+    switch write {
+    case .claim(let write, _): claimIsDurable(write, at: location, byteCount)
+    case .outcome(let outcome, let write, _): outcomeIsDurable(outcome, of: write, at: location, byteCount)
+    }
+  }
+
+  /// The record may not be durable.
+  fileprivate mutating func failed(_ write: JournalWork.Write) {
+    switch write {
+    case .claim(let write, _): claimFailed(write)
+    case .outcome(let outcome, let write, _): outcomeFailed(outcome, of: write)
     }
   }
 }

@@ -118,6 +118,10 @@ struct KeyIndex: Sendable {
     return shards[shard].position(of: name).flatMap { shards[shard].slots[$0].entry }
   }
 
+  mutating func set(_ digest: Digest, _ state: State, _ location: KeyLocation, _ scope: Int) {
+    set(name(of: digest), Entry(state: state, location: location, scope: scope))
+  }
+
   /// Adds a key or replaces its entry.
   mutating func set(_ name: Name, _ entry: Entry) {
     let shard = Self.shard(of: name)
