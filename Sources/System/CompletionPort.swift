@@ -101,8 +101,16 @@ package final class CompletionPort<Waiter: AnyObject, Result: Sendable> {
 
   /// Delivers the queued results. Call it each time the loop is woken.
   @inlinable
-  package func deliver(_ body: (Waiter, Result) -> Void) {
-    for completion in queue.takeAll() {
+  package func deliver(_ body: (Waiter, Result) -> Void) { deliver(takeAll(), body) }
+
+  /// The queued results, to be delivered later.
+  @inlinable
+  package func takeAll() -> [CompletionQueue<Result>.Completion] { queue.takeAll() }
+
+  /// Delivers results that were taken.
+  @inlinable
+  package func deliver(_ completions: [CompletionQueue<Result>.Completion], _ body: (Waiter, Result) -> Void) {
+    for completion in completions {
       if let waiter = take(completion.ticket) { body(waiter, completion.result) }
     }
   }

@@ -114,13 +114,18 @@ final class IntrospectionPort {
     return IntrospectionClient.fullMessage
   }
 
-  /// Delivers answers to the exchanges that wait for them. Call it whenever the loop is woken.
+  typealias Answer = CompletionQueue<IntrospectionReport>.Completion
+
+  /// The answers that have come. Call it whenever the loop is woken, and pass them to `deliver`.
+  func takeAnswers() -> [Answer] { completions.takeAll() }
+
+  /// Delivers answers to the exchanges that wait for them.
   ///
   /// - Parameters:
   ///   - now: monotonic nanoseconds.
   ///   - judge: puts an answer into the loop's cache, and returns what it says about its token.
-  func deliver(now: Int64, _ judge: (SettledIntrospection, Question) -> TokenStanding) {
-    completions.deliver { question, report in
+  func deliver(_ answers: [Answer], now: Int64, _ judge: (SettledIntrospection, Question) -> TokenStanding) {
+    completions.deliver(answers) { question, report in
       questions[question.key] = nil
       note(report, question, now)
       let settled = SettledIntrospection(key: question.key, report.result, askedAt: question.askedAt)

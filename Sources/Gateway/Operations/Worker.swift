@@ -268,7 +268,8 @@ final class Worker: EventHandler, EventLoopDelegate {
     journal?.deliver()
     audit?.deliver()
     grants?.deliver()
-    deliverIntrospections()
+    // Taken before the messages and judged after them: by the policy that was in force when they came.
+    let answers = introspection?.takeAnswers() ?? []
     for message in mailbox.takeAll() {
       switch message {
       case .announceDrain:
@@ -291,10 +292,11 @@ final class Worker: EventHandler, EventLoopDelegate {
       case .stop: stop()
       }
     }
+    if !answers.isEmpty { deliver(answers) }
   }
 
-  private func deliverIntrospections() {
-    introspection?.deliver(now: loop.nowNanoseconds) { settled, question in
+  private func deliver(_ answers: [IntrospectionPort.Answer]) {
+    introspection?.deliver(answers, now: loop.nowNanoseconds) { settled, question in
       let (now, provider) = (UnixSeconds(loop.wallMicroseconds / 1_000_000), question.provider)
       let standing = snapshot.policy.standing(settled.result, by: provider, from: question.caller, at: now)
       tokenCaches.introspected.insert(settled, standing, at: now, secondsMax: provider.cacheSeconds)
