@@ -47,15 +47,17 @@ package struct HMAC: Sendable {
 extension Digest {
   /// The 32 bytes in order.
   package var bytes: InlineArray<32, UInt8> {
-    InlineArray { index in
-      let word =
-        switch index >> 3 {
-        case 0: words.0
-        case 1: words.1
-        case 2: words.2
-        default: words.3
-        }
-      return UInt8(truncatingIfNeeded: word >> UInt64(56 &- 8 &* (index & 7)))
-    }
+    var bytes = InlineArray<32, UInt8>(repeating: 0)
+    Self.write(words.0, to: &bytes, at: 0)
+    Self.write(words.1, to: &bytes, at: 8)
+    Self.write(words.2, to: &bytes, at: 16)
+    Self.write(words.3, to: &bytes, at: 24)
+    return bytes
+  }
+
+  /// One store once compiled.
+  @inline(__always)
+  private static func write(_ word: UInt64, to bytes: inout InlineArray<32, UInt8>, at start: Int) {
+    for index in 0..<8 { bytes[start &+ index] = UInt8(truncatingIfNeeded: word >> UInt64(56 &- 8 &* index)) }
   }
 }

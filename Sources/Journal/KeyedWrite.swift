@@ -1,3 +1,4 @@
+import Bytes
 package import Digests
 
 /// A write with an idempotency key, before it is sent. A class, because queues and phases copy it often.
@@ -29,10 +30,10 @@ package final class KeyedWrite: Sendable {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(client.utf8.count + instance.utf8.count + key.utf8.count + 6)
     func append(_ name: String) {
-      let length = name.utf8.count
-      bytes.append(UInt8(truncatingIfNeeded: length >> 8))
-      bytes.append(UInt8(truncatingIfNeeded: length))
-      bytes.append(contentsOf: name.utf8)
+      let name = name.utf8Span.span
+      bytes.append(UInt8(truncatingIfNeeded: name.count >> 8))
+      bytes.append(UInt8(truncatingIfNeeded: name.count))
+      bytes.append(copying: name)
     }
     append(client)
     append(instance)

@@ -91,12 +91,24 @@ package struct HotSettings: Sendable {
   package let answersHealthOnListeners: Bool
   package let hasTokenEndpoint: Bool
   let bodyBytesMax: Int
+  /// Of writes with an idempotency key; nil: keys have no effect.
+  package let keyedBodies: KeyedBodyLimits?
 
   init(_ settings: GatewaySettings) {
     answersHealthOnListeners = settings.answersHealthOnListeners
     hasTokenEndpoint = settings.hasTokenEndpoint
     bodyBytesMax = settings.limits.bodyBytesMax
+    keyedBodies = settings.idempotency.map {
+      KeyedBodyLimits(requestBytesMax: $0.bodyBytesMax, responseBytesMax: $0.responseBytesMax)
+    }
   }
+}
+
+/// The largest bodies of a write with an idempotency key.
+package struct KeyedBodyLimits: Sendable {
+  package let requestBytesMax: Int
+  /// A longer one is relayed, but not kept.
+  package let responseBytesMax: Int
 }
 
 /// A file of a policy folder whose content is in force.

@@ -148,7 +148,7 @@ extension Exchange {
   @inline(__always)
   private func prepareWrite(_ admission: Admission, _ input: RequestInput, _ plan: inout ExchangeMachine.Plan) {
     if let keyed = state.keyed {
-      request.limitBody(to: min(admission.bodyBytesMax, keyed.bodyBytesMax))
+      request.limitBody(to: min(admission.bodyBytesMax, keyed.limits.requestBytesMax))
       request.hash(with: keyed.hasher)
       plan.isKeyed = true
     }
@@ -169,14 +169,12 @@ extension Exchange {
   private func identify(
     _ admission: Admission, _ snapshot: Snapshot, _ input: RequestInput, _ journal: JournalPort
   ) throws(Rejection) {
-    guard admission.keyRule != .off, let settings = snapshot.policy.settings.idempotency else { return }
+    guard admission.keyRule != .off, let limits = snapshot.policy.hot.keyedBodies else { return }
     guard let key = try idempotencyKey(input) else {
       if admission.keyRule == .required { throw .idempotencyKeyRequired }
       return
     }
-    state.keyed = KeyedRequest(
-      key.text, BodyHasher(input.parser.head.framing), bodyBytesMax: settings.bodyBytesMax,
-      responseBytesMax: settings.responseBytesMax, port: journal)
+    state.keyed = KeyedRequest(key.text, BodyHasher(input.parser.head.framing), limits, port: journal)
   }
 
   private func idempotencyKey(_ input: RequestInput) throws(Rejection) -> IdempotencyKey? {

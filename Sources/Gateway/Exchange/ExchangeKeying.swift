@@ -60,20 +60,24 @@ extension Exchange {
     guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot else {
       return nil
     }
-    let body = hasher.body(isWhole: true).digest
-    let separator = [UInt8(ascii: " ")]
-    var stream = SHA256Stream()
+    // Hashed as a whole: six short updates of a stream take 2,000 instructions more.
+    var request: [UInt8] = []
     input.buffer.withBytes { bytes in
-      stream.update(bytes.extracting(input.parser.head.methodRange))
-      stream.update(separator.span)
-      stream.update(bytes.extracting(input.parser.head.target))
-      stream.update(separator.span)
+      let (method, target) = (
+        bytes.extracting(input.parser.head.methodRange), bytes.extracting(input.parser.head.target)
+      )
+      request.reserveCapacity(method.count + target.count + 34)
+      request.append(copying: method)
+      request.append(UInt8(ascii: " "))
+      request.append(copying: target)
+      request.append(UInt8(ascii: " "))
     }
-    let bodyBytes = body.bytes
-    stream.update(bodyBytes.span)
+    let body = hasher.body(isWhole: true).digest.bytes
+    request.append(copying: body.span)
     return KeyedWrite(
       client: String(decoding: snapshot.policy.clients.id(of: Int(admission.clientIndex)), as: UTF8.self),
-      instance: snapshot.policy.instances[Int(admission.instanceIndex)].id.text, key: key, fingerprint: stream.digest,
+      instance: snapshot.policy.instances[Int(admission.instanceIndex)].id.text, key: key,
+      fingerprint: SHA256.digest(of: request.span),
       requestIDHigh: state.id.high, requestIDLow: state.id.low)
   }
 
@@ -185,7 +189,7 @@ extension Exchange {
     report(verdict, to: access)
     record.status = response.parser.head.status
     state.times.responseBegan = loop.nowNanoseconds
-    response.beginKeeping(bytesMax: keyed.responseBytesMax)
+    response.beginKeeping(bytesMax: keyed.limits.responseBytesMax)
   }
 
   /// Reads more of the response; true if Core has to send more of it.
@@ -210,10 +214,12 @@ extension Exchange {
 
   /// The limit of the body of a write with a key, if it is less than the route's.
   var keyedBodyBytesMax: Int? {
-    guard let keyed = state.keyed, let admission = state.admission, keyed.bodyBytesMax < admission.bodyBytesMax else {
+    guard let keyed = state.keyed, let admission = state.admission,
+      keyed.limits.requestBytesMax < admission.bodyBytesMax
+    else {
       return nil
     }
-    return keyed.bodyBytesMax
+    return keyed.limits.requestBytesMax
   }
 
   private func outcomeOfResponse() -> KeyedOutcome {

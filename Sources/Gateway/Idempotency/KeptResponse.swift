@@ -64,21 +64,30 @@ enum KeptFields {
   static func lines(
     of head: borrowing ResponseHead, _ bytes: Span<UInt8>, _ access: InstanceAccess, _ form: Addressing.Form
   ) -> [UInt8] {
-    let lines = ByteBuffer(capacity: 1 << 10)
+    var lines: [UInt8] = []
+    lines.reserveCapacity(64)
     for index in head.fields.indices {
       let field = head.fields[index]
       guard !field.isNamedByConnection, includes(field, bytes) else { continue }
-      lines.append(bytes, field.name)
-      lines.append(": ")
+      lines.append(copying: bytes.extracting(field.name))
+      lines.append(UInt8(ascii: ":"))
+      lines.append(UInt8(ascii: " "))
       if case .location = field.kind {
-        access.location(form).write(bytes, field.value, to: lines)
+        append(access.location(form), bytes, field.value, to: &lines)
       } else {
-        lines.append(bytes, field.value)
+        lines.append(copying: bytes.extracting(field.value))
       }
-      lines.append("\r\n")
+      lines.append(UInt8(ascii: "\r"))
+      lines.append(UInt8(ascii: "\n"))
     }
-    var result: [UInt8] = []
-    lines.move(to: &result)
-    return result
+    return lines
+  }
+
+  private static func append(
+    _ location: Location, _ bytes: Span<UInt8>, _ value: Range<Int>, to lines: inout [UInt8]
+  ) {
+    let written = ByteBuffer(capacity: 1 << 10)
+    location.write(bytes, value, to: written)
+    written.move(to: &lines)
   }
 }

@@ -1,6 +1,7 @@
 import Background
 import Digests
 import Journal
+import Policies
 import System
 
 /// The journal's side of one write with an idempotency key.
@@ -23,8 +24,7 @@ final class KeyedRequest {
   let key: String
   /// Hashes the body, for the fingerprint.
   let hasher: BodyHasher
-  let bodyBytesMax: Int
-  let responseBytesMax: Int
+  let limits: KeyedBodyLimits
   /// What is needed to ask Core for the result; nil: it is not asked.
   var askable: AskableWrite?
   /// Whether Core executes it as a whole or not at all.
@@ -32,11 +32,10 @@ final class KeyedRequest {
   private let port: JournalPort
   private var phase = Phase.idle
 
-  init(_ key: String, _ hasher: BodyHasher, bodyBytesMax: Int, responseBytesMax: Int, port: JournalPort) {
+  init(_ key: String, _ hasher: BodyHasher, _ limits: KeyedBodyLimits, port: JournalPort) {
     self.key = key
     self.hasher = hasher
-    self.bodyBytesMax = bodyBytesMax
-    self.responseBytesMax = responseBytesMax
+    self.limits = limits
     self.port = port
   }
 
@@ -73,7 +72,7 @@ final class KeyedRequest {
   ) {
     guard case .reading(let write, _) = phase else { return }
     let ticket = port.ask(
-      reconciliation, about: write, earlier, endpoint, responseBytesMax: responseBytesMax, for: exchange)
+      reconciliation, about: write, earlier, endpoint, responseBytesMax: limits.responseBytesMax, for: exchange)
     phase = .asking(earlier, ticket)
   }
 
