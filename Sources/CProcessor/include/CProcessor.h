@@ -5,8 +5,8 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
-// Intel, Software Developer's Manual, volume 1, §12.5: the SHA extensions. Each function is one instruction, which exists
-// only if processor_has_sha is true; their operands are SSE registers.
+// Intel, Software Developer's Manual, volume 2: SHA256RNDS2, SHA256MSG1 and SHA256MSG2. Each function is one instruction,
+// which exists only if processor_has_sha is true; their operands are SSE registers.
 typedef unsigned int processor_words __attribute__((vector_size(16)));
 #define PROCESSOR_SHA static inline __attribute__((target("sha"))) processor_words
 
@@ -25,14 +25,14 @@ PROCESSOR_SHA processor_sha256_schedule_2(processor_words sums, processor_words 
   return (processor_words)_mm_sha256msg2_epu32((__m128i)sums, (__m128i)last);
 }
 
-// The same volume, §12.3: an instruction of SSE4.2, which exists only if processor_has_crc32 is true. The remainder of
-// CRC-32C after eight more bytes.
-static inline __attribute__((target("sse4.2"))) unsigned long long processor_crc32c(
+// The same volume: CRC32, which exists only if processor_has_crc32 is true. The remainder of CRC-32C after eight more
+// bytes.
+static inline __attribute__((target("crc32"))) unsigned long long processor_crc32c(
     unsigned long long remainder, unsigned long long word) {
   return _mm_crc32_u64(remainder, word);
 }
 
-// CPUID leaf 1: bit 20 of ECX.
+// CPUID leaf 1: bit 20 of ECX, SSE4.2, which CRC32 is a part of.
 static inline int processor_has_crc32(void) {
   unsigned int eax, ebx, ecx = 0, edx;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & (1u << 20)) != 0;
