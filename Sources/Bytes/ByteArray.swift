@@ -4,15 +4,15 @@ extension [UInt8] {
     unsafe bytes.withUnsafeBufferPointer { bytes in unsafe append(copying: bytes) }
   }
 
-  /// Appends the first `bytes` bytes of the words, the lowest byte of each first, with one copy. Public and inlined for the
+  /// Appends the first `byteCount` bytes of the words, the lowest byte of each first, with one copy. Public and inlined for the
   /// same reason as `ByteBuffer`.
   @inlinable @inline(__always)
-  public mutating func append<let count: Int>(words: InlineArray<count, UInt64>, bytes: Int = count &* 8) {
-    precondition(bytes >= 0 && bytes <= count &* 8)
+  public mutating func append<let count: Int>(words: InlineArray<count, UInt64>, byteCount: Int = count &* 8) {
+    precondition(byteCount >= 0 && byteCount <= count &* 8)
     var ordered = words
     for index in ordered.indices { ordered[index] = ordered[index].littleEndian }
     unsafe ordered.span.withUnsafeBytes { source in
-      let bytes = unsafe UnsafeBufferPointer(rebasing: source.assumingMemoryBound(to: UInt8.self)[..<bytes])
+      let bytes = unsafe UnsafeBufferPointer(rebasing: source.assumingMemoryBound(to: UInt8.self)[..<byteCount])
       unsafe append(copying: bytes)
     }
   }

@@ -42,7 +42,7 @@ package struct CRC32C: Sendable {
     }
   #endif
 
-  /// Without the instruction, eight bytes at a time: a file of millions of records is read at the start.
+  /// Without the instruction. Eight bytes at a time, because a start reads files of millions of records.
   mutating func updatePortably(_ bytes: Span<UInt8>) {
     let tables = tables.span
     var (rest, sum) = (bytes, remainder)

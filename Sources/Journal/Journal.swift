@@ -27,9 +27,9 @@ package final class Journal: Sendable {
   /// The interval between attempts to create a segment while there is none.
   private static let recoverySeconds = 1.0
   private static let idleSeconds = 60.0
-  /// Half of the disk's time. A keyed write waits for the audit thread as well: with the patience of that one, it takes a
-  /// sixth more CPU time and a quarter longer. Without any, it takes a third more CPU time and a quarter longer with 64
-  /// connections.
+  /// Half of the disk's time. A keyed write waits for the audit thread as well: with the audit thread's patience, it takes
+  /// a sixth more CPU time and a quarter longer. Without gathering, it takes a third more CPU time and a quarter longer
+  /// with 64 connections.
   private static let patienceMax: Int64 = 4
 
   /// Locks the folder, reads its segments, creates a new one, and starts the thread.

@@ -4,7 +4,7 @@ import Digests
 /// Numbers and digests as the journal's files hold them: little-endian; digests as their 32 bytes in order.
 extension [UInt8] {
   mutating func append<Number: FixedWidthInteger>(littleEndian number: Number) {
-    append(words: [UInt64(truncatingIfNeeded: number)], bytes: Number.bitWidth / 8)
+    append(words: [UInt64(truncatingIfNeeded: number)], byteCount: Number.bitWidth / 8)
   }
 
   mutating func append(_ digest: Digest) {

@@ -73,13 +73,13 @@ struct BatchHeader: Equatable {
   var bytes: [UInt8] {
     var out: [UInt8] = []
     out.reserveCapacity(Self.byteCount)
-    let begin = JournalFrame.begin(&out)
+    let start = JournalFrame.begin(&out)
     out.append(
       words: [
-        UInt64(Self.kind) | UInt64(recordBytes) << 32, UInt64(offset), UInt64(bitPattern: wallMicroseconds),
+        UInt64(Self.kind) | UInt64(UInt32(recordBytes)) << 32, UInt64(offset), UInt64(bitPattern: wallMicroseconds),
         UInt64(bitPattern: bootMicroseconds),
       ])
-    JournalFrame.end(from: begin, &out)
+    JournalFrame.end(from: start, &out)
     return out
   }
 }

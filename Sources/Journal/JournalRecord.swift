@@ -117,27 +117,29 @@ struct JournalEntry {
   @_optimize(speed)
   func append(_ body: JournalRecord.BodyReference, _ inlineBody: [UInt8], to out: inout [UInt8]) {
     let (client, instance, key) = (write.client.utf8Span.span, write.instance.utf8Span.span, write.key.utf8Span.span)
-    let begin = JournalFrame.begin(&out)
-    let kind = UInt64(kind.rawValue) | (isReconstructed ? 1 : 0) << 8
-    out.append(words: [kind | UInt64(UInt16(truncatingIfNeeded: status)) << 16], bytes: 4)
+    let start = JournalFrame.begin(&out)
+    let flags: UInt64 = isReconstructed ? 1 : 0
+    out.append(words: [UInt64(kind.rawValue) | flags << 8 | UInt64(UInt16(status)) << 16], byteCount: 4)
     let (digest, fingerprint) = (digest.wordsInByteOrder, write.fingerprint.wordsInByteOrder)
-    let nameCounts = UInt64(client.count) | UInt64(instance.count) << 16 | UInt64(key.count) << 32
+    // Traps if a count has more than 16 bits, as further down.
+    let nameCounts =
+      UInt64(UInt16(client.count)) | UInt64(UInt16(instance.count)) << 16 | UInt64(UInt16(key.count)) << 32
     out.append(
       words: [
         UInt64(bitPattern: wallMicroseconds), UInt64(bitPattern: bootMicroseconds), digest.0, digest.1, digest.2,
         digest.3, fingerprint.0, fingerprint.1, fingerprint.2, fingerprint.3, write.requestIDHigh, write.requestIDLow,
         nameCounts,
       ],
-      bytes: 12 * 8 + 3 * 2)
+      byteCount: 12 * 8 + 3 * 2)
     out.append(copying: client)
     out.append(copying: instance)
     out.append(copying: key)
-    if self.kind == .response {
-      out.append(words: [UInt64(body.offset), UInt64(body.byteCount) | UInt64(body.checksum) << 32])
+    if kind == .response {
+      out.append(words: [UInt64(body.offset), UInt64(UInt32(body.byteCount)) | UInt64(body.checksum) << 32])
       out.append(copying: fields.span)
       out.append(copying: inlineBody.span)
     }
-    JournalFrame.end(from: begin, &out)
+    JournalFrame.end(from: start, &out)
   }
 }
 

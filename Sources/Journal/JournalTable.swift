@@ -110,7 +110,8 @@ struct JournalTable: Sendable {
     leaveUnknown(write.digest, key)
   }
 
-  /// Where the key in flight is, if it is this write's: another request may have claimed it since.
+  /// Where the key in flight is, if it is this write's: another request may have claimed it since. Valid until a key is
+  /// added or removed.
   func place(of write: KeyedWrite) -> Dictionary<Digest, InFlight>.Index? {
     guard let place = inFlight.index(forKey: write.digest), inFlight.values[place].isOf(write) else { return nil }
     return place

@@ -122,7 +122,7 @@ struct JournalWriter: Sendable {
     guard let current, let last = segments.indices.last else { throw .inputOutput }
     bodies.removeAll(keepingCapacity: bodies.capacity <= Self.keptBytesMax)
     out.removeAll(keepingCapacity: out.capacity <= Self.keptBytesMax)
-    // Its place: what it says of the records is not known yet.
+    // Room for the header, whose values are known only after the records.
     out += Self.noHeader
     var locations: [KeyLocation] = []
     locations.reserveCapacity(batch.count)

@@ -2,7 +2,8 @@
 ///
 /// Writers that got their answers with one batch often write again at once. If the next batch waits for them, it has twice as
 /// many entries as without, and the disk and the threads work half as often for each. Writers that do not come teach the
-/// thread not to wait: the time limit is halved each time that most are missing, and doubled each time that all came.
+/// thread not to wait: the time limit is halved each time that most are missing, and doubled each time that all of several
+/// came.
 package struct BatchPace: Sendable {
   /// The entries that the next batch should have: of all that wrote lately.
   package private(set) var expected = 1

@@ -16,10 +16,12 @@ import Testing
     #expect(crc.value == value)
     // In two parts, divided at every byte.
     for end in 0...bytes.count {
-      var crc = CRC32C()
-      crc.update(bytes.span.extracting(..<end))
-      crc.update(bytes.span.extracting(end...))
-      #expect(crc.value == value, "divided at \(end)")
+      var (crc, portable) = (CRC32C(), CRC32C())
+      for part in [0..<end, end..<bytes.count] {
+        crc.update(bytes.span.extracting(part))
+        portable.updatePortably(bytes.span.extracting(part))
+      }
+      #expect(crc.value == value && portable.value == value, "divided at \(end)")
     }
   }
 

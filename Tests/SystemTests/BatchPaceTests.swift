@@ -12,7 +12,7 @@ import Testing
       pace.gathered(1)
       pace.wrote(1, waiting: 0, in: millisecond)
     }
-    // Nor is a second one, at once for long.
+    // When a second one comes, the time limit starts at its least.
     pace.wrote(1, waiting: 1, in: millisecond)
     #expect(pace.expected == 2 && pace.nanoseconds == millisecond / 8)
   }

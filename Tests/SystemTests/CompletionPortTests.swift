@@ -46,6 +46,19 @@ private final class Waiter {
     #expect(delivered() == ["a=0", "b=1", "c=2"])
   }
 
+  @Test func `delivers results that were taken before, except those withdrawn meanwhile`() {
+    let (kept, withdrawn) = (port.ticket(for: Waiter("kept")), port.ticket(for: Waiter("withdrawn")))
+    port.queue.complete(withdrawn, 1)
+    port.queue.complete(kept, 2)
+    let taken = port.takeAll()
+    port.withdraw(withdrawn)
+    port.queue.complete(port.ticket(for: Waiter("later")), 3)
+    var all: [String] = []
+    port.deliver(taken) { waiter, result in all.append("\(waiter.name)=\(result)") }
+    #expect(all == ["kept=2"])
+    #expect(delivered() == ["later=3"])
+  }
+
   @Test func `drops the result of a withdrawn ticket, even if its slot has been reused`() {
     let old = port.ticket(for: Waiter("old"))
     port.withdraw(old)

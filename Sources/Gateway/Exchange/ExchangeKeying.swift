@@ -60,7 +60,7 @@ extension Exchange {
     guard let input = connection.input, let admission = state.admission, let snapshot = state.snapshot else {
       return nil
     }
-    // Hashed as a whole: six short updates of a stream take 2,000 instructions more.
+    // Hashed as a whole: five short updates of a stream take 2,000 instructions more.
     var request: [UInt8] = []
     input.buffer.withBytes { bytes in
       let (method, target) = (

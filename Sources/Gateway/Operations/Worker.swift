@@ -268,7 +268,7 @@ final class Worker: EventHandler, EventLoopDelegate {
     journal?.deliver()
     audit?.deliver()
     grants?.deliver()
-    // Taken before the messages and judged after them: by the policy that was in force when they came.
+    // Taken before the messages and judged after them, so that a policy that was posted before an answer came judges it.
     let answers = introspection?.takeAnswers() ?? []
     for message in mailbox.takeAll() {
       switch message {

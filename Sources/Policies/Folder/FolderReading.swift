@@ -63,7 +63,7 @@ package final class FolderReading {
   private func read(_ path: String, byteCountMax: Int) throws(FileFault) -> FileContent {
     guard let file = ahead(of: path) else { return try fileContent(path, byteCountMax: byteCountMax) }
     guard byteCountMax == JSONReader.byteCountMax else {
-      // An instance names a policy file as its key. The other thread may have seen other bytes.
+      // An instance names a policy file as its key or certificate. The other thread may have seen other bytes.
       ahead = nil
       return try fileContent(path, byteCountMax: byteCountMax)
     }
