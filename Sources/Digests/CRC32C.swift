@@ -29,7 +29,7 @@ package struct CRC32C: Sendable {
   #if arch(x86_64)
     private static let hasInstruction = processor_has_crc32() != 0
 
-    /// A record of 250 bytes takes 160 instead of 1,500 instructions.
+    /// The records of a keyed write take 1,030 instead of 3,110 instructions.
     private mutating func updateByInstruction(_ bytes: Span<UInt8>) {
       var (rest, sum) = (bytes, UInt64(remainder))
       while rest.count >= 8 {
