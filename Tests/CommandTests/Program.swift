@@ -57,7 +57,7 @@ final class RunningProgram {
       key.hasSuffix("SAN_OPTIONS") || key == "LD_PRELOAD"
     }
     process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { first, _ in first }
-      .merging(sanitizers) { first, _ in first }.merging(["LSAN_OPTIONS": "detect_leaks=1"]) { "\($0):\($1)" }
+      .merging(sanitizers) { first, _ in first }.merging(["LSAN_OPTIONS": "detect_leaks=1"]) { first, _ in first }
     process.currentDirectoryURL = folder.url
     process.standardInput = try FileHandle(forReadingFrom: folder.url.appending(path: "in"))
     process.standardOutput = try FileHandle(forWritingTo: folder.url.appending(path: "out"))

@@ -17,7 +17,8 @@ import Testing
         "tls": ["ca_file": "\(authority.folder)/ca.pem", "server_name": "core.test"], "health": ["interval_s": 0.1],
       ])
     for _ in 0..<10 {
-      let gateway = try GatewayProcess(folder)
+      // The handles of the transfers that it ends stay on purpose: closing one would use OpenSSL, too.
+      let gateway = try GatewayProcess(folder, environment: ["LSAN_OPTIONS": "detect_leaks=0"])
       Thread.sleep(forTimeInterval: .random(in: 0.05..<0.2))
       #expect(gateway.stop() == 0)
     }

@@ -46,7 +46,7 @@ package final class GatewayProcess: Sendable {
     process.environment = ProcessInfo.processInfo.environment
       .merging(["TEST_KEY": TestPolicyFolder.key]) { $1 }
       // The leak checker cannot inspect a traced process.
-      .merging(wrapper.isEmpty ? ["LSAN_OPTIONS": "detect_leaks=1"] : [:]) { "\($0):\($1)" }.merging(environment) { $1 }
+      .merging(wrapper.isEmpty ? ["LSAN_OPTIONS": "detect_leaks=1"] : [:]) { $1 }.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle.nullDevice
     let errors = Pipe()
