@@ -88,8 +88,7 @@ struct KeyIndex: Sendable {
   private var counts = [Int](repeating: 0, count: State.allCases.count + 1)
 
   init() {
-    var generator = SystemRandomNumberGenerator()
-    factors = (0..<10).map { _ in UInt128.random(in: 0...UInt128.max, using: &generator) }
+    factors = (0..<10).map { _ in .random(in: .min ... .max) }
   }
 
   /// The number of keys.

@@ -28,9 +28,9 @@ package struct TokenID: Hashable, Sendable {
     self.low = low
   }
 
-  /// - Parameter generator: must be cryptographically secure, such as `SystemRandomNumberGenerator`.
-  package init(using generator: inout some RandomNumberGenerator) {
-    self.init(high: generator.next(), low: UInt32(truncatingIfNeeded: generator.next() as UInt64))
+  /// A new id, from the system's random numbers.
+  package static func random() -> TokenID {
+    TokenID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
   }
 
   /// Reads 24 hexadecimal digits in lower case; nil for any other text.

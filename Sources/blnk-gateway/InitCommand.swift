@@ -35,8 +35,7 @@ extension Command {
     let folder = PolicyFolder(
       path: try arguments.onlyOperand("DIR", of: "init"), environment: ProcessInfo.processInfo.environment)
     let answers = try FirstAnswers(arguments, folder)
-    var generator = SystemRandomNumberGenerator()
-    let token = Token.mint(using: &generator)
+    let token = Token.mint()
     let name = answers.instance.text
     let instance = NewEntry.instance(answers.instance, url: answers.core, key: answers.key)
     let client = NewEntry.client(

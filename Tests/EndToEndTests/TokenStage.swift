@@ -245,8 +245,7 @@ final class TokenStage {
     var audience = TokenStage.issuer
 
     var text: String {
-      var generator = SystemRandomNumberGenerator()
-      let id = TokenID(using: &generator)
+      let id = TokenID.random()
       let challenge = verifier.map { SHA256.digest(of: Array($0.utf8).span) }
       let binding = CodeBinding(redirectURI: SHA256.digest(of: Array(redirectURI.utf8).span), challenge: challenge)
       let authority = TokenAuthority(

@@ -77,8 +77,7 @@ import Testing
   }
 
   private static func id() -> TokenID {
-    var generator = SystemRandomNumberGenerator()
-    return TokenID(using: &generator)
+    .random()
   }
 
   private static func ids(in folder: TemporaryFolder) throws -> Set<TokenID> {

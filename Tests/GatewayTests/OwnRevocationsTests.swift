@@ -13,8 +13,7 @@ import Testing
   }
 
   private static func ids(_ count: Int) -> [TokenID] {
-    var generator = SystemRandomNumberGenerator()
-    return (0..<count).map { _ in TokenID(using: &generator) }
+    (0..<count).map { _ in .random() }
   }
 
   private static func save(_ own: inout OwnRevocations, isStored: Bool = true) -> OwnRevocations.Save {

@@ -13,8 +13,7 @@ import Testing
 /// The folder in which gateways share revocations and used codes, without a gateway.
 @Suite struct RevocationFolderTests {
   private static func id() -> TokenID {
-    var generator = SystemRandomNumberGenerator()
-    return TokenID(using: &generator)
+    .random()
   }
 
   @Test func `removes the mark of a used code after a day, once it was seen for an hour`() throws {

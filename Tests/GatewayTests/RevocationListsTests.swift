@@ -9,10 +9,7 @@ import Testing
 
 /// What commands learn about revocations from the files of the gateways.
 @Suite struct RevocationListsTests {
-  private static let ids = (0..<3).map { _ in
-    var generator = SystemRandomNumberGenerator()
-    return TokenID(using: &generator)
-  }
+  private static let ids = (0..<3).map { _ in TokenID.random() }
 
   private static func write(_ entries: [TokenID: Int64], to name: String, in folder: TemporaryFolder) throws {
     try folder.write(String(decoding: RevocationList(entries: entries).json, as: UTF8.self), to: name)

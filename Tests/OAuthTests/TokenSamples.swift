@@ -8,9 +8,12 @@ func randomClaims(using generator: inout some RandomNumberGenerator) -> TokenCla
     String(decoding: (0..<count).map { _ in UInt8.random(in: 0x21...0x7e, using: &generator) }, as: UTF8.self)
   }
   func digest() -> Digest { Digest(words: (generator.next(), generator.next(), generator.next(), generator.next())) }
+  func id() -> TokenID {
+    TokenID(high: generator.next(), low: UInt32.random(in: .min ... .max, using: &generator))
+  }
   let kind = SignedTokenKind.allCases.randomElement(using: &generator) ?? .access
-  let id = TokenID(using: &generator)
-  let grant = Bool.random(using: &generator) ? TokenID(using: &generator) : id
+  let first = id()
+  let grant = Bool.random(using: &generator) ? id() : first
   let names = ["proxy:read", "proxy:write", "*", "data:read", "data:write"]
   // Mostly sets in their order; sometimes in another one, or with a name twice.
   let known = (0..<2).flatMap { _ in names.filter { _ in UInt8.random(in: 0..<4, using: &generator) == 0 } }
@@ -19,7 +22,7 @@ func randomClaims(using generator: inout some RandomNumberGenerator) -> TokenCla
     ? known.joined(separator: " ") : text(Int.random(in: 0...512, using: &generator))
   let challenge = Bool.random(using: &generator) ? digest() : nil
   return TokenClaims(
-    kind: kind, id: id, grant: grant, client: text(Int.random(in: 1...64, using: &generator)), scope: scope,
+    kind: kind, id: first, grant: grant, client: text(Int.random(in: 1...64, using: &generator)), scope: scope,
     issuedAt: Int64.random(in: 0...Int64(UInt32.max), using: &generator),
     lifetimeSeconds: Int.random(in: 1...Int(UInt32.max), using: &generator),
     code: kind == .code ? CodeBinding(redirectURI: digest(), challenge: challenge) : nil)

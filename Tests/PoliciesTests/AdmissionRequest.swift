@@ -23,7 +23,7 @@ struct Request {
 
   func admit(by policy: Policy = AdmitTests.policy) throws -> Admission {
     var trace = AdmissionTrace()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     return try admit(from: near, by: policy, &caches, noting: &trace)
   }
 
@@ -39,7 +39,7 @@ struct Request {
   }
 
   func rejection(from peer: PeerAddress, by policy: Policy, noting trace: inout AdmissionTrace) -> Rejection? {
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     return rejection { try admit(from: peer, by: policy, &caches, noting: &trace) }
   }
 
@@ -62,7 +62,7 @@ struct Request {
   }
 
   private func admit(from peer: PeerAddress, noting trace: inout AdmissionTrace) throws -> Admission {
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     return try admit(from: peer, by: AdmitTests.policy, &caches, noting: &trace)
   }
 
@@ -83,11 +83,6 @@ struct Request {
   }
 
   private struct Undecided: Error {}
-}
-
-func emptyCaches() -> TokenCaches {
-  var random = SystemRandomNumberGenerator()
-  return TokenCaches(using: &random)
 }
 
 /// The state of the client `c-reader`.

@@ -28,7 +28,7 @@ import Testing
     var random = SplitMix(state: seed)
     let request = Request("GET /proxy/balances/a%40b?x=1&instance_id=inst%5fa", ["Authorization: Bearer reader"]).bytes
     var outcomes: Set<String> = []
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     for _ in 0..<20_000 {
       let bytes = damage(request, using: &random)
       var parser = RequestHeadParser(limits: HeadLimits())

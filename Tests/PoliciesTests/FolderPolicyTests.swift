@@ -53,7 +53,7 @@ import Testing
     func answer(_ tenant: String, token: String? = nil, by policy: Policy?) throws -> Rejection? {
       let request = Request(
         "GET /proxy/balances?instance_id=inst_\(tenant)", ["Authorization: Bearer \(token ?? tenant)"])
-      var caches = emptyCaches()
+      var caches = TokenCaches()
       return request.rejection(&caches, by: try #require(policy))
     }
   }

@@ -94,7 +94,7 @@ import Testing
     var files = Files()
     files.others = #", "long": {\#(entry), "prefixes": ["corp_long_"]}, "rest": {\#(entry), "default": true}"#
     let policy = try files.policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     #expect(try Self.outcome(token: "corp_abc", by: policy, &caches) == .pending(provider: "corp"))
     #expect(try Self.outcome(token: "corp_long_abc", by: policy, &caches) == .pending(provider: "long"))
     #expect(try Self.outcome(token: "corp", by: policy, &caches) == .pending(provider: "rest"))
@@ -114,7 +114,7 @@ import Testing
   func `the gateway's own tokens, also forged and unknown ones, are sent to no one`(token: String) throws {
     var files = Files()
     files.corp = #", "default": true"#
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     #expect(try Self.outcome(token: token, by: try files.policy(), &caches) == .rejected(.tokenUnknown))
   }
 
@@ -127,7 +127,7 @@ import Testing
        "alice": {"scopes": [], "instances": [], "tokens": []}}}
       """#
     let policy = try files.policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     #expect(try Self.outcome(token: "corp_file", by: policy, &caches) == .admitted(client: "app"))
     #expect(try Self.outcome(token: "corp_*", by: policy, &caches) == .rejected(.authorizationMalformed))
     let long = "corp_" + String(repeating: "a", count: 9_000)
@@ -153,7 +153,7 @@ import Testing
   ])
   func `client_id and sub name clients by a map each`(members: String, outcome: Outcome) throws {
     let policy = try Files().policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     try Self.insert(#"{"active":true,"aud":"gw","scope":"ledger.read",\#(members)}"#, by: policy, &caches)
     #expect(try Self.outcome(by: policy, &caches) == outcome)
   }
@@ -161,7 +161,7 @@ import Testing
   @Test func `scopes are mapped, and cut to those of the client`() throws {
     var files = Files()
     let policy = try files.policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     for (scope, isAllowed) in [("ledger.read", true), ("proxy:read", false), ("", false), ("x ledger.read y", true)] {
       try Self.insert(#"{"active":true,"aud":"gw","client_id":"svc","scope":"\#(scope)"}"#, by: policy, &caches)
       let expected: Outcome = isAllowed ? .admitted(client: "app") : .rejected(.scopeInsufficient(.read))
@@ -192,7 +192,7 @@ import Testing
     files.clients = #"{"by_client_id": {"KeyApp": "app"}, "by_sub": {"Kim": "alice", "Jos\u00e9": "alice"}}"#
     files.corp = #", "issuer": "K""#
     let policy = try files.policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     var members = members.replacing("\\u{212a}", with: "\u{212a}").replacing("\\u{e9}", with: "\u{e9}")
     for (key, value) in [("aud", "Knox"), ("iss", "K"), ("scope", "K.read")] where !members.contains("\"\(key)\"") {
       members += #","\#(key)":"\#(value)""#
@@ -213,7 +213,7 @@ import Testing
     var files = Files()
     let foreign = #"{"active":true,"client_id":"other-app","aud":"gw","scope":"ledger.read"}"#
     let policy = try files.policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     try Self.insert(foreign, by: policy, &caches)
     for line in [Self.read, Self.write] {
       #expect(try Self.outcome(line, by: policy, &caches) == .rejected(.tokenUnknown))
@@ -255,7 +255,7 @@ import Testing
 
   @Test func `why one token was refused is not said about another`() throws {
     let policy = try Files().policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     try Self.insert(#"{"active":true,"client_id":"svc","aud":"x"}"#, by: policy, &caches)
     #expect(try Self.outcome(by: policy, &caches) == .rejected(.tokenUnknown))
     #expect(caches.introspected.refusal == .wrongAudience)
@@ -269,7 +269,7 @@ import Testing
   @Test func `a remembered answer is judged again by each policy and at each time`() throws {
     var files = Files()
     let policy = try files.policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     let answer =
       #"{"active":true,"client_id":"svc","aud":"gw","iss":"i","scope":"ledger.read","iat":1799999000,"exp":1800000005}"#
     try Self.insert(answer, by: policy, &caches)
@@ -307,7 +307,7 @@ import Testing
 
   @Test func `a changed definition of the provider makes its answers unknown`() throws {
     var files = Files()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     try Self.insert(Self.good, by: try files.policy(), &caches)
     #expect(try Self.outcome(by: try files.policy(), &caches) == .admitted(client: "app"))
     files.secret = "changed"
@@ -321,7 +321,7 @@ import Testing
        "alice": {"scopes": [], "instances": [], "tokens": []}}}
       """#
     let policy = try files.policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     try Self.insert(Self.good, by: policy, &caches)
     #expect(try Self.outcome(by: policy, &caches) == .admitted(client: "app"))
     #expect(try Self.outcome(Self.write, by: policy, &caches) == .pending(provider: "corp"))
@@ -347,7 +347,7 @@ import Testing
     let policy = try files.policy()
     let request = Request(Self.read, ["Authorization: Bearer corp_abc"])
     let parser = try request.parsed()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     var trace = AdmissionTrace()
     let table = try #require(policy.introspection)
     let answer = try #require(

@@ -34,8 +34,7 @@ import Testing
   private static func issue(
     _ request: AuthorizationRequest, client: String = "acme", by policy: Policy
   ) throws(CodeRefusal) -> IssuedCode {
-    var generator = SystemRandomNumberGenerator()
-    return try policy.issueCode(for: request, client: client, at: admissionTime, using: &generator)
+    try policy.issueCode(for: request, client: client, at: admissionTime)
   }
 
   private static func redeem(
@@ -44,11 +43,10 @@ import Testing
   ) throws -> OAuthError.Code? {
     let request = TokenRequest.authorizationCode(
       code: code.code, redirectURI: redirectURI, verifier: verifier.flatMap { CodeVerifier($0) })
-    var generator = SystemRandomNumberGenerator()
     let client = try #require(policy.oauthClientIndex("acme"))
     do throws(OAuthError) {
       let grant = try policy.grant(
-        request, to: client, at: UnixSeconds(grantTime + seconds), memory: SampleMemory(), using: &generator)
+        request, to: client, at: UnixSeconds(grantTime + seconds), memory: SampleMemory())
       #expect(grant.scope == code.scope && grant.client == "acme")
       return nil
     } catch {

@@ -1,7 +1,7 @@
 import Digests
-import OAuth
 import Synchronization
 
+@testable import OAuth
 @testable import Policies
 
 /// A folder whose gateway signs tokens.
@@ -88,14 +88,7 @@ let grantTime = admissionTime.rawValue
 
 extension TokenID {
   static func sample(_ number: UInt64) -> TokenID {
-    var numbers = Numbers(next: number)
-    return TokenID(using: &numbers)
-  }
-
-  private struct Numbers: RandomNumberGenerator {
-    var number: UInt64
-    init(next: UInt64) { number = next }
-    mutating func next() -> UInt64 { number }
+    TokenID(high: number, low: UInt32(number))
   }
 }
 

@@ -127,7 +127,7 @@ import Testing
 
   private func admits(_ policy: Policy, _ request: Request, at now: UnixSeconds) throws -> Bool {
     let parser = try request.parsed()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     var trace = AdmissionTrace()
     do throws(Rejection) {
       _ = try policy.admit(parser.head, request.bytes.span, from: Caller(near), at: now, &caches, noting: &trace)

@@ -11,7 +11,7 @@ import Testing
 
   private static func principal(_ request: Request) throws -> Principal {
     var trace = AdmissionTrace()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     return try policy.authenticate(
       request.parsed().head, request.bytes.span, from: Caller(near), at: admissionTime, &caches, noting: &trace
     ).requirePrincipal()

@@ -40,7 +40,7 @@ import Testing
     of request: Request, at now: UnixSeconds = admissionTime, after change: (inout Files) -> Void
   ) throws -> Rejection? {
     var files = Files()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     let older = try files.policy()
     let parser = try request.parsed()
     let admission = try request.admit(by: older)

@@ -37,7 +37,7 @@ private func rejection(
 private func rejection(
   _ token: String, _ line: String = read, by policy: Policy, at now: Int64 = grantTime
 ) throws -> Rejection? {
-  var caches = emptyCaches()
+  var caches = TokenCaches()
   let first = try rejection(token, line, by: policy, &caches, at: now)
   let second = try rejection(token, line, by: policy, &caches, at: now)
   #expect(first == second)
@@ -77,7 +77,7 @@ private func rejection(
   @Test func `notes the client and the id of the token, on a hit as on a miss`() throws {
     let policy = try Self.folder.policy()
     let token = try policy.signed(id: .sample(7))
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     for _ in 0..<2 {
       var trace = AdmissionTrace()
       #expect(try rejection(token, by: policy, &caches, noting: &trace) == nil)
@@ -88,7 +88,7 @@ private func rejection(
 
   @Test func `X-Blnk-Key takes a signed token, too`() throws {
     let policy = try Self.folder.policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     var trace = AdmissionTrace()
     let token = try policy.signed()
     #expect(
@@ -113,7 +113,7 @@ private func rejection(
   @Test func `a bearer with the prefix and a wrong authentication code is unknown`() throws {
     let policy = try Self.folder.policy()
     let token = try policy.signed()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     #expect(try rejection(token, by: policy, &caches) == nil)
     for place in token.utf8.indices.indices {
       var bytes = Array(token.utf8)
@@ -151,7 +151,7 @@ private func rejection(
   @Test func `a cached token expires at its second`() throws {
     let policy = try Self.folder.policy()
     let token = try policy.signed(lifetime: 60)
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     #expect(try rejection(token, by: policy, &caches) == nil)
     #expect(try rejection(token, by: policy, &caches, at: grantTime + 59) == nil)
     #expect(try rejection(token, by: policy, &caches, at: grantTime + 60) == .tokenExpired)
@@ -193,7 +193,7 @@ private func rejection(
     var folder = Self.folder
     change(&folder)
     let (before, after) = (try Self.folder.policy(), try folder.policy())
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     #expect(try rejection(token, by: before, &caches) == nil)
     let first = try rejection(token, line, by: after, &caches)
     #expect(try rejection(token, line, by: after, &caches) == first)
@@ -252,7 +252,7 @@ private func rejection(
     var moved = reading
     moved.settings.oauth = try folder.policy().settings.oauth
     let token = try reading.signed(scope: "proxy:read")
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     // As for a request that a reload overtakes.
     for _ in 0..<2 {
       for _ in 0..<2 { #expect(try rejection(token, by: reading, &caches) == nil) }
@@ -274,7 +274,7 @@ private func rejection(
   @Test func `a revocation takes effect on cached tokens`() throws {
     let policy = try Self.folder.policy()
     let tokens = try [UInt64(1), 2].map { try policy.signed(id: .sample($0), grant: .sample(10)) }
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     for token in tokens { #expect(try rejection(token, by: policy, &caches) == nil) }
     caches.signed.revoke([.sample(1)])
     #expect(try rejection(tokens[0], by: policy, &caches) == .tokenRevoked)
@@ -295,7 +295,7 @@ private func rejection(
     let policy = try Self.folder.policy()
     let scope = String(repeating: "x", count: 480) + " proxy:read"
     let token = try policy.signed(scope: scope)
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     for _ in 0..<2 {
       #expect(try rejection(token, by: policy, &caches) == nil)
       #expect(try rejection(token, write, by: policy, &caches) == .scopeInsufficient(.write))
@@ -313,7 +313,7 @@ private func rejection(
 
   @Test func `made-up tokens never get into the cache`() throws {
     let policy = try Self.folder.policy()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     let token = try policy.signed()
     let bad = [
       String(token.dropLast()) + (token.hasSuffix("A") ? "E" : "A"), try policy.signed(.refresh),

@@ -14,7 +14,7 @@ import Testing
     // Admission agrees.
     let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer " + token])
     let parser = try request.parsed()
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     var trace = AdmissionTrace()
     caches.signed.revoke(revoked)
     var isRefused = false

@@ -5,8 +5,7 @@ import Testing
 
 @Suite struct TokenDigestTests {
   @Test func `gives the digest of tokens of every length that it keeps`() {
-    var random = SystemRandomNumberGenerator()
-    var digests = TokenDigests(using: &random)
+    var digests = TokenDigests()
     for count in 0...70 {
       let token = text(count, seed: 1)
       #expect(digests.digest(of: token.span) == nil)
@@ -19,8 +18,7 @@ import Testing
   /// With a seed of zeros, words of which each second one is zero have 0 as their hash, so that the comparison decides.
   @Test func `tells tokens of every length by every byte`() {
     for count in 1...64 {
-      var zeros = Zeros()
-      var digests = TokenDigests(using: &zeros)
+      var digests = TokenDigests(seed: (0, 0))
       let token = [UInt8](repeating: 0, count: count)
       digests.insert(SHA256.digest(of: token.span), of: token.span)
       for place in token.indices {
@@ -35,8 +33,7 @@ import Testing
   }
 
   @Test func `keeps eight tokens of one set, and gives up old ones for new ones`() {
-    var zeros = Zeros()
-    var digests = TokenDigests(using: &zeros)
+    var digests = TokenDigests(seed: (0, 0))
     let tokens = (10..<30).map { number in Array("token-\(number)".utf8) + [UInt8](repeating: 0, count: 8) }
     for (index, token) in tokens.enumerated() {
       digests.insert(SHA256.digest(of: token.span), of: token.span)
@@ -46,8 +43,7 @@ import Testing
   }
 
   @Test func `begins small, and finds all tokens again when it has grown`() {
-    var random = SystemRandomNumberGenerator()
-    var digests = TokenDigests(using: &random)
+    var digests = TokenDigests()
     var sizes: [Int] = []
     let tokens = (0..<600).map { index in text(1 + index % 64, seed: UInt64(index)) }
     for (index, token) in tokens.enumerated() {
@@ -62,8 +58,7 @@ import Testing
   }
 
   @Test func `holds 1,024 tokens that take turns, and as many bytes as it says`() {
-    var random = SystemRandomNumberGenerator()
-    var digests = TokenDigests(using: &random)
+    var digests = TokenDigests()
     let tokens = (0..<1024).map { index in text(57, seed: UInt64(index)) }
     var missed = 0
     for round in 0..<3 {
@@ -80,7 +75,7 @@ import Testing
   @Test func `never gives another digest than SHA-256 does`() {
     let seed = UInt64.random(in: 0...UInt64.max)
     var random = SplitMix(state: seed)
-    var digests = TokenDigests(using: &random)
+    var digests = TokenDigests(seed: (random.next(), random.next()))
     var hits = 0
     for _ in 0..<40_000 {
       // Few letters and lengths, so that tokens come again.
@@ -104,7 +99,7 @@ import Testing
   private static let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer reader"])
 
   @Test func `keeps a token that the policy knows, and no other`() throws {
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     for token in ["unknown", "not a token"] {
       let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer \(token)"])
       #expect(request.rejection(&caches) != nil)
@@ -116,7 +111,7 @@ import Testing
   }
 
   @Test func `admits with a kept digest just what it admits without`() throws {
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     for _ in 0..<3 {
       for token in ["reader", "expired", "revoked", "none", "unknown"] {
         let request = Request("GET /proxy/balances?instance_id=inst_a", ["Authorization: Bearer \(token)"])
@@ -127,15 +122,11 @@ import Testing
 
   @Test(arguments: [(Reader.gone, Rejection.tokenUnknown), (.revoked, .tokenRevoked), (.expired, .tokenExpired)])
   func `rejects on the very next request what a new policy rejects`(reader: Reader, rejection: Rejection) {
-    var caches = emptyCaches()
+    var caches = TokenCaches()
     #expect(Self.request.rejection(&caches) == nil)
     #expect(Self.request.rejection(&caches, by: admissionPolicy(reader)) == rejection)
     #expect(Self.request.rejection(&caches) == nil)
   }
-}
-
-private struct Zeros: RandomNumberGenerator {
-  mutating func next() -> UInt64 { 0 }
 }
 
 private func text(_ count: Int, seed: UInt64) -> [UInt8] {

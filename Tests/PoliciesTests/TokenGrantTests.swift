@@ -30,9 +30,8 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
   private func grant(
     _ request: TokenRequest, to client: String = "acme", at now: Int64 = grantTime, by policy: Policy
   ) throws -> TokenGrant {
-    var generator = SystemRandomNumberGenerator()
     let index = try #require(policy.oauthClientIndex(client))
-    return try policy.grant(request, to: index, at: UnixSeconds(now), memory: memory, using: &generator)
+    return try policy.grant(request, to: index, at: UnixSeconds(now), memory: memory)
   }
 
   /// What a granted access token holds.
@@ -355,12 +354,11 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
     for id in [TokenID.sample(1), .sample(2)] {
       let memory = SampleMemory()
       memory.revoke(id)
-      var generator = SystemRandomNumberGenerator()
       let index = try #require(policy.oauthClientIndex("acme"))
       #expect(
         fault {
           try policy.grant(
-            .refreshToken(token: token, scope: nil), to: index, at: admissionTime, memory: memory, using: &generator)
+            .refreshToken(token: token, scope: nil), to: index, at: admissionTime, memory: memory)
         }?.code == .invalidGrant)
     }
   }
@@ -422,12 +420,11 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
   }
 
   @Test func `without a token endpoint, nothing is granted`() throws {
-    var generator = SystemRandomNumberGenerator()
     let policy = AdmitTests.policy
     #expect(policy.oauthClientIndex("c-reader") == nil)
     #expect(
       fault {
-        try policy.grant(.clientCredentials(scope: nil), to: 0, at: admissionTime, memory: memory, using: &generator)
+        try policy.grant(.clientCredentials(scope: nil), to: 0, at: admissionTime, memory: memory)
       }?.code == .temporarilyUnavailable)
     #expect(try revocation(of: "x", by: 0, policy) == nil)
   }

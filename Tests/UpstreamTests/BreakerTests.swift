@@ -96,15 +96,14 @@ import Testing
   }
 
   @Test func `one word holds all of it`() {
-    var generator = SystemRandomNumberGenerator()
     var breaker = BreakerState()
     var now: Int64 = 1 << 40
     for _ in 0..<10_000 {
-      now += Int64.random(in: 0..<2_000, using: &generator)
-      switch Int.random(in: 0..<4, using: &generator) {
+      now += Int64.random(in: 0..<2_000)
+      switch Int.random(in: 0..<4) {
       case 0: breaker.succeeded()
-      case 1: _ = breaker.admit(isRead: Bool.random(using: &generator), now: now)
-      default: breaker.failed(now: now, jitter: Double.random(in: 0..<1, using: &generator), Self.bounds)
+      case 1: _ = breaker.admit(isRead: Bool.random(), now: now)
+      default: breaker.failed(now: now, jitter: Double.random(in: 0..<1), Self.bounds)
       }
       #expect(BreakerState(bits: breaker.bits) == breaker)
     }

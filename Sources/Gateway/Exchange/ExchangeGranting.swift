@@ -138,11 +138,10 @@ extension Exchange {
       // Its successor would not know that the code was used.
       throw .shuttingDown
     }
-    var generator = SystemRandomNumberGenerator()
     let audit = auditor(connection)
     let grant: TokenGrant
     do throws(OAuthError) {
-      grant = try policy.grant(request, to: client, at: wallSeconds, memory: grants.registry, using: &generator)
+      grant = try policy.grant(request, to: client, at: wallSeconds, memory: grants.registry)
     } catch {
       guard let code = error.usedCode else { throw error }
       let name = String(decoding: policy.clients.id(of: Int(client)), as: UTF8.self)

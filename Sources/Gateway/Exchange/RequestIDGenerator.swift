@@ -2,14 +2,9 @@ import Telemetry
 
 /// Generates a loop's request ids. They are unique; nothing requires them to be hard to guess.
 struct RequestIDGenerator {
-  private let first: RequestID
-  private var state: UInt64
-
-  /// - Parameter random: seeds the loop's 128 bits.
-  init(using random: inout some RandomNumberGenerator) {
-    first = RequestID(high: random.next() | 1, low: 0)
-    state = random.next()
-  }
+  /// The bits that all ids of the loop share.
+  private let first = RequestID(high: .random(in: .min ... .max) | 1, low: 0)
+  private var state = UInt64.random(in: .min ... .max)
 
   mutating func next() -> RequestID {
     // SplitMix64 (Steele, Lea, Flood 2014): a bijection of a counter, so a loop never repeats an id.

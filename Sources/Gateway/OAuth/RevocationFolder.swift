@@ -27,8 +27,7 @@ struct RevocationFolder: Sendable {
       throw RevocationFault(description: "cannot use \(path): \(error)")
     }
     lists = RevocationLists(path)
-    var generator = SystemRandomNumberGenerator()
-    let unique = TokenID(using: &generator).hex.prefix(8)
+    let unique = TokenID.random().hex.prefix(8)
     let host = ProcessInfo.processInfo.hostName.filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
     ownPrefix = "\(host)-\(unique)-"
   }

@@ -55,8 +55,7 @@ extension Policy {
     if case .token(let token) = identity { report = self.report(onSigned: token, revoked: revoked ?? [], at: now) }
     report?.knowsRevocations = revoked != nil
     var answer: Explanation.Step?
-    var random = SystemRandomNumberGenerator()
-    var caches = TokenCaches(using: &random)
+    var caches = TokenCaches()
     do throws(Rejection) {
       let principal: Principal
       switch identity {

@@ -90,8 +90,8 @@ final class Worker: EventHandler, EventLoopDelegate {
   /// At most `DescriptorBudget.refusalsMax`.
   private var refused: [RefusedConnection] = []
   private let pools: PoolDirectory
-  private var ids: RequestIDGenerator
-  var tokenCaches: TokenCaches
+  private var ids = RequestIDGenerator()
+  var tokenCaches = TokenCaches()
   /// Of the token endpoint, of unknown callers.
   var refusals = RefusalSample()
   private var date = DateLine()
@@ -138,9 +138,6 @@ final class Worker: EventHandler, EventLoopDelegate {
     downstreamLimits = DownstreamLimits(generation.policy.settings)
     headLimits = HeadLimits(generation.policy.settings.limits)
     trusts = generation.policy.settings.listeners.map(\.trust)
-    var random = SystemRandomNumberGenerator()
-    ids = RequestIDGenerator(using: &random)
-    tokenCaches = TokenCaches(using: &random)
     let pools = PoolDirectory(
       loop: loop, loops: loops, connectionsMax: generation.policy.settings.limits.upstreamConnectionsMax,
       metrics: metrics, failedAddresses: failedAddresses, makeLink: makeLink)

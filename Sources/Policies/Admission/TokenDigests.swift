@@ -25,9 +25,8 @@ package struct TokenDigests: ~Copyable {
   /// How many tokens were evicted; selects the slot of the next one in turn.
   private var evictions = 0
 
-  /// - Parameter random: gives the seed.
-  package init(using random: inout some RandomNumberGenerator) {
-    seed = (random.next(), random.next())
+  init(seed: (UInt64, UInt64) = (.random(in: .min ... .max), .random(in: .min ... .max))) {
+    self.seed = seed
   }
 
   /// The digest of a token; nil: not cached.

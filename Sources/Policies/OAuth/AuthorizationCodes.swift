@@ -22,8 +22,7 @@ extension Policy {
   ///
   /// - Parameter client: the client that the operator means; the request must name the same one.
   package func issueCode(
-    for request: AuthorizationRequest, client: String, at now: UnixSeconds,
-    using generator: inout some RandomNumberGenerator
+    for request: AuthorizationRequest, client: String, at now: UnixSeconds
   ) throws(CodeRefusal) -> IssuedCode {
     guard let settings = settings.oauth else {
       throw CodeRefusal(message: "gateway.json has no \"oauth\", so the gateway has no token endpoint")
@@ -46,7 +45,7 @@ extension Policy {
     try checkRedirect(request, index)
     let desk = GrantDesk(policy: self, settings: settings, client: index, now: now)
     let scope = try scope(request.scope?.scopes, client, desk)
-    let id = TokenID(using: &generator)
+    let id = TokenID.random()
     let code = settings.authority.sign(
       TokenClaims(
         kind: .code, id: id, grant: id, client: client, scope: scope, issuedAt: now.rawValue,

@@ -47,9 +47,8 @@ package struct SignedTokens: ~Copyable {
   /// Counts the calls of `revoke`.
   private var epoch: UInt32 = 0
 
-  /// - Parameter random: gives the seed.
-  package init(using random: inout some RandomNumberGenerator) {
-    seed = (random.next(), random.next())
+  init(seed: (UInt64, UInt64) = (.random(in: .min ... .max), .random(in: .min ... .max))) {
+    self.seed = seed
   }
 
   /// Adds revoked tokens and grants. Its cost depends on their number only, not on what is revoked or cached already.

@@ -72,16 +72,15 @@ extension Policy {
   ///
   /// - Parameter client: the index in `clients`.
   package func grant(
-    _ request: TokenRequest, to client: Int32, at now: UnixSeconds, memory: some GrantMemory,
-    using generator: inout some RandomNumberGenerator
+    _ request: TokenRequest, to client: Int32, at now: UnixSeconds, memory: some GrantMemory
   ) throws(OAuthError) -> TokenGrant {
     guard let settings = settings.oauth else { throw OAuthError(.temporarilyUnavailable, "The token endpoint is off.") }
     let desk = GrantDesk(policy: self, settings: settings, client: client, now: now)
     switch request {
-    case .clientCredentials(let scope): return try desk.clientCredentials(scope, using: &generator)
+    case .clientCredentials(let scope): return try desk.clientCredentials(scope)
     case .authorizationCode(let code, let redirectURI, let verifier):
-      return try desk.redeem(code, redirectURI, verifier, memory, using: &generator)
-    case .refreshToken(let token, let scope): return try desk.refresh(token, scope, memory, using: &generator)
+      return try desk.redeem(code, redirectURI, verifier, memory)
+    case .refreshToken(let token, let scope): return try desk.refresh(token, scope, memory)
     }
   }
 
@@ -127,17 +126,14 @@ struct GrantDesk {
   private var name: String { policy.name(of: client) }
   var scopes: [String] { policy.clients.oauth(of: Int(client))?.scopes ?? [] }
 
-  func clientCredentials(
-    _ requested: ScopeText?, using generator: inout some RandomNumberGenerator
-  ) throws(OAuthError) -> TokenGrant {
+  func clientCredentials(_ requested: ScopeText?) throws(OAuthError) -> TokenGrant {
     let scope = try granted(requested?.scopes ?? scopes)
     // RFC 6749 §4.4.3: a refresh token should not be included.
-    return grant(.clientCredentials, scope, id: nil, refreshToken: nil, using: &generator)
+    return grant(.clientCredentials, scope, id: nil, refreshToken: nil)
   }
 
   func redeem(
-    _ text: String, _ redirectURI: String, _ verifier: CodeVerifier?, _ memory: some GrantMemory,
-    using generator: inout some RandomNumberGenerator
+    _ text: String, _ redirectURI: String, _ verifier: CodeVerifier?, _ memory: some GrantMemory
   ) throws(OAuthError) -> TokenGrant {
     let code = try verified(text, as: .code, memory)
     guard let binding = code.code, binding.accepts(redirectURI: redirectURI, verifier: verifier) else {
@@ -149,16 +145,15 @@ struct GrantDesk {
     }
     let refreshToken = settings.authority.sign(
       TokenClaims(
-        kind: .refresh, id: TokenID(using: &generator), grant: code.id, client: name, scope: code.scope,
+        kind: .refresh, id: .random(), grant: code.id, client: name, scope: code.scope,
         issuedAt: now.rawValue, lifetimeSeconds: settings.refreshTokenSeconds))
-    return grant(.authorizationCode, scope, id: code.id, refreshToken: refreshToken, using: &generator)
+    return grant(.authorizationCode, scope, id: code.id, refreshToken: refreshToken)
   }
 
   /// The refresh token stays the same: clients are confidential, and rotation locks out those that lose a response
   /// (FAPI 2.0 §5.3.2.1).
   func refresh(
-    _ text: String, _ requested: ScopeText?, _ memory: some GrantMemory,
-    using generator: inout some RandomNumberGenerator
+    _ text: String, _ requested: ScopeText?, _ memory: some GrantMemory
   ) throws(OAuthError) -> TokenGrant {
     let token = try verified(text, as: .refresh, memory)
     let original = split(token.scope)
@@ -167,15 +162,14 @@ struct GrantDesk {
       throw OAuthError(.invalidScope, "scope exceeds the scope of the refresh token.")
     }
     let scope = try granted(requested?.scopes ?? original)
-    return grant(.refreshToken, scope, id: token.grant, refreshToken: text, using: &generator)
+    return grant(.refreshToken, scope, id: token.grant, refreshToken: text)
   }
 
   /// - Parameter grant: nil: there was no code, so that the access token's own id is the grant.
   private func grant(
-    _ kind: TokenGrant.Kind, _ scope: String, id grant: TokenID?, refreshToken: String?,
-    using generator: inout some RandomNumberGenerator
+    _ kind: TokenGrant.Kind, _ scope: String, id grant: TokenID?, refreshToken: String?
   ) -> TokenGrant {
-    let id = TokenID(using: &generator)
+    let id = TokenID.random()
     let grant = grant ?? id
     let token = settings.authority.sign(
       TokenClaims(

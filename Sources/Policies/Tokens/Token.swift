@@ -17,17 +17,15 @@ package struct Token: Sendable {
   /// Secret: show it once, to the operator that requested it.
   package let text: String
 
-  /// A new token. `generator` must be cryptographically secure, such as `SystemRandomNumberGenerator`.
-  package static func mint(
-    _ kind: Kind = .access, using generator: inout some RandomNumberGenerator
-  ) -> Token {
-    let words = (0..<4).map { _ in generator.next() as UInt64 }
-    let body = kind.rawValue + base62(words, count: randomCharacters)
-    return Token(text: body + checksum(of: body))
+  /// A new token, from the system's random numbers.
+  package static func mint(_ kind: Kind = .access) -> Token {
+    Token(kind, words: (0..<4).map { _ in .random(in: .min ... .max) })
   }
 
-  private init(text: String) {
-    self.text = text
+  /// - Parameter words: 256 bits, secret and random.
+  init(_ kind: Kind = .access, words: [UInt64]) {
+    let body = kind.rawValue + base62(words, count: Self.randomCharacters)
+    text = body + Self.checksum(of: body)
   }
 
   package var digest: Digest { Self.digest(of: text) }

@@ -121,6 +121,5 @@ private func freePorts(_ count: Int) -> [UInt16] {
 
 /// Letters and digits, from 256 random bits.
 func randomKey() -> String {
-  var generator = SystemRandomNumberGenerator()
-  return (0..<4).map { _ in String(generator.next() as UInt64, radix: 36) }.joined()
+  (0..<4).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()
 }

@@ -8,16 +8,16 @@ import SandboxCore
 /// In the copy, the instances are sandboxes, and the clients have new tokens.
 struct DemoFolder {
   let path: String
-  let app = mint()
-  let reader = mint()
+  let app = Token.mint()
+  let reader = Token.mint()
   /// The token of a client with a default instance.
-  let direct = mint()
-  let operators = mint()
-  let expired = mint()
-  let revoked = mint()
-  let elsewhere = mint()
+  let direct = Token.mint()
+  let operators = Token.mint()
+  let expired = Token.mint()
+  let revoked = Token.mint()
+  let elsewhere = Token.mint()
   /// The secret of a client that gets its tokens from the token endpoint.
-  let clientSecret = mint(.clientSecret)
+  let clientSecret = Token.mint(.clientSecret)
   static let oauthClient = "demo-oauth"
   static let issuer = "https://gateway.example"
 
@@ -161,11 +161,6 @@ struct DemoFolder {
     guard var settings = try? JSONReader.read(Array(data)), case .object = settings else { return }
     change(&settings)
     try Data(settings.bytes).write(to: url)
-  }
-
-  private static func mint(_ kind: Token.Kind = .access) -> Token {
-    var generator = SystemRandomNumberGenerator()
-    return Token.mint(kind, using: &generator)
   }
 }
 

@@ -46,8 +46,7 @@ extension Command {
     try require(instances, among: policy.instances.map(\.id.text), "instance", in: session.folder)
     try require(scopes, among: policy.routes.scopes.map(\.text), "scope", in: session.folder)
     let byDefault = try defaultInstance(arguments, of: instances, policy, session.folder)
-    var generator = SystemRandomNumberGenerator()
-    let token = arguments.isSet("--token") ? Token.mint(using: &generator) : nil
+    let token = arguments.isSet("--token") ? Token.mint() : nil
     let first = token.flatMap { NewToken($0.digest, expiry: nil, note: nil) }
     let entry = NewEntry.client(id, scopes: scopes, instances: instances, defaultInstance: byDefault, token: first)
     let edit = try session.write(entry)

@@ -22,8 +22,7 @@ extension Command {
   ) { arguments throws(CommandFault) in
     let command = "client secret new"
     let id = try arguments.clientID(of: command)
-    var generator = SystemRandomNumberGenerator()
-    let secret = Token.mint(.clientSecret, using: &generator)
+    let secret = Token.mint(.clientSecret)
     let new = try NewToken(secret, arguments, for: command)
     let session = try PolicyEditSession(arguments, for: command)
     let client = try session.client(id)

@@ -46,8 +46,7 @@ extension Command {
       throw .failed("\(command): \(id) has no active client secret; use \"client secret new --client \(id)\"")
     }
     try client.requireRoomForSecret(command)
-    var generator = SystemRandomNumberGenerator()
-    let secret = Token.mint(.clientSecret, using: &generator)
+    let secret = Token.mint(.clientSecret)
     let new = try NewToken(secret, arguments, note: last.note, expiry: last.expiry, for: command)
     let end = UnixSeconds(now.rawValue + grace.seconds)
     let edit = client.adding(secret: new, ending: active, at: end)

@@ -78,9 +78,8 @@ extension Command {
   private static func issue(
     _ request: AuthorizationRequest, _ client: String, _ policy: Policy, _ folder: PolicyFolder
   ) throws(CommandFault) -> IssuedCode {
-    var generator = SystemRandomNumberGenerator()
     do throws(CodeRefusal) {
-      return try policy.issueCode(for: request, client: client, at: .now, using: &generator)
+      return try policy.issueCode(for: request, client: client, at: .now)
     } catch {
       throw .failed("\(command): \(folder.path): \(error.message)")
     }

@@ -25,8 +25,7 @@ extension Command {
     example: "blnk-gateway token new --client demo-app --note laptop --expires 90d",
     noOperandsReason: "takes no arguments; see --help"
   ) { arguments throws(CommandFault) in
-    var generator = SystemRandomNumberGenerator()
-    let token = Token.mint(using: &generator)
+    let token = Token.mint()
     let new = try NewToken(token, arguments, for: "token new")
     guard let id = arguments.value("--client") else {
       try Console.print(token.text)

@@ -49,8 +49,7 @@ extension Command {
     guard client.state(of: old, at: now) == .active else {
       throw .failed("token rotate: \(id)'s token \(old.digest.hex.prefix(12)) is not active; use \"token new\"")
     }
-    var generator = SystemRandomNumberGenerator()
-    let token = Token.mint(using: &generator)
+    let token = Token.mint()
     let new = try NewToken(token, arguments, note: old.note, expiry: old.expiry, for: "token rotate")
     let graceEnd = UnixSeconds(now.rawValue + grace.seconds)
     let end = min(old.expiry ?? graceEnd, graceEnd)
