@@ -1,5 +1,6 @@
 import Foundation
 import HTTP1
+import TestValues
 import Testing
 
 @testable import Policies
@@ -148,7 +149,7 @@ import Testing
 
   @Test(arguments: [5, 17_192_424_101_570_052_774, UInt64.random(in: .min ... .max)])
   func `finds the conflicts that a look at each pair finds`(seed: UInt64) throws {
-    var random = SplitMix(state: seed)
+    var random = SeededGenerator(state: seed)
     for _ in 0..<200 {
       let texts = Set(
         (0..<12).map { _ in

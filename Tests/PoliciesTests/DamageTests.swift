@@ -1,4 +1,5 @@
 import HTTP1
+import TestValues
 import Testing
 
 @testable import Policies
@@ -7,7 +8,7 @@ import Testing
 @Suite struct DamageTests {
   @Test func `survives damaged policy texts`() {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = SplitMix(state: seed)
+    var random = SeededGenerator(state: seed)
     let text = Array(
       #"{"clients": {"a": {"scopes": ["*"], "instances": ["*"], "tokens": [{"sha256": "00", "expires": "2027-01-01T00:00:00Z"}], "networks": ["10.0.0.0/8", "::1"], "limits": {"requests_per_second": 1.5e2, "burst": 9}, "name": "\ud83d\ude00\n"}}}"#
         .utf8)
@@ -25,7 +26,7 @@ import Testing
 
   @Test func `survives damaged requests`() {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = SplitMix(state: seed)
+    var random = SeededGenerator(state: seed)
     let request = Request("GET /proxy/balances/a%40b?x=1&instance_id=inst%5fa", ["Authorization: Bearer reader"]).bytes
     var outcomes: Set<String> = []
     var caches = TokenCaches()
@@ -48,7 +49,7 @@ import Testing
   }
 }
 
-private func damage(_ bytes: [UInt8], using random: inout SplitMix) -> [UInt8] {
+private func damage(_ bytes: [UInt8], using random: inout SeededGenerator) -> [UInt8] {
   var bytes = bytes
   for _ in 0...Int.random(in: 0...2, using: &random) {
     let index = Int.random(in: 0..<bytes.count, using: &random)

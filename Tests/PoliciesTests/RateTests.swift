@@ -1,3 +1,4 @@
+import TestValues
 import Testing
 
 @testable import Policies
@@ -28,7 +29,7 @@ import Testing
 
   @Test func `over a long time the rate holds, whatever the rhythm`() {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = SplitMix(state: seed)
+    var random = SeededGenerator(state: seed)
     let limit = RateLimit(requestsPerSecond: 10, burst: 5)
     var state = RateState()
     var now: Int64 = 0

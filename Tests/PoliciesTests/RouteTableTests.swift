@@ -1,4 +1,5 @@
 import HTTP1
+import TestValues
 import Testing
 
 @testable import Policies
@@ -69,7 +70,7 @@ import Testing
 
   @Test func `finds what a naive matcher finds`() {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = SplitMix(state: seed)
+    var random = SeededGenerator(state: seed)
     for _ in 0..<300 {
       let patterns = Set(
         (0..<12).map { _ in randomPath(of: ["a", "a-segment-b", "a-segment-c", ":x"], using: &random) }
@@ -116,19 +117,7 @@ private func shape(_ pattern: String) -> [Int] {
   pattern.split(separator: "/").map { part in part == ":x" ? 1 : 0 }
 }
 
-private func randomPath(of segments: [String], using random: inout SplitMix) -> String {
+private func randomPath(of segments: [String], using random: inout SeededGenerator) -> String {
   let count = Int.random(in: 1...4, using: &random)
   return (0..<count).map { _ in "/" + segments.randomElement(using: &random)! }.joined()
-}
-
-/// Random numbers that a printed seed gives again (Steele, Lea, Flood 2014).
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
 }

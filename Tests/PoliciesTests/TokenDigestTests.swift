@@ -1,4 +1,5 @@
 import Digests
+import TestValues
 import Testing
 
 @testable import Policies
@@ -74,7 +75,7 @@ import Testing
 
   @Test func `never gives another digest than SHA-256 does`() {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = SplitMix(state: seed)
+    var random = SeededGenerator(state: seed)
     var digests = TokenDigests(seed: (random.next(), random.next()))
     var hits = 0
     for _ in 0..<40_000 {
@@ -130,7 +131,7 @@ import Testing
 }
 
 private func text(_ count: Int, seed: UInt64) -> [UInt8] {
-  var random = SplitMix(state: seed)
+  var random = SeededGenerator(state: seed)
   return (0..<count).map { _ in UInt8.random(in: UInt8(ascii: "a")...UInt8(ascii: "z"), using: &random) }
 }
 
