@@ -80,7 +80,7 @@ struct JournalWriter: Sendable {
 
   /// The age of a record; nil if it is not certain yet.
   func age(of record: JournalRecord, in segment: JournalSegment) -> Int64? {
-    let wall = segment.wallMicroseconds - (segment.bootMicroseconds - record.bootMicroseconds)
+    let wall = segment.wallMicroseconds &- (segment.bootMicroseconds &- record.bootMicroseconds)
     return ages.age(of: wall, record.bootMicroseconds, in: segment.header.boot)
   }
 
@@ -179,20 +179,23 @@ struct JournalWriter: Sendable {
     if isDue { rotate() }
   }
 
-  /// Continues in a new segment; after a fault, the old one stays in use.
+  /// Continues in a new segment. After a fault, the old one stays in use, unless the new one may be on disk.
   mutating func rotate() {
     guard canWrite, let last = segments.last else { return }
     predecessor = SegmentHeader.Predecessor(number: last.header.number, durableBytes: last.keyBytes)
     do throws(Errno) {
       try openSegment()
     } catch {
-      predecessor = nil
       failures += 1
-      reportOnce(error, "the old segment stays in use")
       // Offsets would not fit, or the segment would never expire.
       if last.keyBytes >= 2 * Self.keyBytesMax { current = nil }
+      guard canWrite else { return reportOnce(error, Self.noSegment) }
+      predecessor = nil
+      reportOnce(error, "the old segment stays in use")
     }
   }
+
+  private static let noSegment = "writes with a key are rejected with 503 until a new segment can be written"
 
   /// Tries to start a new segment.
   mutating func recover() {
@@ -203,7 +206,7 @@ struct JournalWriter: Sendable {
       lastReported = ""
     } catch {
       failures += 1
-      reportOnce(error, "writes with a key are rejected with 503 until a new segment can be written")
+      reportOnce(error, Self.noSegment)
     }
   }
 
@@ -214,7 +217,7 @@ struct JournalWriter: Sendable {
     predecessor = SegmentHeader.Predecessor(
       number: segments[last].header.number, durableBytes: segments[last].keyBytes)
     segments[last].bodyBytes = files.bodies.byteCount
-    reportOnce(error, "writes with a key are rejected with 503 until a new segment can be written")
+    reportOnce(error, Self.noSegment)
   }
 
   private mutating func openSegment() throws(Errno) {
@@ -225,6 +228,10 @@ struct JournalWriter: Sendable {
     let (stem, keys) = try createKeys(at: wall / 1_000_000)
     do throws(Errno) {
       let bodies = try SegmentFile(creating: "\(stem).bodies", in: folder, faults)
+      // The header says how much of the old segment is durable. It may stay on disk whatever fails from here on, so the old
+      // segment must not be written any more, and the number is used.
+      current = nil
+      nextNumber += 1
       try keys.write(header.bytes)
       try faults.check(.synchronizeFolder, folder.path)
       try folder.synchronize()
@@ -239,7 +246,6 @@ struct JournalWriter: Sendable {
         id: nextID, header: header, stem: stem, keyBytes: SegmentHeader.byteCount, bodyBytes: 0,
         wallMicroseconds: wall, bootMicroseconds: boot))
     nextID += 1
-    nextNumber += 1
     predecessor = nil
   }
 

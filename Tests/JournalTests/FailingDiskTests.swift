@@ -132,6 +132,36 @@ import Testing
     #expect(second.claim(other) == .unknown(1))
   }
 
+  /// The removal of a new segment may not be durable when the system stops.
+  @Test(arguments: [JournalFaults.Step.synchronize, .synchronizeFolder])
+  func `once the header of a new segment may be on disk, the old one is not written`(step: JournalFaults.Step) throws {
+    let (folder, running) = try open()
+    let old = try folder.names(".keys")[0]
+    folder.clocks.advance(seconds: 3_601)
+    let left = SharedResult<(path: String, bytes: Data)>()
+    folder.faults.set { [paths = folder.settings.folder] other, name in
+      guard other == step else { return nil }
+      for found in (try? SharedFolder(paths).entries()) ?? [] where found.hasSuffix(".keys") && found != old {
+        let path = "\(paths)/\(found)"
+        if let bytes = try? Data(contentsOf: URL(filePath: path)) { left.set((path, bytes)) }
+      }
+      return JournalFaults.Fault(error: .inputOutput)
+    }
+    #expect(running.claim(first) == .failed)
+    let (path, bytes) = try #require(left.wait())
+    #expect(bytes.count == SegmentHeader.byteCount && !running.journal.state.canWrite)
+    // The next segment gets another name.
+    folder.clocks.advance(seconds: 1)
+    folder.faults.set(nil)
+    #expect(recovers(running))
+    #expect(running.claim(other) == .durable)
+    running.stop()
+    try bytes.write(to: URL(filePath: path))
+    let second = try folder.open()
+    #expect(second.claim(other) == .unknown(1))
+    #expect(second.claim(known) == .created("known"))
+  }
+
   @Test func `a damaged part that was not durable when its file was abandoned is ignored`() throws {
     let (folder, running) = try open()
     let durable = try FileStatus(path: folder.path(try folder.names(".keys")[0])).byteCount
