@@ -33,7 +33,7 @@ struct JournalAges: Sendable {
     boot = clocks.boot
     startedAt = clocks.bootMicroseconds()
     now = startedAt
-    earliestStart = min(clocks.wallMicroseconds(), earliestOffset.map { [startedAt] in $0 + startedAt } ?? .max)
+    earliestStart = min(clocks.wallMicroseconds(), earliestOffset.map { [startedAt] in $0 &+ startedAt } ?? .max)
   }
 
   /// Microseconds since the start of this run.
@@ -47,8 +47,9 @@ struct JournalAges: Sendable {
 
   /// The age in microseconds, never more than the true one; nil if it is not certain yet.
   func age(of wall: Int64, _ bootTime: Int64, in other: BootID) -> Int64? {
-    if boot.isSame(as: other) { return max(0, now - bootTime) }
+    // The times of a file that was made up must not trap.
+    if boot.isSame(as: other) { return max(0, now &- bootTime) }
     guard now - startedAt >= Self.settlingMicroseconds else { return nil }
-    return max(0, earliestStart - wall) + (now - startedAt)
+    return max(0, earliestStart &- wall) &+ (now - startedAt)
   }
 }

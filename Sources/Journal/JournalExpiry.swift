@@ -58,7 +58,7 @@ extension JournalWorker {
     let age = writer.age(of: record, in: segment) ?? 0
     return Carried(
       entry: JournalEntry(
-        kind: .carried, wallMicroseconds: record.wallMicroseconds, bootMicroseconds: writer.ages.now - age,
+        kind: .carried, wallMicroseconds: record.wallMicroseconds, bootMicroseconds: writer.ages.now &- age,
         digest: record.digest, write: stored.write),
       from: location)
   }

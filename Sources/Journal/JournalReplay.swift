@@ -93,10 +93,13 @@ struct JournalReplay {
     found.sorted { ($0.header.epoch, $0.header.number, $0.stem) < ($1.header.epoch, $1.header.number, $1.stem) }
   }
 
+  /// What a file system may reserve for a header: a block.
+  private static let emptyBytesMax = 4_096
+
   /// Nil if the file ends in its header.
   private func open(_ stem: String) throws(JournalFault) -> Found? {
     let path = folder.path(of: "\(stem).keys")
-    let (file, byteCount, start): (InputFile, Int, [UInt8])
+    let (file, byteCount, start, isEmpty): (InputFile, Int, [UInt8], Bool)
     do throws(Errno) {
       // Opening a pipe would block.
       let status = try FileStatus(path: path)
@@ -104,6 +107,8 @@ struct JournalReplay {
       byteCount = status.byteCount
       file = try InputFile(path: path)
       start = try file.read(SegmentHeader.byteCount, at: 0)
+      let rest = try file.read(min(byteCount, Self.emptyBytesMax), at: start.count)
+      isEmpty = byteCount <= Self.emptyBytesMax && rest.allSatisfy { $0 == 0 }
     } catch {
       throw .file(path, error)
     }
@@ -112,8 +117,8 @@ struct JournalReplay {
     } catch {
       switch error {
       case .cutOff:
-        // The header is durable before there are bodies.
-        guard bodyBytes(stem) == 0 else { throw .damaged(path, offset: byteCount, "its header is incomplete") }
+        // The header is durable before anything follows it.
+        guard isEmpty, bodyBytes(stem) == 0 else { throw .damaged(path, offset: 0, "its header is incomplete") }
         return nil
       case .damaged: throw .damaged(path, offset: 0, "its header does not match its checksum")
       case .version(let version): throw .version(path, version)

@@ -43,7 +43,9 @@ extension SegmentHeader {
     // A file system can extend a file before the system stops, and never write the bytes.
     guard !bytes.areZero else { throw .cutOff }
     guard bytes.littleEndian(UInt64.self, at: 0) == Self.magic,
-      bytes.littleEndian(UInt32.self, at: 12) == Self.checksum(bytes)
+      bytes.littleEndian(UInt32.self, at: 12) == Self.checksum(bytes),
+      // The next process counts on.
+      bytes.littleEndian(UInt64.self, at: 24) < .max
     else { throw .damaged }
     let version = bytes.littleEndian(UInt32.self, at: 8)
     guard version == Self.version else { throw .version(version) }

@@ -178,6 +178,52 @@ import Testing
     #expect(try answers(folder) == [Answer](repeating: .durable, count: 5))
   }
 
+  @Test func `rejects a segment whose first sector is missing, and removes nothing`() throws {
+    let folder = try JournalFolder()
+    let running = try folder.open()
+    for write in Self.writes { #expect(running.claim(write) == .durable) }
+    running.stop()
+    let keys = folder.path(try folder.names(".keys")[0])
+    let all = try bytes(keys)
+    for missing in [SegmentHeader.byteCount, 512, all.count - 1] {
+      let changed = [UInt8](repeating: 0, count: missing) + all[missing...]
+      try set(folder, keys, changed)
+      #expect(throws: JournalFault.damaged(keys, offset: 0, "its header is incomplete")) { _ = try folder.open() }
+      #expect(try bytes(keys) == changed)
+    }
+    try set(folder, keys, [UInt8](repeating: 0, count: 5_000))
+    #expect(throws: JournalFault.self) { _ = try folder.open() }
+  }
+
+  /// A checksum does not show that a person made the file up.
+  @Test(arguments: [Int64.min, .max, -1], [Int64.min, .max, -1])
+  func `times that no clock gives stop nothing`(wall: Int64, boot: Int64) throws {
+    let folder = try JournalFolder()
+    try folder.open().close()
+    let path = folder.path("20270101T000000Z-0000000000000001.keys")
+    let write = Self.writes[0]
+    for bootID in [folder.clocks.clocks.boot, BootID(high: 9, low: 9)] {
+      var record: [UInt8] = []
+      JournalEntry(
+        kind: .claim, wallMicroseconds: wall, bootMicroseconds: ~boot, digest: write.digest, write: write
+      ).append(JournalRecord.BodyReference(), [], to: &record)
+      let header = SegmentHeader(
+        writer: 1, epoch: 0, number: 1, boot: bootID, wallMicroseconds: wall, bootMicroseconds: boot)
+      let batch = BatchHeader(
+        recordBytes: record.count, offset: SegmentHeader.byteCount, wallMicroseconds: boot, bootMicroseconds: wall)
+      try Data(header.bytes + batch.bytes + record).write(to: URL(filePath: path))
+      let running = try folder.open()
+      folder.clocks.advance(seconds: 90_000)
+      running.settle()
+      #expect(running.claim(write) == .unknown(1))
+      running.close()
+    }
+    let last = SegmentHeader(
+      writer: 1, epoch: .max, number: 1, boot: BootID(), wallMicroseconds: wall, bootMicroseconds: boot)
+    try Data(last.bytes).write(to: URL(filePath: path))
+    #expect(throws: JournalFault.self) { _ = try folder.open() }
+  }
+
   @Test func `rejects a record that was changed while the gateway runs, and does not free its key`() throws {
     let (folder, keys, _) = try filled()
     let all = try bytes(keys)
