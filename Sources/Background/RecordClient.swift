@@ -1,8 +1,9 @@
 package import Dispatch
 import Synchronization
 
-/// An instance whose records can be read, and how to connect to it.
-package struct RecordEndpoint: Sendable {
+/// An instance whose records can be read, and how to connect to it. Instances that differ in any of it are different ones:
+/// two with one certificate can have one URL.
+package struct RecordEndpoint: Hashable, Sendable {
   /// With the path prefix, without a slash at the end.
   let url: String
   /// The value of `Host`.
@@ -56,35 +57,62 @@ package final class RecordClient: Sendable {
     let endpoint: RecordEndpoint
     let path: String
     let deadline: DispatchTime
+    var completions: [Completion]
 
-    var url: String { endpoint.url + path }
+    func isAbout(_ other: Question) -> Bool { path == other.path && endpoint == other.endpoint }
   }
 
   private struct Work {
     var threads = 0
     var waiting: [Question] = []
-    /// Of the questions that wait or are under way, by the URL of the record.
-    var completions: [String: [Completion]] = [:]
-    /// By the URL of the instance: the questions under way.
-    var underWay: [String: Int] = [:]
-    /// By the URL of the instance: until when it is not asked.
-    var pauses: [String: DispatchTime] = [:]
+    /// By the number of the thread's turn.
+    var underWay: [Int: Question] = [:]
+    private var turns = 0
+    /// Until when an instance is not asked.
+    private var pauses: [RecordEndpoint: DispatchTime] = [:]
 
     /// The first question to an instance that may be asked more.
-    mutating func next() -> Question? {
-      let index = waiting.firstIndex { underWay[$0.endpoint.url, default: 0] < RecordClient.perInstanceMax }
+    mutating func next() -> (turn: Int, question: Question)? {
+      let index = waiting.firstIndex { question in
+        underWay.values.count { $0.endpoint == question.endpoint } < RecordClient.perInstanceMax
+      }
       guard let question = index.map({ waiting.remove(at: $0) }) else { return nil }
-      underWay[question.endpoint.url, default: 0] += 1
-      return question
+      turns += 1
+      underWay[turns] = question
+      return (turns, question)
     }
 
-    mutating func ended(_ question: Question, hasFailed: Bool) -> [Completion] {
-      let url = question.endpoint.url
-      underWay[url, default: 1] -= 1
-      if underWay[url] == 0 { underWay[url] = nil }
-      pauses[url] = hasFailed ? .now() + .milliseconds(RecordClient.pauseMilliseconds) : nil
-      return completions.removeValue(forKey: question.url) ?? []
+    mutating func ended(_ turn: Int, _ reply: RecordReply) -> [Completion] {
+      guard let question = underWay.removeValue(forKey: turn) else { return [] }
+      pauses = pauses.filter { $0.value > .now() }
+      switch reply {
+      case .answered, .unreadable: pauses[question.endpoint] = nil
+      case .failed: pauses[question.endpoint] = .now() + .milliseconds(RecordClient.pauseMilliseconds)
+      case .notAsked: break
+      }
+      return question.completions
     }
+
+    /// Adds a question to another one about the same record; nil: there is none.
+    mutating func join(_ question: Question, isFresh: Bool) -> Start? {
+      if let index = waiting.firstIndex(where: { $0.isAbout(question) }) {
+        return Self.join(question, &waiting[index])
+      }
+      guard !isFresh, let turn = underWay.first(where: { $0.value.isAbout(question) })?.key else { return nil }
+      return underWay[turn].map { asked in
+        var asked = asked
+        defer { underWay[turn] = asked }
+        return Self.join(question, &asked)
+      }
+    }
+
+    private static func join(_ question: Question, _ other: inout Question) -> Start {
+      guard other.completions.count < RecordClient.completionsMax else { return .full }
+      other.completions += question.completions
+      return .none
+    }
+
+    func isPausing(_ endpoint: RecordEndpoint) -> Bool { pauses[endpoint].map { $0 > .now() } ?? false }
   }
 
   private enum Start { case none, thread, pausing, full }
@@ -98,41 +126,37 @@ package final class RecordClient: Sendable {
   ///
   /// - Parameters:
   ///   - path: of the record, escaped, with its leading slash.
+  ///   - isFresh: whether the answer must not be older than this call: a record that was missing before proves nothing.
   ///   - deadline: of the answer. Another question about the record may end earlier, and this one with it.
   ///   - completion: called once, on a background thread or on this one.
   package func read(
-    _ path: String, of endpoint: RecordEndpoint, until deadline: DispatchTime, completion: @escaping Completion
+    _ path: String, of endpoint: RecordEndpoint, isFresh: Bool = false, until deadline: DispatchTime,
+    completion: @escaping Completion
   ) {
-    let question = Question(endpoint: endpoint, path: path, deadline: deadline)
-    switch work.withLock({ start(question, completion, &$0) }) {
+    let question = Question(endpoint: endpoint, path: path, deadline: deadline, completions: [completion])
+    switch work.withLock({ start(question, isFresh: isFresh, &$0) }) {
     case .none: break
     // A new serial queue gets a thread however many others block.
     case .thread: DispatchQueue(label: "records").async { self.answerQuestions() }
-    case .pausing: completion(.notAsked("the instance did not answer a moment ago"))
+    case .pausing: completion(.pausing)
     case .full: completion(.notAsked("too many questions are waiting"))
     }
   }
 
-  private func start(_ question: Question, _ completion: @escaping Completion, _ work: inout Work) -> Start {
-    if let joined = work.completions[question.url] {
-      guard joined.count < Self.completionsMax else { return .full }
-      work.completions[question.url]?.append(completion)
-      return .none
-    }
-    if let pause = work.pauses[question.endpoint.url], pause > .now() { return .pausing }
+  private func start(_ question: Question, isFresh: Bool, _ work: inout Work) -> Start {
+    if let joined = work.join(question, isFresh: isFresh) { return joined }
+    if work.isPausing(question.endpoint) { return .pausing }
     guard work.waiting.count < Self.waitingMax else { return .full }
     work.waiting.append(question)
-    work.completions[question.url] = [completion]
     guard work.threads < Self.threadsMax else { return .none }
     work.threads += 1
     return .thread
   }
 
   private func answerQuestions() {
-    while let question = next() {
+    while let (turn, question) = next() {
       let reply = reply(to: question)
-      let hasFailed = if case .failed = reply { true } else { false }
-      for completion in work.withLock({ $0.ended(question, hasFailed: hasFailed) }) { completion(reply) }
+      for completion in work.withLock({ $0.ended(turn, reply) }) { completion(reply) }
     }
   }
 
@@ -141,6 +165,8 @@ package final class RecordClient: Sendable {
     guard question.deadline > now + .milliseconds(Self.millisecondsMin) else {
       return .notAsked("the question waited too long behind others")
     }
+    // Another question has failed while this one waited.
+    if work.withLock({ $0.isPausing(question.endpoint) }) { return .pausing }
     let left = Int((question.deadline.uptimeNanoseconds - now.uptimeNanoseconds) / 1_000_000)
     let milliseconds = min(left, RecordEndpoint.timeoutMilliseconds)
     return RecordTransfer(question.endpoint, question.path, milliseconds, transfers)?.get() ?? .failed("out of memory")
@@ -150,11 +176,15 @@ package final class RecordClient: Sendable {
   private static let millisecondsMin = 20
 
   /// The next question; nil if there is none that may be asked, and the calling thread ends.
-  private func next() -> Question? {
+  private func next() -> (turn: Int, question: Question)? {
     work.withLock { work in
-      let question = work.next()
-      if question == nil { work.threads -= 1 }
-      return question
+      let next = work.next()
+      if next == nil { work.threads -= 1 }
+      return next
     }
   }
+}
+
+extension RecordReply {
+  fileprivate static var pausing: RecordReply { .notAsked("the instance did not answer a moment ago") }
 }

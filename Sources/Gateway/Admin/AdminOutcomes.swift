@@ -56,7 +56,8 @@ final class AdminOutcomes {
 
   private func ask(_ question: OutcomeQuestion, _ endpoint: RecordEndpoint, _ request: AuditRequestID) {
     let deadline = DispatchTime.now() + Self.seconds
-    records.read(question.path, of: endpoint, until: deadline) { [asked, records] reply in
+    records.read(question.path, of: endpoint, isFresh: question.isProvedByAbsence, until: deadline) {
+      [asked, records] reply in
       switch question.answer(reply) {
       case .settled(let outcome): asked.answered(request, outcome)
       case .queued(let id, let status):

@@ -59,6 +59,9 @@ struct OutcomeQuestion: Sendable {
     otherWrites = form["other_writes"].flatMap(Int.init) ?? 0
   }
 
+  /// Whether a record that is missing shows what has happened.
+  var isProvedByAbsence: Bool { subject == .deletion }
+
   /// Whether Core has a path for this name. It takes an escaped slash for a slash.
   static func canAsk(_ name: String, of subject: Subject) -> Bool {
     guard (1...nameBytesMax).contains(name.utf8.count) else { return false }

@@ -57,7 +57,7 @@ struct Reconciliation: Sendable {
   /// - Parameter completion: called once, on a background thread or on this one.
   func ask(_ records: RecordClient, _ endpoint: RecordEndpoint, completion: @escaping @Sendable (Result) -> Void) {
     let deadline = DispatchTime.now() + .milliseconds(Self.milliseconds)
-    records.read(question.path, of: endpoint, until: deadline) { reply in
+    records.read(question.path, of: endpoint, isFresh: question.isProvedByAbsence, until: deadline) { reply in
       switch RecordFinding(reply) {
       case .unclear(let reason): completion(.unclear(reason: reason))
       case .missing(let code): completion(missing(code))
