@@ -222,6 +222,19 @@ import Testing
     #expect(try successor.registry.redeem(code, issuedAt: now + 13, expiresAt: now + 73))
   }
 
+  @Test func `after its folder was removed, a code that may be in it is refused`() throws {
+    try withTemporaryFolder { folder in
+      let stage = try Stage(folder.path)
+      let now = stage.now
+      stage.setClock(ahead: 20)
+      #expect(stage.registry.apply(nil) == [])
+      #expect(throws: OAuthError.self) {
+        try stage.registry.redeem(Self.id(), issuedAt: now + 12, expiresAt: now + 72)
+      }
+      #expect(try stage.registry.redeem(Self.id(), issuedAt: stage.now + 12, expiresAt: stage.now + 72))
+    }
+  }
+
   @Test func `another folder that cannot be read changes nothing`() throws {
     try withTemporaryFolder { folder in
       let stage = try Stage(folder.path("one"))

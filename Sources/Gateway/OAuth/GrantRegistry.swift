@@ -108,7 +108,10 @@ final class GrantRegistry: GrantMemory, Sendable {
       }
       guard reading.faults.isEmpty else { return reading.faults }
     }
+    let now = wall()
     let startsSave = state.withLock { state in
+      // Which codes were used is in the old folder.
+      if folder == nil { state.startedAt = max(now, state.startedAt) }
       state.folder = folder
       state.folderFaults = []
       state.oldFiles = [:]
