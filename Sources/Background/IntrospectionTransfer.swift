@@ -10,7 +10,7 @@ import CLibcurl
 
   init?(_ endpoint: IntrospectionEndpoint, _ transfers: BackgroundTransfers) {
     // The secret and the token must go nowhere else.
-    let scheme = endpoint.url.hasPrefix("http:") ? "http" : "https"
+    let scheme = endpoint.url.lowercased().hasPrefix("http:") ? "http" : "https"
     guard
       let transfer = BlockingTransfer(
         url: endpoint.url, protocols: scheme, timeoutMilliseconds: endpoint.timeoutMilliseconds,

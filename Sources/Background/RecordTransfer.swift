@@ -11,7 +11,7 @@ import CLibcurl
 
   init?(_ endpoint: RecordEndpoint, _ path: String, _ timeoutMilliseconds: Int, _ transfers: BackgroundTransfers) {
     // The key must go nowhere else.
-    let scheme = endpoint.url.hasPrefix("http:") ? "http" : "https"
+    let scheme = endpoint.url.lowercased().hasPrefix("http:") ? "http" : "https"
     guard
       let transfer = BlockingTransfer(
         url: endpoint.url + path, protocols: scheme, timeoutMilliseconds: timeoutMilliseconds,

@@ -420,12 +420,27 @@ import Testing
     let stage = try Stage()
     stage.answers(toForm: { form in
       .bytes(
-        form.hasPrefix("token=real") ? ScriptedUpstream.json(Self.active) : ScriptedUpstream.json("", status: "400 No"))
+        form.hasPrefix("token=real") ? ScriptedUpstream.json(Self.active) : ScriptedUpstream.json("", status: "500 No"))
     })
     #expect(try stage.ask("POST", token: "real")?.status == 200)
     for number in 0..<8 { #expect(try stage.ask(token: "strange-\(number)")?.status == 503) }
     #expect(stage.endpoint.requests.count == 6)
     for _ in 0..<3 { #expect(try stage.ask("POST", token: "real")?.status == 200) }
+  }
+
+  @Test(arguments: [400, 413, 414, 422, 431])
+  func `tokens that the endpoint rejects open no breaker for new ones`(status: Int) throws {
+    let stage = try Stage()
+    stage.answers(toForm: { form in
+      .bytes(
+        form.hasPrefix("token=new")
+          ? ScriptedUpstream.json(Self.active) : ScriptedUpstream.json("", status: "\(status) No"))
+    })
+    for number in 0..<8 {
+      #expect(try stage.ask(token: "strange-\(number)")?.member("code") == "GATEWAY_INTROSPECTION_UNAVAILABLE")
+    }
+    #expect(try stage.ask(token: "new")?.status == 200)
+    #expect(stage.endpoint.requests.count == 9)
   }
 
   @Test func `real tokens of one address are not limited`() throws {
@@ -455,6 +470,42 @@ import Testing
     // The answer has admitted nothing, so it is not kept.
     #expect(try stage.ask()?.status == 200)
     #expect(stage.endpoint.requests.count == 2)
+  }
+
+  @Test func `a token that gets into a policy file while its provider is asked is one of that file`() throws {
+    let stage = try Stage(settings: ["audit_log": "audit.log"])
+    let mayAnswer = Flag()
+    stage.answers {
+      _ = eventually { mayAnswer.isSet }
+      return .bytes(ScriptedUpstream.json(Self.active))
+    }
+    let socket = try stage.gateway.connect()
+    try socket.send(testRequest("POST", Self.target, body: "{}", token: "opaque-1"))
+    #expect(eventually { !stage.endpoint.requests.isEmpty })
+    try stage.gateway.reload(client: ["tokens": [TestPolicyFolder.entry(of: "opaque-1")]])
+    mayAnswer.set()
+    var reader = TestMessageReader(socket)
+    #expect(try reader.next()?.status == 200)
+    let intent = try #require(try AuditRecords(stage.gateway.statePath).intents.first)
+    #expect(intent["client"] as? String == "app" && intent["issuer"] == nil && intent["sub"] == nil)
+  }
+
+  @Test func `a new time limit of a provider is in force after a reload`() throws {
+    let stage = try Stage(provider: ["timeout_s": 0.2])
+    stage.answers {
+      Thread.sleep(forTimeInterval: 0.6)
+      return .bytes(ScriptedUpstream.json(Self.active))
+    }
+    #expect(try stage.ask()?.status == 503)
+    let url = "http://127.0.0.1:\(stage.endpoint.port)/introspect"
+    try stage.gateway.reload(settings: Stage.settings(url, ["timeout_s": 4]))
+    #expect(try stage.ask()?.status == 200)
+  }
+
+  @Test func `an endpoint whose scheme has capital letters is asked`() throws {
+    let endpoint = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(Self.active)) }
+    let stage = try Stage(url: "HTTP://127.0.0.1:\(endpoint.port)/introspect")
+    #expect(try stage.ask()?.status == 200)
   }
 
   @Test func `an answer of a provider that was replaced meanwhile admits nothing`() throws {

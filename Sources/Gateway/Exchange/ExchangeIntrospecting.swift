@@ -104,11 +104,11 @@ extension Exchange {
     worker.metrics.introspection(table.provider(provider).name).hits.add()
   }
 
-  /// Names the token's provider and its user.
+  /// Names the token's provider and its user. After a reload, the token may be one of the policy files, whoever was asked.
   @inline(never)
   func noteIntrospection(in intent: AuditIntent, _ snapshot: Snapshot) {
     guard case .settled(let settled) = introspection, case .active(let answer) = settled.result,
-      let table = snapshot.policy.introspection
+      let table = snapshot.policy.introspection, state.trace.providerIndex >= 0
     else { return }
     let issuer = Array(table.provider(state.trace.providerIndex).name.utf8)
     let subject = Array((answer.subject?.text ?? "").utf8.prefix(AuditIntent.subjectBytesMax))

@@ -162,7 +162,12 @@ final class IntrospectionPort {
       breaker.succeeded()
       question.metrics.inactive.add()
     case .unavailable(let reason):
-      breaker.failed(now: milliseconds, jitter: .random(in: 0..<1))
+      // Strange tokens must not keep the endpoint from being asked about others.
+      if report.isOfToken {
+        breaker.probeEnded(now: milliseconds)
+      } else {
+        breaker.failed(now: milliseconds, jitter: .random(in: 0..<1))
+      }
       question.metrics.faults.add()
       if question.state.mayReport(milliseconds) {
         self.report(

@@ -8,8 +8,18 @@ import Upstream
 /// What all loops share about introspection providers: the threads that ask them, their breakers, and the limits of
 /// addresses.
 final class IntrospectionService: Sendable {
-  /// By definition: a changed one starts with an empty state.
-  private let states = Mutex<[Digest: IntrospectionState]>([:])
+  /// What a state depends on: a provider with another definition or time limit starts with an empty one.
+  private struct Key: Hashable {
+    let definition: Digest
+    let timeoutMilliseconds: Int
+
+    init(_ provider: IntrospectionProvider) {
+      definition = provider.definition
+      timeoutMilliseconds = provider.timeoutMilliseconds
+    }
+  }
+
+  private let states = Mutex<[Key: IntrospectionState]>([:])
   private let limits = Mutex(IntrospectionLimits())
   private let transfers: BackgroundTransfers
 
@@ -26,12 +36,12 @@ final class IntrospectionService: Sendable {
 
   /// The state of a provider, made at the first call.
   func state(of provider: IntrospectionProvider) -> IntrospectionState {
-    states.withLock { $0.value(provider.definition, orElse: IntrospectionState(provider, transfers)) }
+    states.withLock { $0.value(Key(provider), orElse: IntrospectionState(provider, transfers)) }
   }
 
   /// Forgets providers that the policy does not have. Questions under way are still answered.
   func retain(_ policy: Policy) {
-    let known = Set((policy.introspection?.providers ?? []).map(\.definition))
+    let known = Set((policy.introspection?.providers ?? []).map { Key($0) })
     states.withLock { $0 = $0.filter { known.contains($0.key) } }
   }
 }
@@ -89,10 +99,17 @@ struct IntrospectionReport: Sendable {
   let result: IntrospectionResult
   /// false: the question did not get through the queue.
   let wasAsked: Bool
+  /// Whether the endpoint rejected this question, such as a token that is too long for it, and perhaps no other one.
+  let isOfToken: Bool
 
   init(_ reply: IntrospectionReply) {
     result = IntrospectionResult(reply)
     if case .notAsked = reply { wasAsked = false } else { wasAsked = true }
+    if case .answered(let status, _) = reply {
+      isOfToken = [400, 413, 414, 422, 431].contains(status)
+    } else {
+      isOfToken = false
+    }
   }
 }
 
