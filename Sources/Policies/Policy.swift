@@ -44,6 +44,8 @@ package struct Policy: Sendable {
   package let introspection: IntrospectionTable?
   /// The tokens and grants that `revoked.json` revokes.
   let revokedIDs: Set<TokenID>
+  /// SHA-256 of the tokens that `revoked.json` lists. Those of policy files are marked in `tokens` as well.
+  private let revokedTokens: Set<Digest>
 
   init(
     settings: GatewaySettings, instances: [Instance], directory: NameDirectory, clients: ClientTable,
@@ -60,11 +62,12 @@ package struct Policy: Sendable {
     self.scopes = scopes
     self.files = files
     self.revokedIDs = revokedIDs
+    self.revokedTokens = revokedTokens
     challenges = settings.oauth.map { BearerChallenges($0) } ?? .plain
     hosts = HostDirectory(instances.map(\.hosts))
     signedClientIndices = settings.oauth == nil ? [] : clients.indicesWithOAuth
     introspection = IntrospectionTable(
-      settings.introspection, clients: clients, scopes: scopes, revoked: revokedTokens)
+      settings.introspection, clients: clients, scopes: scopes)
     signedNotBefore = signedClientIndices.map { clients.tokensNotBefore(of: Int($0))?.rawValue ?? .min }
     signedClients = NameDirectory(signedClientIndices.map { Array(clients.id(of: Int($0))) })
   }
@@ -124,6 +127,14 @@ package struct PolicyFile: Sendable {
 }
 
 extension Policy {
+  /// Whether `revoked.json` lists the digest of a token that is in no policy file.
+  func isRevoked(_ token: Span<UInt8>) -> Bool {
+    !revokedTokens.isEmpty && revokedTokens.contains(SHA256.digest(of: token))
+  }
+
+  /// How many tokens `revoked.json` lists that another policy does not.
+  func revokedTokenCount(without other: Policy) -> Int { revokedTokens.subtracting(other.revokedTokens).count }
+
   func file(_ name: String) -> PolicyFile? { files.first { $0.name == name } }
 
   /// The digest of all files, as 64 hex digits. Policies with equal digests are equal except for keys and certificates.

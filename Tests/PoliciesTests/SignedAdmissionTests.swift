@@ -217,6 +217,9 @@ private func rejection(
     #expect(try changed(token) { $0.revoked = #""token_ids": ["\#(TokenID.sample(5).hex)"]"# } == .tokenRevoked)
     #expect(try changed(token) { $0.revoked = #""token_ids": ["\#(TokenID.sample(6).hex)"]"# } == .tokenRevoked)
     #expect(try changed(token) { $0.revoked = #""token_ids": ["\#(TokenID.sample(4).hex)"]"# } == nil)
+    let digest = SHA256.digest(of: Array(token.utf8).span).hex
+    #expect(try changed(token) { $0.revoked = #""tokens": ["\#(digest)"]"# } == .tokenRevoked)
+    #expect(try changed(token) { $0.revoked = #""tokens": ["\#(String(digest.reversed()))"]"# } == nil)
     // 2027-01-15T08:00:00Z is the time of issue.
     for (time, expected) in [
       ("2027-01-15T08:00:00Z", nil), ("2027-01-15T08:00:01Z", .tokenRevoked), ("2027-01-15T07:59:59Z", nil),

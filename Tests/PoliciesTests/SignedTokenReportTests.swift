@@ -1,3 +1,4 @@
+import Digests
 import HTTP1
 import OAuth
 import Testing
@@ -48,6 +49,9 @@ import Testing
       #expect(try Self.fault(token, by: try revoking.policy()) == .revokedByFile)
     }
     #expect(try Self.fault(token, revoked: [.sample(3)], by: policy) == nil)
+    var revoking = folder
+    revoking.revoked = #""tokens": ["\#(SHA256.digest(of: Array(token.utf8).span).hex)"]"#
+    #expect(try Self.fault(token, by: try revoking.policy()) == .revokedByFile)
     for (time, isTooOld) in [("2027-01-15T08:00:00Z", false), ("2027-01-15T08:00:01Z", true)] {
       var later = folder
       later.clients["acme"]? += #", "tokens_not_before": "\#(time)""#

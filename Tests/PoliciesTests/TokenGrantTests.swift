@@ -341,6 +341,14 @@ private func fault<Value>(_ body: () throws -> Value) -> OAuthError? {
       #expect(fault { try redeem(listed, by: revoking) }?.code == .invalidGrant)
       #expect(fault { try redeem(other, by: revoking) }?.code == nil)
     }
+    for text in [token, try code(id: .sample(70), by: policy)] {
+      var folder = folder
+      folder.revoked = #""tokens": ["\#(SHA256.digest(of: Array(text.utf8).span).hex)"]"#
+      let revoking = try folder.policy()
+      #expect(
+        fault { text == token ? try refresh(text, by: revoking) : try redeem(text, by: revoking) }?.code
+          == .invalidGrant)
+    }
     for (time, expected) in [("2027-01-15T08:00:00Z", nil), ("2027-01-15T08:00:01Z", .invalidGrant)]
       as [(String, OAuthError.Code?)]
     {

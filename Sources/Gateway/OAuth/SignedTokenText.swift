@@ -38,7 +38,7 @@ extension SignedTokenReport {
     case .tooOld(let start):
       return "It is older than clients.\(content?.client ?? "").tokens_not_before (\(start))."
     case .revokedByFile:
-      return "revoked.token_ids of revoked.json has its id, or the id of its grant."
+      return "revoked.json lists its id, the id of its grant, or its digest."
     case .revokedByClient:
       return "It was revoked at POST /oauth/revoke, or its authorization code was used twice."
     }

@@ -295,7 +295,7 @@ final class Worker: EventHandler, EventLoopDelegate {
   private func deliver(_ answers: [IntrospectionPort.Answer]) {
     introspection?.deliver(answers, now: loop.nowNanoseconds) { settled, question in
       let (now, provider) = (UnixSeconds(loop.wallMicroseconds / 1_000_000), question.provider)
-      let standing = snapshot.policy.standing(settled.result, by: provider, from: question.caller, at: now)
+      let standing = snapshot.policy.standing(settled.result, by: provider, at: now)
       tokenCaches.introspected.insert(settled, standing, at: now, secondsMax: provider.cacheSeconds)
       return standing
     }

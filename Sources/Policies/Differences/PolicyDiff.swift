@@ -281,7 +281,7 @@ private final class CredentialComparison {
     if undone > 0, new.settings.oauth != nil {
       wider.append("\(undone) \(undone == 1 ? "revocation" : "revocations") of signed tokens or grants no longer apply")
     }
-    let accepted = old.introspection?.revoked.subtracting(new.introspection?.revoked ?? []).count ?? 0
+    let accepted = old.introspection == nil ? 0 : old.revokedTokenCount(without: new)
     if accepted > 0, new.introspection != nil {
       wider.append("\(accepted) revoked \(accepted == 1 ? "token" : "tokens") of other servers are no longer revoked")
     }

@@ -71,8 +71,8 @@ package struct Revocations: Equatable, Sendable {
           message: "there is no client \"\(name)\"\(suggestion(for: name, among: known))"))
     }
     let unknown = tokens.count { policy.tokens.index(of: $0) == nil }
-    // The other tokens may be those of an introspection provider.
-    if unknown > 0, policy.introspection == nil {
+    // The other tokens may be signed ones, or those of an introspection provider.
+    if unknown > 0, policy.introspection == nil, policy.settings.oauth == nil {
       log.append(
         Finding(
           .note, file: file, keyPath: "revoked.tokens",

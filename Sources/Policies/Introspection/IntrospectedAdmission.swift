@@ -47,9 +47,7 @@ extension Policy {
     let token = bytes.extracting(presented)
     guard let introspection, let index = introspection.provider(for: token) else { throw .tokenUnknown }
     trace.providerIndex = index
-    guard introspection.revoked.isEmpty || !introspection.revoked.contains(SHA256.digest(of: token)) else {
-      throw .tokenRevoked
-    }
+    guard !isRevoked(token) else { throw .tokenRevoked }
     let key = introspection.key(of: token, askedAt: index)
     let entry = introspection.entries[Int(index)]
     let seconds =
@@ -73,13 +71,12 @@ extension Policy {
     }
   }
 
-  /// What an answer that has just arrived says about its token, whatever is requested with it.
+  /// What an answer that has just arrived says about its token, whatever is requested with it, and from wherever: a thief
+  /// must not make a token unknown.
   ///
-  /// - Parameters:
-  ///   - provider: which was asked, perhaps under an earlier policy.
-  ///   - caller: for whom it was asked.
+  /// - Parameter provider: which was asked, perhaps under an earlier policy.
   package func standing(
-    _ result: IntrospectionResult, by provider: IntrospectionProvider, from caller: Caller, at now: UnixSeconds
+    _ result: IntrospectionResult, by provider: IntrospectionProvider, at now: UnixSeconds
   ) -> TokenStanding {
     switch result {
     case .unavailable: return .unknown
@@ -89,7 +86,7 @@ extension Policy {
         return .unknown
       }
       var (refusal, trace) = (AnswerRefusal?.none, AdmissionTrace())
-      let principal = try? principal(answer, entry, index, from: caller, at: now, &refusal, noting: &trace)
+      let principal = try? principal(answer, entry, index, from: nil, at: now, &refusal, noting: &trace)
       return principal == nil ? .refused : .admitted
     }
   }

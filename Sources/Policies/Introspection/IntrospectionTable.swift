@@ -13,20 +13,18 @@ package struct IntrospectionTable: Sendable {
   }
 
   let entries: [Entry]
-  /// SHA-256 of tokens that `revoked.json` lists.
-  let revoked: Set<Digest>
   /// Longest first.
   private let prefixes: [(bytes: [UInt8], entry: Int32)]
   private let byDefault: Int32?
 
-  /// Of the gateway's own tokens: they are sent to no server, whether or not they are valid.
-  static let ownPrefixes = SignedTokenKind.allCases.map(\.prefix)
+  /// Of the gateway's own tokens and client secrets: they are sent to no server, whether or not they are valid.
+  static let ownPrefixes = SignedTokenKind.allCases.map(\.prefix) + [Token.Kind.clientSecret.rawValue]
   private static let ownPrefixBytes = ownPrefixes.map { Array($0.utf8) }
   private static let tokenBytesMax = 8_192
 
   /// nil: there are none.
   init?(
-    _ providers: [IntrospectionProvider], clients: ClientTable, scopes: ScopeDirectory, revoked: Set<Digest>
+    _ providers: [IntrospectionProvider], clients: ClientTable, scopes: ScopeDirectory
   ) {
     guard !providers.isEmpty else { return nil }
     let wanted = Set(providers.flatMap { Array($0.clientsByID.values) + Array($0.clientsBySubject.values) })
@@ -48,7 +46,6 @@ package struct IntrospectionTable: Sendable {
       .flatMap { index, provider in provider.prefixes.map { (bytes: Array($0.utf8), entry: Int32(index)) } }
       .sorted { $0.bytes.count > $1.bytes.count }
     byDefault = providers.firstIndex(where: \.isDefault).map(Int32.init)
-    self.revoked = revoked
   }
 
   package var providers: [IntrospectionProvider] { entries.map(\.provider) }

@@ -15,7 +15,7 @@ package struct SignedTokenReport: Sendable {
     case clientUnknown
     /// Older than the client's `tokens_not_before`.
     case tooOld(UnixSeconds)
-    /// `revoked.json` has its id, or that of its grant.
+    /// `revoked.json` has its id, that of its grant, or its digest.
     case revokedByFile
     /// It was revoked at the token endpoint.
     case revokedByClient
@@ -62,7 +62,8 @@ extension Policy {
       do throws(TokenFault) {
         let verified = try authority.verify(bytes.span, as: kind, at: nil)
         let content = content(of: verified, kind)
-        let fault = fault(of: content, revoked, at: now)
+        var fault = fault(of: content, revoked, at: now)
+        if fault == nil || fault == .revokedByClient, isRevoked(bytes.span) { fault = .revokedByFile }
         return SignedTokenReport(
           fault: kind == .access ? fault : .wrongKind(kind), ownFault: fault, content: content)
       } catch {

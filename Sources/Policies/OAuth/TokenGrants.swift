@@ -187,7 +187,7 @@ struct GrantDesk {
     let bytes = Array(text.utf8)
     guard let token = try? settings.authority.verify(bytes.span, as: kind, at: now.rawValue), token.client == name,
       !policy.revokedIDs.contains(token.id), !policy.revokedIDs.contains(token.grant), !memory.isRevoked(token.id),
-      !memory.isRevoked(token.grant),
+      !memory.isRevoked(token.grant), !policy.isRevoked(bytes.span),
       policy.clients.tokensNotBefore(of: Int(client)).map({ $0.rawValue <= token.issuedAt }) ?? true
     else {
       let what = kind == .code ? "code" : "refresh token"
