@@ -204,6 +204,26 @@ import Testing
     #expect(isReplayed && stage.executions == 1)
   }
 
+  @Test func `a response that is cut off after its client has left is unknown in the audit log, too`() throws {
+    let stage = try KeyedStage(isAudited: true)
+    stage.answers { _ in
+      .stall(Array("HTTP/1.1 201 Created\r\nContent-Length: 21\r\n\r\n{".utf8))
+    }
+    do {
+      let socket = try TestSocket(port: stage.gateway.port)
+      socket.resetOnClose()
+      try socket.send(KeyedStage.request("a"))
+      #expect(eventually { stage.executions == 1 })
+      // The first part of the response is read.
+      Thread.sleep(forTimeInterval: 0.2)
+    }
+    Thread.sleep(forTimeInterval: 0.2)
+    stage.core.stop()
+    #expect(stage.gateway.stop() == 0)
+    #expect(try AuditRecords(stage.folder.statePath).words() == ["unknown"])
+    #expect(try stage.folder.records().first?["bytes_out"] as? Int == 0)
+  }
+
   // MARK: In flight and reused
 
   @Test(arguments: [1, 2])

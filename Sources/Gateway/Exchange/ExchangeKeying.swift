@@ -187,8 +187,6 @@ extension Exchange {
   private func keep(_ verdict: BreakerVerdict) {
     guard let access = state.access, let keyed = state.keyed else { return }
     report(verdict, to: access)
-    record.status = response.parser.head.status
-    state.times.responseBegan = loop.nowNanoseconds
     response.beginKeeping(bytesMax: keyed.limits.responseBytesMax)
   }
 
@@ -205,7 +203,11 @@ extension Exchange {
   }
 
   /// Passes the outcome to the journal; the response is relayed afterwards, whatever the journal says.
+  ///
+  /// The audit log has no response before: if it is cut off, the outcome is unknown there as well.
   private func recordOutcome(_ connection: DownstreamConnection) {
+    record.status = response.parser.head.status
+    state.times.responseBegan = loop.nowNanoseconds
     guard state.keyed?.record(outcomeOfResponse(), for: self) == true else {
       return handle(.outcomeSettled, connection)
     }
