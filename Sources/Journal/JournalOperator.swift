@@ -164,6 +164,8 @@ extension JournalWorker {
       let scopes = table.scopes.matching(client: nil, instance: instance)
       return (table.inFlight.filter { scopes.contains($0.value.scope) }, scopes)
     }
+    // Any text may be meant for an instance: one that no key has is not recorded, because a record might not hold it.
+    guard !scopes.isEmpty else { return .forgotten(0) }
     guard let young = youngUnknown(of: scopes, minimumAgeSeconds) else { return .unreadable }
     let carried = inFlight.compactMap { digest, key in self.carried(digest, key) } + young
     let none = Digest(words: (0, 0, 0, 0))

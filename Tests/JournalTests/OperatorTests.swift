@@ -6,6 +6,18 @@ import Testing
 @testable import Journal
 
 @Suite struct OperatorTests {
+  @Test func `an instance that no key has is forgotten without a record`() throws {
+    let folder = try JournalFolder()
+    let running = try folder.open()
+    #expect(running.claim(KeyedWrite(key: "a")) == .durable)
+    for name in ["other", String(repeating: "i", count: 8_000)] {
+      #expect(running.forget(instance: name) == .forgotten(0))
+    }
+    running.stop()
+    let second = try folder.open()
+    #expect(second.claim(KeyedWrite(key: "a")) == .unknown(1))
+  }
+
   private func write(_ key: String, _ client: String = "a", _ instance: String = "x", id: UInt64 = 1) -> KeyedWrite {
     KeyedWrite(client: client, instance: instance, key: key, id: id)
   }
