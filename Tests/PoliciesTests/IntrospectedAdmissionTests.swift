@@ -244,7 +244,7 @@ import Testing
     #expect(try standing(#"{"active":true,"client_id":"x","aud":"gw"}"#) == .refused)
     #expect(try standing(#"{"active":true,"client_id":"svc","aud":"x"}"#) == .refused)
     #expect(try standing(#"{"active":true,"client_id":"svc","aud":"gw","exp":1800000000}"#) == .refused)
-    // Whoever asks: a thief elsewhere must not make the token unknown.
+    // A thief elsewhere must not make the token unknown.
     files.app = #", "networks": ["192.0.2.0/24"]"#
     #expect(try standing(Self.good) == .admitted)
     files.app = #", "revoked": true"#

@@ -104,7 +104,7 @@ extension Exchange {
     worker.metrics.introspection(table.provider(provider).name).hits.add()
   }
 
-  /// Names the token's provider and its user. After a reload, the token may be one of the policy files, whoever was asked.
+  /// Names the token's provider and its user. After a reload, the token may be one of the policy files.
   @inline(never)
   func noteIntrospection(in intent: AuditIntent, _ snapshot: Snapshot) {
     guard case .settled(let settled) = introspection, case .active(let answer) = settled.result,
