@@ -9,25 +9,20 @@ import Policies
 struct IntrospectionLimits {
   private static let burst: Int64 = 100
   private static let millisecondsEach: Int64 = 500
-  private static let entriesMax = 10_000
 
   /// Monotonic milliseconds when each address has all its questions again.
-  private var fullAt: [PeerAddress: Int64] = [:]
+  private var fullAt = RecentAddresses()
 
   /// Takes a question of an address; false: it has none left.
   mutating func take(_ address: PeerAddress, now: Int64) -> Bool {
-    let address = address.host
     let time = max(fullAt[address] ?? now, now)
     guard time - now <= Self.millisecondsEach * (Self.burst - 1) else { return false }
-    if fullAt.count >= Self.entriesMax { fullAt = fullAt.filter { $0.value > now } }
-    // Full of addresses that ask: the oldest are forgotten, so that new ones are limited.
-    if fullAt.count >= Self.entriesMax { fullAt.removeAll() }
     fullAt[address] = time + Self.millisecondsEach
     return true
   }
 
   mutating func giveBack(_ address: PeerAddress) {
-    if let time = fullAt[address.host] { fullAt[address.host] = time - Self.millisecondsEach }
+    if let time = fullAt[address] { fullAt[address] = time - Self.millisecondsEach }
   }
 }
 

@@ -6,34 +6,20 @@ import Policies
 /// the right secret always succeeds, so that no other caller can lock a client out. No limit depends on whether there is
 /// such a client.
 struct AuthenticationLimits {
-  /// Failures left, as a time in the future: each one adds its cost.
-  private struct Bucket {
-    /// Monotonic milliseconds when it is full again.
-    var fullAt: Int64
-
-    /// Milliseconds until one failure is free; 0: one is free now.
-    func wait(now: Int64) -> Int64 { max(0, fullAt - now - costMilliseconds * (burst - 1)) }
-
-    mutating func fail(now: Int64) { fullAt = max(fullAt, now) + costMilliseconds }
-  }
-
   private static let costMilliseconds: Int64 = 6_000
   private static let burst: Int64 = 10
-  private static let entriesMax = 10_000
 
-  private var addresses: [PeerAddress: Bucket] = [:]
+  /// Monotonic milliseconds when each address has all its failures again: each one adds its cost.
+  private var fullAt = RecentAddresses()
 
   /// Counts a failure, if the address has one left.
   ///
   /// - Returns: milliseconds until it has one; 0: it had.
   mutating func failed(_ address: PeerAddress, now: Int64) -> Int64 {
-    let address = address.host
-    let wait = addresses[address]?.wait(now: now) ?? 0
-    guard wait == 0 else { return wait }
-    if addresses.count >= Self.entriesMax { addresses = addresses.filter { $0.value.fullAt > now } }
-    // Full of failing addresses: the oldest failures are forgotten, so that new ones are limited.
-    if addresses.count >= Self.entriesMax { addresses.removeAll() }
-    addresses[address, default: Bucket(fullAt: now)].fail(now: now)
+    let time = max(fullAt[address] ?? now, now)
+    let wait = time - now - Self.costMilliseconds * (Self.burst - 1)
+    guard wait <= 0 else { return wait }
+    fullAt[address] = time + Self.costMilliseconds
     return 0
   }
 }
