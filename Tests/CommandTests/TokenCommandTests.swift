@@ -138,6 +138,35 @@ import Testing
     #expect(try run("revoke", "--digest", "0000").exitCode == 1)
   }
 
+  @Test func `revoke takes a token of no client if another server may have issued it`() throws {
+    func revoke(gateway: String) throws -> Program.Outcome {
+      let copy = try PolicyCopy(gateway: gateway)
+      let outcome = try Program.run(
+        ["token", "revoke", "--token-stdin", "--policies", copy.path], input: "of-another-server")
+      if outcome.exitCode == 0 {
+        let digest = Token.digest(of: "of-another-server").hex
+        #expect(try text(copy.path + "/revoked.json").contains(digest))
+        #expect(outcome.errors.contains("the token \(digest.prefix(12)) is revoked"), "\(outcome.errors)")
+      }
+      return outcome
+    }
+    let provider =
+      #""url": "https://a.example/i", "client_id": "gw", "client_secret": { "env": "DEMO_KEY" }, "audience": null, "#
+      + #""scopes": { "a": ["proxy:read"] }, "clients": { "by_sub": { "bob": "demo-app" } }, "default": true"#
+    let known = try revoke(gateway: #"{ "admin": "127.0.0.1:1", "introspection": { "corp": { \#(provider) } } }"#)
+    #expect(known.exitCode == 0, "\(known.errors)")
+    let unknown = try revoke(gateway: #"{ "admin": "127.0.0.1:1" }"#)
+    #expect(unknown.exitCode == 1 && unknown.errors.contains("no client has this token"))
+  }
+
+  @Test func `revoke takes a signed token by its digest while the policy is invalid`() throws {
+    try Data("{".utf8).write(to: URL(filePath: folder.path + "/routes.json"))
+    let token = "blnk_at_" + String(repeating: "A", count: 120)
+    let outcome = try run("revoke", "--token-stdin", input: token)
+    #expect(outcome.exitCode == 0 && outcome.errors.contains("because the policy is invalid"), "\(outcome.errors)")
+    #expect(try text(folder.path + "/revoked.json").contains(Token.digest(of: token).hex))
+  }
+
   @Test func `revoke takes a leaked token from standard input, and shows it nowhere`() throws {
     let token = try run("new", "--client", "demo-app").output
     let revoked = try run("revoke", "--token-stdin", input: token)

@@ -75,7 +75,7 @@ struct PolicyEditSession: ~Copyable {
   }
 
   /// Keys are the gateway's: this process may lack its environment, credentials and permissions.
-  private var folderWithoutKeys: PolicyFolder {
+  var folderWithoutKeys: PolicyFolder {
     var folder = folder
     folder.readsKeys = false
     return folder

@@ -102,8 +102,8 @@ extension Command {
     case .token(let digest):
       let entries = ClientEntries(session.folder)
       let owner = entries.clients.first { client in client.tokens.contains { $0.digest == digest } }
-      // If all files are valid, a token of no client is a mistake.
-      guard owner != nil || !entries.findings.isEmpty else {
+      // If all files are valid, a token of no client is a mistake, unless it is one of another server.
+      guard owner != nil || !entries.findings.isEmpty || mayBeOfAnotherServer(session) else {
         throw .failed("token revoke: no client has this token; see \"token list\"")
       }
       guard id == nil || owner == nil || owner?.id == id else {
@@ -121,13 +121,18 @@ extension Command {
 }
 
 extension Command {
+  private static func mayBeOfAnotherServer(_ session: borrowing PolicyEditSession) -> Bool {
+    session.folderWithoutKeys.load().policy.map { $0.introspection != nil } ?? true
+  }
+
   private static func findSigned(
     _ text: String, _ client: String?, _ session: borrowing PolicyEditSession
   ) throws(CommandFault) -> (entry: RevokedEntry, description: String, client: String?) {
-    let result = session.folder.load()
-    guard let policy = result.policy else {
-      for line in result.findings.lines { Console.log(line) }
-      throw .failed("token revoke: \(session.folder.path): the policy is invalid, so the token's id cannot be read")
+    guard let policy = session.folder.load().policy else {
+      let digest = Token.digest(of: text)
+      return (
+        .token(digest), "the token \(digest.hex.prefix(12)) (by its digest, because the policy is invalid)", client
+      )
     }
     guard let token = policy.report(onSigned: text, revoked: [], at: .now)?.content else {
       throw .failed(
