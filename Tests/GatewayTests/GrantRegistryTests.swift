@@ -222,16 +222,33 @@ import Testing
     #expect(try successor.registry.redeem(code, issuedAt: now + 13, expiresAt: now + 73))
   }
 
-  @Test func `after its folder was removed, a code that may be in it is refused`() throws {
+  @Test(arguments: [true, false])
+  func `after its folder was changed, a code that may be in the old one is refused`(isRemoved: Bool) throws {
     try withTemporaryFolder { folder in
       let stage = try Stage(folder.path)
       let now = stage.now
-      stage.setClock(ahead: 20)
-      #expect(stage.registry.apply(nil) == [])
-      #expect(throws: OAuthError.self) {
-        try stage.registry.redeem(Self.id(), issuedAt: now + 12, expiresAt: now + 72)
+      func redeem(_ issuedAt: Int64) throws -> Bool {
+        try stage.registry.redeem(Self.id(), issuedAt: issuedAt, expiresAt: issuedAt + 60)
       }
-      #expect(try stage.registry.redeem(Self.id(), issuedAt: stage.now + 12, expiresAt: stage.now + 72))
+      #expect(try redeem(now - 100))
+      stage.registry.tookOver(now: now)
+      #expect(try redeem(now))
+      stage.setClock(ahead: 20)
+      #expect(stage.registry.apply(isRemoved ? nil : Self.settings(folder.path + "/other")) == [])
+      #expect(throws: OAuthError.self) { _ = try redeem(now + 12) }
+      #expect(try redeem(stage.now + 12))
+    }
+  }
+
+  @Test func `a folder that is new at a reload knows no codes from before the start`() throws {
+    try withTemporaryFolder { folder in
+      let stage = try Stage(nil)
+      let now = stage.now
+      #expect(stage.registry.apply(Self.settings(folder.path)) == [])
+      #expect(throws: OAuthError.self) {
+        _ = try stage.registry.redeem(Self.id(), issuedAt: now, expiresAt: now + 60)
+      }
+      #expect(try stage.registry.redeem(Self.id(), issuedAt: now + 12, expiresAt: now + 72))
     }
   }
 

@@ -26,8 +26,11 @@ final class GrantRegistry: GrantMemory, Sendable {
     var others: [TokenID: Int64] = [:]
     var usedCodes: [TokenID: Int64] = [:]
     var clock: ConfirmedClock
-    /// Without a shared folder it is unknown which codes were used before this process.
-    var startedAt: Int64
+    /// Since when it is known which codes were used: since this process began, or uses this folder. A folder that was there
+    /// at the start has them all: least.
+    var codesKnownSince: Int64
+    /// Whether the first settings were applied.
+    var hasSettings = false
     var limits = AuthenticationLimits()
     /// Whether the last save failed.
     var isFailing = false
@@ -78,7 +81,7 @@ final class GrantRegistry: GrantMemory, Sendable {
     announce: @escaping @Sendable (Change) -> Void, report: @escaping @Sendable (String) -> Void
   ) {
     let now = wall()
-    state = Mutex(State(clock: ConfirmedClock(wall: now, boot: SystemClock.bootSeconds), startedAt: now))
+    state = Mutex(State(clock: ConfirmedClock(wall: now, boot: SystemClock.bootSeconds), codesKnownSince: now))
     self.wall = wall
     self.announce = announce
     self.report = report
@@ -91,6 +94,7 @@ final class GrantRegistry: GrantMemory, Sendable {
   ///   know all revoked tokens.
   func apply(_ settings: OAuthSettings?) -> [String] {
     let path = settings?.revocationsFolder
+    defer { state.withLock { $0.hasSettings = true } }
     guard state.withLock({ $0.folder?.path }) != path else { return [] }
     return polling.sync { apply(path) }
   }
@@ -110,8 +114,12 @@ final class GrantRegistry: GrantMemory, Sendable {
     }
     let now = wall()
     let startsSave = state.withLock { state in
-      // Which codes were used is in the old folder.
-      if folder == nil { state.startedAt = max(now, state.startedAt) }
+      if !state.hasSettings {
+        state.codesKnownSince = .min
+      } else if state.folder != nil {
+        // The codes that other gateways have used are in the old folder.
+        state.codesKnownSince = max(now, state.codesKnownSince)
+      }
       state.folder = folder
       state.folderFaults = []
       state.oldFiles = [:]
@@ -135,7 +143,11 @@ final class GrantRegistry: GrantMemory, Sendable {
   }
 
   /// The older process has left its sockets to this one; until now it may have used codes.
-  func tookOver(now: Int64) { state.withLock { $0.startedAt = max(now, $0.startedAt) } }
+  func tookOver(now: Int64) {
+    state.withLock { state in
+      if state.codesKnownSince != .min { state.codesKnownSince = max(now, state.codesKnownSince) }
+    }
+  }
 
   /// Call it after the loops have ended and before the audit log ends: waits for what is being written, which gets its
   /// audit entries then.
@@ -268,7 +280,7 @@ final class GrantRegistry: GrantMemory, Sendable {
     enum Verdict { case first, used, full, tooOld }
     let verdict: Verdict = state.withLock { state in
       // A code may have been issued ahead of this machine's clock.
-      guard state.folder != nil || issuedAt > state.startedAt + VerifiedToken.clockSkewSeconds else { return .tooOld }
+      guard issuedAt > state.codesKnownSince + VerifiedToken.clockSkewSeconds else { return .tooOld }
       if state.usedCodes[code] != nil { return .used }
       if state.usedCodes.count >= Self.codesMax {
         let now = min(wall(), state.clock.now(boot: SystemClock.bootSeconds))
@@ -285,7 +297,7 @@ final class GrantRegistry: GrantMemory, Sendable {
     case .tooOld:
       throw OAuthError(
         .invalidGrant,
-        "The code is older than the gateway's last start, or at most \(VerifiedToken.clockSkewSeconds) s younger. Ask "
+        "The code is older than the gateway's last start or its folder of revocations, or at most \(VerifiedToken.clockSkewSeconds) s younger. Ask "
           + "for another one.")
     }
   }
