@@ -164,7 +164,7 @@ extension JournalWorker {
       let scopes = table.scopes.matching(client: nil, instance: instance)
       return (table.inFlight.filter { scopes.contains($0.value.scope) }, scopes)
     }
-    // Any text may be meant for an instance: one that no key has is not recorded, because a record might not hold it.
+    // The name may be any text. If no key has the instance, there is nothing to record, and the name may be too long for it.
     guard !scopes.isEmpty else { return .forgotten(0) }
     guard let young = youngUnknown(of: scopes, minimumAgeSeconds) else { return .unreadable }
     let carried = inFlight.compactMap { digest, key in self.carried(digest, key) } + young

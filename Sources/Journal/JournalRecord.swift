@@ -81,8 +81,6 @@ extension JournalRecord {
     client = Self.fixedBytes..<Self.fixedBytes + Int(bytes.littleEndian(UInt16.self, at: 108))
     instance = client.upperBound..<client.upperBound + Int(bytes.littleEndian(UInt16.self, at: 110))
     key = instance.upperBound..<instance.upperBound + Int(bytes.littleEndian(UInt16.self, at: 112))
-    // Text that is not UTF-8 takes up to three times as many bytes when it is carried forward.
-    guard [client, instance, key].allSatisfy({ $0.count <= KeyedWrite.nameBytesMax }) else { return nil }
     guard kind == .response else {
       guard bytes.count == key.upperBound else { return nil }
       return

@@ -96,7 +96,7 @@ struct JournalReplay {
   /// What a file system may reserve for a header: a block.
   private static let emptyBytesMax = 4_096
 
-  /// Nil if the file ends in its header.
+  /// Nil if the file ends in its header, or is a block of zeros.
   private func open(_ stem: String) throws(JournalFault) -> Found? {
     let path = folder.path(of: "\(stem).keys")
     let (file, byteCount, start, isEmpty): (InputFile, Int, [UInt8], Bool)

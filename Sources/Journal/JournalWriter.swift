@@ -4,8 +4,8 @@ import System
 
 /// The segments of the folder, and the one that this process writes to.
 ///
-/// A segment is abandoned after a failed write or fdatasync, because what the disk holds of it is then unknown. A new one
-/// says how much of it is durable.
+/// A segment is abandoned after a failed write or fdatasync, because what the disk holds of it is then unknown, and once the
+/// header of a new one may be on disk, which says how much of it is durable.
 struct JournalWriter: Sendable {
   /// A record to be written, and the body that it refers to.
   struct Pending {

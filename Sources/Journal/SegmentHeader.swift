@@ -4,6 +4,8 @@ import Digests
 struct SegmentHeader: Equatable, Sendable {
   static let byteCount = 104
   static let version: UInt32 = 2
+  /// More processes than ever write to a folder, so that the next epochs do not overflow.
+  private static let epochMax: UInt64 = 1 << 48
   private static let magic: UInt64 = 0x5359_454b_4b4e_4c42  // "BLNKKEYS" as bytes.
 
   /// Of the process that writes it.
@@ -44,8 +46,7 @@ extension SegmentHeader {
     guard !bytes.areZero else { throw .cutOff }
     guard bytes.littleEndian(UInt64.self, at: 0) == Self.magic,
       bytes.littleEndian(UInt32.self, at: 12) == Self.checksum(bytes),
-      // The next process counts on.
-      bytes.littleEndian(UInt64.self, at: 24) < .max
+      bytes.littleEndian(UInt64.self, at: 24) <= Self.epochMax
     else { throw .damaged }
     let version = bytes.littleEndian(UInt32.self, at: 8)
     guard version == Self.version else { throw .version(version) }

@@ -195,7 +195,7 @@ import Testing
     #expect(throws: JournalFault.self) { _ = try folder.open() }
   }
 
-  /// A checksum does not show that a person made the file up.
+  /// A made-up file can have the right checksums.
   @Test(arguments: [Int64.min, .max, -1], [Int64.min, .max, -1])
   func `times that no clock gives stop nothing`(wall: Int64, boot: Int64) throws {
     let folder = try JournalFolder()
