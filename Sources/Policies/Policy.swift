@@ -127,13 +127,15 @@ package struct PolicyFile: Sendable {
 }
 
 extension Policy {
-  /// Whether `revoked.json` lists the digest of a token that is in no policy file.
+  /// Whether `revoked.json` lists the digest of a token.
   func isRevoked(_ token: Span<UInt8>) -> Bool {
     !revokedTokens.isEmpty && revokedTokens.contains(SHA256.digest(of: token))
   }
 
-  /// How many tokens `revoked.json` lists that another policy does not.
-  func revokedTokenCount(without other: Policy) -> Int { revokedTokens.subtracting(other.revokedTokens).count }
+  /// How many tokens of no client `revoked.json` lists that another policy does not.
+  func revokedTokenCount(without other: Policy) -> Int {
+    revokedTokens.subtracting(other.revokedTokens).count { tokens.index(of: $0) == nil }
+  }
 
   func file(_ name: String) -> PolicyFile? { files.first { $0.name == name } }
 

@@ -323,6 +323,15 @@ import Testing
     let more = try asking(read.replacing(#""r": ["#, with: #""w": ["proxy:read"], "r": ["#))
     #expect(diff(asked, more).givesAccess && !diff(more, asked).givesAccess)
   }
+
+  @Test func `a revoked token that no client has is no longer revoked`() throws {
+    var folder = OAuthFolder()
+    let whole = try folder.policy()
+    folder.revoked = #""tokens": ["\#(SHA256.digest(of: Array("signed".utf8).span).hex)"]"#
+    let revoking = try folder.policy()
+    #expect(diff(revoking, whole).wider == ["1 revoked token that no client has is no longer revoked"])
+    #expect(diff(revoking, whole).givesAccess && !diff(whole, revoking).givesAccess)
+  }
 }
 
 struct PolicyDiffSlowTests {

@@ -281,9 +281,11 @@ private final class CredentialComparison {
     if undone > 0, new.settings.oauth != nil {
       wider.append("\(undone) \(undone == 1 ? "revocation" : "revocations") of signed tokens or grants no longer apply")
     }
-    let accepted = old.introspection == nil ? 0 : old.revokedTokenCount(without: new)
-    if accepted > 0, new.introspection != nil {
-      wider.append("\(accepted) revoked \(accepted == 1 ? "token" : "tokens") of other servers are no longer revoked")
+    let accepted = old.revokedTokenCount(without: new)
+    if accepted > 0, new.introspection != nil || new.settings.oauth != nil {
+      wider.append(
+        "\(accepted) revoked \(accepted == 1 ? "token" : "tokens") that no client has "
+          + "\(accepted == 1 ? "is" : "are") no longer revoked")
     }
     let (before, after) = (old.introspection?.entries ?? [], new.introspection?.entries ?? [])
     for name in Set((before + after).map(\.provider.name)).sorted() {

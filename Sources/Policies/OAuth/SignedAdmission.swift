@@ -26,7 +26,8 @@ extension Policy {
     let isTooOld = found.issuedAt < signedNotBefore[Int(position)]
     let isRevoked =
       cache.isRevoked(found.id) || cache.isRevoked(found.grant) || isRevoked(found.id) || isRevoked(found.grant)
-    guard !isTooOld, !isRevoked, !self.isRevoked(token) else { throw .tokenRevoked }
+      || isRevoked(token)
+    guard !isTooOld, !isRevoked else { throw .tokenRevoked }
     let entry = SignedTokens.Entry(
       client: client, scopes: found.scopes.intersection(clients.scopes(of: Int(client))), expiry: found.expiresAt,
       id: found.id, grant: found.grant)

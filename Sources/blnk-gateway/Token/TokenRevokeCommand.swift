@@ -15,7 +15,8 @@ extension Command {
 
       --token-stdin also takes a token of the token endpoint: an access token is
       revoked alone, a refresh token or a code with all tokens that it gives. The
-      command then reads the keys of the policy, as "serve" does.
+      command then reads the keys of the policy, as "serve" does; without them, it
+      revokes an access token by its digest.
 
       Prints nothing on standard output. What was revoked, and whether it is in force,
       goes to standard error.
@@ -102,14 +103,17 @@ extension Command {
     case .token(let digest):
       let entries = ClientEntries(session.folder)
       let owner = entries.clients.first { client in client.tokens.contains { $0.digest == digest } }
-      // If all files are valid, a token of no client is a mistake, unless it is one of another server.
-      guard owner != nil || !entries.findings.isEmpty || mayBeOfAnotherServer(session) else {
+      // If all files are valid, a token of no client is a mistake, unless there are tokens without entries.
+      guard owner != nil || !entries.findings.isEmpty || acceptsTokensWithoutEntry(session) else {
         throw .failed("token revoke: no client has this token; see \"token list\"")
       }
       guard id == nil || owner == nil || owner?.id == id else {
         throw .failed("token revoke: the token belongs to \(owner?.id ?? ""), not \(id ?? ""); nothing was written")
       }
-      return (.token(digest), "\(owner.map { "\($0.id)'s token" } ?? "the token") \(digest.hex.prefix(12))", owner?.id)
+      return (
+        .token(digest),
+        "\(owner.map { "\($0.id)'s token" } ?? "the token, which no client has,") \(digest.hex.prefix(12))", owner?.id
+      )
     case .signed(let text): return try findSigned(text, id, session)
     case .client:
       let entries = ClientEntries(session.folder)
@@ -121,18 +125,24 @@ extension Command {
 }
 
 extension Command {
-  private static func mayBeOfAnotherServer(_ session: borrowing PolicyEditSession) -> Bool {
-    session.folderWithoutKeys.load().policy.map { $0.introspection != nil } ?? true
+  /// Whether there are tokens of other servers, or of the token endpoint.
+  private static func acceptsTokensWithoutEntry(_ session: borrowing PolicyEditSession) -> Bool {
+    session.folderWithoutKeys.load().policy.map { $0.introspection != nil || $0.settings.oauth != nil } ?? true
   }
 
   private static func findSigned(
     _ text: String, _ client: String?, _ session: borrowing PolicyEditSession
   ) throws(CommandFault) -> (entry: RevokedEntry, description: String, client: String?) {
-    guard let policy = session.folder.load().policy else {
+    let result = session.folder.load()
+    guard let policy = result.policy else {
+      for line in result.findings.lines { Console.log(line) }
+      guard text.hasPrefix(SignedTokenKind.access.prefix) else {
+        throw .failed(
+          "token revoke: \(session.folder.path): the policy or its keys cannot be read, so the tokens that this one gives "
+            + "are not known; revoke all of the client with --client ID --all")
+      }
       let digest = Token.digest(of: text)
-      return (
-        .token(digest), "the token \(digest.hex.prefix(12)) (by its digest, because the policy is invalid)", client
-      )
+      return (.token(digest), "the token \(digest.hex.prefix(12)), whose client is not known,", nil)
     }
     guard let token = policy.report(onSigned: text, revoked: [], at: .now)?.content else {
       throw .failed(
