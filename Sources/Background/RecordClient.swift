@@ -42,7 +42,7 @@ package enum RecordReply: Sendable {
 /// Reads records of instances off the loops, with blocking libcurl calls on background threads.
 ///
 /// Bound: `threadsMax` questions at once, `perInstanceMax` of them to one instance, so that one that hangs holds up no
-/// other; `waitingMax` more wait. A question that is waiting or under way is not asked twice. An instance that has not
+/// other; `waitingMax` more wait. A question that is waiting or under way is not asked twice, unless it must be fresh. An instance that has not
 /// answered is not asked for the next `pauseMilliseconds`.
 package final class RecordClient: Sendable {
   package typealias Completion = @Sendable (RecordReply) -> Void
@@ -98,12 +98,8 @@ package final class RecordClient: Sendable {
       if let index = waiting.firstIndex(where: { $0.isAbout(question) }) {
         return Self.join(question, &waiting[index])
       }
-      guard !isFresh, let turn = underWay.first(where: { $0.value.isAbout(question) })?.key else { return nil }
-      return underWay[turn].map { asked in
-        var asked = asked
-        defer { underWay[turn] = asked }
-        return Self.join(question, &asked)
-      }
+      guard !isFresh, let index = underWay.values.firstIndex(where: { $0.isAbout(question) }) else { return nil }
+      return Self.join(question, &underWay.values[index])
     }
 
     private static func join(_ question: Question, _ other: inout Question) -> Start {

@@ -96,11 +96,13 @@ extension Exchange {
     return try body()
   }
 
-  /// Holds the answer that has admitted the request, for admission before the first byte.
+  /// Holds the answer that has admitted the request, for admission before the first byte. After a reload, it may be another
+  /// provider's than the one that was asked.
   @inline(never)
   func holdIntrospection(_ provider: Int32, _ snapshot: Snapshot) {
-    guard introspection == nil, let table = snapshot.policy.introspection else { return }
-    introspection = worker.tokenCaches.introspected.used.map(Introspection.settled)
+    guard let table = snapshot.policy.introspection, let used = worker.tokenCaches.introspected.used else { return }
+    if case .settled(let held) = introspection, held.key == used.key { return }
+    introspection = .settled(used)
     worker.metrics.introspection(table.provider(provider).name).hits.add()
   }
 

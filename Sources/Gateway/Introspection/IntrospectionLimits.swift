@@ -17,12 +17,12 @@ struct IntrospectionLimits {
   mutating func take(_ address: PeerAddress, now: Int64) -> Bool {
     let time = max(fullAt[address] ?? now, now)
     guard time - now <= Self.millisecondsEach * (Self.burst - 1) else { return false }
-    fullAt[address] = time + Self.millisecondsEach
+    fullAt.set(time + Self.millisecondsEach, for: address)
     return true
   }
 
   mutating func giveBack(_ address: PeerAddress) {
-    if let time = fullAt[address] { fullAt[address] = time - Self.millisecondsEach }
+    if let time = fullAt[address] { fullAt.set(time - Self.millisecondsEach, for: address) }
   }
 }
 

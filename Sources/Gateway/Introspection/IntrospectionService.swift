@@ -99,7 +99,7 @@ struct IntrospectionReport: Sendable {
   let result: IntrospectionResult
   /// false: the question did not get through the queue.
   let wasAsked: Bool
-  /// Whether the endpoint rejected this question, such as a token that is too long for it, and perhaps no other one.
+  /// Whether the endpoint may have rejected this question alone, such as for a token that is too long for it.
   let isOfToken: Bool
 
   init(_ reply: IntrospectionReply) {

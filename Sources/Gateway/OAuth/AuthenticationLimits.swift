@@ -19,7 +19,7 @@ struct AuthenticationLimits {
     let time = max(fullAt[address] ?? now, now)
     let wait = time - now - Self.costMilliseconds * (Self.burst - 1)
     guard wait <= 0 else { return wait }
-    fullAt[address] = time + Self.costMilliseconds
+    fullAt.set(time + Self.costMilliseconds, for: address)
     return 0
   }
 }

@@ -1,6 +1,6 @@
 import Policies
 
-/// A time for each address that has asked for one lately, such as when its limit is full again.
+/// A time for each of the addresses that were set lately, such as when its limit is full again.
 ///
 /// Bound: twice `countMax`; beyond it, the addresses that were set least recently are forgotten first. Each call takes
 /// constant time, so that a flood of addresses costs no more than others.
@@ -11,11 +11,10 @@ struct RecentAddresses {
   private var older: [PeerAddress: Int64] = [:]
 
   /// - Parameter address: a port does not count.
-  subscript(address: PeerAddress) -> Int64? {
-    get { recent[address.host] ?? older[address.host] }
-    set {
-      if recent.count >= Self.countMax { (older, recent) = (recent, [:]) }
-      recent[address.host] = newValue
-    }
+  subscript(address: PeerAddress) -> Int64? { recent[address.host] ?? older[address.host] }
+
+  mutating func set(_ time: Int64, for address: PeerAddress) {
+    if recent.updateValue(time, forKey: address.host) != nil { return }
+    if recent.count > Self.countMax { (older, recent) = (recent, [address.host: time]) }
   }
 }
