@@ -42,8 +42,8 @@ package enum RecordReply: Sendable {
 /// Reads records of instances off the loops, with blocking libcurl calls on background threads.
 ///
 /// Bound: `threadsMax` questions at once, `perInstanceMax` of them to one instance, so that one that hangs holds up no
-/// other; `waitingMax` more wait. A question that is waiting or under way is not asked twice, unless it must be fresh. An instance that has not
-/// answered is not asked for the next `pauseMilliseconds`.
+/// other; `waitingMax` more wait. A question that is waiting or under way is not asked twice, unless it must be fresh. An
+/// instance that has not answered is not asked for the next `pauseMilliseconds`.
 package final class RecordClient: Sendable {
   package typealias Completion = @Sendable (RecordReply) -> Void
 

@@ -142,10 +142,11 @@ extension JournalWorker {
       let age = ageSeconds(of: stored, in: segment)
       guard age >= minimumAgeSeconds else { return .tooYoung(ageSeconds: age) }
     }
-    guard !isTrial else { return .forgotten(1) }
     let write = KeyedWrite(
       client: client, instance: instance, key: key, fingerprint: Digest(words: (0, 0, 0, 0)), requestIDHigh: 0,
       requestIDLow: 0)
+    guard write.isStorable else { return .unreadable }
+    guard !isTrial else { return .forgotten(1) }
     let entry = JournalEntry(
       kind: .forgotten, wallMicroseconds: writer.clocks.wallMicroseconds(),
       bootMicroseconds: writer.clocks.bootMicroseconds(), digest: digest, write: write)
@@ -164,13 +165,14 @@ extension JournalWorker {
       let scopes = table.scopes.matching(client: nil, instance: instance)
       return (table.inFlight.filter { scopes.contains($0.value.scope) }, scopes)
     }
-    // The name may be any text. If no key has the instance, there is nothing to record, and the name may be too long for it.
+    // The name may be any text. If no key has the instance, there is nothing to record.
     guard !scopes.isEmpty else { return .forgotten(0) }
     guard let young = youngUnknown(of: scopes, minimumAgeSeconds) else { return .unreadable }
     let carried = inFlight.compactMap { digest, key in self.carried(digest, key) } + young
     let none = Digest(words: (0, 0, 0, 0))
     let write = KeyedWrite(
       client: "", instance: instance, key: "", fingerprint: none, requestIDHigh: 0, requestIDLow: 0)
+    guard write.isStorable else { return .unreadable }
     let entry = JournalEntry(
       kind: .instanceForgotten, wallMicroseconds: writer.clocks.wallMicroseconds(),
       bootMicroseconds: writer.clocks.bootMicroseconds(), digest: none, write: write)

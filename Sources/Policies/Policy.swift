@@ -134,7 +134,9 @@ extension Policy {
 
   /// How many tokens of no client `revoked.json` lists that another policy does not.
   func revokedTokenCount(without other: Policy) -> Int {
-    revokedTokens.subtracting(other.revokedTokens).count { tokens.index(of: $0) == nil }
+    revokedTokens.subtracting(other.revokedTokens).count {
+      tokens.index(of: $0) == nil && other.tokens.index(of: $0) == nil
+    }
   }
 
   func file(_ name: String) -> PolicyFile? { files.first { $0.name == name } }

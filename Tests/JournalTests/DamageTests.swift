@@ -195,6 +195,24 @@ import Testing
     #expect(throws: JournalFault.self) { _ = try folder.open() }
   }
 
+  @Test func `a record whose names are too long to be written again is unreadable, and its key not free`() throws {
+    let folder = try JournalFolder()
+    try folder.open().close()
+    let write = KeyedWrite(key: String(repeating: "k", count: KeyedWrite.nameBytesMax + 1))
+    var record: [UInt8] = []
+    JournalEntry(kind: .claim, wallMicroseconds: 0, bootMicroseconds: 0, digest: write.digest, write: write).append(
+      JournalRecord.BodyReference(), [], to: &record)
+    let header = SegmentHeader(
+      writer: 1, epoch: 0, number: 1, boot: BootID(), wallMicroseconds: 0, bootMicroseconds: 0)
+    let batch = BatchHeader(
+      recordBytes: record.count, offset: SegmentHeader.byteCount, wallMicroseconds: 0, bootMicroseconds: 0)
+    let path = folder.path("20270101T000000Z-0000000000000001.keys")
+    try Data(header.bytes + batch.bytes + record).write(to: URL(filePath: path))
+    let running = try folder.open()
+    #expect(running.claim(write) == .unreadable)
+    #expect(running.forget(write) == .unreadable)
+  }
+
   /// A made-up file can have the right checksums.
   @Test(arguments: [Int64.min, .max, -1], [Int64.min, .max, -1])
   func `times that no clock gives stop nothing`(wall: Int64, boot: Int64) throws {

@@ -26,8 +26,8 @@ final class GrantRegistry: GrantMemory, Sendable {
     var others: [TokenID: Int64] = [:]
     var usedCodes: [TokenID: Int64] = [:]
     var clock: ConfirmedClock
-    /// Since when it is known which codes were used: since this process began, or uses this folder. A folder that was there
-    /// at the start has them all: least.
+    /// Since when it is known which codes were used: without a folder, since this process began or took over. The folder of
+    /// the start is taken to have all (least), and another one those from then on.
     var codesKnownSince: Int64
     /// Whether the first settings were applied.
     var hasSettings = false
@@ -297,8 +297,8 @@ final class GrantRegistry: GrantMemory, Sendable {
     case .tooOld:
       throw OAuthError(
         .invalidGrant,
-        "The code is older than the gateway's last start or its folder of revocations, or at most \(VerifiedToken.clockSkewSeconds) s younger. Ask "
-          + "for another one.")
+        "The gateway cannot know whether the code was used: it is older than the gateway's last start, or than a change "
+          + "of its settings, or at most \(VerifiedToken.clockSkewSeconds) s younger. Ask for another one.")
     }
   }
 
