@@ -240,6 +240,21 @@ import Testing
     }
   }
 
+  @Test func `a code is not settled in another folder than it was redeemed for`() throws {
+    try withTemporaryFolder { folder in
+      let stage = try Stage(folder.path)
+      let code = Self.id()
+      #expect(try stage.registry.redeem(code, issuedAt: stage.now, expiresAt: stage.now + 60))
+      #expect(stage.registry.apply(Self.settings(folder.path + "/other")) == [])
+      let settled = DispatchSemaphore(value: 0)
+      stage.registry.settle(code: code) { result in
+        #expect(result == .failed)
+        settled.signal()
+      }
+      #expect(settled.wait(timeout: .now() + .seconds(TestSocket.patience)) == .success)
+    }
+  }
+
   @Test func `a folder that is new at a reload knows no codes from before the start`() throws {
     try withTemporaryFolder { folder in
       let stage = try Stage(nil)

@@ -18,13 +18,19 @@ final class GrantRegistry: GrantMemory, Sendable {
     case forgotten([TokenID])
   }
 
+  private struct UsedCode {
+    let expiresAt: Int64
+    /// Where its use is recorded.
+    let folder: String?
+  }
+
   private struct State {
     var folder: RevocationFolder?
     /// By this process.
     var own = OwnRevocations()
     /// By other processes, as their files say, with the time when each may be forgotten.
     var others: [TokenID: Int64] = [:]
-    var usedCodes: [TokenID: Int64] = [:]
+    var usedCodes: [TokenID: UsedCode] = [:]
     var clock: ConfirmedClock
     /// Since when it is known which codes were used: without a folder, since this process began or took over. The folder of
     /// the start is taken to have all (least), and another one those from then on.
@@ -284,10 +290,10 @@ final class GrantRegistry: GrantMemory, Sendable {
       if state.usedCodes[code] != nil { return .used }
       if state.usedCodes.count >= Self.codesMax {
         let now = min(wall(), state.clock.now(boot: SystemClock.bootSeconds))
-        state.usedCodes = state.usedCodes.filter { $0.value > now - VerifiedToken.clockSkewSeconds }
+        state.usedCodes = state.usedCodes.filter { $0.value.expiresAt > now - VerifiedToken.clockSkewSeconds }
       }
       guard state.usedCodes.count < Self.codesMax else { return .full }
-      state.usedCodes[code] = expiresAt
+      state.usedCodes[code] = UsedCode(expiresAt: expiresAt, folder: state.folder?.path)
       return .first
     }
     switch verdict {
@@ -323,8 +329,11 @@ final class GrantRegistry: GrantMemory, Sendable {
   func settle(code: TokenID, _ complete: @escaping @Sendable (Result) -> Void) {
     settling.async(group: writing) { [self] in
       do throws(RevocationFault) {
-        guard let folder = state.withLock({ $0.folder }) else {
-          throw RevocationFault(description: "a reload has just removed it; the client has to retry")
+        let current = state.withLock { state in
+          state.folder?.path == state.usedCodes[code]?.folder ? state.folder : nil
+        }
+        guard let folder = current else {
+          throw RevocationFault(description: "a reload has just changed it; the app has to ask for another code")
         }
         complete(try folder.redeem(code) ? .done : .codeUsed)
       } catch {
