@@ -56,11 +56,16 @@ package final class IntrospectionClient: Sendable {
   private let transfers: BackgroundTransfers
   private let work = Mutex(Work())
   private let arrived = DispatchSemaphore(value: 0)
+  private let timeoutMilliseconds: Atomic<Int>
 
   package init(_ endpoint: IntrospectionEndpoint, _ transfers: BackgroundTransfers) {
     self.endpoint = endpoint
     self.transfers = transfers
+    timeoutMilliseconds = Atomic(endpoint.timeoutMilliseconds)
   }
+
+  /// Changes the time limit, from the next question on.
+  package func setTimeout(milliseconds: Int) { timeoutMilliseconds.store(milliseconds, ordering: .relaxed) }
 
   /// Asks about a token; false: too many questions are waiting, and `completion` is not called.
   ///
@@ -105,7 +110,8 @@ package final class IntrospectionClient: Sendable {
 
   /// Asks on the calling thread.
   package static func askNow(_ endpoint: IntrospectionEndpoint, _ token: [UInt8]) -> IntrospectionReply {
-    IntrospectionTransfer(endpoint, BackgroundTransfers())?.post(form(token)) ?? .failed("out of memory")
+    IntrospectionTransfer(endpoint, BackgroundTransfers())?.post(form(token), endpoint.timeoutMilliseconds)
+      ?? .failed("out of memory")
   }
 
   private func answerQuestions() {
@@ -116,7 +122,8 @@ package final class IntrospectionClient: Sendable {
       turn.question.completion(
         isLate
           ? .notAsked("the question waited too long behind others")
-          : transfer?.post(turn.question.form) ?? .failed("out of memory"))
+          : transfer?.post(turn.question.form, timeoutMilliseconds.load(ordering: .relaxed)) ?? .failed("out of memory")
+      )
       work.withLock { $0.queue.finished(isKnown: turn.isKnown) }
     }
   }

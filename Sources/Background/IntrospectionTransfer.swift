@@ -29,7 +29,8 @@ import CLibcurl
   deinit { unsafe curl_slist_free_all(fields) }
 
   /// Sends a form and waits for the response.
-  func post(_ form: String) -> IntrospectionReply {
+  func post(_ form: String, _ timeoutMilliseconds: Int) -> IntrospectionReply {
+    transfer.set(CURLOPT_TIMEOUT_MS, timeoutMilliseconds)
     transfer.set(CURLOPT_COPYPOSTFIELDS, form)
     switch body.perform(transfer) {
     case .answered(let status, let body): return .answered(status: status, body: body)

@@ -8,18 +8,8 @@ import Upstream
 /// What all loops share about introspection providers: the threads that ask them, their breakers, and the limits of
 /// addresses.
 final class IntrospectionService: Sendable {
-  /// What a state depends on: a provider with another definition or time limit starts with an empty one.
-  private struct Key: Hashable {
-    let definition: Digest
-    let timeoutMilliseconds: Int
-
-    init(_ provider: IntrospectionProvider) {
-      definition = provider.definition
-      timeoutMilliseconds = provider.timeoutMilliseconds
-    }
-  }
-
-  private let states = Mutex<[Key: IntrospectionState]>([:])
+  /// By definition: a changed one starts with an empty state.
+  private let states = Mutex<[Digest: IntrospectionState]>([:])
   private let limits = Mutex(IntrospectionLimits())
   private let transfers: BackgroundTransfers
 
@@ -36,13 +26,20 @@ final class IntrospectionService: Sendable {
 
   /// The state of a provider, made at the first call.
   func state(of provider: IntrospectionProvider) -> IntrospectionState {
-    states.withLock { $0.value(Key(provider), orElse: IntrospectionState(provider, transfers)) }
+    states.withLock { $0.value(provider.definition, orElse: IntrospectionState(provider, transfers)) }
   }
 
-  /// Forgets providers that the policy does not have. Questions under way are still answered.
-  func retain(_ policy: Policy) {
-    let known = Set((policy.introspection?.providers ?? []).map { Key($0) })
-    states.withLock { $0 = $0.filter { known.contains($0.key) } }
+  /// Applies the time limits of a policy's providers, and forgets providers that it does not have. Questions under way are
+  /// still answered.
+  func apply(_ policy: Policy) {
+    let providers = policy.introspection?.providers ?? []
+    let known = Set(providers.map(\.definition))
+    states.withLock { states in
+      states = states.filter { known.contains($0.key) }
+      for provider in providers {
+        states[provider.definition]?.client.setTimeout(milliseconds: provider.timeoutMilliseconds)
+      }
+    }
   }
 }
 

@@ -153,7 +153,7 @@ package final class Server: Sendable {
       policy.settings.limits.upstreamConnectionsMax = old.limits.upstreamConnectionsMax
       policy.settings.keepJournal(of: old)
       if let settings = policy.settings.idempotency { journal?.apply(JournalSettings(settings)) }
-      introspection.retain(policy)
+      introspection.apply(policy)
       let generation = Generation(policy, following: control.generation, accepted)
       for worker in workers { worker.post(.install(generation)) }
       state.installed(generation, faults)
