@@ -8,77 +8,11 @@ import Testing
 
 /// Opaque tokens of other servers, over real sockets with a scripted introspection endpoint.
 @Suite(.scopedFixtures, .serialized) struct IntrospectionTests {
-  /// A gateway with the provider `corp`, whose endpoint answers as the test says.
-  private final class Stage: Sendable {
-    let core: ScriptedUpstream
-    let endpoint: ScriptedUpstream
-    let gateway: RunningGateway
-    private let answer: SharedAnswer
-
-    private final class SharedAnswer: Sendable {
-      /// The argument is the question's form.
-      let value = Mutex<@Sendable (String) -> ScriptedUpstream.Answer> { _ in
-        .bytes(ScriptedUpstream.json(#"{"active":false}"#))
-      }
-    }
-
-    init(
-      loops: Int = 1, url: String? = nil, core: ScriptedUpstream? = nil, provider: [String: any Sendable] = [:],
-      instance: [String: any Sendable] = [:], settings: [String: any Sendable] = [:]
-    ) throws {
-      let answer = SharedAnswer()
-      self.answer = answer
-      self.core = try core ?? ScriptedUpstream { _ in .bytes(ScriptedUpstream.json("{}")) }
-      endpoint = try ScriptedUpstream { request in answer.value.withLock(\.self)(request.message.bodyText) }
-      let all = Self.settings(url ?? "http://127.0.0.1:\(endpoint.port)/introspect", provider)
-      gateway = try RunningGateway(
-        upstreams: [("one", self.core.port)], loops: loops, instance: instance,
-        gateway: ["admin": "127.0.0.1:0"].merging(all) { $1 }.merging(settings) { $1 })
-    }
-
-    static func settings(_ url: String, _ changes: [String: any Sendable] = [:]) -> [String: any Sendable] {
-      let provider: [String: any Sendable] = [
-        "url": url, "client_id": "gate way", "client_secret": ["env": "TEST_KEY"], "default": true,
-        "audience": "ledger", "scopes": ["ledger.read": ["proxy:read"], "ledger.write": ["proxy:write"]],
-        "clients": ["by_client_id": ["svc": "app"], "by_sub": ["alice": "reader"]], "timeout_s": 2,
-      ]
-      return ["introspection": ["corp": provider.merging(changes) { $1 }]]
-    }
-
-    func answers(_ answer: @escaping @Sendable () -> ScriptedUpstream.Answer) { answers(toForm: { _ in answer() }) }
-
-    func answers(toForm answer: @escaping @Sendable (String) -> ScriptedUpstream.Answer) {
-      self.answer.value.withLock { $0 = answer }
-    }
-
-    func answers(_ json: String, status: String = "200 OK") {
-      answers { .bytes(ScriptedUpstream.json(json, status: status)) }
-    }
-
-    /// The exchanges that wait for a connection to Core.
-    var waiting: Int { (try? gateway.askAdmin("/metrics")?.queued(for: "one")) ?? 0 }
-
-    /// The questions that the endpoint did not get.
-    var unasked: Double {
-      get throws {
-        try gateway.askAdmin("/metrics")?.samples["blnk_gateway_introspection_unasked_total{provider=\"corp\"}"] ?? 0
-      }
-    }
-
-    func ask(_ method: String = "GET", token: String = "opaque-1") throws -> TestMessage? {
-      try gateway.ask(method, IntrospectionTests.target, body: method == "POST" ? "{}" : nil, token: token)
-    }
-  }
-
-  static let target = "/proxy/balances?instance_id=one"
-  private static let active =
-    #"{"active":true,"client_id":"svc","aud":["ledger"],"scope":"ledger.read ledger.write","exp":4102444800}"#
-
   // MARK: Answers
 
   @Test func `an active token is admitted, and the endpoint is asked as RFC 7662 says`() throws {
-    let stage = try Stage()
-    stage.answers(Self.active)
+    let stage = try IntrospectionStage()
+    stage.answers(IntrospectionStage.active)
     #expect(try stage.ask(token: "a/b+c==")?.status == 200)
     let question = try #require(stage.endpoint.requests.first?.message)
     #expect(question.startLine == "POST /introspect HTTP/1.1")
@@ -96,8 +30,8 @@ import Testing
   }
 
   @Test func `reads use a remembered answer, writes ask again, and another token is another question`() throws {
-    let stage = try Stage()
-    stage.answers(Self.active)
+    let stage = try IntrospectionStage()
+    stage.answers(IntrospectionStage.active)
     for _ in 0..<3 { #expect(try stage.ask()?.status == 200) }
     #expect(stage.endpoint.requests.count == 1)
     #expect(try stage.ask("POST")?.status == 200)
@@ -117,7 +51,7 @@ import Testing
   }
 
   @Test func `the audit log names the provider and the user of a write`() throws {
-    let stage = try Stage(settings: ["audit_log": "audit.log"])
+    let stage = try IntrospectionStage(settings: ["audit_log": "audit.log"])
     let user = String(repeating: "u", count: 300)
     stage.answers(#"{"active":true,"client_id":"svc","sub":"\#(user)","aud":"ledger","scope":"ledger.write"}"#)
     #expect(try stage.ask("POST")?.status == 200)
@@ -150,22 +84,28 @@ import Testing
     (#"{"active":false}"#, 401),
   ])
   func `what servers answer`(answer: String, status: Int) throws {
-    let stage = try Stage()
+    let stage = try IntrospectionStage()
     stage.answers(answer)
     #expect(try stage.ask()?.status == status)
     #expect(stage.core.requests.count == (status == 200 ? 1 : 0))
   }
 
+  @Test func `an endpoint whose scheme has capital letters is asked`() throws {
+    let endpoint = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(IntrospectionStage.active)) }
+    let stage = try IntrospectionStage(url: "HTTP://127.0.0.1:\(endpoint.port)/introspect")
+    #expect(try stage.ask()?.status == 200)
+  }
+
   // MARK: Faults
 
   private static let faults: [(String, @Sendable () -> ScriptedUpstream.Answer)] = [
-    ("status 500", { .bytes(ScriptedUpstream.json(active, status: "500 Oops")) }),
+    ("status 500", { .bytes(ScriptedUpstream.json(IntrospectionStage.active, status: "500 Oops")) }),
     ("status 503", { .bytes(ScriptedUpstream.json(#"{"active":false}"#, status: "503 Busy")) }),
     ("status 429", { .bytes(ScriptedUpstream.json(#"{"active":false}"#, status: "429 Slow down")) }),
     ("check \"client_id\"", { .bytes(ScriptedUpstream.json(#"{"active":false}"#, status: "401 Who")) }),
     ("status 404", { .bytes(ScriptedUpstream.json("{}", status: "404 Not Found")) }),
     ("status 204", { .bytes(Array("HTTP/1.1 204 No Content\r\n\r\n".utf8)) }),
-    ("status 201", { .bytes(ScriptedUpstream.json(active, status: "201 Created")) }),
+    ("status 201", { .bytes(ScriptedUpstream.json(IntrospectionStage.active, status: "201 Created")) }),
     (
       "status 302",
       { .last(Array("HTTP/1.1 302 Found\r\nLocation: /introspect\r\nContent-Length: 0\r\n\r\n".utf8)) }
@@ -175,7 +115,10 @@ import Testing
     ("without repeated keys", { .bytes(ScriptedUpstream.json(#"{"active":false,"active":true}"#)) }),
     ("no \"active\"", { .bytes(ScriptedUpstream.json("{}")) }),
     ("is not true or false", { .bytes(ScriptedUpstream.json(#"{"active":"true"}"#)) }),
-    ("longer than 64 KiB", { .bytes(ScriptedUpstream.json(active + String(repeating: " ", count: 70_000))) }),
+    (
+      "longer than 64 KiB",
+      { .bytes(ScriptedUpstream.json(IntrospectionStage.active + String(repeating: " ", count: 70_000))) }
+    ),
     ("no data", { .last([]) }),
     ("when receiving data from the peer", { .reset([]) }),
     ("partial file", { .last(Array("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"active\":true".utf8)) }),
@@ -185,7 +128,7 @@ import Testing
 
   @Test(arguments: faults.indices)
   func `a fault of the endpoint is 503 for this request only, never 401, and never relays`(index: Int) throws {
-    let stage = try Stage(provider: ["timeout_s": 0.3])
+    let stage = try IntrospectionStage(provider: ["timeout_s": 0.3])
     stage.answers(Self.faults[index].1)
     for method in ["GET", "POST"] {
       let reply = try #require(try stage.ask(method))
@@ -194,7 +137,7 @@ import Testing
       #expect(reply["WWW-Authenticate"] == nil)
     }
     #expect(stage.core.requests.isEmpty)
-    stage.answers(Self.active)
+    stage.answers(IntrospectionStage.active)
     #expect(try stage.ask()?.status == 200)
     let records = try stage.gateway.stopAndReadLog()
     let fault = try #require(records.first?["fault"] as? String)
@@ -215,7 +158,7 @@ import Testing
   }
 
   private static func expectUnavailable(_ url: String) throws {
-    let stage = try Stage(url: url)
+    let stage = try IntrospectionStage(url: url)
     let reply = try #require(try stage.ask())
     #expect(reply.status == 503 && reply.member("code") == "GATEWAY_INTROSPECTION_UNAVAILABLE", "\(url)")
     #expect(stage.core.requests.isEmpty && stage.endpoint.requests.isEmpty)
@@ -225,7 +168,7 @@ import Testing
   }
 
   @Test func `after repeated faults the endpoint is left alone, and tried again after a while`() throws {
-    let stage = try Stage()
+    let stage = try IntrospectionStage()
     stage.answers("{}", status: "500 Oops")
     for number in 0..<5 { #expect(try stage.ask(token: "t\(number)")?.status == 503) }
     for number in 5..<9 { #expect(try stage.ask(token: "t\(number)")?.status == 503) }
@@ -235,7 +178,7 @@ import Testing
       status.contains(
         #""introspection":[{"asked":5,"breaker":"open","faults":5,"hits":0,"inactive":0,"provider":"corp"}]"#),
       "\(status)")
-    stage.answers(Self.active)
+    stage.answers(IntrospectionStage.active)
     #expect(try eventually(every: 0.1) { try stage.ask(token: "t9")?.status == 200 })
     #expect(try stage.ask(token: "t10")?.status == 200)
   }
@@ -243,14 +186,10 @@ import Testing
   // MARK: Many at once
 
   @Test func `64 requests with one token are one question, and none blocks other requests`() throws {
-    let stage = try Stage()
-    let mayAnswer = Flag()
-    stage.answers {
-      _ = eventually { mayAnswer.isSet }
-      return .bytes(ScriptedUpstream.json(Self.active))
-    }
+    let stage = try IntrospectionStage()
+    let mayAnswer = stage.holdsAnswer()
     let sockets = try (0..<64).map { _ in try stage.gateway.connect() }
-    for socket in sockets { try socket.send(testRequest("GET", Self.target, token: "opaque-1")) }
+    for socket in sockets { try socket.send(testRequest("GET", IntrospectionStage.target, token: "opaque-1")) }
     #expect(eventually { !stage.endpoint.requests.isEmpty })
     #expect(try stage.ask(token: TestPolicyFolder.token)?.status == 200)
     mayAnswer.set()
@@ -262,14 +201,10 @@ import Testing
   }
 
   @Test func `clients that leave while they wait take nothing with them`() throws {
-    let stage = try Stage()
-    let mayAnswer = Flag()
-    stage.answers {
-      _ = eventually { mayAnswer.isSet }
-      return .bytes(ScriptedUpstream.json(Self.active))
-    }
+    let stage = try IntrospectionStage()
+    let mayAnswer = stage.holdsAnswer()
     var sockets = try (0..<8).map { _ in try stage.gateway.connect() }
-    for socket in sockets { try socket.send(testRequest("GET", Self.target, token: "opaque-1")) }
+    for socket in sockets { try socket.send(testRequest("GET", IntrospectionStage.target, token: "opaque-1")) }
     #expect(eventually { !stage.endpoint.requests.isEmpty })
     for socket in sockets.dropFirst() { socket.resetOnClose() }
     sockets = [sockets[0]]
@@ -283,22 +218,22 @@ import Testing
   }
 
   @Test func `the answer about the token of a client that left is not taken for another's`() throws {
-    let stage = try Stage()
+    let stage = try IntrospectionStage()
     let (mayAnswerFirst, mayAnswerSecond) = (Flag(), Flag())
     stage.answers(toForm: { form in
       let isFirst = form.contains("token=first")
       _ = eventually { (isFirst ? mayAnswerFirst : mayAnswerSecond).isSet }
-      return .bytes(ScriptedUpstream.json(isFirst ? #"{"active":false}"# : Self.active))
+      return .bytes(ScriptedUpstream.json(isFirst ? #"{"active":false}"# : IntrospectionStage.active))
     })
     var left: TestSocket? = try stage.gateway.connect()
-    try left?.send(testRequest("GET", Self.target, token: "first"))
+    try left?.send(testRequest("GET", IntrospectionStage.target, token: "first"))
     #expect(eventually { stage.endpoint.requests.count == 1 })
     left?.resetOnClose()
     left = nil
     #expect(eventually { stage.gateway.connectionCounts == [0] })
     // Its objects serve the next request.
     let socket = try stage.gateway.connect()
-    try socket.send(testRequest("GET", Self.target, token: "second"))
+    try socket.send(testRequest("GET", IntrospectionStage.target, token: "second"))
     #expect(eventually { stage.endpoint.requests.count == 2 })
     mayAnswerFirst.set()
     #expect(try eventually { try stage.ask(token: "first")?.status == 401 })
@@ -313,13 +248,13 @@ import Testing
       if request.number == 0 { _ = eventually { mayAnswer.isSet } }
       return .bytes(ScriptedUpstream.json("{}"))
     }
-    let stage = try Stage(
+    let stage = try IntrospectionStage(
       core: core, provider: ["cache_s": 1],
       instance: ["limits": ["connections": 1], "timeouts": ["queue_s": 20]])
-    stage.answers(Self.active)
+    stage.answers(IntrospectionStage.active)
     let sockets = try (0..<2).map { _ in try stage.gateway.connect() }
     for (index, socket) in sockets.enumerated() {
-      try socket.send(testRequest("GET", Self.target, token: "opaque-1"))
+      try socket.send(testRequest("GET", IntrospectionStage.target, token: "opaque-1"))
       if index == 0 { #expect(eventually { core.requests.count == 1 }) }
     }
     #expect(eventually { stage.waiting == 1 })
@@ -336,7 +271,7 @@ import Testing
   }
 
   @Test func `made-up tokens of one address are asked about up to a limit`() throws {
-    let stage = try Stage()
+    let stage = try IntrospectionStage()
     for number in 0..<100 { #expect(try stage.ask(token: "made-up-\(number)")?.status == 401) }
     var statuses: [Int] = []
     for number in 100..<140 { statuses.append(try stage.ask(token: "made-up-\(number)")?.status ?? 0) }
@@ -347,7 +282,7 @@ import Testing
   }
 
   @Test func `active tokens of no client are limited as made-up ones, and are not asked about again`() throws {
-    let stage = try Stage()
+    let stage = try IntrospectionStage()
     stage.answers(#"{"active":true,"client_id":"another-app","sub":"mallory","aud":"ledger","scope":"ledger.read"}"#)
     for _ in 0..<3 { #expect(try stage.ask("POST", token: "foreign")?.status == 401) }
     #expect(stage.endpoint.requests.count == 1)
@@ -358,9 +293,9 @@ import Testing
   }
 
   @Test func `unknown tokens from a client's address do not lock it out, on any loop`() throws {
-    let stage = try Stage(loops: 2, provider: ["cache_s": 0])
+    let stage = try IntrospectionStage(loops: 2, provider: ["cache_s": 0])
     stage.answers(toForm: { form in
-      .bytes(ScriptedUpstream.json(form.hasPrefix("token=real") ? Self.active : #"{"active":false}"#))
+      .bytes(ScriptedUpstream.json(form.hasPrefix("token=real") ? IntrospectionStage.active : #"{"active":false}"#))
     })
     #expect(try stage.ask("POST", token: "real")?.status == 200)
     // One budget for all loops, each of which takes about half of the connections.
@@ -383,18 +318,19 @@ import Testing
   }
 
   @Test func `unknown tokens from many addresses leave a slow endpoint to clients`() throws {
-    let stage = try Stage(settings: [
+    let stage = try IntrospectionStage(settings: [
       "listen": ["address": "127.0.0.1:0", "trusts": "forwarded"], "trusted_proxies": ["127.0.0.1"],
     ])
     stage.answers(toForm: { form in
-      guard form.hasPrefix("token=made-up") else { return .bytes(ScriptedUpstream.json(Self.active)) }
+      guard form.hasPrefix("token=made-up") else { return .bytes(ScriptedUpstream.json(IntrospectionStage.active)) }
       Thread.sleep(forTimeInterval: 0.3)
       return .bytes(ScriptedUpstream.json(#"{"active":false}"#))
     })
     func send(_ method: String, _ token: String, from address: String) throws -> TestSocket {
       let (socket, fields) = (try stage.gateway.connect(), ["X-Forwarded-For: \(address)"])
       try socket.send(
-        testRequest(method, Self.target, fields: fields, body: method == "POST" ? "{}" : nil, token: token))
+        testRequest(
+          method, IntrospectionStage.target, fields: fields, body: method == "POST" ? "{}" : nil, token: token))
       return socket
     }
     func status(_ socket: TestSocket) throws -> Int? {
@@ -417,10 +353,11 @@ import Testing
   }
 
   @Test func `tokens on which the endpoint fails open no breaker for clients`() throws {
-    let stage = try Stage()
+    let stage = try IntrospectionStage()
     stage.answers(toForm: { form in
       .bytes(
-        form.hasPrefix("token=real") ? ScriptedUpstream.json(Self.active) : ScriptedUpstream.json("", status: "500 No"))
+        form.hasPrefix("token=real")
+          ? ScriptedUpstream.json(IntrospectionStage.active) : ScriptedUpstream.json("", status: "500 No"))
     })
     #expect(try stage.ask("POST", token: "real")?.status == 200)
     for number in 0..<8 { #expect(try stage.ask(token: "strange-\(number)")?.status == 503) }
@@ -430,11 +367,11 @@ import Testing
 
   @Test(arguments: [400, 413, 414, 422, 431])
   func `tokens that the endpoint rejects open no breaker for new ones`(status: Int) throws {
-    let stage = try Stage()
+    let stage = try IntrospectionStage()
     stage.answers(toForm: { form in
       .bytes(
         form.hasPrefix("token=new")
-          ? ScriptedUpstream.json(Self.active) : ScriptedUpstream.json("", status: "\(status) No"))
+          ? ScriptedUpstream.json(IntrospectionStage.active) : ScriptedUpstream.json("", status: "\(status) No"))
     })
     for number in 0..<8 {
       #expect(try stage.ask(token: "strange-\(number)")?.member("code") == "GATEWAY_INTROSPECTION_UNAVAILABLE")
@@ -444,182 +381,16 @@ import Testing
   }
 
   @Test func `real tokens of one address are not limited`() throws {
-    let stage = try Stage()
-    stage.answers(Self.active)
+    let stage = try IntrospectionStage()
+    stage.answers(IntrospectionStage.active)
     for number in 0..<130 { #expect(try stage.ask(token: "real-\(number)")?.status == 200) }
-  }
-
-  // MARK: Changes of the policy
-
-  @Test func `an answer that arrives after a reload is judged by the new policy`() throws {
-    let stage = try Stage()
-    let mayAnswer = Flag()
-    stage.answers {
-      _ = eventually { mayAnswer.isSet }
-      return .bytes(ScriptedUpstream.json(Self.active))
-    }
-    let socket = try stage.gateway.connect()
-    try socket.send(testRequest("POST", Self.target, body: "{}", token: "opaque-1"))
-    #expect(eventually { !stage.endpoint.requests.isEmpty })
-    try stage.gateway.reload(client: ["revoked": true])
-    mayAnswer.set()
-    var reader = TestMessageReader(socket)
-    #expect(try reader.next()?.member("code") == "GATEWAY_TOKEN_REVOKED")
-    #expect(stage.core.requests.isEmpty)
-    try stage.gateway.reload()
-    // The answer has admitted nothing, so it is not kept.
-    #expect(try stage.ask()?.status == 200)
-    #expect(stage.endpoint.requests.count == 2)
-  }
-
-  @Test func `a token that gets into a policy file while its provider is asked is one of that file`() throws {
-    let stage = try Stage(settings: ["audit_log": "audit.log"])
-    let mayAnswer = Flag()
-    stage.answers {
-      _ = eventually { mayAnswer.isSet }
-      return .bytes(ScriptedUpstream.json(Self.active))
-    }
-    let socket = try stage.gateway.connect()
-    try socket.send(testRequest("POST", Self.target, body: "{}", token: "opaque-1"))
-    #expect(eventually { !stage.endpoint.requests.isEmpty })
-    try stage.gateway.reload(client: ["tokens": [TestPolicyFolder.entry(of: "opaque-1")]])
-    mayAnswer.set()
-    var reader = TestMessageReader(socket)
-    #expect(try reader.next()?.status == 200)
-    let intent = try #require(try AuditRecords(stage.gateway.statePath).intents.first)
-    #expect(intent["client"] as? String == "app" && intent["issuer"] == nil && intent["sub"] == nil)
-  }
-
-  @Test func `a new time limit of a provider is in force after a reload`() throws {
-    let stage = try Stage(provider: ["timeout_s": 0.2])
-    stage.answers {
-      Thread.sleep(forTimeInterval: 0.6)
-      return .bytes(ScriptedUpstream.json(Self.active))
-    }
-    #expect(try stage.ask()?.status == 503)
-    let url = "http://127.0.0.1:\(stage.endpoint.port)/introspect"
-    try stage.gateway.reload(settings: Stage.settings(url, ["timeout_s": 4]))
-    #expect(try stage.ask()?.status == 200)
-  }
-
-  @Test func `an endpoint whose scheme has capital letters is asked`() throws {
-    let endpoint = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(Self.active)) }
-    let stage = try Stage(url: "HTTP://127.0.0.1:\(endpoint.port)/introspect")
-    #expect(try stage.ask()?.status == 200)
-  }
-
-  @Test func `an answer of a provider that was replaced meanwhile admits nothing`() throws {
-    let stage = try Stage()
-    let mayAnswer = Flag()
-    stage.answers {
-      _ = eventually { mayAnswer.isSet }
-      return .bytes(ScriptedUpstream.json(Self.active))
-    }
-    let other = try ScriptedUpstream { _ in .bytes(ScriptedUpstream.json(#"{"active":false}"#)) }
-    let socket = try stage.gateway.connect()
-    try socket.send(testRequest("GET", Self.target, token: "opaque-1"))
-    #expect(eventually { !stage.endpoint.requests.isEmpty })
-    try stage.gateway.reload(settings: Stage.settings("http://127.0.0.1:\(other.port)/i"))
-    mayAnswer.set()
-    var reader = TestMessageReader(socket)
-    #expect(try reader.next()?.member("code") == "GATEWAY_INTROSPECTION_UNAVAILABLE")
-    #expect(try stage.ask()?.status == 401)
-    #expect(stage.core.requests.isEmpty && other.requests.count == 1)
-  }
-
-  @Test func `admission is repeated before the first byte without another question`() throws {
-    let stage = try Stage(provider: ["cache_s": 0])
-    stage.answers(Self.active)
-    for isRevoked in [false, true] {
-      let socket = try stage.gateway.connect()
-      let head = testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: "opaque-1")
-      let asked = stage.endpoint.requests.count
-      try socket.send(head + "{")
-      #expect(eventually { stage.endpoint.requests.count == asked + 1 })
-      // The answer has arrived, and the body has not: admission is over, and nothing is sent.
-      Thread.sleep(forTimeInterval: 0.3)
-      try stage.gateway.reload(client: isRevoked ? ["revoked": true] : ["name": "changed"])
-      Thread.sleep(forTimeInterval: 0.1)
-      try socket.send(" } ")
-      var reader = TestMessageReader(socket)
-      let reply = try reader.next()
-      #expect(reply?.status == (isRevoked ? 401 : 200))
-      #expect(stage.endpoint.requests.count == asked + 1)
-    }
-    #expect(stage.core.requests.count == 1)
-  }
-
-  @Test(arguments: [false, true])
-  func `a token that is revoked there while its upload is on the way sends nothing`(isAudited: Bool) throws {
-    let stage = try Stage(settings: isAudited ? ["audit_log": "audit.log"] : [:])
-    let cases: [(answer: String, status: Int, code: String?)] = [
-      (Self.active, 200, nil), (#"{"active":false}"#, 401, "GATEWAY_TOKEN_INVALID"),
-      ("<html>", 503, "GATEWAY_INTROSPECTION_UNAVAILABLE"),
-      (#"{"active":true,"client_id":"other","aud":"ledger"}"#, 401, "GATEWAY_TOKEN_INVALID"),
-    ]
-    for (index, expected) in cases.enumerated() {
-      stage.answers(Self.active)
-      let asked = stage.endpoint.requests.count
-      let socket = try stage.gateway.connect()
-      let token = "opaque-\(index)"
-      try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: token) + "{")
-      #expect(eventually { stage.endpoint.requests.count == asked + 1 })
-      Thread.sleep(forTimeInterval: 2.1)
-      stage.answers(expected.answer)
-      try socket.send(" } ")
-      var reader = TestMessageReader(socket)
-      let reply = try #require(try reader.next())
-      #expect(reply.status == expected.status && (expected.code == nil || reply.member("code") == expected.code))
-      #expect(expected.status == 200 || reply.member("outcome") == "not_sent" || expected.status == 401)
-      #expect(stage.endpoint.requests.count == asked + 2)
-    }
-    #expect(stage.core.requests.count == 1)
-    let records = try stage.gateway.stopAndReadLog()
-    #expect(
-      records.count == 4
-        && records[2]["fault"] as? String == "introspection: the answer is not a JSON object without repeated keys")
-  }
-
-  @Test func `an upload is not asked about again if it is fast, reads, or has cache_write_s left`() throws {
-    let stage = try Stage(provider: ["cache_write_s": 10])
-    stage.answers(Self.active)
-    let socket = try stage.gateway.connect()
-    try socket.send(testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: "opaque-1") + "{")
-    #expect(eventually { stage.endpoint.requests.count == 1 })
-    Thread.sleep(forTimeInterval: 2.1)
-    try socket.send(" } ")
-    var reader = TestMessageReader(socket)
-    #expect(try reader.next()?.status == 200)
-    #expect(stage.endpoint.requests.count == 1)
-  }
-
-  @Test func `an upload whose client leaves during the second question ends`() throws {
-    let stage = try Stage()
-    stage.answers(Self.active)
-    var socket: TestSocket? = try stage.gateway.connect()
-    try socket?.send(testRequest("POST", Self.target, fields: ["Content-Length: 4"], token: "opaque-1") + "{")
-    #expect(eventually { stage.endpoint.requests.count == 1 })
-    Thread.sleep(forTimeInterval: 2.1)
-    let mayAnswer = Flag()
-    stage.answers {
-      _ = eventually { mayAnswer.isSet }
-      return .bytes(ScriptedUpstream.json(Self.active))
-    }
-    try socket?.send(" } ")
-    #expect(eventually { stage.endpoint.requests.count == 2 })
-    socket?.resetOnClose()
-    socket = nil
-    #expect(eventually { stage.gateway.connectionCounts == [0] })
-    mayAnswer.set()
-    #expect(try stage.ask()?.status == 200)
-    #expect(stage.core.requests.count == 1)
   }
 
   // MARK: Metrics
 
   @Test func `metrics count by provider`() throws {
-    let stage = try Stage()
-    stage.answers(Self.active)
+    let stage = try IntrospectionStage()
+    stage.answers(IntrospectionStage.active)
     for _ in 0..<3 { #expect(try stage.ask()?.status == 200) }
     stage.answers(#"{"active":false}"#)
     #expect(try stage.ask(token: "other")?.status == 401)
@@ -632,7 +403,7 @@ import Testing
   }
 
   @Test func `without introspection nothing is asked and nothing is counted`() throws {
-    let stage = try Stage(settings: ["introspection": NSNull()])
+    let stage = try IntrospectionStage(settings: ["introspection": NSNull()])
     #expect(try stage.ask()?.status == 401)
     #expect(stage.endpoint.requests.isEmpty)
     #expect(try stage.gateway.askAdmin("/metrics")?.bodyText.contains("introspection_asked") == false)
@@ -642,10 +413,10 @@ import Testing
   // MARK: explain
 
   @Test func `explain shows the answer, and decides as the gateway does`() throws {
-    let stage = try Stage()
+    let stage = try IntrospectionStage()
     let hostile = #"{"active":true,"client_id":"svc","sub":"a\u001b[31m","aud":"ledger","scope":"ledger.read"}"#
     let answers = [
-      (Self.active, "client_id \"svc\""), (hostile, "sub \"a\\u{1B}[31m\""),
+      (IntrospectionStage.active, "client_id \"svc\""), (hostile, "sub \"a\\u{1B}[31m\""),
       (#"{"active":false}"#, "not active (servers may hide other clients' tokens: Keycloak 26.6.2"),
       (#"{"active":true,"client_id":"svc","aud":"x"}"#, "does not contain the provider's \"audience\""),
       ("<html>", "not a JSON object"),
@@ -656,14 +427,14 @@ import Testing
       let reply = try #require(try stage.ask(token: token))
       let explanation = try #require(
         stage.gateway.policy.explain(
-          .token(token), method: "GET", target: Self.target, at: .now, asking: introspectNow))
+          .token(token), method: "GET", target: IntrospectionStage.target, at: .now, asking: introspectNow))
       #expect((explanation.rejection?.status ?? 200) == reply.status, "\(answer)")
       #expect(explanation.rejection?.code == reply.member("code"))
       let steps = explanation.steps.map { "\($0.name): \($0.text)" }.joined(separator: "\n")
       #expect(steps.contains(text) && steps.contains("introspect: corp"), "\(steps)")
       #expect(!steps.utf8.contains(0x1b))
     }
-    let unasked = stage.gateway.policy.explain(.token("t"), method: "GET", target: Self.target, at: .now)
+    let unasked = stage.gateway.policy.explain(.token("t"), method: "GET", target: IntrospectionStage.target, at: .now)
     #expect(unasked?.rejection?.code == "GATEWAY_INTROSPECTION_UNAVAILABLE")
   }
 }
