@@ -329,6 +329,7 @@ package final class Journal: Sendable {
       warn(&warnings, worker)
     }
     worker.removeRetired()
+    if isLast { worker.writer.close() }
     lock.release()
     finished.signal()
   }

@@ -47,6 +47,13 @@ extension Span<UInt8> {
 
   func text(_ range: Range<Int>) -> String { String(decoding: array(range), as: UTF8.self) }
 
+  /// How many of the last bytes are zeros.
+  var zerosAtEnd: Int {
+    var start = count
+    while start > 0, self[start - 1] == 0 { start -= 1 }
+    return count - start
+  }
+
   var areZero: Bool { indices.allSatisfy { self[$0] == 0 } }
 }
 

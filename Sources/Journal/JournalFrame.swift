@@ -52,8 +52,16 @@ struct BatchHeader: Equatable {
   let wallMicroseconds: Int64
   let bootMicroseconds: Int64
 
-  init(recordBytes: Int, offset: Int, wallMicroseconds: Int64, bootMicroseconds: Int64) {
-    self.recordBytes = recordBytes
+  /// How many of the last bytes of its records are zeros.
+  let zerosAtEnd: UInt8
+
+  /// Where in the file its last record ends.
+  var end: Int { offset + Self.byteCount + recordBytes }
+
+  /// - Parameter records: those that follow.
+  init(_ records: Span<UInt8>, offset: Int, wallMicroseconds: Int64, bootMicroseconds: Int64) {
+    recordBytes = records.count
+    zerosAtEnd = UInt8(clamping: records.zerosAtEnd)
     self.offset = offset
     self.wallMicroseconds = wallMicroseconds
     self.bootMicroseconds = bootMicroseconds
@@ -64,6 +72,7 @@ struct BatchHeader: Equatable {
     guard bytes.count >= Self.byteCount, JournalFrame.length(bytes) == Self.byteCount, bytes[8] == Self.kind,
       JournalFrame.isIntact(bytes.extracting(..<Self.byteCount))
     else { return nil }
+    zerosAtEnd = bytes[9]
     recordBytes = Int(bytes.littleEndian(UInt32.self, at: 12))
     offset = Int(clamping: bytes.littleEndian(UInt64.self, at: 16))
     wallMicroseconds = bytes.signed(at: 24)
@@ -76,8 +85,8 @@ struct BatchHeader: Equatable {
     let start = JournalFrame.begin(&out)
     out.append(
       words: [
-        UInt64(Self.kind) | UInt64(UInt32(recordBytes)) << 32, UInt64(offset), UInt64(bitPattern: wallMicroseconds),
-        UInt64(bitPattern: bootMicroseconds),
+        UInt64(Self.kind) | UInt64(zerosAtEnd) << 8 | UInt64(UInt32(recordBytes)) << 32, UInt64(offset),
+        UInt64(bitPattern: wallMicroseconds), UInt64(bitPattern: bootMicroseconds),
       ])
     JournalFrame.end(from: start, &out)
     return out

@@ -36,12 +36,17 @@ extension JournalRecord.Kind {
 
 extension JournalWorker {
   /// Reads what the parent has written since the last time.
-  mutating func followParent() {
+  mutating func followParent(hasEnded: Bool = false) {
     guard let parent else { return }
     do throws(JournalFault) {
-      for (stem, header) in try parentSegments(parent.writer) {
-        if parent.offsets[stem] == nil { writer.add(parentSegment: header, stem: stem) }
-        try follow(stem, header)
+      let segments = try parentSegments(parent.writer)
+      for (position, (stem, header)) in segments.enumerated() {
+        if parent.offsets[stem] == nil {
+          writer.add(parentSegment: header, stem: stem)
+          self.parent?.offsets[stem] = SegmentHeader.byteCount
+        }
+        let next = segments.indices.contains(position + 1) ? segments[position + 1].header : nil
+        try follow(stem, header, durableBytes: next?.durableBytes(of: header), isGrowing: !hasEnded)
       }
     } catch {
       guard self.parent?.hasReportedFault == false else { return }
@@ -53,7 +58,7 @@ extension JournalWorker {
   /// The parent has ended: its keys without an outcome are unknown.
   mutating func endParent() {
     guard let keyCount = parent?.keyCount else { return }
-    followParent()
+    followParent(hasEnded: true)
     parent = nil
     let unknown = keys.withLock { table in
       let unknown = table.inherited.keys.count { table.index[table.index.name(of: $0)] != nil }
@@ -81,14 +86,18 @@ extension JournalWorker {
     return found.sorted { $0.header.number < $1.header.number }
   }
 
-  private mutating func follow(_ stem: String, _ header: SegmentHeader) throws(JournalFault) {
+  private mutating func follow(
+    _ stem: String, _ header: SegmentHeader, durableBytes: Int?, isGrowing: Bool
+  ) throws(JournalFault) {
     let path = writer.folder.path(of: "\(stem).keys")
-    guard let file = try? InputFile(path: path), let byteCount = file.byteCount,
-      let segment = writer.segments.first(where: { $0.stem == stem })
-    else { return }
+    guard let segment = writer.segments.first(where: { $0.stem == stem }) else { return }
+    let file: InputFile
+    do throws(Errno) { file = try InputFile(path: path) } catch { throw .file(path, error) }
+    guard let byteCount = file.byteCount else { throw .file(path, .notRegularFile) }
     let start = parent?.offsets[stem] ?? SegmentHeader.byteCount
     var reader = SegmentReader(
-      file, path: path, byteCount: byteCount, clockOffset: header.clockOffset, durableBytes: nil, start: start)
+      file, path: path, byteCount: byteCount, clockOffset: header.clockOffset, durableBytes: durableBytes,
+      start: start, isGrowing: isGrowing)
     var records: [ParentRecord] = []
     try reader.forEach { record, bytes, offset, _ in
       records.append(

@@ -59,6 +59,11 @@ struct JournalRecord {
     static let inlineBytesMax = 1_024
 
     var isInline: Bool { offset == Self.inlineOffset }
+
+    /// Whether a body is stored in its record. One with zeros could look like a part of the file that was not written.
+    static func isInline(_ body: Span<UInt8>) -> Bool {
+      body.count <= inlineBytesMax && !body.contains(0)
+    }
   }
 }
 

@@ -135,17 +135,10 @@ struct JournalReplay {
   private mutating func read(_ found: Found, id: UInt32, next: SegmentHeader?) throws(JournalFault) {
     let path = folder.path(of: "\(found.stem).keys")
     guard found.byteCount <= UInt32.max else { throw .damaged(path, offset: Int(UInt32.max), "it is too large") }
-    var durableBytes: Int?
-    if let next, next.epoch == found.header.epoch, next.writer == found.header.writer {
-      durableBytes = next.predecessor.flatMap { $0.number == found.header.number ? $0.durableBytes : nil }
-    }
-    if let durableBytes, durableBytes > found.byteCount {
-      throw .damaged(
-        path, offset: found.byteCount, "it ends here, but its writer made \(durableBytes) bytes durable")
-    }
+    let isParents = found.header.writer == inherited?.writer
     var reader = SegmentReader(
       found.file, path: path, byteCount: found.byteCount, clockOffset: found.header.clockOffset,
-      durableBytes: durableBytes)
+      durableBytes: next?.durableBytes(of: found.header), isGrowing: isParents)
     var segment = JournalSegment(
       id: id, header: found.header, stem: found.stem, keyBytes: found.byteCount, bodyBytes: bodyBytes(found.stem),
       wallMicroseconds: found.header.wallMicroseconds, bootMicroseconds: found.header.bootMicroseconds)
@@ -162,10 +155,10 @@ struct JournalReplay {
     if let batch = reader.lastBatch { segment.bootMicroseconds = batch.bootMicroseconds }
     segment.wallMicroseconds = segment.bootMicroseconds &+ reader.clockOffsets.upperBound
     clockOffsets[segment.header.boot, default: []].append(reader.clockOffsets)
-    if segment.header.writer == inherited?.writer {
+    if isParents {
       parentOffsets[segment.stem] = reader.wholeEnd
     } else if reader.isCutOff {
-      report("idempotency: \(path) ends in an incomplete write at byte \(reader.offset): it was never acted on")
+      report("idempotency: \(path) ends in an incomplete write at byte \(reader.wholeEnd): it was never acted on")
     }
     segments.append(segment)
   }

@@ -9,6 +9,8 @@ struct JournalSegment: Sendable {
   let stem: String
   var keyBytes: Int
   var bodyBytes: Int
+  /// Of both files: what the next batches are written over.
+  var zeroBytes = 0
   /// When the last batch was written; the wall time is the latest one that is possible.
   var wallMicroseconds: Int64
   var bootMicroseconds: Int64
@@ -21,7 +23,7 @@ struct JournalSegment: Sendable {
 /// What the journal does to its files, so that tests can make any step fail.
 struct JournalFaults: Sendable {
   enum Step: Hashable, Sendable {
-    case create, append, synchronize, synchronizeFolder, read
+    case create, append, writeZeros, synchronize, synchronizeFolder, read
   }
 
   struct Fault: Sendable {
@@ -38,29 +40,77 @@ struct JournalFaults: Sendable {
   }
 }
 
-/// A file that this process appends to, until a write or fdatasync fails.
+/// A file that this process writes to, one batch after the other, until a write or fdatasync fails.
+///
+/// Batches are written over zeros, because then the file system has only the bytes themselves to make durable: on ext4, a
+/// write of 2,000 bytes and its fdatasync take 41 µs of CPU time and 120 µs in all, and 63 and 190 µs if the file grows.
 struct SegmentFile: Sendable {
   let name: String
-  private let file: AppendFile
+  /// What was written, without the zeros.
+  private(set) var byteCount = 0
+  private var zeroEnd = 0
+  var zeroBytes: Int { max(0, zeroEnd - byteCount) }
+  private let file: PositionedFile
   private let faults: JournalFaults
+
+  private static let zeroBytesMin = 16 << 10
+  private static let zeroBytesMax = 256 << 10
+  private static let zeros = [UInt8](repeating: 0, count: zeroBytesMin)
 
   init(creating name: String, in folder: SharedFolder, _ faults: JournalFaults) throws(Errno) {
     try faults.check(.create, name)
     self.name = name
     self.faults = faults
-    file = try AppendFile(path: folder.path(of: name), mode: 0o600, mustCreate: true)
+    file = try PositionedFile(creating: folder.path(of: name), mode: 0o600)
   }
 
-  var byteCount: Int { file.byteCount }
+  /// Writes the first bytes and makes them durable.
+  mutating func write(header bytes: [UInt8]) throws(Errno) {
+    try put(bytes)
+    try synchronize()
+  }
 
-  /// Appends the bytes and makes them durable.
-  func write(_ bytes: [UInt8]) throws(Errno) {
+  /// Writes the bytes behind those before, and makes them durable.
+  mutating func write(batch bytes: [UInt8]) throws(Errno) {
+    try put(bytes)
+    if byteCount > zeroEnd { writeZeros() }
+    try synchronize()
+  }
+
+  /// Removes the zeros, if possible: nothing more will be written.
+  mutating func removeZeros() {
+    do throws(Errno) { try file.truncate(to: byteCount) } catch { return }
+    zeroEnd = byteCount
+  }
+
+  private mutating func put(_ bytes: [UInt8]) throws(Errno) {
+    let start = byteCount
+    byteCount += bytes.count
     if let fault = faults.fault(.append, name) {
-      try file.append(bytes.span.extracting(..<min(fault.written, bytes.count)))
+      try file.write(bytes.span.extracting(..<min(fault.written, bytes.count)), at: start)
       throw fault.error
     }
-    try file.append(bytes.span)
+    try file.write(bytes.span, at: start)
+  }
+
+  private func synchronize() throws(Errno) {
     try faults.check(.synchronize, name)
     try file.synchronize()
+  }
+
+  /// As many as there are bytes, but 16 to 256 KiB. Without them, writes only take longer: faults are ignored.
+  private mutating func writeZeros() {
+    zeroEnd = byteCount
+    let end = byteCount + min(max(byteCount, Self.zeroBytesMin), Self.zeroBytesMax)
+    while zeroEnd < end {
+      let zeros = Self.zeros.span.extracting(..<min(Self.zeros.count, end - zeroEnd))
+      do throws(Errno) {
+        try faults.check(.writeZeros, name)
+        try file.write(zeros, at: zeroEnd)
+      } catch {
+        return
+      }
+      zeroEnd += zeros.count
+    }
   }
 }

@@ -22,6 +22,13 @@ struct JournalWriter: Sendable {
   private struct Current {
     var keys: SegmentFile
     var bodies: SegmentFile
+
+    var zeroBytes: Int { keys.zeroBytes + bodies.zeroBytes }
+
+    mutating func removeZeros() {
+      keys.removeZeros()
+      bodies.removeZeros()
+    }
   }
 
   let folder: SharedFolder
@@ -69,7 +76,7 @@ struct JournalWriter: Sendable {
   }
 
   var canWrite: Bool { current != nil }
-  var diskBytes: Int { segments.reduce(0) { bytes, segment in bytes + segment.keyBytes + segment.bodyBytes } }
+  var diskBytes: Int { segments.reduce(0) { $0 + $1.keyBytes + $1.bodyBytes + $1.zeroBytes } }
 
   mutating func updateAges() { ages.update(clocks) }
 
@@ -119,7 +126,7 @@ struct JournalWriter: Sendable {
   /// - Returns: the locations of the records.
   mutating func write(_ batch: [Pending]) throws(Errno) -> [KeyLocation] {
     rotateIfDue()
-    guard let current, let last = segments.indices.last else { throw .inputOutput }
+    guard canWrite, let last = segments.indices.last else { throw .inputOutput }
     bodies.removeAll(keepingCapacity: bodies.capacity <= Self.keptBytesMax)
     out.removeAll(keepingCapacity: out.capacity <= Self.keptBytesMax)
     // Room for the header, whose values are known only after the records.
@@ -133,17 +140,18 @@ struct JournalWriter: Sendable {
     }
     let (wall, boot) = (clocks.wallMicroseconds(), clocks.bootMicroseconds())
     let header = BatchHeader(
-      recordBytes: out.count - BatchHeader.byteCount, offset: start, wallMicroseconds: wall, bootMicroseconds: boot)
+      out.span.extracting(BatchHeader.byteCount...), offset: start, wallMicroseconds: wall, bootMicroseconds: boot)
     out.replaceSubrange(..<BatchHeader.byteCount, with: header.bytes)
     do throws(Errno) {
-      if !bodies.isEmpty { try current.bodies.write(bodies) }
-      try current.keys.write(out)
+      if !bodies.isEmpty { try current?.bodies.write(batch: bodies) }
+      try current?.keys.write(batch: out)
     } catch {
-      abandon(current, error)
+      abandon(error)
       throw error
     }
     segments[last].bodyBytes += bodies.count
     segments[last].keyBytes += out.count
+    segments[last].zeroBytes = current?.zeroBytes ?? 0
     segments[last].wallMicroseconds = wall
     segments[last].bootMicroseconds = boot
     segments[last].hasRecords = true
@@ -159,7 +167,7 @@ struct JournalWriter: Sendable {
   @_optimize(speed)
   private mutating func append(_ pending: Pending, bodyOffset: Int) {
     var reference = JournalRecord.BodyReference(byteCount: pending.body.count)
-    guard pending.body.count > JournalRecord.BodyReference.inlineBytesMax else {
+    guard !JournalRecord.BodyReference.isInline(pending.body.span) else {
       reference.offset = JournalRecord.BodyReference.inlineOffset
       return pending.entry.append(reference, pending.body, to: &out)
     }
@@ -181,10 +189,12 @@ struct JournalWriter: Sendable {
 
   /// Continues in a new segment. After a fault, the old one stays in use, unless the new one may be on disk.
   mutating func rotate() {
-    guard canWrite, let last = segments.last else { return }
+    guard var old = current, let last = segments.last else { return }
     predecessor = SegmentHeader.Predecessor(number: last.header.number, durableBytes: last.keyBytes)
     do throws(Errno) {
       try openSegment()
+      old.removeZeros()
+      segments[segments.count - 2].zeroBytes = old.zeroBytes
     } catch {
       failures += 1
       // Offsets would not fit, or the segment would never expire.
@@ -193,6 +203,12 @@ struct JournalWriter: Sendable {
       predecessor = nil
       reportOnce(error, "the old segment stays in use")
     }
+  }
+
+  /// Nothing more will be written.
+  mutating func close() {
+    current?.removeZeros()
+    current = nil
   }
 
   private static let noSegment = "writes with a key are rejected with 503 until a new segment can be written"
@@ -210,13 +226,15 @@ struct JournalWriter: Sendable {
     }
   }
 
-  private mutating func abandon(_ files: Current, _ error: Errno) {
+  private mutating func abandon(_ error: Errno) {
+    let (bodyBytes, zeroBytes) = (current?.bodies.byteCount ?? 0, current?.zeroBytes ?? 0)
     current = nil
     failures += 1
     guard let last = segments.indices.last else { return }
     predecessor = SegmentHeader.Predecessor(
       number: segments[last].header.number, durableBytes: segments[last].keyBytes)
-    segments[last].bodyBytes = files.bodies.byteCount
+    segments[last].bodyBytes = bodyBytes
+    segments[last].zeroBytes = zeroBytes
     reportOnce(error, Self.noSegment)
   }
 
@@ -225,14 +243,14 @@ struct JournalWriter: Sendable {
     let header = SegmentHeader(
       writer: writer, epoch: epoch, number: nextNumber, boot: clocks.boot, wallMicroseconds: wall,
       bootMicroseconds: boot, predecessor: predecessor)
-    let (stem, keys) = try createKeys(at: wall / 1_000_000)
+    var (stem, keys) = try createKeys(at: wall / 1_000_000)
     do throws(Errno) {
       let bodies = try SegmentFile(creating: "\(stem).bodies", in: folder, faults)
       // The header says how much of the old segment is durable. It may stay on disk whatever fails from here on, so the old
       // segment must not be written any more, and the number is used.
       current = nil
       nextNumber += 1
-      try keys.write(header.bytes)
+      try keys.write(header: header.bytes)
       try faults.check(.synchronizeFolder, folder.path)
       try folder.synchronize()
       current = Current(keys: keys, bodies: bodies)

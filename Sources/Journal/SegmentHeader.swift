@@ -27,6 +27,12 @@ struct SegmentHeader: Equatable, Sendable {
     let durableBytes: Int
   }
 
+  /// How much is durable of a segment, if this one follows it and says so.
+  func durableBytes(of segment: SegmentHeader) -> Int? {
+    guard epoch == segment.epoch, writer == segment.writer, predecessor?.number == segment.number else { return nil }
+    return predecessor?.durableBytes
+  }
+
   /// Of the wall clock to CLOCK_BOOTTIME.
   var clockOffset: Int64 { wallMicroseconds &- bootMicroseconds }
 

@@ -188,8 +188,60 @@ import Testing
     let running = try folder.open()
     #expect(running.claim(first) == .durable)
     let name = try folder.names(".keys")[0]
-    let size = try FileStatus(path: folder.path(name)).byteCount
+    let size = try folder.written(folder.path(name)).count
     #expect(size - SegmentHeader.byteCount - "clientinstancea".utf8.count <= 170)
+  }
+
+  @Test func `writes over zeros, of which it has 16 KiB or as many as bytes, until the file is complete`() throws {
+    let folder = try JournalFolder()
+    let running = try folder.open()
+    let path = folder.path(try folder.names(".keys")[0])
+    #expect(try FileStatus(path: path).byteCount == SegmentHeader.byteCount)
+    var sizes: [Int] = []
+    for number in 0..<400 {
+      #expect(running.claim(KeyedWrite(key: "\(number)")) == .durable)
+      let size = try FileStatus(path: path).byteCount
+      let written = try folder.written(path).count
+      if size != sizes.last { sizes.append(size) }
+      #expect((0...max(16 << 10, written)).contains(size - written))
+    }
+    // 400 batches of about 170 bytes.
+    #expect(sizes.count == 4 && (16_384..<17_000).contains(sizes[0]), "\(sizes)")
+    let bodies = folder.path(try folder.names(".bodies")[0])
+    #expect(running.record(.created(String(repeating: "x", count: 2_000)), KeyedWrite(key: "1")) == .durable)
+    #expect(try FileStatus(path: bodies).byteCount == 2_000 + 16 << 10)
+    func bytesOnDisk() throws -> Int {
+      try folder.names("s").reduce(0) { try $0 + FileStatus(path: folder.path($1)).byteCount }
+    }
+    #expect(try running.journal.state.diskBytes == bytesOnDisk())
+    folder.clocks.advance(seconds: 3_601)
+    #expect(running.claim(KeyedWrite(key: "next segment")) == .durable)
+    #expect(try FileStatus(path: path).byteCount == folder.written(path).count)
+    #expect(try FileStatus(path: bodies).byteCount == 2_000)
+    #expect(try running.journal.state.diskBytes == bytesOnDisk())
+    running.close()
+    for name in try folder.names("") {
+      #expect(try FileStatus(path: folder.path(name)).byteCount == folder.written(folder.path(name)).count)
+    }
+    #expect(try folder.open().claim(KeyedWrite(key: "next segment")) == .unknown(1))
+  }
+
+  /// Zeros in a record could be taken for a part that was not written.
+  @Test func `stores a body with a zero in the bodies file`() throws {
+    let folder = try JournalFolder()
+    let running = try folder.open()
+    for (number, body) in ["\0", "x\0", "\0x", String(repeating: "\0", count: 1_000)].enumerated() {
+      let bodies = folder.path(try folder.names(".bodies")[0])
+      let before = try FileStatus(path: bodies).byteCount
+      let write = KeyedWrite(key: "\(number)")
+      #expect(running.claim(write) == .durable)
+      #expect(running.record(.created(body), write) == .durable)
+      #expect(running.claim(write) == .created(body))
+      if number == 0 { #expect(try FileStatus(path: bodies).byteCount > before) }
+      let keys = try folder.written(folder.path(try folder.names(".keys")[0]))
+      #expect(!keys.contains(sequence: [UInt8](repeating: 0, count: 100)))
+      #expect(keys.last == UInt8(ascii: "\n"))
+    }
   }
 
   @Test func `records the outcome in a batch with the claim, in order`() throws {

@@ -162,9 +162,27 @@ import Testing
     #expect(second.claim(known) == .created("known"))
   }
 
+  @Test func `without space for zeros, writes continue`() throws {
+    let folder = try JournalFolder()
+    folder.faults.fail(.writeZeros, "", Errno(ENOSPC))
+    let running = try folder.open()
+    let keys = folder.path(try folder.names(".keys")[0])
+    for number in 0..<20 {
+      #expect(running.claim(KeyedWrite(key: "\(number)")) == .durable)
+      #expect(try FileStatus(path: keys).byteCount == folder.written(keys).count)
+    }
+    folder.faults.set(nil)
+    #expect(running.claim(KeyedWrite(key: "last")) == .durable)
+    #expect(try FileStatus(path: keys).byteCount == folder.written(keys).count + 16 << 10)
+    #expect(!folder.reports.texts.contains { $0.contains("cannot write") })
+    running.stop()
+    let second = try folder.open()
+    for key in (0..<20).map(String.init) + ["last"] { #expect(second.claim(KeyedWrite(key: key)) == .unknown(1)) }
+  }
+
   @Test func `a damaged part that was not durable when its file was abandoned is ignored`() throws {
     let (folder, running) = try open()
-    let durable = try FileStatus(path: folder.path(try folder.names(".keys")[0])).byteCount
+    let durable = try folder.written(folder.path(try folder.names(".keys")[0])).count
     folder.faults.fail(.synchronize, ".keys")
     #expect(running.claim(first) == .failed)
     folder.faults.set(nil)

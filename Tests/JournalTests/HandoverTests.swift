@@ -238,4 +238,58 @@ import Testing
     }
     #expect("\(try #require(fault))".contains("has its keys in another folder than \(folder.settings.folder)"))
   }
+
+  /// Three claims, each in its own batch.
+  private func claimedFile() throws -> (JournalFolder, path: String, bytes: [UInt8], batches: [Int]) {
+    let folder = try JournalFolder()
+    let running = try folder.open()
+    for key in ["a", "b", "c"] { #expect(running.claim(KeyedWrite(key: key)) == .durable) }
+    running.stop()
+    let path = folder.path(try folder.names(".keys")[0])
+    let bytes = try folder.bytes(path)
+    #expect(bytes.batchOffsets.count == 3)
+    return (folder, path, bytes, bytes.batchOffsets)
+  }
+
+  private func readGrowing(_ path: String, _ bytes: [UInt8], from start: Int) throws -> (offsets: [Int], end: Int) {
+    try Data(bytes).write(to: URL(filePath: path))
+    var reader = SegmentReader(
+      try InputFile(path: path), path: path, byteCount: bytes.count, clockOffset: 0, durableBytes: nil, start: start,
+      isGrowing: true)
+    var offsets: [Int] = []
+    try reader.forEach { _, _, offset, isWhole in
+      #expect(isWhole)
+      offsets.append(offset)
+    }
+    #expect(!reader.isCutOff)
+    return (offsets, reader.wholeEnd)
+  }
+
+  @Test func `reads a file that grows without the last batch while it is being written`() throws {
+    let (folder, path, all, batches) = try claimedFile()
+    let records = batches.map { $0 + BatchHeader.byteCount }
+    let dataEnd = try folder.written(path).count
+    for missing in batches[2]..<dataEnd where all[missing] != 0 {
+      for end in [missing + 1, dataEnd] {
+        let found = try readGrowing(path, all.without(missing..<end), from: SegmentHeader.byteCount)
+        #expect(found.offsets == Array(records[..<2]) && found.end == batches[2], "zeros from \(missing) to \(end)")
+      }
+      let found = try readGrowing(path, Array(all[..<missing]), from: SegmentHeader.byteCount)
+      #expect(found.offsets == Array(records[..<2]) && found.end == batches[2], "cut at \(missing)")
+    }
+    #expect(try readGrowing(path, all, from: batches[2]).offsets == [records[2]])
+  }
+
+  @Test func `rejects damage in a file that grows, unless it is in the last batch`() throws {
+    let (folder, path, all, batches) = try claimedFile()
+    defer { withExtendedLifetime(folder) {} }
+    for index in batches[0]..<batches[2] where all[index] != 0 {
+      let end = index < batches[1] ? batches[1] : batches[2]
+      for bytes in [all.without(index..<index + 1), all.without(index..<end)] {
+        #expect(throws: JournalFault.self, "byte \(index)") {
+          _ = try readGrowing(path, bytes, from: SegmentHeader.byteCount)
+        }
+      }
+    }
+  }
 }

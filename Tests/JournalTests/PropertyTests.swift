@@ -226,8 +226,9 @@ private struct PropertyRun {
     #expect(running.journal.state.canWrite)
   }
 
-  /// A crash while a claim or an outcome is on its way to the disk.
+  /// A crash while a claim or an outcome is on its way to the disk, which may have any sectors of it.
   private mutating func crashWithWork() throws {
+    let before = try segments()
     if random(0..<2) == 0, let write = anyInFlight() {
       let (outcome, state) = anyOutcome(write)
       #expect(running.recordsWithoutWaiting(outcome, write), "seed \(seed)")
@@ -242,7 +243,27 @@ private struct PropertyRun {
       }
       history.append("claim \(write.key) \(write.requestIDLow) and crash")
     }
-    try restart { $0.stop() }
+    running.stop()
+    try loseSectors(writtenSince: before)
+    try restart { _ in }
+  }
+
+  private func segments() throws -> [String: [UInt8]] {
+    try Dictionary(
+      uniqueKeysWithValues: folder.names(".keys").map { name in (name, try folder.written(folder.path(name))) })
+  }
+
+  private mutating func loseSectors(writtenSince before: [String: [UInt8]]) throws {
+    for (name, bytes) in try segments() {
+      guard let start = before[name]?.count, start < bytes.count, bytes.batchOffsets.last == start else { continue }
+      var left = bytes
+      for sector in start / 512...(bytes.count - 1) / 512 where random(0..<2) == 0 {
+        left = left.without(max(start, 512 * sector)..<min(bytes.count, 512 * (sector + 1)))
+      }
+      left += [UInt8](repeating: 0, count: random(0..<2) * 16_384)
+      try Data(left).write(to: URL(filePath: folder.path(name)))
+      history.append("lost sectors of \(name)")
+    }
   }
 
   private mutating func restart(_ end: (RunningJournal) -> Void) throws {

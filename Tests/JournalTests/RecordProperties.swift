@@ -94,7 +94,7 @@ enum RecordProperties {
         writer: 1, epoch: 2, number: 3, boot: BootID(high: 4, low: 5), wallMicroseconds: 6, bootMicroseconds: 7,
         predecessor: SegmentHeader.Predecessor(number: 2, durableBytes: 104)
       ).bytes)
-    let batch = BatchHeader(recordBytes: 1, offset: 104, wallMicroseconds: 2, bootMicroseconds: 3)
+    let batch = BatchHeader([1].span, offset: 104, wallMicroseconds: 2, bootMicroseconds: 3)
     return samples + [batch.bytes]
   }
 }

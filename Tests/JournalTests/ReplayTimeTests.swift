@@ -73,7 +73,7 @@ import Testing
     var records: [UInt8] = []
     func end() throws {
       let batch = BatchHeader(
-        recordBytes: records.count, offset: offset, wallMicroseconds: 1_800_000_000_000_000,
+        records.span, offset: offset, wallMicroseconds: 1_800_000_000_000_000,
         bootMicroseconds: 5_000_000_000
       ).bytes
       offset += batch.count + records.count

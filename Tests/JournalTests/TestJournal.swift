@@ -1,5 +1,6 @@
 import Digests
 import Dispatch
+import Foundation
 import Synchronization
 import System
 import TestFolders
@@ -39,6 +40,14 @@ final class JournalFolder {
   }
 
   func path(_ name: String) -> String { "\(settings.folder)/\(name)" }
+
+  func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: path))) }
+
+  /// What was written to a file, without the zeros behind it.
+  func written(_ path: String) throws -> [UInt8] {
+    let bytes = try bytes(path)
+    return Array(bytes.prefix((bytes.lastIndex { $0 != 0 } ?? -1) + 1))
+  }
 
   /// The names of its files with an ending, in order.
   func names(_ ending: String) throws -> [String] {
@@ -304,6 +313,22 @@ final class SharedResult<Value: Sendable>: Sendable {
   func wait() -> Value? {
     _ = done.wait(timeout: .now() + 30)
     return box.withLock { $0 }
+  }
+}
+
+extension [UInt8] {
+  func contains(sequence: [UInt8]) -> Bool {
+    indices.contains { self[$0...].starts(with: sequence) }
+  }
+
+  /// Where the batches of a segment start.
+  var batchOffsets: [Int] { indices.filter { BatchHeader(span.extracting($0...))?.offset == $0 } }
+
+  /// With zeros in place of some bytes.
+  func without(_ range: Range<Int>) -> [UInt8] {
+    var bytes = self
+    bytes.replaceSubrange(range, with: [UInt8](repeating: 0, count: range.count))
+    return bytes
   }
 }
 
