@@ -127,7 +127,7 @@ package final class Journal: Sendable {
       state.keys = table.keyCount
       // While the process before this one runs, the index has its keys in flight as unknown.
       state.inFlight = table.inFlight.count + table.inherited.count
-      state.unknown = max(0, table.index.count(.unknown) - table.inherited.count)
+      state.unknown = max(0, table.index.count(.unknown) - (table.hasParent ? table.inherited.count : 0))
       state.diskBytes = table.diskBytes
       state.keysPercent = JournalWarnings.percent(table.keyCount, table.settings.keysMax)
       state.diskPercent = JournalWarnings.percent(table.diskBytes, table.settings.diskBytesMax)
@@ -273,8 +273,10 @@ package final class Journal: Sendable {
       keys.withLock { $0.isHandedOver = before }
       return nil
     }
-    return InheritedKeys(
-      writer: writer, keys.withLock { table in table.inFlight.mapValues { InheritedKeys.Key($0.write) } })
+    let inFlight = keys.withLock { table in
+      table.inFlight.mapValues { InheritedKeys.Key($0.write) }.merging(table.inherited) { own, _ in own }
+    }
+    return InheritedKeys(writer: writer, inFlight)
   }
 
   /// Accepts claims again, after the newer process has ended without taking over.

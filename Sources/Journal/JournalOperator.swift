@@ -7,7 +7,7 @@ extension JournalWorker {
   mutating func perform(_ command: JournalCommand) -> @Sendable () -> Void {
     switch command {
     case .show(let client, let instance, let key, let completion):
-      let result = show(KeyedWrite.digest(client: client, instance: instance, key: key))
+      let result = show(client, instance, key)
       return { completion(result) }
     case .resolve(let client, let instance, let key, let resolution, let minimumAge, let isTrial, let completion):
       let digest = KeyedWrite.digest(client: client, instance: instance, key: key)
@@ -32,7 +32,7 @@ extension JournalWorker {
   private enum Place: Sendable {
     case missing
     case inFlight(JournalTable.InFlight)
-    /// In flight in the process that handed over to this one.
+    /// In flight in the process that handed over to this one; nil: its claim could not be read.
     case inherited(KeyIndex.Entry?)
     case known(KeyIndex.Entry)
   }
@@ -46,9 +46,11 @@ extension JournalWorker {
     }
   }
 
-  private mutating func show(_ digest: Digest) -> ShowResult {
+  private mutating func show(_ client: String, _ instance: String, _ key: String) -> ShowResult {
+    let digest = KeyedWrite.digest(client: client, instance: instance, key: key)
     switch find(digest) {
-    case .missing, .inherited(nil): return .missing
+    case .missing: return .missing
+    case .inherited(nil): return .found(JournalKey(unreadable: client, instance, key))
     case .inFlight(let key): return .found(JournalKey(key))
     case .known(let entry): return .found(read(digest, entry))
     case .inherited(let entry?):
@@ -159,7 +161,7 @@ extension JournalWorker {
   /// this.
   private mutating func forget(_ instance: String, _ minimumAgeSeconds: Int) -> ForgetResult {
     // The records of their outcomes are in earlier segments than this one's.
-    guard keys.withLock({ $0.inherited.isEmpty }) else { return .inFlight }
+    guard keys.withLock({ !$0.hasParent || $0.inherited.isEmpty }) else { return .inFlight }
     writer.updateAges()
     let (inFlight, scopes) = keys.withLock { table in
       let scopes = table.scopes.matching(client: nil, instance: instance)
@@ -251,8 +253,12 @@ extension JournalKey {
   }
 
   init(unreadable entry: KeyIndex.Entry, _ scopes: JournalScopes) {
+    self.init(unreadable: scopes.client(of: entry.scope), scopes.instance(of: entry.scope), "")
+  }
+
+  fileprivate init(unreadable client: String, _ instance: String, _ key: String) {
     self.init(
-      client: scopes.client(of: entry.scope), instance: scopes.instance(of: entry.scope), key: "",
-      state: .unreadable, status: nil, bodyBytes: 0, requestIDHigh: 0, requestIDLow: 0, wallMicroseconds: 0)
+      client: client, instance: instance, key: key, state: .unreadable, status: nil, bodyBytes: 0, requestIDHigh: 0,
+      requestIDLow: 0, wallMicroseconds: 0)
   }
 }

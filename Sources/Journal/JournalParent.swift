@@ -60,15 +60,16 @@ extension JournalWorker {
     guard let keyCount = parent?.keyCount else { return }
     followParent(hasEnded: true)
     parent = nil
-    let unknown = keys.withLock { table in
+    let (unknown, unread) = keys.withLock { table in
       let unknown = table.inherited.keys.count { table.index[table.index.name(of: $0)] != nil }
-      table.inherited = [:]
+      // The claims of all were durable at the handover. A missing one could not be read: its key must not be free.
+      table.inherited = table.inherited.filter { key, _ in table.index[table.index.name(of: key)] == nil }
       table.hasParent = false
-      return unknown
+      return (unknown, table.inherited.count)
     }
     report(
-      "idempotency: the older process has ended; of its keys in flight at the handover, \(keyCount - unknown) have an "
-        + "outcome and \(unknown) are unknown")
+      "idempotency: the older process has ended; of its keys in flight at the handover, \(keyCount - unknown - unread) have "
+        + "an outcome and \(unknown) are unknown" + (unread == 0 ? "" : "; the claims of \(unread) cannot be read"))
   }
 
   private func parentSegments(_ parent: UInt64) throws(JournalFault) -> [(stem: String, header: SegmentHeader)] {

@@ -43,7 +43,7 @@ struct JournalTable: Sendable {
   var isHandedOver = false
   /// Whether the process that handed over to this one is running.
   var hasParent = false
-  /// Its keys in flight.
+  /// Its keys in flight; after its end, those whose claims could not be read.
   var inherited: [Digest: InheritedKeys.Key] = [:]
 
   init(_ settings: JournalSettings) { self.settings = settings }

@@ -129,11 +129,10 @@ import Testing
     #expect(child.claim(again(flying[0])) == .durable, "expired")
   }
 
-  @Test func `a claim that was not on disk at the handover is in progress, and free if it failed`() throws {
+  @Test func `a claim whose record is missing stays in progress`() throws {
     let folder = try JournalFolder()
     let parent = try openParent(folder)
     let handover = try #require(parent.journal.handOver())
-    // As if it had been accepted just before.
     var keys = handover.bytes
     let late = KeyedWrite(key: "late", id: 50)
     keys.append(late.digest)
@@ -152,7 +151,19 @@ import Testing
     parent.stop()
     child.journal.predecessorEnded()
     child.settle()
-    #expect(child.claim(again(late)) == .durable)
+    #expect(child.claim(again(late)) == .inProgress)
+    #expect(child.journal.state.unknown == 4 && child.journal.state.inFlight == 1)
+    guard case .found(let shown) = child.show(late) else {
+      Issue.record("the key is not shown")
+      return
+    }
+    #expect(shown.state == .unreadable && shown.key == "late")
+    #expect(child.forget(late) == .inFlight)
+    #expect(child.forget(instance: "instance") == .forgotten(5))
+    // Also in the process after this one.
+    let third = try openChild(folder, of: child, child.journal.handOver())
+    #expect(third.claim(again(late)) == .inProgress)
+    #expect(third.claim(again(stored)) == .durable)
   }
 
   @Test func `the parent takes the claims back only if the child recorded nothing`() throws {
@@ -278,6 +289,7 @@ import Testing
       #expect(found.offsets == Array(records[..<2]) && found.end == batches[2], "cut at \(missing)")
     }
     #expect(try readGrowing(path, all, from: batches[2]).offsets == [records[2]])
+    withExtendedLifetime(folder) {}
   }
 
   @Test func `rejects damage in a file that grows, unless it is in the last batch`() throws {
@@ -291,5 +303,30 @@ import Testing
         }
       }
     }
+  }
+
+  @Test func `keys of the parent that cannot be read stay claimed after its end`() throws {
+    let folder = try JournalFolder()
+    let parent = try openParent(folder)
+    let keys = try #require(parent.journal.handOver())
+    let path = folder.path(try folder.names(".keys")[0])
+    let all = try folder.written(path)
+    // The child starts before it can see the last claim, which is damaged later.
+    let last = try #require(all.batchOffsets.last)
+    try Data(all[..<last]).write(to: URL(filePath: path))
+    let child = try openChild(folder, of: parent, keys)
+    #expect(child.claim(again(flying[3])) == .inProgress)
+    var damaged = all
+    damaged[last + 60] ^= 1
+    try Data(damaged).write(to: URL(filePath: path))
+    parent.stop()
+    child.journal.predecessorEnded()
+    child.settle()
+    #expect(child.claim(again(flying[3])) == .inProgress)
+    for write in flying.prefix(3) { #expect(child.claim(again(write)) == .unknown(write.requestIDLow)) }
+    #expect(folder.reports.texts.contains { $0.contains(path) && $0.contains("stay claimed") })
+    #expect(folder.reports.texts.last?.contains("3 are unknown; the claims of 1 cannot be read") == true)
+    child.stop()
+    #expect(throws: JournalFault.self) { _ = try folder.open() }
   }
 }
