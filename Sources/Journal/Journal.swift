@@ -296,7 +296,7 @@ package final class Journal: Sendable {
 
   /// Whether a segment has no records, or is this process's, which may just have made it.
   private func isWithoutForeignRecords(_ name: String) -> Bool {
-    guard let file = try? InputFile(path: folder.path(of: name)),
+    guard let file = try? InputFile.regular(path: folder.path(of: name)),
       let start = try? file.read(SegmentHeader.byteCount + 1, at: 0)
     else { return false }
     return start.count <= SegmentHeader.byteCount || (try? SegmentHeader(start.span))?.writer == writer

@@ -78,7 +78,7 @@ extension JournalWorker {
     var found: [(stem: String, header: SegmentHeader)] = []
     for name in names where name.hasSuffix(".keys") {
       // A segment that is being made has no header yet.
-      guard let file = try? InputFile(path: writer.folder.path(of: name)),
+      guard let file = try? InputFile.regular(path: writer.folder.path(of: name)),
         let bytes = try? file.read(SegmentHeader.byteCount, at: 0), let header = try? SegmentHeader(bytes.span),
         header.writer == parent
       else { continue }
@@ -92,9 +92,9 @@ extension JournalWorker {
   ) throws(JournalFault) {
     let path = writer.folder.path(of: "\(stem).keys")
     guard let segment = writer.segments.first(where: { $0.stem == stem }) else { return }
-    let file: InputFile
-    do throws(Errno) { file = try InputFile(path: path) } catch { throw .file(path, error) }
-    guard let byteCount = file.byteCount else { throw .file(path, .notRegularFile) }
+    let opened: InputFile?
+    do throws(Errno) { opened = try InputFile.regular(path: path) } catch { throw .file(path, error) }
+    guard let file = opened, let byteCount = file.byteCount else { throw .file(path, .notRegularFile) }
     let start = parent?.offsets[stem] ?? SegmentHeader.byteCount
     var reader = SegmentReader(
       file, path: path, byteCount: byteCount, clockOffset: header.clockOffset, durableBytes: durableBytes,

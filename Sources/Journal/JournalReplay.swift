@@ -99,16 +99,16 @@ struct JournalReplay {
   /// Nil if the file ends in its header, or is a block of zeros.
   private func open(_ stem: String) throws(JournalFault) -> Found? {
     let path = folder.path(of: "\(stem).keys")
-    let (file, byteCount, start, isEmpty): (InputFile, Int, [UInt8], Bool)
+    let (file, byteCount, start): (InputFile, Int, [UInt8])
+    // Read before the header: the parent may be making a segment.
+    let bodyBytes = bodyBytes(stem)
     do throws(Errno) {
       // Opening a pipe would block.
       let status = try FileStatus(path: path)
       guard status.isRegular else { throw Errno.notRegularFile }
       byteCount = status.byteCount
       file = try InputFile(path: path)
-      start = try file.read(SegmentHeader.byteCount, at: 0)
-      let rest = try file.read(min(byteCount, Self.emptyBytesMax), at: start.count)
-      isEmpty = byteCount <= Self.emptyBytesMax && rest.allSatisfy { $0 == 0 }
+      start = try file.read(Self.emptyBytesMax, at: 0)
     } catch {
       throw .file(path, error)
     }
@@ -118,7 +118,10 @@ struct JournalReplay {
       switch error {
       case .cutOff:
         // The header is durable before anything follows it.
-        guard isEmpty, bodyBytes(stem) == 0 else { throw .damaged(path, offset: 0, "its header is incomplete") }
+        let hasRecords = start.dropFirst(SegmentHeader.byteCount).contains { $0 != 0 }
+        guard byteCount <= Self.emptyBytesMax, !hasRecords, bodyBytes == 0 else {
+          throw .damaged(path, offset: 0, "its header is incomplete")
+        }
         return nil
       case .damaged: throw .damaged(path, offset: 0, "its header does not match its checksum")
       case .version(let version): throw .version(path, version)

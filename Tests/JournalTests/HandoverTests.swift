@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import Glibc
 import System
 import TestFolders
 import Testing
@@ -164,6 +165,20 @@ import Testing
     let third = try openChild(folder, of: child, child.journal.handOver())
     #expect(third.claim(again(late)) == .inProgress)
     #expect(third.claim(again(stored)) == .durable)
+  }
+
+  @Test func `a pipe among the files stops neither process`() throws {
+    let folder = try JournalFolder()
+    let parent = try openParent(folder)
+    let child = try openChild(folder, of: parent, parent.journal.handOver())
+    #expect(unsafe mkfifo(folder.path("pipe.keys"), 0o600) == 0)
+    #expect(parent.record(.created("late"), flying[0]) == .durable)
+    #expect(child.claim(again(flying[0])) == .inProgress)
+    child.settle()
+    #expect(child.claim(again(flying[0])) == .created("late", id: 10))
+    child.stop()
+    // The pipe may be another process's segment.
+    #expect(!parent.journal.takeBack())
   }
 
   @Test func `the parent takes the claims back only if the child recorded nothing`() throws {
