@@ -41,7 +41,10 @@ struct RecordReader {
   private mutating func open(_ name: String) throws(Errno) -> InputFile {
     try faults.check(.read, name)
     if let last, last.name == name { return last.file }
-    let file = try InputFile(path: folder.path(of: name))
+    let path = folder.path(of: name)
+    // Opening a pipe would block.
+    guard try FileStatus(path: path).isRegular else { throw .notRegularFile }
+    let file = try InputFile(path: path)
     last = (name, file)
     return file
   }

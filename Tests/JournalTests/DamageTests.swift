@@ -267,6 +267,15 @@ import Testing
     #expect(try answers(folder) == Self.withoutBodies)
   }
 
+  @Test func `a pipe in place of the bodies file makes a response unreadable, and stops nothing`() throws {
+    let (folder, _, bodies) = try filled()
+    let running = try folder.open()
+    try FileManager.default.removeItem(atPath: bodies)
+    #expect(unsafe mkfifo(bodies, 0o600) == 0)
+    #expect(running.claim(Self.writes[1]) == Self.withoutBodies[1])
+    #expect(running.claim(Self.writes[4]) == Self.intact[4])
+  }
+
   @Test func `accepts zeros after the last batch, or in place of its end`() throws {
     let (folder, keys, bodies) = try filled()
     let all = try folder.written(keys)
