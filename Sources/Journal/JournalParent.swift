@@ -69,7 +69,8 @@ extension JournalWorker {
     }
     report(
       "idempotency: the older process has ended; of its keys in flight at the handover, \(keyCount - unknown - unread) have "
-        + "an outcome and \(unknown) are unknown" + (unread == 0 ? "" : "; the claims of \(unread) cannot be read"))
+        + "an outcome and \(unknown) are unknown"
+        + (unread == 0 ? "" : "; the claims of \(unread) cannot be read, and their keys stay claimed"))
   }
 
   private func parentSegments(_ parent: UInt64) throws(JournalFault) -> [(stem: String, header: SegmentHeader)] {

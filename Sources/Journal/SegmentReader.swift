@@ -63,7 +63,9 @@ struct SegmentReader {
       note(batch)
       offset += BatchHeader.byteCount
       while offset < recordsEnd {
-        guard let record = try intactRecord(at: offset, before: recordsEnd) else { throw damage("it changes") }
+        guard let record = try intactRecord(at: offset, before: recordsEnd) else {
+          throw damage("a record changed while it was read")
+        }
         try pass(record, to: body)
         offset += record.count
       }
