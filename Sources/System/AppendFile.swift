@@ -66,11 +66,8 @@ package final class AppendFile: Sendable {
     try write(bytes, to: descriptor.number)
   }
 
-  /// Makes appended bytes durable (fdatasync(2)). After a fault the kernel may mark unwritten pages clean, so a second
-  /// call that succeeds proves nothing.
-  package func synchronize() throws(Errno) {
-    guard fdatasync(descriptor.number) == 0 else { throw .last }
-  }
+  /// Makes appended bytes durable, as in `FileDescriptor`: a second call after a fault proves nothing.
+  package func synchronize() throws(Errno) { try descriptor.synchronize() }
 
   /// Makes a folder's entries durable (fsync(2)).
   package static func synchronize(folder: String) throws(Errno) {

@@ -8,6 +8,12 @@ package struct FileDescriptor: ~Copyable, Sendable {
 
   deinit { close(number) }
 
+  /// Makes written bytes durable (fdatasync(2)). After a fault the kernel may mark unwritten pages clean, so a second call
+  /// that succeeds proves nothing.
+  borrowing func synchronize() throws(Errno) {
+    guard fdatasync(number) == 0 else { throw .last }
+  }
+
   /// Gives up ownership: the caller must close the returned number.
   package consuming func release() -> Int32 {
     let number = number

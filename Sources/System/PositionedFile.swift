@@ -31,9 +31,6 @@ package final class PositionedFile: Sendable {
     guard ftruncate(descriptor.number, off_t(byteCount)) == 0 else { throw .last }
   }
 
-  /// Makes written bytes durable (fdatasync(2)). After a fault the kernel may mark unwritten pages clean, so a second call
-  /// that succeeds proves nothing.
-  package func synchronize() throws(Errno) {
-    guard fdatasync(descriptor.number) == 0 else { throw .last }
-  }
+  /// Makes written bytes durable, as in `FileDescriptor`: a second call after a fault proves nothing.
+  package func synchronize() throws(Errno) { try descriptor.synchronize() }
 }
